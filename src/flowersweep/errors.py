@@ -1,0 +1,21 @@
+"""Every error that flowersweep raises on purpose; kept apart so that no module imports another for them."""
+
+
+class FlowersweepError(Exception):
+    """A problem the user can mend; its message is one sentence saying what, why and how to fix it."""
+
+
+class ConfigError(FlowersweepError):
+    """A configuration that cannot be run: an unknown key, a wrong type, a value out of range."""
+
+
+class DataError(FlowersweepError):
+    """Pictures that are missing, unreadable, or not laid out as one folder per class."""
+
+
+class DownloadError(DataError):
+    """A download that failed, or whose size or SHA-256 is not the expected one."""
+
+
+class TrackingError(FlowersweepError):
+    """A tracking store that cannot be reached, or a run that is not in it."""

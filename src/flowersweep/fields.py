@@ -1,0 +1,58 @@
+"""Dataclass fields that carry their own legal values, so that one validator can check every group.
+
+A configuration dataclass declares a field with `bounded` or `one_of`; OmegaConf checks the type and
+`flowersweep.config.validate` checks the rule stored in the field's metadata.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+RULE_KEY = "flowersweep.rule"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a value may be.
+
+    Attributes:
+        accepts: Called with a value that already has the right type; True if it is legal.
+        allowed: The legal values in words, as they end the sentence "... must be ...".
+        choices: The legal strings where there are few, for "did you mean"; empty otherwise.
+    """
+
+    accepts: Callable[[Any], bool]
+    allowed: str
+    choices: tuple[str, ...] = ()
+
+
+def bounded(
+    default: Any = MISSING,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> Any:
+    """A number with bounds: `low`/`high` belong to the range, `above`/`below` do not; None is not checked."""
+
+    def accepts(value: Any) -> bool:
+        return (
+            (low is None or value >= low)
+            and (high is None or value <= high)
+            and (above is None or value > above)
+            and (below is None or value < below)
+        )
+
+    lower = f"at least {low}" if low is not None else f"more than {above}" if above is not None else ""
+    upper = f"at most {high}" if high is not None else f"less than {below}" if below is not None else ""
+    allowed = " and ".join(part for part in (lower, upper) if part)
+    return field(default=default, metadata={RULE_KEY: Rule(accepts, allowed)})
+
+
+def one_of(*choices: str, default: Any = MISSING) -> Any:
+    """A string out of a few."""
+    rule = Rule(lambda value: value in choices, f"one of {', '.join(choices)}", choices)
+    return field(default=default, metadata={RULE_KEY: rule})
