@@ -3,7 +3,13 @@
 Drawing is NumPy on a whole epoch at once: row i of the uniform numbers depends on (seed, epoch, i) and on
 nothing else, so neither the batch size, nor the order, nor the number of workers can change what happens to
 picture i in epoch e. Applying is TensorFlow on a batch and contains no randomness at all.
+
+Augmentations belong to training. Validation and test pictures have no draw and never meet `apply`: they are
+the whole picture at `image_size`, also where training crops windows out of larger ones.
 """
+
+# ruff: noqa: ARG002
+# Every augmentation has the same two methods, whether or not it needs all they are given.
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -17,7 +23,8 @@ if TYPE_CHECKING:  # TensorFlow takes seconds to import; composing a configurati
     import tensorflow as tf
 
 Uniforms = npt.NDArray[np.float64]
-Parameters = dict[str, npt.NDArray[np.float32]]
+Array = npt.NDArray[np.float32]
+Parameters = dict[str, Array]
 
 
 @dataclass
@@ -30,10 +37,22 @@ class Augmentation:
             one sweep see the same draws; `aug.seed=${seed}` varies it with the run.
     """
 
-    n_uniforms: ClassVar[int] = 0  # how many uniform numbers in [0, 1) one picture needs
+    draws: ClassVar[tuple[str, ...]] = ()  # what each column of the uniform numbers decides
 
     name: str = "none"
     seed: int = bounded(0, low=0)
+
+    @property
+    def n_uniforms(self) -> int:
+        """How many uniform numbers in [0, 1) one picture needs."""
+        return len(self.draws)
+
+    def problems(self) -> list[str]:
+        """What is wrong with the fields taken together, one sentence each; empty if nothing is.
+
+        The range of a single field is its own rule's business (`flowersweep.fields`).
+        """
+        return []
 
     def source_size(self, image_size: int) -> int:
         """Side length in pixels of the pictures `apply` wants, for an output of `image_size` pixels."""
@@ -46,6 +65,9 @@ class Augmentation:
     def apply(self, images: "tf.Tensor", parameters: "dict[str, tf.Tensor]", image_size: int) -> "tf.Tensor":
         """Transform a batch as the parameters say.
 
+        The result for one picture is the same bit for bit whatever the other pictures of the batch are. So
+        an implementation takes sines, powers and matrices in `parameters`, and sums pixels as integers.
+
         Args:
             images: float32, shape (batch, source_size, source_size, 3), values 0..255.
             parameters: Rows of what `parameters` returned, as tensors of shape (batch, ...).
@@ -55,3 +77,25 @@ class Augmentation:
             float32, shape (batch, image_size, image_size, 3), values 0..255.
         """
         return images
+
+
+@dataclass
+class NoAugmentation(Augmentation):
+    """Leave every picture as it is: the article's baseline, its step 1."""
+
+
+def symmetric(uniforms: Uniforms, reach: float) -> Uniforms:
+    """Map uniform numbers from [0, 1) to [-reach, reach), whatever their shape."""
+    return (2.0 * uniforms - 1.0) * reach
+
+
+def per_picture(values: "tf.Tensor") -> "tf.Tensor":
+    """Give one number a picture, shape (batch,), the shape (batch, 1, 1, 1) that broadcasts over pixels."""
+    return values[:, None, None, None]
+
+
+def clip(images: "tf.Tensor") -> "tf.Tensor":
+    """Clip values to the legal range 0..255."""
+    import tensorflow as tf
+
+    return tf.clip_by_value(images, 0.0, 255.0)

@@ -1,0 +1,74 @@
+"""Hiding parts of pictures."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from flowersweep.augment.base import Augmentation, Parameters, Uniforms
+from flowersweep.fields import RULE_KEY, Rule, bounded
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_GREY = Rule(lambda value: value is None or 0 <= value <= 255, "null or between 0 and 255")
+
+
+@dataclass
+class RandomErasing(Augmentation):
+    """Cover a random rectangle of some pictures (Zhong et al. 2017, arXiv 1708.04896).
+
+    The area and the logarithm of the aspect are drawn evenly; the aspect is kept within what fits, where the
+    paper draws again until one does. The paper fills with noise; here a rectangle has one random colour.
+
+    Attributes:
+        factor: Probability that a picture is touched.
+        scale_low: Smallest area of the rectangle, as a part of the picture's.
+        scale_high: Largest area.
+        ratio: Smallest aspect, height by width; its inverse is the largest.
+        fill_value: One value 0..255 for all rectangles, or null for a random colour each.
+    """
+
+    draws: ClassVar[tuple[str, ...]] = ("touched", "area", "aspect", "top", "left", "red", "green", "blue")
+
+    name: str = "RandomErasing"
+    factor: float = bounded(0.5, low=0.0, high=1.0)
+    scale_low: float = bounded(0.02, low=0.0, high=1.0)
+    scale_high: float = bounded(0.33, low=0.0, high=1.0)
+    ratio: float = bounded(0.3, above=0.0, high=1.0)
+    fill_value: float | None = field(default=None, metadata={RULE_KEY: _GREY})
+
+    def problems(self) -> list[str]:
+        """The smallest area is not above the largest."""
+        if self.scale_low <= self.scale_high:
+            return []
+        return [
+            f"RandomErasing: scale_low must be at most scale_high, got {self.scale_low} and {self.scale_high}."
+        ]
+
+    def parameters(self, uniforms: Uniforms) -> Parameters:
+        """Return `box`, shape (n, 4), and `colour`, shape (n, 3), values 0..255.
+
+        A box is top, left, bottom, right as parts 0..1 of the side length; an empty one leaves the picture alone.
+        """
+        touched, area, aspect, top, left = uniforms[:, :5].T
+        area = (self.scale_low + (self.scale_high - self.scale_low) * area) * (touched < self.factor)
+        widest = np.clip(self.ratio, np.maximum(area, 1e-6), 1.0)
+        aspect = widest ** (2.0 * aspect - 1.0)
+        height, width = np.sqrt(area * aspect), np.sqrt(area / aspect)
+        top, left = top * (1.0 - height), left * (1.0 - width)
+        colour = (
+            uniforms[:, 5:8] * 255.0 if self.fill_value is None else np.full((len(area), 3), self.fill_value)
+        )
+        box = np.stack([top, left, top + height, left + width], axis=1)
+        return {"box": box.astype(np.float32), "colour": colour.astype(np.float32)}
+
+    def apply(self, images: "tf.Tensor", parameters: "dict[str, tf.Tensor]", image_size: int) -> "tf.Tensor":
+        """Paint the boxes."""
+        import tensorflow as tf
+
+        place = tf.range(float(image_size))
+        first, last = tf.split(tf.round(parameters["box"] * float(image_size)), 2, axis=1)
+        inside = (place >= first[:, :, None]) & (place < last[:, :, None])
+        covered = inside[:, 0, :, None, None] & inside[:, 1, None, :, None]
+        return tf.where(covered, parameters["colour"][:, None, None, :], images)

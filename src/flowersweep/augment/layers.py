@@ -1,0 +1,109 @@
+"""The single augmentations by name, and how one is built from a line of configuration."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import Field, fields
+from typing import Any, cast
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from flowersweep.augment.affine import (
+    RandomRotation,
+    RandomRotation_prob,
+    RandomShear,
+    RandomTranslation,
+    RandomTranslation_prob,
+    RandomZoom,
+)
+from flowersweep.augment.base import Augmentation, NoAugmentation
+from flowersweep.augment.colour import RandomGrayscale, RandomHue, RandomSaturation
+from flowersweep.augment.crop import RandomCrop
+from flowersweep.augment.erase import RandomErasing
+from flowersweep.augment.flip import RandomFlip, RandomFlip_prob
+from flowersweep.augment.focus import RandomGaussianBlur, RandomSharpness
+from flowersweep.augment.policy import AugMix, RandAugment
+from flowersweep.augment.tone import RandomBrightness, RandomContrast, RandomInvert, RandomPosterization
+from flowersweep.errors import ConfigError
+from flowersweep.fields import RULE_KEY
+
+# The article's in its order, the policies, then the rest of what Keras 3 offers, by alphabet.
+LAYERS: dict[str, type[Augmentation]] = {
+    "none": NoAugmentation,
+    "RandomFlip": RandomFlip,
+    "RandomRotation": RandomRotation,
+    "RandomContrast": RandomContrast,
+    "RandomZoom": RandomZoom,
+    "RandomTranslation": RandomTranslation,
+    "RandomCrop": RandomCrop,
+    "RandomFlip_prob": RandomFlip_prob,
+    "RandomRotation_prob": RandomRotation_prob,
+    "RandomTranslation_prob": RandomTranslation_prob,
+    "RandAugment": RandAugment,
+    "AugMix": AugMix,
+    "RandomBrightness": RandomBrightness,
+    "RandomErasing": RandomErasing,
+    "RandomGaussianBlur": RandomGaussianBlur,
+    "RandomGrayscale": RandomGrayscale,
+    "RandomHue": RandomHue,
+    "RandomInvert": RandomInvert,
+    "RandomPosterization": RandomPosterization,
+    "RandomSaturation": RandomSaturation,
+    "RandomSharpness": RandomSharpness,
+    "RandomShear": RandomShear,
+}
+
+
+def build(spec: Any) -> Augmentation:
+    """Build one augmentation from its name, or from a mapping of `name` and parameters.
+
+    Args:
+        spec: As in a stack's `layers`: "RandomFlip" or {"name": "RandomRotation", "factor": 0.1}.
+
+    Returns:
+        The augmentation, its parameters checked for type and range.
+
+    Raises:
+        ConfigError: If the name or a parameter is unknown, or a value has the wrong type or is out of range.
+    """
+    values = {"name": spec} if isinstance(spec, str) else spec
+    if not isinstance(values, Mapping) or not isinstance(values.get("name"), str):
+        raise ConfigError(
+            f"An augmentation layer must be a name or a mapping with one, like {{name: RandomFlip}}, got {spec!r}."
+        )
+    name = values["name"]
+    if name not in LAYERS:
+        raise ConfigError(f"There is no augmentation layer {name!r}{_instead(name, LAYERS)}.")
+    layer = LAYERS[name]
+    # A layer has no seed of its own: one stream of draws serves the whole stack.
+    known = {entry.name: entry for entry in fields(layer) if entry.name not in {"name", "seed"}}
+    config = OmegaConf.structured(layer)
+    for key, value in values.items():
+        if key != "name":
+            _set(config, key, value, name, known)
+    built = cast("Augmentation", OmegaConf.to_object(config))
+    if problems := built.problems():
+        raise ConfigError(" ".join(problems))
+    return built
+
+
+def _set(config: Any, key: str, value: Any, name: str, known: "Mapping[str, Field[Any]]") -> None:
+    """Set one parameter, or say in one sentence why it cannot be set."""
+    if key not in known:
+        raise ConfigError(f"The augmentation layer {name} has no parameter {key!r}{_instead(key, known)}.")
+    try:
+        config[key] = value
+    except OmegaConfBaseException as error:
+        kind = getattr(known[key].type, "__name__", str(known[key].type))
+        raise ConfigError(f"{name}: {key} must be of type {kind}, got {value!r}.") from error
+    rule = known[key].metadata.get(RULE_KEY)
+    if rule is not None and not rule.accepts(config[key]):
+        raise ConfigError(f"{name}: {key} must be {rule.allowed}, got {value!r}.")
+
+
+def _instead(wrong: str, allowed: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: the nearest one, and all there are."""
+    allowed = list(allowed)
+    nearest = difflib.get_close_matches(str(wrong), allowed, n=1)
+    guess = f"; did you mean {nearest[0]!r}?" if nearest else ";"
+    return f"{guess} Allowed: {', '.join(allowed) or 'nothing'}"

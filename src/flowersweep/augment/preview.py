@@ -1,0 +1,54 @@
+"""A picture of what an augmentation does: each photograph beside its first few draws."""
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+from flowersweep.augment.base import Augmentation
+from flowersweep.augment.draw import uniforms
+
+Pixels = npt.NDArray[np.uint8]
+
+_GAP = 4  # pixels between pictures
+_HEADER = 18  # pixels above the first row, for its labels
+
+
+def preview(augmentation: Augmentation, images: Pixels, image_size: int, epochs: int = 6) -> Image.Image:
+    """Draw the pictures as training would see them.
+
+    Args:
+        augmentation: What to show.
+        images: uint8, shape (n, source, source, 3), source being `augmentation.source_size(image_size)`; picture
+            i of the preview is picture i of the training set only if these are its first ones.
+        image_size: Side length in pixels of an augmented picture.
+        epochs: Columns after the original.
+
+    Returns:
+        An RGB grid: a row for each picture, the original (scaled to `image_size`) and the draws of epochs 0, 1, ...
+    """
+    columns = [_resized(images, image_size)]
+    columns += [_augmented(augmentation, images, image_size, epoch) for epoch in range(epochs)]
+    pitch = image_size + _GAP
+    grid = Image.new("RGB", (len(columns) * pitch - _GAP, _HEADER + len(images) * pitch - _GAP), "white")
+    pen = ImageDraw.Draw(grid)
+    for x, column in enumerate(columns):
+        pen.text((x * pitch + 2, 3), f"{augmentation.name}, epoch {x - 1}" if x else "original", fill="black")
+        for y, pixels in enumerate(column):
+            grid.paste(Image.fromarray(pixels), (x * pitch, _HEADER + y * pitch))
+    return grid
+
+
+def _augmented(augmentation: Augmentation, images: Pixels, image_size: int, epoch: int) -> Pixels:
+    """Apply the draws of one epoch and round to uint8."""
+    import tensorflow as tf
+
+    drawn = augmentation.parameters(uniforms(augmentation.seed, epoch, len(images), augmentation.n_uniforms))
+    tensors = {key: tf.constant(values) for key, values in drawn.items()}
+    result = augmentation.apply(tf.constant(images, tf.float32), tensors, image_size)
+    return np.asarray(np.rint(result), dtype=np.uint8)
+
+
+def _resized(images: Pixels, image_size: int) -> Pixels:
+    """Scale the pictures to `image_size` for the column of originals."""
+    size = (image_size, image_size)
+    return np.stack([np.asarray(Image.fromarray(picture).resize(size)) for picture in images])

@@ -1,0 +1,13 @@
+"""All augmentations by the name under which `aug=` chooses them.
+
+MixUp and CutMix are not among them: they mix the labels of two pictures, while an augmentation here is a
+function of one picture and its own draws.
+"""
+
+from flowersweep.augment.base import Augmentation
+from flowersweep.augment.layers import LAYERS, build
+from flowersweep.augment.stack import Stack
+
+__all__ = ["AUGMENTATIONS", "build"]
+
+AUGMENTATIONS: dict[str, type[Augmentation]] = {**LAYERS, "stack": Stack}

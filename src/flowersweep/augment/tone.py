@@ -1,0 +1,168 @@
+"""Brightness, contrast and the other changes that map values to values."""
+
+# ruff: noqa: ARG002
+# Every augmentation has the same two methods, whether or not it needs all they are given.
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from flowersweep.augment.base import Augmentation, Parameters, Uniforms, clip, per_picture, symmetric
+from flowersweep.fields import bounded
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+def integer_mean(images: "tf.Tensor") -> "tf.Tensor":
+    """Mean over the pixels of each picture and channel, shape (batch, 1, 1, channels), float32.
+
+    Values are rounded and summed as integers: a sum of floats would depend on its order, and so on the threads
+    and the batch. It is within 0.5 of the true mean, and exact for whole numbers.
+    """
+    import tensorflow as tf
+
+    total = tf.reduce_sum(tf.cast(tf.round(images), tf.int32), axis=[1, 2], keepdims=True)
+    return tf.cast(total, tf.float32) / float(images.shape[1] * images.shape[2])
+
+
+def contrast(images: "tf.Tensor", factor: "tf.Tensor") -> "tf.Tensor":
+    """Scale the distance from the picture's mean of each channel by `factor`, shape (batch,); 1 changes nothing."""
+    mean = integer_mean(images)
+    return clip((images - mean) * per_picture(factor) + mean)
+
+
+def posterize(images: "tf.Tensor", step: "tf.Tensor") -> "tf.Tensor":
+    """Round values down to multiples of `step`, shape (batch,), a power of two: 2 ** (8 - bits kept)."""
+    import tensorflow as tf
+
+    step = per_picture(step)
+    return tf.floor(images / step) * step
+
+
+def solarize(images: "tf.Tensor", threshold: "tf.Tensor") -> "tf.Tensor":
+    """Invert the values that are not below `threshold`, shape (batch,); 256 changes nothing."""
+    import tensorflow as tf
+
+    return tf.where(images < per_picture(threshold), images, 255.0 - images)
+
+
+def autocontrast(images: "tf.Tensor", _: "tf.Tensor") -> "tf.Tensor":
+    """Stretch each channel of each picture to 0..255; a channel with one value only stays as it is."""
+    import tensorflow as tf
+
+    low = tf.reduce_min(images, axis=[1, 2], keepdims=True)
+    width = tf.reduce_max(images, axis=[1, 2], keepdims=True) - low
+    return tf.where(width > 0.0, clip((images - low) * tf.math.divide_no_nan(255.0, width)), images)
+
+
+def equalize(images: "tf.Tensor", _: "tf.Tensor") -> "tf.Tensor":
+    """Spread the values of each channel of each picture evenly, by the table that Pillow's equalize makes."""
+    import tensorflow as tf
+
+    values = tf.cast(tf.round(images), tf.int32)
+    channels = tf.shape(values)[0] * 3
+    owner = tf.reshape(tf.range(channels), [-1, 1, 1, 3]) * 256  # each picture's channel owns 256 counters
+    counts = tf.math.bincount(tf.reshape(values + owner, [-1]), minlength=channels * 256)
+    counts = tf.reshape(counts, [-1, 256])
+    last = tf.reduce_max(tf.where(counts > 0, tf.range(256), 0), axis=1, keepdims=True)
+    step = (tf.reduce_sum(counts, axis=1, keepdims=True) - tf.gather(counts, last, batch_dims=1)) // 255
+    below = tf.cumsum(counts, axis=1, exclusive=True)
+    table = tf.minimum((below + step // 2) // tf.maximum(step, 1), 255)
+    table = tf.where(step > 0, table, tf.range(256))
+    return tf.cast(tf.gather(tf.reshape(table, [-1]), values + owner), tf.float32)
+
+
+@dataclass
+class RandomContrast(Augmentation):
+    """Scale each picture's contrast by 1 - factor to 1 + factor (the article's RandomContrast(0.2)).
+
+    The distance from the picture's mean of each channel is scaled, and the result clipped to 0..255. Keras
+    3.15 draws from 1 to 1 + factor and so only ever raises the contrast.
+
+    Attributes:
+        factor: Largest change of the contrast, up or down, as a part of it.
+    """
+
+    draws: ClassVar[tuple[str, ...]] = ("factor",)
+
+    name: str = "RandomContrast"
+    factor: float = bounded(0.2, low=0.0, high=1.0)
+
+    def parameters(self, uniforms: Uniforms) -> Parameters:
+        """Return `factor`, shape (n,), values 1 - factor to 1 + factor."""
+        return {"factor": (1.0 + symmetric(uniforms[:, 0], self.factor)).astype(np.float32)}
+
+    def apply(self, images: "tf.Tensor", parameters: "dict[str, tf.Tensor]", image_size: int) -> "tf.Tensor":
+        """Scale the contrast."""
+        return contrast(images, parameters["factor"])
+
+
+@dataclass
+class RandomBrightness(Augmentation):
+    """Add one number to all values of a picture, clipped to 0..255 (Keras 3's RandomBrightness).
+
+    Attributes:
+        factor: Largest number added or taken away, in units of 255.
+    """
+
+    draws: ClassVar[tuple[str, ...]] = ("delta",)
+
+    name: str = "RandomBrightness"
+    factor: float = bounded(0.2, low=0.0, high=1.0)
+
+    def parameters(self, uniforms: Uniforms) -> Parameters:
+        """Return `delta`, shape (n,), values +-255 * factor."""
+        return {"delta": symmetric(uniforms[:, 0], 255.0 * self.factor).astype(np.float32)}
+
+    def apply(self, images: "tf.Tensor", parameters: "dict[str, tf.Tensor]", image_size: int) -> "tf.Tensor":
+        """Add `delta`."""
+        return clip(images + per_picture(parameters["delta"]))
+
+
+@dataclass
+class RandomInvert(Augmentation):
+    """Turn some pictures into their negative, 255 minus the value (Keras 3's RandomInvert).
+
+    Attributes:
+        factor: Probability that a picture is inverted.
+    """
+
+    draws: ClassVar[tuple[str, ...]] = ("inverted",)
+
+    name: str = "RandomInvert"
+    factor: float = bounded(0.5, low=0.0, high=1.0)
+
+    def parameters(self, uniforms: Uniforms) -> Parameters:
+        """Return `threshold`, shape (n,): 0 inverts every value, 256 none."""
+        return {"threshold": np.where(uniforms[:, 0] < self.factor, 0.0, 256.0).astype(np.float32)}
+
+    def apply(self, images: "tf.Tensor", parameters: "dict[str, tf.Tensor]", image_size: int) -> "tf.Tensor":
+        """Invert above the threshold."""
+        return solarize(images, parameters["threshold"])
+
+
+@dataclass
+class RandomPosterization(Augmentation):
+    """Keep the first few of the 8 bits of every value (posterize of Cubuk et al. 2018, arXiv 1805.09501).
+
+    Keras 3's layer of this name always keeps `factor` bits; here their number is drawn.
+
+    Attributes:
+        factor: Fewest bits kept; each picture keeps `factor` to 8 of them, all equally likely.
+    """
+
+    draws: ClassVar[tuple[str, ...]] = ("bits",)
+
+    name: str = "RandomPosterization"
+    factor: int = bounded(3, low=1, high=8)
+
+    def parameters(self, uniforms: Uniforms) -> Parameters:
+        """Return `step`, shape (n,): the power of two that values are rounded down to a multiple of."""
+        bits = self.factor + np.floor(uniforms[:, 0] * (9 - self.factor))
+        return {"step": (2.0 ** (8 - bits)).astype(np.float32)}
+
+    def apply(self, images: "tf.Tensor", parameters: "dict[str, tf.Tensor]", image_size: int) -> "tf.Tensor":
+        """Round the values down."""
+        return posterize(images, parameters["step"])
