@@ -1,0 +1,28 @@
+"""Pictures: where they come from, how they are split, and how they are kept decoded."""
+
+from flowersweep.data.catalogue import PICTURE_ENDINGS, Catalogue, class_root, read_folder
+from flowersweep.data.decode import decode
+from flowersweep.data.download import FLOWER_PHOTOS, Archive
+from flowersweep.data.fingerprint import fingerprint
+from flowersweep.data.source import demo, flower_photos
+from flowersweep.data.split import Split, split
+from flowersweep.data.store import Store, open_store, readable, verify
+
+__all__ = [
+    "FLOWER_PHOTOS",
+    "PICTURE_ENDINGS",
+    "Archive",
+    "Catalogue",
+    "Split",
+    "Store",
+    "class_root",
+    "decode",
+    "demo",
+    "fingerprint",
+    "flower_photos",
+    "open_store",
+    "read_folder",
+    "readable",
+    "split",
+    "verify",
+]

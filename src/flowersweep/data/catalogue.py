@@ -1,0 +1,143 @@
+"""The list of pictures in a folder that has one sub-folder per class, indexed exactly as Keras does it."""
+
+import logging
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from flowersweep.errors import DataError
+
+_log = logging.getLogger(__name__)
+
+# keras.utils.image_dataset_from_directory reads these endings, in any mixture of upper and lower case.
+PICTURE_ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """The pictures of a data set and their classes.
+
+    Attributes:
+        root: The folder that holds one sub-folder per class.
+        class_names: The names of the class folders, sorted.
+        paths: Path of each picture, relative to `root` and with forward slashes, in the order in which
+            `keras.utils.image_dataset_from_directory(shuffle=False)` lists them.
+        labels: int32, shape (n,): the position of each picture's class in `class_names`.
+    """
+
+    root: Path
+    class_names: tuple[str, ...]
+    paths: tuple[str, ...]
+    labels: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return len(self.paths)
+
+
+def read_folder(root: Path) -> Catalogue:
+    """List the pictures of a folder with one sub-folder per class.
+
+    The rules are those of Keras: hidden folders directly below `root` are no classes, sub-folders of a class
+    belong to it, links to files are followed, links to folders inside a class are not, and only names that
+    end in one of `PICTURE_ENDINGS` count. What is left out is logged.
+
+    Raises:
+        DataError: The folder is missing or is a file, holds fewer than two classes, or a class is empty.
+    """
+    folder = class_root(root)
+    class_names = tuple(_subfolders(folder))
+    if len(class_names) < 2:
+        found = f"only the class folder {class_names[0]}" if class_names else "no class folders"
+        raise DataError(
+            f"{folder} holds {found}; it must hold at least two sub-folders, one per class, with pictures in them."
+        )
+    paths: list[str] = []
+    labels: list[int] = []
+    left_out: Counter[str] = Counter()
+    for label, name in enumerate(class_names):
+        pictures, others = _walk(folder, name)
+        if not pictures:
+            raise DataError(
+                f"The class folder {folder / name} holds no pictures ({', '.join(PICTURE_ENDINGS)}); "
+                "add some, or remove the folder."
+            )
+        paths += pictures
+        labels += [label] * len(pictures)
+        left_out.update(others)
+    _log_left_out(folder, left_out)
+    _log.info("Found %d pictures of %d classes in %s.", len(paths), len(class_names), folder)
+    return Catalogue(folder, class_names, tuple(paths), np.array(labels, np.int32))
+
+
+def class_root(folder: Path) -> Path:
+    """The folder that holds the class folders: `folder`, or the only folder in it.
+
+    An unpacked archive is often one folder too deep (flower_photos/flower_photos/daisy/...). Read from the
+    outer folder every picture has the same label and accuracy is 100 %, so the outer folder is stepped over.
+
+    Returns:
+        An absolute path.
+
+    Raises:
+        DataError: `folder` is missing, is not a folder, or cannot be listed.
+    """
+    folder = folder.expanduser().absolute()
+    if not folder.exists():
+        raise DataError(
+            f"The picture folder {folder} does not exist; give a folder with one sub-folder per class."
+        )
+    if not folder.is_dir():
+        raise DataError(f"{folder} is a file; give a folder with one sub-folder per class.")
+    try:
+        while len(names := _subfolders(folder)) == 1 and not _has_pictures(folder):
+            inner = folder / names[0]
+            if _has_pictures(inner) or not _subfolders(inner):
+                break
+            _log.info(
+                "%s holds only the folder %s; the class folders are taken from there.", folder, names[0]
+            )
+            folder = inner
+    except OSError as error:
+        raise DataError(f"The picture folder {folder} cannot be listed: {error.strerror}.") from error
+    return folder
+
+
+def _subfolders(folder: Path) -> list[str]:
+    return sorted(
+        entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")
+    )
+
+
+def _is_picture(name: str) -> bool:
+    return name.lower().endswith(PICTURE_ENDINGS)
+
+
+def _has_pictures(folder: Path) -> bool:
+    return any(_is_picture(entry.name) for entry in folder.iterdir())
+
+
+def _walk(root: Path, class_name: str) -> tuple[list[str], list[str]]:
+    """The pictures of one class as POSIX paths relative to `root`, and the endings of all other files."""
+    pictures: list[str] = []
+    others: list[str] = []
+    # Sorting by the whole folder path, separators included, is what Keras does; "a-b" then precedes "a/b".
+    for folder, _, names in sorted(os.walk(root / class_name), key=lambda step: step[0]):
+        relative = Path(folder).relative_to(root).as_posix()
+        pictures += [f"{relative}/{name}" for name in sorted(names) if _is_picture(name)]
+        others += [Path(name).suffix.lower() or "no ending" for name in names if not _is_picture(name)]
+    return pictures, others
+
+
+def _log_left_out(folder: Path, endings: Counter[str]) -> None:
+    if endings:
+        detail = ", ".join(f"{ending} {count}" for ending, count in endings.most_common())
+        _log.warning(
+            "Left out %d files in %s that are not pictures by name: %s.", endings.total(), folder, detail
+        )
+    if loose := sum(_is_picture(entry.name) for entry in folder.iterdir() if entry.is_file()):
+        _log.warning("Left out %d pictures that lie directly in %s and so have no class.", loose, folder)

@@ -1,0 +1,148 @@
+"""One picture from a file to a square array of bytes, as Keras would load it."""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from flowersweep.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+Pixels = npt.NDArray[np.uint8]
+Numbers = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+
+# What a file may contain, whatever its name says. Pillow knows many more formats, some of which start programs.
+FORMATS = ("BMP", "GIF", "JPEG", "MPO", "PNG", "TIFF", "WEBP")
+
+# Beyond this Pillow suspects a small file made to fill the memory; 4 bytes a pixel make it 358 MB.
+MAX_PIXELS = 89_478_485
+
+
+class UnreadableError(DataError):
+    """A file that is not a readable picture.
+
+    Attributes:
+        reason: What is wrong with it, as a sentence that lacks its subject ("is empty").
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} {reason}.")
+        self.reason = reason
+
+
+def decode(path: Path, size: int) -> Pixels:
+    """Read a picture and resize it to a square; its aspect ratio is not kept.
+
+    Equal to what `keras.utils.image_dataset_from_directory(image_size=(size, size))` yields, rounded to whole
+    numbers, but for three things: JPEG is decoded with the accurate rather than the fast inverse cosine
+    transform, the orientation stored by a camera is applied, and transparent pictures are laid on white.
+
+    Args:
+        path: A file whose content is one of `FORMATS`; its name does not matter.
+        size: Side length of the result in pixels.
+
+    Returns:
+        uint8, shape (size, size, 3), RGB, 0..255.
+
+    Raises:
+        DataError: The file cannot be read, or is not a whole picture.
+    """
+    return resize(load(path), size)
+
+
+def load(path: Path) -> Pixels:
+    """Read a picture at its own size, upright, as RGB.
+
+    Of an animation the first frame is taken; of 16-bit pictures the high byte; what is transparent becomes
+    white. Grey, palette and CMYK pictures are converted.
+
+    Returns:
+        uint8, shape (height, width, 3), 0..255.
+
+    Raises:
+        DataError: The file cannot be read, or is not a whole picture.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UnreadableError(path, f"cannot be read ({error.strerror})") from error
+    if not content:
+        raise UnreadableError(path, "is empty (0 bytes)")
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            _refuse_bomb(image)
+            return np.asarray(_rgb(ImageOps.exif_transpose(image)))
+    except MemoryError:
+        raise  # says nothing about the picture
+    except UnidentifiedImageError as error:
+        raise UnreadableError(path, f"is not a picture of the kinds {', '.join(FORMATS)}") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnreadableError(
+            path,
+            f"has more than the {MAX_PIXELS:,} pixels allowed and may be made to fill the memory; "
+            "scale it down if it is genuine",
+        ) from error
+    except Exception as error:  # Pillow's readers raise nearly anything on damaged content
+        raise UnreadableError(path, f"is damaged ({str(error) or type(error).__name__})") from error
+
+
+def _refuse_bomb(image: "Picture") -> None:
+    # Pillow itself refuses from twice this number on and only warns below.
+    if image.width * image.height > MAX_PIXELS:
+        raise Image.DecompressionBombError
+
+
+def _rgb(image: "Picture") -> "Picture":
+    if image.mode.startswith("I"):
+        # Pillow clips 16-bit grey at 255 when converting, which would turn nearly every picture white.
+        high_byte = np.clip(np.asarray(image).astype(np.int64) >> 8, 0, 255).astype(np.uint8)
+        image = Image.fromarray(high_byte)
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def resize(pixels: Pixels, size: int) -> Pixels:
+    """Resize to a square by bilinear interpolation without antialiasing, rounding halves to even.
+
+    Half-pixel centres and float32 arithmetic as in `tf.image.resize`, so that only the rounding differs.
+
+    Args:
+        pixels: uint8, shape (height, width, 3).
+        size: Side length of the result in pixels.
+
+    Returns:
+        uint8, shape (size, size, 3).
+    """
+    height, width, _ = pixels.shape
+    if (height, width) == (size, size):
+        return pixels
+    top, bottom, down = _neighbours(height, size)
+    left, right, across = _neighbours(width, size)
+    across, down = across[None, :, None], down[:, None, None]
+    upper, lower = (_between(pixels[rows][:, left], pixels[rows][:, right], across) for rows in (top, bottom))
+    return np.rint(_between(upper, lower, down)).astype(np.uint8)
+
+
+def _between(first: Numbers, second: Numbers, weight: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    start = first.astype(np.float32)
+    between: npt.NDArray[np.float32] = start + (second.astype(np.float32) - start) * weight
+    return between
+
+
+def _neighbours(
+    source: int, target: int
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+    """For each of `target` positions on an axis the two source positions around it and the second's weight."""
+    scale = np.float32(source) / np.float32(target)
+    position = (np.arange(target, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5)
+    floor = np.floor(position)
+    first = np.maximum(floor, 0).astype(np.intp)
+    second = np.minimum(np.ceil(position), source - 1).astype(np.intp)
+    return first, second, position - floor

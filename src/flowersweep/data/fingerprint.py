@@ -1,0 +1,85 @@
+"""A name for the contents of a data set, so that what was computed from it can be found again."""
+
+import hashlib
+import json
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from flowersweep.data.atomic import read_json, write_json
+from flowersweep.data.catalogue import Catalogue
+from flowersweep.data.progress import progress
+
+# A file changed twice within one tick of the file system's clock keeps its times, so hashes of files that
+# changed this recently are not remembered. FAT has the coarsest clock, two seconds.
+_SETTLED_NS = 2_000_000_000
+
+_MISSING = "cannot be read"  # stands for the content of such a file; decoding it reports the reason
+
+
+def fingerprint(catalogue: Catalogue, cache: Path) -> str:
+    """Hash the class names, the relative paths and the bytes of all pictures.
+
+    Does not depend on where the folder lies. The hash of each file is remembered in `cache` with the file's
+    size and times, so a second call only asks the file system for those.
+
+    Returns:
+        32 hexadecimal digits (MLflow cuts dataset digests at 36).
+
+    Raises:
+        DataError: The cache cannot be written to.
+    """
+    store = cache / "hashes" / f"{_digest([os.fspath(catalogue.root)])}.json"
+    known = read_json(store) or {}
+    stamps = [_stamp(catalogue.root / path) for path in catalogue.paths]
+    stale = [i for i, path in enumerate(catalogue.paths) if _remembered(known, path, stamps[i]) is None]
+    hashes = {
+        path: _remembered(known, path, stamp) for path, stamp in zip(catalogue.paths, stamps, strict=True)
+    }
+    with progress("Hashing pictures", len(stale)) as advance, ThreadPoolExecutor() as pool:
+        files = (catalogue.root / catalogue.paths[i] for i in stale)
+        for i, content in zip(stale, pool.map(_content, files), strict=True):
+            hashes[catalogue.paths[i]] = content
+            advance(1)
+    if stale:
+        now = time.time_ns()
+        settled = {
+            path: [*stamp, hashes[path]]
+            for path, stamp in zip(catalogue.paths, stamps, strict=True)
+            if stamp is not None and now - max(stamp[1:]) > _SETTLED_NS
+        }
+        if settled != known:
+            write_json(store, settled)
+    return _digest([list(catalogue.class_names), *([path, hashes[path]] for path in catalogue.paths)])
+
+
+def _stamp(path: Path) -> list[int] | None:
+    """Size, time of modification and time of the last change of the entry; None if there is no such file."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    # A copy may carry an old modification time along (cp -p, tar), but never an old change time.
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+
+
+def _remembered(known: dict[str, Any], path: str, stamp: list[int] | None) -> str | None:
+    entry = known.get(path)
+    if stamp is None or not isinstance(entry, list) or entry[:-1] != stamp or not isinstance(entry[-1], str):
+        return None
+    return entry[-1]
+
+
+def _content(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
+    except OSError:
+        return _MISSING
+
+
+def _digest(value: list[Any]) -> str:
+    # JSON writes file names that are not valid text as escapes, where encoding them would fail.
+    return hashlib.blake2b(json.dumps(value).encode("ascii"), digest_size=16).hexdigest()

@@ -1,0 +1,92 @@
+"""Where the pictures come from: a folder on disk, the published flower_photos, or drawn flowers."""
+
+import logging
+from pathlib import Path
+
+from flowersweep.data.atomic import locked, new_folder
+from flowersweep.data.catalogue import Catalogue, class_root, read_folder
+from flowersweep.data.demo import VERSION, draw_all
+from flowersweep.data.download import FLOWER_PHOTOS, Archive, fetch, unpack
+from flowersweep.errors import DataError, DownloadError
+
+_log = logging.getLogger(__name__)
+
+
+def flower_photos(
+    directory: Path | None, cache: Path, *, allow_download: bool = True, archive: Archive = FLOWER_PHOTOS
+) -> Path:
+    """The folder of flower_photos that holds the class folders, downloaded on first use.
+
+    Args:
+        directory: Where the pictures already are; None looks in `cache` and downloads.
+        cache: The folder below which `flower_photos` is unpacked.
+        allow_download: False makes missing pictures an error at once.
+        archive: What to download.
+
+    Raises:
+        DataError: The pictures are neither on disk nor to be had, or what is in the cache is incomplete.
+    """
+    if directory is not None:
+        folder = class_root(directory)
+        if (counts := _counts(read_folder(folder))) != archive.counts:
+            _log.warning(
+                "%s is not the published data set: it holds %s, not %s.", folder, counts, archive.counts
+            )
+        return folder
+    target = cache / "flower_photos"
+    if not target.exists():
+        remedies = (
+            "Point to pictures already on disk with data.dir=PATH or the environment variable FLOWERSWEEP_DATA, or "
+            f"download the archive by hand from {archive.url} and unpack it so that {target} holds "
+            f"{', '.join(archive.counts)}; data=demo needs no download."
+        )
+        if not allow_download:
+            raise DataError(f"flower_photos is not in {target}, and downloading is switched off. {remedies}")
+        try:
+            _download(archive, target)
+        except DownloadError as error:
+            raise DownloadError(f"flower_photos is not in {target}, and {error} {remedies}") from error
+    folder = class_root(target)
+    if (counts := _counts(read_folder(folder))) != archive.counts:
+        raise DataError(
+            f"{folder} is incomplete: it holds {counts} instead of {archive.counts}; delete {target} and it is "
+            "downloaded anew, or use it as it is with data.dir."
+        )
+    return folder
+
+
+def _download(archive: Archive, target: Path) -> None:
+    with locked(target):
+        if target.exists():
+            return  # another process was faster
+        packed = target.with_name(f"{target.name}.tgz")
+        _log.info("Downloading %s (%.0f MB) to %s.", archive.url, archive.size / 1e6, target)
+        fetch(archive.url, packed, size=archive.size, sha256=archive.sha256)
+        try:
+            unpack(packed, target)
+        finally:
+            packed.unlink(missing_ok=True)
+
+
+def _counts(catalogue: Catalogue) -> dict[str, int]:
+    return {name: int((catalogue.labels == label).sum()) for label, name in enumerate(catalogue.class_names)}
+
+
+def demo(cache: Path, *, per_class: int = 120) -> Path:
+    """The folder of the drawn flowers, drawn on first use; the same pictures on every machine.
+
+    Args:
+        cache: The folder below which they are kept.
+        per_class: Number of pictures of each of the five classes.
+
+    Raises:
+        DataError: The cache cannot be written to.
+    """
+    target = cache / f"demo-{VERSION}-{per_class}"
+    if not target.exists():
+        with locked(target):
+            if not target.exists():
+                _log.info("Drawing %d flowers of each class into %s.", per_class, target)
+                with new_folder(target) as part:
+                    draw_all(part, per_class)
+    return target
