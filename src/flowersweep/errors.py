@@ -19,3 +19,7 @@ class DownloadError(DataError):
 
 class TrackingError(FlowersweepError):
     """A tracking store that cannot be reached, or a run that is not in it."""
+
+
+class TrainingError(FlowersweepError):
+    """A training that cannot go on: the loss is not a number, or the learning rate is not the configured one."""

@@ -56,3 +56,8 @@ def one_of(*choices: str, default: Any = MISSING) -> Any:
     """A string out of a few."""
     rule = Rule(lambda value: value in choices, f"one of {', '.join(choices)}", choices)
     return field(default=default, metadata={RULE_KEY: rule})
+
+
+def not_empty(default: Any = MISSING) -> Any:
+    """A text with at least one character that is not a space; None, where the type allows it, is not checked."""
+    return field(default=default, metadata={RULE_KEY: Rule(lambda value: bool(value.strip()), "a text that is not empty")})

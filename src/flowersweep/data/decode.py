@@ -126,7 +126,10 @@ def resize(pixels: Pixels, size: int) -> Pixels:
     top, bottom, down = _neighbours(height, size)
     left, right, across = _neighbours(width, size)
     across, down = across[None, :, None], down[:, None, None]
-    upper, lower = (_between(pixels[rows][:, left], pixels[rows][:, right], across) for rows in (top, bottom))
+    upper, lower = (
+        _between(rows.take(left, axis=1), rows.take(right, axis=1), across)
+        for rows in (pixels.take(top, axis=0), pixels.take(bottom, axis=0))
+    )
     return np.rint(_between(upper, lower, down)).astype(np.uint8)
 
 

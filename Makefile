@@ -1,0 +1,50 @@
+# Every target's line after `##` is its help.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 5000
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint format typecheck check ui clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+setup: $(VENV)/installed ## Create .venv with flowersweep and all it needs (about a minute)
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
+	  sys.exit(0 if (3, 11) <= v <= (3, 13) else "flowersweep needs Python 3.11, 3.12 or 3.13, but $(PYTHON) is %d.%d; choose one: make setup PYTHON=python3.12" % v)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: setup ## One run on drawn flowers: no pictures and no network needed (under a minute)
+	$(BIN)/python -m flowersweep data=demo model=cnn aug=RandomFlip trainer=quick
+
+test: setup ## The fast tests
+	$(BIN)/python -m pytest
+
+test-slow: setup ## The slow tests: real photographs, real servers (minutes)
+	$(BIN)/python -m pytest -m slow
+
+lint: setup ## Style and common mistakes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup ## Rewrite the code in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+typecheck: setup ## Types, strictly
+	$(BIN)/mypy
+
+check: lint typecheck test ## All that must pass before a commit
+
+ui: setup ## Compare results in the browser (PORT=5000)
+	@test -f mlruns/mlflow.db || { echo "There are no results yet; make some with: make demo"; exit 1; }
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlruns/mlflow.db \
+	  --host 127.0.0.1 --port $(PORT) --workers 1
+
+clean: ## Remove the environment and tool caches; results in mlruns/ stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist src/*.egg-info

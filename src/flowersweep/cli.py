@@ -1,0 +1,96 @@
+"""The command line: compose, check, train, show the result. Everything else is importable without it."""
+
+import os
+import signal
+import sys
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from flowersweep import config
+from flowersweep.errors import FlowersweepError, TrainingError
+
+# What Hydra may instantiate: its own plugins, its logging and Optuna's samplers; nothing else a configuration names.
+EXECUTION_WHITELIST = ("hydra.*", "hydra_plugins.*", "optuna.samplers.*", "logging.*")
+
+EXIT_FAILED = 1
+EXIT_BAD_INPUT = 2
+
+
+def main() -> None:
+    """Entry point of the console script and of `python -m flowersweep`."""
+    sys.exit(run())
+
+
+def run() -> int:
+    """Run the command line; say what went wrong, if anything, in one sentence.
+
+    Returns:
+        The exit code: 0; 1 for a run that failed; 2 for bad input; 128 + signal number for an interrupted run.
+    """
+    # With this set Hydra hands errors on, to be put in a sentence here, in place of its own report and exit.
+    wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    config.prepare()
+    try:
+        _hydra_main()
+    except _JobFailedError as failure:
+        if wants_traceback:
+            raise failure.error from None
+        return _complain(failure.error)
+    except (HydraException, OmegaConfBaseException, FlowersweepError) as error:
+        if wants_traceback:
+            raise
+        return _complain(error)
+    except KeyboardInterrupt as interruption:
+        sys.stderr.write(f"flowersweep: {interruption or 'interrupted'}; a run that had begun is marked KILLED.\n")
+        return 128 + int(getattr(interruption, "signal_number", signal.SIGINT))
+    return 0
+
+
+def _hydra_main() -> None:
+    decorate = hydra.main(
+        config_path=str(config.conf_dir()), config_name="config", execution_whitelist=EXECUTION_WHITELIST
+    )
+    decorate(_job)()
+
+
+class _JobFailedError(BaseException):
+    """Carries an error past Hydra, which would otherwise print a line of its own about it."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _job(cfg: DictConfig) -> float:
+    """One job: check the configuration, train, show the result, return the objective."""
+    try:
+        return _train_and_show(cfg)
+    except (FlowersweepError, OmegaConfBaseException) as error:
+        if HydraConfig.get().mode is RunMode.RUN:
+            raise _JobFailedError(error) from error
+        raise
+
+
+def _train_and_show(cfg: DictConfig) -> float:
+    settings = config.settings(cfg)
+    # Training needs TensorFlow, which a configuration that is refused must not wait for.
+    from flowersweep.training import train
+    from flowersweep.training.display import show_result
+
+    result = train(settings, overrides=[str(override) for override in HydraConfig.get().overrides.task])
+    show_result(settings, result)
+    return result.objective
+
+
+def _complain(error: Exception) -> int:
+    """Write an error as one line per sentence; return the exit code."""
+    message = str(error) if isinstance(error, FlowersweepError) else config.explain(error)
+    for line in message.splitlines():
+        sys.stderr.write(f"flowersweep: {line}\n")
+    return EXIT_FAILED if isinstance(error, TrainingError) else EXIT_BAD_INPUT

@@ -1,0 +1,26 @@
+"""The configuration: its typed shape, its rules, and what to say when they are broken. Imports no TensorFlow."""
+
+from omegaconf import OmegaConf
+
+from flowersweep.config.explain import explain
+from flowersweep.config.locations import cache_dir, conf_dir, in_checkout, results_dir
+from flowersweep.config.schema import Config, register
+from flowersweep.config.validate import settings
+
+__all__ = [
+    "Config",
+    "cache_dir",
+    "conf_dir",
+    "explain",
+    "in_checkout",
+    "prepare",
+    "register",
+    "results_dir",
+    "settings",
+]
+
+
+def prepare() -> None:
+    """Register the schema and the resolvers that `conf/` uses; harmless when called again."""
+    register()
+    OmegaConf.register_resolver("results_dir", lambda: str(results_dir()), replace=True)

@@ -1,0 +1,207 @@
+"""The typed shape of the configuration: one dataclass per group, registered with Hydra's ConfigStore.
+
+Values live in `conf/`; here are only the types, the legal ranges and what is required. An unknown key or a
+wrong type is refused by OmegaConf while composing, a value out of range by `flowersweep.config.validate`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+from flowersweep.augment import AUGMENTATIONS, Augmentation
+from flowersweep.fields import bounded, not_empty, one_of
+
+DATA_SOURCES = ("flower_photos", "folder", "demo")
+
+
+@dataclass
+class DataConfig:
+    """Which pictures, and how they are divided."""
+
+    source: str = one_of(*DATA_SOURCES)
+    # The folder with one sub-folder per class; null: the source's own place in the cache.
+    dir: str | None = not_empty()
+    # Keras' image_dataset_from_directory(validation_split=..., seed=...): the same files, file by file.
+    validation_split: float = bounded(above=0, below=1)
+    split_seed: int = bounded(low=0, high=2**32 - 1)
+    # Cut from the training part; nothing is chosen on it.
+    test_split: float = bounded(low=0, below=1)
+    # What to do with files that cannot be decoded: stop and name them, or go on without them.
+    unreadable: str = one_of("error", "skip")
+
+
+@dataclass
+class ModelConfig:
+    """What every model has."""
+
+    name: str = MISSING
+    # The default of optimizer.learning_rate: what suits a model belongs to the model.
+    learning_rate: float = bounded(above=0, high=10)
+
+
+@dataclass
+class CNNConfig(ModelConfig):
+    """The article's network: three blocks of convolution and pooling, one hidden layer."""
+
+    filters: list[int] = bounded(low=1)
+    kernel_size: int = bounded(low=1, high=15)
+    dense_units: int = bounded(low=1)
+    dropout: float = bounded(low=0, below=1)
+
+
+@dataclass
+class OptimizerConfig:
+    """What every optimizer has."""
+
+    name: str = MISSING
+    learning_rate: float = bounded(above=0, high=10)
+    # The gradient of each variable is clipped to this norm; null: not clipped.
+    clipnorm: float | None = bounded(above=0)
+
+
+@dataclass
+class AdamConfig(OptimizerConfig):
+    """Kingma and Ba 2014, arXiv 1412.6980."""
+
+    beta_1: float = bounded(low=0, below=1)
+    beta_2: float = bounded(low=0, below=1)
+    epsilon: float = bounded(above=0)
+
+
+@dataclass
+class AdamWConfig(AdamConfig):
+    """Adam with decoupled weight decay: Loshchilov and Hutter 2017, arXiv 1711.05101."""
+
+    weight_decay: float = bounded(low=0)
+
+
+@dataclass
+class SGDConfig(OptimizerConfig):
+    """Stochastic gradient descent with momentum."""
+
+    momentum: float = bounded(low=0, below=1)
+    nesterov: bool = MISSING
+
+
+@dataclass
+class RMSpropConfig(OptimizerConfig):
+    """Tieleman and Hinton 2012."""
+
+    rho: float = bounded(low=0, below=1)
+    momentum: float = bounded(low=0, below=1)
+    epsilon: float = bounded(above=0)
+
+
+@dataclass
+class ScheduleConfig:
+    """How the learning rate changes over the epochs."""
+
+    name: str = MISSING
+
+
+@dataclass
+class PlateauConfig(ScheduleConfig):
+    """Multiply the rate by `factor` when `monitor` has not improved for `patience` epochs."""
+
+    monitor: str = one_of("val_loss", "val_accuracy", "loss", "accuracy")
+    factor: float = bounded(above=0, below=1)
+    patience: int = bounded(low=1)
+    min_delta: float = bounded(low=0)
+    min_lr: float = bounded(low=0)
+
+
+@dataclass
+class CosineConfig(ScheduleConfig):
+    """Half a cosine from the optimizer's rate to `final_fraction` of it: arXiv 1608.03983."""
+
+    warmup_epochs: int = bounded(low=0)
+    final_fraction: float = bounded(low=0, high=1)
+
+
+@dataclass
+class TrainerConfig:
+    """How long, how large, and when to stop."""
+
+    epochs: int = bounded(low=1, high=100_000)
+    batch_size: int = bounded(low=1, high=65_536)
+    # Side length in pixels to which pictures are resized (squared, as in the article).
+    image_size: int = bounded(low=8, high=2048)
+    # Epochs without improvement of `monitor` by min_delta before training stops; null: never stops early.
+    patience: int | None = bounded(low=1)
+    min_delta: float = bounded(low=0)
+    monitor: str = one_of("val_loss", "val_accuracy", "loss", "accuracy")
+    # TensorFlow's own switch for bit-identical results on accelerators; CPU runs are identical without it.
+    deterministic: bool = MISSING
+    # CPU threads for the arithmetic; null: all cores.
+    threads: int | None = bounded(low=1)
+
+
+@dataclass
+class ObjectiveConfig:
+    """The one number that a run returns and a sweep optimizes."""
+
+    # Its epoch value also decides which epoch is the best, so that the saved model has the reported figure.
+    metric: str = one_of("best/val_accuracy", "best/val_loss")
+
+
+@dataclass
+class TrackingConfig:
+    """Where results land and what is kept."""
+
+    # Folder of mlflow.db, artifacts/ and optuna.db.
+    dir: str = not_empty()
+    # MLflow tracking URI; null: the SQLite file in `dir`. May be a server.
+    uri: str | None = not_empty(None)
+    experiment: str = not_empty()
+    # null: model, augmentation and a time stamp.
+    run_name: str | None = not_empty(None)
+    # The trained model is an artifact; false saves its space where only the figures matter.
+    log_model: bool = MISSING
+    # Curves, confusion matrix, mistakes and the augmentation preview.
+    log_figures: bool = MISSING
+    # TensorBoard event files as an artifact (needs no TensorBoard to write them).
+    tensorboard: bool = MISSING
+
+
+@dataclass
+class PathsConfig:
+    """Folders other than the results'."""
+
+    # Decoded pictures and downloads; null: the platform's cache folder for flowersweep. Safe to delete.
+    cache: str | None = not_empty(None)
+
+
+@dataclass
+class Config:
+    """A whole run."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    aug: Augmentation = field(default_factory=Augmentation)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    paths: PathsConfig = field(default_factory=PathsConfig)
+    # One integer drives the initial weights, dropout and the order of the pictures.
+    seed: int = bounded(low=0, high=2**31 - 1)
+
+
+NODES: dict[str, dict[str, type[Any]]] = {
+    "model": {"cnn": CNNConfig},
+    "optimizer": {"adam": AdamConfig, "adamw": AdamWConfig, "sgd": SGDConfig, "rmsprop": RMSpropConfig},
+    "schedule": {"plateau": PlateauConfig, "constant": ScheduleConfig, "cosine": CosineConfig},
+    "aug": dict(AUGMENTATIONS),
+}
+
+
+def register() -> None:
+    """Make the dataclasses known to Hydra as `schema` and `schema/<group>/<choice>`."""
+    store = ConfigStore.instance()
+    store.store(name="schema", node=Config, provider="flowersweep")
+    for group, nodes in NODES.items():
+        for choice, node in nodes.items():
+            store.store(group=f"schema/{group}", name=choice, node=node, provider="flowersweep")

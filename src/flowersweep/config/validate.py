@@ -1,0 +1,128 @@
+"""Check a composed configuration against the rules its dataclasses carry, and across groups."""
+
+import dataclasses
+import difflib
+from collections.abc import Iterator
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
+
+from flowersweep.config.schema import Config
+from flowersweep.errors import ConfigError
+from flowersweep.fields import RULE_KEY, Rule
+
+
+def settings(cfg: DictConfig) -> Config:
+    """Turn a composed configuration into typed objects, all of whose values are legal.
+
+    Args:
+        cfg: What Hydra composed, without its `hydra` node.
+
+    Returns:
+        The same configuration as dataclass instances, interpolations resolved.
+
+    Raises:
+        ConfigError: A value is missing, out of range, or does not fit another; all problems in one message.
+    """
+    problems = [*_missing(cfg), *_illegal(cfg)]
+    if not problems:
+        try:
+            config = OmegaConf.to_object(cfg)
+        except OmegaConfBaseException as error:
+            raise ConfigError(_first_line(error)) from None
+        if not isinstance(config, Config):
+            raise ConfigError("The configuration has no schema; compose it with `flowersweep.config.register()` first.")
+        problems = list(_conflicts(config))
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return config
+
+
+def nearest(received: object, allowed: Iterator[str] | tuple[str, ...] | list[str]) -> str:
+    """' Did you mean X?' when something allowed is close to what was received, else nothing."""
+    close = difflib.get_close_matches(str(received), list(allowed), n=1, cutoff=0.6)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
+
+
+def _missing(cfg: DictConfig) -> Iterator[str]:
+    for key in sorted(OmegaConf.missing_keys(cfg)):
+        yield f"{key} has no value; give it one on the command line: {key}=VALUE."
+
+
+def _illegal(node: Any, path: str = "") -> Iterator[str]:
+    """Every value below `node` that its field's rule does not accept."""
+    if not isinstance(node, DictConfig) or OmegaConf.is_missing(node, "") or node._is_none():  # noqa: SLF001 (no public test for a null node)
+        return
+    node_type = OmegaConf.get_type(node)
+    fields = {field.name: field for field in dataclasses.fields(node_type)} if dataclasses.is_dataclass(node_type) else {}
+    for key in node:
+        name = f"{path}.{key}" if path else str(key)
+        if OmegaConf.is_missing(node, key):
+            continue
+        try:
+            value = node[key]
+        except (InterpolationResolutionError, MissingMandatoryValue) as error:
+            yield f"{name} cannot be resolved: {_first_line(error)}"
+            continue
+        except OmegaConfBaseException as error:
+            yield f"{name} is not legal: {_first_line(error)}"
+            continue
+        if isinstance(value, DictConfig):
+            yield from _illegal(value, name)
+            continue
+        if fields and str(key) not in fields:
+            yield f"There is no key {name!r} in this configuration.{nearest(str(key), list(fields))} Leave it out."
+            continue
+        rule = fields[str(key)].metadata.get(RULE_KEY) if fields else None
+        if rule is not None and value is not None:
+            yield from _rule_broken(name, value, rule)
+
+
+def _rule_broken(name: str, value: Any, rule: Rule) -> Iterator[str]:
+    items = list(value) if isinstance(value, ListConfig) else [value]
+    if isinstance(value, ListConfig) and not items:
+        yield f"{name} must hold at least one value, but is empty; each must be {rule.allowed}."
+    for item in items:
+        if not rule.accepts(item):
+            yield f"{name} must be {rule.allowed}, but is {item!r}.{nearest(item, rule.choices)}"
+
+
+def _conflicts(config: Config) -> Iterator[str]:
+    """What is legal by itself but not together."""
+    data = config.data
+    if data.validation_split + data.test_split >= 1:
+        yield (
+            f"data.validation_split + data.test_split must be less than 1, but are {data.validation_split} + "
+            f"{data.test_split}; nothing would be left to train on."
+        )
+    schedule = config.schedule
+    warmup = getattr(schedule, "warmup_epochs", 0)
+    if warmup >= config.trainer.epochs:
+        yield (
+            f"schedule.warmup_epochs must be less than trainer.epochs, but they are {warmup} and "
+            f"{config.trainer.epochs}; shorten the warm-up or train longer."
+        )
+    yield from _cnn_too_deep(config)
+    yield from config.aug.problems()
+
+
+def _cnn_too_deep(config: Config) -> Iterator[str]:
+    """Each block of the CNN needs at least one pixel after its convolution and pooling."""
+    filters = getattr(config.model, "filters", None)
+    if filters is None:
+        return
+    kernel = config.model.kernel_size  # type: ignore[attr-defined]  # the CNN's config, as its filters show
+    side = config.trainer.image_size
+    for block in range(len(filters)):
+        side = (side - kernel + 1) // 2
+        if side < 1:
+            yield (
+                f"model.filters has {len(filters)} blocks, but pictures of {config.trainer.image_size} pixels have "
+                f"room for {block}; use fewer blocks, or a larger trainer.image_size."
+            )
+            return

@@ -1,0 +1,137 @@
+"""Batches of pictures for TensorFlow: shuffled anew each epoch, augmented per picture, prefetched.
+
+Epoch e is a pure function of (seed, e): the order comes from a generator keyed by both, and what happens to a
+picture from (augmentation seed, e, index of the picture). A run that resumes at epoch e therefore sees exactly
+what an uninterrupted one would have seen.
+"""
+
+import math
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from flowersweep.augment import Augmentation, uniforms
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+EVALUATION_BATCH_SIZE = 128
+
+
+class Part(Protocol):
+    """One part of the data: which of the decoded pictures, and their classes."""
+
+    @property
+    def images(self) -> npt.NDArray[np.uint8]:
+        """uint8, shape (n, size, size, 3)."""
+
+    @property
+    def indices(self) -> npt.NDArray[np.int64]:
+        """int64, shape (m,), into `images`."""
+
+    @property
+    def labels(self) -> npt.NDArray[np.int32]:
+        """int32, shape (m,)."""
+
+
+def steps_per_epoch(count: int, batch_size: int) -> int:
+    """Number of batches in an epoch; the last one may be smaller."""
+    return math.ceil(count / batch_size)
+
+
+def epoch_order(seed: int, epoch: int, count: int) -> npt.NDArray[np.int64]:
+    """The order of `count` pictures in an epoch: a permutation that depends on seed and epoch only."""
+    # A sequence seeds the generator; the constant keeps this stream apart from the augmentation's draws.
+    return np.random.default_rng([seed, epoch, 0x0DDE]).permutation(count)
+
+
+def training_stream(
+    part: Part,
+    augmentation: Augmentation,
+    *,
+    image_size: int,
+    batch_size: int,
+    seed: int,
+    epochs: int,
+    first_epoch: int = 0,
+) -> "tf.data.Dataset":
+    """All training batches from `first_epoch` up to `epochs`, one epoch after the other.
+
+    Args:
+        part: The training pictures.
+        augmentation: Applied to each picture with draws of its own in every epoch.
+        image_size: Side length of the pictures that come out, in pixels.
+        batch_size: Pictures per batch; the last batch of an epoch may be smaller.
+        seed: Decides the order of the pictures.
+        epochs: Number of epochs of the whole run.
+        first_epoch: Where to begin, counted from 0.
+
+    Returns:
+        A dataset of (images float32 (batch, image_size, image_size, 3) in 0..255, labels int32 (batch,)).
+    """
+    import tensorflow as tf
+
+    names, template = _parameter_template(augmentation)
+    count = len(part.indices)
+
+    def plan(epoch: npt.NDArray[np.int64]) -> list[npt.NDArray[Any]]:
+        order = epoch_order(seed, int(epoch), count)
+        drawn = uniforms(augmentation.seed, int(epoch), len(part.images), augmentation.n_uniforms)
+        parameters = augmentation.parameters(drawn)
+        rows = part.indices[order]
+        return [rows, part.labels[order], *(parameters[name][rows] for name in names)]
+
+    def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
+        types = [tf.int64, tf.int32, *(tf.as_dtype(array.dtype) for array in template)]
+        columns = tf.numpy_function(plan, [epoch], types, stateful=False)
+        shapes = [(), (), *(array.shape[1:] for array in template)]
+        for column, shape in zip(columns, shapes, strict=True):
+            column.set_shape((count, *shape))
+        return tf.data.Dataset.from_tensor_slices(tuple(columns)).batch(batch_size)
+
+    def load(rows: tf.Tensor, labels: tf.Tensor, *columns: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images = _gather(part.images, rows)
+        parameters = dict(zip(names, columns, strict=True))
+        images = augmentation.apply(images, parameters, image_size)
+        return tf.ensure_shape(images, (None, image_size, image_size, 3)), labels
+
+    steps = steps_per_epoch(count, batch_size) * (epochs - first_epoch)
+    return (
+        tf.data.Dataset.range(first_epoch, epochs)
+        .flat_map(epoch_batches)
+        .map(load, num_parallel_calls=2, deterministic=True)
+        .apply(tf.data.experimental.assert_cardinality(steps))
+        .prefetch(2)
+    )
+
+
+def evaluation_stream(part: Part, *, batch_size: int = EVALUATION_BATCH_SIZE) -> "tf.data.Dataset":
+    """One pass over a part in its own order, without augmentation.
+
+    Returns:
+        A dataset of (images float32 (batch, size, size, 3) in 0..255, labels int32 (batch,)).
+    """
+    import tensorflow as tf
+
+    def load(rows: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return _gather(part.images, rows), labels
+
+    dataset = tf.data.Dataset.from_tensor_slices((part.indices, part.labels)).batch(batch_size)
+    return dataset.map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
+
+
+def _parameter_template(augmentation: Augmentation) -> tuple[list[str], list[npt.NDArray[Any]]]:
+    """Names and one-row arrays of what the augmentation's parameters look like."""
+    parameters = augmentation.parameters(uniforms(augmentation.seed, 0, 1, augmentation.n_uniforms))
+    names = sorted(parameters)
+    return names, [parameters[name] for name in names]
+
+
+def _gather(images: npt.NDArray[np.uint8], rows: "tf.Tensor") -> "tf.Tensor":
+    """Read rows of the memory-mapped pictures as float32; the file's pages are shared by all processes."""
+    import tensorflow as tf
+
+    picked = tf.numpy_function(lambda index: images[index], [rows], tf.uint8, stateful=False)
+    picked.set_shape((rows.shape[0], *images.shape[1:]))
+    return tf.cast(picked, tf.float32)

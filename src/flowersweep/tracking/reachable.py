@@ -1,0 +1,66 @@
+"""Whether a tracking store can be used, found out in seconds: MLflow alone would retry for minutes."""
+
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from flowersweep.errors import TrackingError
+from flowersweep.tracking.mlflow_api import client, environment, quiet, reason
+
+PROBE_SECONDS = 3
+
+
+def check_sqlite(path: Path) -> None:
+    """Raise TrackingError unless the file is MLflow's; MLflow itself would retry for a minute and a half."""
+    try:
+        with closing(sqlite3.connect(path, timeout=20)) as database:
+            tables = database.execute("SELECT name FROM sqlite_master WHERE name = 'experiments'").fetchall()
+    except sqlite3.Error as error:
+        raise TrackingError(
+            f"Cannot open {path} as a database: {error}; move the file away or choose another folder."
+        ) from error
+    if not tables:
+        raise TrackingError(f"{path} is a database, but not one of MLflow's; choose another file.")
+
+
+def check_database(uri: str, scheme: str) -> None:
+    """Raise TrackingError within seconds if the database server does not answer."""
+    import sqlalchemy
+
+    timeout = {} if scheme == "mssql" else {"connect_timeout": PROBE_SECONDS}
+    try:
+        engine = sqlalchemy.create_engine(uri, connect_args=timeout)
+        engine.connect().close()
+        engine.dispose()
+    except ModuleNotFoundError as error:
+        raise TrackingError(f"Cannot use {scheme} for runs: install its driver, {error.name}.") from error
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        raise TrackingError(
+            f"Cannot reach the database {_without_password(uri)}: {reason(error)}; is it running and is the "
+            "address right?"
+        ) from error
+
+
+def check_server(uri: str) -> None:
+    """Ask the store for one experiment; raise TrackingError within seconds if there is no answer."""
+    quiet()
+    from mlflow.exceptions import MlflowException
+
+    quick = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(PROBE_SECONDS)}
+    try:
+        with environment(quick):
+            client(uri).search_experiments(max_results=1)
+    except MlflowException as error:
+        shown = _without_password(uri)
+        if "out-of-date database schema" in str(error):
+            raise TrackingError(
+                f"{shown} was made by another version of MLflow; copy it, then run `mlflow db upgrade {shown}`."
+            ) from error
+        raise TrackingError(
+            f"Cannot use {shown} as a tracking store: {reason(error)}; is it running and is the address right?"
+        ) from error
+
+
+def _without_password(uri: str) -> str:
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", uri)

@@ -1,0 +1,41 @@
+"""Closing the runs that nobody will close any more: `kill -9` and power cuts leave them RUNNING for ever."""
+
+from collections.abc import Sequence
+
+from flowersweep.tracking import process
+from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.protocol import RunStatus
+from flowersweep.tracking.store import Store
+
+CLOSED_TAG = "flowersweep.closed_because"
+
+
+def close_dead_runs(store: Store, experiment_ids: Sequence[str]) -> list[str]:
+    """Mark as KILLED the running runs whose process on this host has died.
+
+    Runs of other hosts and of living processes are left alone, and so are those of which it cannot be known.
+
+    Returns:
+        The identifiers of the runs that were closed.
+
+    Raises:
+        TrackingError: If the store does not answer.
+    """
+    service, closed, page = client(store.uri), [], None
+    with translated(f"look for interrupted runs in {store.uri}"):
+        while experiment_ids:
+            found = service.search_runs(
+                list(experiment_ids), "attributes.status = 'RUNNING'", page_token=page
+            )
+            dead = [run for run in found if process.is_dead(run.data.tags)]
+            for run in dead:
+                pid, host = run.data.tags[process.PID_TAG], run.data.tags[process.HOST_TAG]
+                service.set_tag(
+                    run.info.run_id, CLOSED_TAG, f"process {pid} on {host} died without ending it"
+                )
+                service.set_terminated(run.info.run_id, RunStatus.KILLED.value)
+                closed.append(str(run.info.run_id))
+            page = found.token
+            if not page:
+                break
+    return closed

@@ -1,0 +1,115 @@
+"""What may be logged under which name: MLflow's limits, checked before the store is asked.
+
+Both trackers follow these rules, so that a test with the one in memory finds what MLflow would refuse.
+"""
+
+import json
+import numbers
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from flowersweep.errors import TrackingError
+
+MAX_KEY_LENGTH = 250
+MAX_PARAM_LENGTH = 6000
+MAX_TAG_LENGTH = 8000
+MAX_DIGEST_LENGTH = 36
+MAX_PER_BATCH = 100  # of params or tags in one request; of metrics it would be 1000
+
+_KEY = re.compile(r"[\w.\- :/]+")
+
+Item = TypeVar("Item")
+
+
+def check_key(key: str) -> str:
+    """Return the name of a param, metric or tag, or raise TrackingError if MLflow would refuse it."""
+    path = PurePosixPath(key)
+    normal = str(path) == key and not path.is_absolute() and ".." not in path.parts
+    if not (_KEY.fullmatch(key) and len(key) <= MAX_KEY_LENGTH and normal and key != "."):
+        raise TrackingError(
+            f"Cannot log under the name {key!r}: a name has 1 to {MAX_KEY_LENGTH} letters, digits or "
+            "any of `_-./: `, and reads like a relative path; rename it."
+        )
+    return key
+
+
+def check_metric(key: str, value: object) -> float:
+    """Return the metric's value as a float, or raise TrackingError if it is not a number."""
+    check_key(key)
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+        raise TrackingError(
+            f"Cannot log metric {key!r}: {value!r} is not a number; log it as a tag or a param."
+        )
+    return float(value)
+
+
+def check_artifact(name: str) -> str:
+    """Return the path of an artifact inside its run, or raise TrackingError if it leads out of it."""
+    path = PurePosixPath(name)
+    if not name or str(path) != name or path.is_absolute() or ".." in path.parts or "\\" in name:
+        raise TrackingError(
+            f"Cannot store an artifact as {name!r}: the name must be a relative path inside the run, "
+            "such as 'plots/curves.png'."
+        )
+    return name
+
+
+def check_picture(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return the picture, or raise TrackingError if it is not uint8 of shape (height, width, 3)."""
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        raise TrackingError(
+            f"Cannot store a picture of dtype {picture.dtype} and shape {picture.shape}: "
+            "it must be uint8 of shape (height, width, 3)."
+        )
+    return picture
+
+
+def check_file(path: Path) -> Path:
+    """Return the path, or raise TrackingError if no file is there."""
+    if not path.is_file():
+        raise TrackingError(f"Cannot store {path}: there is no such file.")
+    return path
+
+
+def shortened(value: object, limit: int) -> str:
+    """Return the value as text of at most `limit` characters; where it was cut, its end says so."""
+    text = str(value)
+    if len(text) <= limit:
+        return text
+    notice = f"... [cut from {len(text)} characters]"
+    return text[: limit - len(notice)] + notice
+
+
+def too_long(values: Mapping[str, object], limit: int) -> dict[str, str]:
+    """Return the values whose text is longer than `limit`, whole, by the file name that is to keep them."""
+    long = {key: str(value) for key, value in values.items() if len(str(value)) > limit}
+    return {f"long_values/{re.sub(r'[^-.A-Za-z0-9_]', '_', key)}.txt": text for key, text in long.items()}
+
+
+def chunks(items: Sequence[Item], size: int = MAX_PER_BATCH) -> Iterator[Sequence[Item]]:
+    """Yield the items in their order, at most `size` at a time."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def json_text(content: object) -> str:
+    """Return the content as indented JSON, or raise TrackingError if it holds something else."""
+    try:
+        return json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n"
+    except (TypeError, ValueError) as error:
+        raise TrackingError(
+            f"Cannot write this as JSON ({error}); turn it into numbers, texts and lists."
+        ) from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, PurePath):
+        return str(value)
+    raise TypeError(f"a {type(value).__name__} has no JSON form")

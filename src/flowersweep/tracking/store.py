@@ -1,0 +1,170 @@
+"""The place where runs are kept: a SQLite file made safely, or a server that is asked first whether it is there."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from flowersweep.errors import TrackingError
+from flowersweep.tracking.mlflow_api import client, quiet, reason, translated
+from flowersweep.tracking.reachable import check_database, check_server, check_sqlite
+
+DATABASE_NAME = "mlflow.db"
+LOCK_SECONDS = 120  # making the database takes one to three seconds; a slow disk may need longer
+
+_SERVERS = ("http", "https", "databricks")
+_DATABASES = ("postgresql", "mysql", "mssql")
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where runs are kept.
+
+    Attributes:
+        uri: MLflow's tracking URI, absolute.
+        artifact_root: The folder of pictures, models and other files; None where a server decides.
+    """
+
+    uri: str
+    artifact_root: Path | None
+
+
+def prepare_store(directory: Path, uri: str | None = None) -> Store:
+    """Make the store ready for use, creating what is missing.
+
+    Any number of processes may call it at once. A database appears under its name only when it is complete, so
+    a process killed half-way leaves nothing that a later one would trip over.
+
+    Args:
+        directory: Where results land; relative to the current folder.
+        uri: None for a SQLite file in `directory`; otherwise a server (http://..., https://..., databricks) or
+            a database (sqlite:///PATH, postgresql://..., mysql://..., mssql://...), used as it is.
+
+    Raises:
+        TrackingError: If the URI is not one of these, or nothing usable answers at it.
+    """
+    directory = directory.expanduser().resolve()
+    root = directory / "artifacts"
+    if uri is None:
+        return _sqlite_store(directory / DATABASE_NAME, root)
+    scheme = uri.split(":", 1)[0].split("+", 1)[0].lower()
+    if scheme == "sqlite":
+        return _sqlite_store(_sqlite_path(uri), root)
+    if scheme in _SERVERS:
+        check_server(uri)
+        return Store(uri, artifact_root=None)
+    if scheme in _DATABASES:
+        check_database(uri, scheme)
+        with _locked(directory / "database"):  # MLflow makes its tables at the first call
+            check_server(uri)
+        return Store(uri, root)
+    raise TrackingError(
+        f"Cannot keep runs at {uri!r}: MLflow no longer writes to plain folders and knows no such address; "
+        "leave tracking.uri out for a SQLite file in tracking.dir, or give sqlite:///PATH, postgresql://..., "
+        "mysql://..., mssql://..., http://..., https://... or databricks."
+    )
+
+
+def sqlite_uri(path: Path) -> str:
+    """Return MLflow's address of a SQLite file, `sqlite:////absolute/path`."""
+    if "?" in str(path):  # SQLAlchemy takes what follows for options and would open another file
+        raise TrackingError(
+            f"Cannot keep runs in {path}: a database address cannot contain '?'; rename the folder."
+        )
+    return f"sqlite:///{path.as_posix()}"
+
+
+def experiment_id(store: Store, name: str) -> str:
+    """Return the identifier of the experiment of that name, creating it if there is none.
+
+    Raises:
+        TrackingError: If the experiment has been deleted, or the name is empty.
+    """
+    if not name.strip():
+        raise TrackingError("An experiment needs a name; set tracking.experiment to one.")
+    service = client(store.uri)
+    with translated(f"open experiment {name!r} in {store.uri}"):
+        found = service.get_experiment_by_name(name) or _create_experiment(service, store, name)
+    if found.lifecycle_stage == "deleted":
+        raise TrackingError(
+            f"Experiment {name!r} is deleted in {store.uri}; bring it back with `mlflow experiments restore "
+            f"--experiment-id {found.experiment_id}` under MLFLOW_TRACKING_URI={store.uri}, or choose another name."
+        )
+    return str(found.experiment_id)
+
+
+def _create_experiment(service: Any, store: Store, name: str) -> Any:
+    from mlflow.exceptions import MlflowException
+
+    location = None if store.artifact_root is None else (store.artifact_root / _folder_name(name)).as_uri()
+    try:
+        return service.get_experiment(service.create_experiment(name, artifact_location=location))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+        return service.get_experiment_by_name(name)  # another process was faster
+
+
+def _folder_name(name: str) -> str:
+    """Turn an experiment's name into a readable folder name that no other experiment's name gives."""
+    readable = re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:60]
+    return readable if readable == name else f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _sqlite_path(uri: str) -> Path:
+    file = uri.split("://", 1)[-1].removeprefix("/").split("?", 1)[0]
+    if file in {"", ":memory:"}:
+        raise TrackingError(
+            f"Cannot keep runs at {uri!r}: other processes cannot see it; give sqlite:///PATH."
+        )
+    return Path(file).expanduser().resolve()
+
+
+def _sqlite_store(path: Path, root: Path) -> Store:
+    uri = sqlite_uri(path)
+    with _locked(path):
+        if not path.exists() or path.stat().st_size == 0:
+            _create_database(path, root)
+    check_sqlite(path)
+    check_server(uri)
+    return Store(uri, root)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Lock a file beside `path` for a block, creating the folder if it is missing."""
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_SECONDS)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise TrackingError(
+            f"Cannot open {path}: another process has kept it locked for {LOCK_SECONDS} seconds; "
+            f"end that process, or delete {error.lock_file} if there is none."
+        ) from error
+    except OSError as error:
+        raise TrackingError(
+            f"Cannot keep runs in {path.parent}: {reason(error)}; choose another folder."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _create_database(path: Path, root: Path) -> None:
+    """Make the database under another name, then rename it: it is never seen half-made."""
+    quiet()
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    draft = path.with_name(f".{path.name}.draft")
+    for leftover in path.parent.glob(f"{draft.name}*"):  # with its journal, which SQLite would replay
+        leftover.unlink()
+    with translated(f"create {path}"):
+        SqlAlchemyStore(sqlite_uri(draft), root.as_uri()).engine.dispose()
+        draft.replace(path)

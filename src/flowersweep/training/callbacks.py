@@ -1,0 +1,123 @@
+"""Keras callbacks of a run: read, report, decide. Importing this module imports Keras."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy.typing as npt
+
+from flowersweep.errors import TrainingError
+
+EpochListener = Callable[[int, Mapping[str, float]], None]
+
+
+class EpochLog(keras.callbacks.Callback):
+    """Gather what happened in each epoch and hand it on.
+
+    Each epoch gives loss, accuracy, val_loss, val_accuracy, learning_rate (read from the optimizer as the epoch
+    began), seconds (training and validation) and images_per_second (training only).
+
+    Args:
+        train_count: Training pictures per epoch.
+        on_epoch: Called with the epoch's number, counted from 1, and its values.
+        first_epoch: Epochs already on the axis, from an earlier phase.
+
+    Raises:
+        TrainingError: The loss is not a number, or infinite.
+    """
+
+    def __init__(self, train_count: int, on_epoch: EpochListener, *, first_epoch: int = 0) -> None:
+        super().__init__()
+        self._train_count = train_count
+        self._on_epoch = on_epoch
+        self._first_epoch = first_epoch
+        self._learning_rate = math.nan
+        self._began = self._trained = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Read the rate before anything in this epoch can change it."""
+        del epoch, logs
+        self._learning_rate = float(self.model.optimizer.learning_rate)
+        self._began = time.perf_counter()
+        self._trained = 0.0
+
+    def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Training pictures are done when validation begins."""
+        del logs
+        self._trained = time.perf_counter() - self._began
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Hand on the epoch's values, unless the loss is lost."""
+        values = {name: float(value) for name, value in (logs or {}).items()}
+        number = self._first_epoch + epoch + 1
+        for name in ("loss", "val_loss"):
+            if not math.isfinite(values[name]):
+                raise TrainingError(
+                    f"{name} became {values[name]} in epoch {number} at learning rate {self._learning_rate:g}; "
+                    "lower optimizer.learning_rate, or set optimizer.clipnorm."
+                )
+        values["learning_rate"] = self._learning_rate
+        values["seconds"] = time.perf_counter() - self._began
+        values["images_per_second"] = self._train_count / self._trained
+        self._on_epoch(number, values)
+
+
+class BestWeights(keras.callbacks.Callback):
+    """Remember the weights of the best epoch and put them back when training ends.
+
+    The saved model is then the one whose figures are reported as best/*. On a tie the earlier epoch stays.
+
+    Args:
+        monitor: The epoch value that decides.
+        maximize: Whether larger is better.
+    """
+
+    def __init__(self, monitor: str, *, maximize: bool) -> None:
+        super().__init__()
+        self._monitor = monitor
+        self._sign = 1.0 if maximize else -1.0
+        self._best = -math.inf
+        self._weights: list[npt.NDArray[Any]] | None = None
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Copy the weights if this epoch is better than all before."""
+        del epoch
+        value = self._sign * float((logs or {})[self._monitor])
+        if value > self._best:
+            self._best = value
+            self._weights = self.model.get_weights()
+
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Put the best epoch's weights back."""
+        del logs
+        if self._weights is not None:
+            self.model.set_weights(self._weights)
+
+
+class LearningRateGuard(keras.callbacks.Callback):
+    """Refuse to train at another learning rate than the configured one.
+
+    The article's author lost a week's runs to a checkpoint that brought its optimizer's rate along.
+
+    Args:
+        expected: The rate of the first step.
+
+    Raises:
+        TrainingError: The optimizer holds another rate.
+    """
+
+    def __init__(self, expected: float) -> None:
+        super().__init__()
+        self._expected = expected
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Compare before the first step."""
+        del logs
+        actual = float(self.model.optimizer.learning_rate)
+        if not math.isclose(actual, self._expected, rel_tol=1e-5):
+            raise TrainingError(
+                f"The optimizer's learning rate is {actual:g}, but optimizer.learning_rate is {self._expected:g}; "
+                "a warm start must bring weights only."
+            )

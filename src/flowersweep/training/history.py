@@ -1,0 +1,65 @@
+"""The epochs of a run, and which of them is the best."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+# Metrics of which more is better; of the others less is.
+MAXIMIZED = frozenset({"accuracy", "val_accuracy"})
+
+
+def maximized(metric: str) -> bool:
+    """Whether more of a metric is better; the name may carry a prefix, as in best/val_accuracy."""
+    return metric.rpartition("/")[2] in MAXIMIZED
+
+
+@dataclass
+class History:
+    """Values of each epoch, in order.
+
+    Attributes:
+        monitor: The epoch value that decides which epoch is the best.
+        epochs: One mapping per epoch: loss, accuracy, val_loss, val_accuracy, learning_rate, seconds,
+            images_per_second.
+    """
+
+    monitor: str
+    epochs: list[dict[str, float]] = field(default_factory=list)
+
+    def append(self, values: Mapping[str, float]) -> None:
+        """Add the next epoch."""
+        self.epochs.append(dict(values))
+
+    @property
+    def best_epoch(self) -> int:
+        """Number of the best epoch, counted from 1; the earliest on a tie."""
+        values = self.column(self.monitor)
+        best = max(values) if maximized(self.monitor) else min(values)
+        return values.index(best) + 1
+
+    def column(self, name: str) -> list[float]:
+        """One value over all epochs."""
+        return [values[name] for values in self.epochs]
+
+    def columns(self) -> dict[str, Sequence[float]]:
+        """All values over all epochs."""
+        return {name: self.column(name) for name in self.epochs[0]}
+
+    def summary(self) -> dict[str, float]:
+        """best/* and last/* of every quality measure, with best/epoch, epochs and seconds in all."""
+        quality = ("loss", "accuracy", "val_loss", "val_accuracy")
+        best, last = self.epochs[self.best_epoch - 1], self.epochs[-1]
+        return {
+            **{f"best/{name}": best[name] for name in quality},
+            **{f"last/{name}": last[name] for name in quality},
+            "best/epoch": float(self.best_epoch),
+            "total/epochs": float(len(self.epochs)),
+            "total/seconds": sum(self.column("seconds")),
+        }
+
+    def csv(self) -> str:
+        """A table with a header line and one line per epoch."""
+        names = list(self.epochs[0])
+        lines = [",".join(f"{values[name]:.8g}" for name in names) for values in self.epochs]
+        rows = (f"{number},{line}" for number, line in enumerate(lines, start=1))
+        return "\n".join([f"epoch,{','.join(names)}", *rows, ""])

@@ -1,0 +1,44 @@
+"""Turn SIGINT and SIGTERM into one exception, so that an interrupted run is closed and not left RUNNING."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+
+class Interrupted(KeyboardInterrupt):
+    """The process was asked to stop.
+
+    Attributes:
+        signal_number: SIGINT or SIGTERM; the process exits with 128 + this.
+    """
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"interrupted by {signal.Signals(signal_number).name}")
+        self.signal_number = signal_number
+
+
+def _raise_interrupted(signal_number: int, _frame: FrameType | None) -> NoReturn:
+    # Whoever cleans up now must not be torn out of it by an impatient second Ctrl-C.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Interrupted(signal_number)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Within this block SIGINT and SIGTERM raise `Interrupted`; a second one is ignored until the block ends.
+
+    Does nothing outside the main thread, where Python delivers no signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, _raise_interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,60 @@
+"""Build the Keras optimizer, with its learning-rate schedule, from the configuration."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from flowersweep.config.schema import CosineConfig, OptimizerConfig, ScheduleConfig
+
+if TYPE_CHECKING:
+    import keras
+
+
+# A warm-up begins at this fraction of the learning rate.
+WARMUP_START = 0.01
+
+
+def build_optimizer(
+    config: OptimizerConfig, schedule: ScheduleConfig, *, steps_per_epoch: int, epochs: int
+) -> "keras.optimizers.Optimizer":
+    """A fresh optimizer; its state never comes from another run.
+
+    Args:
+        config: The optimizer's name and its Keras arguments.
+        schedule: Only a cosine changes the rate inside the optimizer; a plateau is a callback, and both at once
+            cannot be configured.
+        steps_per_epoch: Batches in an epoch.
+        epochs: Length of the cosine.
+    """
+    import keras
+
+    classes = {
+        "adam": keras.optimizers.Adam,
+        "adamw": keras.optimizers.AdamW,
+        "sgd": keras.optimizers.SGD,
+        "rmsprop": keras.optimizers.RMSprop,
+    }
+    arguments: dict[str, Any] = dataclasses.asdict(config)
+    name = arguments.pop("name")
+    if isinstance(schedule, CosineConfig):
+        arguments["learning_rate"] = _cosine(schedule, config.learning_rate, steps_per_epoch, epochs)
+    return classes[name](**arguments)
+
+
+def first_learning_rate(config: OptimizerConfig, schedule: ScheduleConfig) -> float:
+    """The rate that the first step must use, from the configuration alone."""
+    warming_up = isinstance(schedule, CosineConfig) and schedule.warmup_epochs > 0
+    return config.learning_rate * WARMUP_START if warming_up else config.learning_rate
+
+
+def _cosine(schedule: CosineConfig, rate: float, steps_per_epoch: int, epochs: int) -> Any:
+    """Linear warm-up from WARMUP_START of the rate, then half a cosine down to `final_fraction` of it."""
+    import keras
+
+    warmup = schedule.warmup_epochs * steps_per_epoch
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=rate * WARMUP_START if warmup else rate,
+        decay_steps=max(1, epochs * steps_per_epoch - warmup),
+        alpha=schedule.final_fraction,
+        warmup_target=rate if warmup else None,
+        warmup_steps=warmup,
+    )

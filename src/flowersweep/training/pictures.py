@@ -1,0 +1,101 @@
+"""Find, divide and decode the pictures a run needs; everything here happens before TensorFlow is imported."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from flowersweep.augment import Augmentation
+from flowersweep.config import cache_dir
+from flowersweep.config.schema import Config, DataConfig
+from flowersweep.data import Catalogue, Split, Store, demo, fingerprint, flower_photos, open_store, read_folder, readable, split
+from flowersweep.errors import DataError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PictureSet:
+    """One part of the data, decoded.
+
+    Attributes:
+        images: Memory-mapped uint8, shape (n, size, size, 3), all pictures of the catalogue.
+        indices: int64, shape (m,): which of them belong to this part.
+        labels: int32, shape (m,): their classes.
+    """
+
+    images: npt.NDArray[np.uint8]
+    indices: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """All that a run needs to know about its data."""
+
+    catalogue: Catalogue
+    split: Split
+    fingerprint: str
+    train: PictureSet
+    validation: PictureSet
+    test: PictureSet | None
+
+
+def load_pictures(config: Config) -> Pictures:
+    """Open the data set of a configuration.
+
+    Training pictures are decoded at the size the augmentation wants (RandomCrop wants larger ones), validation
+    and test pictures always at `trainer.image_size`, so that every augmentation is judged on the same pixels.
+
+    Raises:
+        DataError: The pictures are missing, unreadable or too few; the message says how to mend it.
+    """
+    cache = cache_dir(config.paths.cache)
+    catalogue = read_folder(_folder(config.data, cache))
+    digest = fingerprint(catalogue, cache)
+    if config.data.unreadable == "skip":
+        catalogue = readable(catalogue, cache=cache, fingerprint=digest)
+        digest = fingerprint(catalogue, cache)
+    parts = split(
+        len(catalogue.paths),
+        seed=config.data.split_seed,
+        validation=config.data.validation_split,
+        test=config.data.test_split,
+    )
+    size = config.trainer.image_size
+    evaluation = open_store(catalogue, fingerprint=digest, size=size, cache=cache)
+    training = _training_store(config.aug, evaluation, catalogue, digest, size, cache)
+    labels = catalogue.labels
+    return Pictures(
+        catalogue=catalogue,
+        split=parts,
+        fingerprint=digest,
+        train=PictureSet(training.images, parts.train, labels[parts.train]),
+        validation=PictureSet(evaluation.images, parts.validation, labels[parts.validation]),
+        test=PictureSet(evaluation.images, parts.test, labels[parts.test]) if len(parts.test) else None,
+    )
+
+
+def _folder(data: DataConfig, cache: Path) -> Path:
+    directory = Path(data.dir).expanduser().absolute() if data.dir else None
+    if data.source == "demo":
+        return directory or demo(cache)
+    if data.source == "flower_photos":
+        return flower_photos(directory, cache)
+    if directory is None:
+        raise DataError("data=folder needs the folder of your pictures, but none was given; add data.dir=PATH.")
+    return directory
+
+
+def _training_store(
+    augmentation: Augmentation, evaluation: Store, catalogue: Catalogue, digest: str, size: int, cache: Path
+) -> Store:
+    source_size = augmentation.source_size(size)
+    if source_size == size:
+        return evaluation
+    return open_store(catalogue, fingerprint=digest, size=source_size, cache=cache)

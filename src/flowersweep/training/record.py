@@ -1,0 +1,103 @@
+"""What a run writes to its tracker, besides the figures of each epoch."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from omegaconf import OmegaConf
+
+from flowersweep.augment.preview import preview
+from flowersweep.config.schema import Config
+from flowersweep.report.figures import confident_mistakes, confusion_matrix, learning_curves
+from flowersweep.report.tables import predictions_table
+from flowersweep.tracking import Tracker, provenance
+from flowersweep.training.evaluate import Predictions
+from flowersweep.training.history import History
+from flowersweep.training.pictures import Pictures
+
+PREVIEW_PICTURES = 6
+# What the configuration says about places on this machine is not a hyperparameter.
+NOT_A_PARAMETER = ("paths", "tracking", "data.dir")
+
+
+def parameters(config: Config) -> dict[str, object]:
+    """The configuration as dotted keys, without what cannot change a result."""
+    return {
+        key: value
+        for key, value in _flat(dataclasses.asdict(config))
+        if not key.startswith(NOT_A_PARAMETER)
+    }
+
+
+def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in node.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name}.")
+        else:
+            yield name, value
+
+
+def record_start(tracker: Tracker, config: Config, pictures: Pictures, overrides: Sequence[str]) -> None:
+    """Log what the run was given, before it trains: a run that dies still says what it was."""
+    tracker.params(parameters(config))
+    tracker.text(OmegaConf.to_yaml(OmegaConf.structured(config)), "config/config.yaml")
+    tracker.text("".join(f"{override}\n" for override in overrides), "config/overrides.txt")
+    tracker.json(provenance(), "config/provenance.json")
+    catalogue = pictures.catalogue
+    tracker.json(list(catalogue.class_names), "labels.json")
+    counts = np.bincount(catalogue.labels, minlength=len(catalogue.class_names))
+    for context, part in (("training", pictures.train), ("validation", pictures.validation), ("test", pictures.test)):
+        if part is not None:
+            tracker.dataset(
+                config.data.source,
+                digest=pictures.fingerprint,
+                source=str(catalogue.root),
+                context=context,
+                picture_shape=(config.trainer.image_size, config.trainer.image_size, 3),
+                profile={
+                    "pictures": len(part),
+                    "all_pictures": len(catalogue.paths),
+                    **dict(zip(catalogue.class_names, counts.tolist(), strict=True)),
+                },
+            )
+
+
+def record_preview(tracker: Tracker, config: Config, pictures: Pictures) -> None:
+    """Log what the augmentation does to the first training pictures in the first epochs."""
+    rows = pictures.train.indices[:PREVIEW_PICTURES]
+    grid = preview(config.aug, pictures.train.images, rows, config.trainer.image_size)
+    tracker.image(grid, "augmentation_preview.png")
+
+
+def record_figures(tracker: Tracker, pictures: Pictures, history: History, validation: Predictions) -> None:
+    """Log the pictures people look at: curves, confusion matrix and the most confident mistakes."""
+    names = pictures.catalogue.class_names
+    part = pictures.validation
+    tracker.figure(learning_curves(history.columns(), best_epoch=history.best_epoch), "curves.png")
+    tracker.figure(confusion_matrix(validation.labels, validation.predicted, names), "confusion_matrix.png")
+    mistakes = confident_mistakes(
+        part.images, part.indices, validation.labels, validation.probabilities, names, pictures.catalogue.paths
+    )
+    tracker.figure(mistakes, "confident_mistakes.png")
+
+
+def record_tables(tracker: Tracker, pictures: Pictures, history: History, validation: Predictions) -> None:
+    """Log the epochs, and what the model said of each validation picture."""
+    tracker.text(history.csv(), "history.csv")
+    paths = [pictures.catalogue.paths[index] for index in pictures.validation.indices]
+    table = predictions_table(paths, validation.labels, validation.probabilities, pictures.catalogue.class_names)
+    tracker.text(table, "validation_predictions.csv")
+
+
+def record_model(tracker: Tracker, served: keras.Model, config: Config, pictures: Pictures) -> None:
+    """Log the model that turns raw pictures into probabilities."""
+    example = np.asarray(pictures.validation.images[pictures.validation.indices[:1]])
+    tracker.model(
+        served,
+        example=example.astype(np.float32),
+        class_names=pictures.catalogue.class_names,
+        metadata={"image_size": config.trainer.image_size, "data_fingerprint": pictures.fingerprint},
+    )

@@ -1,0 +1,104 @@
+"""One training run, from a configuration to a result in the tracking store."""
+
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from flowersweep.config.schema import Config
+from flowersweep.tracking import MLflowTracker, Tracker, closing, experiment_id, prepare_store
+from flowersweep.training.environment import start_tensorflow
+from flowersweep.training.interrupt import interruptible
+from flowersweep.training.pictures import Pictures, load_pictures
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished run comes to.
+
+    Attributes:
+        objective: The value of `objective.metric`.
+        metrics: best/*, last/*, total/* and, if a test set was held out, test/*.
+        run_id: The run in the tracking store.
+        tracking_uri: That store.
+    """
+
+    objective: float
+    metrics: dict[str, float]
+    run_id: str
+    tracking_uri: str
+
+
+def train(config: Config, *, overrides: Sequence[str] = ()) -> Result:
+    """Train one model and log all of it.
+
+    Args:
+        config: What `flowersweep.config.settings` made of a composed configuration.
+        overrides: What was typed on the command line, for the record.
+
+    Raises:
+        DataError: The pictures cannot be used; no run is started.
+        TrackingError: The store cannot be used; no run is started.
+        TrainingError: The training cannot go on; the run ends FAILED.
+        Interrupted: SIGINT or SIGTERM; the run ends KILLED.
+    """
+    pictures = load_pictures(config)
+    with interruptible():
+        trainer = config.trainer
+        start_tensorflow(seed=config.seed, threads=trainer.threads, deterministic=trainer.deterministic)
+        store = prepare_store(Path(config.tracking.dir), config.tracking.uri)
+        experiment = experiment_id(store, config.tracking.experiment)
+        tracker = MLflowTracker.start(store, experiment, config.tracking.run_name or run_name(config))
+        with closing(tracker), failures_recorded(tracker):
+            metrics = _train(config, pictures, tracker, overrides)
+    return Result(metrics[config.objective.metric], metrics, tracker.run_id, store.uri)
+
+
+def run_name(config: Config) -> str:
+    """What a run is called when nobody named it: what one would compare runs by."""
+    return f"{config.model.name}-{config.aug.name}-seed{config.seed}"
+
+
+@contextmanager
+def failures_recorded(tracker: Tracker) -> Iterator[None]:
+    """Keep the traceback of whatever ends the run early as an artifact, and its message as a tag."""
+    try:
+        yield
+    except BaseException as error:
+        tracker.tags({"failure": f"{type(error).__name__}: {error}"})
+        tracker.text(traceback.format_exc(), "failure.txt")
+        raise
+
+
+def _train(config: Config, pictures: Pictures, tracker: Tracker, overrides: Sequence[str]) -> dict[str, float]:
+    # These import Keras, which may happen only after `start_tensorflow`.
+    from flowersweep.models import build_model
+    from flowersweep.training import record
+    from flowersweep.training.evaluate import predict, with_probabilities
+    from flowersweep.training.fit import fit
+
+    record.record_start(tracker, config, pictures, overrides)
+    if config.tracking.log_figures:
+        record.record_preview(tracker, config, pictures)
+    model = build_model(
+        config.model, num_classes=len(pictures.catalogue.class_names), image_size=config.trainer.image_size
+    )
+    tracker.metrics({"model/parameters": float(model.count_params())})
+
+    def log_epoch(number: int, values: Mapping[str, float]) -> None:
+        tracker.metrics(values, step=number)
+
+    history = fit(model, config, pictures, log_epoch)
+    metrics = history.summary()
+    served = with_probabilities(model)
+    validation = predict(served, pictures.validation)
+    if pictures.test is not None:
+        test = predict(served, pictures.test)
+        metrics |= {"test/accuracy": test.accuracy, "test/loss": test.loss}
+    tracker.metrics(metrics)
+    record.record_tables(tracker, pictures, history, validation)
+    if config.tracking.log_figures:
+        record.record_figures(tracker, pictures, history, validation)
+    if config.tracking.log_model:
+        record.record_model(tracker, served, config, pictures)
+    return metrics
