@@ -1,7 +1,6 @@
 """Storing a Keras model as an MLflow model: signature, pinned requirements, and what its outputs mean."""
 
 import tempfile
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,8 +49,7 @@ def log_model(
     try:
         service.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
         identity = {"model_id": logged.model_id, "model_uuid": logged.model_id, "run_id": run_id}
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-            # Keras saves the model's layers, not the optimizer of a compiled model, and says so.
+        with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, NAME)
             mlflow.keras.save_model(
                 keras_model,

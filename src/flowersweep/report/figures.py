@@ -1,0 +1,225 @@
+"""The figures of one run: learning curves, confusion matrix, and the mistakes it was surest of.
+
+They are drawn without pyplot, so nothing is left open, and in colours that colour-blind readers can tell apart
+(Okabe and Ito, 2008). The sizes suit the width at which MLflow shows a picture.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:  # matplotlib takes most of a second to import
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import PercentFormatter
+
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
+DPI = 110
+
+_MAX_CELLS_WITH_TEXT = 20  # classes; beyond it the numbers of a confusion matrix overlap
+
+
+def learning_curves(
+    history: Mapping[str, Sequence[float]],
+    best_epoch: int,
+    phases: Sequence[tuple[str, int]] = (),
+    *,
+    first_epoch: int = 0,
+) -> "Figure":
+    """Draw loss, accuracy and learning rate over one axis of epochs, with the best epoch marked.
+
+    Args:
+        history: One value per epoch by name: `loss`, `val_loss`, `accuracy`, `val_accuracy`, `learning_rate`.
+            What is missing is left out; NaN leaves a gap.
+        best_epoch: The epoch whose weights were kept.
+        phases: The name and first epoch of each phase, for runs with more than one.
+        first_epoch: The number of the first epoch, in the counting of `best_epoch` and `phases`.
+    """
+    panels = [
+        name for name in ("loss", "accuracy", "learning_rate") if name in history or f"val_{name}" in history
+    ]
+    figure = _figure(8.5, 1.2 + 2.4 * len(panels))
+    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axis, name in zip(axes, panels, strict=True):
+        if name == "learning_rate":
+            _draw_learning_rate(axis, history[name], first_epoch)
+        else:
+            _draw_measure(axis, history, name, first_epoch, best_epoch)
+        axis.axvline(best_epoch, color=GREY, linewidth=1, linestyle=":")
+        for _, start in phases[1:]:
+            axis.axvline(start - 0.5, color=GREY, linewidth=1)
+    for phase, start in phases if len(phases) > 1 else ():
+        place = max(start - 0.5, first_epoch)
+        axes[0].annotate(
+            f" {phase}", (place, 1), xycoords=("data", "axes fraction"), va="bottom", color=GREY, fontsize=9
+        )
+    axes[-1].set_xlabel("epoch")
+    axes[-1].xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
+def confusion_matrix(true: npt.ArrayLike, predicted: npt.ArrayLike, class_names: Sequence[str]) -> "Figure":
+    """Draw how many pictures of each class were taken for which, as counts and as percentages of the true class.
+
+    Args:
+        true: Class numbers, integers of shape (n,).
+        predicted: Class numbers, integers of shape (n,).
+        class_names: In the order of the numbers.
+    """
+    counts = confusion_counts(true, predicted, len(class_names))
+    totals = counts.sum(axis=1, keepdims=True)
+    fractions = counts / np.maximum(totals, 1)
+    side = min(4.0 + 0.75 * len(class_names), 16.0)
+    figure = _figure(side + 1.2, side)
+    axis = figure.subplots()
+    shown = axis.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
+    if len(class_names) <= _MAX_CELLS_WITH_TEXT:
+        for (row, column), count in np.ndenumerate(counts):
+            fraction = fractions[row, column]
+            axis.text(
+                column,
+                row,
+                f"{count}\n{fraction:.0%}" if count else "0",
+                ha="center",
+                va="center",
+                fontsize=10,
+                color="white" if fraction > 0.55 else "black",
+                fontweight="bold" if row == column else "normal",
+            )
+    labels = [f"{name}\n({total})" for name, total in zip(class_names, totals[:, 0], strict=True)]
+    axis.set_xticks(
+        range(len(class_names)), class_names, rotation=30 if len(class_names) > 4 else 0, ha="right"
+    )
+    axis.set_yticks(range(len(class_names)), labels)
+    axis.set(xlabel="predicted", ylabel="true class (pictures)")
+    right, total = int(np.trace(counts)), int(counts.sum())
+    axis.set_title(f"{right} of {total} pictures right ({right / max(total, 1):.1%})", fontsize=11)
+    figure.colorbar(shown, ax=axis, label="share of the true class", shrink=0.8, format=_percent())
+    return figure
+
+
+def confusion_counts(true: npt.ArrayLike, predicted: npt.ArrayLike, n_classes: int) -> npt.NDArray[np.int64]:
+    """Return how often each true class (row) was predicted as each class (column), shape (n_classes, n_classes)."""
+    pairs = np.asarray(true, dtype=np.int64) * n_classes + np.asarray(predicted, dtype=np.int64)
+    return np.bincount(pairs, minlength=n_classes**2).reshape(n_classes, n_classes)
+
+
+def confident_mistakes(
+    images: npt.NDArray[np.uint8],
+    true: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    class_names: Sequence[str],
+    paths: Sequence[str | PurePath],
+    *,
+    count: int = 16,
+) -> "Figure":
+    """Draw the wrongly classified pictures of which the model was surest, the surest first.
+
+    Args:
+        images: uint8, shape (n, height, width, 3); may be memory-mapped, only what is drawn is read.
+        true: Class numbers, integers of shape (n,).
+        probabilities: Shape (n, number of classes), each row summing to 1.
+        class_names: In the order of the numbers.
+        paths: Where each picture came from; its file name is shown.
+        count: How many pictures at most.
+    """
+    truth, chances = np.asarray(true), np.asarray(probabilities)
+    chosen = most_confident_mistakes(truth, chances, count)
+    if not len(chosen):
+        figure = _figure(8.5, 1.6)
+        figure.text(0.5, 0.5, f"No mistakes: all {len(truth)} pictures are classified rightly.", ha="center")
+        return figure
+    columns = min(4, len(chosen))
+    rows = -(-len(chosen) // columns)
+    figure = _figure(2.35 * max(columns, 2), 2.95 * rows + 0.4)
+    wrong = int((chances.argmax(axis=1) != truth).sum())
+    figure.suptitle(f"The surest {len(chosen)} of {wrong} mistakes among {len(truth)} pictures", fontsize=11)
+    for axis in figure.subplots(rows, columns, squeeze=False).flat:
+        axis.set_axis_off()
+    for axis, index in zip(figure.axes, chosen, strict=False):
+        guess = int(chances[index].argmax())
+        axis.imshow(images[index])
+        axis.set_title(
+            f"{class_names[guess]} {chances[index, guess]:.0%}",
+            fontsize=10,
+            color=ORANGE,
+            fontweight="bold",
+            pad=4,
+        )
+        axis.text(
+            0.5,
+            -0.03,
+            f"is {class_names[truth[index]]} ({chances[index, truth[index]]:.0%})\n{_short(PurePath(paths[index]).name)}",
+            transform=axis.transAxes,
+            ha="center",
+            va="top",
+            fontsize=8,
+        )
+    return figure
+
+
+def most_confident_mistakes(
+    true: npt.NDArray[np.integer], probabilities: npt.NDArray[np.floating], count: int
+) -> npt.NDArray[np.int64]:
+    """Return the indices of at most `count` wrongly classified pictures, by falling probability of the wrong class."""
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != true)
+    order = np.argsort(-probabilities[wrong].max(axis=1), kind="stable")
+    return wrong[order[:count]]
+
+
+def _draw_measure(
+    axis: "Axes", history: Mapping[str, Sequence[float]], name: str, first_epoch: int, best_epoch: int
+) -> None:
+    for key, label, color, style in (
+        (name, "training", BLUE, "-"),
+        (f"val_{name}", "validation", ORANGE, "-"),
+    ):
+        values = history.get(key)
+        if values is None:
+            continue
+        epochs = range(first_epoch, first_epoch + len(values))
+        axis.plot(epochs, values, style, color=color, label=label, linewidth=1.8, marker="o", markersize=3)
+        if key.startswith("val_") and best_epoch in epochs:
+            best = values[best_epoch - first_epoch]
+            axis.plot(best_epoch, best, "*", color=color, markersize=13, markeredgecolor="black", zorder=3)
+            axis.plot(
+                [],
+                [],
+                "*",
+                color=color,
+                markersize=11,
+                markeredgecolor="black",
+                label=f"best epoch {best_epoch}: {best:.4f}",
+            )
+    axis.set_ylabel(name)
+    axis.legend(loc="best", fontsize=9, frameon=False)
+
+
+def _draw_learning_rate(axis: "Axes", values: Sequence[float], first_epoch: int) -> None:
+    epochs = range(first_epoch, first_epoch + len(values))
+    axis.step(epochs, values, where="mid", color=GREEN, linewidth=1.8)
+    axis.set_yscale("log")
+    axis.set_ylabel("learning rate")
+
+
+def _figure(width: float, height: float) -> "Figure":
+    """Return an empty figure, `width` by `height` inches, that belongs to no window and no global list."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _percent() -> "PercentFormatter":
+    from matplotlib.ticker import PercentFormatter
+
+    return PercentFormatter(xmax=1, decimals=0)
+
+
+def _short(name: str, limit: int = 26) -> str:
+    return name if len(name) <= limit else f"{name[: limit - 10]}...{name[-7:]}"
