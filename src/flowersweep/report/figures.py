@@ -20,6 +20,7 @@ BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 DPI = 110
 
 _MAX_CELLS_WITH_TEXT = 20  # classes; beyond it the numbers of a confusion matrix overlap
+_MAX_RATES_WITH_TICK = 6
 
 
 def learning_curves(
@@ -41,23 +42,22 @@ def learning_curves(
     panels = [
         name for name in ("loss", "accuracy", "learning_rate") if name in history or f"val_{name}" in history
     ]
-    figure = _figure(8.5, 1.2 + 2.4 * len(panels))
-    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    heights = [0.6 if name == "learning_rate" else 1.0 for name in panels]
+    figure = _figure(8.5, 0.8 + 2.6 * sum(heights))
+    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for axis, name in zip(axes, panels, strict=True):
         if name == "learning_rate":
             _draw_learning_rate(axis, history[name], first_epoch)
         else:
             _draw_measure(axis, history, name, first_epoch, best_epoch)
         axis.axvline(best_epoch, color=GREY, linewidth=1, linestyle=":")
-        for _, start in phases[1:]:
-            axis.axvline(start - 0.5, color=GREY, linewidth=1)
-    for phase, start in phases if len(phases) > 1 else ():
-        place = max(start - 0.5, first_epoch)
-        axes[0].annotate(
-            f" {phase}", (place, 1), xycoords=("data", "axes fraction"), va="bottom", color=GREY, fontsize=9
-        )
-    axes[-1].set_xlabel("epoch")
-    axes[-1].xaxis.get_major_locator().set_params(integer=True)
+        axis.grid(color="#DDDDDD", linewidth=0.6)
+    if len(phases) > 1:
+        _draw_phases(list(axes), phases, first_epoch)
+    length = max(len(values) for values in history.values())
+    axes[-1].set(xlabel="epoch", xlim=(first_epoch - 0.5, first_epoch + length - 0.5))
+    axes[-1].xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    figure.align_ylabels(list(axes))
     return figure
 
 
@@ -90,14 +90,14 @@ def confusion_matrix(true: npt.ArrayLike, predicted: npt.ArrayLike, class_names:
                 fontweight="bold" if row == column else "normal",
             )
     labels = [f"{name}\n({total})" for name, total in zip(class_names, totals[:, 0], strict=True)]
-    axis.set_xticks(
-        range(len(class_names)), class_names, rotation=30 if len(class_names) > 4 else 0, ha="right"
-    )
+    axis.set_xticks(range(len(class_names)), class_names)
+    if len(class_names) > 4:
+        axis.tick_params("x", rotation=30)
     axis.set_yticks(range(len(class_names)), labels)
     axis.set(xlabel="predicted", ylabel="true class (pictures)")
     right, total = int(np.trace(counts)), int(counts.sum())
     axis.set_title(f"{right} of {total} pictures right ({right / max(total, 1):.1%})", fontsize=11)
-    figure.colorbar(shown, ax=axis, label="share of the true class", shrink=0.8, format=_percent())
+    figure.colorbar(shown, ax=axis, label="share of the true class", fraction=0.04, format=_percent())
     return figure
 
 
@@ -143,7 +143,7 @@ def confident_mistakes(
         guess = int(chances[index].argmax())
         axis.imshow(images[index])
         axis.set_title(
-            f"{class_names[guess]} {chances[index, guess]:.0%}",
+            f"predicted {_short(class_names[guess], 16)} {chances[index, guess]:.0%}",
             fontsize=10,
             color=ORANGE,
             fontweight="bold",
@@ -152,7 +152,7 @@ def confident_mistakes(
         axis.text(
             0.5,
             -0.03,
-            f"is {class_names[truth[index]]} ({chances[index, truth[index]]:.0%})\n{_short(PurePath(paths[index]).name)}",
+            f"true {class_names[truth[index]]} {chances[index, truth[index]]:.0%}\n{_short(PurePath(paths[index]).name)}",
             transform=axis.transAxes,
             ha="center",
             va="top",
@@ -174,35 +174,42 @@ def _draw_measure(
     axis: "Axes", history: Mapping[str, Sequence[float]], name: str, first_epoch: int, best_epoch: int
 ) -> None:
     for key, label, color, style in (
-        (name, "training", BLUE, "-"),
+        (name, "training", BLUE, "--"),
         (f"val_{name}", "validation", ORANGE, "-"),
     ):
-        values = history.get(key)
-        if values is None:
-            continue
+        values = history.get(key, ())
         epochs = range(first_epoch, first_epoch + len(values))
-        axis.plot(epochs, values, style, color=color, label=label, linewidth=1.8, marker="o", markersize=3)
+        if len(values):
+            axis.plot(
+                epochs, values, style, color=color, label=label, linewidth=1.8, marker="o", markersize=3
+            )
         if key.startswith("val_") and best_epoch in epochs:
             best = values[best_epoch - first_epoch]
-            axis.plot(best_epoch, best, "*", color=color, markersize=13, markeredgecolor="black", zorder=3)
-            axis.plot(
-                [],
-                [],
-                "*",
-                color=color,
-                markersize=11,
-                markeredgecolor="black",
-                label=f"best epoch {best_epoch}: {best:.4f}",
+            told = f"best epoch {best_epoch}: {best:.4f}"
+            axis.scatter(
+                best_epoch, best, s=140, marker="*", color=color, edgecolor="black", zorder=3, label=told
             )
     axis.set_ylabel(name)
-    axis.legend(loc="best", fontsize=9, frameon=False)
+    axis.legend(loc="best", fontsize=9)
 
 
 def _draw_learning_rate(axis: "Axes", values: Sequence[float], first_epoch: int) -> None:
     epochs = range(first_epoch, first_epoch + len(values))
-    axis.step(epochs, values, where="mid", color=GREEN, linewidth=1.8)
+    axis.step(epochs, values, where="mid", color=GREEN, linewidth=1.8, marker="o", markersize=3)
     axis.set_yscale("log")
     axis.set_ylabel("learning rate")
+    rates = sorted(set(values))
+    if len(rates) <= _MAX_RATES_WITH_TICK:  # the rates themselves say more than powers of ten
+        axis.set_yticks(rates, [f"{rate:.3g}" for rate in rates])
+        axis.minorticks_off()
+
+
+def _draw_phases(axes: "Sequence[Axes]", phases: Sequence[tuple[str, int]], first_epoch: int) -> None:
+    for number, (name, start) in enumerate(phases):
+        place = max(start, first_epoch) - 0.5
+        axes[0].annotate(f" {name}", (place, 1), xycoords=("data", "axes fraction"), va="bottom", color=GREY)
+        for axis in axes if number else ():
+            axis.axvline(place, color=GREY, linewidth=1)
 
 
 def _figure(width: float, height: float) -> "Figure":
