@@ -72,9 +72,9 @@ def draw(kind: str, rng: np.random.Generator) -> Image.Image:
     pen = ImageDraw.Draw(canvas)
     _clutter(pen, rng)
     side = min(canvas.size)
-    for _ in range(1 + int(rng.random() < 0.35)):
-        centre = rng.uniform(0.28, 0.72, 2) * canvas.size
-        _flower(pen, rng, kind, centre, side * rng.uniform(0.2, 0.42))
+    for _ in range(1 + int(rng.random() < 0.25)):
+        centre = rng.uniform(0.35, 0.65, 2) * canvas.size
+        _flower(pen, rng, kind, centre, side * rng.uniform(0.27, 0.45))
     for _ in range(rng.integers(0, 3)):  # blades of grass in front of the flower
         _blade(pen, rng)
     return _photograph(canvas.resize((width, height), Image.Resampling.BOX), rng)
@@ -150,11 +150,11 @@ _Shapes = Callable[[np.random.Generator, Colour], Iterator[Shape]]
 
 # For each kind: its shapes, how often its petals have which colour, and whether it stands upright.
 KINDS: dict[str, tuple[_Shapes, dict[str, float], bool]] = {
-    "daisy": (_daisy, {"white": 0.5, "pink": 0.2, "yellow": 0.3}, False),
-    "dandelion": (_dandelion, {"yellow": 0.6, "white": 0.25, "orange": 0.15}, False),
-    "roses": (_rose, {"red": 0.35, "pink": 0.25, "white": 0.2, "yellow": 0.2}, False),
-    "sunflowers": (_sunflower, {"yellow": 0.6, "orange": 0.3, "white": 0.1}, False),
-    "tulips": (_tulip, {"red": 0.25, "pink": 0.25, "yellow": 0.2, "purple": 0.2, "white": 0.1}, True),
+    "daisy": (_daisy, {"white": 0.7, "pink": 0.15, "yellow": 0.15}, False),
+    "dandelion": (_dandelion, {"yellow": 0.75, "white": 0.15, "orange": 0.1}, False),
+    "roses": (_rose, {"red": 0.5, "pink": 0.25, "white": 0.15, "yellow": 0.1}, False),
+    "sunflowers": (_sunflower, {"yellow": 0.5, "orange": 0.4, "red": 0.1}, False),
+    "tulips": (_tulip, {"pink": 0.3, "purple": 0.3, "red": 0.15, "yellow": 0.15, "white": 0.1}, True),
 }
 
 
@@ -206,7 +206,7 @@ def _background(rng: np.random.Generator, width: int, height: int) -> Image.Imag
     canvas = Image.composite(Image.new("RGB", slope.size, first), Image.new("RGB", slope.size, second), slope)
     pen = ImageDraw.Draw(canvas)
     # What is out of focus: leaves, and spots in the colours that petals have.
-    palette = [*_GREENS, *_BACKGROUNDS, *_PETALS.values()]
+    palette = [*_GREENS, *_GREENS, *_BACKGROUNDS, *_PETALS.values()]
     for _ in range(rng.integers(4, 14)):
         spot = _disc(rng.uniform(0.04, 0.2) * width) + rng.uniform(0, 1, 2) * canvas.size
         _fill(pen, spot, _jitter(palette[rng.integers(len(palette))], rng))
@@ -214,10 +214,10 @@ def _background(rng: np.random.Generator, width: int, height: int) -> Image.Imag
 
 
 def _clutter(pen: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
-    for _ in range(rng.integers(2, 9)):
+    for _ in range(rng.integers(1, 6)):
         _blade(pen, rng)
     palette = [*_GREENS, *_PETALS.values()]
-    for _ in range(rng.integers(2, 8)):  # fallen petals and leaves
+    for _ in range(rng.integers(1, 5)):  # fallen petals and leaves
         petal = _rotated(_petal(0, 1, rng.uniform(0.15, 0.5)), rng.uniform(0, 2 * np.pi))
         at = rng.uniform(0, 1, 2) * pen.im.size
         _fill(pen, at + petal * rng.uniform(8, 40), _jitter(palette[rng.integers(len(palette))], rng, 25))
@@ -237,10 +237,10 @@ def _photograph(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
     """What a camera adds: blur, exposure, contrast, colour and noise."""
     picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0, 1.2)))
     for enhance, low, high in (
-        (ImageEnhance.Brightness, 0.65, 1.3),
-        (ImageEnhance.Contrast, 0.65, 1.25),
-        (ImageEnhance.Color, 0.5, 1.3),
+        (ImageEnhance.Brightness, 0.75, 1.25),
+        (ImageEnhance.Contrast, 0.75, 1.25),
+        (ImageEnhance.Color, 0.6, 1.3),
     ):
         picture = enhance(picture).enhance(rng.uniform(low, high))
-    noise = rng.normal(0, rng.uniform(2, 14), (picture.height, picture.width, 3))
+    noise = rng.normal(0, rng.uniform(2, 10), (picture.height, picture.width, 3))
     return Image.fromarray(np.clip(np.asarray(picture) + noise, 0, 255).astype(np.uint8))

@@ -72,7 +72,7 @@ def _counts(catalogue: Catalogue) -> dict[str, int]:
     return {name: int((catalogue.labels == label).sum()) for label, name in enumerate(catalogue.class_names)}
 
 
-def demo(cache: Path, *, per_class: int = 120) -> Path:
+def demo(cache: Path, *, per_class: int = 140) -> Path:
     """The folder of the drawn flowers, drawn on first use; the same pictures on every machine.
 
     Args:
