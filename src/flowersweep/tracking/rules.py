@@ -51,7 +51,7 @@ def check_metric(key: str, value: object) -> float:
 def check_artifact(name: str) -> str:
     """Return the path of an artifact inside its run, or raise TrackingError if it leads out of it."""
     path = PurePosixPath(name)
-    if not name or str(path) != name or path.is_absolute() or ".." in path.parts or "\\" in name:
+    if name in {"", "."} or str(path) != name or path.is_absolute() or ".." in path.parts or "\\" in name:
         raise TrackingError(
             f"Cannot store an artifact as {name!r}: the name must be a relative path inside the run, "
             "such as 'plots/curves.png'."

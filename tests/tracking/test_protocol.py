@@ -1,0 +1,158 @@
+"""Tests of what every tracker does, run on the one in memory and on the one that writes to MLflow."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing as closing_database
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from flowersweep.errors import TrackingError
+from flowersweep.tracking.memory import MemoryTracker
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.protocol import RunStatus, Tracker, closing
+from flowersweep.tracking.store import Store, prepare_store
+
+REFUSED: list[tuple[Callable[[Tracker], Any], str]] = [
+    (lambda run: run.params({"bad(name)": 1}), "Cannot log under the name"),
+    (lambda run: run.metrics({"a//b": 1.0}), "Cannot log under the name"),
+    (lambda run: run.tags({"x" * 251: "y"}), "Cannot log under the name"),
+    (lambda run: run.metrics({"loss": "low"}), "'low' is not a number"),  # type: ignore[dict-item]
+    (lambda run: run.metrics({"loss": True}), "True is not a number"),
+    (lambda run: run.text("x", "../outside.txt"), "must be a relative path inside the run"),
+    (lambda run: run.text("x", "/etc/name"), "must be a relative path inside the run"),
+    (lambda run: run.json({"x": object()}, "x.json"), "a object has no JSON form"),
+    (lambda run: run.image(np.zeros((4, 4), np.uint8), "x.png"), r"shape \(height, width, 3\)"),
+    (lambda run: run.image(np.zeros((4, 4, 3)), "x.png"), "dtype float64"),  # type: ignore[arg-type]
+    (lambda run: run.file(Path("nowhere.txt")), "there is no such file"),
+]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A SQLite store shared by the tests of this file."""
+    return prepare_store(tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture(params=["memory", "mlflow"])
+def tracker(request: pytest.FixtureRequest) -> Tracker:
+    """An open run of either kind."""
+    if request.param == "memory":
+        return MemoryTracker()
+    return MLflowTracker.start(request.getfixturevalue("store"), "contract", "run")
+
+
+class TestLogging:
+    """What is accepted and what is refused."""
+
+    def test_everything_a_run_logs_is_accepted(self, tracker: Tracker, tmp_path: Path) -> None:
+        """Each method takes the ordinary values of a run, and the run has an identifier and no status."""
+        path = tmp_path / "notes.txt"
+        path.write_text("notes", encoding="utf-8")
+        tracker.params({"model.name": "cnn", "model.weights": None, "trainer.epochs": 3, "empty": ""})
+        tracker.metrics({"loss": 0.5, "val_accuracy": np.float64(0.7)}, step=0)
+        tracker.metrics({"best/val_accuracy": float("nan")})
+        tracker.tags({"study": "first", "trial": 3})
+        tracker.text("Grüße", "notes/a.txt")
+        tracker.json({"numbers": np.arange(2), "mean": np.float64(0.5), "path": path}, "notes/a.json")
+        tracker.image(np.zeros((4, 5, 3), np.uint8), "pictures/a.png")
+        tracker.figure(Figure(), "figures/a.png")
+        tracker.dataset("flowers", digest="d" * 64, source="https://example.org/x.tgz", context="training")
+        tracker.file(path, "copies")
+        assert len(tracker.run_id) == 32
+        assert tracker.status is None
+
+    def test_a_param_keeps_its_value(self, tracker: Tracker) -> None:
+        """Logging the same value again is fine; another value is refused and changes nothing."""
+        tracker.params({"seed": 1})
+        tracker.params({"seed": 1})
+        with pytest.raises(TrackingError, match="seed"):
+            tracker.params({"seed": 2, "other": 3})
+
+    def test_a_tag_may_change(self, tracker: Tracker) -> None:
+        """Setting a tag again is fine."""
+        tracker.tags({"state": "waiting"})
+        tracker.tags({"state": "done"})
+
+    @pytest.mark.parametrize(("log", "message"), REFUSED)
+    def test_what_is_refused(self, tracker: Tracker, log: Callable[[Tracker], Any], message: str) -> None:
+        """Bad names, values and files raise one clear sentence."""
+        with pytest.raises(TrackingError, match=message) as caught:
+            log(tracker)
+        assert "\n" not in str(caught.value)
+
+    def test_nothing_is_logged_after_the_end(self, tracker: Tracker, tmp_path: Path) -> None:
+        """An ended run refuses every kind of logging, and a second end."""
+        path = tmp_path / "x"
+        path.touch()
+        tracker.end(RunStatus.FINISHED)
+        assert tracker.status is RunStatus.FINISHED
+        attempts: list[Callable[[], Any]] = [
+            lambda: tracker.params({"a": 1}),
+            lambda: tracker.metrics({"a": 1.0}),
+            lambda: tracker.tags({"a": "b"}),
+            lambda: tracker.text("a", "a.txt"),
+            lambda: tracker.json([], "a.json"),
+            lambda: tracker.image(np.zeros((2, 2, 3), np.uint8), "a.png"),
+            lambda: tracker.figure(Figure(), "a.png"),
+            lambda: tracker.dataset("a", digest="b", source="c", context="training"),
+            lambda: tracker.model(None, example=np.zeros((1, 2, 2, 3), np.uint8), class_names=[]),
+            lambda: tracker.file(path),
+            lambda: tracker.end(RunStatus.KILLED),
+        ]
+        for attempt in attempts:
+            with pytest.raises(TrackingError, match="has ended \\(FINISHED\\)"):
+                attempt()
+
+
+class TestClosing:
+    """How a run ends when its block is left."""
+
+    def test_a_block_left_normally_finishes_the_run(self, tracker: Tracker) -> None:
+        """Leaving the block ends the run as FINISHED."""
+        with closing(tracker) as run:
+            run.metrics({"loss": 1.0})
+        assert tracker.status is RunStatus.FINISHED
+
+    @pytest.mark.parametrize(
+        ("error", "status"),
+        [
+            (ValueError, RunStatus.FAILED),
+            (KeyboardInterrupt, RunStatus.KILLED),
+            (SystemExit, RunStatus.KILLED),
+        ],
+    )
+    def test_an_exception_is_passed_on_and_told(
+        self, tracker: Tracker, error: type[BaseException], status: RunStatus
+    ) -> None:
+        """An error ends the run as FAILED, an interruption as KILLED; both go on to the caller."""
+        with pytest.raises(error), closing(tracker):
+            raise error
+        assert tracker.status is status
+
+    def test_a_status_given_inside_stays(self, tracker: Tracker) -> None:
+        """A run ended inside the block is left as it is, even if an exception follows."""
+
+        def stop() -> None:
+            with closing(tracker):
+                tracker.end(RunStatus.KILLED)
+                raise ValueError("later")
+
+        with pytest.raises(ValueError, match="later"):
+            stop()
+        assert tracker.status is RunStatus.KILLED
+
+    def test_the_store_knows_the_status(self, store: Store) -> None:
+        """FAILED is what the database holds after an exception, with the time of the end."""
+        run = MLflowTracker.start(store, "contract", "fails")
+        with pytest.raises(ValueError, match="broken"), closing(run):
+            raise ValueError("broken")
+        with closing_database(sqlite3.connect(store.uri.removeprefix("sqlite:///"))) as database:
+            rows = database.execute(
+                "SELECT status, end_time FROM runs WHERE run_uuid = ?", [run.run_id]
+            ).fetchall()
+        assert rows[0][0] == "FAILED"
+        assert rows[0][1] > 0

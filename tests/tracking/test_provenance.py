@@ -1,0 +1,124 @@
+"""Tests of flowersweep.tracking.provenance, on real Git checkouts in temporary folders."""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowersweep.tracking.provenance import command_line, git_state, host, package_versions, provenance
+
+ENV = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run Git in a folder, as nobody in particular."""
+    identity = ["-c", "user.name=Nobody", "-c", "user.email=nobody@example.org"]
+    command = ["git", *identity, *arguments]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout with one commit."""
+    git(tmp_path, "init", "-q")
+    (tmp_path / "file").write_text("one", encoding="utf-8")
+    git(tmp_path, "add", "file")
+    git(tmp_path, "commit", "-q", "-m", "one")
+    return tmp_path
+
+
+class TestGit:
+    """The commit a run came from."""
+
+    def test_commit_and_cleanliness_are_told(self, checkout: Path) -> None:
+        """A fresh commit is clean; after an edit the same commit is dirty."""
+        commit = git(checkout, "rev-parse", "HEAD")
+        assert git_state(checkout) == {"commit": commit, "dirty": "false"}
+        (checkout / "file").write_text("two", encoding="utf-8")
+        assert git_state(checkout) == {"commit": commit, "dirty": "true"}
+
+    def test_an_outer_project_is_not_mistaken_for_ours(self, checkout: Path) -> None:
+        """A folder deeper inside somebody's checkout, such as its environment, has no commit of its own."""
+        inner = checkout / "site-packages"
+        inner.mkdir()
+        assert git_state(inner) == {}
+
+    def test_no_checkout_no_commit_and_no_git_are_no_errors(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Outside Git, before the first commit, and without the program, the answer is empty."""
+        assert git_state(tmp_path) == {}
+        git(tmp_path, "init", "-q")
+        assert git_state(tmp_path) == {}
+        monkeypatch.setenv("PATH", "")
+        assert git_state(tmp_path) == {}
+
+    def test_a_surrounding_hook_does_not_lead_elsewhere(
+        self, checkout: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """GIT_DIR, which Git sets inside hooks, is ignored."""
+        monkeypatch.setenv("GIT_DIR", str(checkout / "nowhere"))
+        assert len(git_state(checkout)["commit"]) == 40
+
+
+class TestCommand:
+    """The command to type again."""
+
+    @pytest.mark.parametrize(
+        ("arguments", "expected"),
+        [
+            (["/env/bin/python3.11", "-m", "flowersweep", "aug=a,b"], "python -m flowersweep aug=a,b"),
+            (["/env/bin/python", "/env/bin/flowersweep", "seed=1"], "flowersweep seed=1"),
+            (["python", "train.py"], "python train.py"),
+            (["/env/bin/python", "-m", "flowersweep", "x=[1, 2]"], "python -m flowersweep 'x=[1, 2]'"),
+        ],
+    )
+    def test_command_reads_as_typed(self, arguments: list[str], expected: str) -> None:
+        """The interpreter's folder is left out and what the shell would split is quoted."""
+        assert command_line(arguments) == expected
+
+    @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))))
+    def test_pasted_into_a_shell_it_gives_the_same_arguments(self, arguments: list[str]) -> None:
+        """Whatever the arguments hold, splitting the line as a shell does returns them."""
+        assert shlex.split(command_line(["python", "-m", "x", *arguments])) == [
+            "python",
+            "-m",
+            "x",
+            *arguments,
+        ]
+
+    def test_this_process_has_a_command(self) -> None:
+        """Without arguments it is this process's own command."""
+        assert command_line()
+
+
+class TestAll:
+    """Everything together."""
+
+    def test_installed_packages_are_listed_and_others_left_out(self) -> None:
+        """A version is given for what is installed only."""
+        assert list(package_versions(("numpy", "no-such-package-anywhere"))) == ["numpy"]
+
+    def test_host_counts_the_usable_cpus(self) -> None:
+        """The count respects the affinity of this process."""
+        assert 1 <= int(host()["host.cpus"]) <= (os.cpu_count() or 1)
+
+    def test_keys_are_dotted_and_values_are_texts(self, checkout: Path) -> None:
+        """The result can be logged as tags as it is."""
+        found = provenance(checkout)
+        assert found["git.dirty"] == "false"
+        assert found["version.tensorflow"].startswith("2.")
+        assert all(value for value in found.values())
+
+    def test_nothing_heavy_is_imported(self) -> None:
+        """Provenance reads versions without importing the packages."""
+        code = "import sys, flowersweep.tracking.provenance as p; p.provenance(); print('tensorflow' in sys.modules)"
+        result = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENV
+        )
+        assert result.stdout.strip() == "False"

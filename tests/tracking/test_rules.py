@@ -1,0 +1,67 @@
+"""Tests of flowersweep.tracking.rules: the limits are MLflow's own."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from flowersweep.errors import TrackingError
+from flowersweep.tracking import rules
+from flowersweep.tracking.mlflow_api import quiet
+
+
+@given(st.text(alphabet="aZ9_-. :/()@é", max_size=12))
+@example("..")
+@example("a/../b")
+@example("")
+def test_names_are_refused_exactly_when_mlflow_refuses_them(key: str) -> None:
+    """The check agrees with MLflow's own for params, metrics and tags."""
+    quiet()
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.validation import _validate_metric_name, _validate_param_name, _validate_tag_name
+
+    def accepts(check: object) -> bool:
+        try:
+            check(key)  # type: ignore[operator]
+        except (MlflowException, TrackingError):
+            return False
+        return True
+
+    expected = [accepts(check) for check in (_validate_metric_name, _validate_param_name, _validate_tag_name)]
+    assert [accepts(rules.check_key)] * 3 == expected
+
+
+@given(st.text(max_size=200), st.integers(60, 120))
+def test_long_values_are_cut_visibly(text: str, limit: int) -> None:
+    """A short text is untouched; a long one fills the limit exactly and says how long it was."""
+    short = rules.shortened(text, limit)
+    if len(text) <= limit:
+        assert short == text
+        assert rules.too_long({"key": text}, limit) == {}
+    else:
+        assert len(short) == limit
+        assert short.endswith(f"[cut from {len(text)} characters]")
+        assert rules.too_long({"a b/c": text}, limit) == {"long_values/a_b_c.txt": text}
+
+
+@given(st.lists(st.integers()), st.integers(1, 10))
+def test_chunks_keep_everything_in_order(items: list[int], size: int) -> None:
+    """Joined together, the chunks are the items, and none is longer than allowed."""
+    chunks = list(rules.chunks(items, size))
+    assert [item for chunk in chunks for item in chunk] == items
+    assert all(1 <= len(chunk) <= size for chunk in chunks)
+
+
+def test_numpy_becomes_plain_json() -> None:
+    """Arrays and scalars of NumPy are written as lists and numbers."""
+    text = rules.json_text({"a": np.arange(3), "b": np.float32(0.5), "c": np.bool_(True)})  # noqa: FBT003
+    assert json.loads(text) == {"a": [0, 1, 2], "b": 0.5, "c": True}
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/../b", "/a", "a//b", "a\\b", "a/"])
+def test_artifact_names_stay_inside_the_run(name: str) -> None:
+    """Whatever could lead out of the run's folder is refused."""
+    with pytest.raises(TrackingError, match="must be a relative path inside the run"):
+        rules.check_artifact(name)
