@@ -92,7 +92,7 @@ def _set(config: Any, key: str, value: Any, name: str, known: "Mapping[str, Fiel
     if key not in known:
         raise ConfigError(f"The augmentation layer {name} has no parameter {key!r}{_instead(key, known)}.")
     try:
-        config[key] = value
+        OmegaConf.update(config, key, value)
     except OmegaConfBaseException as error:
         kind = getattr(known[key].type, "__name__", str(known[key].type))
         raise ConfigError(f"{name}: {key} must be of type {kind}, got {value!r}.") from error

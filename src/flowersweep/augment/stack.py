@@ -1,6 +1,7 @@
 """Several augmentations in a row."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from flowersweep.augment.base import Augmentation, Parameters, Uniforms
@@ -24,8 +25,9 @@ class Stack(Augmentation):
     name: str = "stack"
     layers: list[Any] = field(default_factory=lambda: ["RandomFlip", "RandomRotation"])
 
+    @cached_property
     def built(self) -> list[Augmentation]:
-        """Build the layers.
+        """The layers, built once: what `apply` runs is traced, and a traced OmegaConf takes seconds.
 
         Returns:
             One augmentation for each entry of `layers`.
@@ -43,7 +45,7 @@ class Stack(Augmentation):
     def problems(self) -> list[str]:
         """What `built` would raise."""
         try:
-            self.built()
+            _ = self.built
         except ConfigError as error:
             return [str(error)]
         return []
@@ -51,17 +53,17 @@ class Stack(Augmentation):
     @property
     def n_uniforms(self) -> int:
         """What all layers need together."""
-        return sum(layer.n_uniforms for layer in self.built())
+        return sum(layer.n_uniforms for layer in self.built)
 
     def source_size(self, image_size: int) -> int:
         """Side length in pixels of the pictures the first layer wants."""
-        return self.built()[0].source_size(image_size)
+        return self.built[0].source_size(image_size)
 
     def parameters(self, uniforms: Uniforms) -> Parameters:
         """Return the parameters of all layers; `0.matrix` is `matrix` of the first."""
         result: Parameters = {}
         start = 0
-        for place, layer in enumerate(self.built()):
+        for place, layer in enumerate(self.built):
             own = layer.parameters(uniforms[:, start : start + layer.n_uniforms])
             result |= {f"{place}.{key}": values for key, values in own.items()}
             start += layer.n_uniforms
@@ -69,7 +71,7 @@ class Stack(Augmentation):
 
     def apply(self, images: "tf.Tensor", parameters: "dict[str, tf.Tensor]", image_size: int) -> "tf.Tensor":
         """Apply the layers in order."""
-        for place, layer in enumerate(self.built()):
+        for place, layer in enumerate(self.built):
             prefix = f"{place}."
             own = {
                 key.removeprefix(prefix): values

@@ -1,0 +1,32 @@
+"""The preview grid."""
+
+import numpy as np
+import pytest
+
+from flowersweep.augment.draw import uniforms
+from flowersweep.augment.preview import preview
+from flowersweep.augment.registry import AUGMENTATIONS
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (3, 24, 24, 3), dtype=np.uint8)
+
+
+def test_the_grid_shows_originals_and_draws() -> None:
+    """Column 0 is the picture, column e + 1 the draw of epoch e, under a line of labels."""
+    flip = AUGMENTATIONS["RandomFlip"](seed=4)
+    grid = np.asarray(preview(flip, IMAGES, 24, epochs=2))
+    assert grid.shape == (18 + 3 * 28 - 4, 3 * 28 - 4, 3)
+    assert np.array_equal(grid[18:42, :24], IMAGES[0])
+    drawn = flip.parameters(uniforms(4, 1, 3, 2))
+    expected = np.asarray(flip.apply(IMAGES.astype(np.float32), drawn, 24))
+    assert np.array_equal(grid[18 + 56 : 18 + 80, 56:80], expected[2])
+
+
+@pytest.mark.parametrize("name", ["RandomCrop", "none"])
+def test_the_grid_has_the_image_size_whatever_the_source(name: str) -> None:
+    """Originals larger than the image size are scaled down for their column."""
+    augmentation = AUGMENTATIONS[name]()
+    source = np.random.default_rng(1).integers(0, 256, (1, 1, 1, 3), dtype=np.uint8)
+    source = np.broadcast_to(source, (1, augmentation.source_size(16), augmentation.source_size(16), 3))
+    grid = np.asarray(preview(augmentation, source, 16, epochs=1))
+    assert grid.shape == (18 + 16, 36, 3)
+    assert (grid[18:, :16] == source[0, 0, 0]).all()
