@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 Pixels = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
-# What a file may contain, whatever its name says. Pillow knows many more formats, some of which start programs.
-FORMATS = ("BMP", "GIF", "JPEG", "MPO", "PNG", "TIFF", "WEBP")
+# What a file may contain, whatever its name says. Pillow knows many more, some of which start programs.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 
 # Beyond this Pillow suspects a small file made to fill the memory; 4 bytes a pixel make it 358 MB.
 MAX_PIXELS = 89_478_485

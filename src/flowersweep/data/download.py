@@ -117,10 +117,12 @@ def unpack(archive: Path, target: Path) -> None:
     """
     with new_folder(target) as part:
         try:
-            with tarfile.open(archive, "r:gz") as members:
+            with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as members:
                 for member in members:
                     if name := _inner_name(archive, member):
                         members.extract(member.replace(name=name, deep=False), part, filter="data")
+                while stream.read(_CHUNK):
+                    pass  # gzip compares its checksum at the very end, after the last member
         except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise DownloadError(
                 f"The archive {archive} is damaged ({error}); delete it and try again."
