@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from flowersweep import config
-from flowersweep.errors import FlowersweepError, TrainingError
+from flowersweep.errors import ConfigError, FlowersweepError, TrainingError
 
 # What Hydra may instantiate: its own plugins, its logging and Optuna's samplers; nothing else a configuration names.
 EXECUTION_WHITELIST = ("hydra.*", "hydra_plugins.*", "optuna.samplers.*", "logging.*")
@@ -42,7 +42,7 @@ def run() -> int:
         if wants_traceback:
             raise failure.error from None
         return _complain(failure.error)
-    except (HydraException, OmegaConfBaseException, FlowersweepError) as error:
+    except Exception as error:
         if wants_traceback:
             raise
         return _complain(error)
@@ -56,7 +56,13 @@ def _hydra_main() -> None:
     decorate = hydra.main(
         config_path=str(config.conf_dir()), config_name="config", execution_whitelist=EXECUTION_WHITELIST
     )
-    decorate(_job)()
+    try:
+        decorate(_job)()
+    except ValueError as error:
+        # Hydra checks which of its flags go together with bare ValueErrors; all others are bugs.
+        if not str(error).startswith(("Only one of --", "The --resolve flag")):
+            raise
+        raise ConfigError(str(error)) from None
 
 
 class _JobFailedError(BaseException):
@@ -71,7 +77,7 @@ def _job(cfg: DictConfig) -> float:
     """One job: check the configuration, train, show the result, return the objective."""
     try:
         return _train_and_show(cfg)
-    except (FlowersweepError, OmegaConfBaseException) as error:
+    except Exception as error:
         if HydraConfig.get().mode is RunMode.RUN:
             raise _JobFailedError(error) from error
         raise
@@ -90,7 +96,18 @@ def _train_and_show(cfg: DictConfig) -> float:
 
 def _complain(error: Exception) -> int:
     """Write an error as one line per sentence; return the exit code."""
+    if not isinstance(error, FlowersweepError | HydraException | OmegaConfBaseException):
+        return _complain_of_bug(error)
     message = str(error) if isinstance(error, FlowersweepError) else config.explain(error)
     for line in message.splitlines():
         sys.stderr.write(f"flowersweep: {line}\n")
     return EXIT_FAILED if isinstance(error, TrainingError) else EXIT_BAD_INPUT
+
+
+def _complain_of_bug(error: Exception) -> int:
+    kind = type(error).__name__
+    sys.stderr.write(
+        f"flowersweep: failed unexpectedly with {kind}: {error}; a run that had begun is marked FAILED and keeps the "
+        "traceback in failure.txt; set HYDRA_FULL_ERROR=1 to see it here.\n"
+    )
+    return EXIT_FAILED

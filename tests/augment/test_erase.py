@@ -55,5 +55,5 @@ def test_the_fill_value_paints_all_boxes_alike() -> None:
 def test_a_smallest_area_above_the_largest_is_a_problem() -> None:
     """The sentence names both values."""
     assert RandomErasing(scale_low=0.5).problems() == [
-        "RandomErasing: scale_low must be at most scale_high, got 0.5 and 0.33."
+        "RandomErasing.scale_low must be at most scale_high (0.33), but is 0.5."
     ]

@@ -47,5 +47,5 @@ def test_an_even_kernel_is_a_problem_with_its_remedy() -> None:
     """The sentence names the parameter, the value and a legal one."""
     assert RandomGaussianBlur(kernel_size=3).problems() == []
     assert RandomGaussianBlur(kernel_size=4).problems() == [
-        "RandomGaussianBlur: kernel_size must be odd, got 4; use 5."
+        "RandomGaussianBlur.kernel_size must be odd, but is 4; use 5."
     ]

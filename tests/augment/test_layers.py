@@ -25,23 +25,26 @@ def test_a_mapping_sets_parameters() -> None:
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        (3, ["a name or a mapping", "got 3"]),
+        (3, ["a name or a mapping", "but is 3"]),
         ({"factor": 0.1}, ["a name or a mapping"]),
         ("randomrotation", ["'randomrotation'", "did you mean 'RandomRotation'?"]),
         ("zzz", ["'zzz'; Allowed: none, RandomFlip"]),
         ({"name": "RandomRotation", "facto": 1}, ["no parameter 'facto'", "did you mean 'factor'?"]),
         ({"name": "RandomRotation", "seed": 1}, ["no parameter 'seed'", "Allowed: factor"]),
         ({"name": "none", "factor": 1}, ["Allowed: nothing"]),
-        ({"name": "RandomRotation", "factor": "much"}, ["factor must be of type float, got 'much'"]),
-        ({"name": "RandomRotation", "factor": 2}, ["factor must be at least 0.0 and at most 1.0, got 2"]),
-        ({"name": "RandomRotation", "factor": None}, ["factor must be of type float, got None"]),
+        (
+            {"name": "RandomRotation", "factor": "much"},
+            ["RandomRotation.factor must be of type float, but is 'much'"],
+        ),
+        ({"name": "RandomRotation", "factor": 2}, ["factor must be at least 0.0 and at most 1.0, but is 2"]),
+        ({"name": "RandomRotation", "factor": None}, ["factor must be of type float, but is None"]),
         (
             {"name": "RandomFlip", "mode": "diagonal"},
             ["mode must be one of horizontal, vertical", "'diagonal'"],
         ),
         (
             {"name": "RandomZoom", "width_factor": 5},
-            ["width_factor must be null or between 0 and 0.99, got 5"],
+            ["width_factor must be at least 0.0 and less than 1.0, but is 5"],
         ),
         ({"name": "RandomGaussianBlur", "kernel_size": 4}, ["kernel_size must be odd"]),
     ],

@@ -7,14 +7,14 @@ of the picture in units of its side length, x to the right and y down. So it hol
 # ruff: noqa: ARG002
 # Every augmentation has the same two methods, whether or not it needs all they are given.
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from flowersweep.augment.base import Array, Augmentation, Parameters, Uniforms, symmetric
-from flowersweep.fields import RULE_KEY, Rule, bounded
+from flowersweep.fields import bounded
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -79,12 +79,6 @@ def warp(images: "tf.Tensor", matrix: "tf.Tensor") -> "tf.Tensor":
     )
 
 
-def _or_none(default: float | None, high: float, allowed: str) -> Any:
-    """A fraction that may also be absent."""
-    rule = Rule(lambda value: value is None or 0 <= value <= high, allowed)
-    return field(default=default, metadata={RULE_KEY: rule})
-
-
 def _where(touched: npt.NDArray[np.bool_], matrix: Array) -> Array:
     """Keep the matrices of the pictures that are touched; the others, shape (n,), get the identity."""
     return np.where(touched[:, None, None], matrix, matrices((1, 0, 0), (0, 1, 0)))
@@ -144,7 +138,7 @@ class RandomZoom(Affine):
 
     name: str = "RandomZoom"
     height_factor: float = bounded(0.1, low=0.0, below=1.0)
-    width_factor: float | None = _or_none(0.1, 0.99, "null or between 0 and 0.99")
+    width_factor: float | None = bounded(0.1, low=0.0, below=1.0)
 
     def matrix(self, uniforms: Uniforms) -> Array:
         """Zooms that are independent in height and width unless `width_factor` is None."""

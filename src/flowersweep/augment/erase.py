@@ -1,17 +1,15 @@
 """Hiding parts of pictures."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from flowersweep.augment.base import Augmentation, Parameters, Uniforms
-from flowersweep.fields import RULE_KEY, Rule, bounded
+from flowersweep.fields import bounded
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-_GREY = Rule(lambda value: value is None or 0 <= value <= 255, "null or between 0 and 255")
 
 
 @dataclass
@@ -36,14 +34,14 @@ class RandomErasing(Augmentation):
     scale_low: float = bounded(0.02, low=0.0, high=1.0)
     scale_high: float = bounded(0.33, low=0.0, high=1.0)
     ratio: float = bounded(0.3, above=0.0, high=1.0)
-    fill_value: float | None = field(default=None, metadata={RULE_KEY: _GREY})
+    fill_value: float | None = bounded(None, low=0.0, high=255.0)
 
     def problems(self) -> list[str]:
         """The smallest area is not above the largest."""
         if self.scale_low <= self.scale_high:
             return []
         return [
-            f"RandomErasing: scale_low must be at most scale_high, got {self.scale_low} and {self.scale_high}."
+            f"{self.name}.scale_low must be at most scale_high ({self.scale_high}), but is {self.scale_low}."
         ]
 
     def parameters(self, uniforms: Uniforms) -> Parameters:

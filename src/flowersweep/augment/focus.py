@@ -86,7 +86,7 @@ class RandomGaussianBlur(Augmentation):
         if self.kernel_size % 2:
             return []
         return [
-            f"RandomGaussianBlur: kernel_size must be odd, got {self.kernel_size}; use {self.kernel_size + 1}."
+            f"{self.name}.kernel_size must be odd, but is {self.kernel_size}; use {self.kernel_size + 1}."
         ]
 
     def parameters(self, uniforms: Uniforms) -> Parameters:

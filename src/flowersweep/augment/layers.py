@@ -69,7 +69,7 @@ def build(spec: Any) -> Augmentation:
     values = {"name": spec} if isinstance(spec, str) else spec
     if not isinstance(values, Mapping) or not isinstance(values.get("name"), str):
         raise ConfigError(
-            f"An augmentation layer must be a name or a mapping with one, like {{name: RandomFlip}}, got {spec!r}."
+            f"An augmentation layer must be a name or a mapping with one, like {{name: RandomFlip}}, but is {spec!r}."
         )
     name = values["name"]
     if name not in LAYERS:
@@ -95,10 +95,10 @@ def _set(config: Any, key: str, value: Any, name: str, known: "Mapping[str, Fiel
         OmegaConf.update(config, key, value)
     except OmegaConfBaseException as error:
         kind = getattr(known[key].type, "__name__", str(known[key].type))
-        raise ConfigError(f"{name}: {key} must be of type {kind}, got {value!r}.") from error
+        raise ConfigError(f"{name}.{key} must be of type {kind}, but is {value!r}.") from error
     rule = known[key].metadata.get(RULE_KEY)
-    if rule is not None and not rule.accepts(config[key]):
-        raise ConfigError(f"{name}: {key} must be {rule.allowed}, got {value!r}.")
+    if rule is not None and value is not None and not rule.accepts(config[key]):
+        raise ConfigError(f"{name}.{key} must be {rule.allowed}, but is {value!r}.")
 
 
 def _instead(wrong: str, allowed: Iterable[str]) -> str:

@@ -13,21 +13,30 @@ _GAP = 4  # pixels between pictures
 _HEADER = 18  # pixels above the first row, for its labels
 
 
-def preview(augmentation: Augmentation, images: Pixels, image_size: int, epochs: int = 6) -> Image.Image:
+def preview(
+    augmentation: Augmentation,
+    images: Pixels,
+    image_size: int,
+    epochs: int = 6,
+    *,
+    indices: npt.NDArray[np.int64] | None = None,
+) -> Image.Image:
     """Draw the pictures as training would see them.
 
     Args:
         augmentation: What to show.
-        images: uint8, shape (n, source, source, 3), source being `augmentation.source_size(image_size)`; picture
-            i of the preview is picture i of the training set only if these are its first ones.
+        images: uint8, shape (n, source, source, 3), source being `augmentation.source_size(image_size)`.
         image_size: Side length in pixels of an augmented picture.
         epochs: Columns after the original.
+        indices: int64, shape (n,): index of each picture in its data set, which decides its draws; the first n
+            by default.
 
     Returns:
         An RGB grid: a row for each picture, the original (scaled to `image_size`) and the draws of epochs 0, 1, ...
     """
+    rows = np.arange(len(images)) if indices is None else indices
     columns = [_resized(images, image_size)]
-    columns += [_augmented(augmentation, images, image_size, epoch) for epoch in range(epochs)]
+    columns += [_augmented(augmentation, images, rows, image_size, epoch) for epoch in range(epochs)]
     pitch = image_size + _GAP
     grid = Image.new("RGB", (len(columns) * pitch - _GAP, _HEADER + len(images) * pitch - _GAP), "white")
     pen = ImageDraw.Draw(grid)
@@ -38,12 +47,16 @@ def preview(augmentation: Augmentation, images: Pixels, image_size: int, epochs:
     return grid
 
 
-def _augmented(augmentation: Augmentation, images: Pixels, image_size: int, epoch: int) -> Pixels:
+def _augmented(
+    augmentation: Augmentation, images: Pixels, rows: npt.NDArray[np.int64], image_size: int, epoch: int
+) -> Pixels:
     """Apply the draws of one epoch and round to uint8."""
     import tensorflow as tf
 
-    drawn = augmentation.parameters(uniforms(augmentation.seed, epoch, len(images), augmentation.n_uniforms))
-    tensors = {key: tf.constant(values) for key, values in drawn.items()}
+    drawn = augmentation.parameters(
+        uniforms(augmentation.seed, epoch, int(rows.max()) + 1, augmentation.n_uniforms)
+    )
+    tensors = {key: tf.constant(values[rows]) for key, values in drawn.items()}
     result = augmentation.apply(tf.constant(images, tf.float32), tensors, image_size)
     return np.asarray(np.rint(result), dtype=np.uint8)
 

@@ -82,6 +82,7 @@ def training_stream(
         rows = part.indices[order]
         return [rows, part.labels[order], *(parameters[name][rows] for name in names)]
 
+    @tf.autograph.experimental.do_not_convert
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
         types = [tf.int64, tf.int32, *(tf.as_dtype(array.dtype) for array in template)]
         columns = tf.numpy_function(plan, [epoch], types, stateful=False)
@@ -90,6 +91,7 @@ def training_stream(
             column.set_shape((count, *shape))
         return tf.data.Dataset.from_tensor_slices(tuple(columns)).batch(batch_size)
 
+    @tf.autograph.experimental.do_not_convert
     def load(rows: tf.Tensor, labels: tf.Tensor, *columns: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images = _gather(part.images, rows)
         parameters = dict(zip(names, columns, strict=True))
@@ -114,6 +116,7 @@ def evaluation_stream(part: Part, *, batch_size: int = EVALUATION_BATCH_SIZE) ->
     """
     import tensorflow as tf
 
+    @tf.autograph.experimental.do_not_convert
     def load(rows: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return _gather(part.images, rows), labels
 

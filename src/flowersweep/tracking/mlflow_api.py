@@ -41,10 +41,11 @@ def translated(action: str) -> Iterator[None]:
     """Raise what MLflow or the disk refuses in the block as TrackingError: "Cannot <action>: <reason>."."""
     quiet()
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (MlflowException, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         raise TrackingError(f"Cannot {action}: {reason(error)}.") from error
 
 

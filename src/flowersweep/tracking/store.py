@@ -72,9 +72,9 @@ def prepare_store(directory: Path, uri: str | None = None) -> Store:
 
 def sqlite_uri(path: Path) -> str:
     """Return MLflow's address of a SQLite file, `sqlite:////absolute/path`."""
-    if "?" in str(path):  # SQLAlchemy takes what follows for options and would open another file
+    if set("?%") & set(str(path)):  # SQLAlchemy would read options and escapes there and open another file
         raise TrackingError(
-            f"Cannot keep runs in {path}: a database address cannot contain '?'; rename the folder."
+            f"Cannot keep runs in {path}: a database address cannot contain '?' or '%'; rename the folder."
         )
     return f"sqlite:///{path.as_posix()}"
 
@@ -127,12 +127,17 @@ def _sqlite_path(uri: str) -> Path:
 
 def _sqlite_store(path: Path, root: Path) -> Store:
     uri = sqlite_uri(path)
-    with _locked(path):
-        if not path.exists() or path.stat().st_size == 0:
-            _create_database(path, root)
+    if not _is_there(path):  # a store that is there may be read without the right to write beside it
+        with _locked(path):
+            if not _is_there(path):
+                _create_database(path, root)
     check_sqlite(path)
     check_server(uri)
     return Store(uri, root)
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
 
 
 @contextmanager

@@ -3,6 +3,9 @@
 import logging
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 log = logging.getLogger(__name__)
 
@@ -24,14 +27,38 @@ def start_tensorflow(*, seed: int, threads: int | None, deterministic: bool) -> 
         os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     elif os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "1":
         log.warning("TensorFlow was imported before the run began; set TF_ENABLE_ONEDNN_OPTS=1 before importing it.")
-    import keras
-    import tensorflow as tf
+    with _standard_error_held():
+        import keras
+        import tensorflow as tf
 
+        # Looking for a GPU where there is none is another thing TensorFlow reports as an error.
+        tf.config.list_physical_devices()
     if threads is not None:
         _set_threads(threads)
     keras.utils.set_random_seed(seed)
     if deterministic:
         tf.config.experimental.enable_op_determinism()
+
+
+@contextmanager
+def _standard_error_held() -> Iterator[None]:
+    """Keep back what TensorFlow's C++ says while it is imported, unless the import fails.
+
+    It writes several lines about its own build before it reads TF_CPP_MIN_LOG_LEVEL, past Python's sys.stderr.
+    """
+    sys.stderr.flush()
+    original = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(original, held.read())
+            raise
+        finally:
+            os.dup2(original, 2)
+            os.close(original)
 
 
 def _set_threads(threads: int) -> None:

@@ -41,7 +41,7 @@ class Predictions:
 def with_probabilities(model: keras.Model) -> keras.Model:
     """The same model, its weights shared, giving probabilities in place of logits."""
     outputs = keras.layers.Softmax(name="probabilities")(model.output)
-    return keras.Model(model.inputs, outputs, name=model.name)
+    return keras.Model(model.input, outputs, name=model.name)
 
 
 def predict(served: keras.Model, part: Part) -> Predictions:

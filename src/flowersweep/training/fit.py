@@ -56,6 +56,7 @@ def fit(model: keras.Model, config: Config, pictures: Pictures, on_epoch: EpochL
             steps_per_epoch=steps,
             epochs=config.trainer.epochs,
             validation_data=evaluation_stream(pictures.validation),
+            shuffle=False,  # the stream has its own order in every epoch
             verbose=0,
             callbacks=[
                 LearningRateGuard(first_learning_rate(config.optimizer, config.schedule)),

@@ -11,8 +11,9 @@ from omegaconf import OmegaConf
 from flowersweep.augment.preview import preview
 from flowersweep.config.schema import Config
 from flowersweep.report.figures import confident_mistakes, confusion_matrix, learning_curves
-from flowersweep.report.tables import predictions_table
-from flowersweep.tracking import Tracker, provenance
+from flowersweep.report.predictions import predictions_table
+from flowersweep.tracking.protocol import Tracker
+from flowersweep.tracking.provenance import provenance
 from flowersweep.training.evaluate import Predictions
 from flowersweep.training.history import History
 from flowersweep.training.pictures import Pictures
@@ -68,18 +69,19 @@ def record_start(tracker: Tracker, config: Config, pictures: Pictures, overrides
 def record_preview(tracker: Tracker, config: Config, pictures: Pictures) -> None:
     """Log what the augmentation does to the first training pictures in the first epochs."""
     rows = pictures.train.indices[:PREVIEW_PICTURES]
-    grid = preview(config.aug, pictures.train.images, rows, config.trainer.image_size)
-    tracker.image(grid, "augmentation_preview.png")
+    grid = preview(config.aug, pictures.train.images[rows], config.trainer.image_size, indices=rows)
+    tracker.image(np.asarray(grid), "augmentation_preview.png")
 
 
 def record_figures(tracker: Tracker, pictures: Pictures, history: History, validation: Predictions) -> None:
     """Log the pictures people look at: curves, confusion matrix and the most confident mistakes."""
     names = pictures.catalogue.class_names
     part = pictures.validation
-    tracker.figure(learning_curves(history.columns(), best_epoch=history.best_epoch), "curves.png")
+    curves = learning_curves(history.columns(), best_epoch=history.best_epoch, first_epoch=1)
+    tracker.figure(curves, "curves.png")
     tracker.figure(confusion_matrix(validation.labels, validation.predicted, names), "confusion_matrix.png")
     mistakes = confident_mistakes(
-        part.images, part.indices, validation.labels, validation.probabilities, names, pictures.catalogue.paths
+        part.images[part.indices], validation.labels, validation.probabilities, names, _paths(pictures)
     )
     tracker.figure(mistakes, "confident_mistakes.png")
 
@@ -87,9 +89,13 @@ def record_figures(tracker: Tracker, pictures: Pictures, history: History, valid
 def record_tables(tracker: Tracker, pictures: Pictures, history: History, validation: Predictions) -> None:
     """Log the epochs, and what the model said of each validation picture."""
     tracker.text(history.csv(), "history.csv")
-    paths = [pictures.catalogue.paths[index] for index in pictures.validation.indices]
-    table = predictions_table(paths, validation.labels, validation.probabilities, pictures.catalogue.class_names)
+    table = predictions_table(_paths(pictures), validation.labels, validation.probabilities, pictures.catalogue.class_names)
     tracker.text(table, "validation_predictions.csv")
+
+
+def _paths(pictures: Pictures) -> list[str]:
+    """File names of the validation pictures, in the part's order."""
+    return [pictures.catalogue.paths[index] for index in pictures.validation.indices]
 
 
 def record_model(tracker: Tracker, served: keras.Model, config: Config, pictures: Pictures) -> None:

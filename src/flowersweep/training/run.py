@@ -6,7 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from flowersweep.config.schema import Config
-from flowersweep.tracking import MLflowTracker, Tracker, closing, experiment_id, prepare_store
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.protocol import Tracker, closing
+from flowersweep.tracking.reconcile import close_dead_runs
+from flowersweep.tracking.store import experiment_id, prepare_store
 from flowersweep.training.environment import start_tensorflow
 from flowersweep.training.interrupt import interruptible
 from flowersweep.training.pictures import Pictures, load_pictures
@@ -47,8 +50,10 @@ def train(config: Config, *, overrides: Sequence[str] = ()) -> Result:
         trainer = config.trainer
         start_tensorflow(seed=config.seed, threads=trainer.threads, deterministic=trainer.deterministic)
         store = prepare_store(Path(config.tracking.dir), config.tracking.uri)
-        experiment = experiment_id(store, config.tracking.experiment)
-        tracker = MLflowTracker.start(store, experiment, config.tracking.run_name or run_name(config))
+        close_dead_runs(store, [experiment_id(store, config.tracking.experiment)])
+        tracker = MLflowTracker.start(
+            store, config.tracking.experiment, config.tracking.run_name or run_name(config), tags=tags(config)
+        )
         with closing(tracker), failures_recorded(tracker):
             metrics = _train(config, pictures, tracker, overrides)
     return Result(metrics[config.objective.metric], metrics, tracker.run_id, store.uri)
@@ -57,6 +62,11 @@ def train(config: Config, *, overrides: Sequence[str] = ()) -> Result:
 def run_name(config: Config) -> str:
     """What a run is called when nobody named it: what one would compare runs by."""
     return f"{config.model.name}-{config.aug.name}-seed{config.seed}"
+
+
+def tags(config: Config) -> dict[str, str]:
+    """What the MLflow table can be filtered and grouped by without looking at parameters."""
+    return {"data": config.data.source, "model": config.model.name, "augmentation": config.aug.name}
 
 
 @contextmanager

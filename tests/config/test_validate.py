@@ -1,0 +1,95 @@
+"""Rules of the configuration, checked on composed configurations."""
+
+from collections.abc import Iterator
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import DictConfig, OmegaConf
+
+from flowersweep import config
+from flowersweep.config import settings
+from flowersweep.config.schema import NODES, AdamConfig, CNNConfig, CosineConfig, PlateauConfig
+from flowersweep.config.validate import nearest
+from flowersweep.errors import ConfigError
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hydra_ready() -> Iterator[None]:
+    """Hydra knows conf/ and the schema while this module's tests run."""
+    config.prepare()
+    with initialize_config_dir(str(config.conf_dir())):
+        yield
+
+
+def composed(*overrides: str) -> DictConfig:
+    """The configuration that a command line with these overrides would run."""
+    return compose("config", overrides=list(overrides))
+
+
+class TestSettings:
+    def test_gives_typed_objects(self) -> None:
+        """The default configuration becomes the dataclasses of its choices, with the article's values."""
+        typed = settings(composed())
+
+        assert isinstance(typed.model, CNNConfig)
+        assert isinstance(typed.optimizer, AdamConfig)
+        assert isinstance(typed.schedule, PlateauConfig)
+        assert (typed.trainer.image_size, typed.trainer.batch_size) == (180, 128)
+        assert (typed.schedule.factor, typed.schedule.patience, typed.schedule.min_lr) == (0.2, 3, 1e-6)
+        assert (typed.trainer.patience, typed.trainer.min_delta) == (5, 0.001)
+        assert (typed.data.validation_split, typed.data.split_seed) == (0.2, 123)
+
+    def test_learning_rate_is_the_models_own_by_default(self) -> None:
+        """optimizer.learning_rate follows model.learning_rate until it is set itself."""
+        followed = settings(composed("model.learning_rate=0.02"))
+        own = settings(composed("model.learning_rate=0.02", "optimizer.learning_rate=0.3"))
+
+        assert followed.optimizer.learning_rate == 0.02
+        assert own.optimizer.learning_rate == 0.3
+
+    @pytest.mark.parametrize(("group", "choice"), [(group, choice) for group in NODES for choice in NODES[group]])
+    def test_every_choice_composes(self, group: str, choice: str) -> None:
+        """Every registered choice of every group has a file in conf/ and makes a legal configuration."""
+        typed = settings(composed(f"{group}={choice}"))
+
+        assert type(getattr(typed, group)) is NODES[group][choice]
+        assert getattr(typed, group).name == choice
+
+    @pytest.mark.parametrize("data", ["flower_photos", "folder", "demo"])
+    def test_every_data_source_composes(self, data: str) -> None:
+        """Every data source makes a legal configuration once it has a folder."""
+        assert settings(composed(f"data={data}", "data.dir=somewhere")).data.source == data
+
+    @given(rate=st.floats(allow_nan=True, allow_infinity=True, width=32))
+    def test_learning_rate_is_legal_exactly_in_its_range(self, rate: float) -> None:
+        """A learning rate is accepted if and only if it is more than 0 and at most 10."""
+        cfg = composed()
+        cfg.optimizer.learning_rate = rate
+
+        if 0 < rate <= 10:
+            assert settings(cfg).optimizer.learning_rate == rate
+        else:
+            with pytest.raises(ConfigError, match="optimizer.learning_rate must be more than 0"):
+                settings(cfg)
+
+    def test_round_trip_through_yaml(self) -> None:
+        """The configuration that is kept with a run composes to itself again."""
+        typed = settings(composed("schedule=cosine", "aug=RandomRotation"))
+        text = OmegaConf.to_yaml(OmegaConf.structured(typed))
+
+        again = OmegaConf.merge(OmegaConf.structured(typed), OmegaConf.create(text))
+
+        assert isinstance(typed.schedule, CosineConfig)
+        assert OmegaConf.to_object(again) == typed
+
+
+class TestNearest:
+    def test_offers_the_close_name(self) -> None:
+        """A typo gets the name it is closest to."""
+        assert nearest("RandomFlp", ["RandomFlip", "RandomZoom"]) == " Did you mean RandomFlip?"
+
+    def test_offers_nothing_when_nothing_is_close(self) -> None:
+        """A word that resembles none of the names gets no suggestion."""
+        assert nearest("xyz", ["RandomFlip"]) == ""

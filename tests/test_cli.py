@@ -1,0 +1,149 @@
+"""The command line as a person meets it: exit codes, sentences, and what does not happen."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flowersweep import cli
+
+Outcome = tuple[int, str]
+Run = Callable[..., Outcome]
+
+# What is typed, and what the one sentence about it must say.
+BAD_INPUT = {
+    "unknown choice": (["aug=RandomFlp"], "Did you mean RandomFlip?"),
+    "unknown key": (["trainer.epcohs=3"], "Did you mean trainer.epochs?"),
+    "unknown group": (["mdoel=cnn"], "Did you mean model?"),
+    "unknown added key": (["+foo=1"], "There is no key 'foo'"),
+    "unknown added nested key": (["+trainer.epoch=1"], "Did you mean epochs?"),
+    "key of another choice": (["optimizer.momentum=0.3"], "belongs to optimizer=sgd or rmsprop"),
+    "word for a number": (["trainer.epochs=abc"], "must be a whole number, but is 'abc'"),
+    "fraction for a whole number": (["trainer.batch_size=1.5"], "must be a whole number, but is '1.5'"),
+    "null for a number": (["trainer.epochs=null"], "must be a whole number, but is 'null'"),
+    "nothing for a number": (["trainer.epochs="], "must be a whole number, but is ''"),
+    "word for a switch": (["trainer.deterministic=maybe"], "must be true or false, but is 'maybe'"),
+    "word for a number or null": (["trainer.patience=x"], "must be a whole number or null, but is 'x'"),
+    "number for a list": (["model.filters=3"], "must be a list, each a whole number, but is '3'"),
+    "no epochs": (["trainer.epochs=0"], "must be at least 1 and at most 100000, but is 0"),
+    "no learning rate": (["optimizer.learning_rate=0"], "must be more than 0 and at most 10, but is 0.0"),
+    "nan": (["optimizer.learning_rate=nan"], "must be more than 0 and at most 10, but is nan"),
+    "dropout of one": (["model.dropout=1"], "must be at least 0 and less than 1, but is 1.0"),
+    "empty list": (["model.filters=[]"], "must hold at least one value"),
+    "negative filters": (["model.filters=[32,-1]"], "must be at least 1, but is -1"),
+    "unknown monitor": (["trainer.monitor=val_acc"], "Did you mean val_accuracy?"),
+    "empty text": (["data.dir=''"], "data.dir must be a text that is not empty"),
+    "required folder": (["data=folder"], "data.dir=VALUE"),
+    "too many blocks": (["model.filters=[8,8,8,8,8,8,8]"], "have room for 5"),
+    "parts that leave nothing": (
+        ["data.validation_split=0.7", "data.test_split=0.4"],
+        "nothing would be left to train on",
+    ),
+    "warm-up longer than training": (
+        ["schedule=cosine", "schedule.warmup_epochs=5", "trainer.epochs=3"],
+        "shorten the warm-up or train longer",
+    ),
+    "bad reference": (["optimizer.learning_rate=${nokey}"], "'nokey' not found"),
+    "not an override": (["trainer"], "write key=value"),
+    "bracket left open": (["aug=[none"], "write key=value"),
+    "unknown objective": (["objective.metric=accuracy"], "best/val_accuracy"),
+    "a sweep without its flag": (["aug=none,RandomFlip"], "--multirun"),
+    "unknown augmentation in a stack": (["aug=stack", "aug.layers=[RandomFlp]"], "Did you mean RandomFlip?"),
+    "two modes at once": (["--cfg", "job", "--run"], "can be specified"),
+    "no such folder": (["data=folder", "data.dir=/no/such/folder"], "/no/such/folder"),
+    "tracking in plain files": (["data=demo", "tracking.uri=./runs"], "tracking.uri"),
+}
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Run the command line in this process, from an empty folder; give exit code and standard error."""
+
+    def type_in(*arguments: str) -> Outcome:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        results = [f"tracking.dir={tmp_path}/results", f"paths.cache={tmp_path}/cache"]
+        flags = arguments if arguments[0].startswith("--") else (*arguments, *results)
+        monkeypatch.setattr(sys, "argv", ["flowersweep", *flags])
+        code = cli.run()
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        return code, capsys.readouterr().err
+
+    return type_in
+
+
+class TestBadInput:
+    @pytest.mark.parametrize("case", BAD_INPUT)
+    def test_is_refused_in_a_sentence(self, run: Run, tmp_path: Path, case: str) -> None:
+        """Bad input ends with code 2 and one line that says what is allowed, and leaves no file behind."""
+        arguments, expected = BAD_INPUT[case]
+
+        code, said = run(*arguments)
+
+        assert code == cli.EXIT_BAD_INPUT
+        assert expected in said
+        assert said.count("\n") == 1
+        assert said.startswith("flowersweep: ")
+        assert not (tmp_path / "results").exists()
+
+    def test_all_problems_are_named_at_once(self, run: Run) -> None:
+        """Two values out of range are both named, each in a line of its own."""
+        code, said = run("trainer.epochs=0", "trainer.batch_size=0")
+
+        assert code == cli.EXIT_BAD_INPUT
+        assert [line.split()[1] for line in said.splitlines()] == ["trainer.epochs", "trainer.batch_size"]
+
+
+def in_a_new_process(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run `python -m flowersweep` as a person would."""
+    environment = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}
+    return subprocess.run(
+        [sys.executable, "-m", "flowersweep", *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+class TestLookingWithoutRunning:
+    @pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["--info", "defaults"]])
+    def test_imports_no_tensorflow(self, tmp_path: Path, arguments: list[str]) -> None:
+        """Help and inspection answer without importing TensorFlow, Keras or MLflow, and write nothing."""
+        code = (
+            "import sys; from flowersweep.cli import main\n"
+            "try: main()\n"
+            "finally: print(sorted({'tensorflow', 'keras', 'mlflow', 'matplotlib'} & set(sys.modules)), file=sys.stderr)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+        assert done.returncode == 0
+        assert done.stderr.splitlines()[-1] == "[]"
+        assert "trainer" in done.stdout
+        assert list(tmp_path.iterdir()) == []
+
+    def test_help_lists_every_group(self, tmp_path: Path) -> None:
+        """--help names the choices of each group and an example to copy."""
+        done = in_a_new_process("--help", cwd=tmp_path)
+
+        assert "aug: RandomBrightness" in done.stdout or "RandomFlip" in done.stdout
+        assert "optimizer: adam, adamw, rmsprop, sgd" in done.stdout
+        assert "python -m flowersweep model=cnn aug=RandomFlip" in done.stdout
+
+    def test_bad_input_exits_with_2(self, tmp_path: Path) -> None:
+        """The process's own exit code is 2, and nothing is on standard output."""
+        done = in_a_new_process("trainer.epochs=0", cwd=tmp_path)
+
+        assert (done.returncode, done.stdout) == (2, "")
