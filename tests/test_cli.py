@@ -1,9 +1,10 @@
 """The command line as a person meets it: exit codes, sentences, and what does not happen."""
 
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -51,11 +52,20 @@ BAD_INPUT = {
     "bracket left open": (["aug=[none"], "write key=value"),
     "unknown objective": (["objective.metric=accuracy"], "best/val_accuracy"),
     "a sweep without its flag": (["aug=none,RandomFlip"], "--multirun"),
-    "unknown augmentation in a stack": (["aug=stack", "aug.layers=[RandomFlp]"], "Did you mean RandomFlip?"),
+    "unknown augmentation in a stack": (["aug=stack", "aug.layers=[RandomFlp]"], "did you mean 'RandomFlip'?"),
     "two modes at once": (["--cfg", "job", "--run"], "can be specified"),
     "no such folder": (["data=folder", "data.dir=/no/such/folder"], "/no/such/folder"),
     "tracking in plain files": (["data=demo", "tracking.uri=./runs"], "tracking.uri"),
 }
+
+
+@pytest.fixture(autouse=True)
+def logging_restored() -> Iterator[None]:
+    """Hydra's logging configuration, bound to the captured standard error, goes when the test does."""
+    root = logging.getLogger()
+    before = list(root.handlers)
+    yield
+    root.handlers[:] = before
 
 
 @pytest.fixture

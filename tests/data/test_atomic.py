@@ -44,8 +44,9 @@ class TestNewFolder:
         assert [path.name for path in (tmp_path / "x").iterdir()] == ["new"]
 
 
-def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
-    """The second to ask enters when the first has left."""
+def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The second to ask enters when the first has left, and says for what it waits."""
+    caplog.set_level("INFO")
     events: list[str] = []
 
     def second() -> None:
@@ -60,17 +61,6 @@ def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
     thread.join()
 
     assert events == ["first out", "second in"]
-
-
-def test_waiting_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Who has to wait says for what."""
-    caplog.set_level("INFO")
-    with locked(tmp_path / "x"):
-        thread = threading.Thread(target=lambda: locked(tmp_path / "x").__enter__())
-        thread.start()
-        time.sleep(0.2)
-    thread.join()
-
     assert f"Waiting for another process that is preparing {tmp_path / 'x'}" in caplog.text
 
 

@@ -1,10 +1,6 @@
-"""The store of decoded pictures: built once, shared, and whole whatever happens."""
+"""The store of decoded pictures: what it holds, how damage is noticed, and what unreadable pictures do."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,21 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import flowersweep
 from flowersweep.data import Catalogue, Store, decode, fingerprint, open_store, read_folder, readable, verify
-from flowersweep.data.atomic import part_of
 from flowersweep.errors import DataError
-
-BUILD = """
-import logging, sys
-from pathlib import Path
-from flowersweep.data import fingerprint, open_store, read_folder
-logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-cache = Path(sys.argv[2])
-catalogue = read_folder(Path(sys.argv[1]))
-store = open_store(catalogue, fingerprint=fingerprint(catalogue, cache), size=int(sys.argv[3]), cache=cache, threads=1)
-print("sum", int(store.images.sum()))
-"""
 
 
 @pytest.fixture
@@ -58,17 +41,6 @@ def opened(photos: Path, cache: Path, size: int = 16) -> Store:
     return open_store(catalogue, fingerprint=fingerprint(catalogue, cache), size=size, cache=cache)
 
 
-def building(photos: Path, cache: Path, size: int = 16) -> "subprocess.Popen[str]":
-    """Start a process that opens the store of a folder and prints the sum of its bytes."""
-    source = str(Path(flowersweep.__file__).parents[1])
-    return subprocess.Popen(
-        [sys.executable, "-c", BUILD, str(photos), str(cache), str(size)],
-        env={**os.environ, "PYTHONPATH": source},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
 class TestContents:
     """What a store holds."""
 
@@ -94,7 +66,7 @@ class TestContents:
         """Two sizes lie side by side, and a name tells which pictures and size it holds."""
         small, large = opened(photos, cache, 8), opened(photos, cache, 24)
 
-        assert small.images.shape[1], large.images.shape[1] == (8, 24)
+        assert (small.images.shape[1], large.images.shape[1]) == (8, 24)
         assert small.path.name == f"{small.fingerprint}-8-v1.npy"
         assert small.path != large.path
 
@@ -108,64 +80,6 @@ class TestContents:
         """A size below one pixel is refused."""
         with pytest.raises(DataError, match="size asked for is 0"):
             opened(photos, cache, 0)
-
-
-class TestSharing:
-    """One process builds, all others use it."""
-
-    def test_second_opening_decodes_nothing(self, photos: Path, cache: Path) -> None:
-        """The file is used as it is, even when the pictures are gone by then."""
-        catalogue = read_folder(photos)
-        first = opened(photos, cache)
-        for path in catalogue.paths:
-            (photos / path).unlink()
-        second = open_store(catalogue, fingerprint=first.fingerprint, size=16, cache=cache)
-
-        assert second.path == first.path
-        assert np.array_equal(second.images, first.images)
-
-    def test_two_processes_build_once(self, tmp_path: Path, cache: Path) -> None:
-        """Of two processes that start at the same time one builds and the other gets the same bytes."""
-        photos = write_photos(tmp_path / "p", per_class=40, side=200)
-        processes = [building(photos, cache), building(photos, cache)]
-        outputs = [process.communicate(timeout=60)[0] for process in processes]
-
-        assert [process.returncode for process in processes] == [0, 0]
-        assert sum(output.count("Decoding") for output in outputs) == 1
-        assert outputs[0].split("sum")[1] == outputs[1].split("sum")[1]
-
-    def test_killed_in_the_middle(self, tmp_path: Path, cache: Path) -> None:
-        """After SIGKILL half way there is no store, and the next process builds a whole one in its place."""
-        photos = write_photos(tmp_path / "p", per_class=150, side=300)
-        process = building(photos, cache, size=100)
-        deadline = time.monotonic() + 30
-        while not any(path.stat().st_size > 300_000 for path in cache.glob("pictures/*.part")):
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
-        assert [path.suffix for path in cache.glob("pictures/*") if path.suffix != ".lock"] == [".part"]
-
-        store = opened(photos, cache, 100)
-        verify(store)
-        assert store.images.shape == (300, 100, 100, 3)
-        assert not part_of(store.path).exists()
-
-    def test_interrupted_in_the_middle(
-        self, photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Ctrl-C while building leaves nothing half-written."""
-
-        def interrupt(_path: Path, _size: int) -> None:
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr("flowersweep.data.store.decode", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            opened(photos, cache)
-
-        assert {path.suffix for path in (cache / "pictures").iterdir()} <= {".lock"}
 
 
 class TestDamage:
@@ -207,6 +121,15 @@ class TestDamage:
         with pytest.raises(DataError, match=r"are damaged.*delete the file and they are decoded anew"):
             verify(opened(photos, cache))
 
+    def test_verify_of_a_file_that_is_gone(self, photos: Path, cache: Path) -> None:
+        """A deleted file is an error with its remedy; the next opening builds it anew."""
+        store = opened(photos, cache)
+        store.path.unlink()
+        with pytest.raises(DataError, match="cannot be read: No such file or directory; run again"):
+            verify(store)
+
+        verify(opened(photos, cache))
+
     def test_the_note_is_json(self, photos: Path, cache: Path) -> None:
         """The note holds the length and the SHA-256."""
         store = opened(photos, cache)
@@ -234,7 +157,9 @@ class TestUnreadable:
             opened(photos, cache)
 
         lines = str(caught.value).splitlines()
-        assert lines[0].startswith(f"3 pictures in {photos} cannot be read; delete or repair them, or")
+        assert lines[0].startswith(
+            f"3 pictures in {photos} cannot be read; delete or repair what is listed, or"
+        )
         assert "data.unreadable=skip" in lines[0]
         assert lines[1] == "  a/1.jpg is empty (0 bytes)"
         assert lines[2].startswith("  b/0.jpg is not a picture")

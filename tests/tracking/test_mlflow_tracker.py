@@ -152,8 +152,10 @@ class TestArtifacts:
         folder = artifacts(store, tracker)
         assert (folder / "notes/a.txt").read_text(encoding="utf-8") == "Grüße\n"
         assert json.loads((folder / "a.json").read_text(encoding="utf-8")) == {"ä": [1, 2]}
-        assert np.array_equal(np.asarray(Image.open(folder / "previews/a.png")), picture)
-        assert Image.open(folder / "plots/a.png").size == (200, 100)
+        with Image.open(folder / "previews/a.png") as preview:
+            assert np.array_equal(np.asarray(preview), picture)
+        with Image.open(folder / "plots/a.png") as plot:
+            assert plot.size == (200, 100)
         assert (folder / "copies/weights.bin").read_bytes() == (folder / "weights.bin").read_bytes()
         assert store.artifact_root is not None
         assert folder.is_relative_to(store.artifact_root / "flowers")

@@ -201,7 +201,7 @@ NODES: dict[str, dict[str, type[Any]]] = {
 def register() -> None:
     """Make the dataclasses known to Hydra as `schema` and `schema/<group>/<choice>`."""
     store = ConfigStore.instance()
-    store.store(name="schema", node=Config, provider="flowersweep")
+    store.store(name="schema", node=Config, provider="flowersweep", replace=True)
     for group, nodes in NODES.items():
         for choice, node in nodes.items():
-            store.store(group=f"schema/{group}", name=choice, node=node, provider="flowersweep")
+            store.store(group=f"schema/{group}", name=choice, node=node, provider="flowersweep", replace=True)

@@ -12,6 +12,9 @@ from flowersweep.config.schema import Config
 from flowersweep.errors import ConfigError
 from flowersweep.fields import RULE_KEY, Rule
 
+# What MLflow keeps runs in; it refuses plain folders since 3.x.
+TRACKING_SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql")
+
 
 def settings(cfg: DictConfig) -> Config:
     """Turn a composed configuration into typed objects, all of whose values are legal.
@@ -99,6 +102,12 @@ def _conflicts(config: Config) -> Iterator[str]:
         yield (
             f"data.validation_split + data.test_split must be less than 1, but are {data.validation_split} + "
             f"{data.test_split}; nothing would be left to train on."
+        )
+    scheme = (config.tracking.uri or "sqlite://").partition("://")[0].partition("+")[0]
+    if scheme not in TRACKING_SCHEMES:
+        yield (
+            f"tracking.uri must begin with one of {', '.join(f'{known}://' for known in TRACKING_SCHEMES)}, but is "
+            f"{config.tracking.uri!r}; for a folder of results set tracking.dir and leave tracking.uri out."
         )
     schedule = config.schedule
     warmup = getattr(schedule, "warmup_epochs", 0)

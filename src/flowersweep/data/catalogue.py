@@ -107,6 +107,11 @@ def class_root(folder: Path) -> Path:
     return folder
 
 
+def count_pictures(root: Path) -> dict[str, int]:
+    """How many pictures each class folder of `root` holds; logs nothing and accepts empty classes."""
+    return {name: len(_walk(root, name)[0]) for name in _subfolders(root)}
+
+
 def _subfolders(folder: Path) -> list[str]:
     return sorted(
         entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")

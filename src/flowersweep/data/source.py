@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from flowersweep.data.atomic import locked, new_folder
-from flowersweep.data.catalogue import Catalogue, class_root, read_folder
+from flowersweep.data.catalogue import class_root, count_pictures
 from flowersweep.data.demo import VERSION, draw_all
 from flowersweep.data.download import FLOWER_PHOTOS, Archive, fetch, unpack
 from flowersweep.errors import DataError, DownloadError
@@ -28,7 +28,7 @@ def flower_photos(
     """
     if directory is not None:
         folder = class_root(directory)
-        if (counts := _counts(read_folder(folder))) != archive.counts:
+        if (counts := count_pictures(folder)) != archive.counts:
             _log.warning(
                 "%s is not the published data set: it holds %s, not %s.", folder, counts, archive.counts
             )
@@ -47,7 +47,7 @@ def flower_photos(
         except DownloadError as error:
             raise DownloadError(f"flower_photos is not in {target}, and {error} {remedies}") from error
     folder = class_root(target)
-    if (counts := _counts(read_folder(folder))) != archive.counts:
+    if (counts := count_pictures(folder)) != archive.counts:
         raise DataError(
             f"{folder} is incomplete: it holds {counts} instead of {archive.counts}; delete {target} and it is "
             "downloaded anew, or use it as it is with data.dir."
@@ -66,10 +66,6 @@ def _download(archive: Archive, target: Path) -> None:
             unpack(packed, target)
         finally:
             packed.unlink(missing_ok=True)
-
-
-def _counts(catalogue: Catalogue) -> dict[str, int]:
-    return {name: int((catalogue.labels == label).sum()) for label, name in enumerate(catalogue.class_names)}
 
 
 def demo(cache: Path, *, per_class: int = 140) -> Path:

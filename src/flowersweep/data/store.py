@@ -82,11 +82,16 @@ def verify(store: Store) -> None:
     """Read the whole file and compare its SHA-256 with the one noted when it was written.
 
     Raises:
-        DataError: They differ, or there is no note.
+        DataError: They differ, there is no note, or the file is gone.
     """
     noted = read_json(_sidecar(store.path)) or {}
-    with store.path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with store.path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(
+            f"{store.path} cannot be read: {error.strerror}; run again to decode it anew."
+        ) from error
     if found != noted.get("sha256"):
         raise DataError(
             f"The decoded pictures in {store.path} are damaged: their SHA-256 is {found} instead of "
@@ -210,7 +215,8 @@ def _record(cache: Path, fingerprint: str) -> Path:
 def _unreadable(root: Path, broken: dict[str, str]) -> str:
     named = "".join(f"\n  {name} {reason}" for name, reason in list(broken.items())[:_LISTED])
     more = f"\n  and {len(broken) - _LISTED} more" if len(broken) > _LISTED else ""
+    subject = "1 picture" if len(broken) == 1 else f"{len(broken)} pictures"
     return (
-        f"{len(broken)} pictures in {root} cannot be read; delete or repair them, or leave them out with "
+        f"{subject} in {root} cannot be read; delete or repair what is listed, or leave it out with "
         f"data.unreadable=skip:{named}{more}"
     )

@@ -47,9 +47,9 @@ def train(config: Config, *, overrides: Sequence[str] = ()) -> Result:
     """
     pictures = load_pictures(config)
     with interruptible():
+        store = prepare_store(Path(config.tracking.dir), config.tracking.uri)
         trainer = config.trainer
         start_tensorflow(seed=config.seed, threads=trainer.threads, deterministic=trainer.deterministic)
-        store = prepare_store(Path(config.tracking.dir), config.tracking.uri)
         close_dead_runs(store, [experiment_id(store, config.tracking.experiment)])
         tracker = MLflowTracker.start(
             store, config.tracking.experiment, config.tracking.run_name or run_name(config), tags=tags(config)

@@ -1,0 +1,139 @@
+"""Tests of flowersweep.tracking.saved_model: what is stored predicts what the model in memory predicts."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from flowersweep.errors import TrackingError
+from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.provenance import package_versions
+from flowersweep.tracking.store import Store, prepare_store
+
+if TYPE_CHECKING:
+    import keras
+
+ENV = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+NAMES = ["daisy", "roses", "tulips"]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A SQLite store shared by the tests of this file."""
+    return prepare_store(tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture(scope="module")
+def model() -> "keras.Model":
+    """A small compiled classifier of raw pictures."""
+    import keras
+
+    keras.utils.set_random_seed(7)
+    network = keras.Sequential(
+        [
+            keras.Input((16, 20, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(4, 3, activation="relu"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(3),
+        ]
+    )
+    network.compile(optimizer="adam", loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return network
+
+
+@pytest.fixture(scope="module")
+def pictures() -> npt.NDArray[np.uint8]:
+    """Five raw pictures."""
+    return np.random.default_rng(1).integers(0, 256, (5, 16, 20, 3), dtype=np.uint8)
+
+
+def test_signature_classes_and_requirements_are_stored(
+    store: Store, model: "keras.Model", pictures: npt.NDArray[np.uint8]
+) -> None:
+    """The stored model takes raw pictures of any number, names its classes, and pins what it needs."""
+    run = MLflowTracker.start(store, "models", "run")
+    run.params({"seed": 7})
+    address = run.model(model, example=pictures, class_names=NAMES, metadata={"best_epoch": 3})
+    assert address == f"runs:/{run.run_id}/model"
+    service = client(store.uri)
+    (output,) = service.get_run(run.run_id).outputs.model_outputs
+    logged = service.get_logged_model(output.model_id)
+    assert (logged.name, str(logged.status), logged.source_run_id) == ("model", "READY", run.run_id)
+    assert logged.params == {"seed": "7"}
+
+    import mlflow
+
+    info = mlflow.models.get_model_info(logged.artifact_location)
+    assert info.run_id == run.run_id
+    assert info.metadata == {"class_names": NAMES, "picture_shape": [16, 20, 3], "best_epoch": 3}
+    (given,), (returned,) = info.signature.inputs.inputs, info.signature.outputs.inputs
+    assert (given.type, given.shape) == (np.dtype(np.uint8), (-1, 16, 20, 3))
+    assert (returned.type, returned.shape) == (np.dtype(np.float32), (-1, 3))
+    needed = Path(logged.artifact_location.removeprefix("file://"), "requirements.txt").read_text(
+        encoding="utf-8"
+    )
+    versions = package_versions(("tensorflow", "keras", "mlflow", "numpy"))
+    assert sorted(needed.split()) == sorted(f"{name}=={version}" for name, version in versions.items())
+
+
+def test_float_pictures_give_a_float_signature(store: Store, model: "keras.Model") -> None:
+    """The dtype of the example is the dtype of the signature."""
+    run = MLflowTracker.start(store, "models", "float")
+    run.model(model, example=np.zeros((1, 16, 20, 3), np.float32), class_names=NAMES)
+    (output,) = client(store.uri).get_run(run.run_id).outputs.model_outputs
+
+    import mlflow
+
+    location = client(store.uri).get_logged_model(output.model_id).artifact_location
+    (given,) = mlflow.models.get_model_info(location).signature.inputs.inputs
+    assert given.type == np.dtype(np.float32)
+
+
+def test_class_names_must_fit_the_outputs(
+    store: Store, model: "keras.Model", pictures: npt.NDArray[np.uint8]
+) -> None:
+    """Two names for three outputs are refused before anything is stored."""
+    run = MLflowTracker.start(store, "models", "misfit")
+    with pytest.raises(TrackingError, match=r"gives \(3,\) values a picture, but there are 2 class names"):
+        run.model(model, example=pictures, class_names=NAMES[:2])
+    assert client(store.uri).get_run(run.run_id).outputs is None
+
+
+def test_a_model_that_cannot_be_stored_is_marked_failed(
+    store: Store, model: "keras.Model", pictures: npt.NDArray[np.uint8]
+) -> None:
+    """If the store refuses the files, the model is FAILED in MLflow and the error is one sentence."""
+    assert store.artifact_root is not None
+    run = MLflowTracker.start(store, "blocked", "run")
+    blocked = store.artifact_root / "blocked"
+    blocked.parent.mkdir(exist_ok=True)
+    blocked.write_text("a file where a folder is needed", encoding="utf-8")
+    with pytest.raises(TrackingError, match=f"Cannot store the model of run {run.run_id}"):
+        run.model(model, example=pictures, class_names=NAMES)
+    (output,) = client(store.uri).get_run(run.run_id).outputs.model_outputs
+    assert str(client(store.uri).get_logged_model(output.model_id).status) == "FAILED"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flavor", ["pyfunc", "keras"])
+def test_another_process_predicts_the_same(
+    store: Store, model: "keras.Model", pictures: npt.NDArray[np.uint8], tmp_path: Path, flavor: str
+) -> None:
+    """Loaded from `runs:/ID/model` in a fresh process, both flavors predict what the model in memory does."""
+    run = MLflowTracker.start(store, "models", flavor)
+    address = run.model(model, example=pictures, class_names=NAMES)
+    np.save(tmp_path / "pictures.npy", pictures)
+    code = (
+        "import sys, numpy as np, mlflow, mlflow.keras; mlflow.set_tracking_uri(sys.argv[1]);"
+        f"model = mlflow.{flavor}.load_model(sys.argv[2]);"
+        "np.save('predicted.npy', model.predict(np.load('pictures.npy')))"
+    )
+    subprocess.run([sys.executable, "-c", code, store.uri, address], check=True, cwd=tmp_path, env=ENV)
+    assert np.array_equal(np.load(tmp_path / "predicted.npy"), model.predict(pictures, verbose=0))
