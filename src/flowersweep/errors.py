@@ -23,3 +23,7 @@ class TrackingError(FlowersweepError):
 
 class TrainingError(FlowersweepError):
     """A training that cannot go on: the loss is not a number, or the learning rate is not the configured one."""
+
+
+class SweepError(FlowersweepError):
+    """A sweep that cannot start or go on: its search space, sampler, storage or study is not usable as given."""
