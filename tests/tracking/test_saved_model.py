@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,11 +31,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(scope="module")
 def model() -> "keras.Model":
-    """A small compiled classifier of raw pictures."""
+    """A small classifier of raw pictures."""
     import keras
 
     keras.utils.set_random_seed(7)
-    network = keras.Sequential(
+    return keras.Sequential(
         [
             keras.Input((16, 20, 3)),
             keras.layers.Rescaling(1 / 255),
@@ -44,14 +44,17 @@ def model() -> "keras.Model":
             keras.layers.Dense(3),
         ]
     )
-    network.compile(optimizer="adam", loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    return network
 
 
 @pytest.fixture(scope="module")
 def pictures() -> npt.NDArray[np.uint8]:
     """Five raw pictures."""
     return np.random.default_rng(1).integers(0, 256, (5, 16, 20, 3), dtype=np.uint8)
+
+
+def folder_of(logged: Any) -> str:
+    """Return the folder in which a stored model lies."""
+    return str(logged.artifact_location).removeprefix("file://")
 
 
 def test_signature_classes_and_requirements_are_stored(
@@ -68,17 +71,15 @@ def test_signature_classes_and_requirements_are_stored(
     assert (logged.name, str(logged.status), logged.source_run_id) == ("model", "READY", run.run_id)
     assert logged.params == {"seed": "7"}
 
-    import mlflow
+    from mlflow.models import Model
 
-    info = mlflow.models.get_model_info(logged.artifact_location)
+    info = Model.load(folder_of(logged))
     assert info.run_id == run.run_id
     assert info.metadata == {"class_names": NAMES, "picture_shape": [16, 20, 3], "best_epoch": 3}
     (given,), (returned,) = info.signature.inputs.inputs, info.signature.outputs.inputs
     assert (given.type, given.shape) == (np.dtype(np.uint8), (-1, 16, 20, 3))
     assert (returned.type, returned.shape) == (np.dtype(np.float32), (-1, 3))
-    needed = Path(logged.artifact_location.removeprefix("file://"), "requirements.txt").read_text(
-        encoding="utf-8"
-    )
+    needed = Path(folder_of(logged), "requirements.txt").read_text(encoding="utf-8")
     versions = package_versions(("tensorflow", "keras", "mlflow", "numpy"))
     assert sorted(needed.split()) == sorted(f"{name}=={version}" for name, version in versions.items())
 
@@ -89,10 +90,10 @@ def test_float_pictures_give_a_float_signature(store: Store, model: "keras.Model
     run.model(model, example=np.zeros((1, 16, 20, 3), np.float32), class_names=NAMES)
     (output,) = client(store.uri).get_run(run.run_id).outputs.model_outputs
 
-    import mlflow
+    from mlflow.models import Model
 
-    location = client(store.uri).get_logged_model(output.model_id).artifact_location
-    (given,) = mlflow.models.get_model_info(location).signature.inputs.inputs
+    logged = client(store.uri).get_logged_model(output.model_id)
+    (given,) = Model.load(folder_of(logged)).signature.inputs.inputs
     assert given.type == np.dtype(np.float32)
 
 
@@ -103,7 +104,7 @@ def test_class_names_must_fit_the_outputs(
     run = MLflowTracker.start(store, "models", "misfit")
     with pytest.raises(TrackingError, match=r"gives \(3,\) values a picture, but there are 2 class names"):
         run.model(model, example=pictures, class_names=NAMES[:2])
-    assert client(store.uri).get_run(run.run_id).outputs is None
+    assert client(store.uri).get_run(run.run_id).outputs.model_outputs == []
 
 
 def test_a_model_that_cannot_be_stored_is_marked_failed(

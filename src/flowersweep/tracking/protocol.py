@@ -91,7 +91,8 @@ class Tracker(Protocol):
         """Store the trained model with its signature.
 
         Args:
-            keras_model: Takes raw pictures, shape (batch, height, width, 3), values 0..255.
+            keras_model: Takes raw pictures, shape (batch, height, width, 3), values 0..255. Not compiled, at best:
+                a compiled one takes its optimizer along, which triples the file and brings its learning rate back.
             example: At least one picture, shape (n, height, width, 3); its dtype becomes the signature's.
             class_names: In the order of the model's outputs.
             metadata: Further facts to keep with the model, JSON values.

@@ -80,6 +80,7 @@ def _signature(keras_model: "keras.Model", example: Pictures, class_names: Seque
             f"{len(class_names)} class names; both must agree."
         )
     return ModelSignature(
-        inputs=Schema([TensorSpec(example.dtype, (-1, *example.shape[1:]), name="pictures")]),
+        # Without a name: pyfunc would hand a named input over as a dictionary, which the model does not take.
+        inputs=Schema([TensorSpec(example.dtype, (-1, *example.shape[1:]))]),
         outputs=Schema([TensorSpec(output.dtype, (-1, len(class_names)))]),
     )
