@@ -56,6 +56,14 @@ def test_a_whole_number_of_pixels_moves_down_and_right_with_a_mirrored_edge() ->
     assert np.array_equal(warped(images, translation(3 / 8, 2 / 8)), padded[:, :8, :8])
 
 
+def test_white_stays_within_range_at_every_angle() -> None:
+    """The four weights of a pixel may sum to a little over 1 in float32; the result is still at most 255."""
+    white = np.full((60, 45, 45, 3), 255, np.float32)
+    result = np.asarray(warp(white, rotation(np.linspace(0, 90, 60))))
+    assert result.max() == 255
+    assert result.min() == pytest.approx(255, abs=1e-3)
+
+
 def test_half_a_pixel_is_the_mean_of_two() -> None:
     """Pixels are read bilinearly."""
     images = pictures(1, 8)

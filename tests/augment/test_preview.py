@@ -21,6 +21,15 @@ def test_the_grid_shows_originals_and_draws() -> None:
     assert np.array_equal(grid[18 + 56 : 18 + 80, 56:80], expected[2])
 
 
+def test_pictures_from_the_middle_of_a_set_show_their_own_draws() -> None:
+    """Row r of the grid has the draws of picture `indices[r]`."""
+    rotation = AUGMENTATIONS["RandomRotation"]()
+    grid = np.asarray(preview(rotation, IMAGES[:1], 24, epochs=1, indices=np.array([7])))
+    drawn = rotation.parameters(uniforms(0, 0, 8, 1))
+    expected = rotation.apply(IMAGES[:1].astype(np.float32), {"matrix": drawn["matrix"][7:]}, 24)
+    assert np.array_equal(grid[18:, 28:], np.rint(np.asarray(expected))[0])
+
+
 @pytest.mark.parametrize("name", ["RandomCrop", "none"])
 def test_the_grid_has_the_image_size_whatever_the_source(name: str) -> None:
     """Originals larger than the image size are scaled down for their column."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from flowersweep.augment.base import Array, Augmentation, Parameters, Uniforms, symmetric
+from flowersweep.augment.base import Array, Augmentation, Parameters, Uniforms, clip, symmetric
 from flowersweep.fields import bounded
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def warp(images: "tf.Tensor", matrix: "tf.Tensor") -> "tf.Tensor":
     offset = (centre - linear[:, :, 0] * centre) - linear[:, :, 1] * centre + shift * float(size)
     rows = tf.concat([linear, offset[:, :, None]], axis=2)
     projective = tf.pad(tf.reshape(rows, [-1, 6]), [[0, 0], [0, 2]])
-    return tf.raw_ops.ImageProjectiveTransformV3(
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
         transforms=projective,
         output_shape=[size, size],
@@ -77,6 +77,7 @@ def warp(images: "tf.Tensor", matrix: "tf.Tensor") -> "tf.Tensor":
         interpolation="BILINEAR",
         fill_mode="REFLECT",
     )
+    return clip(moved)  # rounded, the weights of the four pixels may sum to a little over 1
 
 
 def _where(touched: npt.NDArray[np.bool_], matrix: Array) -> Array:
