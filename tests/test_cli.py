@@ -1,10 +1,9 @@
 """The command line as a person meets it: exit codes, sentences, and what does not happen."""
 
-import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -59,15 +58,6 @@ BAD_INPUT = {
 }
 
 
-@pytest.fixture(autouse=True)
-def logging_restored() -> Iterator[None]:
-    """Hydra's logging configuration, bound to the captured standard error, goes when the test does."""
-    root = logging.getLogger()
-    before = list(root.handlers)
-    yield
-    root.handlers[:] = before
-
-
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     """Run the command line in this process, from an empty folder; give exit code and standard error."""
@@ -75,7 +65,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     def type_in(*arguments: str) -> Outcome:
         monkeypatch.chdir(tmp_path)
         monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-        results = [f"tracking.dir={tmp_path}/results", f"paths.cache={tmp_path}/cache"]
+        # Configuring logging closes the handlers of whatever else this process has imported.
+        quiet = ["hydra/job_logging=none", "hydra/hydra_logging=none"]
+        results = [f"tracking.dir={tmp_path}/results", f"paths.cache={tmp_path}/cache", *quiet]
         flags = arguments if arguments[0].startswith("--") else (*arguments, *results)
         monkeypatch.setattr(sys, "argv", ["flowersweep", *flags])
         code = cli.run()

@@ -70,8 +70,7 @@ class TestBestWeights:
         self, model: keras.Model, *, maximize: bool, expected: float
     ) -> None:
         """After training the model has the weights of the best epoch; the earlier one on a tie."""
-        callback = BestWeights("val_accuracy", maximize=maximize)
-        callback.set_model(model)
+        callback = BestWeights(model, "val_accuracy", maximize=maximize)
 
         for epoch, accuracy in enumerate([0.1, 0.2, 0.2, 0.15], start=1):
             model.set_weights([np.array([[float(epoch)]])])

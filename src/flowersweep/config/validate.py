@@ -2,16 +2,20 @@
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
-from flowersweep.config.schema import Config
+from flowersweep.config.schema import Config, FineTunedConfig, FrozenConfig
 from flowersweep.errors import ConfigError
 from flowersweep.fields import RULE_KEY, Rule
 
+# Backbones halve a picture's side five times.
+MIN_BACKBONE_SIZE = 32
 # What MLflow keeps runs in; it refuses plain folders since 3.x.
 TRACKING_SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql")
 
@@ -117,6 +121,7 @@ def _conflicts(config: Config) -> Iterator[str]:
             f"{config.trainer.epochs}; shorten the warm-up or train longer."
         )
     yield from _cnn_too_deep(config)
+    yield from _backbone(config)
     yield from config.aug.problems()
 
 
@@ -135,3 +140,46 @@ def _cnn_too_deep(config: Config) -> Iterator[str]:
                 f"room for {block}; use fewer blocks, or a larger trainer.image_size."
             )
             return
+
+
+# Backbones whose width can be chosen, and the widths for which Keras has ImageNet weights.
+ALPHAS = {"MobileNetV2": (0.35, 0.5, 0.75, 1.0, 1.3, 1.4), "MobileNet": (0.25, 0.5, 0.75, 1.0)}
+# Layers of MobileNetV2 without its top; of other backbones the number is known once they are built.
+MOBILENET_V2_LAYERS = 154
+
+
+def _backbone(config: Config) -> Iterator[str]:
+    """What of a pretrained backbone can be checked without building it."""
+    model = config.model
+    if not isinstance(model, FrozenConfig):
+        return
+    if config.trainer.image_size < MIN_BACKBONE_SIZE:
+        yield (
+            f"trainer.image_size must be at least {MIN_BACKBONE_SIZE} for {model.backbone}, but is "
+            f"{config.trainer.image_size}; smaller pictures leave no pixel after its strides."
+        )
+    if model.alpha is not None and model.backbone not in ALPHAS:
+        yield f"model.alpha is {model.alpha}, but {model.backbone} comes in one width only; set model.alpha=null."
+    elif model.alpha is not None and model.weights == "imagenet" and model.alpha not in ALPHAS[model.backbone]:
+        widths = ", ".join(str(alpha) for alpha in ALPHAS[model.backbone])
+        yield f"model.alpha must be one of {widths} where ImageNet weights exist, but is {model.alpha}."
+    if model.weights not in {None, "imagenet"} and not Path(str(model.weights)).expanduser().is_file():
+        yield (
+            f"model.weights must be imagenet, null or an existing .weights.h5 file, but there is no file "
+            f"{model.weights!r}."
+        )
+    if isinstance(model, FineTunedConfig):
+        yield from _fine_tuned(model)
+
+
+def _fine_tuned(model: FineTunedConfig) -> Iterator[str]:
+    if model.backbone == "MobileNetV2" and (model.fine_tune_at or 0) > MOBILENET_V2_LAYERS:
+        yield (
+            f"model.fine_tune_at must be at most {MOBILENET_V2_LAYERS}, the number of MobileNetV2's layers, but is "
+            f"{model.fine_tune_at}; use model=mobilenet_frozen to train none of them."
+        )
+    if model.init_from not in {None, "head", "best"} and not re.fullmatch(r"[0-9a-f]{32}", str(model.init_from)):
+        yield (
+            f"model.init_from must be head, best, null or an MLflow run id of 32 hex digits, but is "
+            f"{model.init_from!r}.{nearest(model.init_from, ('head', 'best'))}"
+        )

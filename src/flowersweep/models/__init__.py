@@ -1,24 +1,33 @@
-"""The networks. Each builder turns its configuration into a Keras model from raw 0..255 pictures to logits."""
+"""The networks. Each builder turns its configuration into a prefix that is not trained and a suffix that is."""
 
 from typing import TYPE_CHECKING
 
-from flowersweep.config.schema import CNNConfig, ModelConfig
+from flowersweep.config.schema import CNNConfig, FrozenConfig, ModelConfig
 from flowersweep.errors import ConfigError
 
 if TYPE_CHECKING:
-    import keras
+    from flowersweep.models.network import Network
 
-__all__ = ["build_model"]
+__all__ = ["build_network"]
 
 
-def build_model(config: ModelConfig, *, num_classes: int, image_size: int) -> "keras.Model":
-    """Build the network a configuration names.
+def build_network(config: ModelConfig, *, num_classes: int, image_size: int) -> "Network":
+    """Build the network a configuration names; imports Keras.
 
-    Returns:
-        A model from float32 pictures (batch, image_size, image_size, 3), 0..255, to logits (batch, num_classes).
+    Args:
+        config: One of the dataclasses of group `model`.
+        num_classes: Number of logits.
+        image_size: Side length of the pictures in pixels.
+
+    Raises:
+        ConfigError: The network cannot be built, or its weights cannot be had.
     """
     if isinstance(config, CNNConfig):
         from flowersweep.models.cnn import build_cnn
 
         return build_cnn(config, num_classes=num_classes, image_size=image_size)
-    raise ConfigError(f"model.name is {config.name!r}, which no builder knows; choose one of: cnn.")
+    if isinstance(config, FrozenConfig):
+        from flowersweep.models.backbone import build_backbone
+
+        return build_backbone(config, num_classes=num_classes, image_size=image_size)
+    raise ConfigError(f"model.name is {config.name!r}, which no builder knows; choose another model=.")

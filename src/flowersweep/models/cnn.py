@@ -1,14 +1,13 @@
-"""The article's convolutional network (steps 1 and 2)."""
+"""The article's convolutional network (steps 1 and 2). Importing this module imports Keras."""
 
-from typing import TYPE_CHECKING
+import keras
+from keras import layers
 
 from flowersweep.config.schema import CNNConfig
-
-if TYPE_CHECKING:
-    import keras
+from flowersweep.models.network import Network
 
 
-def build_cnn(config: CNNConfig, *, num_classes: int, image_size: int) -> "keras.Model":
+def build_cnn(config: CNNConfig, *, num_classes: int, image_size: int) -> Network:
     """Rescaling, blocks of [Conv2D(relu), MaxPooling2D], Flatten, Dense(relu), Dense(logits).
 
     Args:
@@ -17,14 +16,10 @@ def build_cnn(config: CNNConfig, *, num_classes: int, image_size: int) -> "keras
         image_size: Side length of the pictures in pixels.
 
     Returns:
-        A model from float32 pictures, shape (batch, image_size, image_size, 3), values 0..255, to logits of
-        shape (batch, num_classes).
+        A network whose prefix is the identity: all of it is trained.
     """
-    import keras
-    from keras import layers
-
-    inputs = keras.Input((image_size, image_size, 3), name="pictures")
-    x = layers.Rescaling(1 / 255, name="rescaling")(inputs)
+    pictures = keras.Input((image_size, image_size, 3), name="pictures")
+    x = layers.Rescaling(1 / 255, name="rescaling")(pictures)
     for block, filters in enumerate(config.filters, start=1):
         x = layers.Conv2D(filters, config.kernel_size, activation="relu", name=f"conv_{block}")(x)
         x = layers.MaxPooling2D(name=f"pool_{block}")(x)
@@ -32,4 +27,5 @@ def build_cnn(config: CNNConfig, *, num_classes: int, image_size: int) -> "keras
     x = layers.Dense(config.dense_units, activation="relu", name="hidden")(x)
     if config.dropout:
         x = layers.Dropout(config.dropout, name="dropout")(x)
-    return keras.Model(inputs, layers.Dense(num_classes, name="logits")(x), name="cnn")
+    model = keras.Model(pictures, layers.Dense(num_classes, name="logits")(x), name="cnn")
+    return Network(prefix=None, suffix=model, whole=model)

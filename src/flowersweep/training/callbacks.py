@@ -70,12 +70,14 @@ class BestWeights(keras.callbacks.Callback):
     The saved model is then the one whose figures are reported as best/*. On a tie the earlier epoch stays.
 
     Args:
+        trained: The part whose weights are kept: what the optimizer changes.
         monitor: The epoch value that decides.
         maximize: Whether larger is better.
     """
 
-    def __init__(self, monitor: str, *, maximize: bool) -> None:
+    def __init__(self, trained: keras.Model, monitor: str, *, maximize: bool) -> None:
         super().__init__()
+        self._trained = trained
         self._monitor = monitor
         self._sign = 1.0 if maximize else -1.0
         self._best = -math.inf
@@ -87,13 +89,13 @@ class BestWeights(keras.callbacks.Callback):
         value = self._sign * float((logs or {})[self._monitor])
         if value > self._best:
             self._best = value
-            self._weights = self.model.get_weights()
+            self._weights = self._trained.get_weights()
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Put the best epoch's weights back."""
         del logs
         if self._weights is not None:
-            self.model.set_weights(self._weights)
+            self._trained.set_weights(self._weights)
 
 
 class LearningRateGuard(keras.callbacks.Callback):

@@ -13,10 +13,10 @@ from flowersweep.config.schema import Config
 from flowersweep.training.run import Result
 
 
-def epoch_line(number: int, epochs: int, values: Mapping[str, float]) -> str:
+def epoch_line(phase: str, number: int, epochs: int, values: Mapping[str, float]) -> str:
     """One epoch in one line of text."""
     return (
-        f"epoch {number:>{len(str(epochs))}}/{epochs}  "
+        f"{phase} epoch {number:>{len(str(epochs))}}/{epochs}  "
         f"loss {values['loss']:.4f}  accuracy {values['accuracy']:.4f}  "
         f"val_loss {values['val_loss']:.4f}  val_accuracy {values['val_accuracy']:.4f}  "
         f"lr {values['learning_rate']:.2e}  {values['seconds']:.1f} s  {values['images_per_second']:.0f} images/s"
@@ -29,13 +29,18 @@ class TrainingDisplay:
     Where the output is not a terminal the bar is left out and the lines remain.
 
     Args:
+        phase: What the epochs are called.
         epochs: Number of epochs at the most; training may stop earlier.
         steps: Batches per epoch.
+        first_epoch: Epochs that earlier phases have had.
         console: Where to draw; standard error by default.
     """
 
-    def __init__(self, epochs: int, steps: int, console: Console | None = None) -> None:
-        self._epochs = epochs
+    def __init__(
+        self, phase: str, epochs: int, steps: int, *, first_epoch: int = 0, console: Console | None = None
+    ) -> None:
+        self._phase = phase
+        self._epochs = first_epoch + epochs
         self._steps = steps
         self._console = console or Console(stderr=True)
         self._progress = Progress(
@@ -49,7 +54,7 @@ class TrainingDisplay:
             transient=True,
             disable=not self._console.is_terminal,
         )
-        self._task = self._progress.add_task("epoch 1", total=epochs * steps, step=0, steps=steps)
+        self._task = self._progress.add_task(f"{phase} epoch {first_epoch + 1}", total=epochs * steps, step=0, steps=steps)
         self._step = 0
 
     def __enter__(self) -> Self:
@@ -69,8 +74,9 @@ class TrainingDisplay:
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
         """An epoch is done; `number` counts from 1."""
         self._step = 0
-        self._progress.update(self._task, description=f"epoch {number + 1}", step=0)
-        self._console.print(epoch_line(number, self._epochs, values), highlight=False, soft_wrap=True)
+        self._progress.update(self._task, description=f"{self._phase} epoch {number + 1}", step=0)
+        line = epoch_line(self._phase, number, self._epochs, values)
+        self._console.print(line, highlight=False, soft_wrap=True)
 
 
 def show_result(config: Config, result: Result, console: Console | None = None) -> None:

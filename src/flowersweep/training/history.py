@@ -15,16 +15,22 @@ def maximized(metric: str) -> bool:
 
 @dataclass
 class History:
-    """Values of each epoch, in order.
+    """Values of each epoch, in order, over all phases of a run.
 
     Attributes:
         monitor: The epoch value that decides which epoch is the best.
         epochs: One mapping per epoch: loss, accuracy, val_loss, val_accuracy, learning_rate, seconds,
             images_per_second.
+        phases: Name of each phase and the number of its first epoch, counted from 1.
     """
 
     monitor: str
     epochs: list[dict[str, float]] = field(default_factory=list)
+    phases: list[tuple[str, int]] = field(default_factory=list)
+
+    def begin(self, phase: str) -> None:
+        """The epochs from here on belong to this phase."""
+        self.phases.append((phase, len(self.epochs) + 1))
 
     def append(self, values: Mapping[str, float]) -> None:
         """Add the next epoch."""
@@ -32,10 +38,14 @@ class History:
 
     @property
     def best_epoch(self) -> int:
-        """Number of the best epoch, counted from 1; the earliest on a tie."""
-        values = self.column(self.monitor)
+        """Number of the last phase's best epoch, counted from 1; the earliest on a tie.
+
+        The weights that a run ends with come from that phase, so its figures are the run's.
+        """
+        first = self.phases[-1][1] if self.phases else 1
+        values = self.column(self.monitor)[first - 1 :]
         best = max(values) if maximized(self.monitor) else min(values)
-        return values.index(best) + 1
+        return first + values.index(best)
 
     def column(self, name: str) -> list[float]:
         """One value over all epochs."""

@@ -1,6 +1,7 @@
 """What a run writes to its tracker, besides the figures of each epoch."""
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ from omegaconf import OmegaConf
 
 from flowersweep.augment.preview import preview
 from flowersweep.config.schema import Config
+from flowersweep.models.cuts import layers_csv
+from flowersweep.models.network import Network
 from flowersweep.report.figures import confident_mistakes, confusion_matrix, learning_curves
 from flowersweep.report.predictions import predictions_table
 from flowersweep.tracking.protocol import Tracker
@@ -66,6 +69,18 @@ def record_start(tracker: Tracker, config: Config, pictures: Pictures, overrides
             )
 
 
+def record_network(tracker: Tracker, network: Network) -> None:
+    """Log the size of the network and, if it has a backbone, the table of its layers."""
+    tracker.metrics(
+        {
+            "model/parameters": float(network.whole.count_params()),
+            "model/trained_parameters": float(sum(math.prod(v.shape) for v in network.suffix.trainable_variables)),
+        }
+    )
+    if network.base is not None:
+        tracker.text(layers_csv(network.base), "layers.csv")
+
+
 def record_preview(tracker: Tracker, config: Config, pictures: Pictures) -> None:
     """Log what the augmentation does to the first training pictures in the first epochs."""
     rows = pictures.train.indices[:PREVIEW_PICTURES]
@@ -77,7 +92,7 @@ def record_figures(tracker: Tracker, pictures: Pictures, history: History, valid
     """Log the pictures people look at: curves, confusion matrix and the most confident mistakes."""
     names = pictures.catalogue.class_names
     part = pictures.validation
-    curves = learning_curves(history.columns(), best_epoch=history.best_epoch, first_epoch=1)
+    curves = learning_curves(history.columns(), best_epoch=history.best_epoch, phases=history.phases, first_epoch=1)
     tracker.figure(curves, "curves.png")
     tracker.figure(confusion_matrix(validation.labels, validation.predicted, names), "confusion_matrix.png")
     mistakes = confident_mistakes(

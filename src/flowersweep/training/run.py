@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from flowersweep.config.schema import Config
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import Tracker, closing
@@ -13,6 +14,9 @@ from flowersweep.tracking.store import experiment_id, prepare_store
 from flowersweep.training.environment import start_tensorflow
 from flowersweep.training.interrupt import interruptible
 from flowersweep.training.pictures import Pictures, load_pictures
+
+if TYPE_CHECKING:
+    from flowersweep.models.network import Network
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,18 @@ def train(config: Config, *, overrides: Sequence[str] = ()) -> Result:
         store = prepare_store(Path(config.tracking.dir), config.tracking.uri)
         trainer = config.trainer
         start_tensorflow(seed=config.seed, threads=trainer.threads, deterministic=trainer.deterministic)
+        from flowersweep.training.phases import build
+
         close_dead_runs(store, [experiment_id(store, config.tracking.experiment)])
+        network, lineage = build(config, pictures, store)
         tracker = MLflowTracker.start(
-            store, config.tracking.experiment, config.tracking.run_name or run_name(config), tags=tags(config)
+            store,
+            config.tracking.experiment,
+            config.tracking.run_name or run_name(config),
+            tags={**tags(config), **lineage},
         )
         with closing(tracker), failures_recorded(tracker):
-            metrics = _train(config, pictures, tracker, overrides)
+            metrics = _train(config, pictures, network, tracker, overrides)
     return Result(metrics[config.objective.metric], metrics, tracker.run_id, store.uri)
 
 
@@ -80,27 +90,25 @@ def failures_recorded(tracker: Tracker) -> Iterator[None]:
         raise
 
 
-def _train(config: Config, pictures: Pictures, tracker: Tracker, overrides: Sequence[str]) -> dict[str, float]:
+def _train(
+    config: Config, pictures: Pictures, network: "Network", tracker: Tracker, overrides: Sequence[str]
+) -> dict[str, float]:
     # These import Keras, which may happen only after `start_tensorflow`.
-    from flowersweep.models import build_model
     from flowersweep.training import record
     from flowersweep.training.evaluate import predict, with_probabilities
-    from flowersweep.training.fit import fit
+    from flowersweep.training.phases import train_phases
 
     record.record_start(tracker, config, pictures, overrides)
+    record.record_network(tracker, network)
     if config.tracking.log_figures:
         record.record_preview(tracker, config, pictures)
-    model = build_model(
-        config.model, num_classes=len(pictures.catalogue.class_names), image_size=config.trainer.image_size
-    )
-    tracker.metrics({"model/parameters": float(model.count_params())})
 
     def log_epoch(number: int, values: Mapping[str, float]) -> None:
         tracker.metrics(values, step=number)
 
-    history = fit(model, config, pictures, log_epoch)
+    history = train_phases(network, config, pictures, log_epoch)
     metrics = history.summary()
-    served = with_probabilities(model)
+    served = with_probabilities(network.whole)
     validation = predict(served, pictures.validation)
     if pictures.test is not None:
         test = predict(served, pictures.test)

@@ -1,0 +1,117 @@
+"""Pretrained backbones of keras.applications: built, given weights, cut into prefix and suffix.
+
+Importing this module imports Keras.
+"""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras import layers
+
+from flowersweep.config.schema import FrozenConfig
+from flowersweep.errors import ConfigError
+from flowersweep.models.cuts import cut_before
+from flowersweep.models.network import InferenceMode, Network
+
+# How a backbone wants its pixels, after keras.applications' preprocess_input; the others rescale inside.
+MINUS_ONE_TO_ONE = frozenset({"MobileNet", "MobileNetV2", "ResNet50V2", "ResNet101V2", "InceptionV3", "Xception"})
+IMAGENET_STATISTICS = frozenset({"DenseNet121", "DenseNet169"})
+
+
+def build_backbone(config: FrozenConfig, *, num_classes: int, image_size: int) -> Network:
+    """Backbone, GlobalAveragePooling2D, Dropout, Dense(logits).
+
+    A frozen network's prefix ends with the pooling. A fine-tuned one's ends at the last narrow cut before
+    `fine_tune_at`; the layers between the cut and `fine_tune_at` belong to the suffix but stay frozen.
+
+    Args:
+        config: Which backbone, its weights and, if it has `fine_tune_at`, from which layer on it is trained.
+        num_classes: Number of logits.
+        image_size: Side length of the pictures in pixels.
+
+    Raises:
+        ConfigError: The weights cannot be had or do not fit, or `fine_tune_at` is beyond the last layer.
+    """
+    base = _base(config, image_size)
+    fine_tune_at = getattr(config, "fine_tune_at", None)
+    if fine_tune_at is None:
+        fine_tune_at = len(base.layers)
+    if fine_tune_at > len(base.layers):
+        raise ConfigError(
+            f"model.fine_tune_at must be at most {len(base.layers)}, the number of {config.backbone}'s layers, but is "
+            f"{fine_tune_at}; `python -m flowersweep.layers` lists them."
+        )
+    for index, layer in enumerate(base.layers):
+        layer.trainable = index >= fine_tune_at
+    pooling = layers.GlobalAveragePooling2D(name="pooling")
+    head = [layers.Dropout(config.dropout, name="dropout"), layers.Dense(num_classes, name="logits")]
+    frozen = fine_tune_at == len(base.layers)
+    cut = len(base.layers) - 1 if frozen else cut_before(base, fine_tune_at)
+
+    pictures = keras.Input((image_size, image_size, 3), name="pictures")
+    scaled = preprocessing(config.backbone)(pictures)
+    whole = keras.Model(pictures, _chain(base(scaled), [pooling, *head]), name=config.name)
+    features = keras.Model(base.input, base.layers[cut].output, name="before_the_cut")
+    if frozen:
+        prefix = keras.Model(pictures, pooling(features(scaled)), name="prefix")
+        suffix_input = keras.Input(prefix.output.shape[1:], name="features")
+        suffix = keras.Model(suffix_input, _chain(suffix_input, head), name="suffix")
+    else:
+        prefix = keras.Model(pictures, features(scaled), name="prefix")
+        suffix_input = keras.Input(prefix.output.shape[1:], name="features")
+        rest = InferenceMode(keras.Model(base.layers[cut].output, base.output, name="behind_the_cut"), name="backbone")
+        suffix = keras.Model(suffix_input, _chain(rest(suffix_input), [pooling, *head]), name="suffix")
+    return Network(prefix=prefix, suffix=suffix, whole=whole, base=base, cut=cut)
+
+
+def preprocessing(backbone: str) -> keras.layers.Layer:
+    """A layer that turns raw pictures, 0..255, into what a backbone was trained on."""
+    if backbone in MINUS_ONE_TO_ONE:
+        return layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocessing")
+    if backbone in IMAGENET_STATISTICS:
+        mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+        scale = [1 / (255 * one) for one in deviation]
+        offset = [-one / other for one, other in zip(mean, deviation, strict=True)]
+        return layers.Rescaling(scale, offset=offset, name="preprocessing")
+    return layers.Rescaling(1.0, name="preprocessing")
+
+
+def _base(config: FrozenConfig, image_size: int) -> keras.Model:
+    factory: Any = getattr(keras.applications, config.backbone)
+    options: dict[str, Any] = {"input_shape": (image_size, image_size, 3), "include_top": False, "weights": None}
+    if config.alpha is not None and "alpha" in inspect.signature(factory).parameters:
+        options["alpha"] = config.alpha
+    if config.weights == "imagenet":
+        try:
+            return factory(**{**options, "weights": "imagenet"})
+        except Exception as error:
+            raise ConfigError(
+                f"Keras could not get {config.backbone}'s ImageNet weights ({_first_line(error)}); connect to the "
+                "network once, or give a file: model.weights=PATH.weights.h5, or train from scratch: model.weights=null."
+            ) from error
+    base = factory(**options)
+    if config.weights is not None:
+        _load(base, Path(config.weights).expanduser(), config)
+    return base
+
+
+def _load(base: keras.Model, path: Path, config: FrozenConfig) -> None:
+    try:
+        base.load_weights(path)
+    except Exception as error:
+        raise ConfigError(
+            f"model.weights={path} does not fit {config.backbone} with alpha {config.alpha} ({_first_line(error)}); "
+            "it must be a .weights.h5 of the same network without its top."
+        ) from error
+
+
+def _chain(tensor: Any, following: list[keras.layers.Layer]) -> Any:
+    for layer in following:
+        tensor = layer(tensor)
+    return tensor
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -1,0 +1,188 @@
+"""How many trials a sweep may run, and the next of them; exact, however many workers and sweeps share a study."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from optuna import Study
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from flowersweep.errors import SweepError
+from flowersweep.sweep.claim import claim
+from flowersweep.sweep.lock import storage_lock
+from flowersweep.sweep.outcome import FAIL_REASON, failures
+from flowersweep.sweep.reconcile import reconcile_locked
+
+GRID_POINT = "grid_point"
+
+
+class Grid(Protocol):
+    """What the budget needs of a search space."""
+
+    @property
+    def size(self) -> int:
+        """How many points the grid has."""
+
+    def grid(self) -> Iterator[dict[str, Any]]:
+        """The points in their order."""
+
+
+class Stop(StrEnum):
+    """Why there is no next trial."""
+
+    SPENT = "all trials are done or under way"
+    TIMEOUT = "the time is up"
+    FAILURES = "too many trials failed"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a sweep may spend; the same for all its workers.
+
+    Attributes:
+        n_trials: Trials of the study in all, failed and pruned ones among them; None for every point of the grid.
+        deadline: Seconds since the epoch after which no trial is begun; None for no limit.
+        max_failures: The sweep stops when this many trials have failed since it began; None for no limit.
+        max_failures_in_a_row: The same for trials that failed one after another.
+        failed_before: Failed trials of the study when the sweep began; see `begun`.
+    """
+
+    n_trials: int | None
+    deadline: float | None = None
+    max_failures: int | None = None
+    max_failures_in_a_row: int | None = None
+    failed_before: int = 0
+
+    @classmethod
+    def begun(
+        cls,
+        study: Study,
+        n_trials: int | None,
+        *,
+        timeout: float | None = None,
+        max_failures: int | None = None,
+        max_failures_in_a_row: int | None = None,
+    ) -> "Budget":
+        """The budget of a sweep that begins now.
+
+        Args:
+            study: Failures that it has already do not count.
+            n_trials: As the attribute.
+            timeout: Seconds from now after which no trial is begun.
+            max_failures: As the attribute.
+            max_failures_in_a_row: As the attribute.
+        """
+        deadline = None if timeout is None else time.time() + timeout
+        before = len(_failed(study.get_trials(deepcopy=False)))
+        return cls(n_trials, deadline, max_failures, max_failures_in_a_row, before)
+
+
+def next_trial(
+    study: Study,
+    space: Grid,
+    budget: Budget,
+    sampler_for: Callable[[int], BaseSampler] | None = None,
+) -> Trial | Stop:
+    """Take the next trial of a study, or learn why there is none.
+
+    Trials that wait (enqueued ones, and those of dead workers) come first. The trial belongs to this process and has
+    no values yet: `space.suggest` gives it some.
+
+    Args:
+        study: The worker's own object; its sampler is replaced if `sampler_for` is given.
+        space: Its grid is walked if the budget has no number of trials.
+        budget: Of the sweep.
+        sampler_for: Makes the sampler of a trial from its number.
+    """
+    with storage_lock(study._storage):  # noqa: SLF001 - the lock belongs to the storage
+        trials = study.get_trials(deepcopy=False)
+        if reconcile_locked(study, trials):
+            trials = study.get_trials(deepcopy=False)
+        if stop := _stop(trials, space, budget):
+            return stop
+        waiting = [trial.number for trial in trials if trial.state is TrialState.WAITING]
+        if budget.n_trials is None and not waiting:
+            _enqueue_point(study, space, _next_point(trials))
+        if sampler_for is not None:
+            study.sampler = sampler_for(waiting[0] if waiting else len(trials))
+        trial = study.ask()
+        claim(trial)
+        return trial
+
+
+def remaining(study: Study, space: Grid, budget: Budget) -> int:
+    """How many trials are still to be begun; waiting ones are among them."""
+    return _remaining(study.get_trials(deepcopy=False), space, budget)
+
+
+def failure_summary(study: Study, budget: Budget) -> str:
+    """Say how many trials failed since the sweep began, and why the last ones did."""
+    failed = _by_end(_failed(study.get_trials(deepcopy=False)))
+    since = len(failed) - budget.failed_before
+    shown = failures([(trial.number, trial.user_attrs.get(FAIL_REASON, "unknown")) for trial in failed])
+    return f"{since} trials have failed, so the sweep was stopped; the last ones:\n{shown}"
+
+
+def _stop(trials: Sequence[FrozenTrial], space: Grid, budget: Budget) -> Stop | None:
+    if _too_many_failures(trials, budget):
+        return Stop.FAILURES
+    if _remaining(trials, space, budget) <= 0:
+        return Stop.SPENT
+    if budget.deadline is not None and time.time() >= budget.deadline:
+        return Stop.TIMEOUT
+    return None
+
+
+def _remaining(trials: Sequence[FrozenTrial], space: Grid, budget: Budget) -> int:
+    waiting = sum(trial.state is TrialState.WAITING for trial in trials)
+    if budget.n_trials is None:
+        return space.size - _next_point(trials) + waiting
+    return budget.n_trials - (len(trials) - waiting)
+
+
+def _next_point(trials: Sequence[FrozenTrial]) -> int:
+    return 1 + max((int(trial.user_attrs.get(GRID_POINT, -1)) for trial in trials), default=-1)
+
+
+def _enqueue_point(study: Study, space: Grid, index: int) -> None:
+    point: Mapping[str, Any] = next(itertools.islice(space.grid(), index, None))
+    study.enqueue_trial(dict(point), user_attrs={GRID_POINT: index})
+
+
+def _too_many_failures(trials: Sequence[FrozenTrial], budget: Budget) -> bool:
+    if budget.max_failures is None and budget.max_failures_in_a_row is None:
+        return False
+    since = len(_failed(trials)) - budget.failed_before
+    if budget.max_failures is not None and since >= max(1, budget.max_failures):
+        return True
+    if budget.max_failures_in_a_row is None:
+        return False
+    ended = reversed(_by_end([trial for trial in trials if trial.state.is_finished()]))
+    row = sum(1 for _ in itertools.takewhile(lambda trial: trial.state is TrialState.FAIL, ended))
+    return min(row, since) >= max(1, budget.max_failures_in_a_row)
+
+
+def _failed(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    return [trial for trial in trials if trial.state is TrialState.FAIL]
+
+
+def _by_end(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    return sorted(trials, key=lambda trial: (trial.datetime_complete is not None, trial.datetime_complete))
+
+
+def require_total(space: Grid, n_trials: int | None, *, finite: bool) -> int:
+    """How many trials a sweep will have in all.
+
+    Raises:
+        SweepError: There is neither a number of trials nor a grid.
+    """
+    if n_trials is not None:
+        return n_trials
+    if not finite:
+        raise SweepError("The search space has no grid, so the sweep needs hydra.sweeper.n_trials=NUMBER.")
+    return space.size

@@ -1,0 +1,71 @@
+"""Optuna's objects from their nodes of the configuration, with what can go wrong said in one sentence."""
+
+import dataclasses
+import warnings
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import Any
+
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from optuna.exceptions import ExperimentalWarning
+
+from flowersweep.errors import SweepError
+from flowersweep.fields import RULE_KEY, Rule
+
+
+def build(cfg: DictConfig, group: str, allowed: tuple[str, ...]) -> Any:
+    """Instantiate a node.
+
+    Args:
+        cfg: With a `_target_`; nodes inside it are instantiated too.
+        group: The config group it is from, for messages: `hydra/sweeper/sampler`.
+        allowed: The targets Hydra may call.
+
+    Raises:
+        SweepError: The target is another one, or it does not take these values.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Whoever picked an experimental sampler or option knows.
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            return instantiate(cfg, _execution_whitelist_=allowed)
+    except (HydraException, ImportError) as error:
+        cause = error.__cause__ or error
+        lines = str(cause).strip().splitlines()
+        raise SweepError(
+            f"{group} cannot be made from {cfg.get('_target_')}: {lines[-1] if lines else cause!r}"
+        ) from None
+
+
+def require(package: str, choice: str, instead: str) -> None:
+    """Refuse a choice whose package is not installed.
+
+    Args:
+        package: Its name, for import and for pip alike.
+        choice: What needs it: `hydra/sweeper/sampler=cmaes`.
+        instead: What does without it.
+
+    Raises:
+        SweepError: It cannot be imported.
+    """
+    if find_spec(package) is None:
+        raise SweepError(
+            f"{choice} needs the package {package}, which is not installed: pip install {package}, or use {instead}."
+        )
+
+
+def broken_rules(node: DictConfig, prefix: str) -> Iterator[str]:
+    """Every value that the rule of its dataclass field does not accept, one sentence each.
+
+    Args:
+        node: Made from a dataclass whose fields may carry rules; another one has none.
+        prefix: Its place in the configuration: `hydra.sweeper`.
+    """
+    node_type = OmegaConf.get_type(node)
+    for field in dataclasses.fields(node_type) if dataclasses.is_dataclass(node_type) else ():
+        rule = field.metadata.get(RULE_KEY)
+        value = node.get(field.name)
+        if isinstance(rule, Rule) and value is not None and not rule.accepts(value):
+            yield f"{prefix}.{field.name} must be {rule.allowed}, but is {value!r}."

@@ -1,0 +1,86 @@
+"""The definition of a search space, and what differs between two of them: whether a study may go on."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hydra.core.override_parser.types import Override
+
+from flowersweep.sweep.dimension import Dimension
+from flowersweep.sweep.values import plain, text_of
+
+
+def describe(items: Sequence[Dimension | Override]) -> dict[str, Any]:
+    """A space as JSON has it; see `Space.definition`."""
+    searched = {item.name: item for item in items if isinstance(item, Dimension)}
+    fixed = [item for item in items if isinstance(item, Override)]
+    return {
+        "searched": {dimension.key: dimension.text for dimension in searched.values()},
+        "order": [dimension.key for dimension in searched.values()],
+        "conditions": {
+            dimension.key: {
+                searched[parent].key: sorted(searched[parent].options[index].text for index in indices)
+                for parent, indices in sorted(dimension.when.items())
+            }
+            for dimension in searched.values()
+            if dimension.when
+        },
+        "fixed": {override.get_key_element(): _fixed_text(override) for override in fixed},
+    }
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What changed from one definition to another, one sentence each; empty if nothing did.
+
+    Args:
+        old: What `Space.definition` gave, possibly after a way through JSON.
+        new: The same of the other space.
+    """
+    changes = list(_searched(old["searched"], new["searched"]))
+    both = [key for key in new["searched"] if key in old["searched"]]
+    for key in both:
+        before, after = (_condition(definition["conditions"].get(key)) for definition in (old, new))
+        if before != after:
+            changes.append(f"{key} was searched {before}, and is now searched {after}.")
+    changes.extend(_fixed(old["fixed"], new["fixed"]))
+    if not changes and old["order"] != new["order"]:
+        changes.append(
+            f"The searched keys were in the order {', '.join(old['order'])}, and are now {', '.join(new['order'])}."
+        )
+    return changes
+
+
+def _searched(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
+    for key in [*old, *(key for key in new if key not in old)]:
+        if key not in new:
+            yield f"{key} is no longer searched; it was {old[key]}."
+        elif key not in old:
+            yield f"{key} is now searched, as {new[key]}; it was not."
+        elif old[key] != new[key]:
+            yield f"{key} was searched as {old[key]}, and is now {new[key]}."
+
+
+def _fixed(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
+    for key in [*old, *(key for key in new if key not in old)]:
+        if key not in new:
+            yield f"{key} is no longer given; it was {_given(key, old[key])}."
+        elif key not in old:
+            yield f"{_given(key, new[key])} is now given; it was not."
+        elif old[key] != new[key]:
+            yield f"{key} was {old[key]}, and is now {new[key]}."
+
+
+def _condition(condition: Mapping[str, Sequence[str]] | None) -> str:
+    if not condition:
+        return "always"
+    return "only with " + " and ".join(f"{key}={' or '.join(texts)}" for key, texts in condition.items())
+
+
+def _given(key: str, text: str) -> str:
+    return f"{key}={text}" if text else key
+
+
+def _fixed_text(override: Override) -> str:
+    """The value in one canonical spelling; a deletion without one has none."""
+    if override.is_delete():
+        return (override.input_line or "").removeprefix(override.get_key_element()).removeprefix("=")
+    return text_of(plain(override.value()))

@@ -1,0 +1,84 @@
+"""One lock per storage that every worker of every sweep on it takes: counting and asking must be one step.
+
+A killed holder frees it: the operating system drops a file's lock, a database server ends the transaction.
+"""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+from filelock import FileLock
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage, _CachedStorage
+from optuna.storages.journal import JournalFileBackend
+from sqlalchemy import Engine, text
+
+from flowersweep.errors import SweepError
+
+SUPPORTED = ("sqlite", "postgresql", "mysql", "mariadb")
+
+_NAME = "flowersweep"
+_IN_PROCESS = threading.Lock()
+
+
+def storage_lock(storage: BaseStorage) -> AbstractContextManager[object]:
+    """Return the lock of a storage, to be used in a `with`; it waits for other holders and cannot be nested.
+
+    Raises:
+        SweepError: The storage is of a kind for which there is no lock that all its users share.
+    """
+    if isinstance(storage, _CachedStorage):
+        return storage_lock(storage._backend)  # noqa: SLF001 - Optuna has no public way to the engine
+    if isinstance(storage, RDBStorage):
+        return engine_lock(storage.engine)
+    if isinstance(storage, JournalStorage) and isinstance(storage._backend, JournalFileBackend):  # noqa: SLF001
+        return file_lock(Path(storage._backend._file_path))  # noqa: SLF001 - nor to the journal's path
+    if isinstance(storage, InMemoryStorage):
+        return _IN_PROCESS
+    raise SweepError(
+        f"A sweep cannot use a {type(storage).__name__}: its workers could not lock it together; "
+        f"use SQLite, PostgreSQL, MySQL or a journal file."
+    )
+
+
+def file_lock(target: Path) -> FileLock:
+    """The lock beside a file of a storage."""
+    # Others hold it for milliseconds, so the default of looking every 50 ms would dominate.
+    return FileLock(f"{target}.study.lock", poll_interval=0.005)
+
+
+def engine_lock(engine: Engine) -> AbstractContextManager[object]:
+    """The lock of a database, which all that use the database share."""
+    if engine.dialect.name == "sqlite":
+        return file_lock(Path(engine.url.database)) if engine.url.database else nullcontext()
+    if engine.dialect.name == "postgresql":
+        return _postgresql(engine)
+    if engine.dialect.name in {"mysql", "mariadb"}:
+        return _mysql(engine)
+    raise SweepError(
+        f"A sweep cannot use a {engine.dialect.name} database; hydra.sweeper.storage must be "
+        f"one of {', '.join(SUPPORTED)}, or a journal file."
+    )
+
+
+@contextmanager
+def _postgresql(engine: Engine) -> Iterator[None]:
+    """Hold an advisory lock for one transaction, which also works behind a pooler that shares connections."""
+    key = int.from_bytes(hashlib.sha256(_NAME.encode()).digest()[:8], "big", signed=True)
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+        yield
+
+
+@contextmanager
+def _mysql(engine: Engine) -> Iterator[None]:
+    """Hold a named lock; the name has the database in it because MySQL's names are the whole server's."""
+    digest = hashlib.sha256(f"{engine.url.database}".encode()).hexdigest()[:16]
+    name = f"{_NAME}-{digest}"
+    with engine.connect() as connection:
+        connection.execute(text("SELECT GET_LOCK(:name, -1)"), {"name": name})
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": name})

@@ -1,0 +1,134 @@
+"""The settings of a sweep: `hydra.sweeper`, typed and checked, and what follows from them for a space."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from flowersweep.errors import SweepError
+from flowersweep.sweep.build import broken_rules
+from flowersweep.sweep.pruner import make_pruner
+from flowersweep.sweep.sampler import is_grid, make_sampler
+from flowersweep.sweep.space import Space
+
+DIRECTIONS = ("minimize", "maximize")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `hydra.sweeper` says, see `hydra_plugins.flowersweep_study.config.StudySweeperConf`.
+
+    Attributes:
+        directions: One of minimize and maximize per objective.
+        timeout: Seconds.
+        enqueue: Points to try first, as the configuration knows their values.
+    """
+
+    sampler: DictConfig
+    pruner: DictConfig
+    directions: tuple[str, ...]
+    storage: str | None
+    study_name: str | None
+    on_mismatch: str
+    n_trials: int | None
+    n_jobs: int
+    n_repeats: int
+    timeout: float | None
+    max_failures: int | None
+    max_failures_in_a_row: int | None
+    max_retries: int
+    trials_per_process: int
+    params: Mapping[str, Any]
+    conditions: Mapping[str, Any]
+    enqueue: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep is going to do.
+
+    Attributes:
+        is_grid: Whether the points of the grid are run in their order; else a sampler suggests them.
+        n_trials: How many trials there are to be in all.
+        enqueue: Points to try first, as the study stores them.
+    """
+
+    is_grid: bool
+    n_trials: int
+    enqueue: tuple[dict[str, Any], ...]
+
+
+def read_settings(node: DictConfig) -> Settings:
+    """Check `hydra.sweeper` by itself.
+
+    Raises:
+        SweepError: Values are out of range; all of them in one message, a line each.
+    """
+    problems = list(broken_rules(node, "hydra.sweeper"))
+    directions = _directions(node)
+    problems += [
+        f"hydra.sweeper.direction must be minimize or maximize, or a list of these, but has {direction!r}."
+        for direction in directions or ("no entry",)
+        if direction not in DIRECTIONS
+    ]
+    enqueue: Any = OmegaConf.to_container(node.enqueue, resolve=True)
+    problems += [
+        f"hydra.sweeper.enqueue must be a list of points such as {{model: cnn}}, but has {point!r}."
+        for point in enqueue
+        if not isinstance(point, dict)
+    ]
+    if problems:
+        raise SweepError("\n".join(problems))
+    plain = {name: node[name] for name in Settings.__annotations__ if name in node}
+    return Settings(
+        **{
+            **plain,
+            "directions": directions,
+            "params": OmegaConf.to_container(node.params, resolve=True),
+            "conditions": OmegaConf.to_container(node.conditions, resolve=True),
+            "enqueue": tuple(enqueue),
+        }
+    )
+
+
+def make_plan(settings: Settings, space: Space) -> Plan:
+    """What these settings mean for a space, once sampler, pruner and points are known to work with it.
+
+    A space of choices and ranges without n_trials is a grid, as it is with hydra/sweeper/sampler=grid, where n_trials
+    may cut it short; everything else is n_trials suggestions of the sampler.
+
+    Raises:
+        SweepError: A trial would fail for these settings, or there is no telling when to stop.
+    """
+    n_directions = len(settings.directions)
+    make_sampler(settings.sampler, trial_number=0, space=space, n_directions=n_directions)
+    make_pruner(settings.pruner, n_directions=n_directions)
+    grid = is_grid(settings.sampler) or (space.finite and settings.n_trials is None)
+    if not grid and settings.n_trials is None:
+        endless = next(name for name, dimension in space.searched.items() if not dimension.options)
+        raise SweepError(
+            f"{endless} is searched in an interval, which never ends; say how many trials there are to be, "
+            "hydra.sweeper.n_trials=30, or search a choice or a range."
+        )
+    size = space.size if grid else 0
+    n_trials = min(settings.n_trials or size, size) if grid else settings.n_trials or 0
+    return Plan(grid, n_trials, _points(settings, space))
+
+
+def _points(settings: Settings, space: Space) -> tuple[dict[str, Any], ...]:
+    problems = [
+        f"hydra.sweeper.enqueue, point {number}: {problem}"
+        for number, point in enumerate(settings.enqueue, start=1)
+        for problem in space.check_point(point)
+    ]
+    if problems:
+        raise SweepError("\n".join(problems))
+    return tuple(space.point(point) for point in settings.enqueue)
+
+
+def _directions(node: DictConfig) -> tuple[str, ...]:
+    given = node.direction
+    several = [given] if isinstance(given, (str, Enum)) or given is None else list(given)
+    return tuple(direction.name if isinstance(direction, Enum) else str(direction) for direction in several)

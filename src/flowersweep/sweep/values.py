@@ -1,0 +1,86 @@
+"""Values of Hydra overrides: from the parser's objects to plain Python and back to the text of an override."""
+
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, Quote, QuotedString, Sweep, Transformer
+from hydra.errors import HydraException
+
+from flowersweep.errors import SweepError
+
+_parser = OverridesParser.create()
+
+
+def plain(value: Any) -> Any:
+    """A parsed value as None, bool, int, float, str, or lists and dicts of these.
+
+    Raises:
+        SweepError: A sweep stands inside a list, a mapping or another sweep.
+    """
+    if isinstance(value, (Sweep, Glob)):
+        raise SweepError("a sweep stands inside another value; only a whole value can be searched.")
+    if isinstance(value, QuotedString):
+        return value.text
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {plain(key): plain(item) for key, item in value.items()}
+    return value
+
+
+def text_of(value: Any) -> str:
+    """The right-hand side of an override that Hydra parses back to the same value, of the same type.
+
+    Args:
+        value: None, bool, int, float, str, or lists and dicts of these.
+
+    Raises:
+        SweepError: No text gives this value back, for instance a mapping with an empty key.
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, list):
+        return f"[{','.join(text_of(item) for item in value)}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{_key_text(key)}:{text_of(item)}' for key, item in value.items())}}}"
+    return _string_text(str(value))
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are equal in a configuration: 1 equals 1.0, but neither equals true or '1'."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return list(one) == list(other) and all(map(same, one.values(), other.values()))
+    return bool(one == other)
+
+
+def _string_text(value: str) -> str:
+    """Bare where possible, as one would type it; quoted where a bare word would be a number, null, or a syntax error."""
+    for candidate in (Transformer.str(value), *(QuotedString(value, quote).with_quotes() for quote in Quote)):
+        if _parses_to(candidate, value):
+            return candidate
+    raise SweepError(f"the text {value!r} cannot be written in an override; choose another value.")
+
+
+def _key_text(key: Any) -> str:
+    candidate = Transformer.str(key)
+    if not _parses_to(f"{{{candidate}:0}}", {key: 0}):
+        raise SweepError(
+            f"the key {key!r} of a mapping cannot be written in an override; choose another one."
+        )
+    return candidate
+
+
+def _parses_to(text: str, value: Any) -> bool:
+    try:
+        parsed = plain(_parser.parse_rule(text, "element"))
+    except HydraException:
+        return False
+    return type(parsed) is type(value) and bool(parsed == value)

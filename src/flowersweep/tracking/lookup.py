@@ -1,0 +1,90 @@
+"""Read runs back from a store: which is the best, how it was configured, what it learned."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig, OmegaConf
+
+from flowersweep.errors import TrackingError
+from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.store import Store, experiment_id
+
+if TYPE_CHECKING:
+    import keras
+    from mlflow.entities import LoggedModel
+
+
+def best_run(store: Store, experiment: str, *, filter_string: str, metric: str, maximize: bool) -> str:
+    """Id of the finished run with the best value of a metric.
+
+    Args:
+        store: Where to look.
+        experiment: Name of the experiment.
+        filter_string: MLflow's filter that the runs must pass besides being finished.
+        metric: By which to choose, as in best/val_accuracy.
+        maximize: Whether larger is better.
+
+    Raises:
+        TrackingError: There is no such run.
+    """
+    order = f"metrics.`{metric}` {'DESC' if maximize else 'ASC'}"
+    with translated(f"look for the best run of {experiment!r}"):
+        runs = client(store.uri).search_runs(
+            [experiment_id(store, experiment)],
+            filter_string=f"attributes.status = 'FINISHED' and {filter_string}",
+            order_by=[order],
+            max_results=1,
+        )
+    if not runs or metric not in runs[0].data.metrics:
+        raise TrackingError(
+            f"There is no finished run in experiment {experiment!r} with {filter_string} and a value of {metric}; "
+            "train one first, or name a run by its id."
+        )
+    return str(runs[0].info.run_id)
+
+
+def run_config(store: Store, run_id: str) -> DictConfig:
+    """The configuration with which a run was trained."""
+    config = OmegaConf.create(_artifact(store, run_id, "config/config.yaml"))
+    if not isinstance(config, DictConfig):
+        raise TrackingError(f"The configuration of run {run_id} is not a mapping; it was not written by flowersweep.")
+    return config
+
+
+def run_labels(store: Store, run_id: str) -> list[str]:
+    """Names of the classes a run's model tells apart, in the order of its outputs."""
+    return [str(name) for name in json.loads(_artifact(store, run_id, "labels.json"))]
+
+
+def run_model(store: Store, run_id: str) -> "keras.Model":
+    """The Keras model a run has saved: raw pictures in, probabilities out. Imports Keras.
+
+    Raises:
+        TrackingError: There is no such run, or it has no model.
+    """
+    import keras
+
+    with translated(f"load the model of run {run_id}"):
+        service = client(store.uri)
+        outputs = service.get_run(run_id).outputs
+        ids = [output.model_id for output in outputs.model_outputs] if outputs else []
+        if not ids:
+            raise TrackingError(f"Run {run_id} has saved no model; train it again with tracking.log_model=true.")
+        logged: LoggedModel = service.get_logged_model(ids[-1])
+        with tempfile.TemporaryDirectory() as folder:
+            local = _download(store, logged.artifact_location, folder)
+            return keras.models.load_model(next(local.rglob("*.keras")), compile=False)
+
+
+def _artifact(store: Store, run_id: str, name: str) -> str:
+    """The text of one of a run's files."""
+    with translated(f"read {name} of run {run_id}"), tempfile.TemporaryDirectory() as folder:
+        return Path(client(store.uri).download_artifacts(run_id, name, folder)).read_text(encoding="utf-8")
+
+
+def _download(store: Store, location: str, folder: str) -> Path:
+    import mlflow.artifacts
+
+    return Path(mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=folder, tracking_uri=store.uri))

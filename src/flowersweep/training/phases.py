@@ -1,0 +1,90 @@
+"""The phases of a run: the head first where the network asks for it, then the suffix. Importing imports Keras."""
+
+import logging
+
+from flowersweep.config.schema import AdamConfig, Config, FineTunedConfig, FrozenConfig
+from flowersweep.models import build_network
+from flowersweep.models.network import Network
+from flowersweep.tracking.store import Store
+from flowersweep.training.callbacks import EpochListener
+from flowersweep.training.fit import Phase, fit
+from flowersweep.training.heads import Head, reuse_or_train
+from flowersweep.training.history import History
+from flowersweep.training.pictures import Pictures
+from flowersweep.training.warm_start import load_run
+
+log = logging.getLogger(__name__)
+
+HEAD = "head"
+
+
+def is_frozen(config: Config) -> bool:
+    """Whether a configuration has a backbone of which nothing is trained."""
+    return isinstance(config.model, FrozenConfig) and getattr(config.model, "fine_tune_at", None) is None
+
+
+def build(config: Config, pictures: Pictures, store: Store) -> tuple[Network, dict[str, str]]:
+    """The network of a configuration with its first weights, and tags that say where they came from.
+
+    Raises:
+        ConfigError: The network cannot be built, or the run to start from does not fit it.
+        TrackingError: There is no run to start from.
+    """
+    network = build_network(config.model, num_classes=_num_classes(pictures), image_size=config.trainer.image_size)
+    if not isinstance(config.model, FrozenConfig):
+        return network, {}
+    lineage = {"frozen": str(is_frozen(config)).lower(), "weights": str(config.model.weights)}
+    if isinstance(config.model, FineTunedConfig) and config.model.init_from not in {None, HEAD}:
+        lineage["init_from.run_id"] = load_run(network, config, pictures, store)
+    return network, lineage
+
+
+def train_phases(network: Network, config: Config, pictures: Pictures, on_epoch: EpochListener) -> History:
+    """Train a network through all its phases on one epoch axis.
+
+    Args:
+        network: From `build`; has the weights of the last phase's best epoch afterwards.
+        config: The whole configuration.
+        pictures: The data.
+        on_epoch: Called after each epoch, also those of a head that was trained for an earlier run.
+    """
+    history = History(monitor=config.objective.metric.rpartition("/")[2])
+    model = config.model
+    if isinstance(model, FineTunedConfig) and model.init_from == HEAD and not is_frozen(config):
+        head = reuse_or_train(config, pictures, lambda: _train_head(config, model, pictures, on_epoch))
+        history.begin(HEAD)
+        history.epochs.extend(head.epochs)
+        if head.reused:
+            log.info("The head was trained before (%d epochs); it is taken from the cache.", len(head.epochs))
+            for number, values in enumerate(head.epochs, start=1):
+                on_epoch(number, values)
+        network.whole.get_layer("logits").set_weights(head.weights)
+    name = "training" if not history.epochs else "fine-tuning"
+    fit(Phase(name, network, config.optimizer, config.trainer.epochs), config, pictures, history, on_epoch)
+    return history
+
+
+def _train_head(config: Config, model: FineTunedConfig, pictures: Pictures, on_epoch: EpochListener) -> Head:
+    """Train the new layer on the frozen backbone, with Adam at the head's own rate.
+
+    It is a network of its own: only the layer's two arrays go on, so that no optimizer's state can.
+    """
+    frozen = FrozenConfig(
+        name=HEAD,
+        learning_rate=model.head.learning_rate,
+        backbone=model.backbone,
+        weights=model.weights,
+        alpha=model.alpha,
+        dropout=model.dropout,
+    )
+    network = build_network(frozen, num_classes=_num_classes(pictures), image_size=config.trainer.image_size)
+    optimizer = AdamConfig(
+        name="adam", learning_rate=model.head.learning_rate, clipnorm=None, beta_1=0.9, beta_2=0.999, epsilon=1e-7
+    )
+    history = History(monitor=config.objective.metric.rpartition("/")[2])
+    fit(Phase(HEAD, network, optimizer, model.head.epochs), config, pictures, history, on_epoch)
+    return Head(network.whole.get_layer("logits").get_weights(), history.epochs, reused=False)
+
+
+def _num_classes(pictures: Pictures) -> int:
+    return len(pictures.catalogue.class_names)

@@ -1,0 +1,1 @@
+"""Hydra's door to flowersweep's sweeps: `hydra/sweeper: study`."""
