@@ -51,7 +51,10 @@ BAD_INPUT = {
     "bracket left open": (["aug=[none"], "write key=value"),
     "unknown objective": (["objective.metric=accuracy"], "best/val_accuracy"),
     "a sweep without its flag": (["aug=none,RandomFlip"], "--multirun"),
-    "unknown augmentation in a stack": (["aug=stack", "aug.layers=[RandomFlp]"], "did you mean 'RandomFlip'?"),
+    "unknown augmentation in a stack": (
+        ["aug=stack", "aug.layers=[RandomFlp]"],
+        "did you mean 'RandomFlip'?",
+    ),
     "two modes at once": (["--cfg", "job", "--run"], "can be specified"),
     "no such folder": (["data=folder", "data.dir=/no/such/folder"], "/no/such/folder"),
     "tracking in plain files": (["data=demo", "tracking.uri=./runs"], "tracking.uri"),

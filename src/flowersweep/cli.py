@@ -47,7 +47,8 @@ def run() -> int:
             raise
         return _complain(error)
     except KeyboardInterrupt as interruption:
-        sys.stderr.write(f"flowersweep: {interruption or 'interrupted'}; a run that had begun is marked KILLED.\n")
+        reason = str(interruption) or "interrupted"
+        sys.stderr.write(f"flowersweep: {reason}; a run that had begun is marked KILLED.\n")
         return 128 + int(getattr(interruption, "signal_number", signal.SIGINT))
     return 0
 

@@ -60,4 +60,7 @@ def one_of(*choices: str, default: Any = MISSING) -> Any:
 
 def not_empty(default: Any = MISSING) -> Any:
     """A text with at least one character that is not a space; None, where the type allows it, is not checked."""
-    return field(default=default, metadata={RULE_KEY: Rule(lambda value: bool(value.strip()), "a text that is not empty")})
+    return field(
+        default=default,
+        metadata={RULE_KEY: Rule(lambda value: bool(value.strip()), "a text that is not empty")},
+    )

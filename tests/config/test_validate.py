@@ -49,7 +49,9 @@ class TestSettings:
         assert followed.optimizer.learning_rate == 0.02
         assert own.optimizer.learning_rate == 0.3
 
-    @pytest.mark.parametrize(("group", "choice"), [(group, choice) for group in NODES for choice in NODES[group]])
+    @pytest.mark.parametrize(
+        ("group", "choice"), [(group, choice) for group in NODES for choice in NODES[group]]
+    )
     def test_every_choice_composes(self, group: str, choice: str) -> None:
         """Every registered choice of every group has a file in conf/ and makes a legal configuration."""
         typed = settings(composed(f"{group}={choice}"))
@@ -71,7 +73,7 @@ class TestSettings:
         if 0 < rate <= 10:
             assert settings(cfg).optimizer.learning_rate == rate
         else:
-            with pytest.raises(ConfigError, match="optimizer.learning_rate must be more than 0"):
+            with pytest.raises(ConfigError, match=r"optimizer\.learning_rate must be more than 0"):
                 settings(cfg)
 
     def test_round_trip_through_yaml(self) -> None:

@@ -32,9 +32,9 @@ def part() -> Part:
     return Part(images, indices, indices.astype(np.int32))
 
 
-def epochs_of(part: Part, augmentation: Augmentation, batch_size: int, *, first: int = 0, seed: int = 0) -> list[
-    dict[int, npt.NDArray[np.float32]]
-]:
+def epochs_of(
+    part: Part, augmentation: Augmentation, batch_size: int, *, first: int = 0, seed: int = 0
+) -> list[dict[int, npt.NDArray[np.float32]]]:
     """What each picture became in each of three epochs, by its label."""
     stream = training_stream(
         part, augmentation, image_size=SIZE, batch_size=batch_size, seed=seed, epochs=3, first_epoch=first
@@ -126,7 +126,9 @@ class TestEvaluationStream:
 
 
 @given(st.integers(0, 2**31), st.integers(0, 1000), st.integers(1, 200))
-def test_order_is_a_permutation_that_depends_on_seed_and_epoch_only(seed: int, epoch: int, count: int) -> None:
+def test_order_is_a_permutation_that_depends_on_seed_and_epoch_only(
+    seed: int, epoch: int, count: int
+) -> None:
     """The same seed and epoch give the same permutation of all pictures."""
     order = epoch_order(seed, epoch, count)
 

@@ -60,7 +60,9 @@ class TestEpochLog:
         callback.on_epoch_begin(2)
         callback.on_test_begin()
 
-        with pytest.raises(TrainingError, match=r"epoch 3 at learning rate 0\.5; lower optimizer\.learning_rate"):
+        with pytest.raises(
+            TrainingError, match=r"epoch 3 at learning rate 0\.5; lower optimizer\.learning_rate"
+        ):
             callback.on_epoch_end(2, logs(**lost))
 
 

@@ -42,13 +42,17 @@ def test_every_setting_arrives(config: OptimizerConfig, kind: type[keras.optimiz
 class TestCosine:
     def test_falls_from_the_rate_to_its_final_fraction(self) -> None:
         """Half a cosine: the rate itself, half of it in the middle, the final fraction at the end."""
-        schedule = build_optimizer(SGD, CosineConfig("cosine", 0, 0.0), steps_per_epoch=10, epochs=4)._learning_rate
+        schedule = build_optimizer(
+            SGD, CosineConfig("cosine", 0, 0.0), steps_per_epoch=10, epochs=4
+        )._learning_rate
 
         assert [float(schedule(step)) for step in (0, 20, 40)] == pytest.approx([0.5, 0.25, 0.0], abs=1e-7)
 
     def test_warms_up_first(self) -> None:
         """With one warm-up epoch the rate rises in a line to its peak at the end of that epoch."""
-        schedule = build_optimizer(SGD, CosineConfig("cosine", 1, 0.1), steps_per_epoch=10, epochs=5)._learning_rate
+        schedule = build_optimizer(
+            SGD, CosineConfig("cosine", 1, 0.1), steps_per_epoch=10, epochs=5
+        )._learning_rate
 
         assert [float(schedule(step)) for step in (0, 5, 10, 50)] == pytest.approx([0.005, 0.2525, 0.5, 0.05])
 

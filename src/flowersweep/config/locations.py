@@ -29,4 +29,8 @@ def cache_dir(configured: str | None) -> Path:
     Args:
         configured: `paths.cache`; None for the platform's cache folder.
     """
-    return Path(configured).expanduser().absolute() if configured else platformdirs.user_cache_path("flowersweep")
+    return (
+        Path(configured).expanduser().absolute()
+        if configured
+        else platformdirs.user_cache_path("flowersweep")
+    )

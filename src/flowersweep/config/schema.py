@@ -45,7 +45,7 @@ class ModelConfig:
 class CNNConfig(ModelConfig):
     """The article's network: three blocks of convolution and pooling, one hidden layer."""
 
-    filters: list[int] = bounded(low=1)
+    filters: list[int] = bounded(low=1)  # noqa: RUF009 (it returns a dataclass field)
     kernel_size: int = bounded(low=1, high=15)
     dense_units: int = bounded(low=1)
     dropout: float = bounded(low=0, below=1)

@@ -33,16 +33,19 @@ def settings(cfg: DictConfig) -> Config:
         ConfigError: A value is missing, out of range, or does not fit another; all problems in one message.
     """
     problems = [*_missing(cfg), *_illegal(cfg)]
-    if not problems:
-        try:
-            config = OmegaConf.to_object(cfg)
-        except OmegaConfBaseException as error:
-            raise ConfigError(_first_line(error)) from None
-        if not isinstance(config, Config):
-            raise ConfigError("The configuration has no schema; compose it with `flowersweep.config.register()` first.")
-        problems = list(_conflicts(config))
     if problems:
         raise ConfigError("\n".join(problems))
+    try:
+        config = OmegaConf.to_object(cfg)
+    except OmegaConfBaseException as error:
+        raise ConfigError(_first_line(error)) from None
+    if not isinstance(config, Config):
+        raise ConfigError(
+            "The configuration has no schema; call `flowersweep.config.prepare()` before composing."
+        )
+    conflicts = list(_conflicts(config))
+    if conflicts:
+        raise ConfigError("\n".join(conflicts))
     return config
 
 
@@ -66,9 +69,13 @@ def _illegal(node: Any, path: str = "") -> Iterator[str]:
     if not isinstance(node, DictConfig) or OmegaConf.is_missing(node, "") or node._is_none():  # noqa: SLF001 (no public test for a null node)
         return
     node_type = OmegaConf.get_type(node)
-    fields = {field.name: field for field in dataclasses.fields(node_type)} if dataclasses.is_dataclass(node_type) else {}
+    fields = (
+        {field.name: field for field in dataclasses.fields(node_type)}
+        if dataclasses.is_dataclass(node_type)
+        else {}
+    )
     for key in node:
-        name = f"{path}.{key}" if path else str(key)
+        name = f"{path}.{key!s}" if path else str(key)
         if OmegaConf.is_missing(node, key):
             continue
         try:
@@ -160,7 +167,9 @@ def _backbone(config: Config) -> Iterator[str]:
         )
     if model.alpha is not None and model.backbone not in ALPHAS:
         yield f"model.alpha is {model.alpha}, but {model.backbone} comes in one width only; set model.alpha=null."
-    elif model.alpha is not None and model.weights == "imagenet" and model.alpha not in ALPHAS[model.backbone]:
+    elif (
+        model.alpha is not None and model.weights == "imagenet" and model.alpha not in ALPHAS[model.backbone]
+    ):
         widths = ", ".join(str(alpha) for alpha in ALPHAS[model.backbone])
         yield f"model.alpha must be one of {widths} where ImageNet weights exist, but is {model.alpha}."
     if model.weights not in {None, "imagenet"} and not Path(str(model.weights)).expanduser().is_file():
@@ -178,7 +187,9 @@ def _fine_tuned(model: FineTunedConfig) -> Iterator[str]:
             f"model.fine_tune_at must be at most {MOBILENET_V2_LAYERS}, the number of MobileNetV2's layers, but is "
             f"{model.fine_tune_at}; use model=mobilenet_frozen to train none of them."
         )
-    if model.init_from not in {None, "head", "best"} and not re.fullmatch(r"[0-9a-f]{32}", str(model.init_from)):
+    if model.init_from not in {None, "head", "best"} and not re.fullmatch(
+        r"[0-9a-f]{32}", str(model.init_from)
+    ):
         yield (
             f"model.init_from must be head, best, null or an MLflow run id of 32 hex digits, but is "
             f"{model.init_from!r}.{nearest(model.init_from, ('head', 'best'))}"

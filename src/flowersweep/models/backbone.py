@@ -16,7 +16,9 @@ from flowersweep.models.cuts import cut_before
 from flowersweep.models.network import InferenceMode, Network
 
 # How a backbone wants its pixels, after keras.applications' preprocess_input; the others rescale inside.
-MINUS_ONE_TO_ONE = frozenset({"MobileNet", "MobileNetV2", "ResNet50V2", "ResNet101V2", "InceptionV3", "Xception"})
+MINUS_ONE_TO_ONE = frozenset(
+    {"MobileNet", "MobileNetV2", "ResNet50V2", "ResNet101V2", "InceptionV3", "Xception"}
+)
 IMAGENET_STATISTICS = frozenset({"DenseNet121", "DenseNet169"})
 
 
@@ -61,7 +63,9 @@ def build_backbone(config: FrozenConfig, *, num_classes: int, image_size: int) -
     else:
         prefix = keras.Model(pictures, features(scaled), name="prefix")
         suffix_input = keras.Input(prefix.output.shape[1:], name="features")
-        rest = InferenceMode(keras.Model(base.layers[cut].output, base.output, name="behind_the_cut"), name="backbone")
+        rest = InferenceMode(
+            keras.Model(base.layers[cut].output, base.output, name="behind_the_cut"), name="backbone"
+        )
         suffix = keras.Model(suffix_input, _chain(rest(suffix_input), [pooling, *head]), name="suffix")
     return Network(prefix=prefix, suffix=suffix, whole=whole, base=base, cut=cut)
 
@@ -80,7 +84,11 @@ def preprocessing(backbone: str) -> keras.layers.Layer:
 
 def _base(config: FrozenConfig, image_size: int) -> keras.Model:
     factory: Any = getattr(keras.applications, config.backbone)
-    options: dict[str, Any] = {"input_shape": (image_size, image_size, 3), "include_top": False, "weights": None}
+    options: dict[str, Any] = {
+        "input_shape": (image_size, image_size, 3),
+        "include_top": False,
+        "weights": None,
+    }
     if config.alpha is not None and "alpha" in inspect.signature(factory).parameters:
         options["alpha"] = config.alpha
     if config.weights == "imagenet":

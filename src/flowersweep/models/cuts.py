@@ -41,7 +41,7 @@ def cut_points(model: keras.Model) -> list[int]:
     """
     index_of = {id(layer): index for index, layer in enumerate(model.layers)}
     reach = [0] * len(model.layers)  # the last layer that needs the output of layer i
-    for nodes in model._nodes_by_depth.values():
+    for nodes in model._nodes_by_depth.values():  # noqa: SLF001 (Keras has no public view of a model's graph)
         for node in nodes:
             for parent in node.parent_nodes:
                 producer = index_of[id(parent.operation)]

@@ -78,7 +78,9 @@ def _declared(overrides: Iterable[Override]) -> dict[str, list[Dimension]]:
     return declared
 
 
-def _refuse_useless(arguments: Iterable[Override], dropped: Sequence[str], conditions: Mapping[str, Iterable[str]]) -> None:
+def _refuse_useless(
+    arguments: Iterable[Override], dropped: Sequence[str], conditions: Mapping[str, Iterable[str]]
+) -> None:
     """A preset may search a key that these models never need; one that was typed is a slip."""
     for override in arguments:
         if (name := name_of(override)) in dropped:

@@ -76,16 +76,16 @@ def join_study(
             study_name=name, storage=storage, sampler=sampler, pruner=pruner or optuna.pruners.NopPruner()
         )
     except KeyError:
-        raise SweepError(f"There is no study {name!r} in the storage; start the sweep that makes it first.") from None
+        raise SweepError(
+            f"There is no study {name!r} in the storage; start the sweep that makes it first."
+        ) from None
 
 
 def _names(name: str) -> itertools.chain[str]:
     return itertools.chain([name], (f"{name}-{count}" for count in itertools.count(2)))
 
 
-def _made(
-    storage: BaseStorage, name: str, definition: Mapping[str, Any], directions: Sequence[str]
-) -> Study:
+def _made(storage: BaseStorage, name: str, definition: Mapping[str, Any], directions: Sequence[str]) -> Study:
     pruner = optuna.pruners.NopPruner()
     try:
         study = optuna.create_study(

@@ -49,7 +49,9 @@ def run_config(store: Store, run_id: str) -> DictConfig:
     """The configuration with which a run was trained."""
     config = OmegaConf.create(_artifact(store, run_id, "config/config.yaml"))
     if not isinstance(config, DictConfig):
-        raise TrackingError(f"The configuration of run {run_id} is not a mapping; it was not written by flowersweep.")
+        raise TrackingError(
+            f"The configuration of run {run_id} is not a mapping; it was not written by flowersweep."
+        )
     return config
 
 
@@ -71,7 +73,9 @@ def run_model(store: Store, run_id: str) -> "keras.Model":
         outputs = service.get_run(run_id).outputs
         ids = [output.model_id for output in outputs.model_outputs] if outputs else []
         if not ids:
-            raise TrackingError(f"Run {run_id} has saved no model; train it again with tracking.log_model=true.")
+            raise TrackingError(
+                f"Run {run_id} has saved no model; train it again with tracking.log_model=true."
+            )
         logged: LoggedModel = service.get_logged_model(ids[-1])
         with tempfile.TemporaryDirectory() as folder:
             local = _download(store, logged.artifact_location, folder)
@@ -87,4 +91,6 @@ def _artifact(store: Store, run_id: str, name: str) -> str:
 def _download(store: Store, location: str, folder: str) -> Path:
     import mlflow.artifacts
 
-    return Path(mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=folder, tracking_uri=store.uri))
+    return Path(
+        mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=folder, tracking_uri=store.uri)
+    )

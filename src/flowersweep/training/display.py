@@ -54,7 +54,9 @@ class TrainingDisplay:
             transient=True,
             disable=not self._console.is_terminal,
         )
-        self._task = self._progress.add_task(f"{phase} epoch {first_epoch + 1}", total=epochs * steps, step=0, steps=steps)
+        self._task = self._progress.add_task(
+            f"{phase} epoch {first_epoch + 1}", total=epochs * steps, step=0, steps=steps
+        )
         self._step = 0
 
     def __enter__(self) -> Self:
@@ -100,7 +102,9 @@ def show_result(config: Config, result: Result, console: Console | None = None) 
     table.add_column(overflow="fold")
     for name, value in rows.items():
         table.add_row(name, value)
-    panel = Panel(table, title=f"{config.model.name} on {config.data.source}", title_align="left", expand=False)
+    panel = Panel(
+        table, title=f"{config.model.name} on {config.data.source}", title_align="left", expand=False
+    )
     (console or Console()).print(panel, highlight=False)
 
 

@@ -26,7 +26,9 @@ def start_tensorflow(*, seed: int, threads: int | None, deterministic: bool) -> 
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     elif os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "1":
-        log.warning("TensorFlow was imported before the run began; set TF_ENABLE_ONEDNN_OPTS=1 before importing it.")
+        log.warning(
+            "TensorFlow was imported before the run began; set TF_ENABLE_ONEDNN_OPTS=1 before importing it."
+        )
     with _standard_error_held():
         import keras
         import tensorflow as tf

@@ -24,7 +24,7 @@ class Predictions:
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
         """The most probable class of each picture."""
-        return self.probabilities.argmax(axis=1)
+        return np.asarray(np.argmax(self.probabilities, axis=1), dtype=np.int64)
 
     @property
     def accuracy(self) -> float:

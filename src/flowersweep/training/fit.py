@@ -49,7 +49,9 @@ def fit(phase: Phase, config: Config, pictures: Pictures, history: History, on_e
     steps = steps_per_epoch(len(pictures.train), config.trainer.batch_size)
     model = phase.network.trained()
     model.compile(
-        optimizer=build_optimizer(phase.optimizer, config.schedule, steps_per_epoch=steps, epochs=phase.epochs),
+        optimizer=build_optimizer(
+            phase.optimizer, config.schedule, steps_per_epoch=steps, epochs=phase.epochs
+        ),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
     )

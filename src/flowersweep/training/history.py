@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-
 # Metrics of which more is better; of the others less is.
 MAXIMIZED = frozenset({"accuracy", "val_accuracy"})
 

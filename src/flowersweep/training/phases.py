@@ -30,7 +30,9 @@ def build(config: Config, pictures: Pictures, store: Store) -> tuple[Network, di
         ConfigError: The network cannot be built, or the run to start from does not fit it.
         TrackingError: There is no run to start from.
     """
-    network = build_network(config.model, num_classes=_num_classes(pictures), image_size=config.trainer.image_size)
+    network = build_network(
+        config.model, num_classes=_num_classes(pictures), image_size=config.trainer.image_size
+    )
     if not isinstance(config.model, FrozenConfig):
         return network, {}
     lineage = {"frozen": str(is_frozen(config)).lower(), "weights": str(config.model.weights)}
@@ -79,7 +81,12 @@ def _train_head(config: Config, model: FineTunedConfig, pictures: Pictures, on_e
     )
     network = build_network(frozen, num_classes=_num_classes(pictures), image_size=config.trainer.image_size)
     optimizer = AdamConfig(
-        name="adam", learning_rate=model.head.learning_rate, clipnorm=None, beta_1=0.9, beta_2=0.999, epsilon=1e-7
+        name="adam",
+        learning_rate=model.head.learning_rate,
+        clipnorm=None,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-7,
     )
     history = History(monitor=config.objective.metric.rpartition("/")[2])
     fit(Phase(HEAD, network, optimizer, model.head.epochs), config, pictures, history, on_epoch)

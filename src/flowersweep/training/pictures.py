@@ -7,10 +7,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from flowersweep.augment import Augmentation
 from flowersweep.config import cache_dir
 from flowersweep.config.schema import Config, DataConfig
-from flowersweep.data import Catalogue, Split, Store, demo, fingerprint, flower_photos, open_store, read_folder, readable, split
+from flowersweep.data import (
+    Catalogue,
+    Split,
+    demo,
+    fingerprint,
+    flower_photos,
+    open_store,
+    read_folder,
+    readable,
+    split,
+)
 from flowersweep.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -69,7 +78,12 @@ def load_pictures(config: Config) -> Pictures:
     )
     size = config.trainer.image_size
     evaluation = open_store(catalogue, fingerprint=digest, size=size, cache=cache)
-    training = _training_store(config.aug, evaluation, catalogue, digest, size, cache)
+    source_size = config.aug.source_size(size)
+    training = (
+        evaluation
+        if source_size == size
+        else open_store(catalogue, fingerprint=digest, size=source_size, cache=cache)
+    )
     labels = catalogue.labels
     return Pictures(
         catalogue=catalogue,
@@ -88,14 +102,7 @@ def _folder(data: DataConfig, cache: Path) -> Path:
     if data.source == "flower_photos":
         return flower_photos(directory, cache)
     if directory is None:
-        raise DataError("data=folder needs the folder of your pictures, but none was given; add data.dir=PATH.")
+        raise DataError(
+            "data=folder needs the folder of your pictures, but none was given; add data.dir=PATH."
+        )
     return directory
-
-
-def _training_store(
-    augmentation: Augmentation, evaluation: Store, catalogue: Catalogue, digest: str, size: int, cache: Path
-) -> Store:
-    source_size = augmentation.source_size(size)
-    if source_size == size:
-        return evaluation
-    return open_store(catalogue, fingerprint=digest, size=source_size, cache=cache)

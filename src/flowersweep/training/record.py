@@ -29,9 +29,7 @@ NOT_A_PARAMETER = ("paths", "tracking", "data.dir")
 def parameters(config: Config) -> dict[str, object]:
     """The configuration as dotted keys, without what cannot change a result."""
     return {
-        key: value
-        for key, value in _flat(dataclasses.asdict(config))
-        if not key.startswith(NOT_A_PARAMETER)
+        key: value for key, value in _flat(dataclasses.asdict(config)) if not key.startswith(NOT_A_PARAMETER)
     }
 
 
@@ -53,7 +51,11 @@ def record_start(tracker: Tracker, config: Config, pictures: Pictures, overrides
     catalogue = pictures.catalogue
     tracker.json(list(catalogue.class_names), "labels.json")
     counts = np.bincount(catalogue.labels, minlength=len(catalogue.class_names))
-    for context, part in (("training", pictures.train), ("validation", pictures.validation), ("test", pictures.test)):
+    for context, part in (
+        ("training", pictures.train),
+        ("validation", pictures.validation),
+        ("test", pictures.test),
+    ):
         if part is not None:
             tracker.dataset(
                 config.data.source,
@@ -74,7 +76,9 @@ def record_network(tracker: Tracker, network: Network) -> None:
     tracker.metrics(
         {
             "model/parameters": float(network.whole.count_params()),
-            "model/trained_parameters": float(sum(math.prod(v.shape) for v in network.suffix.trainable_variables)),
+            "model/trained_parameters": float(
+                sum(math.prod(v.shape) for v in network.suffix.trainable_variables)
+            ),
         }
     )
     if network.base is not None:
@@ -92,7 +96,9 @@ def record_figures(tracker: Tracker, pictures: Pictures, history: History, valid
     """Log the pictures people look at: curves, confusion matrix and the most confident mistakes."""
     names = pictures.catalogue.class_names
     part = pictures.validation
-    curves = learning_curves(history.columns(), best_epoch=history.best_epoch, phases=history.phases, first_epoch=1)
+    curves = learning_curves(
+        history.columns(), best_epoch=history.best_epoch, phases=history.phases, first_epoch=1
+    )
     tracker.figure(curves, "curves.png")
     tracker.figure(confusion_matrix(validation.labels, validation.predicted, names), "confusion_matrix.png")
     mistakes = confident_mistakes(
@@ -104,7 +110,9 @@ def record_figures(tracker: Tracker, pictures: Pictures, history: History, valid
 def record_tables(tracker: Tracker, pictures: Pictures, history: History, validation: Predictions) -> None:
     """Log the epochs, and what the model said of each validation picture."""
     tracker.text(history.csv(), "history.csv")
-    table = predictions_table(_paths(pictures), validation.labels, validation.probabilities, pictures.catalogue.class_names)
+    table = predictions_table(
+        _paths(pictures), validation.labels, validation.probabilities, pictures.catalogue.class_names
+    )
     tracker.text(table, "validation_predictions.csv")
 
 

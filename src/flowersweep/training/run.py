@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
 from flowersweep.config.schema import Config
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import Tracker, closing
