@@ -108,7 +108,9 @@ BAD = [
     ("x", "not in Hydra's grammar"),
 ]
 
-TEXT = st.text(max_size=8) | st.sampled_from(["null", "TRUE", "1", "1e5", "nan", "${a}", "a b", "[1]", "it's", '"', "\\"])
+TEXT = st.text(max_size=8) | st.sampled_from(
+    ["null", "TRUE", "1", "1e5", "nan", "${a}", "a b", "[1]", "it's", '"', "\\"]
+)
 SCALARS = st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.floats(allow_nan=False) | TEXT
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3), max_leaves=5)
 
@@ -166,7 +168,9 @@ class TestDistributions:
         assert "\n" not in str(raised.value)
         assert line in str(raised.value)
 
-    @pytest.mark.parametrize("line", [case[0] for case in (*CHOICES, *RANGES) if not LOST_BY_HYDRA & {*case[0]}])
+    @pytest.mark.parametrize(
+        "line", [case[0] for case in (*CHOICES, *RANGES) if not LOST_BY_HYDRA & {*case[0]}]
+    )
     def test_same_grid_as_hydra(self, line: str) -> None:
         """The values and their order are those of Hydra's own sweeper, as its jobs parse them."""
         parsed = OverridesParser.create().parse_overrides([line])
