@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import itemgetter
 from typing import Any, Protocol
 
 from optuna import Study
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from flowersweep.errors import SweepError
 from flowersweep.sweep.claim import claim
 from flowersweep.sweep.lock import storage_lock
 from flowersweep.sweep.outcome import FAIL_REASON, failures
@@ -158,13 +158,13 @@ def _too_many_failures(trials: Sequence[FrozenTrial], budget: Budget) -> bool:
     if budget.max_failures is None and budget.max_failures_in_a_row is None:
         return False
     since = len(_failed(trials)) - budget.failed_before
-    if budget.max_failures is not None and since >= max(1, budget.max_failures):
+    if budget.max_failures is not None and since >= budget.max_failures:
         return True
     if budget.max_failures_in_a_row is None:
         return False
     ended = reversed(_by_end([trial for trial in trials if trial.state.is_finished()]))
     row = sum(1 for _ in itertools.takewhile(lambda trial: trial.state is TrialState.FAIL, ended))
-    return min(row, since) >= max(1, budget.max_failures_in_a_row)
+    return min(row, since) >= budget.max_failures_in_a_row
 
 
 def _failed(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
@@ -172,17 +172,5 @@ def _failed(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def _by_end(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    return sorted(trials, key=lambda trial: (trial.datetime_complete is not None, trial.datetime_complete))
-
-
-def require_total(space: Grid, n_trials: int | None, *, finite: bool) -> int:
-    """How many trials a sweep will have in all.
-
-    Raises:
-        SweepError: There is neither a number of trials nor a grid.
-    """
-    if n_trials is not None:
-        return n_trials
-    if not finite:
-        raise SweepError("The search space has no grid, so the sweep needs hydra.sweeper.n_trials=NUMBER.")
-    return space.size
+    ended = [(trial.datetime_complete, trial.number, trial) for trial in trials if trial.datetime_complete]
+    return [trial for _, _, trial in sorted(ended, key=itemgetter(0, 1))]

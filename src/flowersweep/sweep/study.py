@@ -8,6 +8,7 @@ import optuna
 from optuna import Study
 from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
 
 from flowersweep.errors import SweepError
 from flowersweep.sweep.definition import differences
@@ -89,7 +90,10 @@ def _made(storage: BaseStorage, name: str, definition: Mapping[str, Any], direct
     pruner = optuna.pruners.NopPruner()
     try:
         study = optuna.create_study(
-            storage=storage, study_name=name, directions=list(directions), pruner=pruner
+            storage=storage,
+            study_name=name,
+            directions=[StudyDirection[item.upper()] for item in directions],
+            pruner=pruner,
         )
     except DuplicatedStudyError:
         study = optuna.load_study(study_name=name, storage=storage, pruner=pruner)

@@ -1,0 +1,247 @@
+"""A worker: takes trials of a study one after another and has them run, until there is no next one.
+
+Workers know nothing of each other. Each asks the shared study on its own, so a long trial delays nobody.
+"""
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, Protocol, Self
+
+from omegaconf import DictConfig
+from optuna import Study
+from optuna.samplers import BaseSampler
+from optuna.trial import Trial
+
+from flowersweep.sweep import claim as claims
+from flowersweep.sweep.budget import Budget, Grid, Stop, next_trial
+from flowersweep.sweep.child import Job
+from flowersweep.sweep.lock import storage_lock
+from flowersweep.sweep.outcome import Kind, Outcome, of_exception, tell
+from flowersweep.sweep.reconcile import LOST
+from flowersweep.sweep.training_process import TrainingProcess, attempted
+from flowersweep.tracking import process as processes
+
+log = logging.getLogger(__name__)
+
+DEATHS = "deaths"
+_SWEEPER_SECONDS = 2.0
+
+
+class SearchSpace(Grid, Protocol):
+    """What a worker needs of a search space."""
+
+    def suggest(self, trial: Trial) -> dict[str, Any]:
+        """Give a trial its values."""
+
+    def overrides(self, params: Mapping[str, Any]) -> list[str]:
+        """All overrides of a trial with these values."""
+
+
+class Listener:
+    """Is told what happens in a worker, to show or log it; does nothing itself."""
+
+    def trial_began(self, number: int, params: Mapping[str, Any]) -> None:
+        """A trial has its values and is about to run."""
+
+    def trial_reported(self, number: int, step: int, value: float) -> None:
+        """A trial has a value after a step."""
+
+    def trial_ended(self, number: int, outcome: Outcome, seconds: float) -> None:
+        """A trial has ended, and the study knows."""
+
+
+@dataclass
+class WorkerReport:
+    """What a worker did.
+
+    Attributes:
+        stop: Why it ended.
+        signal_number: The signal that stopped it; None if none did.
+        counts: Trials by how they ended.
+        seconds: From beginning to end.
+        busy_seconds: Of these, the time in which a training process had a trial.
+    """
+
+    stop: Stop = Stop.SPENT
+    signal_number: int | None = None
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
+    seconds: float = 0.0
+    busy_seconds: float = 0.0
+
+
+@dataclass
+class Worker:
+    """What `work` keeps at hand.
+
+    Attributes:
+        study: With its pruner; its sampler too, unless `sampler_for` is given.
+        space: Gives a trial its values and overrides.
+        budget: Of the sweep.
+        compose: Makes the configuration, `hydra` node included, from a trial's number and overrides.
+        process: Runs the trials.
+        listener: Is told what happens.
+        sampler_for: Makes the sampler of a trial from its number.
+        sweeper: `process.identity()` of the process that launched this worker: when it is dead, the worker stops.
+        parent_run_id: The MLflow run of the study.
+        max_retries: How often a trial is begun again after its training process died.
+    """
+
+    study: Study
+    space: SearchSpace
+    budget: Budget
+    compose: Callable[[int, list[str]], DictConfig]
+    process: TrainingProcess
+    listener: Listener = field(default_factory=Listener)
+    sampler_for: Callable[[int], BaseSampler] | None = None
+    sweeper: Mapping[str, str] | None = None
+    parent_run_id: str | None = None
+    max_retries: int = 1
+
+
+def work(worker: Worker) -> WorkerReport:
+    """Run trials until the budget is spent, the time is up, too many failed, or the worker is told to stop.
+
+    SIGINT and SIGTERM end the running trial, which then waits for the next sweep. The training process is closed.
+
+    Raises:
+        SweepError: No trial can run at all, or the storage cannot be locked.
+    """
+    report, began = WorkerReport(), time.monotonic()
+    with _Stopper(worker.sweeper) as stopper, worker.process:
+        while not stopper.must_stop():
+            worker.process.start()  # it loads its modules while this process asks
+            trial = next_trial(worker.study, worker.space, worker.budget, worker.sampler_for)
+            if isinstance(trial, Stop):
+                report.stop = trial
+                break
+            _TrialRun(worker, trial, stopper, report).run()
+        else:
+            report.stop, report.signal_number = Stop.INTERRUPTED, stopper.signal_number
+    report.seconds = time.monotonic() - began
+    return report
+
+
+class _TrialRun:
+    """One trial: from its values to what the study is told. Also the `Relay` of its training process."""
+
+    def __init__(self, worker: Worker, trial: Trial, stopper: "_Stopper", report: WorkerReport) -> None:
+        self._worker = worker
+        self._trial = trial
+        self._stopper = stopper
+        self._report = report
+        self._claim = claims.claim_of(trial)
+        self._judged = max(trial._cached_frozen_trial.intermediate_values, default=-1)  # noqa: SLF001
+        self._last_beat = time.monotonic()
+
+    def run(self) -> None:
+        """Run the trial and tell the study; if it is stopped, or this fails, the trial waits again."""
+        outcome: Outcome | None = None
+        began = time.monotonic()
+        try:
+            outcome = self._outcome()
+        finally:
+            if outcome is None:
+                self._if_ours(lambda: claims.release(self._worker.study, self._frozen()))
+        if outcome is None:
+            return
+        self._if_ours(lambda: tell(self._worker.study, self._trial, outcome))
+        self._report.counts[outcome.kind] += 1
+        self._worker.listener.trial_ended(self._trial.number, outcome, time.monotonic() - began)
+
+    def _outcome(self) -> Outcome | None:
+        worker, trial = self._worker, self._trial
+        try:
+            params = worker.space.suggest(trial)
+            config = worker.compose(trial.number, worker.space.overrides(params))
+        except Exception as error:  # noqa: BLE001 - a trial that cannot be composed has failed like any other
+            return of_exception(error)
+        worker.listener.trial_began(trial.number, params)
+        deaths = int(trial.user_attrs.get(DEATHS) or 0)
+        attempt = deaths + int(trial.user_attrs.get(LOST) or 0)
+        job = Job(config, trial.number, worker.study.study_name, params, attempt, worker.parent_run_id)
+        while True:
+            began = time.monotonic()
+            outcome = worker.process.run(job, self)
+            self._report.busy_seconds += time.monotonic() - began
+            if outcome is None or not outcome.died:
+                return outcome
+            deaths += 1
+            trial.set_user_attr(DEATHS, deaths)
+            if deaths > worker.max_retries or self._stopper.must_stop():
+                return outcome if deaths > worker.max_retries else None
+            log.warning("Trial %d: %s It is run once more.", trial.number, outcome.reason)
+            job = attempted(job)
+
+    def report(self, step: int, value: float) -> bool:
+        """Store a value and ask the pruner, but only once about each step if an earlier attempt had reached it."""
+        study, trial = self._worker.study, self._trial
+        self._worker.listener.trial_reported(trial.number, step, value)
+        if len(study.directions) > 1:
+            return False  # Optuna has no pruning for several objectives
+        # Trial.report() keeps the first value of a step; of two attempts it is the second that counts.
+        study._storage.set_trial_intermediate_value(trial._trial_id, step, value)  # noqa: SLF001
+        trial._cached_frozen_trial.intermediate_values[step] = value  # noqa: SLF001
+        return step > self._judged and trial.should_prune()
+
+    def keep(self, attrs: Mapping[str, Any]) -> None:
+        """Store attributes with the trial."""
+        for name, value in attrs.items():
+            self._trial.set_user_attr(name, value)
+
+    def must_stop(self) -> bool:
+        """Tell whether the worker has to stop; lets other machines know that it lives."""
+        if time.monotonic() - self._last_beat >= claims.HEARTBEAT_SECONDS:
+            self._last_beat = time.monotonic()
+            claims.beat(self._trial)
+        return self._stopper.must_stop()
+
+    def _if_ours(self, action: Callable[[], None]) -> None:
+        """Do something with the trial, unless another machine thought this one dead and took it."""
+        with storage_lock(self._worker.study._storage):  # noqa: SLF001 - the lock belongs to the storage
+            frozen = self._frozen()
+            if claims.claim_of(frozen) == self._claim and not frozen.state.is_finished():
+                action()
+                return
+        log.warning(
+            "Trial %d was taken over by another worker; what happened here is not kept.", frozen.number
+        )
+
+    def _frozen(self) -> Any:
+        return self._worker.study._storage.get_trial(self._trial._trial_id)  # noqa: SLF001
+
+
+class _Stopper:
+    """Remembers a SIGINT or SIGTERM, so that it tears nobody out of writing to the study."""
+
+    def __init__(self, sweeper: Mapping[str, str] | None) -> None:
+        self.signal_number: int | None = None
+        self._sweeper = sweeper
+        self._sweeper_died = False
+        self._looked = time.monotonic()
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        # Python delivers signals to the main thread only; in another one the worker's owner has to handle them.
+        if threading.current_thread() is threading.main_thread():
+            self._before = {
+                number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
+            }
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def must_stop(self) -> bool:
+        if self._sweeper is not None and time.monotonic() - self._looked >= _SWEEPER_SECONDS:
+            self._looked = time.monotonic()
+            self._sweeper_died = processes.is_dead(self._sweeper)
+        return self.signal_number is not None or self._sweeper_died
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.signal_number = number

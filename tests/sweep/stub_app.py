@@ -1,0 +1,227 @@
+"""A tiny application with a sweep around it: what the tests run as real processes, and kill.
+
+`python stub_app.py SETTINGS` (JSON of `Settings`) is a sweeper with `workers` processes; their children import this file.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import optuna
+from hydra import initialize
+from hydra._internal.callbacks import Callbacks
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig
+
+from flowersweep.sweep.budget import Budget
+from flowersweep.sweep.child import Application
+from flowersweep.sweep.parse import parse_space
+from flowersweep.sweep.reconcile import reconcile
+from flowersweep.sweep.space import Space
+from flowersweep.sweep.storage import open_storage
+from flowersweep.sweep.study import join_study, open_study
+from flowersweep.sweep.training_process import TrainingProcess
+from flowersweep.sweep.trial import Pruned, current_trial
+from flowersweep.sweep.worker import Listener, Worker, WorkerReport, work
+from flowersweep.tracking import process
+
+
+@dataclass
+class Settings:
+    """One sweep of the stub application."""
+
+    folder: str
+    objective: str = "quick"
+    storage: str | None = None
+    study: str = "stub"
+    n_trials: int | None = 40
+    search: list[str] = field(default_factory=lambda: ["x=interval(0,1)"])
+    seconds: float = 0.0
+    workers: int = 1
+    timeout: float | None = None
+    max_failures: int | None = None
+    max_failures_in_a_row: int | None = None
+    max_retries: int = 1
+    trials_per_process: int = 8
+    pruner: bool = False
+    sweeper: dict[str, str] | None = None
+
+
+def quick(cfg: DictConfig) -> float:
+    """Return x after `seconds`."""
+    time.sleep(cfg.seconds)
+    return float(cfg.x)
+
+
+def leaving_marks(cfg: DictConfig) -> float:
+    """Write down every beginning: trial number and process id."""
+    trial = current_trial()
+    assert trial is not None
+    with Path(cfg.folder, "marks").open("a", encoding="utf-8") as file:
+        file.write(f"{trial.number} {os.getpid()} {trial.attempt}\n")
+    return quick(cfg)
+
+
+def killed_once(cfg: DictConfig) -> float:
+    """Trial 2 is killed the first time that it runs."""
+    trial = current_trial()
+    assert trial is not None
+    if trial.number == 2 and trial.attempt == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return leaving_marks(cfg)
+
+
+def killed_always(cfg: DictConfig) -> float:
+    """Trial 1 is killed whenever it runs."""
+    trial = current_trial()
+    assert trial is not None
+    if trial.number == 1:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return float(cfg.x)
+
+
+def ending_badly(cfg: DictConfig) -> Any:
+    """Every trial ends in another way, by its number."""
+    trial = current_trial()
+    assert trial is not None
+    if trial.number == 0:
+        raise ValueError("no such picture\nand more of it")
+    if trial.number == 6:
+        trial.report(0, 0.5)
+        trial.report(1, 0.75)
+        raise Pruned("enough")
+    if trial.number == 7:
+        sys.exit(3)
+    if trial.number == 8:
+        os._exit(9)
+    return {1: float("nan"), 2: None, 3: "0.5", 4: float("inf"), 5: [1.0]}.get(trial.number, 0.25)
+
+
+def always_raising(cfg: DictConfig) -> float:
+    """Fail."""
+    raise RuntimeError(f"trial with x={cfg.x:.3f} cannot work")
+
+
+def reporting(cfg: DictConfig) -> float:
+    """Report x five times."""
+    trial = current_trial()
+    assert trial is not None
+    trial.user_attrs({"run_id": f"run-{trial.number}", "pid": os.getpid()})
+    for step in range(5):
+        trial.report(step, float(cfg.x))
+    return float(cfg.x)
+
+
+def one_long(cfg: DictConfig) -> float:
+    """Trial 0 takes ten times as long as the others."""
+    trial = current_trial()
+    assert trial is not None
+    time.sleep(cfg.seconds * (10 if trial.number == 0 else 1))
+    return float(cfg.x)
+
+
+def space_of(settings: Settings) -> Space:
+    """The search space, with the settings that the objectives read."""
+    return parse_space([*settings.search, f"seconds={settings.seconds}", f"folder={settings.folder}"])
+
+
+def context() -> tuple[HydraContext, Callable[[int, list[str]], DictConfig]]:
+    """Hydra without its command line: the context of a sweep, and a function that composes a trial."""
+    node = {"x": 0.0, "y": 0, "seconds": 0.0, "folder": "", "hydra": {"output_subdir": None}}
+    ConfigStore.instance().store(name="stub", node=node, replace=True)
+    if not GlobalHydra.instance().is_initialized():
+        initialize(config_path=None, job_name="stub")
+    loader = GlobalHydra.instance().config_loader()
+    master = loader.load_configuration("stub", overrides=[], run_mode=RunMode.MULTIRUN)
+
+    def compose(_number: int, overrides: list[str]) -> DictConfig:
+        return loader.load_sweep_config(master, [*overrides, f"hydra.sweep.dir={os.getcwd()}"])
+
+    return HydraContext(config_loader=loader, callbacks=Callbacks()), compose
+
+
+def application(objective: str, n_objectives: int = 1) -> Application:
+    """One of the objectives as a training process gets it."""
+    hydra_context, _ = context()
+    return Application.here(globals()[objective], hydra_context, n_objectives)
+
+
+def run_worker(settings: Settings, listener: Listener | None = None) -> WorkerReport:
+    """Join the study and work until there is nothing left."""
+    _, compose = context()
+    study = join_study(
+        open_storage(settings.storage, Path(settings.folder)),
+        settings.study,
+        sampler=optuna.samplers.RandomSampler(seed=0),
+        pruner=optuna.pruners.ThresholdPruner(lower=0.5, n_warmup_steps=1) if settings.pruner else None,
+    )
+    budget = Budget.begun(
+        study,
+        settings.n_trials,
+        timeout=settings.timeout,
+        max_failures=settings.max_failures,
+        max_failures_in_a_row=settings.max_failures_in_a_row,
+    )
+    worker = Worker(
+        study,
+        space_of(settings),
+        budget,
+        compose,
+        TrainingProcess(
+            application(settings.objective),
+            n_workers=settings.workers,
+            trials_per_process=settings.trials_per_process,
+        ),
+        listener or Listener(),
+        sampler_for=lambda number: optuna.samplers.RandomSampler(seed=number),
+        sweeper=settings.sweeper,
+        max_retries=settings.max_retries,
+    )
+    return work(worker)
+
+
+def prepare(settings: Settings) -> optuna.Study:
+    """What a sweeper does before it launches workers."""
+    storage = open_storage(settings.storage, Path(settings.folder))
+    study = open_study(storage, settings.study, space_of(settings).definition(), ["maximize"])
+    reconcile(study)
+    return study
+
+
+def sweep(settings: Settings) -> list[dict[str, Any]]:
+    """Run a sweep with its workers; return what they report."""
+    prepare(settings)
+    if settings.workers == 1:
+        return [asdict(run_worker(settings))]
+    joining = json.dumps(asdict(settings) | {"sweeper": process.identity()})
+    workers = [
+        subprocess.Popen([sys.executable, __file__, joining], stdout=subprocess.PIPE)
+        for _ in range(settings.workers)
+    ]
+    return [json.loads(worker.communicate()[0] or "{}") for worker in workers]
+
+
+def command(settings: Settings) -> list[str]:
+    """The command line of a sweep."""
+    return [sys.executable, __file__, json.dumps(asdict(settings))]
+
+
+def main(arguments: Mapping[str, Any]) -> None:
+    """Be a sweeper, or one of its workers."""
+    settings = Settings(**arguments)
+    os.chdir(settings.folder)
+    report = asdict(run_worker(settings)) if settings.sweeper else sweep(settings)
+    sys.stdout.write(json.dumps(report) + "\n")
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))
