@@ -240,7 +240,7 @@ class TestPoints:
 
     def test_overrides_need_every_value(self) -> None:
         """A trial without a value for a key, or with another key, is refused."""
-        with pytest.raises(SweepError, match="b has no value in this trial; it must be one of 3, 4."):
+        with pytest.raises(SweepError, match=r"b has no value in this trial; it must be one of 3, 4\."):
             parse_space(["a=1,2", "b=3,4"]).overrides({"a": 1})
         with pytest.raises(SweepError, match="c is not searched"):
             parse_space(["a=1,2"]).overrides({"a": 1, "c": 1})

@@ -210,9 +210,9 @@ class TestValues:
         assert same(1, 1.0)
         assert same([1, [None]], [1.0, [None]])
         assert same({"a": 1}, {"a": 1})
-        assert not same(True, 1)
         assert not same("1", 1)
         assert not same([True], [1])
+        assert not same({"a": False}, {"a": 0})
         assert not same([1], [1, 2])
 
 

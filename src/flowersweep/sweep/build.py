@@ -31,7 +31,7 @@ def build(cfg: DictConfig, group: str, allowed: tuple[str, ...]) -> Any:
             # Whoever picked an experimental sampler or option knows.
             warnings.simplefilter("ignore", ExperimentalWarning)
             return instantiate(cfg, _execution_whitelist_=allowed)
-    except (HydraException, ImportError) as error:
+    except (HydraException, ImportError, TypeError, ValueError) as error:
         cause = error.__cause__ or error
         lines = str(cause).strip().splitlines()
         raise SweepError(

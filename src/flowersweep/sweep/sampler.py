@@ -51,21 +51,23 @@ def make_sampler(
         SweepError: The sampler cannot search this space, an option is not legal, or a package is missing.
     """
     _refuse_misfit(cfg, space, n_directions)
+    seed = trial_seed(cfg.get("seed"), trial_number)
     if is_grid(cfg):
         # The points of a grid are queued by number; what is drawn here is never used.
-        return RandomSampler(trial_seed(cfg.get("seed"), trial_number))
+        return RandomSampler(seed)
     options = _options(cfg, explicit)
     name = _name(cfg)
-    if name != "QMCSampler":
-        # A sequence of low discrepancy is one sequence: all its trials share the seed.
-        options["seed"] = trial_seed(cfg.get("seed"), trial_number)
+    if name != "QMCSampler" and seed is not None:
+        # A sequence of low discrepancy is one sequence: all its trials share the configured seed.
+        options["seed"] = seed
     if (
         name == "TPESampler"
         and space.conditional
         and n_directions == 1
-        and cfg.get("multivariate") is not True
+        and options.get("multivariate") is not False
     ):
-        options = _grouped(options)
+        # Conditional dimensions are modelled together with those they appear with, not each by itself.
+        options.setdefault("group", True)
     sampler: BaseSampler = build(OmegaConf.create({**options, "_target_": cfg["_target_"]}), GROUP, ALLOWED)
     return sampler
 
@@ -75,7 +77,7 @@ def is_grid(cfg: DictConfig) -> bool:
     return _name(cfg) == "GridSampler"
 
 
-def trial_seed(seed: int | None, trial_number: int) -> int | None:
+def trial_seed(seed: object, trial_number: int) -> int | None:
     """The seed of one trial: a number of 32 bits that depends on both; None if the sweep has no seed.
 
     Raises:

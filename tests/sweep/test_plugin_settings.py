@@ -1,0 +1,131 @@
+"""The settings of a sweep are checked before any trial, and say what it is going to do."""
+
+from typing import Any
+
+import pytest
+from hydra_plugins.hydra_optuna_sweeper import config as official
+from omegaconf import DictConfig, OmegaConf
+
+from flowersweep.errors import SweepError
+from flowersweep.sweep.parse import parse_space
+from flowersweep.sweep.settings import Plan, Settings, make_plan, read_settings
+from hydra_plugins.flowersweep_study.config import PRUNERS, StudySweeperConf
+
+FINITE = parse_space(["a=x,y", "b=range(3)"])
+ENDLESS = parse_space(["a=x,y", "lr=interval(0,1)"])
+
+
+def _node(**values: Any) -> DictConfig:
+    groups = {"sampler": official.TPESamplerConfig(), "pruner": PRUNERS["none"]()}
+    node = OmegaConf.structured(StudySweeperConf(**{**groups, **values}))
+    assert isinstance(node, DictConfig)
+    return node
+
+
+def _settings(**values: Any) -> Settings:
+    return read_settings(_node(**values))
+
+
+class TestSettings:
+    """What `hydra.sweeper` says by itself."""
+
+    def test_typed(self) -> None:
+        """Values come as plain Python, directions always as a tuple."""
+        settings = _settings(n_trials=7, timeout=60.5, params={"x": "1,2"}, enqueue=[{"x": 1}])
+        assert (settings.n_trials, settings.timeout, settings.directions) == (7, 60.5, ("maximize",))
+        assert (settings.params, settings.enqueue) == ({"x": "1,2"}, ({"x": 1},))
+
+    @pytest.mark.parametrize(
+        ("direction", "expected"),
+        [
+            ("minimize", ("minimize",)),
+            (["minimize", "maximize"], ("minimize", "maximize")),
+            (official.Direction.minimize, ("minimize",)),
+            ([official.Direction.maximize], ("maximize",)),
+        ],
+    )
+    def test_directions(self, direction: Any, expected: tuple[str, ...]) -> None:
+        """One direction or a list, as text or as the official sweeper's enum."""
+        assert _settings(direction=direction).directions == expected
+
+    @pytest.mark.parametrize(
+        ("values", "words"),
+        [
+            ({"n_trials": 0}, "hydra.sweeper.n_trials must be at least 1, but is 0"),
+            ({"n_trials": -3}, "n_trials must be at least 1, but is -3"),
+            ({"n_jobs": 0}, "n_jobs must be at least 1, but is 0"),
+            ({"n_repeats": 0}, "n_repeats must be at least 1"),
+            ({"timeout": 0.0}, "timeout must be more than 0, but is 0.0"),
+            ({"max_failures": 0}, "max_failures must be at least 1"),
+            ({"max_retries": -1}, "max_retries must be at least 0"),
+            ({"trials_per_process": 0}, "trials_per_process must be at least 1"),
+            ({"on_mismatch": "ignore"}, "on_mismatch must be one of error, new, but is 'ignore'"),
+            ({"direction": "up"}, "direction must be minimize or maximize, or a list of these, but has 'up'"),
+            ({"direction": ["minimize", "down"]}, "but has 'down'"),
+            ({"direction": []}, "but has 'no entry'"),
+            ({"direction": None}, "but has 'None'"),
+            ({"enqueue": [1]}, "enqueue must be a list of points such as {model: cnn}, but has 1"),
+        ],
+    )
+    def test_bad_values(self, values: dict[str, Any], words: str) -> None:
+        """A value out of range is one sentence with what is allowed."""
+        with pytest.raises(SweepError) as raised:
+            _settings(**values)
+        assert words in str(raised.value)
+        assert "\n" not in str(raised.value)
+
+    def test_all_at_once(self) -> None:
+        """Every problem has its line."""
+        with pytest.raises(SweepError) as raised:
+            _settings(n_trials=0, n_jobs=0, direction="up")
+        assert len(str(raised.value).splitlines()) == 3
+
+
+class TestPlan:
+    """What the settings mean for a space."""
+
+    GRID = official.GridSamplerConfig()
+
+    @pytest.mark.parametrize(
+        ("values", "plan"),
+        [
+            ({}, Plan(is_grid=True, n_trials=6, enqueue=())),
+            ({"n_trials": 4}, Plan(is_grid=False, n_trials=4, enqueue=())),
+            ({"n_trials": 40}, Plan(is_grid=False, n_trials=40, enqueue=())),
+            ({"sampler": GRID}, Plan(is_grid=True, n_trials=6, enqueue=())),
+            ({"sampler": GRID, "n_trials": 4}, Plan(is_grid=True, n_trials=4, enqueue=())),
+            ({"sampler": GRID, "n_trials": 40}, Plan(is_grid=True, n_trials=6, enqueue=())),
+        ],
+    )
+    def test_finite(self, values: dict[str, Any], plan: Plan) -> None:
+        """Without n_trials a finite space is a grid; the grid sampler makes it one anyway, cut short by n_trials."""
+        assert make_plan(_settings(**values), FINITE) == plan
+
+    def test_endless(self) -> None:
+        """An interval needs n_trials, and the message says how to give it."""
+        assert make_plan(_settings(n_trials=9), ENDLESS) == Plan(is_grid=False, n_trials=9, enqueue=())
+        with pytest.raises(SweepError, match=r"lr is searched in an interval.*hydra.sweeper.n_trials=30"):
+            make_plan(_settings(), ENDLESS)
+
+    def test_nothing_searched(self) -> None:
+        """A sweep without a search is one trial."""
+        assert make_plan(_settings(), parse_space(["a=1"])).n_trials == 1
+
+    def test_points(self) -> None:
+        """Points are stored as the study knows them; a bad one is named by its number before any trial."""
+        space = parse_space(["a=[1],[2]", "lr=interval(0,1)"])
+        plan = make_plan(_settings(n_trials=3, enqueue=[{"a": [2]}, {"lr": 1}]), space)
+        assert plan.enqueue == ({"a": "[2]"}, {"lr": 1.0})
+        with pytest.raises(SweepError) as raised:
+            make_plan(_settings(n_trials=3, enqueue=[{"a": [2]}, {"lr": 3}, {"b": 1}]), space)
+        assert [line.partition(":")[0] for line in str(raised.value).splitlines()] == [
+            "hydra.sweeper.enqueue, point 2",
+            "hydra.sweeper.enqueue, point 3",
+        ]
+
+    def test_sampler_and_pruner_are_tried(self) -> None:
+        """What cannot be made is told before any trial."""
+        with pytest.raises(SweepError, match="grid needs a choice or a range"):
+            make_plan(_settings(sampler=self.GRID), ENDLESS)
+        with pytest.raises(SweepError, match="MedianPruner compares one objective"):
+            make_plan(_settings(pruner=PRUNERS["median"](), direction=["minimize", "maximize"]), FINITE)
