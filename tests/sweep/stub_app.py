@@ -94,7 +94,7 @@ def ending_badly(cfg: DictConfig) -> Any:
     trial = current_trial()
     assert trial is not None
     if trial.number == 0:
-        raise ValueError("no such picture\nand more of it")
+        raise ValueError(f"no such picture in {cfg.folder}\nand more of it")
     if trial.number == 6:
         trial.report(0, 0.5)
         trial.report(1, 0.75)
@@ -144,7 +144,7 @@ def context() -> tuple[HydraContext, Callable[[int, list[str]], DictConfig]]:
     master = loader.load_configuration("stub", overrides=[], run_mode=RunMode.MULTIRUN)
 
     def compose(_number: int, overrides: list[str]) -> DictConfig:
-        return loader.load_sweep_config(master, [*overrides, f"hydra.sweep.dir={os.getcwd()}"])
+        return loader.load_sweep_config(master, [*overrides, f"hydra.sweep.dir={Path.cwd()}"])
 
     return HydraContext(config_loader=loader, callbacks=Callbacks()), compose
 
