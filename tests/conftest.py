@@ -1,23 +1,80 @@
-"""What tests share: the real photographs, a small drawn data set, and a composed configuration."""
+"""What tests share: the real photographs, a small drawn data set, and composed configurations."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
+from hydra import compose, initialize_config_dir
+
+from flowersweep import config
+from flowersweep.config import Config
+from flowersweep.data import demo
 
 ROOT = Path(__file__).resolve().parents[1]
+WEIGHTS = ROOT.parent / "shared/weights/mobilenet_v2_1.0_no_top.weights.h5"
 # TensorFlow reads these once, at import; a run sets them itself, but tests may import TensorFlow first.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# A busy machine is not a failing test.
+hypothesis.settings.register_profile("flowersweep", deadline=None)
+hypothesis.settings.load_profile("flowersweep")
+
+MakeConfig = Callable[..., Config]
+
+
+def _found_or_skip(name: str, variable: str, candidate: Path) -> Path:
+    path = Path(os.environ.get(variable) or candidate)
+    if path.exists():
+        return path
+    if os.environ.get("FLOWERSWEEP_REQUIRE_PHOTOS"):
+        pytest.fail(f"FLOWERSWEEP_REQUIRE_PHOTOS is set, but {name} is not at {path}")
+    pytest.skip(f"{name} is not on disk; set {variable} to where it is to run this test")
 
 
 @pytest.fixture(scope="session")
 def photos_dir() -> Path:
     """The folder of the real flower_photos; the test is skipped where it is not on disk."""
-    candidates = [os.environ.get("FLOWERSWEEP_TEST_PHOTOS"), str(ROOT.parent / "shared/data/flower_photos")]
-    for candidate in candidates:
-        if candidate and Path(candidate).is_dir():
-            return Path(candidate)
-    if os.environ.get("FLOWERSWEEP_REQUIRE_PHOTOS"):
-        pytest.fail("FLOWERSWEEP_REQUIRE_PHOTOS is set, but flower_photos is not on disk")
-    pytest.skip("flower_photos is not on disk; set FLOWERSWEEP_TEST_PHOTOS to its folder to run this test")
+    return _found_or_skip(
+        "flower_photos", "FLOWERSWEEP_TEST_PHOTOS", ROOT.parent / "shared/data/flower_photos"
+    )
+
+
+@pytest.fixture(scope="session")
+def mobilenet_weights() -> Path:
+    """ImageNet weights of MobileNetV2 without its top; the test is skipped where they are not on disk."""
+    return _found_or_skip("the weights file of MobileNetV2", "FLOWERSWEEP_TEST_WEIGHTS", WEIGHTS)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder that all tests of a session share: decoding is tested elsewhere."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def drawn(cache: Path) -> Path:
+    """A folder of 5 classes with 12 drawn flowers each."""
+    return demo(cache, per_class=12)
+
+
+@pytest.fixture
+def make_config(drawn: Path, cache: Path, tmp_path: Path) -> MakeConfig:
+    """Compose a configuration and shrink everything: 60 drawn flowers of 32 pixels, two epochs, a store of its own."""
+
+    def make(*overrides: str) -> Config:
+        small = [
+            "data=folder",
+            f"data.dir={drawn}",
+            f"paths.cache={cache}",
+            f"tracking.dir={tmp_path}/results",
+            "trainer.image_size=32",
+            "trainer.batch_size=16",
+            "trainer.epochs=2",
+        ]
+        config.prepare()
+        with initialize_config_dir(str(config.conf_dir())):
+            return config.settings(compose("config", overrides=[*small, *overrides]))
+
+    return make

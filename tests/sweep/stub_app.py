@@ -136,7 +136,13 @@ def space_of(settings: Settings) -> Space:
 
 def context() -> tuple[HydraContext, Callable[[int, list[str]], DictConfig]]:
     """Hydra without its command line: the context of a sweep, and a function that composes a trial."""
-    node = {"x": 0.0, "y": 0, "seconds": 0.0, "folder": "", "hydra": {"output_subdir": None}}
+    node = {
+        "defaults": ["_self_", {"override hydra/job_logging": "none"}, {"override hydra/hydra_logging": "none"}],
+        "x": 0.0,
+        "seconds": 0.0,
+        "folder": "",
+        "hydra": {"output_subdir": None},
+    }
     ConfigStore.instance().store(name="stub", node=node, replace=True)
     if not GlobalHydra.instance().is_initialized():
         initialize(config_path=None, job_name="stub")

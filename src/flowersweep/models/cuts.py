@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 import keras
+from rich.table import Table
 
 # Features with more than this many times the values of the smallest ones are too wide to cut at.
 WIDE = 2.5
@@ -39,20 +40,21 @@ def cut_points(model: keras.Model) -> list[int]:
     Behind such a layer no later layer needs the output of an earlier one, so that the layers up to it are a
     prefix and the rest a suffix.
     """
-    index_of = {id(layer): index for index, layer in enumerate(model.layers)}
-    reach = [0] * len(model.layers)  # the last layer that needs the output of layer i
+    steps = model.operations  # the layers in their order, and between them operations that are no layers
+    index_of = {id(step): index for index, step in enumerate(steps)}
+    reach = [0] * len(steps)  # the last step that needs the output of step i
     for nodes in model._nodes_by_depth.values():  # noqa: SLF001 (Keras has no public view of a model's graph)
         for node in nodes:
             for parent in node.parent_nodes:
                 producer = index_of[id(parent.operation)]
                 reach[producer] = max(reach[producer], index_of[id(node.operation)])
-    cuts = []
-    furthest = 0  # the last layer that needs the output of any layer before this one
-    for index in range(len(model.layers)):
-        if furthest <= index and len(model.layers[index].output.shape) > 1:
-            cuts.append(index)
+    cuts = set()
+    furthest = 0  # the last step that needs the output of any step before this one
+    for index, step in enumerate(steps):
+        if furthest <= index:
+            cuts.add(id(step))
         furthest = max(furthest, reach[index])
-    return cuts
+    return [index for index, layer in enumerate(model.layers) if id(layer) in cuts]
 
 
 def cut_before(model: keras.Model, fine_tune_at: int) -> int:
@@ -88,6 +90,27 @@ def layer_table(model: keras.Model) -> list[LayerRow]:
         )
         for index, layer in enumerate(model.layers)
     ]
+
+
+def table(model: keras.Model, cut: int | None) -> Table:
+    """The layer table to look at; `cut` is the last layer of the prefix and is marked."""
+    shown = Table(
+        "index",
+        "layer",
+        "kind",
+        "output",
+        "trained",
+        "cut",
+        title=f"{model.name}, {len(model.layers)} layers",
+    )
+    for row in layer_table(model):
+        mark = "<- cut here" if row.index == cut else "possible" if row.cut else ""
+        shape = " x ".join(str(side) for side in row.shape)
+        style = "bold green" if row.trained else None
+        shown.add_row(
+            str(row.index), row.name, row.kind, shape, "yes" if row.trained else "", mark, style=style
+        )
+    return shown
 
 
 def layers_csv(model: keras.Model) -> str:

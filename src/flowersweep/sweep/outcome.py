@@ -6,12 +6,14 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
-
-from optuna import Study
-from optuna.trial import Trial, TrialState
+from typing import TYPE_CHECKING, Any
 
 from flowersweep.sweep.trial import Pruned
+
+# A training process uses this module too, and has no need of Optuna.
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import Trial
 
 FAIL_REASON = "fail_reason"
 TRACEBACK = "traceback"
@@ -96,8 +98,10 @@ def of_death(exit_code: int) -> Outcome:
     return Outcome(Kind.FAIL, reason=f"Its process was killed by {name}{hint}.", died=True)
 
 
-def tell(study: Study, trial: Trial, outcome: Outcome) -> None:
+def tell(study: "Study", trial: "Trial", outcome: Outcome) -> None:
     """Write an outcome to the study; a pruned trial keeps the last value it reported."""
+    from optuna.trial import TrialState
+
     if outcome.kind is Kind.COMPLETE:
         study.tell(trial, list(outcome.values))
         return

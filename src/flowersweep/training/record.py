@@ -51,24 +51,21 @@ def record_start(tracker: Tracker, config: Config, pictures: Pictures, overrides
     catalogue = pictures.catalogue
     tracker.json(list(catalogue.class_names), "labels.json")
     counts = np.bincount(catalogue.labels, minlength=len(catalogue.class_names))
-    for context, part in (
-        ("training", pictures.train),
-        ("validation", pictures.validation),
-        ("test", pictures.test),
-    ):
-        if part is not None:
-            tracker.dataset(
-                config.data.source,
-                digest=pictures.fingerprint,
-                source=str(catalogue.root),
-                context=context,
-                picture_shape=(config.trainer.image_size, config.trainer.image_size, 3),
-                profile={
-                    "pictures": len(part),
-                    "all_pictures": len(catalogue.paths),
-                    **dict(zip(catalogue.class_names, counts.tolist(), strict=True)),
-                },
-            )
+    # One record: MLflow keeps a data set of one name and digest once per run, whatever its context.
+    tracker.dataset(
+        config.data.source,
+        digest=pictures.fingerprint,
+        source=str(catalogue.root),
+        context="training, validation" if pictures.test is None else "training, validation, test",
+        picture_shape=(config.trainer.image_size, config.trainer.image_size, 3),
+        profile={
+            "pictures": len(catalogue.paths),
+            "training": len(pictures.train),
+            "validation": len(pictures.validation),
+            "test": 0 if pictures.test is None else len(pictures.test),
+            **dict(zip(catalogue.class_names, counts.tolist(), strict=True)),
+        },
+    )
 
 
 def record_network(tracker: Tracker, network: Network) -> None:

@@ -1,0 +1,225 @@
+"""One run from configuration to tracking store, with real parts and everything small."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from flowersweep.config import Config
+from flowersweep.errors import DataError, TrainingError
+from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.store import sqlite_uri
+from flowersweep.training import Result, train
+
+MakeConfig = Callable[..., Config]
+
+ARTIFACTS = {
+    "augmentation_preview.png",
+    "confident_mistakes.png",
+    "config",
+    "confusion_matrix.png",
+    "curves.png",
+    "history.csv",
+    "labels.json",
+    "validation_predictions.csv",
+}
+PER_EPOCH = {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds", "images_per_second"}
+QUICK = ("tracking.log_model=false", "tracking.log_figures=false")
+
+
+def store_of(config: Config) -> MlflowClient:
+    """A client of the store a configuration logs to."""
+    return client(sqlite_uri(Path(config.tracking.dir) / "mlflow.db"))
+
+
+def logged(config: Config, result: Result) -> Run:
+    """What the store has of a run."""
+    return store_of(config).get_run(result.run_id)
+
+
+def all_runs(config: Config) -> list[Run]:
+    """Every run of the configuration's experiment."""
+    service = store_of(config)
+    experiment = service.get_experiment_by_name(config.tracking.experiment)
+    return list(service.search_runs([experiment.experiment_id])) if experiment else []
+
+
+def losses(config: Config, result: Result) -> list[float]:
+    """Training loss of each epoch, as logged."""
+    return [point.value for point in store_of(config).get_metric_history(result.run_id, "loss")]
+
+
+class TestWhatIsLogged:
+    def test_everything_of_a_run(self, make_config: MakeConfig) -> None:
+        """A finished run has parameters, metrics per epoch and in all, the data set, artifacts and a model."""
+        config = make_config("aug=RandomFlip", "data.test_split=0.2")
+        result = train(config, overrides=["aug=RandomFlip"])
+        run = logged(config, result)
+        service = store_of(config)
+
+        assert run.info.status == "FINISHED"
+        assert run.data.params["aug.name"] == "RandomFlip"
+        assert run.data.params["optimizer.learning_rate"] == "0.001"
+        assert not any(key.startswith(("paths", "tracking")) for key in run.data.params)
+        for name in PER_EPOCH:
+            history = service.get_metric_history(result.run_id, name)
+            assert [point.step for point in history] == [1, 2]
+        assert {"best/val_accuracy", "last/val_accuracy", "test/accuracy", "best/epoch"} <= set(
+            run.data.metrics
+        )
+        assert run.data.metrics["model/parameters"] == run.data.metrics["model/trained_parameters"]
+        assert {item.path for item in service.list_artifacts(result.run_id)} == ARTIFACTS
+        (used,) = run.inputs.dataset_inputs
+        profile = json.loads(used.dataset.profile)
+        assert (profile["training"], profile["validation"], profile["test"]) == (36, 12, 12)
+        assert used.tags[0].value == "training, validation, test"
+        assert len(run.outputs.model_outputs) == 1
+
+    def test_objective_is_the_best_epochs_and_the_saved_weights(self, make_config: MakeConfig) -> None:
+        """The objective, the logged metric and the accuracy of the logged predictions are one number."""
+        config = make_config("trainer.epochs=4")
+        result = train(config)
+        folder = Path(logged(config, result).info.artifact_uri.removeprefix("file://"))
+        rows = list(csv.DictReader(io.StringIO((folder / "validation_predictions.csv").read_text())))
+        accuracy = np.mean([row["true"] == row["predicted"] for row in rows])
+        values = [p.value for p in store_of(config).get_metric_history(result.run_id, "val_accuracy")]
+
+        assert result.objective == result.metrics["best/val_accuracy"] == max(values)
+        assert accuracy == pytest.approx(result.objective)
+
+    def test_the_learning_rate_really_used(self, make_config: MakeConfig) -> None:
+        """A cosine's rate is logged as each epoch began, falling from the configured one."""
+        config = make_config("schedule=cosine", "schedule.final_fraction=0", "trainer.epochs=4", *QUICK)
+        result = train(config)
+        rates = [p.value for p in store_of(config).get_metric_history(result.run_id, "learning_rate")]
+
+        expected = [1e-3 * (1 + np.cos(np.pi * epoch / 4)) / 2 for epoch in range(4)]
+        assert rates == pytest.approx(expected, rel=1e-4)
+
+
+class TestReproducibility:
+    def test_one_seed_one_result(self, make_config: MakeConfig) -> None:
+        """Two runs with one seed log identical losses to the last bit; another seed gives others."""
+        configs = [make_config("aug=RandomRotation", f"seed={seed}", *QUICK) for seed in (7, 7, 8)]
+        first, second, other = [losses(config, train(config)) for config in configs]
+
+        assert first == second
+        assert first != other
+
+
+class TestFailures:
+    def test_a_lost_loss_ends_the_run_failed(self, make_config: MakeConfig) -> None:
+        """A loss that is not a number ends FAILED, with the reason as a tag and the traceback as an artifact."""
+        config = make_config("optimizer=sgd", "optimizer.learning_rate=10", "trainer.epochs=5", *QUICK)
+        with pytest.raises(TrainingError, match=r"lower optimizer\.learning_rate"):
+            train(config)
+        (run,) = all_runs(config)
+
+        assert run.info.status == "FAILED"
+        assert run.data.tags["failure"].startswith("TrainingError: ")
+        assert "failure.txt" in {item.path for item in store_of(config).list_artifacts(run.info.run_id)}
+
+    def test_bad_pictures_start_no_run(self, make_config: MakeConfig, tmp_path: Path) -> None:
+        """An unreadable picture is named, and nothing is written to the store."""
+        for name in ("daisy", "roses"):
+            folder = tmp_path / "pictures" / name
+            folder.mkdir(parents=True)
+            for number in range(5):
+                (folder / f"{number}.jpg").write_bytes(b"")
+        config = make_config(f"data.dir={tmp_path}/pictures")
+
+        with pytest.raises(DataError, match=r"daisy/0\.jpg"):
+            train(config)
+        assert not Path(config.tracking.dir).exists()
+
+
+def started(config: Config, *overrides: str) -> subprocess.Popen[str]:
+    """`python -m flowersweep` with many epochs, once its run is in the store."""
+    command = [
+        *(sys.executable, "-m", "flowersweep", "data=folder", f"data.dir={config.data.dir}"),
+        *(f"paths.cache={config.paths.cache}", f"tracking.dir={config.tracking.dir}"),
+        *("trainer.image_size=32", "trainer.epochs=100000", "trainer.patience=null", *overrides),
+    ]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "epoch" in line:
+            return process
+    pytest.fail(f"the run ended before its first epoch, with code {process.wait()}")
+
+
+@pytest.mark.slow
+class TestInterruption:
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    def test_a_signal_ends_the_run_killed(
+        self, make_config: MakeConfig, number: signal.Signals, code: int
+    ) -> None:
+        """SIGINT and SIGTERM end the run KILLED, with the shell's exit code for the signal."""
+        config = make_config()
+        process = started(config)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+        (run,) = all_runs(config)
+
+        assert process.returncode == code
+        assert "marked KILLED" in said
+        assert run.info.status == "KILLED"
+        assert run.data.tags["failure"] == f"Interrupted: interrupted by {number.name}"
+
+    def test_the_next_run_closes_what_a_sigkill_left(self, make_config: MakeConfig) -> None:
+        """After SIGKILL the run is RUNNING only until another one begins, then KILLED."""
+        config = make_config(*QUICK)
+        process = started(config)
+        process.kill()
+        process.communicate()
+        assert [run.info.status for run in all_runs(config)] == ["RUNNING"]
+        time.sleep(0.1)
+        train(config)
+
+        assert sorted(run.info.status for run in all_runs(config)) == ["FINISHED", "KILLED"]
+
+
+@pytest.mark.slow
+class TestSavedModel:
+    def test_gives_the_same_probabilities_elsewhere(self, make_config: MakeConfig, tmp_path: Path) -> None:
+        """Loaded by MLflow in another process, the model repeats the evaluation's probabilities from JPEG pixels."""
+        config = make_config(
+            "model=mobilenet_ft", "model.weights=null", "model.alpha=0.35", "model.head.epochs=1"
+        )
+        result = train(config)
+        folder = Path(logged(config, result).info.artifact_uri.removeprefix("file://"))
+        script = f"""
+import csv, sys
+import mlflow, numpy as np
+from flowersweep.data import decode
+from pathlib import Path
+mlflow.set_tracking_uri({result.tracking_uri!r})
+model = mlflow.pyfunc.load_model("runs:/{result.run_id}/model")
+rows = list(csv.DictReader(open({str(folder / "validation_predictions.csv")!r})))
+pictures = np.stack([decode(Path({str(config.data.dir)!r}, row["path"]), 32) for row in rows]).astype(np.float32)
+expected = np.array([[float(v) for k, v in row.items() if k.startswith("p_")] for row in rows])
+print(np.abs(model.predict(pictures) - expected).max())
+"""
+        environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+            cwd=tmp_path,
+        )
+
+        assert done.returncode == 0, done.stderr
+        assert float(done.stdout.splitlines()[-1]) < 1e-5
