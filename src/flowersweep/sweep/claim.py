@@ -11,8 +11,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from flowersweep.tracking import process
 
-OWNER = "owner"
-HEARTBEAT = "heartbeat"
+# Named so that no attribute of a run is taken for them.
+OWNER = "flowersweep.owner"
+HEARTBEAT = "flowersweep.heartbeat"
 
 HEARTBEAT_SECONDS = 60.0
 # Clocks of machines differ, and a database may hang for a while: much longer than a heartbeat.
