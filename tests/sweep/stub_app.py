@@ -130,14 +130,18 @@ def one_long(cfg: DictConfig) -> float:
 
 
 def space_of(settings: Settings) -> Space:
-    """The search space, with the settings that the objectives read."""
-    return parse_space([*settings.search, f"seconds={settings.seconds}", f"folder={settings.folder}"])
+    """The search space."""
+    return parse_space(settings.search)
 
 
-def context() -> tuple[HydraContext, Callable[[int, list[str]], DictConfig]]:
-    """Hydra without its command line: the context of a sweep, and a function that composes a trial."""
+def context(*fixed: str) -> tuple[HydraContext, Callable[[int, list[str]], DictConfig]]:
+    """Hydra without its command line: the context of a sweep, and a function that composes a trial with some overrides more."""
     node = {
-        "defaults": ["_self_", {"override hydra/job_logging": "none"}, {"override hydra/hydra_logging": "none"}],
+        "defaults": [
+            "_self_",
+            {"override hydra/job_logging": "none"},
+            {"override hydra/hydra_logging": "none"},
+        ],
         "x": 0.0,
         "seconds": 0.0,
         "folder": "",
@@ -150,7 +154,7 @@ def context() -> tuple[HydraContext, Callable[[int, list[str]], DictConfig]]:
     master = loader.load_configuration("stub", overrides=[], run_mode=RunMode.MULTIRUN)
 
     def compose(_number: int, overrides: list[str]) -> DictConfig:
-        return loader.load_sweep_config(master, [*overrides, f"hydra.sweep.dir={Path.cwd()}"])
+        return loader.load_sweep_config(master, [*fixed, *overrides, f"hydra.sweep.dir={Path.cwd()}"])
 
     return HydraContext(config_loader=loader, callbacks=Callbacks()), compose
 
@@ -163,7 +167,7 @@ def application(objective: str, n_objectives: int = 1) -> Application:
 
 def run_worker(settings: Settings, listener: Listener | None = None) -> WorkerReport:
     """Join the study and work until there is nothing left."""
-    _, compose = context()
+    _, compose = context(f"seconds={settings.seconds}", f"folder={settings.folder}")
     study = join_study(
         open_storage(settings.storage, Path(settings.folder)),
         settings.study,

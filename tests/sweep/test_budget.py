@@ -152,7 +152,7 @@ class TestStop:
         ],
     )
     def test_failures(
-        self, study: optuna.Study, ended: str, in_all: int | None, in_a_row: int | None, stops: bool
+        self, study: optuna.Study, ended: str, in_all: int | None, in_a_row: int | None, *, stops: bool
     ) -> None:
         """So many failures in all, or one after another, stop the sweep."""
         budget = Budget.begun(study, 20, max_failures=in_all, max_failures_in_a_row=in_a_row)

@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from flowersweep.sweep import child
-from flowersweep.sweep.child import ATTRS, OUTCOME, REPORT, Application, Job
+from flowersweep.sweep.child import ATTRS, REPORT, Application, Job
 from flowersweep.sweep.outcome import Kind, Outcome
 from flowersweep.sweep.trial import Pruned, current_trial
 

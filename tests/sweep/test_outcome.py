@@ -26,7 +26,7 @@ from flowersweep.sweep.trial import Pruned
 
 def _caught(error: BaseException) -> BaseException:
     try:
-        raise error
+        raise error  # noqa: TRY301 - this is all it does
     except BaseException as caught:  # noqa: BLE001 - the test wants whatever it is
         return caught
 

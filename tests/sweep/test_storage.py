@@ -150,6 +150,7 @@ class TestOpen:
 
         assert "secret" not in str(caught.value)
 
+    @pytest.mark.slow
     def test_four_processes_create_it_at_once(self, tmp_path: Path) -> None:
         """Processes that find no database all end up with the same good one."""
         start = str(time.time() + 2)

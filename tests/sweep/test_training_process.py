@@ -125,6 +125,7 @@ def test_runs_trials_and_is_replaced_after_some(bench: Callable[..., Bench]) -> 
     assert not _lives(pids[0])
 
 
+@pytest.mark.slow
 def test_is_replaced_when_it_has_grown(bench: Callable[..., Bench]) -> None:
     """A process that uses much more memory than after its first trial is replaced."""
     kept: list[bytes] = []
@@ -162,6 +163,7 @@ def test_death_is_an_outcome_and_the_next_trial_gets_a_new_process(bench: Callab
     assert made.run(0) == Outcome(Kind.COMPLETE, (0.25,))
 
 
+@pytest.mark.slow
 def test_process_that_died_between_trials(bench: Callable[..., Bench]) -> None:
     """If nobody noticed that the process is gone, the next trial has died and may be tried again."""
     made = bench("quick")
@@ -189,6 +191,7 @@ def test_stop_ends_the_trial_soon(bench: Callable[..., Bench]) -> None:
     assert not _lives(pid)
 
 
+@pytest.mark.slow
 def test_process_that_will_not_stop_is_killed(
     bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,7 +228,7 @@ def test_program_that_cannot_be_loaded(bench: Callable[..., Bench]) -> None:
             return 0.0
 
     made = bench(Unloadable())
-    with pytest.raises(SweepError, match="cannot load the program: ModuleNotFoundError: .*no_such_module"):
+    with pytest.raises(SweepError, match=r"cannot load the program: ModuleNotFoundError: .*no_such_module"):
         made.run(0)
 
 

@@ -13,9 +13,14 @@ def test_there_is_none_outside_a_sweep() -> None:
 def test_it_is_there_while_it_runs() -> None:
     """The trial can be asked for within the block only, also if that raises."""
     trial = RunningTrial(3, "s", {"x": 1})
-    with pytest.raises(ValueError, match="stop"), running(trial):
-        assert current_trial() is trial
-        raise ValueError("stop")
+
+    def run() -> None:
+        with running(trial):
+            assert current_trial() is trial
+            raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        run()
 
     assert current_trial() is None
 

@@ -72,7 +72,7 @@ def test_every_end_has_its_state_and_reason(sweep: Sweeps) -> None:
     report = sweep("ending_badly", 10, max_retries=0)
     reasons = [trial.user_attrs.get(FAIL_REASON) for trial in sweep.trials]
 
-    assert ["FAIL"] * 6 + ["PRUNED", "FAIL", "FAIL", "COMPLETE"] == sweep.states
+    assert sweep.states == ["FAIL"] * 6 + ["PRUNED", "FAIL", "FAIL", "COMPLETE"]
     assert reasons == [
         f"ValueError: no such picture in {sweep.folder}",
         "It returned nan; the objective must be a finite number.",
@@ -160,7 +160,11 @@ def test_pruner_judges_reports_and_listener_hears_them(sweep: Sweeps) -> None:
         assert list(trial.intermediate_values) == ([0, 1, 2, 3, 4] if good else [0, 1])
         assert trial.value == trial.params["x"]
         assert trial.user_attrs["run_id"] == f"run-{trial.number}"
-        assert [entry[0] for entry in told] == ["began", *["reported"] * len(trial.intermediate_values), "ended"]
+        assert [entry[0] for entry in told] == [
+            "began",
+            *["reported"] * len(trial.intermediate_values),
+            "ended",
+        ]
     assert report.counts["PRUNED"] == sweep.states.count("PRUNED") > 0
 
 
@@ -246,7 +250,7 @@ def _all_end(pids: list[int], within: float = 5.0) -> bool:
     return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_signal_leaves_the_trial_waiting(sweep: Sweeps, number: int) -> None:
     """After SIGINT or SIGTERM the trial waits in place, and its process is gone within seconds."""
     running, pids = _run_until_marked(sweep.stub, sweep.folder)

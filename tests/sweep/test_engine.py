@@ -1,0 +1,146 @@
+"""Tests of whole sweeps with several workers, as real processes that are killed at any moment."""
+
+import importlib
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from flowersweep.sweep.parse import parse_space
+from flowersweep.sweep.storage import open_storage
+from flowersweep.tracking import process
+
+HERE = Path(__file__).parent
+pytestmark = pytest.mark.slow
+
+Storage = pytest.mark.parametrize("storage", [None, "journal:studies"], ids=["sqlite", "journal"])
+
+
+class Sweeps:
+    """Runs sweeps in processes, and reads their study."""
+
+    def __init__(self, stub: Any, folder: Path) -> None:
+        self.stub = stub
+        self.folder = folder
+
+    def start(self, objective: str, **changes: Any) -> subprocess.Popen[bytes]:
+        """Start a sweep in a process group of its own."""
+        settings = self.stub.Settings(str(self.folder), objective, **changes)
+        return subprocess.Popen(self.stub.command(settings), stdout=subprocess.PIPE, start_new_session=True)
+
+    def run(self, objective: str, **changes: Any) -> list[dict[str, Any]]:
+        """Run a sweep; return what its workers report."""
+        return self.reports(self.start(objective, **changes))
+
+    def reports(self, running: subprocess.Popen[bytes]) -> list[dict[str, Any]]:
+        """What the workers of a started sweep report."""
+        output, _ = running.communicate(timeout=240)
+        assert running.returncode == 0
+        reports: list[dict[str, Any]] = json.loads(output)
+        assert all(reports)
+        return reports
+
+    def trials(self, storage: str | None = None) -> list[optuna.trial.FrozenTrial]:
+        """All trials of the study."""
+        return optuna.load_study(study_name="stub", storage=open_storage(storage, self.folder)).trials
+
+    def beginnings(self) -> list[int]:
+        """The number of every trial that was begun, as often as it was."""
+        return [int(line.split()[0]) for line in (self.folder / "marks").read_text().splitlines()]
+
+    def training_processes(self) -> set[int]:
+        """The process ids of all trainings that there ever were."""
+        return {int(line.split()[1]) for line in (self.folder / "marks").read_text().splitlines()}
+
+
+@pytest.fixture
+def sweeps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Sweeps:
+    """Sweeps in a folder of their own."""
+    monkeypatch.syspath_prepend(str(HERE))
+    monkeypatch.chdir(tmp_path)
+    return Sweeps(importlib.import_module("stub_app"), tmp_path)
+
+
+def _lives(pid: int) -> bool:
+    return not (process.start_of(pid) or "ended").endswith("ended")
+
+
+@Storage
+def test_four_workers_share_forty_trials(sweeps: Sweeps, storage: str | None) -> None:
+    """Four workers finish exactly 40 trials, numbered 0 to 39, each begun once."""
+    reports = sweeps.run("leaving_marks", workers=4, storage=storage)
+    trials = sweeps.trials(storage)
+
+    assert [trial.number for trial in trials] == list(range(40))
+    assert {trial.state.name for trial in trials} == {"COMPLETE"}
+    assert sorted(sweeps.beginnings()) == list(range(40))
+    assert sum(report["counts"]["COMPLETE"] for report in reports) == 40
+
+
+@Storage
+def test_killed_and_resumed_five_times(sweeps: Sweeps, storage: str | None) -> None:
+    """After five SIGKILLs of everything at random moments, 40 trials finish; none is lost, doubled or left running."""
+    moment = random.Random(7)  # noqa: S311 - it picks moments, not secrets
+    for _ in range(5):
+        running = sweeps.start("leaving_marks", workers=2, storage=storage, seconds=0.05)
+        time.sleep(moment.uniform(1.0, 5.0))
+        os.killpg(running.pid, signal.SIGKILL)
+        running.communicate()
+    until = time.monotonic() + 5
+    while any(map(_lives, sweeps.training_processes())) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(map(_lives, sweeps.training_processes()))
+    sweeps.run("leaving_marks", workers=2, storage=storage, seconds=0.05)
+    trials = sweeps.trials(storage)
+
+    assert [trial.number for trial in trials] == list(range(40))
+    assert Counter(trial.state.name for trial in trials) == {"COMPLETE": 40}
+    assert len({trial.params["x"] for trial in trials}) == 40
+
+
+@Storage
+def test_two_sweeps_at_once_share_the_budget(sweeps: Sweeps, storage: str | None) -> None:
+    """Two sweeps on one study, started together, run 24 trials between them and not one more."""
+    both = [sweeps.start("leaving_marks", n_trials=24, storage=storage) for _ in range(2)]
+    done = [sweeps.reports(running)[0]["counts"]["COMPLETE"] for running in both]
+
+    assert [trial.number for trial in sweeps.trials(storage)] == list(range(24))
+    assert sum(done) == 24
+    assert sorted(sweeps.beginnings()) == list(range(24))
+
+
+def test_grid_with_three_workers(sweeps: Sweeps) -> None:
+    """Three workers walk a grid of 12 points; point k is trial k."""
+    search = ["x=1,2,3", "+a=u,v", "+b=true,false"]
+    sweeps.run("leaving_marks", workers=3, n_trials=None, search=search)
+    trials = sweeps.trials()
+
+    assert [trial.params for trial in trials] == list(parse_space(search).grid())
+    assert {trial.state.name for trial in trials} == {"COMPLETE"}
+
+
+def test_long_trial_delays_nobody(sweeps: Sweeps) -> None:
+    """While one trial takes ten times as long as the others, both workers are busy at least 95 % of the time."""
+    reports = sweeps.run("one_long", workers=2, n_trials=21, seconds=1.0, trials_per_process=100)
+    trials = sorted(sweeps.trials(), key=lambda trial: trial.number)
+    durations = [trial.duration.total_seconds() for trial in trials if trial.duration is not None]
+    starts = [trial.datetime_start for trial in trials if trial.datetime_start is not None]
+    ends = sorted(trial.datetime_complete for trial in trials if trial.datetime_complete is not None)
+    # From when both work until one of them finds nothing more to do.
+    span = (ends[-2] - starts[1]).total_seconds()
+    within = sum(
+        (min(start.timestamp() + duration, ends[-2].timestamp()) - max(start, starts[1]).timestamp())
+        for start, duration in zip(starts, durations, strict=True)
+    )
+
+    assert durations[0] > 9
+    assert within / (2 * span) >= 0.95
+    assert len(reports) == 2
