@@ -3,6 +3,7 @@
 import importlib
 import os
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
@@ -15,6 +16,7 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
+from flowersweep.errors import SweepError
 from flowersweep.sweep.budget import Stop
 from flowersweep.sweep.claim import OWNER
 from flowersweep.sweep.outcome import FAIL_REASON, TRACEBACK, Outcome
@@ -226,6 +228,25 @@ def test_trial_taken_over_is_not_told(sweep: Sweeps, caplog: pytest.LogCaptureFi
 
     assert sweep.states == ["RUNNING"]
     assert "Trial 0 was taken over by another worker" in caplog.text
+
+
+@pytest.mark.slow
+def test_storage_that_breaks_ends_it_with_a_sentence(sweep: Sweeps) -> None:
+    """If the database fails under a sweep, its error is said in one sentence and no process is left behind."""
+    pids: list[int] = []
+
+    def spoil() -> None:
+        pids.extend(trial.user_attrs["pid"] for trial in sweep.trials if not pids)
+        with sqlite3.connect(sweep.folder / "optuna.db") as connection:
+            connection.execute("DROP TABLE trial_intermediate_values")
+        connection.close()
+
+    with pytest.raises(
+        SweepError, match="does not answer any more: no such table: trial_intermediate_values"
+    ):
+        sweep("reporting", 2, listener=Recorder(spoil))
+
+    assert _all_end(pids)
 
 
 def _run_until_marked(stub: Any, folder: Path, **changes: Any) -> tuple[subprocess.Popen[bytes], list[int]]:

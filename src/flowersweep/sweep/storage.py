@@ -77,6 +77,15 @@ def shown(url: str) -> str:
     return url if url.startswith(_JOURNAL_PREFIX) else _parsed(url).render_as_string(hide_password=True)
 
 
+def cause(error: BaseException) -> str:
+    """The first line of what the driver said, without SQLAlchemy's and Optuna's wrapping."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    original = getattr(error, "orig", None) or error
+    lines = str(original).strip().splitlines()
+    return lines[0].rstrip(".;") if lines else type(original).__name__
+
+
 class SqliteConnection(sqlite3.Connection):
     """A connection with the settings that suit several writing processes."""
 
@@ -148,7 +157,7 @@ def _explained(url: URL) -> Iterator[None]:
         ) from error
     except (OSError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         raise SweepError(
-            f"The storage {name} cannot be opened: {_cause(error)}; "
+            f"The storage {name} cannot be opened: {cause(error)}; "
             f"check that it runs and may be written to, or name another one with {_SETTING}=URL."
         ) from error
     except RuntimeError as error:
@@ -156,15 +165,6 @@ def _explained(url: URL) -> Iterator[None]:
             f"The storage {name} was made by another version of Optuna; "
             f'upgrade it with: optuna storage upgrade --storage "{name}".'
         ) from error
-
-
-def _cause(error: BaseException) -> str:
-    """The first line of what the driver said, without SQLAlchemy's and Optuna's wrapping."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    original = getattr(error, "orig", None) or error
-    lines = str(original).strip().splitlines()
-    return lines[0].rstrip(".;") if lines else type(original).__name__
 
 
 def _parsed(url: str) -> URL:

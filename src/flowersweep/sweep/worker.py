@@ -14,15 +14,19 @@ from typing import Any, Protocol, Self
 
 from omegaconf import DictConfig
 from optuna import Study
+from optuna.exceptions import StorageInternalError
 from optuna.samplers import BaseSampler
 from optuna.trial import Trial
+from sqlalchemy.exc import SQLAlchemyError
 
+from flowersweep.errors import SweepError
 from flowersweep.sweep import claim as claims
 from flowersweep.sweep.budget import Budget, Grid, Stop, next_trial
 from flowersweep.sweep.child import Job
 from flowersweep.sweep.lock import storage_lock
 from flowersweep.sweep.outcome import Kind, Outcome, of_exception, tell
 from flowersweep.sweep.reconcile import LOST
+from flowersweep.sweep.storage import cause
 from flowersweep.sweep.training_process import TrainingProcess, attempted
 from flowersweep.tracking import process as processes
 
@@ -109,8 +113,18 @@ def work(worker: Worker) -> WorkerReport:
     SIGINT and SIGTERM end the running trial, which then waits for the next sweep. The training process is closed.
 
     Raises:
-        SweepError: No trial can run at all, or the storage cannot be locked.
+        SweepError: No trial can run at all, or the storage cannot be locked or does not answer any more.
     """
+    try:
+        return _work(worker)
+    except (StorageInternalError, SQLAlchemyError) as error:
+        raise SweepError(
+            f"The storage of the sweep does not answer any more: {cause(error)}; "
+            "the same command goes on with the sweep when it does."
+        ) from error
+
+
+def _work(worker: Worker) -> WorkerReport:
     report, began = WorkerReport(), time.monotonic()
     with _Stopper(worker.sweeper) as stopper, worker.process:
         while not stopper.must_stop():
