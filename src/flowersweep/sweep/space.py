@@ -170,7 +170,7 @@ class Space:
                 yield active
             return
         dimension = dimensions[len(chosen)]
-        indices = range(len(dimension.options) if True else 1)
+        indices = range(len(dimension.options) if self._open(dimension.name, chosen) else 1)
         for index in indices:
             yield from self._walk(dimensions, {**chosen, dimension.name: index})
 
