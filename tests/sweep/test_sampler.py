@@ -85,6 +85,11 @@ class TestSeed:
         assert [trial.params for trial in halves.trials] == [trial.params for trial in whole.trials]
         assert len({trial.params["x"] for trial in whole.trials}) >= 5
 
+    def test_qmc_is_one_sequence(self) -> None:
+        """After the first trial, which is random, any eight in a row from the start have one point in each eighth."""
+        study = _run(_node(official.QMCSamplerConfig, seed=3, scramble=True), range(9))
+        assert sorted(int(8 * trial.params["x"]) for trial in study.trials[1:]) == list(range(8))
+
     def test_no_seed_differs(self) -> None:
         """Without a seed two sweeps differ."""
         node = _node(official.RandomSamplerConfig)
