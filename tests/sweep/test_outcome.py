@@ -15,7 +15,6 @@ from flowersweep.sweep.outcome import (
     TRACEBACK,
     Kind,
     Outcome,
-    failures,
     of_death,
     of_exception,
     of_value,
@@ -123,10 +122,3 @@ def test_tell_writes_all_three() -> None:
         ("FAIL", None),
     ]
     assert study.trials[2].user_attrs == {FAIL_REASON: "bad", TRACEBACK: "Traceback"}
-
-
-def test_failures_shows_the_last_three() -> None:
-    """Of many failures the last three are named, in order."""
-    assert (
-        failures([(number, f"r{number}") for number in range(5)]) == "Trial 2: r2\nTrial 3: r3\nTrial 4: r4"
-    )

@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from flowersweep.errors import SweepError
 from flowersweep.sweep.child import Application, Job
 from flowersweep.sweep.outcome import Kind, Outcome
-from flowersweep.sweep.training_process import TrainingProcess, attempted, environment
+from flowersweep.sweep.training_process import TrainingProcess, environment
 from flowersweep.sweep.trial import current_trial
 from flowersweep.tracking import process
 
@@ -252,8 +252,3 @@ class TestEnvironment:
 
         assert environment(1)["OMP_NUM_THREADS"] == "5"
         assert "MLFLOW_RUN_ID" not in environment(1)
-
-
-def test_attempted_counts_up(bench: Callable[..., Bench]) -> None:
-    """The same job once more is the next attempt."""
-    assert attempted(bench("quick").job()).attempt == 1

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from flowersweep.sweep.claim import claim
 from flowersweep.sweep.lock import storage_lock
-from flowersweep.sweep.outcome import FAIL_REASON, failures
+from flowersweep.sweep.outcome import FAIL_REASON
 from flowersweep.sweep.reconcile import reconcile_locked
 
 GRID_POINT = "grid_point"
@@ -124,8 +124,8 @@ def failure_summary(study: Study, budget: Budget) -> str:
     """Say how many trials failed since the sweep began, and why the last ones did."""
     failed = _by_end(_failed(study.get_trials(deepcopy=False)))
     since = len(failed) - budget.failed_before
-    shown = failures([(trial.number, trial.user_attrs.get(FAIL_REASON, "unknown")) for trial in failed])
-    return f"{since} trials have failed, so the sweep was stopped; the last ones:\n{shown}"
+    lines = [f"Trial {trial.number}: {trial.user_attrs.get(FAIL_REASON, 'unknown')}" for trial in failed[-3:]]
+    return "\n".join([f"{since} trials have failed, so the sweep was stopped; the last ones:", *lines])
 
 
 def _stop(trials: Sequence[FrozenTrial], space: Grid, budget: Budget) -> Stop | None:

@@ -7,7 +7,7 @@ import platform
 import signal
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -68,6 +68,10 @@ class Job:
     params: dict[str, Any]
     attempt: int = 0
     parent_run_id: str | None = None
+
+    def again(self) -> "Job":
+        """The same job once more."""
+        return replace(self, attempt=self.attempt + 1)
 
 
 # Messages from the training process; each is a tuple that begins with one of these.

@@ -3,7 +3,6 @@
 import math
 import signal
 import traceback
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -110,15 +109,6 @@ def tell(study: "Study", trial: "Trial", outcome: Outcome) -> None:
         if outcome.traceback:
             trial.set_user_attr(TRACEBACK, outcome.traceback)
     study.tell(trial, state=TrialState[outcome.kind.value])
-
-
-def failures(counts: Sequence[tuple[int, str]]) -> str:
-    """Failed trials in one line each, the last three of them.
-
-    Args:
-        counts: Number and reason of each failed trial, in the order they failed.
-    """
-    return "\n".join(f"Trial {number}: {reason}" for number, reason in counts[-3:])
 
 
 def _fail(reason: str) -> Outcome:

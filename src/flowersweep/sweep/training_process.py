@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
@@ -224,11 +223,6 @@ def environment(n_workers: int) -> dict[str, str]:
     threads = str(max(1, _cores() // n_workers))
     inherited = {name: value for name, value in os.environ.items() if name != "MLFLOW_RUN_ID"}
     return dict.fromkeys(_THREADS, threads) | inherited
-
-
-def attempted(job: Job) -> Job:
-    """The same job once more."""
-    return replace(job, attempt=job.attempt + 1)
 
 
 def _cores() -> int:

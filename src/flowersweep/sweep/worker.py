@@ -4,13 +4,10 @@ Workers know nothing of each other. Each asks the shared study on its own, so a 
 """
 
 import logging
-import signal
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import FrameType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from omegaconf import DictConfig
 from optuna import Study
@@ -26,14 +23,13 @@ from flowersweep.sweep.child import Job
 from flowersweep.sweep.lock import storage_lock
 from flowersweep.sweep.outcome import Kind, Outcome, of_exception, tell
 from flowersweep.sweep.reconcile import LOST
+from flowersweep.sweep.stopper import Stopper
 from flowersweep.sweep.storage import cause
-from flowersweep.sweep.training_process import TrainingProcess, attempted
-from flowersweep.tracking import process as processes
+from flowersweep.sweep.training_process import TrainingProcess
 
 log = logging.getLogger(__name__)
 
 DEATHS = "deaths"
-_SWEEPER_SECONDS = 2.0
 
 
 class SearchSpace(Grid, Protocol):
@@ -126,7 +122,7 @@ def work(worker: Worker) -> WorkerReport:
 
 def _work(worker: Worker) -> WorkerReport:
     report, began = WorkerReport(), time.monotonic()
-    with _Stopper(worker.sweeper) as stopper, worker.process:
+    with Stopper(worker.sweeper) as stopper, worker.process:
         while not stopper.must_stop():
             worker.process.start()  # it loads its modules while this process asks
             trial = next_trial(worker.study, worker.space, worker.budget, worker.sampler_for)
@@ -143,7 +139,7 @@ def _work(worker: Worker) -> WorkerReport:
 class _TrialRun:
     """One trial: from its values to what the study is told. Also the `Relay` of its training process."""
 
-    def __init__(self, worker: Worker, trial: Trial, stopper: "_Stopper", report: WorkerReport) -> None:
+    def __init__(self, worker: Worker, trial: Trial, stopper: Stopper, report: WorkerReport) -> None:
         self._worker = worker
         self._trial = trial
         self._stopper = stopper
@@ -189,7 +185,7 @@ class _TrialRun:
             if deaths > worker.max_retries or self._stopper.must_stop():
                 return outcome if deaths > worker.max_retries else None
             log.warning("Trial %d: %s It is run once more.", trial.number, outcome.reason)
-            job = attempted(job)
+            job = job.again()
 
     def report(self, step: int, value: float) -> bool:
         """Store a value and ask the pruner, but only once about each step if an earlier attempt had reached it."""
@@ -227,35 +223,3 @@ class _TrialRun:
 
     def _frozen(self) -> Any:
         return self._worker.study._storage.get_trial(self._trial._trial_id)  # noqa: SLF001
-
-
-class _Stopper:
-    """Remembers a SIGINT or SIGTERM, so that it tears nobody out of writing to the study."""
-
-    def __init__(self, sweeper: Mapping[str, str] | None) -> None:
-        self.signal_number: int | None = None
-        self._sweeper = sweeper
-        self._sweeper_died = False
-        self._looked = time.monotonic()
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Self:
-        # Python delivers signals to the main thread only; in another one the worker's owner has to handle them.
-        if threading.current_thread() is threading.main_thread():
-            self._before = {
-                number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
-            }
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def must_stop(self) -> bool:
-        if self._sweeper is not None and time.monotonic() - self._looked >= _SWEEPER_SECONDS:
-            self._looked = time.monotonic()
-            self._sweeper_died = processes.is_dead(self._sweeper)
-        return self.signal_number is not None or self._sweeper_died
-
-    def _note(self, number: int, _frame: FrameType | None) -> None:
-        self.signal_number = number
