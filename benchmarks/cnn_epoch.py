@@ -90,10 +90,12 @@ def flowersweep(data: Path, epochs: int) -> dict[str, list[float]]:
     opened = time.perf_counter() - began
     start_tensorflow(seed=0, threads=None, deterministic=False)
     from flowersweep.models import build_network
+    from flowersweep.training.history import History
     from flowersweep.training.phases import train_phases
 
     network = build_network(settings.model, num_classes=5, image_size=SIZE)
-    history = train_phases(network, settings, pictures, lambda *_: None)
+    history = History.of(settings.objective.metric)
+    train_phases(network, settings, pictures, history, lambda *_: None)
     return {
         "seconds": history.column("seconds"),
         "val_accuracy": history.column("val_accuracy"),

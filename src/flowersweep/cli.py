@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from flowersweep import config
 from flowersweep.errors import ConfigError, FlowersweepError, TrainingError
+from flowersweep.sweep.trial import current_trial
 
 # What Hydra may instantiate: its own plugins, its logging and Optuna's samplers; nothing else a configuration names.
 EXECUTION_WHITELIST = ("hydra.*", "hydra_plugins.*", "optuna.samplers.*", "logging.*")
@@ -86,11 +87,16 @@ def _job(cfg: DictConfig) -> float:
 
 def _train_and_show(cfg: DictConfig) -> float:
     settings = config.settings(cfg)
+    overrides = [str(override) for override in HydraConfig.get().overrides.task]
+    if (trial := current_trial()) is not None:
+        from flowersweep.sweep.objective import run_trial
+
+        return run_trial(settings, overrides, trial, n_repeats=HydraConfig.get().sweeper.n_repeats)
     # Training needs TensorFlow, which a configuration that is refused must not wait for.
     from flowersweep.training import train
     from flowersweep.training.display import show_result
 
-    result = train(settings, overrides=[str(override) for override in HydraConfig.get().overrides.task])
+    result = train(settings, overrides=overrides)
     show_result(settings, result)
     return result.objective
 

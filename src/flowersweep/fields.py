@@ -10,6 +10,9 @@ from typing import Any
 
 from omegaconf import MISSING
 
+# Metrics of which more is better; of the others less is.
+MAXIMIZED = frozenset({"accuracy", "val_accuracy"})
+
 RULE_KEY = "flowersweep.rule"
 
 

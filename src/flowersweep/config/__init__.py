@@ -6,6 +6,7 @@ from flowersweep.config.explain import explain
 from flowersweep.config.locations import cache_dir, conf_dir, in_checkout, results_dir
 from flowersweep.config.schema import Config, register
 from flowersweep.config.validate import settings
+from flowersweep.fields import MAXIMIZED
 
 __all__ = [
     "Config",
@@ -18,6 +19,11 @@ __all__ = [
     "results_dir",
     "settings",
 ]
+
+
+def direction_of(metric: str) -> str:
+    """Whether a sweep maximizes or minimizes a metric, as Optuna calls it."""
+    return "maximize" if metric.rpartition("/")[2] in MAXIMIZED else "minimize"
 
 
 def prepare() -> None:

@@ -60,14 +60,18 @@ class Plan:
     enqueue: tuple[dict[str, Any], ...]
 
 
-def read_settings(node: DictConfig) -> Settings:
+def read_settings(node: DictConfig, default_direction: str = "maximize") -> Settings:
     """Check `hydra.sweeper` by itself.
+
+    Args:
+        node: `hydra.sweeper`.
+        default_direction: Where it names none.
 
     Raises:
         SweepError: Values are out of range; all of them in one message, a line each.
     """
     problems = list(broken_rules(node, "hydra.sweeper"))
-    directions = _directions(node)
+    directions = (default_direction,) if node.direction is None else _directions(node)
     problems += [
         f"hydra.sweeper.direction must be minimize or maximize, or a list of these, but has {direction!r}."
         for direction in directions or ("no entry",)
@@ -130,5 +134,5 @@ def _points(settings: Settings, space: Space) -> tuple[dict[str, Any], ...]:
 
 def _directions(node: DictConfig) -> tuple[str, ...]:
     given = node.direction
-    several = [given] if isinstance(given, (str, Enum)) or given is None else list(given)
+    several = [given] if isinstance(given, (str, Enum)) else list(given)
     return tuple(direction.name if isinstance(direction, Enum) else str(direction) for direction in several)

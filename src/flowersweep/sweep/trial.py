@@ -5,9 +5,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from flowersweep.errors import Pruned
 
-class Pruned(Exception):  # noqa: N818 - Optuna's word; it is no error
-    """The sweep does not want this trial to go on; a run lets it pass."""
+__all__ = ["RUN_ID", "Pruned", "RunningTrial", "current_trial", "running"]
+
+# The attribute of a trial that names its MLflow run.
+RUN_ID = "mlflow_run_id"
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
-# Metrics of which more is better; of the others less is.
-MAXIMIZED = frozenset({"accuracy", "val_accuracy"})
+from flowersweep.fields import MAXIMIZED
 
 
 def maximized(metric: str) -> bool:
@@ -26,6 +26,11 @@ class History:
     monitor: str
     epochs: list[dict[str, float]] = field(default_factory=list)
     phases: list[tuple[str, int]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, objective: str) -> Self:
+        """An empty history whose best epoch is the objective's, as in best/val_accuracy."""
+        return cls(monitor=objective.rpartition("/")[2])
 
     def begin(self, phase: str) -> None:
         """The epochs from here on belong to this phase."""

@@ -41,16 +41,18 @@ def build(config: Config, pictures: Pictures, store: Store) -> tuple[Network, di
     return network, lineage
 
 
-def train_phases(network: Network, config: Config, pictures: Pictures, on_epoch: EpochListener) -> History:
+def train_phases(
+    network: Network, config: Config, pictures: Pictures, history: History, on_epoch: EpochListener
+) -> None:
     """Train a network through all its phases on one epoch axis.
 
     Args:
         network: From `build`; has the weights of the last phase's best epoch afterwards.
         config: The whole configuration.
         pictures: The data.
+        history: Gets the epochs.
         on_epoch: Called after each epoch, also those of a head that was trained for an earlier run.
     """
-    history = History(monitor=config.objective.metric.rpartition("/")[2])
     model = config.model
     if isinstance(model, FineTunedConfig) and model.init_from == HEAD and not is_frozen(config):
         head = reuse_or_train(config, pictures, lambda: _train_head(config, model, pictures, on_epoch))
@@ -63,7 +65,6 @@ def train_phases(network: Network, config: Config, pictures: Pictures, on_epoch:
         network.whole.get_layer("logits").set_weights(head.weights)
     name = "training" if not history.epochs else "fine-tuning"
     fit(Phase(name, network, config.optimizer, config.trainer.epochs), config, pictures, history, on_epoch)
-    return history
 
 
 def _train_head(config: Config, model: FineTunedConfig, pictures: Pictures, on_epoch: EpochListener) -> Head:
@@ -88,7 +89,7 @@ def _train_head(config: Config, model: FineTunedConfig, pictures: Pictures, on_e
         beta_2=0.999,
         epsilon=1e-7,
     )
-    history = History(monitor=config.objective.metric.rpartition("/")[2])
+    history = History.of(config.objective.metric)
     fit(Phase(HEAD, network, optimizer, model.head.epochs), config, pictures, history, on_epoch)
     return Head(network.whole.get_layer("logits").get_weights(), history.epochs, reused=False)
 

@@ -1,18 +1,20 @@
 """One training run, from a configuration to a result in the tracking store."""
 
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowersweep.config.schema import Config
+from flowersweep.errors import Pruned
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.protocol import Tracker, closing
+from flowersweep.tracking.protocol import RunStatus, Tracker, closing
 from flowersweep.tracking.reconcile import close_dead_runs
 from flowersweep.tracking.store import experiment_id, prepare_store
 from flowersweep.training.environment import start_tensorflow
+from flowersweep.training.history import History
 from flowersweep.training.interrupt import interruptible
 from flowersweep.training.pictures import Pictures, load_pictures
 
@@ -37,17 +39,41 @@ class Result:
     tracking_uri: str
 
 
-def train(config: Config, *, overrides: Sequence[str] = ()) -> Result:
+@dataclass(frozen=True)
+class Membership:
+    """What ties a run to something larger, such as a trial of a study.
+
+    Attributes:
+        run_name: What the run is called there.
+        parent_run_id: The MLflow run it is shown under.
+        tags: To find it by.
+        on_start: Called with the run's id when it has one.
+        on_epoch: Called after each epoch with its number and values; raises Pruned to end the run.
+    """
+
+    run_name: str | None = None
+    parent_run_id: str | None = None
+    tags: Mapping[str, object] = field(default_factory=dict)
+    on_start: Callable[[str], None] = lambda _run_id: None
+    on_epoch: Callable[[int, Mapping[str, float]], None] = lambda _number, _values: None
+
+
+ALONE = Membership()
+
+
+def train(config: Config, *, overrides: Sequence[str] = (), member: Membership = ALONE) -> Result:
     """Train one model and log all of it.
 
     Args:
         config: What `flowersweep.config.settings` made of a composed configuration.
         overrides: What was typed on the command line, for the record.
+        member: What the run belongs to.
 
     Raises:
         DataError: The pictures cannot be used; no run is started.
         TrackingError: The store cannot be used; no run is started.
         TrainingError: The training cannot go on; the run ends FAILED.
+        Pruned: `member.on_epoch` wanted no more; the run ends FINISHED with a tag that says so.
         Interrupted: SIGINT or SIGTERM; the run ends KILLED.
     """
     pictures = load_pictures(config)
@@ -57,16 +83,19 @@ def train(config: Config, *, overrides: Sequence[str] = ()) -> Result:
         start_tensorflow(seed=config.seed, threads=trainer.threads, deterministic=trainer.deterministic)
         from flowersweep.training.phases import build
 
-        close_dead_runs(store, [experiment_id(store, config.tracking.experiment)])
+        if member is ALONE:  # a study's own process looks after the runs of all its trials
+            close_dead_runs(store, [experiment_id(store, config.tracking.experiment)])
         network, lineage = build(config, pictures, store)
         tracker = MLflowTracker.start(
             store,
             config.tracking.experiment,
-            config.tracking.run_name or run_name(config),
-            tags={**tags(config), **lineage},
+            config.tracking.run_name or member.run_name or run_name(config),
+            parent_run_id=member.parent_run_id,
+            tags={**tags(config), **lineage, **member.tags},
         )
+        member.on_start(tracker.run_id)
         with closing(tracker), failures_recorded(tracker):
-            metrics = _train(config, pictures, network, tracker, overrides)
+            metrics = _train(config, pictures, network, tracker, overrides=overrides, member=member)
     return Result(metrics[config.objective.metric], metrics, tracker.run_id, store.uri)
 
 
@@ -85,6 +114,10 @@ def failures_recorded(tracker: Tracker) -> Iterator[None]:
     """Keep the traceback of whatever ends the run early as an artifact, and its message as a tag."""
     try:
         yield
+    except Pruned:
+        tracker.tags({"trial.state": "PRUNED"})
+        tracker.end(RunStatus.FINISHED)
+        raise
     except BaseException as error:
         tracker.tags({"failure": f"{type(error).__name__}: {error}"})
         tracker.text(traceback.format_exc(), "failure.txt")
@@ -92,7 +125,13 @@ def failures_recorded(tracker: Tracker) -> Iterator[None]:
 
 
 def _train(
-    config: Config, pictures: Pictures, network: "Network", tracker: Tracker, overrides: Sequence[str]
+    config: Config,
+    pictures: Pictures,
+    network: "Network",
+    tracker: Tracker,
+    *,
+    overrides: Sequence[str],
+    member: Membership,
 ) -> dict[str, float]:
     # These import Keras, which may happen only after `start_tensorflow`.
     from flowersweep.training import record
@@ -104,10 +143,17 @@ def _train(
     if config.tracking.log_figures:
         record.record_preview(tracker, config, pictures)
 
+    history = History.of(config.objective.metric)
+
     def log_epoch(number: int, values: Mapping[str, float]) -> None:
         tracker.metrics(values, step=number)
+        member.on_epoch(number, values)
 
-    history = train_phases(network, config, pictures, log_epoch)
+    try:
+        train_phases(network, config, pictures, history, log_epoch)
+    except Pruned:
+        tracker.metrics(history.summary())
+        raise
     metrics = history.summary()
     served = with_probabilities(network.whole)
     validation = predict(served, pictures.validation)

@@ -94,8 +94,8 @@ class StudySweeperConf:
 
     sampler: Any = MISSING
     pruner: Any = MISSING
-    # minimize or maximize; a list for several objectives.
-    direction: Any = "maximize"
+    # minimize or maximize; a list for several objectives; null: as objective.metric wants it, else maximize.
+    direction: Any = None
 
     # Any URL of an Optuna storage; null: SQLite where results land.
     storage: str | None = None

@@ -1,0 +1,246 @@
+"""The feature bank: what a prefix makes of the pictures, computed once and shared by all trials that need it.
+
+Draw e of picture i is a pure function of (augmentation, seed, e, i), and a prefix is not trained, so the features of
+epoch e are the same for every trial that differs only behind the cut. Training on them equals training through
+the prefix, but for the rounding of the stored type.
+"""
+
+import dataclasses
+import logging
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from flowersweep.augment import Augmentation
+from flowersweep.data.atomic import locked, write_json
+from flowersweep.data.progress import progress
+from flowersweep.data.stream import Part
+from flowersweep.errors import ConfigError, DataError
+from flowersweep.models import bank_key, draw_file
+from flowersweep.models.bank_key import BankKey
+from flowersweep.models.draw_file import Features
+from flowersweep.models.drawn import DrawnPictures
+from flowersweep.models.engine import Engine, choose_engine, engine_version, resolve_engine
+
+if TYPE_CHECKING:
+    import keras
+
+log = logging.getLogger(__name__)
+
+_SAMPLE = 8  # pictures on which an engine is compared with TensorFlow
+_KEPT_OPEN = 3  # draws: the epoch before, whose last batches may be on their way, this one, and the next
+_FLOAT16_MAX = 65504.0
+
+
+class FeatureBank:
+    """Features of one prefix, by epoch; a context manager that stops work in the background at its end.
+
+    Args:
+        prefix: From pictures, float32 (batch, size, size, 3), 0..255, to features.
+        part: The training pictures.
+        augmentation: Applied to them; one that draws nothing has one draw for all epochs.
+        image_size: Side length in pixels of the pictures the prefix is given.
+        fingerprint: That of the data set.
+        cache: The cache folder; draws lie in `features/` below it.
+        dtype: How features are stored. float16 has half the size and a relative error of at most 2**-11.
+        engine: "auto", "tensorflow" or "litert".
+        max_bytes: What all banks together may take; older ones are evicted.
+        threads: CPU threads of the engine; None for all.
+        cut: Index of the backbone's layer at which the prefix ends, to be told to people.
+
+    Raises:
+        ConfigError: The engine or the dtype is not to be had.
+    """
+
+    def __init__(
+        self,
+        prefix: "keras.Model",
+        *,
+        part: Part,
+        augmentation: Augmentation,
+        image_size: int,
+        fingerprint: str,
+        cache: Path,
+        dtype: Literal["float16", "float32"],
+        engine: str,
+        max_bytes: int,
+        threads: int | None = None,
+        cut: int | None = None,
+    ) -> None:
+        if dtype not in {"float16", "float32"}:
+            raise ConfigError(f"Features are stored as float16 or float32, but {dtype!r} was asked for.")
+        self.part = part
+        self.failure: Exception | None = None
+        self._prefix, self._image_size, self._cache = prefix, image_size, cache
+        self._engine_choice, self._threads, self._max_bytes = engine, threads, max_bytes
+        self._augmented = bool(augmentation.n_uniforms)
+        self._pictures = DrawnPictures(part, augmentation, image_size)
+        self.key = BankKey(
+            data=fingerprint,
+            part=bank_key.part_digest(part.indices),
+            pictures=len(part.indices),
+            source_size=part.images.shape[1],
+            image_size=image_size,
+            prefix=bank_key.prefix_digest(prefix),
+            network=f"{prefix.name} {'x'.join(map(str, self.feature_shape))}",
+            cut=cut,
+            augmentation=bank_key.augmentation_settings(augmentation),
+            dtype=dtype,
+            engine=engine_version(resolve_engine(engine)),
+            code=bank_key.code_digest(),
+        )
+        self._engine: Engine | None = None
+        self._open: dict[int, Features] = {}
+        self._working = threading.Lock()
+        self._closed = threading.Event()
+        self._background = ThreadPoolExecutor(1, thread_name_prefix="features")
+        self._prefetched: int | None = None
+
+    @property
+    def feature_shape(self) -> tuple[int, ...]:
+        """Shape of one picture's features."""
+        return tuple(self._prefix.output.shape[1:])
+
+    def draw(self, epoch: int) -> Features:
+        """The features of all training pictures under the draws of an epoch, computed if no process has done so.
+
+        Args:
+            epoch: From 0.
+
+        Returns:
+            Read-only, of the bank's dtype, shape (m, *feature_shape); row j is picture `part.indices[j]`.
+
+        Raises:
+            DataError: The cache is full or cannot be written to, or the features do not fit into float16.
+            ConfigError: LiteRT was asked for and does not give TensorFlow's features.
+        """
+        number = epoch if self._augmented else 0
+        if (features := self._open.get(number)) is not None:
+            return features
+        with self._working:
+            if (features := self._open.get(number)) is None:
+                features = self._obtain(self.key, self._pictures, number)
+                kept = list(self._open.items())[1 - _KEPT_OPEN :]
+                self._open = dict([*kept, (number, features)])
+        return features
+
+    def evaluation(self, part: Part) -> Features:
+        """The features of other pictures, validation or test, which have no augmentation; otherwise as `draw`."""
+        key = dataclasses.replace(
+            self.key,
+            part=bank_key.part_digest(part.indices),
+            pictures=len(part.indices),
+            source_size=part.images.shape[1],
+            augmentation=None,
+        )
+        with self._working:
+            return self._obtain(key, DrawnPictures(part, None, self._image_size), 0)
+
+    def prefetch(self, epoch: int) -> None:
+        """Compute the draw of an epoch in the background; a `draw` that comes before it is ready waits for it.
+
+        What fails here is raised by `draw`.
+        """
+        number = epoch if self._augmented else 0
+        if number not in self._open and number != self._prefetched and not self._closed.is_set():
+            self._prefetched = number
+            self._background.submit(self.draw, number)
+
+    def close(self) -> None:
+        """Stop what is computed in the background and wait for its end; the bank cannot compute any more."""
+        self._closed.set()
+        self._background.shutdown(cancel_futures=True)
+        self._open = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def own_errors(self) -> Iterator[None]:
+        """Raise the bank's own error in place of the one TensorFlow makes of it inside a data stream."""
+        try:
+            yield
+        except Exception as error:
+            if self.failure is not None and error is not self.failure:
+                raise self.failure from error
+            raise
+
+    def _obtain(self, key: BankKey, pictures: DrawnPictures, number: int) -> Features:
+        """Open a draw, or compute it and then open it."""
+        features = draw_file.open_draw(draw_file.draw_path(self._cache, key.digest, number))
+        if features is not None:
+            return features
+        engine = self._made_engine(pictures, number)
+        # `auto` may have had to take TensorFlow where LiteRT was expected.
+        key = dataclasses.replace(key, engine=engine_version(engine.name))
+        path = draw_file.draw_path(self._cache, key.digest, number)
+        with locked(path):
+            if (features := draw_file.open_draw(path)) is None:
+                self._compute(path, key, engine, pictures, number)
+                features = draw_file.open_draw(path)
+        if features is None:
+            raise DataError(f"{path} was just written but cannot be read back; check the disk it is on.")
+        return features
+
+    def _compute(
+        self, path: Path, key: BankKey, engine: Engine, pictures: DrawnPictures, number: int
+    ) -> None:
+        shape = (key.pictures, *self.feature_shape)
+        draw_file.make_room(self._cache, draw_file.draw_size(shape, key.dtype), self._max_bytes)
+        write_json(path.with_name("key.json"), dataclasses.asdict(key))
+        log.info(
+            "Computing the features of %d pictures, draw %d, with %s.", key.pictures, number, engine.name
+        )
+        # Background threads work while an epoch's own display is on the screen.
+        shown = threading.current_thread() is threading.main_thread()
+        with progress("Computing features", key.pictures) as advance:
+
+            def chunks() -> Iterator[npt.NDArray[Any]]:
+                for chunk in pictures.epoch(number):
+                    if self._closed.is_set():
+                        raise DataError("The feature bank was closed while it computed; open another one.")
+                    yield _stored(engine.run(chunk), key.dtype)
+                    if shown:
+                        advance(len(chunk))
+
+            draw_file.write_draw(path, shape, key.dtype, chunks())
+
+    def _made_engine(self, pictures: DrawnPictures, number: int) -> Engine:
+        if self._engine is None:
+            chunks = pictures.epoch(number)
+            sample = next(chunks)[:_SAMPLE]
+            chunks.close()
+            self._engine = choose_engine(
+                self._prefix,
+                engine=self._engine_choice,
+                threads=self._threads,
+                cache=self._cache,
+                key=self.key.prefix,
+                sample=sample,
+            )
+        return self._engine
+
+
+def _stored(features: npt.NDArray[np.float32], dtype: str) -> npt.NDArray[Any]:
+    """Round features to the stored type.
+
+    Raises:
+        DataError: They are too large for it.
+    """
+    if dtype == "float16" and (largest := float(np.abs(features).max())) > _FLOAT16_MAX:
+        raise DataError(
+            f"The features reach {largest:.3g}, but float16 ends at {_FLOAT16_MAX:.0f}; store them as float32."
+        )
+    return features.astype(dtype)

@@ -1,0 +1,123 @@
+"""What stored features depend on, and the name that follows from it.
+
+Importing this module imports neither Keras nor TensorFlow.
+"""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flowersweep import augment
+from flowersweep.augment import Augmentation
+from flowersweep.augment.base import NoAugmentation
+
+if TYPE_CHECKING:
+    import keras
+
+# Raise it when the same ingredients would give other features than before.
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class BankKey:
+    """Everything the features of one part depend on.
+
+    Attributes:
+        data: Fingerprint of the data set.
+        part: `part_digest` of the pictures' indices.
+        pictures: How many they are, for people.
+        source_size: Side length of the decoded pictures in pixels.
+        image_size: Side length of the pictures the prefix is given.
+        prefix: `prefix_digest` of the prefix.
+        network: The prefix's name and the shape of its features, for people.
+        cut: Index of the backbone's layer at which it ends, for people.
+        augmentation: Name, seed and parameters; None without augmentation, where a seed changes nothing.
+        dtype: "float16" or "float32".
+        engine: Name and version of the engine.
+        code: `code_digest` of what turns a file into an augmented picture.
+        version: Of the way they are stored.
+    """
+
+    data: str
+    part: str
+    pictures: int
+    source_size: int
+    image_size: int
+    prefix: str
+    network: str
+    cut: int | None
+    augmentation: dict[str, Any] | None
+    dtype: str
+    engine: str
+    code: str
+    version: int = VERSION
+
+    @property
+    def digest(self) -> str:
+        """32 hexadecimal digits: the name of the bank's folder."""
+        return _digest(json.dumps(dataclasses.asdict(self), sort_keys=True).encode())
+
+
+def part_digest(indices: npt.NDArray[np.int64]) -> str:
+    """A name for a choice of pictures and their order."""
+    return _digest(np.ascontiguousarray(indices, "<i8").tobytes())
+
+
+def augmentation_settings(augmentation: Augmentation | None) -> dict[str, Any] | None:
+    """The configuration of an augmentation, or None if it leaves the pictures as they are."""
+    if augmentation is None or isinstance(augmentation, NoAugmentation):
+        return None
+    return dataclasses.asdict(augmentation)
+
+
+def prefix_digest(prefix: "keras.Model") -> str:
+    """A name for a model's architecture and weights, the same in every process that builds the same model.
+
+    The names of layers count only as far as they say what is connected to what: Keras numbers some of them with
+    counters that run on from network to network. Whether layers are trainable does not count either.
+    """
+    config = json.loads(prefix.to_json())["config"]
+    names = {name: str(place) for place, name in enumerate(dict.fromkeys(_names(config)))}
+    hashed = hashlib.blake2b(json.dumps(_canonical(config, names), sort_keys=True).encode(), digest_size=16)
+    for weight in prefix.weights:
+        values = np.asarray(weight)
+        hashed.update(f"{values.dtype.str}{values.shape}".encode())
+        hashed.update(np.ascontiguousarray(values).data.cast("B"))
+    return hashed.hexdigest()
+
+
+@cache
+def code_digest() -> str:
+    """A name for the source text of decoding and of all augmentations, so that no change leaves stale features."""
+    package = Path(augment.__file__).parents[1]
+    sources = [*sorted((package / "augment").glob("*.py")), package / "data" / "decode.py"]
+    return _digest(b"\0".join(source.read_bytes() for source in sources))
+
+
+def _names(config: Any) -> list[str]:
+    """Names of all layers in a configuration, in their order."""
+    if isinstance(config, list):
+        return [name for value in config for name in _names(value)]
+    if not isinstance(config, dict):
+        return []
+    own = [config["name"]] if isinstance(config.get("name"), str) else []
+    return own + [name for value in config.values() for name in _names(value)]
+
+
+def _canonical(config: Any, names: dict[str, str]) -> Any:
+    if isinstance(config, dict):
+        return {key: _canonical(value, names) for key, value in config.items() if key != "trainable"}
+    if isinstance(config, list):
+        return [_canonical(value, names) for value in config]
+    return names.get(config, config) if isinstance(config, str) else config
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()

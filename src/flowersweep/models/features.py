@@ -1,0 +1,95 @@
+"""Batches of stored features for TensorFlow, in the very order of `data.stream`."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flowersweep.data.stream import EVALUATION_BATCH_SIZE, Part, epoch_order, steps_per_epoch
+from flowersweep.models.bank import FeatureBank
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_PREFETCHED = 4  # batches
+
+
+def feature_stream(
+    bank: FeatureBank, *, batch_size: int, seed: int, epochs: int, first_epoch: int = 0
+) -> "tf.data.Dataset":
+    """All training batches from `first_epoch` up to `epochs`: as `training_stream`, but behind the prefix.
+
+    The draw of an epoch is opened when its first batch is needed. What goes wrong then reaches the caller as one
+    of TensorFlow's errors; `bank.own_errors` turns it into the bank's.
+
+    Args:
+        bank: The features of the training pictures.
+        batch_size: Pictures per batch; the last batch of an epoch may be smaller.
+        seed: Decides the order of the pictures.
+        epochs: Number of epochs of the whole run.
+        first_epoch: Where to begin, counted from 0.
+
+    Returns:
+        A dataset of (features float32 (batch, *feature_shape), labels int32 (batch,)).
+    """
+    import tensorflow as tf
+
+    as_it_is = tf.autograph.experimental.do_not_convert
+    count = len(bank.part.indices)
+    dtype = tf.as_dtype(bank.key.dtype)
+
+    def plan(epoch: npt.NDArray[np.int64]) -> list[npt.NDArray[Any]]:
+        order = epoch_order(seed, int(epoch), count)
+        return [np.full(count, epoch), order, bank.part.labels[order]]
+
+    def gather(epochs_of: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        try:
+            return np.asarray(bank.draw(int(epochs_of[0])))[rows]
+        except Exception as error:
+            bank.failure = error
+            raise
+
+    def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
+        columns = tf.numpy_function(plan, [epoch], [tf.int64, tf.int64, tf.int32], stateful=False)
+        for column in columns:
+            column.set_shape((count,))
+        return tf.data.Dataset.from_tensor_slices(tuple(columns)).batch(batch_size)
+
+    def load(epochs_of: tf.Tensor, rows: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        features = tf.numpy_function(gather, [epochs_of, rows], dtype, stateful=False)
+        features.set_shape((None, *bank.feature_shape))
+        return tf.cast(features, tf.float32), labels
+
+    steps = steps_per_epoch(count, batch_size) * (epochs - first_epoch)
+    return (
+        tf.data.Dataset.range(first_epoch, epochs)
+        .flat_map(as_it_is(epoch_batches))
+        .map(as_it_is(load), num_parallel_calls=2, deterministic=True)
+        .apply(tf.data.experimental.assert_cardinality(steps))
+        .prefetch(_PREFETCHED)
+    )
+
+
+def evaluation_features(
+    bank: FeatureBank, part: Part, *, batch_size: int = EVALUATION_BATCH_SIZE
+) -> "tf.data.Dataset":
+    """One pass over the features of a part in its own order, without augmentation; computes them now if need be.
+
+    Returns:
+        A dataset of (features float32 (batch, *feature_shape), labels int32 (batch,)).
+    """
+    import tensorflow as tf
+
+    as_it_is = tf.autograph.experimental.do_not_convert
+    features = bank.evaluation(part)
+
+    def load(rows: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        picked = tf.numpy_function(
+            lambda index: np.asarray(features)[index], [rows], features.dtype, stateful=False
+        )
+        picked.set_shape((None, *bank.feature_shape))
+        return tf.cast(picked, tf.float32), labels
+
+    rows = np.arange(len(part.indices))
+    dataset = tf.data.Dataset.from_tensor_slices((rows, part.labels)).batch(batch_size)
+    return dataset.map(as_it_is(load), num_parallel_calls=2, deterministic=True).prefetch(_PREFETCHED)

@@ -1,0 +1,161 @@
+"""LiteRT as an engine: a prefix converted once, run by XNNPACK's kernels.
+
+LiteRT is the runtime that was TensorFlow Lite. The interpreter inside TensorFlow itself is another, older one, much
+slower than TensorFlow. Importing this module imports neither Keras, TensorFlow nor LiteRT.
+"""
+
+import logging
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flowersweep.data.atomic import cache_errors, locked, part_of
+from flowersweep.models.engine import Engine, Floats, traced
+
+if TYPE_CHECKING:
+    import keras
+
+log = logging.getLogger(__name__)
+
+# Pictures per call, by measurement with MobileNetV2 at 180 pixels: the processor's caches overflow from 8 on.
+BATCH = 4
+
+# Largest difference to TensorFlow that is put down to rounding: this much, and this part of the features' spread.
+_TOLERANCE = 1e-3
+
+
+class UnusableError(Exception):
+    """LiteRT cannot stand in for TensorFlow here; the message says why."""
+
+
+class LiteRTEngine(Engine):
+    """The converted prefix in one interpreter.
+
+    Args:
+        prefix: The model, for its shapes.
+        converted: What `convert` made of it for `batch` pictures.
+        batch: Pictures per call.
+        threads: CPU threads.
+
+    Raises:
+        ValueError: `converted` is not a model.
+    """
+
+    name = "litert"
+
+    def __init__(self, prefix: "keras.Model", converted: bytes, *, batch: int, threads: int) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        super().__init__(prefix, batch)
+        with _standard_error_held():  # it announces XNNPACK there
+            self._interpreter = Interpreter(model_content=converted, num_threads=threads)
+            self._interpreter.allocate_tensors()
+        self._input = self._interpreter.get_input_details()[0]["index"]
+        self._output = self._interpreter.get_output_details()[0]["index"]
+        self._lock = threading.Lock()
+
+    def _run_batch(self, pictures: Floats) -> Floats:
+        with self._lock:
+            self._interpreter.set_tensor(self._input, pictures)
+            self._interpreter.invoke()
+            features: Floats = self._interpreter.get_tensor(self._output)
+        return features
+
+
+def convert(prefix: "keras.Model", batch: int) -> bytes:
+    """Convert a prefix to LiteRT's format, float32, for batches of one size.
+
+    Raises:
+        UnusableError: The converter cannot.
+    """
+    import tensorflow as tf
+
+    function = traced(prefix, (batch, *prefix.input.shape[1:])).get_concrete_function()
+    absl = logging.getLogger("absl")
+    disabled, absl.disabled = absl.disabled, True
+    try:
+        # The weights become constants. The way over a SavedModel gives the same bytes, takes six times as long
+        # and prints a line per weight; the converter's advice to use it goes to absl's log.
+        converted = tf.lite.TFLiteConverter.from_concrete_functions([function]).convert()
+    except Exception as error:
+        raise UnusableError(
+            f"LiteRT's converter cannot convert the prefix ({type(error).__name__}: {_first_line(error)})"
+        ) from error
+    finally:
+        absl.disabled = disabled
+    return bytes(converted)
+
+
+def litert_engine(
+    prefix: "keras.Model", *, cache: Path, key: str, threads: int, sample: Floats
+) -> LiteRTEngine:
+    """The engine of a prefix, converted now or, under the same key, before.
+
+    Args:
+        prefix: The model.
+        cache: The cache folder.
+        key: Identifies the prefix, its weights included.
+        threads: CPU threads.
+        sample: Real pictures, as for `choose_engine`.
+
+    Raises:
+        UnusableError: The prefix cannot be converted, or its features are not TensorFlow's.
+        DataError: The cache cannot be written to.
+    """
+    path = cache / "prefixes" / f"{key}-{BATCH}.tflite"
+    expected = np.asarray(prefix(sample, training=False), np.float32)
+    if path.is_file():
+        try:
+            return _agreeing(prefix, path.read_bytes(), threads, sample, expected)
+        except (OSError, ValueError, UnusableError):
+            log.warning("%s is not what it should be; the prefix is converted anew.", path)
+    with locked(path):
+        converted = convert(prefix, BATCH)
+        part = part_of(path)
+        with cache_errors(path):
+            part.write_bytes(converted)
+            part.replace(path)
+    return _agreeing(prefix, converted, threads, sample, expected)
+
+
+def _agreeing(
+    prefix: "keras.Model", converted: bytes, threads: int, sample: Floats, expected: Floats
+) -> LiteRTEngine:
+    engine = LiteRTEngine(prefix, converted, batch=BATCH, threads=threads)
+    difference = float(np.abs(engine.run(sample) - expected).max())
+    allowed = _TOLERANCE * (1 + float(expected.std()))
+    if not difference <= allowed:  # so that NaN is a disagreement too
+        raise UnusableError(
+            f"LiteRT's features differ from TensorFlow's by up to {difference:.3g}, more than the {allowed:.3g} of rounding"
+        )
+    engine.disagreement = difference
+    return engine
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or "no reason given").splitlines()[0][:200]
+
+
+@contextmanager
+def _standard_error_held() -> Iterator[None]:
+    """Keep back what C++ writes past Python's sys.stderr, unless the block fails."""
+    sys.stderr.flush()
+    original = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(original, held.read())
+            raise
+        finally:
+            os.dup2(original, 2)
+            os.close(original)

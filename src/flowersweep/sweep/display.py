@@ -1,0 +1,163 @@
+"""What a person sees while a sweep runs: a line per running trial, the best so far, the time left."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+from omegaconf import DictConfig, OmegaConf
+from optuna import Study
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from flowersweep.sweep.leaderboard import as_table, leaderboard
+from flowersweep.sweep.ledger import Ledger
+from flowersweep.sweep.outcome import FAIL_REASON
+from flowersweep.sweep.settings import Plan
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+
+
+class SweepDisplay:
+    """Looks at the study once a second, whoever runs its trials, and shows what it sees.
+
+    On a terminal the running trials are redrawn in place; elsewhere each trial gets one line when it ends.
+
+    Args:
+        study: To look at.
+        plan: Says how many trials there are to be.
+        config: The sweep's configuration; its `trainer.epochs` is shown if there is one.
+        on_change: Called when trials have ended since the last look.
+        console: Where to draw; standard error by default.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        plan: Plan,
+        config: DictConfig,
+        *,
+        on_change: Callable[[], None] = lambda: None,
+        console: Console | None = None,
+    ) -> None:
+        self._study = study
+        self._plan = plan
+        self._epochs = OmegaConf.select(config, "trainer.epochs")
+        self._on_change = on_change
+        self._console = console or Console(stderr=True)
+        self._live = Live(console=self._console, refresh_per_second=2, transient=True)
+        self._ended = {trial.number for trial in self._trials() if trial.state.is_finished()}
+        self._before = len(self._ended)
+        self._began = time.monotonic()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True, name="sweep-display")
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join(timeout=30)
+        self._live.stop()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(LOOK_SECONDS):
+            self._look()
+        self._look()
+
+    def _look(self) -> None:
+        try:
+            trials = self._trials()
+            new = [trial for trial in trials if trial.state.is_finished() and trial.number not in self._ended]
+            self._ended.update(trial.number for trial in new)
+            for trial in new:
+                self._console.print(self._ended_line(trial, trials), highlight=False, soft_wrap=True)
+            if new:
+                self._on_change()
+            if self._console.is_terminal:
+                self._live.update(self._running(trials))
+        except Exception:
+            # A display that cannot draw must not end the sweep; the reason is for whoever looks for it.
+            log.debug("The display could not look at the study.", exc_info=True)
+
+    def _trials(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False)
+
+    def _ended_line(self, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> str:
+        params = " ".join(f"{name}={value}" for name, value in trial.params.items())
+        value = f"{trial.value:.4f}" if len(self._study.directions) == 1 and trial.value is not None else ""
+        reason = trial.user_attrs.get(FAIL_REASON, "")
+        done = sum(other.state.is_finished() for other in trials)
+        return (
+            f"trial {trial.number} {trial.state.name} {value or reason}  {params}  "
+            f"[{done}/{self._plan.n_trials} done, {self._best(trials)}, {self._left(done)}]"
+        )
+
+    def _best(self, trials: Sequence[FrozenTrial]) -> str:
+        complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+        if not complete:
+            return "none complete yet"
+        if len(self._study.directions) > 1:
+            return f"{len(self._study.best_trials)} on the Pareto front"
+        choose = max if self._study.direction is StudyDirection.MAXIMIZE else min
+        best = choose(complete, key=lambda trial: trial.values[0])
+        return f"best {best.values[0]:.4f} of trial {best.number}"
+
+    def _left(self, done: int) -> str:
+        since = len(self._ended) - self._before
+        if since == 0:
+            return "time left unknown"
+        seconds = (time.monotonic() - self._began) / since * max(0, self._plan.n_trials - done)
+        return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
+
+    def _running(self, trials: Sequence[FrozenTrial]) -> RenderableType:
+        running = [trial for trial in trials if trial.state is TrialState.RUNNING]
+        done = sum(trial.state.is_finished() for trial in trials)
+        table = Table.grid(padding=(0, 2))
+        for trial in running:
+            reported = trial.intermediate_values
+            epoch = f"epoch {max(reported) + 1}/{self._epochs or '?'}" if reported else "starting"
+            best = f"best {self._best_reported(reported)}" if reported else ""
+            params = " ".join(f"{name}={value}" for name, value in trial.params.items())
+            table.add_row(f"trial {trial.number}", epoch, best, params)
+        return Group(
+            Text(
+                f"{self._study.study_name}: {done}/{self._plan.n_trials} done, {self._best(trials)}, {self._left(done)}"
+            ),
+            table,
+        )
+
+    def _best_reported(self, reported: dict[int, float]) -> str:
+        maximize = self._study.directions[0] is StudyDirection.MAXIMIZE
+        return f"{(max if maximize else min)(reported.values()):.4f}"
+
+
+def show_summary(study: Study, ledger: Ledger, console: Console | None = None) -> None:
+    """Print the leaderboard and where everything is, on standard output."""
+    console = console or Console()
+    rows = leaderboard(study)
+    columns = list(dict.fromkeys(name for row in rows for name in row.params))
+    counts = {state: sum(row.state == state for row in rows) for state in ("COMPLETE", "PRUNED", "FAIL")}
+    title = f"Study {study.study_name}: " + ", ".join(
+        f"{count} {state.lower()}" for state, count in counts.items()
+    )
+    console.print(as_table(rows, columns, title), highlight=False)
+    for row in [row for row in rows if row.state == "FAIL"][:5]:
+        console.print(f"trial {row.trial} failed: {row.reason}", highlight=False, soft_wrap=True)
+    if ledger.where:
+        console.print(f"study run {ledger.run_id} in {ledger.where}", highlight=False, soft_wrap=True)
+    if ledger.best_command:
+        console.print(f"best again: {ledger.best_command}", highlight=False, soft_wrap=True)
