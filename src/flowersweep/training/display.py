@@ -1,5 +1,6 @@
 """What a person sees while a run trains, and at its end."""
 
+import sys
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
@@ -9,7 +10,9 @@ from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from flowersweep.config import in_checkout, results_dir
 from flowersweep.config.schema import Config
+from flowersweep.tracking.store import sqlite_uri
 from flowersweep.training.run import Result
 
 
@@ -95,7 +98,6 @@ def show_result(config: Config, result: Result, console: Console | None = None) 
         "training time": f"{metrics['total/seconds']:.1f} s",
         "run": f"{result.run_id} in experiment {config.tracking.experiment}",
         "results": result.tracking_uri,
-        "look at it": ui_command(result.tracking_uri),
     }
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
@@ -105,11 +107,16 @@ def show_result(config: Config, result: Result, console: Console | None = None) 
     panel = Panel(
         table, title=f"{config.model.name} on {config.data.source}", title_align="left", expand=False
     )
-    (console or Console()).print(panel, highlight=False)
+    console = console or Console()
+    console.print(panel, highlight=False)
+    # Outside the panel, in one line, so that it can be copied.
+    console.print(f"look at it: {ui_command(result.tracking_uri)}", highlight=False, soft_wrap=True)
 
 
 def ui_command(tracking_uri: str) -> str:
-    """The command, or the address, that shows a store in the browser."""
+    """What shows a tracking store in the browser: a command to copy, or the server's address."""
     if tracking_uri.startswith("http"):
-        return f"open {tracking_uri}"
-    return f"mlflow ui --backend-store-uri {tracking_uri} --host 127.0.0.1"
+        return tracking_uri
+    if in_checkout() and tracking_uri == sqlite_uri(results_dir() / "mlflow.db"):
+        return "make ui"
+    return f"{sys.executable} -m mlflow ui --backend-store-uri {tracking_uri} --host 127.0.0.1"
