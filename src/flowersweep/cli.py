@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from flowersweep import config
-from flowersweep.errors import ConfigError, FlowersweepError, TrainingError
+from flowersweep.errors import ConfigError, FlowersweepError, SweepStoppedError, TrainingError
 from flowersweep.sweep.trial import current_trial
 
 # What Hydra may instantiate: its own plugins, its logging and Optuna's samplers; nothing else a configuration names.
@@ -33,6 +33,7 @@ def run() -> int:
     Returns:
         The exit code: 0; 1 for a run that failed; 2 for bad input; 128 + signal number for an interrupted run.
     """
+    sys.argv[1:] = map(_without_plus, sys.argv[1:])
     # With this set Hydra hands errors on, to be put in a sentence here, in place of its own report and exit.
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -52,6 +53,11 @@ def run() -> int:
         sys.stderr.write(f"flowersweep: {reason}; a run that had begun is marked KILLED.\n")
         return 128 + int(getattr(interruption, "signal_number", signal.SIGINT))
     return 0
+
+
+def _without_plus(argument: str) -> str:
+    """+search=X as search=X: habit adds presets with a plus, which Hydra refuses for groups that have a default."""
+    return argument[1:] if argument.startswith(("+experiment=", "+search=")) else argument
 
 
 def _hydra_main() -> None:
@@ -75,7 +81,7 @@ class _JobFailedError(BaseException):
         self.error = error
 
 
-def _job(cfg: DictConfig) -> float:
+def _job(cfg: DictConfig) -> float | list[float]:
     """One job: check the configuration, train, show the result, return the objective."""
     try:
         return _train_and_show(cfg)
@@ -85,7 +91,7 @@ def _job(cfg: DictConfig) -> float:
         raise
 
 
-def _train_and_show(cfg: DictConfig) -> float:
+def _train_and_show(cfg: DictConfig) -> float | list[float]:
     settings = config.settings(cfg)
     overrides = [str(override) for override in HydraConfig.get().overrides.task]
     if (trial := current_trial()) is not None:
@@ -108,7 +114,7 @@ def _complain(error: Exception) -> int:
     message = str(error) if isinstance(error, FlowersweepError) else config.explain(error)
     for line in message.splitlines():
         sys.stderr.write(f"flowersweep: {line}\n")
-    return EXIT_FAILED if isinstance(error, TrainingError) else EXIT_BAD_INPUT
+    return EXIT_FAILED if isinstance(error, TrainingError | SweepStoppedError) else EXIT_BAD_INPUT
 
 
 def _complain_of_bug(error: Exception) -> int:

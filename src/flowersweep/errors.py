@@ -29,5 +29,9 @@ class SweepError(FlowersweepError):
     """A sweep that cannot start or go on: its search space, sampler, storage or study is not usable as given."""
 
 
+class SweepStoppedError(SweepError):
+    """A sweep that ran, but came to nothing: too many of its trials failed."""
+
+
 class Pruned(Exception):  # noqa: N818 (Optuna's word; it is no error)
     """A sweep does not want a run to go on; the run lets it pass."""

@@ -75,7 +75,19 @@ def _bad_value(override: str, cause: OmegaConfBaseException | None) -> str:
     return f"{key} must be {expected}, but is {value!r}."
 
 
-_GROUPS = ("data", "model", "aug", "optimizer", "schedule", "trainer", "tracking", "paths", "experiment")
+_GROUPS = (
+    "data",
+    "model",
+    "aug",
+    "optimizer",
+    "schedule",
+    "trainer",
+    "bank",
+    "tracking",
+    "paths",
+    "experiment",
+    "search",
+)
 _NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 

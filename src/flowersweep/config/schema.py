@@ -193,16 +193,44 @@ class TrainerConfig:
     monitor: str = one_of("val_loss", "val_accuracy", "loss", "accuracy")
     # TensorFlow's own switch for bit-identical results on accelerators; CPU runs are identical without it.
     deterministic: bool = MISSING
+    # Arithmetic of training: bfloat16 keeps weights, validation and the saved model in float32; auto: bfloat16 for
+    # the CNN on CPUs that have instructions for it, float32 otherwise.
+    precision: str = one_of("auto", "float32", "bfloat16")
     # CPU threads for the arithmetic; null: all cores.
     threads: int | None = bounded(low=1)
 
 
+# What a sweep may optimize besides `objective.metric`; runs log all of these.
+ALSO = (
+    "best/val_accuracy",
+    "best/val_loss",
+    "total/seconds",
+    "total/epochs",
+    "model/parameters",
+    "model/trained_parameters",
+)
+
+
+@dataclass
+class BankConfig:
+    """The feature bank: what a frozen prefix makes of the pictures, kept for other trials."""
+
+    enabled: bool = MISSING
+    # float16 halves the size; the relative error is at most 2**-11.
+    dtype: str = one_of("float16", "float32")
+    # What runs the prefix: litert (XNNPACK), tensorflow, or whichever is faster on this machine.
+    engine: str = one_of("auto", "tensorflow", "litert")
+    max_gigabytes: float = bounded(above=0)
+
+
 @dataclass
 class ObjectiveConfig:
-    """The one number that a run returns and a sweep optimizes."""
+    """What a run returns and a sweep optimizes: one number, unless there are others beside it."""
 
     # Its epoch value also decides which epoch is the best, so that the saved model has the reported figure.
     metric: str = one_of("best/val_accuracy", "best/val_loss")
+    # Further objectives out of ALSO: the sweep then looks for the best trade-offs.
+    also: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -242,6 +270,7 @@ class Config:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    bank: BankConfig = field(default_factory=BankConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)

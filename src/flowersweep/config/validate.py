@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
-from flowersweep.config.schema import Config, FineTunedConfig, FrozenConfig
+from flowersweep.config.schema import ALSO, Config, FineTunedConfig, FrozenConfig
 from flowersweep.errors import ConfigError
 from flowersweep.fields import RULE_KEY, Rule
 
@@ -127,9 +127,21 @@ def _conflicts(config: Config) -> Iterator[str]:
             f"schedule.warmup_epochs must be less than trainer.epochs, but they are {warmup} and "
             f"{config.trainer.epochs}; shorten the warm-up or train longer."
         )
+    yield from _objectives(config)
     yield from _cnn_too_deep(config)
     yield from _backbone(config)
     yield from config.aug.problems()
+
+
+def _objectives(config: Config) -> Iterator[str]:
+    """No objective twice, and none that runs do not log."""
+    seen = [config.objective.metric]
+    for name in config.objective.also:
+        if name not in ALSO:
+            yield f"objective.also must be one of {', '.join(ALSO)}, but is {name!r}.{nearest(name, ALSO)}"
+        elif name in seen:
+            yield f"objective.also names {name}, which is an objective already; leave it out."
+        seen.append(name)
 
 
 def _cnn_too_deep(config: Config) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 
 from flowersweep.sweep.dimension import Dimension
-from flowersweep.sweep.values import plain, text_of
+from flowersweep.sweep.values import plain, same, text_of
 
 
 def describe(items: Sequence[Dimension | Override]) -> dict[str, Any]:
@@ -32,7 +32,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What changed from one definition to another, one sentence each; empty if nothing did.
 
     Args:
-        old: What `Space.definition` gave, possibly after a way through JSON.
+        old: What `Space.definition` gave, possibly after a way through JSON. Under `config` it may have the
+            configuration that all trials share; what a changed override explains is not said twice.
         new: The same of the other space.
     """
     changes = list(_searched(old["searched"], new["searched"]))
@@ -42,6 +43,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         if before != after:
             changes.append(f"{key} was searched {before}, and is now searched {after}.")
     changes.extend(_fixed(old["fixed"], new["fixed"]))
+    changes.extend(_configured(old, new))
     if not changes and old["order"] != new["order"]:
         changes.append(
             f"The searched keys were in the order {', '.join(old['order'])}, and are now {', '.join(new['order'])}."
@@ -67,6 +69,34 @@ def _fixed(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
             yield f"{_given(key, new[key])} is now given; it was not."
         elif old[key] != new[key]:
             yield f"{key} was {old[key]}, and is now {new[key]}."
+
+
+def _configured(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    before, after = (dict(_leaves(definition.get("config", {}))) for definition in (old, new))
+    overridden = {
+        key.lstrip("+~")
+        for key in [*old["fixed"], *new["fixed"]]
+        if old["fixed"].get(key) != new["fixed"].get(key)
+    }
+    searched = {key.lstrip("+") for key in [*old["searched"], *new["searched"]]}
+    for key in [*before, *(key for key in after if key not in before)]:
+        explained = key in searched or any(f"{key}.".startswith(f"{name}.") for name in overridden)
+        if explained or (key in before and key in after and same(before[key], after[key])):
+            continue
+        if key not in after:
+            yield f"{key} is no longer in the configuration; it was {text_of(before[key])}."
+        elif key not in before:
+            yield f"{key} is now in the configuration, as {text_of(after[key])}; it was not."
+        else:
+            yield f"{key} was {text_of(before[key])}, and is now {text_of(after[key])}."
+
+
+def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def _condition(condition: Mapping[str, Sequence[str]] | None) -> str:

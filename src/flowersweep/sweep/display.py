@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -16,7 +17,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from flowersweep.sweep.leaderboard import as_table, leaderboard
+from flowersweep.sweep.launch import TRAINING_LOG
+from flowersweep.sweep.leaderboard import as_table, leaderboard, short
 from flowersweep.sweep.ledger import Ledger
 from flowersweep.sweep.outcome import FAIL_REASON
 from flowersweep.sweep.settings import Plan
@@ -84,7 +86,9 @@ class SweepDisplay:
             new = [trial for trial in trials if trial.state.is_finished() and trial.number not in self._ended]
             self._ended.update(trial.number for trial in new)
             for trial in new:
-                self._console.print(self._ended_line(trial, trials), highlight=False, soft_wrap=True)
+                self._console.print(
+                    self._ended_line(trial, trials), highlight=False, soft_wrap=True, markup=False
+                )
             if new:
                 self._on_change()
             if self._console.is_terminal:
@@ -97,21 +101,25 @@ class SweepDisplay:
         return self._study.get_trials(deepcopy=False)
 
     def _ended_line(self, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> str:
-        params = " ".join(f"{name}={value}" for name, value in trial.params.items())
-        value = f"{trial.value:.4f}" if len(self._study.directions) == 1 and trial.value is not None else ""
+        params = " ".join(f"{name}={short(value)}" for name, value in trial.params.items())
+        value = " ".join(f"{value:.6g}" for value in trial.values or ())
         reason = trial.user_attrs.get(FAIL_REASON, "")
         done = sum(other.state.is_finished() for other in trials)
         return (
             f"trial {trial.number} {trial.state.name} {value or reason}  {params}  "
-            f"[{done}/{self._plan.n_trials} done, {self._best(trials)}, {self._left(done)}]"
+            f"[{self._progress(done, trials)}]"
         )
+
+    def _progress(self, done: int, trials: Sequence[FrozenTrial]) -> str:
+        left = [self._left(done)] if done < self._plan.n_trials else []
+        return ", ".join([f"{done}/{self._plan.n_trials} done", self._best(trials), *left])
 
     def _best(self, trials: Sequence[FrozenTrial]) -> str:
         complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
         if not complete:
             return "none complete yet"
         if len(self._study.directions) > 1:
-            return f"{len(self._study.best_trials)} on the Pareto front"
+            return f"{len(self._study.best_trials)} in the Pareto set"
         choose = max if self._study.direction is StudyDirection.MAXIMIZE else min
         best = choose(complete, key=lambda trial: trial.values[0])
         return f"best {best.values[0]:.4f} of trial {best.number}"
@@ -131,12 +139,10 @@ class SweepDisplay:
             reported = trial.intermediate_values
             epoch = f"epoch {max(reported) + 1}/{self._epochs or '?'}" if reported else "starting"
             best = f"best {self._best_reported(reported)}" if reported else ""
-            params = " ".join(f"{name}={value}" for name, value in trial.params.items())
+            params = " ".join(f"{name}={short(value)}" for name, value in trial.params.items())
             table.add_row(f"trial {trial.number}", epoch, best, params)
         return Group(
-            Text(
-                f"{self._study.study_name}: {done}/{self._plan.n_trials} done, {self._best(trials)}, {self._left(done)}"
-            ),
+            Text(f"{self._study.study_name}: {self._progress(done, trials)}"),
             table,
         )
 
@@ -145,19 +151,33 @@ class SweepDisplay:
         return f"{(max if maximize else min)(reported.values()):.4f}"
 
 
-def show_summary(study: Study, ledger: Ledger, console: Console | None = None) -> None:
-    """Print the leaderboard and where everything is, on standard output."""
+def show_summary(
+    study: Study, plan: Plan, ledger: Ledger, folder: Path, console: Console | None = None
+) -> None:
+    """Print the leaderboard and where everything is, on standard output.
+
+    Args:
+        study: Whose trials are shown.
+        plan: Says how many there are to be.
+        ledger: The study's run.
+        folder: Of the sweep, with the log of its training processes.
+        console: Where to print.
+    """
     console = console or Console()
     rows = leaderboard(study)
-    columns = list(dict.fromkeys(name for row in rows for name in row.params))
     counts = {state: sum(row.state == state for row in rows) for state in ("COMPLETE", "PRUNED", "FAIL")}
     title = f"Study {study.study_name}: " + ", ".join(
-        f"{count} {state.lower()}" for state, count in counts.items()
+        f"{count} {state.lower()}" for state, count in counts.items() if count or state == "COMPLETE"
     )
-    console.print(as_table(rows, columns, title), highlight=False)
-    for row in [row for row in rows if row.state == "FAIL"][:5]:
-        console.print(f"trial {row.trial} failed: {row.reason}", highlight=False, soft_wrap=True)
+    console.print(as_table(rows, study.metric_names or ["value"], title), highlight=False)
+    lines = [f"trial {row.trial} failed: {row.reason}" for row in rows if row.state == "FAIL"][:5]
+    if lines and (folder / TRAINING_LOG).exists():
+        lines.append(f"more about failures in {folder / TRAINING_LOG}")
+    if (left := plan.n_trials - len(rows)) > 0:
+        lines.append(f"{left} of {plan.n_trials} trials are left; the same command goes on with them")
     if ledger.where:
-        console.print(f"study run {ledger.run_id} in {ledger.where}", highlight=False, soft_wrap=True)
-    if ledger.best_command:
-        console.print(f"best again: {ledger.best_command}", highlight=False, soft_wrap=True)
+        lines.append(f"study run {ledger.run_id} in {ledger.where}")
+    if ledger.best_command and ledger.where:
+        lines.append(f"best again: {ledger.best_command}")
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)

@@ -12,13 +12,17 @@ from rich.table import Table
 from flowersweep.sweep.outcome import FAIL_REASON
 from flowersweep.sweep.trial import RUN_ID
 
+# MLflow cuts a description at 8,000 characters; this many rows fit.
+MARKDOWN_ROWS = 15
+
 
 @dataclass(frozen=True)
 class Row:
     """One finished trial.
 
     Attributes:
-        rank: From 1 among complete trials; None for pruned and failed ones.
+        rank: From 1 among complete trials; with several objectives 1 for the Pareto set and 2 for the others; None
+            for pruned and failed ones.
         trial: Its number.
         state: COMPLETE, PRUNED or FAIL.
         values: The objectives; of a pruned trial the last one it reported; empty for a failed one.
@@ -50,11 +54,16 @@ def leaderboard(study: Study) -> list[Row]:
         complete.sort(key=lambda trial: (sign * trial.values[0], trial.number))
         ranks: Sequence[int | None] = range(1, len(complete) + 1)
     else:
-        best = {trial.number for trial in study.best_trials} if complete else set()
-        complete.sort(key=lambda trial: (trial.number not in best, trial.number))
-        ranks = [1 if trial.number in best else 2 for trial in complete]
+        front = {trial.number for trial in study.best_trials} if complete else set()
+        complete.sort(key=lambda trial: (trial.number not in front, trial.number))
+        ranks = [1 if trial.number in front else 2 for trial in complete]
     ranked = [_row(trial, rank) for trial, rank in zip(complete, ranks, strict=True)]
     return ranked + [_row(trial, None) for trial in others]
+
+
+def best_rows(rows: Sequence[Row]) -> list[Row]:
+    """The best trial; with several objectives the Pareto set; empty while nothing is complete."""
+    return [row for row in rows if row.rank == 1]
 
 
 def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -62,35 +71,55 @@ def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return [asdict(row) for row in rows]
 
 
-def as_markdown(rows: Sequence[Row], columns: Sequence[str], limit: int = 20) -> str:
-    """The first rows as a Markdown table."""
-    head = ["rank", "trial", *columns, "value", "epochs", "seconds", "state"]
+def as_markdown(rows: Sequence[Row], names: Sequence[str], link: str = "", limit: int = MARKDOWN_ROWS) -> str:
+    """The first rows as a Markdown table.
+
+    Args:
+        rows: As `leaderboard` gives them.
+        names: Of the objectives.
+        link: Address below which a trial's run is found by its id; empty for no links.
+        limit: How many rows.
+    """
+    columns = searched(rows)
+    head = ["rank", "trial", *columns, *names, "epochs", "seconds", "state"]
     lines = [" | ".join(head), " | ".join("---" for _ in head)]
-    lines += [" | ".join(cells(row, columns)) for row in rows[:limit]]
-    return "\n".join(f"| {line} |" for line in lines)
-
-
-def as_table(rows: Sequence[Row], columns: Sequence[str], title: str, limit: int = 10) -> Table:
-    """The first rows to look at in a terminal."""
-    table = Table(
-        "rank", "trial", *columns, "value", "epochs", "seconds", "state", title=title, title_justify="left"
-    )
     for row in rows[:limit]:
-        table.add_row(*cells(row, columns), style="bold green" if row.rank == 1 else None)
+        rank, trial, *others = cells(row, columns, len(names))
+        number = f"[{trial}]({link}/{row.run_id})" if link and row.run_id else trial
+        lines.append(" | ".join([rank, number, *others]))
+    more = f"\n\n{len(rows) - limit} more in `study/leaderboard.json`." if len(rows) > limit else ""
+    return "\n".join(f"| {line} |" for line in lines) + more
+
+
+def as_table(rows: Sequence[Row], names: Sequence[str], title: str, limit: int = 10) -> Table:
+    """The first rows to look at in a terminal; a Pareto set is shown whole."""
+    columns = searched(rows)
+    limit = max(limit, len(best_rows(rows)))
+    heads = ["rank", "trial", *columns, *names, "epochs", "seconds", "state"]
+    table = Table(*heads, title=title, title_justify="left", caption_justify="left")
+    for row in rows[:limit]:
+        table.add_row(*cells(row, columns, len(names)), style="bold green" if row.rank == 1 else None)
     if len(rows) > limit:
-        table.caption = f"{len(rows) - limit} more in MLflow"
+        table.caption = f"and {len(rows) - limit} more"
     return table
 
 
-def cells(row: Row, columns: Sequence[str]) -> list[str]:
+def searched(rows: Sequence[Row]) -> list[str]:
+    """Every searched key that some trial has."""
+    return list(dict.fromkeys(name for row in rows for name in row.params))
+
+
+def cells(row: Row, columns: Sequence[str], n_values: int = 1) -> list[str]:
     """One row as texts."""
-    values = ", ".join(f"{value:.4f}" for value in row.values)
+    values = [f"{value:.4f}" if abs(value) < 1e5 else f"{value:.0f}" for value in row.values]
     seconds = "" if row.seconds is None else f"{row.seconds:.1f}"
-    params = [_text(row.params[name]) if name in row.params else "" for name in columns]
-    return [str(row.rank or ""), str(row.trial), *params, values, str(row.epochs or ""), seconds, row.state]
+    params = [short(row.params[name]) if name in row.params else "" for name in columns]
+    padded = values + [""] * (n_values - len(values))
+    return [str(row.rank or ""), str(row.trial), *params, *padded, str(row.epochs or ""), seconds, row.state]
 
 
-def _text(value: Any) -> str:
+def short(value: Any) -> str:
+    """A searched value in as many digits as one reads."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

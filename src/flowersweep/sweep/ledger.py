@@ -1,23 +1,26 @@
 """The study's own run in MLflow: the parent of its trials' runs, with leaderboard, best configuration and plots."""
 
 import logging
+import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from optuna import Study
 from optuna.trial import TrialState
 
 from flowersweep.sweep import plots
-from flowersweep.sweep.leaderboard import Row, as_json, as_markdown, leaderboard
+from flowersweep.sweep.leaderboard import Row, as_json, as_markdown, best_rows, leaderboard
+from flowersweep.sweep.lock import storage_lock
 from flowersweep.sweep.settings import Plan
+from flowersweep.sweep.space import Space
+from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import closing
 from flowersweep.tracking.reconcile import close_dead_runs
-from flowersweep.tracking.store import experiment_id, prepare_store
+from flowersweep.tracking.store import Store, experiment_id, prepare_store
 
 log = logging.getLogger(__name__)
 
@@ -25,46 +28,63 @@ PARENT_RUN = "mlflow_parent_run_id"
 UPDATE_SECONDS = 5.0
 
 
+def open_store(config: DictConfig) -> Store | None:
+    """The tracking store of a sweep's configuration; None for an application without one.
+
+    Raises:
+        TrackingError: It cannot be used.
+    """
+    if OmegaConf.select(config, "tracking.experiment") is None:
+        return None
+    return prepare_store(Path(config.tracking.dir), config.tracking.uri)
+
+
 class Ledger:
-    """Writes a study's state to its MLflow run; does nothing for an application without `tracking`.
+    """Writes a study's state to its MLflow run; does nothing without one.
 
     Args:
         study: Whose state it is.
         plan: Says how many trials there are to be.
-        config: The sweep's configuration.
+        space: Spells the overrides of the best trial.
+        store: Where runs are kept; None for no tracking.
+        experiment: The id of the experiment that the study's run is in.
         tracker: The study's run; None for no tracking.
-        where: The tracking store.
     """
 
     def __init__(
-        self, study: Study, plan: Plan, config: DictConfig, tracker: MLflowTracker | None, where: str | None
+        self,
+        study: Study,
+        plan: Plan,
+        space: Space,
+        *,
+        store: Store | None = None,
+        experiment: str = "",
+        tracker: MLflowTracker | None = None,
     ) -> None:
         self._study = study
         self._plan = plan
-        self._config = config
+        self._space = space
+        self._store = store
+        self._experiment = experiment
         self._tracker = tracker
         self._last = 0.0
-        self.where = where
 
     @classmethod
     @contextmanager
-    def open(cls, config: DictConfig, study: Study, plan: Plan) -> Iterator["Ledger"]:
+    def open(
+        cls, config: DictConfig, study: Study, plan: Plan, space: Space, store: Store | None
+    ) -> Iterator["Ledger"]:
         """Start the study's run, or go on with it; it ends with the block, as its trials' runs do."""
-        if OmegaConf.select(config, "tracking.experiment") is None:
-            yield cls(study, plan, config, None, None)
+        if store is None:
+            yield cls(study, plan, space)
             return
-        store = prepare_store(Path(config.tracking.dir), config.tracking.uri)
-        close_dead_runs(store, [experiment_id(store, config.tracking.experiment)])
-        known = study.user_attrs.get(PARENT_RUN)
-        if known is not None:
-            tracker = MLflowTracker.resume(store, known)
-        else:
-            tags = {"study": study.study_name, "kind": "study"}
-            tracker = MLflowTracker.start(store, config.tracking.experiment, study.study_name, tags=tags)
-            study.set_user_attr(PARENT_RUN, tracker.run_id)
+        experiment = experiment_id(store, config.tracking.experiment)
+        close_dead_runs(store, [experiment])
+        tracker = _parent_run(study, store, config.tracking.experiment)
         with closing(tracker):
-            ledger = cls(study, plan, config, tracker, store.uri)
-            ledger._begin()
+            ledger = cls(study, plan, space, store=store, experiment=experiment, tracker=tracker)
+            tracker.text(OmegaConf.to_yaml(config.hydra.sweeper), "study/sweeper.yaml")
+            tracker.text("".join(f"{line}\n" for line in config.hydra.overrides.task), "study/overrides.txt")
             yield ledger
 
     @property
@@ -73,68 +93,106 @@ class Ledger:
         return self._tracker.run_id if self._tracker else None
 
     @property
+    def where(self) -> str | None:
+        """The tracking store."""
+        return self._store.uri if self._store else None
+
+    @property
     def best_command(self) -> str | None:
-        """The command that trains the best trial's configuration once more."""
-        best = self._best()
-        return None if best is None else _command(self._config, best.params)
+        """The command that trains the best trial's configuration once more; None while there is no best."""
+        best = best_rows(leaderboard(self._study))
+        if len(best) != 1:
+            return None
+        overrides = self._space.overrides(best[0].params)
+        return " ".join(["python -m flowersweep", *map(shlex.quote, overrides)])
 
     def update(self) -> None:
         """Write the leaderboard, unless that was done a moment ago."""
         if self._tracker is None or time.monotonic() - self._last < UPDATE_SECONDS:
             return
         self._last = time.monotonic()
-        self._write()
+        self._write(self._tracker)
 
-    def finish(self) -> None:
-        """Write everything, plots among it."""
+    def finish(self, *, draw: bool = True) -> None:
+        """Write everything.
+
+        Args:
+            draw: Whether to draw the study's plots, which takes seconds.
+        """
         if self._tracker is None:
             return
-        self._write()
+        self._write(self._tracker)
+        if draw:
+            self._draw(self._tracker)
+
+    def _draw(self, tracker: MLflowTracker) -> None:
         try:
             if (html := plots.page(self._study)) is not None:
-                self._tracker.text(html, "study/plots.html")
+                tracker.text(html, "study/plots.html")
             for name, figure in plots.pictures(self._study):
-                self._tracker.figure(figure, f"study/{name}.png")
+                tracker.figure(figure, f"study/{name}.png")
         except Exception:
             # The trials are done and stored; a plot that cannot be drawn must not make the sweep a failure.
             log.warning("The study's plots could not be drawn.", exc_info=True)
 
-    def _begin(self) -> None:
-        assert self._tracker is not None  # noqa: S101 (called by `open` only)
-        self._tracker.text(OmegaConf.to_yaml(self._config.hydra.sweeper), "study/sweeper.yaml")
-        self._tracker.text("\n".join(self._config.hydra.overrides.task) + "\n", "study/overrides.txt")
-
-    def _write(self) -> None:
-        assert self._tracker is not None  # noqa: S101 (checked by the callers)
+    def _write(self, tracker: MLflowTracker) -> None:
+        assert self._store is not None  # noqa: S101 (it comes with the tracker)
+        # A training process that was killed has left its run open.
+        close_dead_runs(self._store, [self._experiment])
         rows = leaderboard(self._study)
-        self._tracker.json(as_json(rows), "study/leaderboard.json")
-        self._tracker.tags({"mlflow.note.content": self._description(rows), **self._state(rows)})
-        if (best := self._best()) is not None:
-            self._tracker.metrics({"best/value": best.values[0], "best/trial": float(best.trial)})
-            self._tracker.json(best.params, "study/best_params.json")
-        self._tracker.metrics({"trials/finished": float(len(rows))})
+        tracker.json(as_json(rows), "study/leaderboard.json")
+        tracker.tags({"mlflow.note.content": self._description(rows), **self._state(rows)})
+        best = best_rows(rows)
+        tracker.metrics({"trials/finished": float(len(rows))}, step=len(rows))
+        if len(best) == 1:
+            tracker.metrics(
+                {"best/value": best[0].values[0], "best/trial": float(best[0].trial)}, step=len(rows)
+            )
+        if best:
+            tracker.json([row.params for row in best], "study/best_params.json")
 
-    def _state(self, rows: list[Row]) -> dict[str, Any]:
-        states = [trial.state for trial in self._study.get_trials(deepcopy=False)]
+    def _state(self, rows: Sequence[Row]) -> dict[str, object]:
+        states = [row.state for row in rows]
         return {
             "study.finished": f"{len(rows)}/{self._plan.n_trials}",
-            "study.pruned": states.count(TrialState.PRUNED),
-            "study.failed": states.count(TrialState.FAIL),
+            "study.pruned": states.count(TrialState.PRUNED.name),
+            "study.failed": states.count(TrialState.FAIL.name),
         }
 
-    def _description(self, rows: list[Row]) -> str:
-        columns = list(dict.fromkeys(name for row in rows for name in row.params))
-        command = f"Best again: `{self.best_command}`\n\n" if self.best_command else ""
+    def _description(self, rows: Sequence[Row]) -> str:
+        names = self._study.metric_names or ["value"]
+        goals = ", ".join(
+            f"{direction.name.lower()} {name}"
+            for direction, name in zip(self._study.directions, names, strict=True)
+        )
+        command = f"Best again:\n\n    {self.best_command}\n\n" if self.best_command else ""
+        table = as_markdown(rows, names, link=f"#/experiments/{self._experiment}/runs")
         return (
-            f"Study **{self._study.study_name}**, {len(rows)} of {self._plan.n_trials} trials done.\n\n"
-            f"{command}{as_markdown(rows, columns)}\n\nPlots: artifacts `study/`."
+            f"**{self._study.study_name}**: {goals}; {len(rows)} of {self._plan.n_trials} trials done.\n\n"
+            f"{command}{table}\n\nPlots, the whole table and the sweep's settings: artifacts, `study/`.\n"
         )
 
-    def _best(self) -> Row | None:
-        rows = leaderboard(self._study)
-        return rows[0] if rows and rows[0].state == "COMPLETE" and len(self._study.directions) == 1 else None
+
+def _parent_run(study: Study, store: Store, experiment: str) -> MLflowTracker:
+    """The study's run in this store; two sweeps that begin at once share it."""
+    with storage_lock(study._storage):  # noqa: SLF001 (the lock belongs to the storage)
+        known = study._storage.get_study_user_attrs(study._study_id).get(PARENT_RUN)  # noqa: SLF001 (not cached)
+        if known is not None and _exists(store, known):
+            return MLflowTracker.resume(store, known)
+        tags = {"study": study.study_name, "kind": "study"}
+        tracker = MLflowTracker.start(store, experiment, study.study_name, tags=tags)
+        study.set_user_attr(PARENT_RUN, tracker.run_id)
+        return tracker
 
 
-def _command(config: DictConfig, params: dict[str, Any]) -> str:
-    fixed = [line for line in config.hydra.overrides.task if line.split("=")[0] not in params]
-    return " ".join(["python -m flowersweep", *fixed, *(f"{name}={value}" for name, value in params.items())])
+def _exists(store: Store, run_id: str) -> bool:
+    """Whether this store has a run; machines may share a study and keep their runs each for itself."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client(store.uri).get_run(run_id)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return False
+        raise
+    return True

@@ -4,16 +4,23 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from flowersweep.config import Config
 from flowersweep.sweep.trial import RUN_ID, RunningTrial
+from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import closing
-from flowersweep.tracking.store import prepare_store
-from flowersweep.training import Membership, train
+from flowersweep.tracking.store import Store, prepare_store
+from flowersweep.training import Membership, Result, train
+from flowersweep.training.run import failures_recorded
+
+Values = dict[str, float]
 
 
-def run_trial(config: Config, overrides: Sequence[str], trial: RunningTrial, *, n_repeats: int = 1) -> float:
+def run_trial(
+    config: Config, overrides: Sequence[str], trial: RunningTrial, *, n_repeats: int = 1
+) -> float | list[float]:
     """Train a trial's configuration and return its objective.
 
     Args:
@@ -22,24 +29,19 @@ def run_trial(config: Config, overrides: Sequence[str], trial: RunningTrial, *, 
         trial: Gets a report per epoch, or, with repeats, one per repeat.
         n_repeats: How often to train, with the seeds `seed`, `seed + 1`, ...; the objective is their mean.
 
+    Returns:
+        The value of `objective.metric`; with `objective.also` a list, that value first.
+
     Raises:
         Pruned: The study wants no more of this trial.
     """
-    if n_repeats > 1:
-        return _repeated(config, overrides, trial, n_repeats)
-    monitor = config.objective.metric.rpartition("/")[2]
-
-    def report(number: int, values: Mapping[str, float]) -> None:
-        trial.report(number - 1, values[monitor])
-
-    member = Membership(
-        run_name=name_of(trial),
-        parent_run_id=trial.parent_run_id,
-        tags=tags_of(trial),
-        on_start=lambda run_id: trial.user_attrs({RUN_ID: run_id}),
-        on_epoch=report,
+    store = prepare_store(Path(config.tracking.dir), config.tracking.uri)
+    values = (
+        _once(config, overrides, trial, store)
+        if n_repeats == 1
+        else _repeated(config, overrides, trial, store, n_repeats)
     )
-    return train(config, overrides=overrides, member=member).objective
+    return list(values.values()) if config.objective.also else values[config.objective.metric]
 
 
 def name_of(trial: RunningTrial) -> str:
@@ -48,22 +50,43 @@ def name_of(trial: RunningTrial) -> str:
 
 
 def tags_of(trial: RunningTrial) -> dict[str, object]:
-    """By which a trial's runs are found: the study, the number, and each searched value."""
-    searched = {
-        f"param.{name.replace('+', '').replace('@', '_')}": value for name, value in trial.params.items()
-    }
+    """By which a trial's runs are found; the searched values are among their params."""
+    return {"study": trial.study_name, "kind": "trial", "trial": trial.number, "attempt": trial.attempt}
+
+
+def searched_numbers(params: Mapping[str, Any]) -> Values:
+    """The searched numbers as metrics: MLflow sorts params as texts, by which 1e-05 is more than 0.001."""
     return {
-        "study": trial.study_name,
-        "kind": "trial",
-        "trial": trial.number,
-        "attempt": trial.attempt,
-        **searched,
+        f"searched/{name}": float(value)
+        for name, value in params.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
     }
 
 
-def _repeated(config: Config, overrides: Sequence[str], trial: RunningTrial, n_repeats: int) -> float:
+def _once(config: Config, overrides: Sequence[str], trial: RunningTrial, store: Store) -> Values:
+    monitor = config.objective.metric.rpartition("/")[2]
+
+    def started(run_id: str) -> None:
+        trial.user_attrs({RUN_ID: run_id})
+        MLflowTracker(store, run_id).metrics(searched_numbers(trial.params))
+
+    def report(number: int, values: Mapping[str, float]) -> None:
+        trial.report(number - 1, values[monitor])
+
+    member = Membership(
+        run_name=name_of(trial),
+        parent_run_id=trial.parent_run_id,
+        tags=tags_of(trial),
+        on_start=started,
+        on_epoch=report,
+    )
+    return _values(config, store, train(config, overrides=overrides, member=member))
+
+
+def _repeated(
+    config: Config, overrides: Sequence[str], trial: RunningTrial, store: Store, n_repeats: int
+) -> Values:
     """One run for the trial, which holds mean and spread, and one below it for each seed."""
-    store = prepare_store(Path(config.tracking.dir), config.tracking.uri)
     tracker = MLflowTracker.start(
         store,
         config.tracking.experiment,
@@ -72,20 +95,45 @@ def _repeated(config: Config, overrides: Sequence[str], trial: RunningTrial, n_r
         tags={**tags_of(trial), "n_repeats": n_repeats},
     )
     trial.user_attrs({RUN_ID: tracker.run_id})
-    values: list[float] = []
-    with closing(tracker):
+    repeats: list[Values] = []
+    with closing(tracker), failures_recorded(tracker):
+        tracker.metrics(searched_numbers(trial.params))
         for repeat in range(n_repeats):
             seeded = replace(config, seed=config.seed + repeat)
-            member = Membership(
-                run_name=f"{name_of(trial)}-seed{seeded.seed}",
-                parent_run_id=tracker.run_id,
-                tags={**tags_of(trial), "kind": "repeat", "repeat": repeat},
-            )
-            values.append(train(seeded, overrides=overrides, member=member).objective)
-            tracker.metrics({"repeat/value": values[-1]}, step=repeat)
-            trial.report(repeat, values[-1])
-        mean, spread = statistics.mean(values), statistics.stdev(values)
-        tracker.metrics({config.objective.metric: mean, "spread/standard_deviation": spread})
+            member = _seeded(trial, tracker.run_id, repeat, seeded.seed)
+            repeats.append(_values(config, store, train(seeded, overrides=overrides, member=member)))
+            if repeat == 0:
+                _record_params(tracker, config)
+            value = repeats[-1][config.objective.metric]
+            tracker.metrics({"repeat/value": value}, step=repeat)
+            trial.report(repeat, value)
+        values = [repeat_values[config.objective.metric] for repeat_values in repeats]
+        spread = statistics.stdev(values)
+        means = {name: statistics.mean(one[name] for one in repeats) for name in repeats[0]}
+        tracker.metrics({**means, "spread/standard_deviation": spread})
         tracker.metrics({"spread/min": min(values), "spread/max": max(values)})
         trial.user_attrs({"repeats": values, "standard_deviation": spread})
-    return mean
+    return means
+
+
+def _seeded(trial: RunningTrial, parent: str, repeat: int, seed: int) -> Membership:
+    return Membership(
+        run_name=f"{name_of(trial)}-seed{seed}",
+        parent_run_id=parent,
+        tags={**tags_of(trial), "kind": "repeat", "repeat": repeat},
+    )
+
+
+def _values(config: Config, store: Store, result: Result) -> Values:
+    """The objectives of a run, in their order."""
+    if not config.objective.also:
+        return {config.objective.metric: result.objective}
+    logged = client(store.uri).get_run(result.run_id).data.metrics
+    return {name: float(logged[name]) for name in (config.objective.metric, *config.objective.also)}
+
+
+def _record_params(tracker: MLflowTracker, config: Config) -> None:
+    """What all repeats share; after the first of them, as only a run may import Keras."""
+    from flowersweep.training.record import parameters
+
+    tracker.params({name: value for name, value in parameters(config).items() if name != "seed"})

@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Iterator
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -27,7 +28,7 @@ def page(study: Study) -> str | None:
         parts.append(plotly.io.to_html(figure, full_html=False, include_plotlyjs=not parts))
     if not parts:
         return None
-    title = f"<title>{study.study_name}</title>"
+    title = f"<title>{escape(study.study_name)}</title>"
     return (
         f"<!doctype html><html><head><meta charset='utf-8'>{title}</head><body>{''.join(parts)}</body></html>"
     )

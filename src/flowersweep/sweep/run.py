@@ -1,45 +1,45 @@
 """A sweep from its command to its end: read, check, open the study, launch workers, say what came out."""
 
-import hashlib
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, flag_override
 from optuna import Study
+from optuna.storages import BaseStorage
+from optuna.trial import TrialState
 
 from flowersweep import config as configuration
-from flowersweep.errors import SweepError
+from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.sweep.budget import Budget, Stop, failure_summary, remaining
 from flowersweep.sweep.check import check_choices
 from flowersweep.sweep.display import SweepDisplay, show_summary
+from flowersweep.sweep.identity import ENQUEUED, definition_of, derived_name, name_metrics
 from flowersweep.sweep.launch import Sweep, launch
-from flowersweep.sweep.ledger import Ledger
+from flowersweep.sweep.ledger import Ledger, open_store
 from flowersweep.sweep.lock import storage_lock
+from flowersweep.sweep.outcome import FAIL_REASON
 from flowersweep.sweep.parse import parse_space
 from flowersweep.sweep.reconcile import reconcile
+from flowersweep.sweep.sampler import explicit_options, make_sampler
 from flowersweep.sweep.settings import Plan, Settings, make_plan, read_settings
 from flowersweep.sweep.space import Space
 from flowersweep.sweep.storage import open_storage, storage_url
 from flowersweep.sweep.study import open_study
+from flowersweep.sweep.worker import WorkerReport
 from flowersweep.tracking import process
+from flowersweep.tracking.store import Store
 from flowersweep.training.interrupt import Interrupted, interruptible
 
 log = logging.getLogger(__name__)
 
-ENQUEUED = "enqueued"
-# What of a configuration says where things are, and nothing about what a trial comes to.
-PLACES = ("tracking", "paths", "hydra")
-
 
 def run_study(
     arguments: Sequence[str], *, config: DictConfig, hydra_context: HydraContext, task_function: TaskFunction
-) -> list[float] | float | None:
+) -> float | None:
     """Run a sweep until its budget is spent, and show its leaderboard.
 
     The same command again goes on with the same study: only what is missing of the budget runs.
@@ -51,102 +51,127 @@ def run_study(
         task_function: The function under `@hydra.main`; returns the objective.
 
     Returns:
-        The best value; for several objectives and for a sweep without a finished trial None.
+        The best value; for several objectives and for a sweep without a complete trial None.
 
     Raises:
-        SweepError: The sweep cannot begin, or too many trials failed.
+        SweepError: The sweep cannot begin; no study and no run were made.
+        SweepStoppedError: Too many trials failed, or all of them.
         Interrupted: SIGINT or SIGTERM; running trials wait for the next sweep.
     """
-    metric = OmegaConf.select(config, "objective.metric")
-    settings = read_settings(
-        config.hydra.sweeper, configuration.direction_of(metric) if metric else "maximize"
-    )
+    metrics = objectives(config)
+    settings = _settings(config, metrics)
     loader = hydra_context.config_loader
     space = parse_space(arguments, settings.params, settings.conditions, config_loader=loader)
-    plan = make_plan(settings, space)
+    plan = _plan(settings, space, config)
     check_choices(space, config, loader)
     directory = Path(OmegaConf.select(config, "tracking.dir") or "mlruns")
     storage = open_storage(settings.storage, directory)
+    store = open_store(config)
     study = _study(settings, space, config, storage)
+    name_metrics(study, metrics)
     reconcile(study)
     _enqueue(study, plan)
-    folder = directory / "sweeps" / study.study_name
-    budget = _budget(study, settings, plan)
     sweep = Sweep(
         study_name=study.study_name,
         storage=storage_url(settings.storage, directory),
-        space=_grid_cut_short(space, plan),
+        space=FirstPoints(space.items, plan.n_trials) if plan.is_grid else space,
         settings=settings,
-        budget=budget,
-        folder=folder.absolute(),
+        budget=_budget(study, settings, plan),
+        folder=_folder(config, study.study_name),
         config=config,
         hydra_context=hydra_context,
         task_function=task_function,
         sweeper=process.identity(),
     )
-    _run(study, sweep, plan)
-    if any(report.stop is Stop.FAILURES for report in sweep.reports):
-        raise SweepError(failure_summary(study, budget))
+    _run(study, sweep, plan, store)
     return _best(study)
 
 
-def _run(study: Study, sweep: Sweep, plan: Plan) -> None:
+def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
     """Launch workers until there is nothing left to do, with the MLflow run and the display around them."""
-    left = remaining(study, sweep.space, sweep.budget)
-    if left <= 0:
-        log.info(
-            "All %d trials of study %r are done; nothing is left to run.", plan.n_trials, study.study_name
-        )
-    with interruptible(), Ledger.open(sweep.config, study, plan) as ledger:
-        if left > 0:
+    reports: list[WorkerReport] = []
+    with interruptible(), Ledger.open(sweep.config, study, plan, sweep.space, store) as ledger:
+        if remaining(study, sweep.space, sweep.budget) > 0:
+            log.info("Study %r: %d trials, results in %s", study.study_name, plan.n_trials, sweep.folder)
             with SweepDisplay(study, plan, sweep.config, on_change=ledger.update):
-                launch(replace_parent(sweep, ledger.run_id), study)
-        ledger.finish()
-    show_summary(study, ledger)
-    signals = [report.signal_number for report in sweep.reports if report.signal_number is not None]
-    if signals:
-        raise Interrupted(signals[0])
+                reports = launch(replace(sweep, parent_run_id=ledger.run_id), study)
+        else:
+            log.info("All %d trials of study %r are done.", plan.n_trials, study.study_name)
+        signals = [report.signal_number for report in reports if report.signal_number is not None]
+        ledger.finish(draw=not signals)
+        _remove_empty(sweep.folder)
+        show_summary(study, plan, ledger, sweep.folder)
+        if signals:
+            raise Interrupted(signals[0])
+        _refuse_failure(study, sweep, reports)
 
 
-def replace_parent(sweep: Sweep, run_id: str | None) -> Sweep:
-    """The same sweep, its trials below an MLflow run; reports go to the same list."""
-    return replace(sweep, parent_run_id=run_id)
+def objectives(config: DictConfig) -> list[str]:
+    """The metrics that trials return, in their order; empty for an application that does not name them."""
+    metric = OmegaConf.select(config, "objective.metric")
+    return [] if metric is None else [metric, *(OmegaConf.select(config, "objective.also") or ())]
 
 
-def _study(settings: Settings, space: Space, config: DictConfig, storage: Any) -> Study:
-    definition = {**space.definition(), "config": base_config(config)}
+def _settings(config: DictConfig, metrics: Sequence[str]) -> Settings:
+    """`hydra.sweeper`, with the directions of the objectives and the seed of the runs where it names none."""
+    settings = read_settings(config.hydra.sweeper)
+    if metrics and config.hydra.sweeper.direction is None:
+        settings = replace(settings, directions=tuple(map(configuration.direction_of, metrics)))
+    if metrics and len(settings.directions) != len(metrics):
+        raise SweepError(
+            f"hydra.sweeper.direction must have one entry for each of {', '.join(metrics)}, but has "
+            f"{len(settings.directions)}; leave it out, and each gets its own."
+        )
+    seed, sampler = OmegaConf.select(config, "seed"), settings.sampler
+    if isinstance(seed, int) and sampler.get("seed", 0) is None and "seed" not in _explicit(config):
+        sampler = sampler.copy()
+        with flag_override(sampler, ["readonly"], [False]):
+            sampler.seed = seed
+        settings = replace(settings, sampler=sampler)
+    return settings
+
+
+def _plan(settings: Settings, space: Space, config: DictConfig) -> Plan:
+    plan = make_plan(settings, space)
+    make_sampler(
+        settings.sampler,
+        trial_number=0,
+        space=space,
+        n_directions=len(settings.directions),
+        explicit=_explicit(config),
+    )
+    if plan.enqueue and plan.is_grid:
+        raise SweepError(
+            "hydra.sweeper.enqueue puts points before those of a sampler, but a grid has all points in its own order; "
+            "set hydra.sweeper.n_trials, or leave enqueue out."
+        )
+    if len(plan.enqueue) > plan.n_trials:
+        raise SweepError(
+            f"hydra.sweeper.enqueue has {len(plan.enqueue)} points, but hydra.sweeper.n_trials is {plan.n_trials}; "
+            "raise it, or leave points out."
+        )
+    return plan
+
+
+def _explicit(config: DictConfig) -> frozenset[str]:
+    return explicit_options(config.hydra.overrides.hydra)
+
+
+def _study(settings: Settings, space: Space, config: DictConfig, storage: BaseStorage) -> Study:
+    definition = definition_of(space, config, settings.n_repeats)
     name = settings.study_name or derived_name(space, definition, settings.directions)
     return open_study(storage, name, definition, settings.directions, settings.on_mismatch)
 
 
-def base_config(config: DictConfig) -> dict[str, Any]:
-    """The configuration that all trials of a sweep share, as JSON has it, without the places on this machine."""
-    plain = OmegaConf.to_container(config, resolve=False)
-    assert isinstance(plain, dict)  # noqa: S101 (a DictConfig is a mapping)
-    kept = {str(key): value for key, value in plain.items() if key not in PLACES}
-    if isinstance(data := kept.get("data"), dict):
-        kept["data"] = {key: value for key, value in data.items() if key != "dir"}
-    return dict(json.loads(json.dumps(kept, default=str)))
-
-
-def derived_name(space: Space, definition: Mapping[str, Any], directions: Sequence[str]) -> str:
-    """The name of a study that was given none: the same command has the same one.
-
-    What is searched is readable in it; a hash of the whole definition tells apart what reads alike.
-    """
-    keys = "-".join(name.rpartition(".")[2] for name in space.searched) or "single"
-    text = json.dumps([definition, list(directions)], sort_keys=True)
-    return f"{keys[:40].rstrip('-')}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
-
-
 def _enqueue(study: Study, plan: Plan) -> None:
-    """Put the points that are to be tried first before all others, once in a study's life."""
+    """Put the points that are to be tried first before all others, each once in a study's life."""
     with storage_lock(study._storage):  # noqa: SLF001 (the lock belongs to the storage)
-        if study.user_attrs.get(ENQUEUED):
-            return
-        for point in plan.enqueue:
+        known: list[Mapping[str, Any]] = list(study.user_attrs.get(ENQUEUED, []))
+        new = [point for point in plan.enqueue if point not in known]
+        for point in new:
             study.enqueue_trial(point)
-        study.set_user_attr(ENQUEUED, True)  # noqa: FBT003 (Optuna's signature)
+        if new:
+            study.set_user_attr(ENQUEUED, [*known, *new])
 
 
 def _budget(study: Study, settings: Settings, plan: Plan) -> Budget:
@@ -159,34 +184,46 @@ def _budget(study: Study, settings: Settings, plan: Plan) -> Budget:
     )
 
 
-def _grid_cut_short(space: Space, plan: Plan) -> Space:
-    """A space whose grid ends where n_trials says."""
-    return FirstPoints(space.items, plan.n_trials) if plan.is_grid and plan.n_trials < space.size else space
+def _folder(config: DictConfig, study_name: str) -> Path:
+    """`hydra.sweep.dir`, which may refer to the study as `hydra.study`."""
+    named = config.copy()
+    OmegaConf.copy_cache(from_config=config, to_config=named)
+    with flag_override(named.hydra, ["readonly", "struct"], [False, False]):
+        named.hydra.study = study_name
+    return Path(named.hydra.sweep.dir).absolute()
 
 
-class FirstPoints(Space):
-    """A space of whose grid only the first points are run."""
+def _remove_empty(folder: Path) -> None:
+    """Hydra makes a folder for every job, whether or not anything comes to lie in it."""
+    for inner in folder.glob("*/"):
+        if not any(inner.iterdir()):
+            inner.rmdir()
 
-    def __init__(self, items: tuple[Any, ...], count: int) -> None:
-        super().__init__(items)
-        object.__setattr__(self, "count", count)
 
-    @property
-    def size(self) -> int:
-        """How many points are run."""
-        return int(self.count)  # type: ignore[attr-defined]  # set past the frozen dataclass
-
-    def grid(self) -> Any:
-        """The first points in the grid's order."""
-        return islice(super().grid(), self.size)
+def _refuse_failure(study: Study, sweep: Sweep, reports: Sequence[WorkerReport]) -> None:
+    if any(report.stop is Stop.FAILURES for report in reports):
+        raise SweepStoppedError(failure_summary(study, sweep.budget))
+    trials = study.get_trials(deepcopy=False)
+    failed = [trial for trial in trials if trial.state is TrialState.FAIL]
+    if failed and len(failed) == len(trials):
+        reason = failed[0].user_attrs.get(FAIL_REASON, "unknown")
+        raise SweepStoppedError(f"All {len(failed)} trials of the sweep failed; the first one: {reason}")
 
 
 def _best(study: Study) -> float | None:
-    finished = study.get_trials(deepcopy=False, states=[_complete()])
-    return float(study.best_value) if finished and len(study.directions) == 1 else None
+    complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+    return float(study.best_value) if complete and len(study.directions) == 1 else None
 
 
-def _complete() -> Any:
-    from optuna.trial import TrialState
+class FirstPoints(Space):
+    """A space of whose grid only the first points are run.
 
-    return TrialState.COMPLETE
+    Args:
+        items: As those of the whole space.
+        count: How many points; not more than there are.
+    """
+
+    def __init__(self, items: tuple[Any, ...], count: int) -> None:
+        super().__init__(items)
+        # It takes the place of what the whole space would compute.
+        self.__dict__["size"] = count

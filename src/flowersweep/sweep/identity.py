@@ -1,0 +1,75 @@
+"""What makes a study this study: its name, the configuration all its trials share, and what its values are."""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from optuna import Study
+from optuna.exceptions import ExperimentalWarning
+
+from flowersweep.sweep.space import Space
+
+# The attribute of a study that lists the points put before those of its sampler.
+ENQUEUED = "enqueued"
+# What of a configuration says where things are, and nothing about what a trial comes to.
+PLACES = ("tracking", "paths", "hydra", "data.dir")
+
+
+def definition_of(space: Space, config: DictConfig, n_repeats: int = 1) -> dict[str, Any]:
+    """What a study searches, as it is stored with it and compared with what a later command searches.
+
+    Args:
+        space: Of the sweep.
+        config: The sweep's own configuration.
+        n_repeats: Of the sweep.
+    """
+    given = space.definition()
+    fixed = {key: text for key, text in given["fixed"].items() if not _is_place(key.lstrip("+~"))}
+    return {**given, "fixed": fixed, "config": base_config(config, n_repeats)}
+
+
+def _is_place(key: str) -> bool:
+    return any(f"{key}.".startswith(f"{place}.") for place in PLACES)
+
+
+def base_config(config: DictConfig, n_repeats: int = 1) -> dict[str, Any]:
+    """The configuration that all trials of a sweep share, as JSON has it, without the places on this machine.
+
+    Args:
+        config: The sweep's own; searched keys have their defaults in it.
+        n_repeats: A mean of three trainings is not to be compared with a single one.
+    """
+    plain = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(plain, dict)  # noqa: S101 (a DictConfig is a mapping)
+    kept = _without_places(plain)
+    kept["hydra.sweeper.n_repeats"] = n_repeats
+    return dict(json.loads(json.dumps(kept, default=str)))
+
+
+def _without_places(node: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+    return {
+        str(key): _without_places(value, f"{prefix}{key}.") if isinstance(value, dict) else value
+        for key, value in node.items()
+        if not _is_place(f"{prefix}{key}")
+    }
+
+
+def derived_name(space: Space, definition: Mapping[str, Any], directions: Sequence[str]) -> str:
+    """The name of a study that was given none: the same command has the same one.
+
+    What is searched is readable in it; a hash of the whole definition tells apart what reads alike.
+    """
+    keys = "-".join(name.rpartition(".")[2] for name in space.searched) or "single"
+    text = json.dumps([definition, list(directions)], sort_keys=True)
+    return f"{keys[:40].rstrip('-')}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+
+def name_metrics(study: Study, metrics: Sequence[str]) -> None:
+    """Store what the values of the study's trials are called, for plots, tables and the dashboard."""
+    if metrics and study.metric_names != list(metrics):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(list(metrics))

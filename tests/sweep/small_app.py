@@ -1,0 +1,162 @@
+"""An application of a second: a real Hydra command line around objectives that train nothing.
+
+`python small_app.py --multirun x=interval(0,1) hydra.sweeper.n_trials=5` is a sweep with all but TensorFlow.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig
+
+from flowersweep.errors import Pruned
+from flowersweep.sweep.trial import RunningTrial, current_trial
+from flowersweep.tracking import process
+
+# A training process imports this file too, and has no need of these.
+if TYPE_CHECKING:
+    import optuna
+    import pytest
+
+NODE = {
+    "defaults": [
+        "_self_",
+        {"override hydra/sweeper": "study"},
+        {"override hydra/job_logging": "none"},
+        {"override hydra/hydra_logging": "none"},
+    ],
+    "kind": "plain",
+    "x": 0.5,
+    "y": 0,
+    "shape": "round",
+    "seed": 3,
+    "seconds": 0.0,
+    "long": 1,
+    "tracking": {"dir": "results"},
+    "hydra": {
+        "output_subdir": None,
+        "sweep": {"dir": "${tracking.dir}/sweeps/${oc.select:hydra.study,other}"},
+        "run": {"dir": "."},
+    },
+}
+
+
+def configure(**changes: Any) -> None:
+    """Make the application's configuration known to Hydra, as a changed file would be."""
+    ConfigStore.instance().store(name="small_app", node={**NODE, **changes}, replace=True)
+
+
+configure()
+
+
+def plain(cfg: DictConfig, _trial: RunningTrial | None) -> Any:
+    """The value is x + y, less for what is not round."""
+    return float(cfg.x) + int(cfg.y) - (cfg.shape != "round")
+
+
+def two(cfg: DictConfig, _trial: RunningTrial | None) -> Any:
+    """Two objectives that pull in opposite directions."""
+    return [float(cfg.x), -float(cfg.x)]
+
+
+def failing(cfg: DictConfig, _trial: RunningTrial | None) -> Any:
+    """Fail for every x over one half."""
+    if cfg.x > 0.5:
+        raise ValueError(f"x is {cfg.x}")
+    return float(cfg.x)
+
+
+def pruned(cfg: DictConfig, trial: RunningTrial | None) -> Any:
+    """Report five times; odd trials want no more after two."""
+    assert trial is not None
+    for step in range(5):
+        trial.report(step, cfg.x * step)
+        if trial.number % 2 and step == 1:
+            raise Pruned("odd")
+    return cfg.x * 4
+
+
+def killing_worker(cfg: DictConfig, trial: RunningTrial | None) -> Any:
+    """The first beginning of trial 2 kills the worker's process."""
+    assert trial is not None
+    mark = Path(cfg.tracking.dir, "killed")
+    if trial.number == 2 and not mark.exists():
+        mark.touch()
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(30)
+    return float(cfg.x)
+
+
+KINDS = {function.__name__: function for function in (plain, two, failing, pruned, killing_worker)}
+
+
+@hydra.main(
+    config_path=str(Path(__file__).parent),
+    config_name="small_app",
+    execution_whitelist=("hydra.*", "hydra_plugins.*", "optuna.*", "logging.*"),
+)
+def main(cfg: DictConfig) -> Any:
+    """Wait, then return what `kind` says."""
+    trial = current_trial()
+    with Path(cfg.tracking.dir, "marks").open("a", encoding="utf-8") as file:
+        file.write(f"{trial.number if trial else -1} {os.getpid()} {os.getppid()}\n")
+    time.sleep(cfg.seconds * (cfg.long if trial is not None and trial.number == 0 else 1))
+    return KINDS[cfg.kind](cfg, trial)
+
+
+def study(name: str | None = None) -> "optuna.Study":
+    """A study of the current folder; the only one if it has no name."""
+    import optuna
+
+    return optuna.load_study(study_name=name, storage=_storage())
+
+
+def names() -> list[str]:
+    """The studies of the current folder."""
+    return sorted(found.study_name for found in _storage().get_all_studies())
+
+
+def _storage() -> "optuna.storages.BaseStorage":
+    from flowersweep.sweep.storage import open_storage
+
+    return open_storage(None, Path("results"))
+
+
+def beginnings() -> list[list[int]]:
+    """Trial number, process and its parent of everything that began, in that order."""
+    marks = Path("results", "marks")
+    lines = marks.read_text(encoding="utf-8").splitlines() if marks.exists() else []
+    return [[int(word) for word in line.split()] for line in lines]
+
+
+def lives(pid: int) -> bool:
+    """Whether there is a process that is no zombie."""
+    return not (process.start_of(pid) or "ended").endswith("ended")
+
+
+def sweep(monkeypatch: "pytest.MonkeyPatch", *arguments: str) -> None:
+    """Run a sweep in this process, as the command line would; errors come through."""
+    monkeypatch.setattr(sys, "argv", ["small_app.py", "--multirun", *arguments])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    main()
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    """Start a sweep in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, __file__, "--multirun", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
