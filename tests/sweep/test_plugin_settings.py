@@ -63,7 +63,6 @@ class TestSettings:
             ({"direction": "up"}, "direction must be minimize or maximize, or a list of these, but has 'up'"),
             ({"direction": ["minimize", "down"]}, "but has 'down'"),
             ({"direction": []}, "but has 'no entry'"),
-            ({"direction": None}, "but has 'None'"),
             ({"enqueue": [1]}, "enqueue must be a list of points such as {model: cnn}, but has 1"),
         ],
     )

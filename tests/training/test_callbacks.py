@@ -33,7 +33,7 @@ class TestEpochLog:
 
         for rate_after in (0.1, 0.01):
             callback.on_epoch_begin(len(seen))
-            callback.on_test_begin()
+            callback.on_train_batch_end(0)
             model.optimizer.learning_rate = rate_after
             callback.on_epoch_end(len(seen), logs())
 
@@ -47,7 +47,7 @@ class TestEpochLog:
         callback = EpochLog(100, lambda number, _: seen.append(number), first_epoch=7)
         callback.set_model(model)
         callback.on_epoch_begin(0)
-        callback.on_test_begin()
+        callback.on_train_batch_end(0)
         callback.on_epoch_end(0, logs())
 
         assert seen == [8]
@@ -58,7 +58,7 @@ class TestEpochLog:
         callback = EpochLog(100, lambda *_: None)
         callback.set_model(model)
         callback.on_epoch_begin(2)
-        callback.on_test_begin()
+        callback.on_train_batch_end(0)
 
         with pytest.raises(
             TrainingError, match=r"epoch 3 at learning rate 0\.5; lower optimizer\.learning_rate"

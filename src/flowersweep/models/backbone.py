@@ -48,7 +48,10 @@ def build_backbone(config: FrozenConfig, *, num_classes: int, image_size: int) -
     for index, layer in enumerate(base.layers):
         layer.trainable = index >= fine_tune_at
     pooling = layers.GlobalAveragePooling2D(name="pooling")
-    head = [layers.Dropout(config.dropout, name="dropout"), layers.Dense(num_classes, name="logits")]
+    head = [
+        layers.Dropout(config.dropout, name="dropout"),
+        layers.Dense(num_classes, dtype="float32", name="logits"),
+    ]
     frozen = fine_tune_at == len(base.layers)
     cut = len(base.layers) - 1 if frozen else cut_before(base, fine_tune_at)
 

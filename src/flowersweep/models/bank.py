@@ -9,7 +9,6 @@ import dataclasses
 import logging
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -35,12 +34,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SAMPLE = 8  # pictures on which an engine is compared with TensorFlow
-_KEPT_OPEN = 3  # draws: the epoch before, whose last batches may be on their way, this one, and the next
+_KEPT_OPEN = 2  # draws: this epoch's, and that of the one before, whose last batches may be on their way
 _FLOAT16_MAX = 65504.0
 
 
 class FeatureBank:
-    """Features of one prefix, by epoch; a context manager that stops work in the background at its end.
+    """Features of one prefix, by epoch; a context manager that stops what other threads compute at its end.
 
     Args:
         prefix: From pictures, float32 (batch, size, size, 3), 0..255, to features.
@@ -100,8 +99,6 @@ class FeatureBank:
         self._open: dict[int, Features] = {}
         self._working = threading.Lock()
         self._closed = threading.Event()
-        self._background = ThreadPoolExecutor(1, thread_name_prefix="features")
-        self._prefetched: int | None = None
 
     @property
     def feature_shape(self) -> tuple[int, ...]:
@@ -132,32 +129,23 @@ class FeatureBank:
         return features
 
     def evaluation(self, part: Part) -> Features:
-        """The features of other pictures, validation or test, which have no augmentation; otherwise as `draw`."""
+        """The features of other pictures, validation or test: no augmentation, always float32; otherwise as `draw`."""
         key = dataclasses.replace(
             self.key,
             part=bank_key.part_digest(part.indices),
             pictures=len(part.indices),
             source_size=part.images.shape[1],
             augmentation=None,
+            dtype="float32",  # computed once and read often: rounding them would save nothing
         )
         with self._working:
             return self._obtain(key, DrawnPictures(part, None, self._image_size), 0)
 
-    def prefetch(self, epoch: int) -> None:
-        """Compute the draw of an epoch in the background; a `draw` that comes before it is ready waits for it.
-
-        What fails here is raised by `draw`.
-        """
-        number = epoch if self._augmented else 0
-        if number not in self._open and number != self._prefetched and not self._closed.is_set():
-            self._prefetched = number
-            self._background.submit(self.draw, number)
-
     def close(self) -> None:
-        """Stop what is computed in the background and wait for its end; the bank cannot compute any more."""
+        """Stop what a data stream's thread is computing; the bank cannot compute any more."""
         self._closed.set()
-        self._background.shutdown(cancel_futures=True)
-        self._open = {}
+        with self._working:
+            self._open = {}
 
     def __enter__(self) -> Self:
         return self
@@ -203,7 +191,7 @@ class FeatureBank:
         log.info(
             "Computing the features of %d pictures, draw %d, with %s.", key.pictures, number, engine.name
         )
-        # Background threads work while an epoch's own display is on the screen.
+        # A data stream's thread works while the epochs' own display is on the screen.
         shown = threading.current_thread() is threading.main_thread()
         with progress("Computing features", key.pictures) as advance:
 

@@ -27,5 +27,5 @@ def build_cnn(config: CNNConfig, *, num_classes: int, image_size: int) -> Networ
     x = layers.Dense(config.dense_units, activation="relu", name="hidden")(x)
     if config.dropout:
         x = layers.Dropout(config.dropout, name="dropout")(x)
-    model = keras.Model(pictures, layers.Dense(num_classes, name="logits")(x), name="cnn")
+    model = keras.Model(pictures, layers.Dense(num_classes, dtype="float32", name="logits")(x), name="cnn")
     return Network(prefix=None, suffix=model, whole=model)

@@ -41,11 +41,10 @@ class EpochLog(keras.callbacks.Callback):
         del epoch, logs
         self._learning_rate = float(self.model.optimizer.learning_rate)
         self._began = time.perf_counter()
-        self._trained = 0.0
 
-    def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Training pictures are done when validation begins."""
-        del logs
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """The last of these ends the training part of the epoch."""
+        del batch, logs
         self._trained = time.perf_counter() - self._began
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -62,6 +61,34 @@ class EpochLog(keras.callbacks.Callback):
         values["seconds"] = time.perf_counter() - self._began
         values["images_per_second"] = self._train_count / self._trained
         self._on_epoch(number, values)
+
+
+class TwinValidation(keras.callbacks.Callback):
+    """Validate a float32 twin of a network that trains in another precision.
+
+    The twin is what is saved, so the figures are its own. Must come before the callbacks that read val_* values.
+
+    Args:
+        trainee: The part that is trained.
+        twin: The same part in float32; gets the weights after every epoch.
+        model: The twin with whatever is before it, compiled with the metrics to report.
+        validation: Batches of (inputs, labels).
+    """
+
+    def __init__(self, trainee: keras.Model, twin: keras.Model, model: keras.Model, validation: Any) -> None:
+        super().__init__()
+        self._trainee = trainee
+        self._twin = twin
+        self._compiled = model
+        self._validation = validation
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Hand the weights over and add the twin's val_* values to the epoch's."""
+        del epoch
+        self._twin.set_weights(self._trainee.get_weights())
+        values = self._compiled.evaluate(self._validation, verbose=0, return_dict=True)
+        if logs is not None:
+            logs.update({f"val_{name}": value for name, value in values.items()})
 
 
 class BestWeights(keras.callbacks.Callback):

@@ -1,12 +1,16 @@
 """What a trained model says about a part of the data. Importing this module imports Keras."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
-from flowersweep.data.stream import Part, evaluation_stream
+from flowersweep.data.stream import Part
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,13 @@ def with_probabilities(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, outputs, name=model.name)
 
 
-def predict(served: keras.Model, part: Part) -> Predictions:
-    """Run a model that gives probabilities over a part, without augmentation."""
-    batches = [np.asarray(served(images, training=False)) for images, _ in evaluation_stream(part)]
-    return Predictions(np.concatenate(batches), part.labels)
+def predict(model: keras.Model, batches: "tf.data.Dataset", part: Part) -> Predictions:
+    """Run a model that gives logits over a part, without augmentation.
+
+    Args:
+        model: Takes the batches' inputs.
+        batches: One pass over the part in its own order, (inputs, labels).
+        part: For its labels.
+    """
+    logits = np.concatenate([np.asarray(model(inputs, training=False)) for inputs, _ in batches])
+    return Predictions(np.asarray(keras.ops.softmax(logits), dtype=np.float32), part.labels)

@@ -1,19 +1,26 @@
-"""One training phase: compile, stream, fit. Importing this module imports Keras."""
+"""One training phase: compile, feed, fit. Importing this module imports Keras."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from flowersweep.config.schema import Config, OptimizerConfig, PlateauConfig, ScheduleConfig
-from flowersweep.data.stream import evaluation_stream, steps_per_epoch, training_stream
+from flowersweep.data.stream import steps_per_epoch
 from flowersweep.models.network import Network
-from flowersweep.training.callbacks import BestWeights, EpochListener, EpochLog, LearningRateGuard
+from flowersweep.training.callbacks import (
+    BestWeights,
+    EpochListener,
+    EpochLog,
+    LearningRateGuard,
+    TwinValidation,
+)
 from flowersweep.training.display import TrainingDisplay
+from flowersweep.training.feed import Feed
 from flowersweep.training.history import History, maximized
 from flowersweep.training.optimizer import build_optimizer, first_learning_rate
-from flowersweep.training.pictures import Pictures
+from flowersweep.training.precision import policy, resolve_precision
 
 
 @dataclass(frozen=True)
@@ -23,38 +30,38 @@ class Phase:
     Attributes:
         name: As the history and the curves call it.
         network: Whose suffix is trained.
+        rebuild: Builds the same network once more, for another precision.
         optimizer: The phase's own; its state never comes from another phase.
         epochs: At the most.
     """
 
     name: str
     network: Network
+    rebuild: Callable[[], Network]
     optimizer: OptimizerConfig
     epochs: int
 
 
-def fit(phase: Phase, config: Config, pictures: Pictures, history: History, on_epoch: EpochListener) -> None:
-    """Train a network's suffix on the pictures and leave it with the weights of the phase's best epoch.
+def fit(phase: Phase, config: Config, feed: Feed, history: History, on_epoch: EpochListener) -> None:
+    """Train a network's suffix and leave it with the weights of the phase's best epoch.
 
     Args:
         phase: What to train.
         config: The whole configuration.
-        pictures: The data.
+        feed: Where the batches come from.
         history: Gets the phase's epochs, behind those it has.
         on_epoch: Called after each epoch with its number in the history, counted from 1, and its values.
 
     Raises:
         TrainingError: The loss is not a number, or the learning rate is not the configured one.
     """
-    steps = steps_per_epoch(len(pictures.train), config.trainer.batch_size)
-    model = phase.network.trained()
-    model.compile(
-        optimizer=build_optimizer(
-            phase.optimizer, config.schedule, steps_per_epoch=steps, epochs=phase.epochs
-        ),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-    )
+    count = len(feed.pictures.train)
+    steps = steps_per_epoch(count, config.trainer.batch_size)
+    optimizer = build_optimizer(phase.optimizer, config.schedule, steps_per_epoch=steps, epochs=phase.epochs)
+    trainee = _trainee(phase, config)
+    model = _compiled(feed.model(trainee), optimizer)
+    validation = feed.evaluation(feed.pictures.validation)
+    twin = _twin(trainee, phase.network, feed, validation)
     earlier = len(history.epochs)
     history.begin(phase.name)
     with TrainingDisplay(phase.name, phase.epochs, steps, first_epoch=earlier) as display:
@@ -65,28 +72,50 @@ def fit(phase: Phase, config: Config, pictures: Pictures, history: History, on_e
             on_epoch(number, values)
 
         model.fit(
-            training_stream(
-                pictures.train,
-                config.aug,
-                image_size=config.trainer.image_size,
-                batch_size=config.trainer.batch_size,
-                seed=config.seed,
-                epochs=phase.epochs,
-            ),
+            feed.training(phase.epochs),
             steps_per_epoch=steps,
             epochs=phase.epochs,
-            validation_data=evaluation_stream(pictures.validation),
+            validation_data=None if twin else validation,
             shuffle=False,  # the stream has its own order in every epoch
             verbose=0,
             callbacks=[
+                *twin,
                 LearningRateGuard(first_learning_rate(phase.optimizer, config.schedule)),
-                EpochLog(len(pictures.train), epoch_done, first_epoch=earlier),
+                EpochLog(count, epoch_done, first_epoch=earlier),
                 keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: display.batch()),  # noqa: ARG005 (Keras names them)
                 *_schedule_callbacks(config.schedule),
                 *_stopping_callbacks(config),
                 BestWeights(phase.network.suffix, history.monitor, maximize=maximized(history.monitor)),
             ],
         )
+
+
+def _trainee(phase: Phase, config: Config) -> Network:
+    """The network to train: the phase's own, or one of another precision with the same weights."""
+    precision = resolve_precision(config)
+    if precision == "float32":
+        return phase.network
+    with policy(precision):
+        trainee = phase.rebuild()
+    trainee.whole.set_weights(phase.network.whole.get_weights())
+    return trainee
+
+
+def _twin(trainee: Network, network: Network, feed: Feed, validation: Any) -> list[keras.callbacks.Callback]:
+    """What validates the float32 network while a trainee of another precision trains; nothing if there is none."""
+    if trainee is network:
+        return []
+    model = _compiled(feed.model(network), keras.optimizers.SGD())  # it is evaluated only
+    return [TwinValidation(trainee.suffix, network.suffix, model, validation)]
+
+
+def _compiled(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> keras.Model:
+    model.compile(
+        optimizer=optimizer,
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+    )
+    return model
 
 
 def _schedule_callbacks(schedule: ScheduleConfig) -> list[Any]:

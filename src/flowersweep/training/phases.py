@@ -1,12 +1,15 @@
 """The phases of a run: the head first where the network asks for it, then the suffix. Importing imports Keras."""
 
 import logging
+from dataclasses import dataclass
 
-from flowersweep.config.schema import AdamConfig, Config, FineTunedConfig, FrozenConfig
+from flowersweep.config.schema import AdamConfig, Config, FineTunedConfig, FrozenConfig, ModelConfig
 from flowersweep.models import build_network
 from flowersweep.models.network import Network
 from flowersweep.tracking.store import Store
 from flowersweep.training.callbacks import EpochListener
+from flowersweep.training.evaluate import Predictions, predict
+from flowersweep.training.feed import feed
 from flowersweep.training.fit import Phase, fit
 from flowersweep.training.heads import Head, reuse_or_train
 from flowersweep.training.history import History
@@ -30,9 +33,7 @@ def build(config: Config, pictures: Pictures, store: Store) -> tuple[Network, di
         ConfigError: The network cannot be built, or the run to start from does not fit it.
         TrackingError: There is no run to start from.
     """
-    network = build_network(
-        config.model, num_classes=_num_classes(pictures), image_size=config.trainer.image_size
-    )
+    network = _built(config.model, config, pictures)
     if not isinstance(config.model, FrozenConfig):
         return network, {}
     lineage = {"frozen": str(is_frozen(config)).lower(), "weights": str(config.model.weights)}
@@ -41,10 +42,23 @@ def build(config: Config, pictures: Pictures, store: Store) -> tuple[Network, di
     return network, lineage
 
 
+@dataclass(frozen=True)
+class Evaluated:
+    """What a trained network says of the pictures it was not trained on.
+
+    Attributes:
+        validation: Of the validation part.
+        test: Of the test part; None if there is none.
+    """
+
+    validation: Predictions
+    test: Predictions | None
+
+
 def train_phases(
     network: Network, config: Config, pictures: Pictures, history: History, on_epoch: EpochListener
-) -> None:
-    """Train a network through all its phases on one epoch axis.
+) -> Evaluated:
+    """Train a network through all its phases on one epoch axis, and evaluate it.
 
     Args:
         network: From `build`; has the weights of the last phase's best epoch afterwards.
@@ -64,7 +78,23 @@ def train_phases(
                 on_epoch(number, values)
         network.whole.get_layer("logits").set_weights(head.weights)
     name = "training" if not history.epochs else "fine-tuning"
-    fit(Phase(name, network, config.optimizer, config.trainer.epochs), config, pictures, history, on_epoch)
+    phase = Phase(
+        name, network, lambda: _built(config.model, config, pictures), config.optimizer, config.trainer.epochs
+    )
+    with feed(network, config, pictures) as source:
+        fit(phase, config, source, history, on_epoch)
+        model = source.model(network)
+        validation = predict(model, source.evaluation(pictures.validation), pictures.validation)
+        test = (
+            None if pictures.test is None else predict(model, source.evaluation(pictures.test), pictures.test)
+        )
+    return Evaluated(validation, test)
+
+
+def _built(model: ModelConfig, config: Config, pictures: Pictures) -> Network:
+    return build_network(
+        model, num_classes=len(pictures.catalogue.class_names), image_size=config.trainer.image_size
+    )
 
 
 def _train_head(config: Config, model: FineTunedConfig, pictures: Pictures, on_epoch: EpochListener) -> Head:
@@ -80,7 +110,7 @@ def _train_head(config: Config, model: FineTunedConfig, pictures: Pictures, on_e
         alpha=model.alpha,
         dropout=model.dropout,
     )
-    network = build_network(frozen, num_classes=_num_classes(pictures), image_size=config.trainer.image_size)
+    network = _built(frozen, config, pictures)
     optimizer = AdamConfig(
         name="adam",
         learning_rate=model.head.learning_rate,
@@ -90,9 +120,7 @@ def _train_head(config: Config, model: FineTunedConfig, pictures: Pictures, on_e
         epsilon=1e-7,
     )
     history = History.of(config.objective.metric)
-    fit(Phase(HEAD, network, optimizer, model.head.epochs), config, pictures, history, on_epoch)
+    phase = Phase(HEAD, network, lambda: _built(frozen, config, pictures), optimizer, model.head.epochs)
+    with feed(network, config, pictures) as source:
+        fit(phase, config, source, history, on_epoch)
     return Head(network.whole.get_layer("logits").get_weights(), history.epochs, reused=False)
-
-
-def _num_classes(pictures: Pictures) -> int:
-    return len(pictures.catalogue.class_names)

@@ -17,6 +17,7 @@ from flowersweep.training.environment import start_tensorflow
 from flowersweep.training.history import History
 from flowersweep.training.interrupt import interruptible
 from flowersweep.training.pictures import Pictures, load_pictures
+from flowersweep.training.precision import resolve_precision
 
 if TYPE_CHECKING:
     from flowersweep.models.network import Network
@@ -91,7 +92,7 @@ def train(config: Config, *, overrides: Sequence[str] = (), member: Membership =
             config.tracking.experiment,
             config.tracking.run_name or member.run_name or run_name(config),
             parent_run_id=member.parent_run_id,
-            tags={**tags(config), **lineage, **member.tags},
+            tags={**tags(config), "precision": resolve_precision(config), **lineage, **member.tags},
         )
         member.on_start(tracker.run_id)
         with closing(tracker), failures_recorded(tracker):
@@ -135,7 +136,7 @@ def _train(
 ) -> dict[str, float]:
     # These import Keras, which may happen only after `start_tensorflow`.
     from flowersweep.training import record
-    from flowersweep.training.evaluate import predict, with_probabilities
+    from flowersweep.training.evaluate import with_probabilities
     from flowersweep.training.phases import train_phases
 
     record.record_start(tracker, config, pictures, overrides)
@@ -150,20 +151,17 @@ def _train(
         member.on_epoch(number, values)
 
     try:
-        train_phases(network, config, pictures, history, log_epoch)
+        evaluated = train_phases(network, config, pictures, history, log_epoch)
     except Pruned:
         tracker.metrics(history.summary())
         raise
     metrics = history.summary()
-    served = with_probabilities(network.whole)
-    validation = predict(served, pictures.validation)
-    if pictures.test is not None:
-        test = predict(served, pictures.test)
-        metrics |= {"test/accuracy": test.accuracy, "test/loss": test.loss}
+    if evaluated.test is not None:
+        metrics |= {"test/accuracy": evaluated.test.accuracy, "test/loss": evaluated.test.loss}
     tracker.metrics(metrics)
-    record.record_tables(tracker, pictures, history, validation)
+    record.record_tables(tracker, pictures, history, evaluated.validation)
     if config.tracking.log_figures:
-        record.record_figures(tracker, pictures, history, validation)
+        record.record_figures(tracker, pictures, history, evaluated.validation)
     if config.tracking.log_model:
-        record.record_model(tracker, served, config, pictures)
+        record.record_model(tracker, with_probabilities(network.whole), config, pictures)
     return metrics

@@ -1,0 +1,45 @@
+"""In which precision a network is trained. Weights, validation and the saved model are float32 in any case."""
+
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flowersweep.config.schema import CNNConfig, Config
+
+# Instructions that multiply bfloat16 numbers; without them a CPU converts every number and is far slower.
+BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
+
+
+def resolve_precision(config: Config) -> str:
+    """float32 or bfloat16: what `trainer.precision` means for this network on this machine.
+
+    `auto` is bfloat16 where it was measured to help: the CNN on a CPU that has instructions for it.
+    """
+    chosen = config.trainer.precision
+    if chosen != "auto":
+        return chosen
+    return "bfloat16" if isinstance(config.model, CNNConfig) and cpu_has_bfloat16() else "float32"
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether this machine's CPU multiplies bfloat16 numbers itself."""
+    if platform.system() != "Linux":
+        return False
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.startswith("flags"):
+            return bool(BFLOAT16_FLAGS & set(line.split()))
+    return False
+
+
+@contextmanager
+def policy(precision: str) -> Iterator[None]:
+    """Build layers for a precision: mixed_bfloat16 computes in bfloat16 and keeps float32 weights."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -1,0 +1,99 @@
+"""Workers through Hydra's launchers, as real processes that are interrupted and killed."""
+
+import importlib
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowersweep.sweep.launch import MAX_LAUNCHES
+
+pytestmark = pytest.mark.slow
+
+FORTY = ("x=interval(0,1)", "hydra.sweeper.n_trials=40", "hydra.sweeper.study_name=s")
+TWO = "hydra.sweeper.n_jobs=2"
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """The application, at work in an empty folder."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.chdir(tmp_path)
+    return importlib.import_module("small_app")
+
+
+def ended(running: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a sweep."""
+    out, err = running.communicate(timeout=240)
+    return running.returncode, out, err
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until something is so."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.05)
+
+
+def test_four_workers_share_forty_trials(app: Any) -> None:
+    """Four workers finish exactly 40 trials, each begun once, and say nothing but a line per trial."""
+    code, out, err = ended(app.start(*FORTY, "hydra.sweeper.n_jobs=4"))
+
+    assert code == 0, err
+    assert [trial.number for trial in app.study().trials] == list(range(40))
+    assert {trial.state.name for trial in app.study().trials} == {"COMPLETE"}
+    assert sorted(mark[0] for mark in app.beginnings()) == list(range(40))
+    assert len({mark[2] for mark in app.beginnings()}) == 4
+    assert "40 complete" in out
+    assert all(re.match(r"trial \d+ COMPLETE", line) for line in err.splitlines()), err
+    assert len(err.splitlines()) == 40
+
+
+def test_killed_and_resumed_five_times(app: Any) -> None:
+    """After five SIGKILLs of everything at random moments, 40 trials finish; none is lost, doubled or left running."""
+    moment = random.Random(11)  # noqa: S311 - it picks moments, not secrets
+    for _ in range(5):
+        running = app.start(*FORTY, TWO, "seconds=0.05")
+        time.sleep(moment.uniform(2.0, 6.0))
+        os.killpg(running.pid, signal.SIGKILL)
+        running.communicate()
+    wait_for(lambda: not any(app.lives(mark[1]) for mark in app.beginnings()), 10)
+    code, _, err = ended(app.start(*FORTY, TWO, "seconds=0.05"))
+
+    trials = app.study().trials
+    assert code == 0, err
+    assert [trial.number for trial in trials] == list(range(40))
+    assert Counter(trial.state.name for trial in trials) == {"COMPLETE": 40}
+    assert len({trial.params["x"] for trial in trials}) == 40
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["int", "term"])
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("whom", ["process", "group"])
+def test_interrupted_and_resumed(app: Any, jobs: int, number: signal.Signals, whom: str) -> None:
+    """A signal, to the sweep or as Ctrl-C sends it, stops it within seconds; trials wait, and the next sweep has them."""
+    command = "x=interval(0,1)", "hydra.sweeper.n_trials=6", f"hydra.sweeper.n_jobs={jobs}"
+    running = app.start(*command, "seconds=0.2", "long=200")
+    wait_for(lambda: len(app.beginnings()) >= 3)
+    began = time.monotonic()
+    (os.killpg if whom == "group" else os.kill)(running.pid, number)
+    code, out, err = ended(running)
+
+    assert time.monotonic() - began < 15
+    # Hydra itself reports the interruption of an application that does not.
+    assert code in {-number, 128 + number, 1}, err
+    assert "Traceback (most recent call last)" not in err.partition("Interrupted")[0].partition("hydra")[0] or code
+    states = [trial.state.name for trial in app.study().trials]
+    assert "WAITING" in states
+    assert "RUNNING" not in states
+    assert "trials are left; the same command goes on with them" in out
+    wait_for(lambda: not any(app.lives(pid) for mark in app.beginnings() for pid in mark[1:]), 10)
