@@ -83,10 +83,12 @@ def train_phases(
     )
     with feed(network, config, pictures) as source:
         fit(phase, config, source, history, on_epoch)
-        model = source.model(network)
-        validation = predict(model, source.evaluation(pictures.validation), pictures.validation)
+        trained = source.model(network)
+        validation = predict(trained, source.evaluation(pictures.validation), pictures.validation)
         test = (
-            None if pictures.test is None else predict(model, source.evaluation(pictures.test), pictures.test)
+            None
+            if pictures.test is None
+            else predict(trained, source.evaluation(pictures.test), pictures.test)
         )
     return Evaluated(validation, test)
 
