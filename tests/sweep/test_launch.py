@@ -14,8 +14,6 @@ from typing import Any
 
 import pytest
 
-from flowersweep.sweep.launch import MAX_LAUNCHES
-
 pytestmark = pytest.mark.slow
 
 FORTY = ("x=interval(0,1)", "hydra.sweeper.n_trials=40", "hydra.sweeper.study_name=s")
@@ -91,7 +89,10 @@ def test_interrupted_and_resumed(app: Any, jobs: int, number: signal.Signals, wh
     assert time.monotonic() - began < 15
     # Hydra itself reports the interruption of an application that does not.
     assert code in {-number, 128 + number, 1}, err
-    assert "Traceback (most recent call last)" not in err.partition("Interrupted")[0].partition("hydra")[0] or code
+    assert (
+        "Traceback (most recent call last)" not in err.partition("Interrupted")[0].partition("hydra")[0]
+        or code
+    )
     states = [trial.state.name for trial in app.study().trials]
     assert "WAITING" in states
     assert "RUNNING" not in states

@@ -107,6 +107,19 @@ class TestWhatIsLogged:
         expected = [1e-3 * (1 + np.cos(np.pi * epoch / 4)) / 2 for epoch in range(4)]
         assert rates == pytest.approx(expected, rel=1e-4)
 
+    def test_event_files_for_tensorboard(self, make_config: MakeConfig) -> None:
+        """With tracking.tensorboard the run keeps one event file, which has every epoch's values."""
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        config = make_config("tracking.tensorboard=true", *QUICK)
+        result = train(config)
+        folder = Path(logged(config, result).info.artifact_uri.removeprefix("file://")) / "tensorboard"
+        (file,) = folder.iterdir()
+        events = EventAccumulator(str(file), size_guidance={"tensors": 0}).Reload()
+
+        assert set(events.Tags()["tensors"]) == PER_EPOCH
+        assert [event.step for event in events.Tensors("val_accuracy")] == [1, 2]
+
 
 class TestReproducibility:
     def test_one_seed_one_result(self, make_config: MakeConfig) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,11 @@ def _conflicts(config: Config) -> Iterator[str]:
         yield (
             f"tracking.uri must begin with one of {', '.join(f'{known}://' for known in TRACKING_SCHEMES)}, but is "
             f"{config.tracking.uri!r}; for a folder of results set tracking.dir and leave tracking.uri out."
+        )
+    if config.tracking.tensorboard and find_spec("tensorboard") is None:
+        yield (
+            "tracking.tensorboard is true, but the package tensorboard is not installed; install it with "
+            "`pip install tensorboard`, or set tracking.tensorboard=false."
         )
     schedule = config.schedule
     warmup = getattr(schedule, "warmup_epochs", 0)

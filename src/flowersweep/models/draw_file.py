@@ -79,6 +79,16 @@ def open_draw(path: Path) -> Features | None:
     return features
 
 
+def is_whole(path: Path) -> bool:
+    """Whether a draw's checksum is right; does not count as a use.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        return _checked(file) is not None
+
+
 def write_draw(
     path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike, chunks: Iterable[npt.NDArray[Any]]
 ) -> None:

@@ -18,6 +18,7 @@ from flowersweep.training.history import History
 from flowersweep.training.interrupt import interruptible
 from flowersweep.training.pictures import Pictures, load_pictures
 from flowersweep.training.precision import resolve_precision
+from flowersweep.training.tensorboard import event_files
 
 if TYPE_CHECKING:
     from flowersweep.models.network import Network
@@ -146,15 +147,18 @@ def _train(
 
     history = History.of(config.objective.metric)
 
-    def log_epoch(number: int, values: Mapping[str, float]) -> None:
-        tracker.metrics(values, step=number)
-        member.on_epoch(number, values)
+    with event_files(tracker, enabled=config.tracking.tensorboard) as write_events:
 
-    try:
-        evaluated = train_phases(network, config, pictures, history, log_epoch)
-    except Pruned:
-        tracker.metrics(history.summary())
-        raise
+        def log_epoch(number: int, values: Mapping[str, float]) -> None:
+            tracker.metrics(values, step=number)
+            write_events(number, values)
+            member.on_epoch(number, values)
+
+        try:
+            evaluated = train_phases(network, config, pictures, history, log_epoch)
+        except Pruned:
+            tracker.metrics(history.summary())
+            raise
     metrics = history.summary()
     if evaluated.test is not None:
         metrics |= {"test/accuracy": evaluated.test.accuracy, "test/loss": evaluated.test.loss}
