@@ -15,9 +15,10 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
-from flowersweep.errors import Pruned
+from flowersweep.errors import FlowersweepError, Pruned
 from flowersweep.sweep.trial import RunningTrial, current_trial
 from flowersweep.tracking import process
+from flowersweep.training.interrupt import Interrupted
 
 # A training process imports this file too, and has no need of these.
 if TYPE_CHECKING:
@@ -93,7 +94,15 @@ def killing_worker(cfg: DictConfig, trial: RunningTrial | None) -> Any:
     return float(cfg.x)
 
 
-KINDS = {function.__name__: function for function in (plain, two, failing, pruned, killing_worker)}
+def killing_workers(_cfg: DictConfig, _trial: RunningTrial | None) -> Any:
+    """Kill the worker, always."""
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(30)
+
+
+KINDS = {
+    function.__name__: function for function in (plain, two, failing, pruned, killing_worker, killing_workers)
+}
 
 
 @hydra.main(
@@ -159,4 +168,10 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 
 if __name__ == "__main__":
-    main()
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        main()
+    except Interrupted as interruption:
+        sys.exit(128 + interruption.signal_number)
+    except FlowersweepError as error:
+        sys.exit(f"small_app: {error}")

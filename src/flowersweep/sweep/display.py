@@ -169,7 +169,8 @@ def show_summary(
     title = f"Study {study.study_name}: " + ", ".join(
         f"{count} {state.lower()}" for state, count in counts.items() if count or state == "COMPLETE"
     )
-    console.print(as_table(rows, study.metric_names or ["value"], title), highlight=False)
+    shown = as_table(rows, study.metric_names or ["value"], title) if rows else title
+    console.print(shown, highlight=False)
     lines = [f"trial {row.trial} failed: {row.reason}" for row in rows if row.state == "FAIL"][:5]
     if lines and (folder / TRAINING_LOG).exists():
         lines.append(f"more about failures in {folder / TRAINING_LOG}")

@@ -77,7 +77,7 @@ class Sweep:
 def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
     """Launch the workers and wait for them; launch anew what a dead worker process took along.
 
-    After SIGINT or SIGTERM, of which the workers are told, a report has the signal's number.
+    After SIGINT or SIGTERM, of which the workers are told, the first report has the signal's number.
 
     Raises:
         SweepError: The workers died again and again.
@@ -95,7 +95,7 @@ def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
                 if not caught:
                     log.warning("A worker's process died; the workers are started again.")
             if caught:
-                return [*reports, WorkerReport(Stop.INTERRUPTED, caught[0])]
+                return [WorkerReport(Stop.INTERRUPTED, caught[0]), *reports]
             if _done(sweep, study, reports):
                 return reports
     raise SweepError(
