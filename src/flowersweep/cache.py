@@ -1,7 +1,7 @@
 """Look at the cache and keep it small: `python -m flowersweep.cache`."""
 
 import argparse
-import datetime
+import datetime as dt
 import json
 import os
 import re
@@ -127,13 +127,13 @@ def _show(items: list[Item], title: str, given: argparse.Namespace) -> None:
     for heading in ("kind", "MB", "last use", "what", "name"):
         table.add_column(heading, justify="right" if heading == "MB" else "left", overflow="fold")
     for item in items:
-        used = datetime.datetime.fromtimestamp(item.used).astimezone().strftime("%Y-%m-%d %H:%M")
-        table.add_row(item.kind, f"{item.size / 1e6:,.1f}", used, item.about, item.path.name)
+        used = dt.datetime.fromtimestamp(item.used).astimezone().strftime("%Y-%m-%d %H:%M")
+        table.add_row(item.kind, f"{item.size / 1e6:,.1f}", used, item.about, _short(item.path.name))
     Console().print(table)
 
 
 def _as_json(item: Item) -> dict[str, Any]:
-    used = datetime.datetime.fromtimestamp(item.used, datetime.UTC).isoformat(timespec="seconds")
+    used = dt.datetime.fromtimestamp(item.used, dt.UTC).isoformat(timespec="seconds")
     return {
         "kind": item.kind,
         "path": str(item.path),
@@ -146,6 +146,10 @@ def _as_json(item: Item) -> dict[str, Any]:
 def _say(value: dict[str, Any], lines: list[str], given: argparse.Namespace) -> None:
     text = json.dumps(value, indent=2) if given.json else "\n".join(lines)
     sys.stdout.write(f"{text}\n")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 16 else f"{name[:15]}…"
 
 
 def _megabytes(size: int) -> str:

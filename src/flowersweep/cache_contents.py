@@ -4,7 +4,6 @@ Only files that flowersweep itself puts there are ever looked at, so that a wron
 """
 
 import hashlib
-import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
@@ -166,7 +165,7 @@ def _bank(folder: Path) -> Item:
     key: dict[str, Any] = read_json(folder / "key.json") or {}
     augmentation = key.get("augmentation") or {"name": "no augmentation"}
     about = (
-        f"{len(files)} draws of {key.get('pictures', '?')} pictures at {key.get('image_size', '?')} pixels, "
+        f"{len(files)} {'draw' if len(files) == 1 else 'draws'} of {key.get('pictures', '?')} pictures at {key.get('image_size', '?')} pixels, "
         f"{augmentation.get('name')}, {key.get('network', '?')} {key.get('dtype', '?')}, {key.get('engine', '?')}"
     )
     used = max((draw.used for draw in files), default=_used(folder))
@@ -228,5 +227,5 @@ def _size(path: Path) -> int:
 
 
 def _used(path: Path) -> float:
-    status = os.stat(path)
+    status = path.stat()
     return max(status.st_atime, status.st_mtime)

@@ -54,6 +54,10 @@ class Notes:
         """Keep them."""
         self.attrs.update(attrs)
 
+    def leads(self, value: float) -> bool:
+        """Only values over a half lead."""
+        return value > 0.5
+
     def must_stop(self) -> bool:
         """Stop after some seconds."""
         return time.monotonic() - self.began > self.stop_after

@@ -248,6 +248,8 @@ class TrackingConfig:
     log_model: bool = MISSING
     # Curves, confusion matrix, mistakes and the augmentation preview.
     log_figures: bool = MISSING
+    # In a sweep: leaders keeps figures and model of trials that were the best so far, all those of every trial.
+    artifacts_of: str = one_of("leaders", "all")
     # TensorBoard event files as an artifact (needs no TensorBoard to write them).
     tensorboard: bool = MISSING
 

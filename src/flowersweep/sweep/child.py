@@ -75,7 +75,7 @@ class Job:
 
 
 # Messages from the training process; each is a tuple that begins with one of these.
-READY, BROKEN, REPORT, ATTRS, OUTCOME = "ready", "broken", "report", "attrs", "outcome"
+READY, BROKEN, REPORT, ATTRS, LEADS, OUTCOME = "ready", "broken", "report", "attrs", "leads", "outcome"
 
 
 def serve(descriptor: int, worker: int) -> None:
@@ -119,8 +119,19 @@ def _run(application: Application, job: Job, connection: Connection) -> Outcome:
     def keep(attrs: dict[str, Any]) -> None:
         connection.send((ATTRS, attrs))
 
+    def leads(value: float) -> bool:
+        connection.send((LEADS, value))
+        return bool(connection.recv())
+
     trial = RunningTrial(
-        job.number, job.study_name, job.params, job.attempt, job.parent_run_id, _report=report, _keep=keep
+        number=job.number,
+        study_name=job.study_name,
+        params=job.params,
+        attempt=job.attempt,
+        parent_run_id=job.parent_run_id,
+        _report=report,
+        _keep=keep,
+        _leads=leads,
     )
     try:
         with running(trial):

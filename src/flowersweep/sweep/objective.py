@@ -79,6 +79,7 @@ def _once(config: Config, overrides: Sequence[str], trial: RunningTrial, store: 
         tags=tags_of(trial),
         on_start=started,
         on_epoch=report,
+        keeps_artifacts=lambda value: config.tracking.artifacts_of == "all" or trial.leads(value),
     )
     return _values(config, store, train(config, overrides=overrides, member=member))
 
@@ -100,7 +101,7 @@ def _repeated(
         tracker.metrics(searched_numbers(trial.params))
         for repeat in range(n_repeats):
             seeded = replace(config, seed=config.seed + repeat)
-            member = _seeded(trial, tracker.run_id, repeat, seeded.seed)
+            member = _seeded(trial, tracker.run_id, repeat, seeded)
             repeats.append(_values(config, store, train(seeded, overrides=overrides, member=member)))
             if repeat == 0:
                 _record_params(tracker, config)
@@ -116,11 +117,12 @@ def _repeated(
     return means
 
 
-def _seeded(trial: RunningTrial, parent: str, repeat: int, seed: int) -> Membership:
+def _seeded(trial: RunningTrial, parent: str, repeat: int, config: Config) -> Membership:
     return Membership(
-        run_name=f"{name_of(trial)}-seed{seed}",
+        run_name=f"{name_of(trial)}-seed{config.seed}",
         parent_run_id=parent,
         tags={**tags_of(trial), "kind": "repeat", "repeat": repeat},
+        keeps_artifacts=lambda value: config.tracking.artifacts_of == "all" or trial.leads(value),
     )
 
 

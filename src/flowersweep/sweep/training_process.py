@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from flowersweep.errors import SweepError
-from flowersweep.sweep.child import ATTRS, BROKEN, OUTCOME, READY, REPORT, Application, Job, packed
+from flowersweep.sweep.child import ATTRS, BROKEN, LEADS, OUTCOME, READY, REPORT, Application, Job, packed
 from flowersweep.sweep.outcome import Outcome, of_death
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,9 @@ class Relay(Protocol):
 
     def keep(self, attrs: Mapping[str, Any]) -> None:
         """Take attributes of the trial."""
+
+    def leads(self, value: float) -> bool:
+        """Return True if no finished trial has a better value."""
 
     def must_stop(self) -> bool:
         """Return True to end the trial at once; asked several times a second."""
@@ -170,6 +173,8 @@ class TrainingProcess:
                 return content[0]  # type: ignore[no-any-return] # a socket has no types
             if kind == REPORT:
                 connection.send(relay.report(*content))
+            elif kind == LEADS:
+                connection.send(relay.leads(*content))
             elif kind == ATTRS:
                 relay.keep(*content)
             elif kind == BROKEN:

@@ -32,6 +32,7 @@ class RunningTrial:
     parent_run_id: str | None = None
     _report: Callable[[int, float], bool] = field(default=lambda _step, _value: False, repr=False)
     _keep: Callable[[dict[str, Any]], None] = field(default=lambda _attrs: None, repr=False)
+    _leads: Callable[[float], bool] = field(default=lambda _value: True, repr=False)
 
     def report(self, step: int, value: float) -> None:
         """Tell the sweep the objective after a step, and wait for its verdict.
@@ -45,6 +46,14 @@ class RunningTrial:
         """
         if self._report(int(step), float(value)):
             raise Pruned(f"It was pruned after step {step} at {float(value):.4g}.")
+
+    def leads(self, value: float) -> bool:
+        """Tell whether no finished trial of the study has a better objective; True with several objectives.
+
+        Args:
+            value: This trial's objective.
+        """
+        return self._leads(float(value))
 
     def user_attrs(self, attrs: Mapping[str, Any]) -> None:
         """Store something with the trial in the study, for instance the id of its MLflow run.

@@ -13,7 +13,8 @@ from omegaconf import DictConfig
 from optuna import Study
 from optuna.exceptions import StorageInternalError
 from optuna.samplers import BaseSampler
-from optuna.trial import Trial
+from optuna.study import StudyDirection
+from optuna.trial import Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from flowersweep.errors import SweepError
@@ -202,6 +203,16 @@ class _TrialRun:
         """Store attributes with the trial."""
         for name, value in attrs.items():
             self._trial.set_user_attr(name, value)
+
+    def leads(self, value: float) -> bool:
+        """Tell whether no complete trial is better; several objectives have no single best."""
+        study = self._worker.study
+        if len(study.directions) > 1:
+            return True
+        done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        values = [trial.values[0] for trial in done]
+        maximize = study.direction is StudyDirection.MAXIMIZE
+        return not values or (value >= max(values) if maximize else value <= min(values))
 
     def must_stop(self) -> bool:
         """Tell whether the worker has to stop; lets other machines know that it lives."""

@@ -51,6 +51,7 @@ class Membership:
         tags: To find it by.
         on_start: Called with the run's id when it has one.
         on_epoch: Called after each epoch with its number and values; raises Pruned to end the run.
+        keeps_artifacts: Called with the objective; False if figures and model are not worth their time.
     """
 
     run_name: str | None = None
@@ -58,6 +59,7 @@ class Membership:
     tags: Mapping[str, object] = field(default_factory=dict)
     on_start: Callable[[str], None] = lambda _run_id: None
     on_epoch: Callable[[int, Mapping[str, float]], None] = lambda _number, _values: None
+    keeps_artifacts: Callable[[float], bool] = lambda _objective: True
 
 
 ALONE = Membership()
@@ -142,8 +144,6 @@ def _train(
 
     record.record_start(tracker, config, pictures, overrides)
     record.record_network(tracker, network)
-    if config.tracking.log_figures:
-        record.record_preview(tracker, config, pictures)
 
     history = History.of(config.objective.metric)
 
@@ -164,8 +164,10 @@ def _train(
         metrics |= {"test/accuracy": evaluated.test.accuracy, "test/loss": evaluated.test.loss}
     tracker.metrics(metrics)
     record.record_tables(tracker, pictures, history, evaluated.validation)
-    if config.tracking.log_figures:
+    kept = member.keeps_artifacts(metrics[config.objective.metric])
+    if kept and config.tracking.log_figures:
+        record.record_preview(tracker, config, pictures)
         record.record_figures(tracker, pictures, history, evaluated.validation)
-    if config.tracking.log_model:
+    if kept and config.tracking.log_model:
         record.record_model(tracker, with_probabilities(network.whole), config, pictures)
     return metrics
