@@ -1,0 +1,143 @@
+"""Starting from another run's weights, and heads that are trained once."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from flowersweep.config import Config
+from flowersweep.data import demo
+from flowersweep.errors import ConfigError, TrackingError, TrainingError
+from flowersweep.tracking.lookup import run_model
+from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.store import Store, prepare_store
+from flowersweep.training import Result, train
+from flowersweep.training.callbacks import LearningRateGuard
+from flowersweep.training.heads import head_key
+from flowersweep.training.phases import build
+from flowersweep.training.pictures import load_pictures
+
+MakeConfig = Callable[..., Config]
+SMALL = ("model.weights=null", "model.alpha=0.35", "tracking.log_figures=false")
+FROZEN = ("model=mobilenet_frozen", *SMALL)
+FINE_TUNED = ("model=mobilenet_ft", "model.fine_tune_at=140", "model.head.epochs=2", *SMALL)
+
+
+def store_of(config: Config) -> Store:
+    """The store a configuration logs to."""
+    return prepare_store(Path(config.tracking.dir), config.tracking.uri)
+
+
+def tags(config: Config, result: Result) -> dict[str, str]:
+    """Tags of a finished run."""
+    return dict(client(store_of(config).uri).get_run(result.run_id).data.tags)
+
+
+@pytest.mark.slow
+class TestInitFrom:
+    def test_begins_with_the_other_runs_weights(self, make_config: MakeConfig) -> None:
+        """The network has the weights that the named run saved, and the lineage is a tag of the new run."""
+        first = train(make_config(*FROZEN))
+        config = make_config(*FINE_TUNED, f"model.init_from={first.run_id}", "trainer.epochs=1")
+        network, lineage = build(config, load_pictures(config), store_of(config))
+        saved = run_model(store_of(config), first.run_id)
+
+        for ours, theirs in zip(network.whole.get_weights(), saved.get_weights(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        assert lineage["init_from.run_id"] == first.run_id
+        assert tags(config, train(config))["init_from.run_id"] == first.run_id
+
+    def test_best_is_the_best_frozen_run(self, make_config: MakeConfig) -> None:
+        """init_from=best takes the frozen run with the best objective on the same data."""
+        results = [train(make_config(*FROZEN, f"seed={seed}")) for seed in (0, 1)]
+        best = max(results, key=lambda result: result.objective)
+        config = make_config(*FINE_TUNED, "model.init_from=best")
+        _, lineage = build(config, load_pictures(config), store_of(config))
+
+        assert lineage["init_from.run_id"] in {r.run_id for r in results if r.objective == best.objective}
+
+    def test_what_does_not_fit_is_refused(self, make_config: MakeConfig, cache: Path, tmp_path: Path) -> None:
+        """Another width, another picture size, other classes and an unknown run each give one sentence."""
+        run_id = train(make_config(*FROZEN)).run_id
+        other = tmp_path / "other"
+        for name in ("daisy", "roses"):
+            (other / name).parent.mkdir(exist_ok=True)
+            (other / name).symlink_to(demo(cache, per_class=12) / name)
+        cases = {
+            "model.alpha=0.5": r"model\.alpha=0\.35, but this run has model\.alpha=0\.5",
+            "trainer.image_size=64": r"trainer\.image_size=32, but this run has trainer\.image_size=64",
+            f"data.dir={other}": r"but the data has daisy, roses",
+        }
+        for change, words in cases.items():
+            config = make_config(*FINE_TUNED, f"model.init_from={run_id}", change)
+            with pytest.raises(ConfigError, match=words):
+                build(config, load_pictures(config), store_of(config))
+        config = make_config(*FINE_TUNED, f"model.init_from={'0' * 32}")
+        with pytest.raises(TrackingError, match="0" * 32):
+            build(config, load_pictures(config), store_of(config))
+
+
+class TestLearningRate:
+    def test_a_loaded_model_would_bring_its_own(self, tmp_path: Path) -> None:
+        """The usual warm start, loading a compiled model, brings the old rate along, and the guard notices."""
+        inputs = keras.Input((1,))
+        trained = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+        trained.compile(keras.optimizers.Adam(1e-5), "mse")
+        trained.fit(np.zeros((2, 1)), np.zeros((2, 1)), verbose=0)
+        trained.save(tmp_path / "trained.keras")
+        naive = keras.models.load_model(tmp_path / "trained.keras")
+        guard = LearningRateGuard(1e-4)
+        guard.set_model(naive)
+
+        assert float(naive.optimizer.learning_rate) == pytest.approx(1e-5)
+        with pytest.raises(TrainingError, match=r"1e-05, but optimizer\.learning_rate is 0\.0001"):
+            guard.on_train_begin()
+
+
+@pytest.mark.slow
+class TestHeads:
+    def test_are_trained_once(self, make_config: MakeConfig, caplog: pytest.LogCaptureFixture) -> None:
+        """A second trial with the same head takes it from the cache; both log all epochs on one axis with both rates."""
+        one = make_config(*FINE_TUNED, "seed=5")
+        other = make_config(*FINE_TUNED, "seed=5", "optimizer.learning_rate=3e-4", "model.fine_tune_at=150")
+        results = [train(one)]
+        with caplog.at_level("INFO"):
+            results.append(train(other))
+        rates = [
+            [point.value for point in client(store_of(one).uri).get_metric_history(r.run_id, "learning_rate")]
+            for r in results
+        ]
+        losses = [
+            [point.value for point in client(store_of(one).uri).get_metric_history(r.run_id, "loss")][:2]
+            for r in results
+        ]
+
+        assert "is taken from the cache" in caplog.text
+        assert rates[0] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4])
+        assert rates[1] == pytest.approx([1e-3, 1e-3, 3e-4, 3e-4])
+        assert losses[0] == losses[1]
+
+    @pytest.mark.parametrize(
+        ("change", "same"),
+        [
+            ("optimizer.learning_rate=3e-4", True),
+            ("model.fine_tune_at=120", True),
+            ("trainer.epochs=7", True),
+            ("seed=1", False),
+            ("aug=RandomFlip", False),
+            ("model.head.learning_rate=1e-2", False),
+            ("model.dropout=0.5", False),
+            ("trainer.batch_size=8", False),
+            ("data.test_split=0.2", False),
+        ],
+    )
+    def test_are_the_same_only_where_they_must(
+        self, make_config: MakeConfig, change: str, *, same: bool
+    ) -> None:
+        """What comes after the head does not change it; everything it depends on does."""
+        configs = make_config(*FINE_TUNED), make_config(*FINE_TUNED, change)
+        keys = [head_key(config, load_pictures(config)) for config in configs]
+
+        assert (keys[0] == keys[1]) is same
