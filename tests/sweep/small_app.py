@@ -115,7 +115,8 @@ def main(cfg: DictConfig) -> Any:
     trial = current_trial()
     with Path(cfg.tracking.dir, "marks").open("a", encoding="utf-8") as file:
         file.write(f"{trial.number if trial else -1} {os.getpid()} {os.getppid()}\n")
-    time.sleep(cfg.seconds * (cfg.long if trial is not None and trial.number == 0 else 1))
+    is_long = trial is not None and trial.number == 0 and not Path(cfg.tracking.dir, "quick").exists()
+    time.sleep(cfg.seconds * (cfg.long if is_long else 1))
     return KINDS[cfg.kind](cfg, trial)
 
 

@@ -13,6 +13,8 @@ from flowersweep import config as configuration
 from flowersweep.errors import ConfigError, SweepError
 from flowersweep.sweep.space import Space
 
+_CONDITION = " To search it with these only, say so in hydra.sweeper.conditions."
+
 
 def check_choices(space: Space, config: DictConfig, loader: ConfigLoader) -> None:
     """Compose every option of every dimension once, and both ends of every interval.
@@ -30,9 +32,9 @@ def check_choices(space: Space, config: DictConfig, loader: ConfigLoader) -> Non
         try:
             composed = loader.load_sweep_config(config, overrides)
         except (HydraException, OmegaConfBaseException) as error:
-            raise SweepError(
-                f"A trial with {_words(overrides)} cannot be composed: {configuration.explain(error)}"
-            ) from None
+            reason = configuration.explain(error)
+            hint = _CONDITION if "belongs to" in reason else ""
+            raise SweepError(f"A trial with {_words(overrides)} cannot be composed: {reason}{hint}") from None
         if OmegaConf.get_type(composed) is configuration.Config:
             _check_values(composed, overrides)
 

@@ -86,17 +86,19 @@ def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
     reports: list[WorkerReport] = []
     with _quiet(), _signals_passed_on() as caught:
         for _ in range(MAX_LAUNCHES):
+            lost = False
             try:
                 reports.extend(_launch_once(sweep))
             except RuntimeError as error:
-                # joblib gives up on all workers when one of their processes dies; their trials wait in the study.
-                if not caught and not _is_loss(error):
+                # joblib gives up on all workers when one of their processes dies; who comes next takes their trials.
+                lost = _is_loss(error)
+                if not lost and not caught:
                     raise
-                if not caught:
-                    log.warning("A worker's process died; the workers are started again.")
             if caught:
                 return [WorkerReport(Stop.INTERRUPTED, caught[0]), *reports]
-            if _done(sweep, study, reports):
+            if lost:
+                log.warning("A worker's process died; the workers are started again.")
+            elif _done(sweep, study, reports):
                 return reports
     raise SweepError(
         f"The workers' processes died {MAX_LAUNCHES} times, perhaps for want of memory; try a smaller "

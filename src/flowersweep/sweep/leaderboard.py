@@ -95,8 +95,12 @@ def as_table(rows: Sequence[Row], names: Sequence[str], title: str, limit: int =
     """The first rows to look at in a terminal; a Pareto set is shown whole."""
     columns = searched(rows)
     limit = max(limit, len(best_rows(rows)))
-    heads = ["rank", "trial", *columns, *names, "epochs", "seconds", "state"]
-    table = Table(*heads, title=title, title_justify="left", caption_justify="left")
+    leaves = [name.replace("/", ".").rpartition(".")[2] for name in (*columns, *names)]
+    heads = leaves if len(set(leaves)) == len(leaves) else [*columns, *names]
+    table = Table("rank", "trial", *heads, "epochs", "seconds", "state", title=title)
+    table.title_justify = table.caption_justify = "left"
+    for column in table.columns:
+        column.overflow = "fold"
     for row in rows[:limit]:
         table.add_row(*cells(row, columns, len(names)), style="bold green" if row.rank == 1 else None)
     if len(rows) > limit:
@@ -111,7 +115,9 @@ def searched(rows: Sequence[Row]) -> list[str]:
 
 def cells(row: Row, columns: Sequence[str], n_values: int = 1) -> list[str]:
     """One row as texts."""
-    values = [f"{value:.4f}" if abs(value) < 1e5 else f"{value:.0f}" for value in row.values]
+    values = [
+        f"{value:.0f}" if value.is_integer() and abs(value) > 1 else f"{value:.4f}" for value in row.values
+    ]
     seconds = "" if row.seconds is None else f"{row.seconds:.1f}"
     params = [short(row.params[name]) if name in row.params else "" for name in columns]
     padded = values + [""] * (n_values - len(values))

@@ -36,11 +36,14 @@ def page(study: Study) -> str | None:
 
 def pictures(study: Study) -> Iterator[tuple[str, "Figure"]]:
     """Name and matplotlib figure of every plot that the study allows."""
+    # It would tell that numbers among a parameter's choices are drawn as categories, which they are.
+    logging.getLogger("matplotlib.category").setLevel(logging.WARNING)
     for name, axes in _figures(study, optuna.visualization.matplotlib):
         first = axes.flat[0] if hasattr(axes, "flat") else axes
         figure = first.figure
         figure.set_size_inches(9, 5.5)
-        figure.set_layout_engine("tight")
+        if name != "parallel_coordinate":  # whose axes lie over each other, which no layout engine bears
+            figure.set_layout_engine("tight")
         yield name, figure
         _close(figure)
 
