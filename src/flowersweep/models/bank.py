@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SAMPLE = 8  # pictures on which an engine is compared with TensorFlow
-_KEPT_OPEN = 2  # draws: this epoch's, and that of the one before, whose last batches may be on their way
 _FLOAT16_MAX = 65504.0
 
 
@@ -123,9 +122,10 @@ class FeatureBank:
             return features
         with self._working:
             if (features := self._open.get(number)) is None:
+                # The last batches of the epoch before may be on their way; what is older may be evicted.
+                self._open = dict(list(self._open.items())[-1:])
                 features = self._obtain(self.key, self._pictures, number)
-                kept = list(self._open.items())[1 - _KEPT_OPEN :]
-                self._open = dict([*kept, (number, features)])
+                self._open = {**self._open, number: features}
         return features
 
     def evaluation(self, part: Part) -> Features:
