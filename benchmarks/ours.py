@@ -1,0 +1,158 @@
+"""The same trainings in flowersweep: its own functions without MLflow, and its command line for whole runs and sweeps.
+
+The functions that `fresh` calls take overrides as one types them on the command line. Nothing here imports
+TensorFlow before flowersweep has set its flags.
+"""
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from benchmarks.command import BATCH_SIZE, Options
+from benchmarks.fresh import Figures, run
+
+from flowersweep import config
+from flowersweep.training.environment import start_tensorflow
+from flowersweep.training.pictures import Pictures, load_pictures
+
+if TYPE_CHECKING:
+    from flowersweep.models.network import Network
+
+
+def overrides(options: Options, model: str, *more: str) -> list[str]:
+    """A configuration of the contests: these pictures, this model, RandomFlip unless another one is named."""
+    weights = [f"model.weights={quoted(options.weights)}"] if model != "cnn" else []
+    return [
+        "data=folder",
+        f"data.dir={quoted(options.data)}",
+        f"model={model}",
+        *weights,
+        *([] if any(one.startswith("aug=") for one in more) else ["aug=RandomFlip"]),
+        f"trainer.image_size={options.size}",
+        *([] if any("trainer.batch_size=" in one for one in more) else [f"trainer.batch_size={BATCH_SIZE}"]),
+        f"paths.cache={quoted(options.cache)}",
+        f"tracking.dir={quoted(options.folder / 'results')}",
+        *more,
+    ]
+
+
+def quoted(path: Path | str) -> str:
+    """A text that Hydra's grammar takes as it is."""
+    return "'" + str(path).replace("'", "\\'") + "'"
+
+
+def prepare(*, overrides: list[str]) -> Figures:
+    """Do what is done once for a data set and a network: decode the pictures, convert the prefix.
+
+    Returns:
+        `decoding` and `converting`, seconds; next to nothing where it was done before.
+    """
+    settings = _settings(overrides)
+    began = time.perf_counter()
+    pictures = load_pictures(settings)
+    decoding = time.perf_counter() - began
+    network = _started(settings, pictures)
+    if network.prefix is None:
+        return {"decoding": decoding, "converting": 0.0}
+    from flowersweep.models.bank_key import prefix_digest
+    from flowersweep.models.engine import choose_engine
+
+    began = time.perf_counter()
+    choose_engine(
+        network.prefix,
+        engine="auto",
+        threads=None,
+        cache=Path(str(settings.paths.cache)),
+        key=prefix_digest(network.prefix),
+        sample=pictures.train.images[pictures.train.indices[:8]].astype(np.float32),
+    )
+    return {"decoding": decoding, "converting": time.perf_counter() - began}
+
+
+def epochs(*, overrides: list[str], count: int) -> Figures:
+    """Train for some epochs through flowersweep's phases; nothing is tracked.
+
+    One epoch more is trained and not told: features of the next epoch are computed ahead at the end of each, so that
+    the very last epoch would have less to do than the others.
+
+    Returns:
+        `seconds` (training and validation) and `val_accuracy` of each epoch.
+    """
+    settings = _settings([*overrides, f"trainer.epochs={count + 1}", "trainer.patience=null"])
+    pictures = load_pictures(settings)
+    network = _started(settings, pictures)
+    from flowersweep.training.history import History
+    from flowersweep.training.phases import train_phases
+
+    history = History.of(settings.objective.metric)
+    train_phases(network, settings, pictures, history, lambda *_: None)
+    return {name: history.column(name)[:count] for name in ("seconds", "val_accuracy")}
+
+
+def bare(*, overrides: list[str]) -> Figures:
+    """Train with a loop as one writes it by hand: the same flags, network, precision and batches, nothing around it.
+
+    Returns:
+        `ends`: when each epoch ended, seconds; `composing`: seconds that only reading the configuration took.
+    """
+    began = time.perf_counter()
+    settings = _settings(overrides)
+    composing = time.perf_counter() - began
+    pictures = load_pictures(settings)
+    start_tensorflow(seed=0, threads=None, deterministic=False)
+    import keras
+
+    from flowersweep.data.stream import steps_per_epoch
+    from flowersweep.training.feed import feed
+    from flowersweep.training.precision import policy, resolve_precision
+
+    with policy(resolve_precision(settings)):
+        network = _network(settings, pictures)
+    ends: list[float] = []
+    with feed(network, settings, pictures) as source:
+        model = source.model(network)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.Adam(settings.optimizer.learning_rate), loss, metrics=["accuracy"])
+        model.fit(
+            source.training(settings.trainer.epochs),
+            steps_per_epoch=steps_per_epoch(len(pictures.train), settings.trainer.batch_size),
+            epochs=settings.trainer.epochs,
+            validation_data=source.evaluation(pictures.validation),
+            shuffle=False,
+            verbose=0,
+            callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: ends.append(time.time()))],
+        )
+    return {"ends": ends, "composing": composing}
+
+
+def command_line(arguments: Sequence[str]) -> float:
+    """Run `python -m flowersweep` to its end; return how many seconds that took."""
+    began = time.perf_counter()
+    run([sys.executable, "-m", "flowersweep", *arguments])
+    return time.perf_counter() - began
+
+
+def _settings(overrides: list[str]) -> config.Config:
+    from hydra import compose, initialize_config_dir
+
+    config.prepare()
+    with initialize_config_dir(str(config.conf_dir())):
+        return config.settings(compose("config", overrides=overrides))
+
+
+def _started(settings: config.Config, pictures: Pictures) -> "Network":
+    start_tensorflow(seed=0, threads=None, deterministic=False)
+    return _network(settings, pictures)
+
+
+def _network(settings: config.Config, pictures: Pictures) -> "Network":
+    from flowersweep.models import build_network
+
+    return build_network(
+        settings.model,
+        num_classes=len(pictures.catalogue.class_names),
+        image_size=settings.trainer.image_size,
+    )

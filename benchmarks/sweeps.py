@@ -1,0 +1,156 @@
+"""Whole sweeps of the frozen network: the article's nine augmentations, and a search over four hyperparameters.
+
+    python benchmarks/sweeps.py --data PATH/flower_photos --weights PATH.weights.h5
+
+flowersweep runs its command line with nothing decoded, converted or computed before; everything is in the time, the
+tracking too. Plain Keras trains two of the trials in full, one after the other in one process, to early stop with the
+same callbacks; its time is scaled up to all trials: what was spent once, and the mean of the two times their number.
+val_accuracy is that of the best epoch of the best trial, for plain Keras out of its two.
+"""
+
+import shutil
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import TrialState
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.command import BATCH_SIZE, Contest, Options, main
+from benchmarks.contest import Contestant, Line, Sample, hold, scaled
+from benchmarks.fresh import fresh
+
+from benchmarks import ours, results
+
+ROUNDS = 1
+AUGMENTATIONS = (
+    "RandomFlip",
+    "RandomRotation",
+    "RandomContrast",
+    "RandomZoom",
+    "RandomTranslation",
+    "RandomCrop",
+    "RandomFlip_prob",
+    "RandomRotation_prob",
+    "RandomTranslation_prob",
+)
+ARTICLE: dict[str, Any] = {
+    "augmentation": "RandomFlip",
+    "optimizer": "adam",
+    "rate": 1e-3,
+    "dropout": 0.2,
+    "batch": BATCH_SIZE,
+}
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One sweep, for both sides.
+
+    Attributes:
+        name: As the table calls it.
+        n_trials: How many trials it has.
+        epochs: Of each trial, at the most.
+        space: What is searched, as on the command line.
+        plain: The trials that plain Keras trains.
+    """
+
+    name: str
+    n_trials: int
+    epochs: int
+    space: Sequence[str]
+    plain: Sequence[dict[str, Any]]
+
+
+def augmentations(options: Options) -> Iterator[Line]:
+    """The nine augmentations, each to early stop."""
+    chosen = AUGMENTATIONS[: options.trials]
+    sweep = Sweep(
+        f"{len(chosen)} augmentations",
+        len(chosen),
+        options.epochs or 100,
+        [f"aug={','.join(chosen)}"],
+        [{**ARTICLE, "augmentation": name} for name in ("RandomFlip", "RandomRotation")],
+    )
+    return _held(options, sweep)
+
+
+def search(options: Options) -> Iterator[Line]:
+    """A search over learning rate, dropout, optimizer and batch size."""
+    n_trials = options.trials or 30
+    sweep = Sweep(
+        f"search, {n_trials} trials",
+        n_trials,
+        options.epochs or 30,
+        [
+            "optimizer=adam,adamw,rmsprop,sgd",
+            "optimizer.learning_rate=tag(log,interval(1e-4,1e-2))",
+            "model.dropout=interval(0,0.5)",
+            "trainer.batch_size=32,64,128",
+            f"hydra.sweeper.n_trials={n_trials}",
+        ],
+        # The middle of the space, and a corner of it that learns faster.
+        [ARTICLE, {**ARTICLE, "optimizer": "rmsprop", "rate": 3e-3, "dropout": 0.4, "batch": 32}],
+    )
+    return _held(options, sweep)
+
+
+def _held(options: Options, sweep: Sweep) -> Iterator[Line]:
+    n_plain = len(sweep.plain)
+    contestants = [
+        Contestant(
+            "plain Keras, scaled",
+            partial(_plain, options, sweep),
+            f"{n_plain} of {sweep.n_trials} trials measured, the rest calculated",
+        ),
+        Contestant("flowersweep, cold", partial(_ours, options, sweep), "all trials measured"),
+    ]
+    lines = hold(sweep.name, contestants, options.rounds or ROUNDS)
+    for line in lines:
+        epochs = statistics.median(sample.beside["epochs"] for sample in line.samples)
+        yield replace(
+            line,
+            note=f"{line.note}; {epochs:.1f} epochs per trial",
+            samples=[replace(sample, beside={}) for sample in line.samples],
+        )
+
+
+def _plain(options: Options, sweep: Sweep) -> Sample:
+    figures = fresh(
+        "plain",
+        "trainings",
+        data=str(options.data),
+        size=options.size,
+        count=sweep.epochs,
+        weights=options.weights,
+        trials=list(sweep.plain),
+    )
+    setup = figures["process_seconds"] - sum(figures["seconds"])
+    return Sample(
+        scaled(setup, figures["seconds"], sweep.n_trials),
+        max(figures["val_accuracy"]),
+        {"epochs": statistics.mean(figures["epochs"])},
+    )
+
+
+def _ours(options: Options, sweep: Sweep) -> Sample:
+    elsewhere = replace(options, folder=options.folder / "sweep")
+    shutil.rmtree(elsewhere.folder, ignore_errors=True)
+    overrides = ours.overrides(elsewhere, "mobilenet_frozen", f"trainer.epochs={sweep.epochs}", *sweep.space)
+    seconds = ours.command_line(["--multirun", *overrides])
+    study = results.study(elsewhere.folder / "results")
+    if not all(trial.state is TrialState.COMPLETE for trial in study.trials):
+        sys.exit(f"Not every trial of {sweep.name} came to its end, so its time says nothing.")
+    epochs = statistics.mean(len(trial.intermediate_values) for trial in study.trials)
+    return Sample(seconds, study.best_value, {"epochs": epochs})
+
+
+CONTESTS: dict[str, Contest] = {"augmentations": augmentations, "search": search}
+
+if __name__ == "__main__":
+    main(__doc__, CONTESTS)
