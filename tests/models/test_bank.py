@@ -23,6 +23,7 @@ from flowersweep.models.draw_file import draw_path
 from flowersweep.models.features import evaluation_features, feature_stream
 from flowersweep.models.network import Network
 from flowersweep.training.pictures import PictureSet
+from support import calibrated
 
 SIZE, SOURCE = 32, 40
 FLOAT16_ERROR = 2.0**-11  # relative, by rounding to eleven bits
@@ -58,20 +59,6 @@ def plain() -> Network:
     features = keras.Input(prefix.output.shape[1:])
     suffix = keras.Model(features, keras.layers.Dense(5)(keras.layers.Flatten()(features)))
     return Network(prefix, suffix, keras.Model(pictures, suffix(prefix(pictures))))
-
-
-def calibrated(network: Network) -> Network:
-    """Give every BatchNorm the statistics of some pictures: with others, random layers forget what they are shown."""
-    assert network.base is not None
-    norms = [one for one in network.base.layers if isinstance(one, keras.layers.BatchNormalization)]
-    were = [(norm.trainable, norm.momentum) for norm in norms]
-    for norm in norms:
-        norm.trainable, norm.momentum = True, 0.0
-    pictures = np.random.default_rng(9).uniform(-1, 1, (64, SIZE, SIZE, 3)).astype(np.float32)
-    network.base(pictures, training=True)
-    for norm, (trainable, momentum) in zip(norms, were, strict=True):
-        norm.trainable, norm.momentum = trainable, momentum
-    return network
 
 
 def part_of_size(size: int, seed: int = 0) -> PictureSet:

@@ -5,12 +5,7 @@ slower than TensorFlow. Importing this module imports neither Keras, TensorFlow 
 """
 
 import logging
-import os
-import sys
-import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +13,7 @@ import numpy as np
 
 from flowersweep.data.atomic import cache_errors, locked, part_of
 from flowersweep.models.engine import Engine, Floats, traced
+from flowersweep.stderr import standard_error_held
 
 if TYPE_CHECKING:
     import keras
@@ -54,7 +50,7 @@ class LiteRTEngine(Engine):
         from ai_edge_litert.interpreter import Interpreter
 
         super().__init__(prefix, batch)
-        with _standard_error_held():  # it announces XNNPACK there
+        with standard_error_held():  # it announces XNNPACK there
             self._interpreter = Interpreter(model_content=converted, num_threads=threads)
             self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
@@ -81,8 +77,8 @@ def convert(prefix: "keras.Model", batch: int) -> bytes:
     absl = logging.getLogger("absl")
     disabled, absl.disabled = absl.disabled, True
     try:
-        # The weights become constants. The way over a SavedModel gives the same bytes, takes six times as long
-        # and prints a line per weight; the converter's advice to use it goes to absl's log.
+        # The weights become constants. The way over a SavedModel takes six times as long and prints a line per
+        # weight; the converter's advice to use it goes to absl's log. Either way the result is compared with TensorFlow.
         converted = tf.lite.TFLiteConverter.from_concrete_functions([function]).convert()
     except Exception as error:
         raise UnusableError(
@@ -141,21 +137,3 @@ def _agreeing(
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or "no reason given").splitlines()[0][:200]
-
-
-@contextmanager
-def _standard_error_held() -> Iterator[None]:
-    """Keep back what C++ writes past Python's sys.stderr, unless the block fails."""
-    sys.stderr.flush()
-    original = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(original, held.read())
-            raise
-        finally:
-            os.dup2(original, 2)
-            os.close(original)

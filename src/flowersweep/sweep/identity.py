@@ -14,8 +14,8 @@ from flowersweep.sweep.space import Space
 
 # The attribute of a study that lists the points put before those of its sampler.
 ENQUEUED = "enqueued"
-# What of a configuration says where things are, and nothing about what a trial comes to.
-PLACES = ("tracking", "paths", "hydra", "data.dir")
+# What of a configuration says where things are kept, and nothing about what a trial comes to.
+PLACES = ("tracking", "paths", "hydra", "bank", "data.dir")
 
 
 def definition_of(space: Space, config: DictConfig, n_repeats: int = 1) -> dict[str, Any]:

@@ -41,9 +41,13 @@ def pictures(study: Study) -> Iterator[tuple[str, "Figure"]]:
     for name, axes in _figures(study, optuna.visualization.matplotlib):
         first = axes.flat[0] if hasattr(axes, "flat") else axes
         figure = first.figure
-        figure.set_size_inches(9, 5.5)
-        if name != "parallel_coordinate":  # whose axes lie over each other, which no layout engine bears
+        figure.set_size_inches(max(9, 2.5 * len(figure.axes)), 5.5)
+        if len(figure.axes) == 1:
             figure.set_layout_engine("tight")
+        else:  # colour bars and axes that lie over each other go with no layout engine
+            figure.subplots_adjust(bottom=0.28)
+            for part in figure.axes:
+                part.tick_params(axis="x", labelrotation=25)
         yield name, figure
         _close(figure)
 

@@ -3,9 +3,8 @@
 import logging
 import os
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+
+from flowersweep.stderr import standard_error_held
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +28,7 @@ def start_tensorflow(*, seed: int, threads: int | None, deterministic: bool) -> 
         log.warning(
             "TensorFlow was imported before the run began; set TF_ENABLE_ONEDNN_OPTS=1 before importing it."
         )
-    with _standard_error_held():
+    with standard_error_held():
         import keras
         import tensorflow as tf
 
@@ -40,27 +39,6 @@ def start_tensorflow(*, seed: int, threads: int | None, deterministic: bool) -> 
     keras.utils.set_random_seed(seed)
     if deterministic:
         tf.config.experimental.enable_op_determinism()
-
-
-@contextmanager
-def _standard_error_held() -> Iterator[None]:
-    """Keep back what TensorFlow's C++ says while it is imported, unless the import fails.
-
-    It writes several lines about its own build before it reads TF_CPP_MIN_LOG_LEVEL, past Python's sys.stderr.
-    """
-    sys.stderr.flush()
-    original = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(original, held.read())
-            raise
-        finally:
-            os.dup2(original, 2)
-            os.close(original)
 
 
 def _set_threads(threads: int) -> None:
