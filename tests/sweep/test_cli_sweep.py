@@ -33,6 +33,7 @@ BAD_INPUT = {
     "log of zero": (["optimizer.learning_rate=tag(log,interval(0,1))", FIVE], "tag(log,interval(0,1))"),
     "unknown key": (["trainer.epcohs=1,2"], "Did you mean trainer.epochs?"),
     "unknown choice": (["aug=none,RandomFlp"], "Did you mean RandomFlip?"),
+    "unknown preset": (["+experiment=articl_cnn"], "Did you mean article_cnn?"),
     "value out of range": (["model.dropout=0.2,1.5"], "must be at least 0 and less than 1, but is 1.5"),
     "end of an interval out of range": (
         ["model.dropout=interval(0.0,1.0)", FIVE],

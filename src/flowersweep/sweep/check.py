@@ -14,6 +14,7 @@ from flowersweep.errors import ConfigError, SweepError
 from flowersweep.sweep.space import Space
 
 _CONDITION = " To search it with these only, say so in hydra.sweeper.conditions."
+_WHOLE = " For whole numbers search int(interval(low, high))."
 
 
 def check_choices(space: Space, config: DictConfig, loader: ConfigLoader) -> None:
@@ -33,10 +34,18 @@ def check_choices(space: Space, config: DictConfig, loader: ConfigLoader) -> Non
             composed = loader.load_sweep_config(config, overrides)
         except (HydraException, OmegaConfBaseException) as error:
             reason = configuration.explain(error)
-            hint = _CONDITION if "belongs to" in reason else ""
-            raise SweepError(f"A trial with {_words(overrides)} cannot be composed: {reason}{hint}") from None
+            raise SweepError(
+                f"A trial with {_words(overrides)} cannot be composed: {reason}{_hint(reason, space)}"
+            ) from None
         if OmegaConf.get_type(composed) is configuration.Config:
             _check_values(composed, overrides)
+
+
+def _hint(reason: str, space: Space) -> str:
+    if "belongs to" in reason:
+        return _CONDITION
+    searches_floats = any(isinstance(found, FloatDistribution) for found in space.dimensions.values())
+    return _WHOLE if searches_floats and "must be a whole number" in reason else ""
 
 
 def probes(space: Space) -> Iterator[dict[str, Any]]:
@@ -52,10 +61,12 @@ def probes(space: Space) -> Iterator[dict[str, Any]]:
 
 def _completed(space: Space, chosen: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """A legal point with these values: what they depend on as they need it, all else at its first value."""
-    wanted = dict(chosen)
-    for name in chosen:
-        for parent, indices in space.searched[name].when.items():
-            wanted.setdefault(parent, space.searched[parent].options[min(indices)].label)
+    wanted, needing = dict(chosen), list(chosen)
+    while needing:
+        for parent, indices in space.searched[needing.pop()].when.items():
+            if parent not in wanted:
+                wanted[parent] = space.searched[parent].options[min(indices)].label
+                needing.append(parent)
     for name, dimension in space.searched.items():
         first = dimension.options[0].label if dimension.options else _ends(dimension.distribution)[0]
         wanted.setdefault(name, first)

@@ -178,7 +178,7 @@ def show_summary(
         lines.append(f"{left} of {plan.n_trials} trials are left; the same command goes on with them")
     if ledger.where:
         lines.append(f"study run {ledger.run_id} in {ledger.where}")
-    if ledger.best_command and ledger.where:
+    if ledger.best_command:
         lines.append(f"best again: {ledger.best_command}")
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True, markup=False)

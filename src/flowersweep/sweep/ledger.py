@@ -99,7 +99,9 @@ class Ledger:
 
     @property
     def best_command(self) -> str | None:
-        """The command that trains the best trial's configuration once more; None while there is no best."""
+        """The command that trains the best trial's configuration once more; None without a best one or a store."""
+        if self._store is None:
+            return None
         best = best_rows(leaderboard(self._study))
         if len(best) != 1:
             return None

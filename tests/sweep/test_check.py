@@ -1,0 +1,84 @@
+"""What a sweep would compose is composed before any trial."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from flowersweep import config
+from flowersweep.errors import SweepError
+from flowersweep.sweep.check import check_choices, probes
+from flowersweep.sweep.parse import parse_space
+
+
+@pytest.fixture(scope="module")
+def loader() -> Iterator[Any]:
+    """Hydra's loader over the project's configuration."""
+    config.prepare()
+    with initialize_config_dir(str(config.conf_dir())):
+        yield GlobalHydra.instance().config_loader()
+
+
+@pytest.fixture(scope="module")
+def sweep(loader: Any) -> DictConfig:
+    """A sweep's own configuration."""
+    found = loader.load_configuration("config", overrides=[], run_mode=RunMode.MULTIRUN)
+    assert isinstance(found, DictConfig)
+    return found
+
+
+class TestProbes:
+    def test_every_option_and_both_ends(self) -> None:
+        """Few points have them all: not the product, but one more per option."""
+        space = parse_space(["a=1,2,3", "b=u,v", "c=interval(0.0,1.0)"])
+        points = list(probes(space))
+        assert len(points) == 1 + 2 + 1 + 1
+        assert {point["a"] for point in points} == {1, 2, 3}
+        assert {point["b"] for point in points} == {"u", "v"}
+        assert {point["c"] for point in points} == {0.0, 1.0}
+
+    def test_conditions_are_respected(self) -> None:
+        """A conditional key comes with what it depends on, through all links, and is absent elsewhere."""
+        space = parse_space(["a=1,2", "b=u,v", "c=7,8"], conditions={"b": {"a": 2}, "c": {"b": "v"}})
+        points = list(probes(space))
+        assert {"a": 1} in points
+        assert {"a": 2, "b": "v", "c": 8} in points
+        assert all(space.check_point(point) == [] for point in points)
+        assert all(space.overrides(point) for point in points)
+
+    def test_nothing_searched(self) -> None:
+        """A space without a search has its one point."""
+        assert list(probes(parse_space(["a=1"]))) == [{}]
+
+
+class TestCheck:
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (["model.dropout=0.1,1"], r"A trial with model.dropout=1 cannot run: .* less than 1, but is 1.0"),
+            (["optimizer=adam,sdg"], r"optimizer has no choice 'sdg'; .*Did you mean sgd"),
+            (["optimizer=sgd,adam", "optimizer.momentum=0.5,0.9"], r"belongs to .*hydra.sweeper.conditions"),
+            (["trainer.epochs=int(interval(0,9))"], r"trainer.epochs=0 cannot run"),
+            (
+                ["trainer.epochs=interval(1,9)"],
+                r"must be a whole number.*search int\(interval\(low, high\)\)",
+            ),
+            (["model.filters=[32],[]"], r"must hold at least one value"),
+        ],
+    )
+    def test_refused(self, loader: Any, sweep: DictConfig, arguments: list[str], said: str) -> None:
+        """The trial that would fail is named with the reason."""
+        with pytest.raises(SweepError, match=said):
+            check_choices(parse_space(arguments), sweep, loader)
+
+    def test_accepted(self, loader: Any, sweep: DictConfig) -> None:
+        """A condition makes a key of one choice legal."""
+        space = parse_space(
+            ["optimizer=sgd,adam", "optimizer.momentum=0.5,0.9"],
+            conditions={"optimizer.momentum": {"optimizer": "sgd"}},
+        )
+        check_choices(space, sweep, loader)

@@ -1,0 +1,119 @@
+"""What is shown while a sweep runs, on a terminal and elsewhere, and when it is over."""
+
+import io
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+from omegaconf import OmegaConf
+from optuna.distributions import FloatDistribution
+from optuna.trial import TrialState, create_trial
+from rich.console import Console
+
+from flowersweep.sweep import display
+from flowersweep.sweep.display import SweepDisplay, show_summary
+from flowersweep.sweep.ledger import Ledger
+from flowersweep.sweep.parse import parse_space
+from flowersweep.sweep.settings import Plan
+
+CONFIG = OmegaConf.create({"trainer": {"epochs": 30}})
+SPACE = {"x": FloatDistribution(0, 1)}
+PLAN = Plan(is_grid=False, n_trials=4, enqueue=())
+
+
+def console(*, terminal: bool) -> Console:
+    """One that writes to memory."""
+    return Console(file=io.StringIO(), force_terminal=terminal, width=100)
+
+
+def text(shown: Console) -> str:
+    """What was written to it."""
+    return str(shown.file.getvalue())  # type: ignore[attr-defined]  # it is a StringIO
+
+
+@pytest.fixture
+def study() -> optuna.Study:
+    """An empty study."""
+    return optuna.create_study(direction="maximize", study_name="shown")
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(display, "LOOK_SECONDS", 0.02)
+
+
+def add(study: optuna.Study, x: float, state: TrialState = TrialState.COMPLETE) -> None:
+    """A finished trial whose value is x."""
+    attrs = {"fail_reason": "ValueError: [red] no"} if state is TrialState.FAIL else {}
+    values = None if state is TrialState.FAIL else x
+    study.add_trial(
+        create_trial(state=state, value=values, params={"x": x}, distributions=dict(SPACE), user_attrs=attrs)
+    )
+
+
+class TestWhileRunning:
+    def test_a_line_per_trial(self, study: optuna.Study) -> None:
+        """Elsewhere than on a terminal each trial that ends is one line; those of earlier sweeps are none."""
+        add(study, 0.1)
+        changes: list[int] = []
+        shown = console(terminal=False)
+        with SweepDisplay(study, PLAN, CONFIG, on_change=lambda: changes.append(1), console=shown):
+            add(study, 0.123456789)
+            time.sleep(0.2)
+            add(study, 0.7, TrialState.FAIL)
+            add(study, 0.3, TrialState.PRUNED)
+        lines = text(shown).splitlines()
+        assert lines[0].startswith(
+            "trial 1 COMPLETE 0.123457  x=0.1235  [2/4 done, best 0.1235 of trial 1, about "
+        )
+        assert lines[1].startswith("trial 2 FAIL ValueError: [red] no  x=0.7  [")
+        assert lines[2].startswith("trial 3 PRUNED 0.3  x=0.3  [4/4 done, best 0.1235 of trial 1]")
+        assert len(lines) == 3
+        assert len(changes) >= 2
+
+    def test_running_trials_on_a_terminal(self, study: optuna.Study) -> None:
+        """A terminal shows each running trial with its epoch and its best value so far."""
+        trial = study.ask(dict(SPACE))
+        shown = console(terminal=True)
+        with SweepDisplay(study, PLAN, CONFIG, console=shown):
+            trial.report(0.5, 0)
+            trial.report(0.25, 1)
+            time.sleep(0.8)
+        assert "epoch 2/30" in text(shown)
+        assert "best 0.5000" in text(shown)
+        assert "shown: 0/4 done, none complete yet, time left unknown" in text(shown)
+
+    def test_a_storage_that_fails_ends_nothing(self, study: optuna.Study) -> None:
+        """What the display cannot see it does not show; the sweep goes on."""
+        shown = console(terminal=False)
+        with SweepDisplay(study, PLAN, CONFIG, on_change=lambda: 1 / 0, console=shown):  # type: ignore[arg-type,return-value]
+            add(study, 0.5)
+            time.sleep(0.1)
+        assert text(shown).startswith("trial 0 COMPLETE")
+        assert len(text(shown).splitlines()) == 1
+
+
+class TestSummary:
+    def test_everything(self, study: optuna.Study, tmp_path: Path) -> None:
+        """Counts, the table, why trials failed and where to read more, and what is left."""
+        add(study, 0.5)
+        add(study, 0.7, TrialState.FAIL)
+        (tmp_path / "training.log").touch()
+        shown = console(terminal=False)
+        show_summary(study, PLAN, Ledger(study, PLAN, parse_space([])), tmp_path, shown)
+        said = text(shown)
+        assert "Study shown: 1 complete, 1 fail" in said
+        assert "trial 1 failed: ValueError: [red] no" in said
+        assert f"more about failures in {tmp_path}/training.log" in said
+        assert "2 of 4 trials are left; the same command goes on with them" in said
+        assert "best again" not in said
+
+    def test_nothing(self, study: optuna.Study, tmp_path: Path) -> None:
+        """An empty study has no table."""
+        shown = console(terminal=False)
+        show_summary(study, PLAN, Ledger(study, PLAN, parse_space([])), tmp_path, shown)
+        assert text(shown).splitlines() == [
+            "Study shown: 0 complete",
+            "4 of 4 trials are left; the same command goes on with them",
+        ]
