@@ -37,9 +37,10 @@ def around(options: Options, model: str) -> Iterator[Line]:
         Contestant("loop by hand", partial(_by_hand, overrides)),
         Contestant("flowersweep", partial(_command_line, options, overrides)),
     ]
-    lines = hold(f"{model.removeprefix('mobilenet_')} epoch", contestants, options.rounds or ROUNDS)
+    name = model.removeprefix("mobilenet_")
+    lines = hold(f"overhead, {name} epoch", contestants, options.rounds or ROUNDS)
     yield from _with_difference(lines)
-    yield from _with_difference([_rest_of(line, f"{model.removeprefix('mobilenet_')} run") for line in lines])
+    yield from _with_difference([_rest_of(line, f"overhead, {name} run") for line in lines])
 
 
 def training_process(options: Options, model: str) -> Iterator[Line]:
