@@ -87,7 +87,7 @@ class TestWhileRunning:
     def test_a_storage_that_fails_ends_nothing(self, study: optuna.Study) -> None:
         """What the display cannot see it does not show; the sweep goes on."""
         shown = console(terminal=False)
-        with SweepDisplay(study, PLAN, CONFIG, on_change=lambda: 1 / 0, console=shown):  # type: ignore[arg-type,return-value]
+        with SweepDisplay(study, PLAN, CONFIG, on_change=lambda: 1 / 0, console=shown):  # type: ignore[arg-type]
             add(study, 0.5)
             time.sleep(0.1)
         assert text(shown).startswith("trial 0 COMPLETE")

@@ -5,6 +5,7 @@ import io
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from rich.console import Console
 
@@ -29,7 +30,7 @@ def trial(
 
 def study(*trials: FrozenTrial, directions: tuple[str, ...] = ("maximize",)) -> optuna.Study:
     """A study of these trials."""
-    made = optuna.create_study(directions=list(directions))
+    made = optuna.create_study(directions=[StudyDirection[name.upper()] for name in directions])
     made.add_trials(trials)
     return made
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import optuna
 import pytest
 from optuna import Study, Trial
+from optuna.study import StudyDirection
 
 from flowersweep.sweep import plots
 
@@ -21,7 +22,7 @@ def studied(
     """A study of random trials."""
     study = optuna.create_study(
         study_name="<s>",
-        directions=directions or ("maximize",),
+        directions=[StudyDirection[name] for name in directions or ("MAXIMIZE",)],
         sampler=optuna.samplers.RandomSampler(seed=0),
     )
     study.optimize(objective, n_trials=n_trials)
@@ -55,7 +56,7 @@ def test_every_plot(tmp_path: object) -> None:
 
 def test_pareto_front() -> None:
     """With two objectives there is their front."""
-    study = studied(lambda trial: (trial.suggest_float("x", 0, 1), 1.0), 3, "maximize", "minimize")
+    study = studied(lambda trial: (trial.suggest_float("x", 0, 1), 1.0), 3, "MAXIMIZE", "MINIMIZE")
     assert [name for name, _ in plots.pictures(study)] == ["pareto_front", "timeline"]
 
 

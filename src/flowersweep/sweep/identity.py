@@ -57,6 +57,18 @@ def _without_places(node: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]
     }
 
 
+def typed(config: DictConfig, whose: str) -> list[str]:
+    """The overrides of the command line as they were typed, interpolations unresolved.
+
+    Args:
+        config: With the `hydra` node.
+        whose: "hydra" for Hydra's own, "task" for the application's.
+    """
+    plain = OmegaConf.to_container(config.hydra.overrides[whose], resolve=False)
+    assert isinstance(plain, list)  # noqa: S101 (Hydra's own list)
+    return [str(line) for line in plain]
+
+
 def derived_name(space: Space, definition: Mapping[str, Any], directions: Sequence[str]) -> str:
     """The name of a study that was given none: the same command has the same one.
 

@@ -24,6 +24,7 @@ from flowersweep.errors import SweepError
 from flowersweep.sweep.budget import Budget, Stop, remaining
 from flowersweep.sweep.check import probes
 from flowersweep.sweep.child import Application
+from flowersweep.sweep.identity import typed
 from flowersweep.sweep.pruner import make_pruner
 from flowersweep.sweep.sampler import explicit_options, make_sampler
 from flowersweep.sweep.settings import Settings
@@ -244,5 +245,5 @@ def _sampler(sweep: Sweep, number: int) -> BaseSampler:
         trial_number=number,
         space=sweep.space,
         n_directions=len(settings.directions),
-        explicit=explicit_options(sweep.config.hydra.overrides.hydra),
+        explicit=explicit_options(typed(sweep.config, "hydra")),
     )

@@ -12,6 +12,7 @@ from optuna import Study
 from optuna.trial import TrialState
 
 from flowersweep.sweep import plots
+from flowersweep.sweep.identity import typed
 from flowersweep.sweep.leaderboard import Row, as_json, as_markdown, best_rows, leaderboard
 from flowersweep.sweep.lock import storage_lock
 from flowersweep.sweep.settings import Plan
@@ -84,7 +85,7 @@ class Ledger:
         with closing(tracker):
             ledger = cls(study, plan, space, store=store, experiment=experiment, tracker=tracker)
             tracker.text(OmegaConf.to_yaml(config.hydra.sweeper), "study/sweeper.yaml")
-            tracker.text("".join(f"{line}\n" for line in config.hydra.overrides.task), "study/overrides.txt")
+            tracker.text("".join(f"{line}\n" for line in typed(config, "task")), "study/overrides.txt")
             yield ledger
 
     @property

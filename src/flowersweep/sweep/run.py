@@ -17,7 +17,7 @@ from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.sweep.budget import Budget, Stop, failure_summary, remaining
 from flowersweep.sweep.check import check_choices
 from flowersweep.sweep.display import SweepDisplay, show_summary
-from flowersweep.sweep.identity import ENQUEUED, definition_of, derived_name, name_metrics
+from flowersweep.sweep.identity import ENQUEUED, definition_of, derived_name, name_metrics, typed
 from flowersweep.sweep.launch import Sweep, launch
 from flowersweep.sweep.ledger import Ledger, open_store
 from flowersweep.sweep.lock import storage_lock
@@ -83,6 +83,9 @@ def run_study(
         task_function=task_function,
         sweeper=process.identity(),
     )
+    if config.hydra.output_subdir is not None:  # an application that keeps its configuration in files
+        sweep.folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(config, sweep.folder / "multirun.yaml")
     _run(study, sweep, plan, store)
     return _best(study)
 
@@ -154,7 +157,7 @@ def _plan(settings: Settings, space: Space, config: DictConfig) -> Plan:
 
 
 def _explicit(config: DictConfig) -> frozenset[str]:
-    return explicit_options(config.hydra.overrides.hydra)
+    return explicit_options(typed(config, "hydra"))
 
 
 def _study(settings: Settings, space: Space, config: DictConfig, storage: BaseStorage) -> Study:
