@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 5000
+DASHBOARD_PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint format typecheck check ui clean
+.PHONY: help setup demo test test-slow lint format typecheck check ui dashboard clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -45,6 +46,11 @@ ui: setup ## Compare results in the browser (PORT=5000)
 	@test -f mlruns/mlflow.db || { echo "There are no results yet; make some with: make demo"; exit 1; }
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlruns/mlflow.db \
 	  --host 127.0.0.1 --port $(PORT) --workers 1
+
+dashboard: setup ## Watch studies in the browser, also while they run (DASHBOARD_PORT=8080)
+	@test -f mlruns/optuna.db || { echo "There is no study yet; start one with: $(BIN)/python -m flowersweep --multirun data=demo trainer=quick aug=none,RandomFlip"; exit 1; }
+	@test -x $(BIN)/optuna-dashboard || { echo "optuna-dashboard is not installed; get it with: $(BIN)/python -m pip install optuna-dashboard"; exit 1; }
+	$(BIN)/optuna-dashboard sqlite:///$(CURDIR)/mlruns/optuna.db --host 127.0.0.1 --port $(DASHBOARD_PORT)
 
 clean: ## Remove the environment and tool caches; results in mlruns/ stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist src/*.egg-info

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import cloudpickle  # type: ignore[import-untyped]  # it ships no types
 import optuna
@@ -39,7 +39,7 @@ class Trials(SweepTaskFunction):
 
     batch_size = 100
 
-    def __enter__(self) -> "Trials":
+    def __enter__(self) -> Self:
         super().__enter__()
         folders = sorted(path for path in Path(str(self.temp_dir)).iterdir() if path.name.isdigit())
         jobs = [self._job(folder) for folder in folders]
@@ -49,11 +49,12 @@ class Trials(SweepTaskFunction):
 
     @staticmethod
     def _job(folder: Path) -> JobReturn:
-        hydra_cfg = OmegaConf.load(folder / ".hydra/hydra.yaml")
+        cfg, hydra_cfg = (OmegaConf.load(folder / ".hydra" / name) for name in ("config.yaml", "hydra.yaml"))
+        assert isinstance(cfg, DictConfig)
         assert isinstance(hydra_cfg, DictConfig)
         return JobReturn(
             overrides=list(OmegaConf.load(folder / ".hydra/overrides.yaml")),
-            cfg=OmegaConf.load(folder / ".hydra/config.yaml"),
+            cfg=cfg,
             hydra_cfg=hydra_cfg,
             working_dir=str(folder),
             task_name=hydra_cfg.hydra.job.name,
@@ -108,7 +109,7 @@ def test_failure_keeps_its_traceback(hydra_sweep_runner: Callable[..., Trials]) 
 
     def task(_: DictConfig) -> None:
         try:
-            raise ValueError("launcher cause")
+            raise ValueError("launcher cause")  # noqa: TRY301 (its traceback is what is tested)
         except ValueError as cause:
             raise RuntimeError("launcher failure") from cause
 

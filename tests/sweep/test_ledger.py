@@ -33,7 +33,10 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> DictConfig:
     folder = tmp_path_factory.mktemp("results")
     node = {
         "tracking": {"dir": str(folder), "uri": None, "experiment": "ledger"},
-        "hydra": {"sweeper": {"n_trials": 4}, "overrides": {"task": ARGUMENTS}},
+        "hydra": {
+            "sweeper": {"n_trials": 4, "storage": "postgresql+psycopg://u:secret@h/x"},
+            "overrides": {"task": ARGUMENTS},
+        },
     }
     return OmegaConf.create(node)
 
@@ -83,6 +86,11 @@ def test_what_the_run_has(config: DictConfig, study: optuna.Study) -> None:
     assert {item.path for item in service.list_artifacts(ledger.run_id, "study")} == {
         f"study/{name}" for name in ("leaderboard.json", "best_params.json", "sweeper.yaml", "overrides.txt")
     }
+    settings = Path(service.download_artifacts(ledger.run_id, "study/sweeper.yaml")).read_text(
+        encoding="utf-8"
+    )
+    assert "secret" not in settings
+    assert "postgresql+psycopg://u:***@h/x" in settings
     # The command is one that Hydra takes.
     OverridesParser.create().parse_overrides(parse_space(ARGUMENTS).overrides({RATE: 0.75}))
 

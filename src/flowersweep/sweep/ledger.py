@@ -17,6 +17,7 @@ from flowersweep.sweep.leaderboard import Row, as_json, as_markdown, best_rows, 
 from flowersweep.sweep.lock import storage_lock
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space import Space
+from flowersweep.sweep.storage import shown, storage_url
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import closing
@@ -84,7 +85,7 @@ class Ledger:
         tracker = _parent_run(study, store, config.tracking.experiment)
         with closing(tracker):
             ledger = cls(study, plan, space, store=store, experiment=experiment, tracker=tracker)
-            tracker.text(OmegaConf.to_yaml(config.hydra.sweeper), "study/sweeper.yaml")
+            tracker.text(_without_password(config.hydra.sweeper), "study/sweeper.yaml")
             tracker.text("".join(f"{line}\n" for line in typed(config, "task")), "study/overrides.txt")
             yield ledger
 
@@ -174,6 +175,15 @@ class Ledger:
             f"**{self._study.study_name}**: {goals}; {len(rows)} of {self._plan.n_trials} trials done.\n\n"
             f"{command}{table}\n\nPlots, the whole table and the sweep's settings: artifacts, `study/`.\n"
         )
+
+
+def _without_password(sweeper: DictConfig) -> str:
+    """The settings of the sweep as YAML; many may read what MLflow keeps."""
+    plain = OmegaConf.to_container(sweeper)
+    assert isinstance(plain, dict)  # noqa: S101 (a DictConfig is a mapping)
+    if plain.get("storage"):
+        plain["storage"] = shown(storage_url(str(plain["storage"]), Path()))
+    return OmegaConf.to_yaml(plain)
 
 
 def _parent_run(study: Study, store: Store, experiment: str) -> MLflowTracker:

@@ -1,0 +1,229 @@
+"""`python -m flowersweep --multirun` with real trainings, tiny ones, and what they leave in study and MLflow."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import optuna
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from flowersweep.sweep.storage import open_storage
+from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.store import sqlite_uri
+
+pytestmark = pytest.mark.slow
+TYPED = "hydra.sweeper."
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose cache of drawn flowers all sweeps here share; each has results of its own."""
+    return tmp_path_factory.mktemp("sweeps")
+
+
+class Real:
+    """Runs `python -m flowersweep --multirun` with tiny trainings, and reads what they leave."""
+
+    SMALL = (
+        "data=demo",
+        "trainer.image_size=16",
+        "trainer.batch_size=64",
+        "model.filters=[4]",
+        "tracking.log_model=false",
+        "tracking.log_figures=false",
+    )
+
+    def __init__(self, folder: Path, results: Path) -> None:
+        self.folder = folder
+        self.results = results
+
+    def start(self, *arguments: str, epochs: int = 2) -> subprocess.Popen[str]:
+        """Start a sweep in a process group of its own."""
+        places = [f"tracking.dir={self.results}", f"paths.cache={self.folder}/cache"]
+        command = [sys.executable, "-m", "flowersweep", "--multirun", *self.SMALL, *places, *arguments]
+        command.append(f"trainer.epochs={epochs}")
+        environment = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, epochs: int = 2) -> tuple[int, str, str]:
+        """Run one; exit code, standard output and standard error."""
+        running = self.start(*arguments, epochs=epochs)
+        out, err = running.communicate(timeout=300)
+        return running.returncode, out, err
+
+    @property
+    def study(self) -> optuna.Study:
+        """The only study."""
+        return optuna.load_study(study_name=None, storage=open_storage(None, self.results))
+
+    def reporting(self) -> list[int]:
+        """The trials that have reported an epoch; none while there is no study."""
+        storage = open_storage(None, self.results)
+        studies = storage.get_all_studies()
+        trials = storage.get_all_trials(studies[0]._study_id) if studies else []
+        return [trial.number for trial in trials if trial.intermediate_values]
+
+    @property
+    def store(self) -> MlflowClient:
+        """The tracking store."""
+        return client(sqlite_uri(self.results / "mlflow.db"))
+
+    def runs(self, kind: str, filter_string: str = "", order_by: tuple[str, ...] = ()) -> list[Run]:
+        """The runs of a kind, by trial and repeat unless ordered otherwise."""
+        experiment = self.store.get_experiment_by_name("flowersweep")
+        assert experiment is not None
+        both = " and ".join(part for part in (f"tags.kind = '{kind}'", filter_string) if part)
+        found = list(self.store.search_runs([experiment.experiment_id], both, order_by=list(order_by)))
+        if order_by:
+            return found
+        return sorted(found, key=lambda run: (int(run.data.tags.get("trial", 0)), run.info.start_time))
+
+
+@pytest.fixture
+def real(folder: Path, tmp_path: Path) -> Real:
+    """Sweeps of real trainings."""
+    return Real(folder, tmp_path / "results")
+
+
+class TestRuns:
+    def test_grid(self, real: Real) -> None:
+        """A parent run with leaderboard, plots and a command; below it a run per trial, found by searched values."""
+        code, out, err = real.run("optimizer.learning_rate=0.00001,0.01,0.001")
+        (parent,), trials = real.runs("study"), real.runs("trial")
+
+        assert code == 0, err
+        assert [run.info.run_name for run in trials] == ["trial-0000", "trial-0001", "trial-0002"]
+        assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {parent.info.run_id}
+        assert {run.info.status for run in [parent, *trials]} == {"FINISHED"}
+        ordered = real.runs("trial", order_by=("metrics.`searched/optimizer.learning_rate` ASC",))
+        rates = [run.data.params["optimizer.learning_rate"] for run in ordered]
+        assert rates == ["1e-05", "0.001", "0.01"]
+        (found,) = real.runs("trial", "params.`optimizer.learning_rate` = '0.01'")
+        assert found.info.run_id == trials[1].info.run_id
+        assert not [tag for run in trials for tag in run.data.tags if tag.startswith("param.")]
+        artifacts = {item.path for item in real.store.list_artifacts(parent.info.run_id, "study")}
+        assert {"study/leaderboard.json", "study/plots.html", "study/optimization_history.png"} <= artifacts
+        note = parent.data.tags["mlflow.note.content"]
+        assert "maximize best/val_accuracy; 3 of 3 trials done" in note
+        assert note.count("#/experiments/") == 3
+        command = next(line for line in out.splitlines() if line.startswith("best again: "))
+        assert command.removeprefix("best again: ") in note
+        assert parent.data.metrics["best/value"] == real.study.best_value
+        assert "Launching" not in err
+        assert "Traceback" not in err
+
+        again, _, told = real.run("optimizer.learning_rate=0.00001,0.01,0.001")
+        assert again == 0
+        assert "All 3 trials of study" in told
+        assert len(real.runs("trial")) == 3
+        assert len(real.runs("study")) == 1
+
+    def test_failures(self, real: Real) -> None:
+        """A trial that cannot train is a FAILED run with its reason; too many end the sweep with code 1."""
+        # Adam divides zero by zero for units without a gradient if its epsilon is nothing in 32 bits.
+        code, out, err = real.run("optimizer.epsilon=1e-7,1e-46,1e-47,1e-48", f"{TYPED}max_failures=2")
+        (parent,), trials = real.runs("study"), real.runs("trial")
+
+        states = [trial.state.name for trial in real.study.trials]
+        assert states[0] == "COMPLETE"
+        assert states.count("FAIL") == 2, out + err
+        assert code == 1
+        assert "2 trials have failed, so the sweep was stopped" in err
+        assert parent.info.status == "FAILED"
+        failed = [run for run in trials if run.info.status == "FAILED"]
+        assert len(failed) == 2
+        assert all("TrainingError" in run.data.tags["failure"] for run in failed)
+        assert "trial 1 failed: TrainingError" in out
+
+    def test_pruned_trials_are_finished_runs(self, real: Real) -> None:
+        """What the median pruner ends is PRUNED in the study, and FINISHED with a tag in MLflow."""
+        code, _, err = real.run(
+            "optimizer.learning_rate=tag(log,interval(0.000001,0.01))",
+            f"{TYPED}n_trials=5",
+            "hydra/sweeper/pruner=median",
+            f"{TYPED}pruner.n_startup_trials=1",
+            f"{TYPED}pruner.n_warmup_steps=0",
+            f"{TYPED}pruner.n_min_trials=1",
+            f"{TYPED}enqueue=[{{optimizer.learning_rate: 0.01}}, {{optimizer.learning_rate: 0.000001}}]",
+            epochs=4,
+        )
+        states = [trial.state.name for trial in real.study.trials]
+        assert code == 0, err
+        assert "PRUNED" in states
+        tagged = [run.data.tags.get("trial.state") == "PRUNED" for run in real.runs("trial")]
+        assert tagged == [state == "PRUNED" for state in states]
+        assert {run.info.status for run in real.runs("trial")} == {"FINISHED"}
+
+    def test_repeats(self, real: Real) -> None:
+        """With n_repeats a trial's value is the mean over seeds; each repeat has its run below the trial's."""
+        code, _, err = real.run(
+            "optimizer.learning_rate=0.001,0.01",
+            f"{TYPED}n_repeats=3",
+            "hydra/sweeper/pruner=wilcoxon",
+        )
+        assert code == 0, err
+        for trial, run in zip(real.study.trials, real.runs("trial"), strict=True):
+            repeats = [
+                repeat for repeat in real.runs("repeat") if repeat.data.tags["trial"] == str(trial.number)
+            ]
+            values = [repeat.data.metrics["best/val_accuracy"] for repeat in repeats]
+            assert [repeat.data.params["seed"] for repeat in repeats] == ["0", "1", "2"]
+            assert {repeat.data.tags["mlflow.parentRunId"] for repeat in repeats} == {run.info.run_id}
+            assert trial.value == pytest.approx(sum(values) / 3)
+            assert run.data.metrics["best/val_accuracy"] == pytest.approx(trial.value)
+            assert run.data.params["optimizer.learning_rate"] == str(trial.params["optimizer.learning_rate"])
+            assert trial.intermediate_values == pytest.approx(dict(enumerate(values)))
+
+    def test_several_objectives(self, real: Real) -> None:
+        """Each objective has its own direction; the leaderboard begins with the Pareto set."""
+        code, out, err = real.run(
+            "model.dense_units=4,8,16", "objective.also=[model/parameters,total/seconds]"
+        )
+        study = real.study
+        assert code == 0, err
+        assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE"]
+        assert study.metric_names == ["best/val_accuracy", "model/parameters", "total/seconds"]
+        parameters = [trial.values[1] for trial in study.trials]
+        assert parameters == sorted(parameters)
+        assert "model/parameters" in real.runs("study")[0].data.tags["mlflow.note.content"]
+        assert out.count("│ 1    │") == len(study.best_trials)
+
+
+@pytest.mark.parametrize(("jobs", "number"), [(1, signal.SIGINT), (2, signal.SIGTERM)])
+def test_interrupted(real: Real, jobs: int, number: signal.Signals) -> None:
+    """An interrupted sweep exits with 128 + signal; its runs are KILLED, its trials wait, and it can go on."""
+    command = "optimizer.learning_rate=0.001,0.01", f"{TYPED}n_jobs={jobs}", "trainer.patience=null"
+    running = real.start(*command, epochs=100_000)
+    try:
+        until = time.monotonic() + 120
+        while len(real.reporting()) < jobs:
+            assert time.monotonic() < until
+            assert running.poll() is None, running.communicate()
+            time.sleep(0.2)
+        running.send_signal(number)
+        out, err = running.communicate(timeout=60)
+    finally:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+
+    assert running.returncode == 128 + number, err
+    assert f"interrupted by {number.name}" in err
+    assert "Traceback" not in err
+    assert "2 of 2 trials are left" in out
+    assert Counter(run.info.status for run in real.runs("trial")) == {"KILLED": jobs}
+    assert [run.info.status for run in real.runs("study")] == ["KILLED"]
+    assert {trial.state.name for trial in real.study.trials} == {"WAITING"}
