@@ -16,11 +16,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks import ours
 from benchmarks.command import BATCH_SIZE, Contest, Options, main
 from benchmarks.contest import Contestant, Line, Sample, hold, say, steady
 from benchmarks.fresh import Figures, fresh
-
-from benchmarks import ours
 from flowersweep.training.precision import cpu_has_bfloat16
 
 ROUNDS = 3

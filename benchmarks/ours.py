@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from benchmarks.command import BATCH_SIZE, Options
 from benchmarks.fresh import Figures, run
-
 from flowersweep import config
 from flowersweep.training.environment import start_tensorflow
 from flowersweep.training.pictures import Pictures, load_pictures

@@ -17,11 +17,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks import memory, ours, results
 from benchmarks.command import Contest, Options, main
 from benchmarks.contest import Contestant, Line, Sample, differences, hold, spread
 from benchmarks.fresh import fresh
-
-from benchmarks import memory, ours, results
 
 ROUNDS = 3
 EPOCHS = 8

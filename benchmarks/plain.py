@@ -12,8 +12,9 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from benchmarks.fresh import Figures
 from keras import layers
+
+from benchmarks.fresh import Figures
 
 Datasets = tuple[tf.data.Dataset, tf.data.Dataset]
 

@@ -21,11 +21,10 @@ from optuna.trial import TrialState
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks import ours, results
 from benchmarks.command import BATCH_SIZE, Contest, Options, main
 from benchmarks.contest import Contestant, Line, Sample, hold, scaled
 from benchmarks.fresh import fresh
-
-from benchmarks import ours, results
 
 ROUNDS = 1
 AUGMENTATIONS = (

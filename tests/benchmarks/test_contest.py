@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from benchmarks import contest, memory
 from benchmarks.contest import Contestant, Line, Sample
 from benchmarks.fresh import environment, fresh
 from benchmarks.memory import Look
-
-from benchmarks import contest, memory
 
 SECONDS = st.lists(st.floats(min_value=1e-3, max_value=1e6), min_size=1, max_size=9)
 

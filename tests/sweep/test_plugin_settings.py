@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from hydra_plugins.hydra_optuna_sweeper import config as official
 from omegaconf import DictConfig, OmegaConf
 
 from flowersweep.errors import SweepError
 from flowersweep.sweep.parse import parse_space
 from flowersweep.sweep.settings import Plan, Settings, make_plan, read_settings
 from hydra_plugins.flowersweep_study.config import PRUNERS, StudySweeperConf
+from hydra_plugins.hydra_optuna_sweeper import config as official
 
 FINITE = parse_space(["a=x,y", "b=range(3)"])
 ENDLESS = parse_space(["a=x,y", "lr=interval(0,1)"])

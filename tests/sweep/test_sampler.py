@@ -6,7 +6,6 @@ from typing import Any
 
 import optuna
 import pytest
-from hydra_plugins.hydra_optuna_sweeper import config as official
 from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import FloatDistribution
 from optuna.samplers import (
@@ -21,6 +20,7 @@ from flowersweep.errors import SweepError
 from flowersweep.sweep.build import require
 from flowersweep.sweep.parse import parse_space
 from flowersweep.sweep.sampler import explicit_options, is_grid, make_sampler, trial_seed
+from hydra_plugins.hydra_optuna_sweeper import config as official
 
 NUMBERS = parse_space(["x=interval(0,1)", "y=interval(0,1)"])
 CHOICES = parse_space(["a=x,y", "b=1,2"])

@@ -12,13 +12,13 @@ from fractions import Fraction
 from typing import Any, cast
 
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
-from hydra_plugins.hydra_optuna_sweeper._impl import create_optuna_distribution_from_override
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from flowersweep.errors import SweepError
 from flowersweep.sweep.dimension import Dimension, Option
 from flowersweep.sweep.overrides import name_of
 from flowersweep.sweep.values import plain, text_of
+from hydra_plugins.hydra_optuna_sweeper._impl import create_optuna_distribution_from_override
 
 # A longer list is a slip of the pen, or wants an interval.
 MAX_VALUES = 10_000
