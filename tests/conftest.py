@@ -1,6 +1,7 @@
 """What tests share: the real photographs, a small drawn data set, and composed configurations."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,9 @@ WEIGHTS = ROOT.parent / "shared/weights/mobilenet_v2_1.0_no_top.weights.h5"
 # TensorFlow reads these once, at import; a run sets them itself, but tests may import TensorFlow first.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# A shell's background jobs ignore SIGINT and so would the processes that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # A busy machine is not a failing test.
 hypothesis.settings.register_profile("flowersweep", deadline=None)
 hypothesis.settings.load_profile("flowersweep")
