@@ -94,6 +94,18 @@ class TestShown:
         assert "best/" not in shown
         assert "and 3 more" in shown
 
+    def test_many_keys_share_a_column(self) -> None:
+        """Five keys are one column of pairs, which 80 characters have room for."""
+        space = {f"group.key{number}": FloatDistribution(0, 1) for number in range(5)}
+        made = optuna.create_study(direction="maximize")
+        made.add_trial(create_trial(value=0.5, params=dict.fromkeys(space, 0.25), distributions=dict(space)))
+        console = Console(file=io.StringIO(), width=80, force_terminal=False)
+        console.print(as_table(leaderboard(made), ["best/val_accuracy"], "Study"))
+        shown = console.file.getvalue()  # type: ignore[attr-defined]  # it is a StringIO
+        assert all(f"key{number}=0.25" in shown for number in range(5))
+        assert "COMPLETE" in shown
+        assert "val_accuracy" in shown
+
     def test_cells_of_large_numbers(self) -> None:
         """Counts are whole numbers; a failed trial has empty cells for its values."""
         rows = leaderboard(study(trial(0.25, 2_257_984.0), directions=("maximize", "minimize")))

@@ -61,6 +61,7 @@ def test_searched_numbers() -> None:
     assert searched_numbers(params) == {"searched/a.b": 1.0, "searched/c": 2.5}
 
 
+@pytest.mark.slow
 def test_one_training(make_config: MakeConfig) -> None:
     """A report per epoch, from step 0, and the best value as the objective; the run carries the searched number."""
     config, study = make_config(*TINY), Study()
@@ -72,6 +73,7 @@ def test_one_training(make_config: MakeConfig) -> None:
     assert run.data.metrics["searched/optimizer.learning_rate"] == 0.5
 
 
+@pytest.mark.slow
 def test_several_objectives(make_config: MakeConfig) -> None:
     """objective.also makes it a list, in the order of the names."""
     config = make_config(*TINY, "objective.also=[model/parameters,total/epochs]")
@@ -81,6 +83,7 @@ def test_several_objectives(make_config: MakeConfig) -> None:
     assert value[1:] == [4 * 27 + 4 + 196 * 4 + 4 + 4 * 5 + 5, 2.0]
 
 
+@pytest.mark.slow
 def test_pruned_between_repeats(make_config: MakeConfig) -> None:
     """A trial that is ended after its second seed is FINISHED with a tag, its third one never runs."""
     config, study = make_config(*TINY), Study(prune_after=1)

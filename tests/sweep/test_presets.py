@@ -71,7 +71,12 @@ def test_all_are_here() -> None:
     ]
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+def marked() -> list[Any]:
+    """The presets; those whose only choice is the augmentation are like one another, and slow for want of time."""
+    return [pytest.param(preset, marks=pytest.mark.slow if "_aug" in preset else ()) for preset in PRESETS]
+
+
+@pytest.mark.parametrize("preset", marked())
 def test_every_choice_composes(loader: Any, preset: str) -> None:
     """Each option of each key, and both ends of each interval, are a configuration that can run."""
     sweep, space, plan = planned(loader, preset)

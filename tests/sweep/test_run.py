@@ -114,6 +114,7 @@ class TestSearch:
         assert trials[1].value == trials[1].params["x"]
         assert "2 complete, 2 pruned" in capsys.readouterr().out
 
+    @pytest.mark.slow
     def test_two_objectives(self, app: Any, sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
         """With two directions there is a Pareto set in place of a best trial."""
         sweep(

@@ -12,6 +12,8 @@ from rich.table import Table
 from flowersweep.sweep.outcome import FAIL_REASON
 from flowersweep.sweep.trial import RUN_ID
 
+# More searched keys than this share a column of a terminal's table.
+MAX_COLUMNS = 3
 # MLflow cuts a description at 8,000 characters; this many rows fit.
 MARKDOWN_ROWS = 15
 
@@ -97,12 +99,19 @@ def as_table(rows: Sequence[Row], names: Sequence[str], title: str, limit: int =
     limit = max(limit, len(best_rows(rows)))
     leaves = [name.replace("/", ".").rpartition(".")[2] for name in (*columns, *names)]
     heads = leaves if len(set(leaves)) == len(leaves) else [*columns, *names]
-    table = Table("rank", "trial", *heads, "epochs", "seconds", "state", title=title)
+    n_columns = len(columns)
+    shared = n_columns > MAX_COLUMNS
+    shown = ["searched"] if shared else heads[:n_columns]
+    table = Table("rank", "trial", *shown, *heads[n_columns:], "epochs", "seconds", "state", title=title)
     table.title_justify = table.caption_justify = "left"
     for column in table.columns:
         column.overflow = "fold"
     for row in rows[:limit]:
-        table.add_row(*cells(row, columns, len(names)), style="bold green" if row.rank == 1 else None)
+        rank, trial, *others = cells(row, columns, len(names))
+        if shared:
+            pairs = zip(heads, others[:n_columns], strict=False)
+            others = [" ".join(f"{head}={text}" for head, text in pairs if text), *others[n_columns:]]
+        table.add_row(rank, trial, *others, style="bold green" if row.rank == 1 else None)
     if len(rows) > limit:
         table.caption = f"and {len(rows) - limit} more"
     return table
