@@ -171,16 +171,23 @@ class TrainingProcess:
             kind, *content = connection.recv()
             if kind == OUTCOME:
                 return content[0]  # type: ignore[no-any-return] # a socket has no types
-            if kind == REPORT:
-                connection.send(relay.report(*content))
-            elif kind == LEADS:
-                connection.send(relay.leads(*content))
-            elif kind == ATTRS:
-                relay.keep(*content)
-            elif kind == BROKEN:
-                raise SweepError(f"The training process cannot load the program: {content[0].reason}")
-            elif kind != READY:
-                raise AssertionError(f"unknown message {kind}")
+            # A run that reports faster than the tick must be stopped here.
+            if kind == REPORT and relay.must_stop():
+                return None
+            self._answer(connection, relay, kind, content)
+
+    @staticmethod
+    def _answer(connection: Connection, relay: Relay, kind: str, content: list[Any]) -> None:
+        if kind == REPORT:
+            connection.send(relay.report(*content))
+        elif kind == LEADS:
+            connection.send(relay.leads(*content))
+        elif kind == ATTRS:
+            relay.keep(*content)
+        elif kind == BROKEN:
+            raise SweepError(f"The training process cannot load the program: {content[0].reason}")
+        elif kind != READY:
+            raise AssertionError(f"unknown message {kind}")
 
     def _is_worn(self) -> bool:
         if self._n_trials >= self._trials_per_process:
