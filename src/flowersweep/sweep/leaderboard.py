@@ -12,7 +12,7 @@ from rich.table import Table
 from flowersweep.sweep.outcome import FAIL_REASON
 from flowersweep.sweep.trial import RUN_ID
 
-# More searched keys than this share a column of a terminal's table.
+# More searched keys than this share a column of a terminal's table, and take the room of epochs and seconds.
 MAX_COLUMNS = 3
 # MLflow cuts a description at 8,000 characters; this many rows fit.
 MARKDOWN_ROWS = 15
@@ -102,7 +102,8 @@ def as_table(rows: Sequence[Row], names: Sequence[str], title: str, limit: int =
     n_columns = len(columns)
     shared = n_columns > MAX_COLUMNS
     shown = ["searched"] if shared else heads[:n_columns]
-    table = Table("rank", "trial", *shown, *heads[n_columns:], "epochs", "seconds", "state", title=title)
+    rest = ["state"] if shared else ["epochs", "seconds", "state"]
+    table = Table("rank", "trial", *shown, *heads[n_columns:], *rest, title=title)
     table.title_justify = table.caption_justify = "left"
     for column in table.columns:
         column.overflow = "fold"
@@ -110,7 +111,8 @@ def as_table(rows: Sequence[Row], names: Sequence[str], title: str, limit: int =
         rank, trial, *others = cells(row, columns, len(names))
         if shared:
             pairs = zip(heads, others[:n_columns], strict=False)
-            others = [" ".join(f"{head}={text}" for head, text in pairs if text), *others[n_columns:]]
+            together = " ".join(f"{head}={text}" for head, text in pairs if text)
+            others = [together, *others[n_columns:-3], others[-1]]
         table.add_row(rank, trial, *others, style="bold green" if row.rank == 1 else None)
     if len(rows) > limit:
         table.caption = f"and {len(rows) - limit} more"
