@@ -1,6 +1,6 @@
 """What a sweeper costs when trials cost nothing, and how busy it keeps its workers when they do.
 
-    python benchmarks/sweep_overhead.py [--rounds 3] [--only overhead|busy|exact|killed]
+    python benchmarks/sweep_overhead.py [--rounds 3] [--only overhead|busy1|busy3|exact|killed]
 
 Hydra's `basic` sweeper, the official `optuna` sweeper and this project's `study` sweeper run the same stub objective
 in alternating order, each time in fresh processes; ratios are to the official sweeper in the same round. Every
@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,27 +120,36 @@ def overhead(rounds: int) -> None:
             )
 
 
-def busy(rounds: int) -> None:
-    """The part of four workers' time that trials fill, the first trial ten times as long as the 39 others."""
-    found: dict[str, list[float]] = {OFFICIAL: [], STUDY: [], KEPT: []}
+def busy(rounds: int, seconds: int) -> None:
+    """The part of four workers' time that trials fill, the first trial ten times as long as the 39 others.
+
+    Once until the budget is spent, which is when the last trial begins and nobody can get another one; and once until
+    the last trial has ended.
+    """
+    found: dict[str, list[tuple[float, float]]] = {OFFICIAL: [], STUDY: [], KEPT: []}
     walls: dict[str, list[float]] = {name: [] for name in found}
     for name in alternating(list(found), rounds):
-        seconds, marks = run(name, 40, 4, "seconds=1", "long=10")
-        span = max(ended for _, ended in marks) - min(began for began, _ in marks)
-        found[name].append(sum(ended - began for began, ended in marks) / (4 * span))
-        walls[name].append(seconds)
-    for name, values in found.items():
+        wall, marks = run(name, 40, 4, f"seconds={seconds}", "long=10")
+        found[name].append(
+            (filled(marks, max(began for began, _ in marks)), filled(marks, max(ended for _, ended in marks)))
+        )
+        walls[name].append(wall)
+    for name, parts in found.items():
         ratio = statistics.median(mine / its for mine, its in zip(walls[name], walls[OFFICIAL], strict=True))
-        shown = (
-            f"{100 * statistics.median(values):.0f} % ({100 * min(values):.0f} to {100 * max(values):.0f})"
-        )
+        spent, whole = ([100 * part[index] for part in parts] for index in (0, 1))
         row(
-            "busy, 40 trials, K=4, one 10x",
+            f"busy, 40 trials of {seconds} s, K=4, one 10x",
             name,
-            shown,
+            f"{statistics.median(spent):.0f} % ({min(spent):.0f} to {max(spent):.0f}) until the budget is spent",
             f"{ratio:.2f}",
-            f"wall {statistics.median(walls[name]):.1f} s",
+            f"{statistics.median(whole):.0f} % to the end; wall {statistics.median(walls[name]):.1f} s",
         )
+
+
+def filled(marks: Sequence[tuple[float, float]], until: float) -> float:
+    """The part of four workers' time that trials fill, from the begin of the first one until then."""
+    start = min(began for began, _ in marks)
+    return sum(max(0.0, min(ended, until) - began) for began, ended in marks) / (4 * (until - start))
 
 
 def exact(rounds: int) -> None:
@@ -179,7 +189,12 @@ def row(*cells: str) -> None:
 
 def main() -> None:
     """Measure what was asked for."""
-    parts: dict[str, Any] = {"exact": exact, "killed": killed, "busy": busy, "overhead": overhead}
+    parts: dict[str, Any] = {
+        "exact": exact,
+        "killed": killed,
+        **{f"busy{seconds}": partial(busy, seconds=seconds) for seconds in (1, 3)},
+        "overhead": overhead,
+    }
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -200,7 +200,7 @@ def test_process_that_will_not_stop_is_killed(
     bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that ignores SIGTERM is killed after its patience."""
-    monkeypatch.setattr("flowersweep.sweep.training_process.STOP_SECONDS", 0.3)
+    monkeypatch.setattr("flowersweep.sweep.spawned.STOP_SECONDS", 0.3)
     made, notes = bench(_deaf_to_sigterm), Notes(stop_after=2.5)
 
     assert made.run(0, notes) is None

@@ -4,14 +4,8 @@ Traced functions of TensorFlow are never freed, so a process is good for a few t
 means that running out of memory costs a trial and not the sweep.
 """
 
-import logging
 import os
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Mapping
-from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -19,16 +13,11 @@ from typing import Any, Protocol, Self
 from flowersweep.errors import SweepError
 from flowersweep.sweep.child import ATTRS, BROKEN, LEADS, OUTCOME, READY, REPORT, Application, Job, packed
 from flowersweep.sweep.outcome import Outcome, of_death
+from flowersweep.sweep.spawned import Spawned
 
-log = logging.getLogger(__name__)
-
-STOP_SECONDS = 10.0
 TICK_SECONDS = 0.2
 
 _THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-_BOOTSTRAP = (
-    "import sys; sys.path[:] = {path!r}; from flowersweep.sweep.child import serve; serve({fd}, {pid})"
-)
 
 
 class Relay(Protocol):
@@ -74,8 +63,9 @@ class TrainingProcess:
         self._trials_per_process = trials_per_process
         self._max_growth_mb = max_growth_mb
         self._output = output
-        self._process: subprocess.Popen[bytes] | None = None
-        self._connection: Connection | None = None
+        self._process: Spawned | None = None
+        self._spare: Spawned | None = None
+        self._leaving: Spawned | None = None
         self._n_trials = 0
         self._first_mb: float | None = None
 
@@ -86,17 +76,9 @@ class TrainingProcess:
 
     def start(self) -> None:
         """Begin to start the process if there is none; does not wait for it."""
-        if self._process is not None:
-            return
-        here, there = socket.socketpair()
-        with there:
-            self._process = self._spawn(there.fileno())
-        self._connection = Connection(here.detach())
-        self._n_trials, self._first_mb = 0, None
-        try:
-            self._connection.send_bytes(self._packed)
-        except OSError:
-            log.debug("The training process died at once; running a trial in it will tell how.")
+        if self._process is None:
+            self._process, self._spare = self._spare or self._spawned(), None
+            self._n_trials, self._first_mb = 0, None
 
     def run(self, job: Job, relay: Relay) -> Outcome | None:
         """Run a trial to its end.
@@ -108,10 +90,15 @@ class TrainingProcess:
             SweepError: The process cannot load the application, so no trial can run.
         """
         self.start()
+        process = self._process
+        assert process is not None  # noqa: S101 - it was started
+        if self._n_trials + 1 == self._trials_per_process and self._spare is None:
+            self._spare = self._spawned()  # it loads its modules beside the last trial of this one
         try:
-            outcome = self._converse(job, relay)
+            outcome = _converse(process, job, relay)
         except (EOFError, ConnectionError):
-            return of_death(self._ended())
+            self._process = None
+            return of_death(process.exit_code())
         if outcome is None:
             self.close()
             return None
@@ -121,17 +108,18 @@ class TrainingProcess:
         return outcome
 
     def recycle(self) -> None:
-        """Let the process end in peace; the next trial gets a new one."""
-        if self._connection is not None:
-            try:
-                self._connection.send(None)
-            except OSError:
-                log.debug("The training process was gone already.")
-        self._end(signal.SIGTERM, patience=STOP_SECONDS, ask_first=True)
+        """Let the process end in peace, beside the next trial, which gets a new one."""
+        self._bury()
+        if self._process is not None:
+            self._process.dismiss()
+            self._process, self._leaving = None, self._process
 
     def close(self) -> None:
-        """Stop the process: it has STOP_SECONDS to close its run, then it is killed with all it started."""
-        self._end(signal.SIGTERM, patience=STOP_SECONDS)
+        """Stop the process: it has some seconds to close its run, then it is killed with all it started."""
+        for process in filter(None, (self._process, self._spare)):
+            process.end()
+        self._process = self._spare = None
+        self._bury()
 
     def __enter__(self) -> Self:
         return self
@@ -141,53 +129,14 @@ class TrainingProcess:
     ) -> None:
         self.close()
 
-    def _spawn(self, descriptor: int) -> subprocess.Popen[bytes]:
-        path = [entry or os.getcwd() for entry in sys.path]  # noqa: PTH109 - sys.path holds strings
-        command = [sys.executable, "-c", _BOOTSTRAP.format(path=path, fd=descriptor, pid=os.getpid())]
-        output = self._output.open("ab") if self._output else None
-        try:
-            # A session of its own, so that Ctrl-C reaches the worker first and the worker decides what happens.
-            return subprocess.Popen(  # noqa: S603 - this interpreter and this package
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT if output else None,
-                env=self._environment,
-                pass_fds=[descriptor],
-                start_new_session=True,
-            )
-        finally:
-            if output:
-                output.close()
+    def _spawned(self) -> Spawned:
+        return Spawned(self._packed, self._environment, self._output)
 
-    def _converse(self, job: Job, relay: Relay) -> Outcome | None:
-        connection = self._connection
-        assert connection is not None  # noqa: S101 - start() was called
-        connection.send(job)
-        while True:
-            while not connection.poll(TICK_SECONDS):
-                if relay.must_stop():
-                    return None
-            kind, *content = connection.recv()
-            if kind == OUTCOME:
-                return content[0]  # type: ignore[no-any-return] # a socket has no types
-            # A run that reports faster than the tick must be stopped here.
-            if kind == REPORT and relay.must_stop():
-                return None
-            self._answer(connection, relay, kind, content)
-
-    @staticmethod
-    def _answer(connection: Connection, relay: Relay, kind: str, content: list[Any]) -> None:
-        if kind == REPORT:
-            connection.send(relay.report(*content))
-        elif kind == LEADS:
-            connection.send(relay.leads(*content))
-        elif kind == ATTRS:
-            relay.keep(*content)
-        elif kind == BROKEN:
-            raise SweepError(f"The training process cannot load the program: {content[0].reason}")
-        elif kind != READY:
-            raise AssertionError(f"unknown message {kind}")
+    def _bury(self) -> None:
+        """Wait for the process that was let go before."""
+        leaving, self._leaving = self._leaving, None
+        if leaving is not None:
+            leaving.end(interrupt=False)
 
     def _is_worn(self) -> bool:
         if self._n_trials >= self._trials_per_process:
@@ -197,33 +146,33 @@ class TrainingProcess:
             self._first_mb = now
         return now is not None and self._first_mb is not None and now - self._first_mb > self._max_growth_mb
 
-    def _ended(self) -> int:
-        """The exit code of a process that has hung up."""
-        process = self._process
-        assert process is not None  # noqa: S101 - it was running a trial
-        try:
-            code = process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            code = -signal.SIGKILL  # it closed its socket and hangs
-        self._end(signal.SIGKILL, patience=0)
-        return code
 
-    def _end(self, number: int, *, patience: float, ask_first: bool = False) -> None:
-        process, connection = self._process, self._connection
-        self._process = self._connection = None
-        if process is None:
-            return
-        try:
-            if not ask_first and process.poll() is None:
-                process.send_signal(number)
-            process.wait(patience)
-        except subprocess.TimeoutExpired:
-            log.debug("The training process %d is killed.", process.pid)
-        finally:
-            _kill_group(process.pid)
-            process.wait()
-            if connection is not None:
-                connection.close()
+def _converse(process: Spawned, job: Job, relay: Relay) -> Outcome | None:
+    process.send(job)
+    while True:
+        while not process.poll(TICK_SECONDS):
+            if relay.must_stop():
+                return None
+        kind, *content = process.receive()
+        if kind == OUTCOME:
+            return content[0]  # type: ignore[no-any-return] # a socket has no types
+        # A run that reports faster than the tick must be stopped here.
+        if kind == REPORT and relay.must_stop():
+            return None
+        _answer(process, relay, kind, content)
+
+
+def _answer(process: Spawned, relay: Relay, kind: str, content: list[Any]) -> None:
+    if kind == REPORT:
+        process.send(relay.report(*content))
+    elif kind == LEADS:
+        process.send(relay.leads(*content))
+    elif kind == ATTRS:
+        relay.keep(*content)
+    elif kind == BROKEN:
+        raise SweepError(f"The training process cannot load the program: {content[0].reason}")
+    elif kind != READY:
+        raise AssertionError(f"unknown message {kind}")
 
 
 def environment(n_workers: int) -> dict[str, str]:
@@ -249,13 +198,3 @@ def _memory_mb(pid: int | None) -> float | None:
         return None
     sizes = [line.split()[1] for line in lines if line.startswith("VmRSS:")]
     return int(sizes[0]) / 1024 if sizes else None
-
-
-def _kill_group(pid: int) -> None:
-    """Kill a process and whatever it started."""
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    except PermissionError:
-        log.debug("The group of process %d has ended.", pid)  # macOS says so of zombies
