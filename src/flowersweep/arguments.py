@@ -1,0 +1,136 @@
+"""Commands whose arguments are written like overrides, `name=value`, with help that answers and errors in one sentence."""
+
+import argparse
+import difflib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from flowersweep.errors import ConfigError, FlowersweepError
+
+EXIT_FAILED = 1
+EXIT_BAD_INPUT = 2
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One `name=value`.
+
+    Attributes:
+        name: As it is typed.
+        about: What it is, for --help.
+        metavar: What stands for the value in --help.
+        default: What it is when it is left out; None if it has no value then.
+        required: Whether it must be given.
+        choices: The legal values where there are few.
+    """
+
+    name: str
+    about: str
+    metavar: str = "VALUE"
+    default: str | None = None
+    required: bool = False
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: what it is called, what it does, what it takes.
+
+    Attributes:
+        name: As in `python -m flowersweep.NAME`.
+        about: What it does, for --help.
+        arguments: In the order of --help.
+        example: A whole command line.
+        positional: The argument that a value without a name is meant for; None if names are needed.
+    """
+
+    name: str
+    about: str
+    arguments: tuple[Argument, ...]
+    example: str
+    positional: str | None = None
+
+    def run(
+        self, action: Callable[[Mapping[str, str | None]], int], given: Sequence[str] | None = None
+    ) -> int:
+        """Parse a command line and act on it; say what went wrong, if anything, in one sentence.
+
+        Args:
+            action: Takes the value of every argument, returns the exit code.
+            given: The command line; None for the process's own.
+
+        Returns:
+            The exit code; 2 for bad input, 128 + SIGINT for an interruption.
+        """
+        try:
+            return action(self.parse(given))
+        except FlowersweepError as error:
+            for line in str(error).splitlines():
+                sys.stderr.write(f"flowersweep: {line}\n")
+            return EXIT_BAD_INPUT
+        except BrokenPipeError:  # `| head` has seen enough
+            sys.stderr.close()
+            return 0
+        except KeyboardInterrupt:
+            sys.stderr.write("flowersweep: interrupted.\n")
+            return 130
+
+    def parse(self, given: Sequence[str] | None = None) -> dict[str, str | None]:
+        """The value of every argument by name.
+
+        Raises:
+            ConfigError: Something is unknown, missing, given twice or not one of the choices.
+        """
+        typed: dict[str, str] = {}
+        for text in self._parser().parse_args(given).arguments:
+            name, value = self._split(text)
+            if name in typed:
+                raise ConfigError(f"{name} is given twice; once is enough.")
+            typed[name] = value
+        missing = [one.name for one in self.arguments if one.required and one.name not in typed]
+        if missing:
+            raise ConfigError(f"{missing[0]}= is missing; as in: {self.example}")
+        return {one.name: typed.get(one.name, one.default) for one in self.arguments}
+
+    def _split(self, text: str) -> tuple[str, str]:
+        name, equals, value = text.partition("=")
+        by_name = {one.name: one for one in self.arguments}
+        if self.positional is not None and (not equals or name not in by_name and "/" in name):
+            name, equals, value = self.positional, "=", text
+        if not equals:
+            raise ConfigError(
+                f"Arguments are written name=value, but {text!r} has no '='; as in: {self.example}"
+            )
+        if name not in by_name:
+            raise ConfigError(f"{name!r} is no argument of this command; {allowed(name, list(by_name))}")
+        choices = by_name[name].choices
+        if choices and value not in choices:
+            raise ConfigError(f"{name} has no choice {value!r}; {allowed(value, choices)}")
+        if not value:
+            raise ConfigError(f"{name}= has no value; leave it out or give it one.")
+        return name, value
+
+    def _parser(self) -> argparse.ArgumentParser:
+        width = max(len(f"{one.name}={one.metavar}") for one in self.arguments)
+        lines = [f"  {f'{one.name}={one.metavar}':<{width}}  {_about(one)}" for one in self.arguments]
+        parser = argparse.ArgumentParser(
+            prog=f"python -m flowersweep.{self.name}",
+            description=self.about,
+            epilog="\n".join(["arguments:", *lines, "", f"example: {self.example}"]),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        parser.add_argument("arguments", nargs="*", metavar="name=value", help="see below")
+        return parser
+
+
+def allowed(received: str, choices: Sequence[str]) -> str:
+    """The end of a sentence about a wrong name: what may be chosen, and which one was perhaps meant."""
+    close = difflib.get_close_matches(received, choices, n=1)
+    return f"choose one of {', '.join(choices)}." + (f" Did you mean {close[0]}?" if close else "")
+
+
+def _about(argument: Argument) -> str:
+    choices = f" ({', '.join(argument.choices)})" if argument.choices else ""
+    default = f"; {argument.default} unless given" if argument.default is not None else ""
+    return f"{argument.about}{choices}{'; must be given' if argument.required else default}"

@@ -1,0 +1,120 @@
+"""Find what one wants to look at or use: a store with results, a study in it, its trials, the best run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowersweep.arguments import Argument, allowed
+from flowersweep.config.locations import results_dir
+from flowersweep.errors import TrackingError
+from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.store import DATABASE_NAME, Store, prepare_store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+BEST = "best"
+PAGE = 1000
+
+# How every command that reads results is told where they are, and which are meant.
+STORE_ARGUMENTS = (
+    Argument("tracking.dir", "the folder of results", "DIR", default=None),
+    Argument("tracking.uri", "MLflow's tracking URI, if results are not in that folder", "URI", default=None),
+)
+STUDY_ARGUMENTS = (
+    Argument("study", "name of the study; the latest one unless given", "NAME"),
+    Argument("experiment", "name of the experiment to look in; all of them unless given", "NAME"),
+)
+
+
+def results_store(values: Mapping[str, str | None]) -> Store:
+    """The store that a command was told of, which must be there.
+
+    Args:
+        values: Those of STORE_ARGUMENTS.
+
+    Raises:
+        TrackingError: There are no results yet, or they cannot be reached.
+    """
+    directory = Path(values.get("tracking.dir") or results_dir())
+    uri = values.get("tracking.uri")
+    if uri is None and not (directory / DATABASE_NAME).exists():
+        raise TrackingError(
+            f"There are no results in {directory}; train something first, as in python -m flowersweep data=demo "
+            "trainer=quick, or say where they are with tracking.dir=DIR."
+        )
+    return prepare_store(directory, uri)
+
+
+def find_study(store: Store, study: str | None = None, experiment: str | None = None) -> "Run":
+    """The run of a study, under which its trials are.
+
+    Args:
+        store: Where to look.
+        study: Its name; None for the one that was begun last.
+        experiment: Name of the experiment to look in; None for all.
+
+    Raises:
+        TrackingError: There is none of that name, or none at all.
+    """
+    runs = search(store, "tags.kind = 'study'", experiment)
+    if not runs:
+        raise TrackingError(
+            "There is no study yet; a sweep makes one, as in python -m flowersweep --multirun aug=none,RandomFlip."
+        )
+    for run in runs:
+        if study is None or run.info.run_name == study:
+            return run
+    names = list(dict.fromkeys(str(run.info.run_name) for run in runs))
+    raise TrackingError(f"There is no study {study!r}; {allowed(study or '', names)}")
+
+
+def trials_of(store: Store, study: "Run") -> list["Run"]:
+    """The runs of a study's trials, in the order of their numbers; of several attempts at a trial the last one."""
+    runs = _search(store, [study.info.experiment_id], f"tags.`mlflow.parentRunId` = '{study.info.run_id}'")
+    latest: dict[int, Run] = {}
+    for run in sorted(runs, key=lambda run: (int(run.data.tags.get("attempt", 0)), run.info.start_time)):
+        if run.data.tags.get("kind") == "trial":
+            latest[int(run.data.tags["trial"])] = run
+    return [latest[number] for number in sorted(latest)]
+
+
+def children_of(store: Store, run: "Run") -> list["Run"]:
+    """The runs below a run, in the order in which they began."""
+    found = _search(store, [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
+    return sorted(found, key=lambda child: int(child.info.start_time))
+
+
+def search(store: Store, filter_string: str, experiment: str | None = None) -> list["Run"]:
+    """Runs that pass MLflow's filter, the latest first.
+
+    Raises:
+        TrackingError: There is no such experiment.
+    """
+    service = client(store.uri)
+    with translated(f"look for runs in {store.uri}"):
+        experiments = {found.name: found.experiment_id for found in service.search_experiments()}
+    if experiment is not None and experiment not in experiments:
+        raise TrackingError(
+            f"There is no experiment {experiment!r}; {allowed(experiment, list(experiments))}"
+        )
+    chosen = list(experiments.values()) if experiment is None else [experiments[experiment]]
+    return _search(store, chosen, filter_string)
+
+
+def _search(store: Store, experiments: list[str], filter_string: str) -> list["Run"]:
+    service, token = client(store.uri), None
+    runs: list[Run] = []
+    with translated(f"look for runs in {store.uri}"):
+        while True:
+            page = service.search_runs(
+                experiments,
+                filter_string=filter_string,
+                order_by=["attributes.start_time DESC"],
+                max_results=PAGE,
+                page_token=token,
+            )
+            runs.extend(page)
+            token = page.token
+            if not token:
+                return runs
