@@ -96,7 +96,7 @@ class Command:
     def _split(self, text: str) -> tuple[str, str]:
         name, equals, value = text.partition("=")
         by_name = {one.name: one for one in self.arguments}
-        if self.positional is not None and (not equals or name not in by_name and "/" in name):
+        if self.positional is not None and (not equals or (name not in by_name and "/" in name)):
             name, equals, value = self.positional, "=", text
         if not equals:
             raise ConfigError(

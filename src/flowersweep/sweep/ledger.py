@@ -20,7 +20,7 @@ from flowersweep.sweep.space import Space
 from flowersweep.sweep.storage import shown, storage_url
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.protocol import closing
+from flowersweep.tracking.protocol import NOTE, closing
 from flowersweep.tracking.reconcile import close_dead_runs
 from flowersweep.tracking.store import Store, experiment_id, prepare_store
 
@@ -145,7 +145,7 @@ class Ledger:
         close_dead_runs(self._store, [self._experiment])
         rows = leaderboard(self._study)
         tracker.json(as_json(rows), "study/leaderboard.json")
-        tracker.tags({"mlflow.note.content": self._description(rows), **self._state(rows)})
+        tracker.tags({NOTE: self._description(rows), **self._state(rows)})
         best = best_rows(rows)
         tracker.metrics({"trials/finished": float(len(rows))}, step=len(rows))
         if len(best) == 1:

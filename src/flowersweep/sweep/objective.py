@@ -10,7 +10,7 @@ from flowersweep.config import Config
 from flowersweep.sweep.trial import RUN_ID, RunningTrial
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.protocol import closing
+from flowersweep.tracking.protocol import NOTE, closing
 from flowersweep.tracking.store import Store, prepare_store
 from flowersweep.training import Membership, Result, train
 from flowersweep.training.run import failures_recorded
@@ -104,7 +104,7 @@ def _repeated(
             member = _seeded(trial, tracker.run_id, repeat, seeded)
             repeats.append(_values(config, store, train(seeded, overrides=overrides, member=member)))
             if repeat == 0:
-                _record_params(tracker, config)
+                _record_params(tracker, config, overrides)
             value = repeats[-1][config.objective.metric]
             tracker.metrics({"repeat/value": value}, step=repeat)
             trial.report(repeat, value)
@@ -113,8 +113,18 @@ def _repeated(
         means = {name: statistics.mean(one[name] for one in repeats) for name in repeats[0]}
         tracker.metrics({**means, "spread/standard_deviation": spread})
         tracker.metrics({"spread/min": min(values), "spread/max": max(values)})
+        tracker.tags({NOTE: _description(config, values)})
         trial.user_attrs({"repeats": values, "standard_deviation": spread})
     return means
+
+
+def _description(config: Config, values: Sequence[float]) -> str:
+    return (
+        f"**{config.objective.metric} {statistics.mean(values):.4f}**, mean over {len(values)} seeds "
+        f"({min(values):.4f} to {max(values):.4f}, standard deviation {statistics.stdev(values):.4f})\n\n"
+        f"{config.model.name}, {config.aug.name}, {config.optimizer.name} at {config.optimizer.learning_rate:.3g}; "
+        "the runs of the seeds are below this one\n"
+    )
 
 
 def _seeded(trial: RunningTrial, parent: str, repeat: int, config: Config) -> Membership:
@@ -134,8 +144,8 @@ def _values(config: Config, store: Store, result: Result) -> Values:
     return {name: float(logged[name]) for name in (config.objective.metric, *config.objective.also)}
 
 
-def _record_params(tracker: MLflowTracker, config: Config) -> None:
+def _record_params(tracker: MLflowTracker, config: Config, overrides: Sequence[str]) -> None:
     """What all repeats share; after the first of them, as only a run may import Keras."""
     from flowersweep.training.record import parameters
 
-    tracker.params({name: value for name, value in parameters(config).items() if name != "seed"})
+    tracker.params({name: value for name, value in parameters(config, overrides).items() if name != "seed"})

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from flowersweep.errors import TrackingError
 from flowersweep.tracking import process, rules
 from flowersweep.tracking.mlflow_api import client, translated
-from flowersweep.tracking.protocol import Pictures, RunStatus
+from flowersweep.tracking.protocol import NOTE, Pictures, RunStatus
 from flowersweep.tracking.provenance import git_state
 from flowersweep.tracking.saved_model import log_model
 from flowersweep.tracking.store import Store, experiment_id
@@ -67,7 +67,7 @@ class MLflowTracker:
                 service.get_run(parent_run_id)
             known["mlflow.parentRunId"] = parent_run_id
         if description is not None:
-            known["mlflow.note.content"] = description
+            known[NOTE] = description
         texts = {
             rules.check_key(key): rules.shortened(value, rules.MAX_TAG_LENGTH) for key, value in known.items()
         }

@@ -13,6 +13,9 @@ if TYPE_CHECKING:  # these imports take seconds; whoever hands one over has paid
     import keras
     from matplotlib.figure import Figure
 
+# The tag that MLflow shows as a run's description, in Markdown.
+NOTE = "mlflow.note.content"
+
 Pictures = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
 

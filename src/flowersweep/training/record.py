@@ -22,14 +22,31 @@ from flowersweep.training.history import History
 from flowersweep.training.pictures import Pictures
 
 PREVIEW_PICTURES = 6
-# What the configuration says about places on this machine is not a hyperparameter.
-NOT_A_PARAMETER = ("paths", "tracking", "data.dir")
+# Places on this machine are no hyperparameters. The rest would be columns that say nothing: what cannot change a
+# result, and the model's own learning rate, which stands in the optimizer's if that was not set.
+PLACES = ("paths", "tracking", "data.dir")
+SILENT = (
+    "bank.enabled",
+    "bank.engine",
+    "bank.max_gigabytes",
+    "objective",
+    "trainer.threads",
+    "model.learning_rate",
+)
 
 
-def parameters(config: Config) -> dict[str, object]:
-    """The configuration as dotted keys, without what cannot change a result."""
+def parameters(config: Config, overrides: Sequence[str] = ()) -> dict[str, object]:
+    """The configuration as dotted keys: what can change a result, and whatever somebody has set.
+
+    Args:
+        config: Of the run.
+        overrides: As they were typed, or as a sweep chose them.
+    """
+    typed = {override.lstrip("+~").partition("=")[0] for override in overrides}
     return {
-        key: value for key, value in _flat(dataclasses.asdict(config)) if not key.startswith(NOT_A_PARAMETER)
+        key: value
+        for key, value in _flat(dataclasses.asdict(config))
+        if not key.startswith(PLACES) and (key in typed or not (value is None or key.startswith(SILENT)))
     }
 
 
@@ -44,7 +61,7 @@ def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, obje
 
 def record_start(tracker: Tracker, config: Config, pictures: Pictures, overrides: Sequence[str]) -> None:
     """Log what the run was given, before it trains: a run that dies still says what it was."""
-    tracker.params(parameters(config))
+    tracker.params(parameters(config, overrides))
     tracker.text(OmegaConf.to_yaml(OmegaConf.structured(config)), "config/config.yaml")
     tracker.text("".join(f"{override}\n" for override in overrides), "config/overrides.txt")
     tracker.json(provenance(), "config/provenance.json")

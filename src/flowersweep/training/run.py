@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from flowersweep.config.schema import Config
 from flowersweep.errors import Pruned
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.protocol import RunStatus, Tracker, closing
+from flowersweep.tracking.protocol import NOTE, RunStatus, Tracker, closing
 from flowersweep.tracking.reconcile import close_dead_runs
 from flowersweep.tracking.store import experiment_id, prepare_store
+from flowersweep.training.description import describe
 from flowersweep.training.environment import start_tensorflow
 from flowersweep.training.history import History
 from flowersweep.training.interrupt import interruptible
@@ -170,4 +171,6 @@ def _train(
         record.record_figures(tracker, pictures, history, evaluated.validation)
     if kept and config.tracking.log_model:
         record.record_model(tracker, with_probabilities(network.whole), config, pictures)
+    figures = kept and config.tracking.log_figures
+    tracker.tags({NOTE: describe(config, metrics, tracker.run_id, figures=figures)})
     return metrics

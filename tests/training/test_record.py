@@ -1,0 +1,29 @@
+"""Tests of what a run logs: which keys of its configuration are parameters."""
+
+from conftest import MakeConfig
+from flowersweep.training.record import parameters
+
+
+def test_parameters_are_what_can_change_a_result(make_config: MakeConfig) -> None:
+    """Neither places nor empty values nor settings of speed are among them."""
+    names = parameters(make_config("aug=RandomFlip"))
+    assert names["aug.name"] == "RandomFlip"
+    assert names["optimizer.learning_rate"] == 0.001
+    assert names["trainer.batch_size"] == 16
+    silent = (
+        "paths",
+        "tracking",
+        "data.dir",
+        "bank.engine",
+        "trainer.threads",
+        "objective",
+        "optimizer.clipnorm",
+    )
+    assert not [name for name in names if name.startswith(silent)]
+
+
+def test_what_somebody_has_set_is_a_parameter(make_config: MakeConfig) -> None:
+    """A sweep over a silent key finds it among the parameters of its trials."""
+    overrides = ["trainer.threads=1", "+model.learning_rate=0.01"]
+    names = parameters(make_config("trainer.threads=1", "model.learning_rate=0.01"), overrides)
+    assert (names["trainer.threads"], names["model.learning_rate"]) == (1, 0.01)
