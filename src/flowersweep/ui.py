@@ -5,19 +5,17 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from urllib.parse import quote
 
 from rich.console import Console
-from rich.table import Table
 
 from flowersweep.arguments import Argument, Command
 from flowersweep.errors import ConfigError
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.selection import STORE_ARGUMENTS, results_store
 from flowersweep.tracking.store import Store
+from flowersweep.tracking.view import address, experiment_tags
 
 HOST = "127.0.0.1"
-METRIC = "best/val_accuracy"
 
 COMMAND = Command(
     name="ui",
@@ -37,12 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: MLflow's own, or 2 for bad input.
     """
     return COMMAND.run(_serve, arguments)
-
-
-def best_first(port: int, experiment_id: str, metric: str = METRIC) -> str:
-    """Address of an experiment's table of runs, the best first."""
-    order = quote(f"metrics.`{metric}`", safe="")
-    return f"http://{HOST}:{port}/#/experiments/{experiment_id}/runs?orderByKey={order}&orderByAsc=false"
 
 
 def _serve(values: Mapping[str, str | None]) -> int:
@@ -75,17 +67,24 @@ def _port(text: str) -> int:
 
 
 def _say_where(store: Store, port: int) -> None:
-    """An address for each experiment: MLflow's own start page sorts by time."""
+    """An address for each experiment with runs: MLflow's own start page sorts by time."""
+    service = client(store.uri)
     with translated(f"read the experiments of {store.uri}"):
         experiments = [
             found
-            for found in client(store.uri).search_experiments()
-            if client(store.uri).search_runs([found.experiment_id], max_results=1)
+            for found in service.search_experiments()
+            if service.search_runs([found.experiment_id], max_results=1)
         ]
-    table = Table("experiment", "best runs first", title=f"Results in {store.uri}", title_justify="left")
+        for found in experiments:  # made before the view was what it is now
+            for key, value in experiment_tags().items():
+                if found.tags.get(key) != value:
+                    service.set_experiment_tag(found.experiment_id, key, value)
+    console = Console(soft_wrap=True)
+    console.print(f"Results in {store.uri}, the best runs first:", highlight=False)
     for found in experiments:
-        table.add_row(found.name, best_first(port, found.experiment_id))
-    Console(width=max(120, Console().width)).print(table, highlight=False)
+        console.print(
+            f"  {found.name}  {address(f'http://{HOST}:{port}', found.experiment_id)}", highlight=False
+        )
 
 
 if __name__ == "__main__":

@@ -106,7 +106,11 @@ class TestRuns:
         (parent,), trials = real.runs("study"), real.runs("trial")
 
         assert code == 0, err
-        assert [run.info.run_name for run in trials] == ["trial-0000", "trial-0001", "trial-0002"]
+        assert [run.info.run_name for run in trials] == [
+            "trial-0000 learning_rate=1e-05",
+            "trial-0001 learning_rate=0.01",
+            "trial-0002 learning_rate=0.001",
+        ]
         assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {parent.info.run_id}
         assert {run.info.status for run in [parent, *trials]} == {"FINISHED"}
         ordered = real.runs("trial", order_by=("metrics.`searched/optimizer.learning_rate` ASC",))

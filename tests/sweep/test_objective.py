@@ -52,6 +52,9 @@ def test_names() -> None:
     """Runs are named so that they sort by number; they are found by study, trial and attempt."""
     trial = RunningTrial(7, "s", {}, attempt=2)
     assert name_of(trial) == "trial-0007"
+    searched = {"aug": "RandomFlip", "optimizer.learning_rate": 0.00123456}
+    assert name_of(RunningTrial(7, "s", searched)) == "trial-0007 aug=RandomFlip learning_rate=0.001235"
+    assert len(name_of(RunningTrial(7, "s", dict.fromkeys(map(str, range(50)), "x")))) <= 80
     assert tags_of(trial) == {"study": "s", "kind": "trial", "trial": 7, "attempt": 2}
 
 
@@ -69,7 +72,7 @@ def test_one_training(make_config: MakeConfig) -> None:
     assert [step for step, _ in study.reports] == [0, 1]
     assert value == max(reported for _, reported in study.reports)
     run = study.run(config)
-    assert (run.info.run_name, run.info.status) == ("trial-0007", "FINISHED")
+    assert (run.info.run_name, run.info.status) == ("trial-0007 learning_rate=0.5 aug=none", "FINISHED")
     assert run.data.metrics["searched/optimizer.learning_rate"] == 0.5
 
 

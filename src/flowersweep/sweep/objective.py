@@ -1,12 +1,14 @@
 """What a trial does: one training, or several with different seeds, tied to the study's run."""
 
 import statistics
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from flowersweep.config import Config
+from flowersweep.sweep.leaderboard import short
 from flowersweep.sweep.trial import RUN_ID, RunningTrial
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
@@ -16,6 +18,9 @@ from flowersweep.training import Membership, Result, train
 from flowersweep.training.run import failures_recorded
 
 Values = dict[str, float]
+
+# Longer names are cut by MLflow's table and legends.
+MAX_NAME = 80
 
 
 def run_trial(
@@ -45,8 +50,9 @@ def run_trial(
 
 
 def name_of(trial: RunningTrial) -> str:
-    """What a trial's run is called: its number, as the study and Hydra count."""
-    return f"trial-{trial.number:04d}"
+    """What a trial's run is called: its number, as the study and Hydra count, and what is special about it."""
+    values = " ".join(f"{name.rpartition('.')[2]}={short(value)}" for name, value in trial.params.items())
+    return textwrap.shorten(f"trial-{trial.number:04d} {values}", MAX_NAME, placeholder=" …")
 
 
 def tags_of(trial: RunningTrial) -> dict[str, object]:
@@ -129,7 +135,7 @@ def _description(config: Config, values: Sequence[float]) -> str:
 
 def _seeded(trial: RunningTrial, parent: str, repeat: int, config: Config) -> Membership:
     return Membership(
-        run_name=f"{name_of(trial)}-seed{config.seed}",
+        run_name=f"{name_of(trial)} seed={config.seed}",
         parent_run_id=parent,
         tags={**tags_of(trial), "kind": "repeat", "repeat": repeat},
         keeps_artifacts=lambda value: config.tracking.artifacts_of == "all" or trial.leads(value),

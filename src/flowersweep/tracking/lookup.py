@@ -2,8 +2,10 @@
 
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -13,7 +15,7 @@ from flowersweep.tracking.store import Store, experiment_id
 
 if TYPE_CHECKING:
     import keras
-    from mlflow.entities import LoggedModel
+    from mlflow.entities import LoggedModel, Run
 
 
 def best_run(store: Store, experiment: str, *, filter_string: str, metric: str, maximize: bool) -> str:
@@ -60,26 +62,64 @@ def run_labels(store: Store, run_id: str) -> list[str]:
     return [str(name) for name in json.loads(_artifact(store, run_id, "labels.json"))]
 
 
+def run_overrides(store: Store, run_id: str) -> list[str]:
+    """What was typed for a run, as in `model.dropout=0.2`; a trial's searched values are among it."""
+    return _artifact(store, run_id, "config/overrides.txt").splitlines()
+
+
 def run_model(store: Store, run_id: str) -> "keras.Model":
     """The Keras model a run has saved: raw pictures in, probabilities out. Imports Keras.
 
     Raises:
         TrackingError: There is no such run, or it has no model.
     """
+    with translated(f"load the model of run {run_id}"):
+        logged = logged_model(store, client(store.uri).get_run(run_id))
+    if logged is None:
+        raise TrackingError(f"Run {run_id} has saved no model; train it again with tracking.log_model=true.")
+    return load_model(store, logged.artifact_location)
+
+
+def logged_model(store: Store, run: "Run") -> "LoggedModel | None":
+    """The model that a run has saved, the last one if there are several; None if it has saved none."""
+    service = client(store.uri)
+    for output in reversed(run.outputs.model_outputs if run.outputs else []):
+        logged: LoggedModel = service.get_logged_model(output.model_id)
+        if str(logged.status) == "READY":
+            return logged
+    return None
+
+
+def load_model(store: Store, location: str) -> "keras.Model":
+    """The Keras model at the address of a saved model's files. Imports Keras."""
     import keras
 
-    with translated(f"load the model of run {run_id}"):
-        service = client(store.uri)
-        outputs = service.get_run(run_id).outputs
-        ids = [output.model_id for output in outputs.model_outputs] if outputs else []
-        if not ids:
+    with keras_file(store, location) as path:
+        return keras.models.load_model(path, compile=False)
+
+
+@contextmanager
+def keras_file(store: Store, location: str) -> Iterator[Path]:
+    """A copy of a saved model's `.keras` file, there for the length of a block."""
+    with translated(f"load the model at {location}"), tempfile.TemporaryDirectory() as folder:
+        found = next(_download(store, location, folder).rglob("*.keras"), None)
+        if found is None:
             raise TrackingError(
-                f"Run {run_id} has saved no model; train it again with tracking.log_model=true."
+                f"Cannot load the model at {location}: there is no .keras file; it was not saved by flowersweep."
             )
-        logged: LoggedModel = service.get_logged_model(ids[-1])
-        with tempfile.TemporaryDirectory() as folder:
-            local = _download(store, logged.artifact_location, folder)
-            return keras.models.load_model(next(local.rglob("*.keras")), compile=False)
+        yield found
+
+
+def model_metadata(store: Store, location: str) -> dict[str, Any]:
+    """The facts kept with a saved model: class_names, picture_shape and others. Imports no Keras."""
+    with (
+        translated(f"read what is known of the model at {location}"),
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        described = OmegaConf.load(_download(store, f"{location}/MLmodel", folder))
+    metadata = OmegaConf.to_container(OmegaConf.select(described, "metadata", default=OmegaConf.create()))
+    assert isinstance(metadata, dict)  # noqa: S101 (MLflow writes a mapping)
+    return {str(name): value for name, value in metadata.items()}
 
 
 def _artifact(store: Store, run_id: str, name: str) -> str:

@@ -247,7 +247,7 @@ def _source_tags() -> dict[str, str]:
         user = "unknown"
     tags = {
         "mlflow.user": user,
-        "mlflow.source.name": sys.argv[0] or "<console>",
+        "mlflow.source.name": "flowersweep" if sys.argv[0] in {"", "-c"} else sys.argv[0],
         "mlflow.source.type": "LOCAL",
     }
     commit = git_state().get("commit")

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.mlflow_api import client, quiet, reason, translated
 from flowersweep.tracking.reachable import check_database, check_server, check_sqlite
+from flowersweep.tracking.view import experiment_tags
 
 DATABASE_NAME = "mlflow.db"
 LOCK_SECONDS = 120  # making the database takes one to three seconds; a slow disk may need longer
@@ -103,7 +104,7 @@ def _create_experiment(service: Any, store: Store, name: str) -> Any:
 
     location = None if store.artifact_root is None else (store.artifact_root / _folder_name(name)).as_uri()
     try:
-        return service.get_experiment(service.create_experiment(name, artifact_location=location))
+        return service.get_experiment(service.create_experiment(name, location, experiment_tags()))
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

@@ -1,0 +1,39 @@
+"""How MLflow's page of an experiment looks at first: the best run on top, and the columns worth seeing.
+
+MLflow keeps a table's layout in the browser, or as a shared view in a tag of the experiment; this is such a view.
+"""
+
+import json
+from urllib.parse import quote
+
+KEY = "flowersweep"
+METRICS = (
+    "best/val_accuracy",
+    "best/val_loss",
+    "best/epoch",
+    "total/epochs",
+    "total/seconds",
+    "spread/standard_deviation",
+)
+PARAMS = ("model.name", "aug.name", "optimizer.name", "optimizer.learning_rate", "model.dropout")
+_ORDER = f"metrics.`{METRICS[0]}`"
+
+
+def experiment_tags() -> dict[str, str]:
+    """What makes MLflow show an experiment as model training, with the view under KEY."""
+    columns = [f"metrics.`{name}`" for name in METRICS] + [f"params.`{name}`" for name in PARAMS]
+    state = {"orderByKey": _ORDER, "orderByAsc": False, "selectedColumns": ["attributes.`Created`", *columns]}
+    return {
+        "mlflow.experimentKind": "custom_model_development",
+        f"mlflow.sharedViewState.{KEY}": json.dumps(state),
+    }
+
+
+def address(server: str, experiment_id: str) -> str:
+    """Where a server shows an experiment's runs in this view.
+
+    Args:
+        server: As in http://127.0.0.1:5000.
+        experiment_id: Of an experiment with these tags.
+    """
+    return f"{server}/#/experiments/{quote(experiment_id)}/runs?viewStateShareKey={KEY}"
