@@ -1,0 +1,186 @@
+"""Which run's model is meant: one named by its id, the best of a study, or the one that was promoted."""
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flowersweep.arguments import Argument
+from flowersweep.deploy.model_info import ModelInfo, model_info
+from flowersweep.deploy.winner import best_of, counts, described, overrides_of, winner
+from flowersweep.errors import ConfigError, TrackingError
+from flowersweep.tracking.lookup import logged_model
+from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.selection import (
+    STORE_ARGUMENTS,
+    STUDY_ARGUMENTS,
+    children_of,
+    results_store,
+    search,
+)
+from flowersweep.tracking.store import Store
+
+if TYPE_CHECKING:
+    from mlflow.entities import LoggedModel, Run
+    from mlflow.entities.model_registry import ModelVersion
+
+MODEL_NAME = "flowersweep"
+ALIAS = "champion"
+BEST = "best"
+
+RUN_ARGUMENT = Argument(
+    "run",
+    "id of a run (its first 8 digits are enough), best, champion, or models:/NAME@ALIAS; "
+    "the champion unless given, or best where there is none",
+    "RUN",
+)
+# How every command that uses a model is told which one.
+CHOICE_ARGUMENTS = (RUN_ARGUMENT, *STUDY_ARGUMENTS, *STORE_ARGUMENTS)
+
+_RUN_ID = re.compile(r"[0-9a-f]{8,32}")
+_REGISTERED = re.compile(r"models:/([^/@]+)(?:@([^/@]+)|/(\d+))")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A run with the model that it has saved.
+
+    Attributes:
+        store: Where both are.
+        run: As MLflow gives it.
+        model: The saved model, as MLflow gives it.
+        info: What goes into the model and what comes out.
+    """
+
+    store: Store
+    run: "Run"
+    model: "LoggedModel"
+    info: ModelInfo
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return str(self.run.info.run_id)
+
+    @property
+    def location(self) -> str:
+        """The address of the model's files."""
+        return str(self.model.artifact_location)
+
+    @property
+    def about(self) -> str:
+        """The run in a few words, as in "run 3202c00c (trial 17 of study asha, best/val_accuracy 0.8978)"."""
+        return f"run {self.run_id[:8]} ({described(self.run)})"
+
+
+def chosen(values: Mapping[str, str | None]) -> Choice:
+    """The model that a command was told to use.
+
+    Args:
+        values: Those of CHOICE_ARGUMENTS.
+
+    Raises:
+        ConfigError: What was given does not go together or means nothing.
+        TrackingError: There is no such run, or it has saved no model.
+    """
+    wanted, study, experiment = (values.get(name) for name in ("run", "study", "experiment"))
+    if (study or experiment) and wanted not in {None, BEST}:
+        given = "study" if study else "experiment"
+        raise ConfigError(
+            f"{given}= says where to look for the best run, but run={wanted} names one; leave one of the two out."
+        )
+    if wanted not in {None, BEST, ALIAS} and not _is_named(str(wanted)):
+        raise ConfigError(
+            f"run={wanted} is no run; give its id or at least 8 digits of it, best, champion, or models:/NAME@ALIAS."
+        )
+    store = results_store(values)
+    if wanted == BEST or study or experiment:
+        return _choice(store, winner(store, study, experiment))
+    if wanted is None:
+        version = registered(store, f"models:/{MODEL_NAME}@{ALIAS}", missing_ok=True)
+        return _of_version(store, version) if version else _choice(store, winner(store))
+    if _RUN_ID.fullmatch(wanted):
+        return _choice(store, _by_id(store, wanted))
+    version = registered(store, f"models:/{MODEL_NAME}@{ALIAS}" if wanted == ALIAS else wanted)
+    assert version is not None  # noqa: S101 (a missing one was refused)
+    return _of_version(store, version)
+
+
+def registered(store: Store, address: str, *, missing_ok: bool = False) -> "ModelVersion | None":
+    """The registered version at `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+
+    Raises:
+        TrackingError: There is none, unless `missing_ok`; then None is returned.
+    """
+    from mlflow.exceptions import MlflowException
+
+    match = _REGISTERED.fullmatch(address)
+    assert match is not None  # noqa: S101 (checked where it came in)
+    name, alias, number = match.groups()
+    service = client(store.uri)
+    try:
+        return (
+            service.get_model_version_by_alias(name, alias)
+            if alias
+            else service.get_model_version(name, number)
+        )
+    except MlflowException as error:
+        # An alias that is not there is an invalid parameter to some stores.
+        if error.error_code not in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+            with translated(f"look up {address}"):
+                raise
+    if missing_ok:
+        return None
+    raise TrackingError(
+        f"There is no registered model {address}; make one with python -m flowersweep.promote study=NAME."
+    )
+
+
+def _is_named(wanted: str) -> bool:
+    return bool(_RUN_ID.fullmatch(wanted) or _REGISTERED.fullmatch(wanted))
+
+
+def _by_id(store: Store, beginning: str) -> "Run":
+    runs = search(store, f"attributes.run_id LIKE '{beginning}%'")
+    if not runs:
+        raise TrackingError(f"There is no run {beginning} in {store.uri}; make ui shows which there are.")
+    if len(runs) > 1:
+        raise TrackingError(f"{len(runs)} runs begin with {beginning}; give more digits of the one you mean.")
+    return runs[0]
+
+
+def _of_version(store: Store, version: "ModelVersion") -> Choice:
+    # The registry keeps the run of a version, but in a database not which of the run's models it was: it has one.
+    if not version.run_id:
+        raise TrackingError(
+            f"Version {version.version} of {version.name} does not say which run it came from; register one with "
+            "python -m flowersweep.promote."
+        )
+    with translated(f"look up run {version.run_id} of version {version.version} of {version.name}"):
+        run = client(store.uri).get_run(version.run_id)
+    return _choice(store, run)
+
+
+def _choice(store: Store, run: "Run") -> Choice:
+    """A run with its model; a repeated trial has none of its own, and hands on to its best repeat."""
+    if run.data.tags.get("kind") == "study":
+        name = run.info.run_name
+        raise ConfigError(f"run={run.info.run_id[:8]} is a whole study; write run=best study={name} instead.")
+    if "n_repeats" in run.data.tags:
+        repeats = [one for one in children_of(store, run) if counts(one)]
+        run = best_of(repeats) if repeats else run
+    with translated(f"look for the model of run {run.info.run_id}"):
+        model = logged_model(store, run)
+    if model is None:
+        raise TrackingError(
+            f"Run {run.info.run_id[:8]} ({described(run)}) has saved no model; train it again with\n"
+            f"{command_again(store, run)}\nand name the new run with run=ID."
+        )
+    return Choice(store, run, model, model_info(store, model.artifact_location))
+
+
+def command_again(store: Store, run: "Run") -> str:
+    """The command that trains a run once more and keeps its model."""
+    again = [one for one in overrides_of(store, run) if not one.startswith(("tracking.log_model", "hydra."))]
+    return shlex.join(["python", "-m", "flowersweep", *again, "tracking.log_model=true"])

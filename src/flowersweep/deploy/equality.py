@@ -1,0 +1,83 @@
+"""Whether an exported model says what its source says."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from flowersweep.data.decode import Pixels, resize
+from flowersweep.data.demo import KINDS, draw
+from flowersweep.deploy.pictures import batches
+from flowersweep.errors import FlowersweepError
+from flowersweep.models.engine import Floats
+
+# Largest difference of a probability that is put down to rounding.
+TOLERANCE = 1e-4
+
+_NOISE_PICTURES = 8
+_FLOWERS_OF_A_KIND = 2
+_BATCH = 16
+
+
+class UnequalError(FlowersweepError):
+    """An exported model that says something else than its source."""
+
+
+@dataclass(frozen=True)
+class Equality:
+    """How far two models agree.
+
+    Attributes:
+        pictures: How many pictures they were shown.
+        difference: Largest absolute difference of a probability.
+    """
+
+    pictures: int
+    difference: float
+
+
+def compare(
+    source: Callable[[Pixels], Floats], export: Callable[[Floats], Floats], shown: Iterable[Pixels]
+) -> Equality:
+    """Show two models the same pictures.
+
+    Args:
+        source: Takes uint8, shape (n, size, size, 3), 0..255; gives probabilities, shape (n, number of classes).
+        export: Likewise, but takes float32.
+        shown: The pictures, in batches.
+
+    Raises:
+        UnequalError: They differ by more than TOLERANCE, or one gives numbers that are none.
+    """
+    pictures, difference = 0, 0.0
+    for batch in shown:
+        expected, received = source(batch), export(batch.astype(np.float32))
+        if received.shape != expected.shape:
+            raise UnequalError(f"The exported model gives {received.shape} numbers, not {expected.shape}.")
+        # np.maximum hands a NaN on, Python's max would lose it.
+        difference = float(np.maximum(difference, np.abs(received - expected).max()))
+        pictures += len(batch)
+    if not difference <= TOLERANCE:  # so that NaN is a difference too
+        raise UnequalError(
+            f"The exported model is not equal to its source: probabilities of {pictures} pictures differ by up to "
+            f"{difference:.3g}, more than the {TOLERANCE:g} of rounding; nothing was written."
+        )
+    return Equality(pictures, difference)
+
+
+def shown_pictures(paths: list[Path] | None, size: int) -> Iterator[Pixels]:
+    """Pictures to compare with, in batches.
+
+    Args:
+        paths: Of pictures, unreadable ones are left out; None for noise and drawn flowers, always the same.
+        size: Side length in pixels.
+    """
+    if paths is not None:
+        yield from (batch.images for batch in batches(paths, size, _BATCH) if batch.positions)
+        return
+    rng = np.random.default_rng(0)
+    yield rng.integers(0, 256, (_NOISE_PICTURES, size, size, 3), dtype=np.uint8)
+    yield np.stack(
+        [resize(np.asarray(draw(kind, rng)), size) for kind in KINDS for _ in range(_FLOWERS_OF_A_KIND)]
+    )

@@ -1,0 +1,130 @@
+"""A model in the formats of other programs, and the same model read back from there. Imports TensorFlow in functions."""
+
+import shutil
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flowersweep.deploy.choose import Choice
+from flowersweep.errors import ConfigError
+from flowersweep.models.engine import Floats
+from flowersweep.models.litert import LiteRTEngine, UnusableError, convert
+from flowersweep.stderr import standard_error_held
+from flowersweep.tracking.lookup import keras_file
+
+if TYPE_CHECKING:
+    import keras
+
+FORMATS = ("keras", "saved_model", "tflite", "onnx")
+
+Run = Callable[[Floats], Floats]
+
+_PACKAGES = {"tflite": ("ai_edge_litert",), "onnx": ("tf2onnx", "onnx", "onnxruntime")}
+_ENDINGS = {"keras": ".keras", "tflite": ".tflite", "onnx": ".onnx"}
+
+
+def check_format(kind: str, output: Path) -> None:
+    """Refuse what cannot be exported here, before TensorFlow is imported.
+
+    Args:
+        kind: One of FORMATS.
+        output: Where the result shall go.
+
+    Raises:
+        ConfigError: A package is missing, or the file's name ends otherwise than such files do.
+    """
+    missing = [name for name in _PACKAGES.get(kind, ()) if find_spec(name) is None]
+    if missing:
+        packages = " ".join(name.replace("_", "-") for name in missing)
+        raise ConfigError(f"format={kind} needs packages that are not installed; pip install {packages}.")
+    ending = _ENDINGS.get(kind)
+    if ending and output.suffix != ending:
+        raise ConfigError(f"output={output} must end in {ending}, as format={kind} is read by that ending.")
+
+
+def write_export(kind: str, choice: Choice, model: "keras.Model", target: Path) -> None:
+    """Write a model in another format.
+
+    Args:
+        kind: One of FORMATS. `saved_model` takes float32 pictures of any number under the signature
+            `serving_default`; `tflite` takes one float32 picture at a time.
+        choice: Where the model was saved.
+        model: The model itself.
+        target: A path that does not exist yet.
+
+    Raises:
+        ConfigError: The format's converter cannot.
+    """
+    if kind == "keras":
+        with keras_file(choice.store, choice.location) as saved:
+            shutil.copyfile(saved, target)
+    elif kind == "tflite":
+        try:
+            target.write_bytes(convert(model, 1))
+        except UnusableError as error:
+            raise ConfigError(f"The model cannot be exported: {error}.") from error
+    else:
+        _keras_export(model, target, {"saved_model": "tf_saved_model", "onnx": "onnx"}[kind])
+
+
+def open_export(kind: str, model: "keras.Model", path: Path) -> Run:
+    """What was written, read back as a function from raw pictures to probabilities.
+
+    Args:
+        kind: One of FORMATS.
+        model: The source, for its shapes.
+        path: What `write_export` wrote.
+    """
+    return {
+        "keras": _open_keras,
+        "saved_model": _open_saved_model,
+        "tflite": _open_tflite,
+        "onnx": _open_onnx,
+    }[kind](model, path)
+
+
+def _keras_export(model: "keras.Model", target: Path, name: str) -> None:
+    try:
+        with standard_error_held():
+            model.export(str(target), format=name, verbose=False)
+    except Exception as error:  # converters raise nearly anything
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ConfigError(f"Keras cannot export the model as {name}: {reason}.") from error
+
+
+def _open_keras(_model: "keras.Model", path: Path) -> Run:
+    import keras
+
+    opened = keras.models.load_model(path, compile=False)
+    return lambda pictures: np.asarray(opened(pictures, training=False), np.float32)
+
+
+def _open_saved_model(_model: "keras.Model", path: Path) -> Run:
+    import tensorflow as tf
+
+    opened = tf.saved_model.load(str(path))
+    serve = opened.signatures["serving_default"]
+    (name,) = serve.structured_input_signature[1]
+
+    def run(pictures: Floats) -> Floats:
+        (probabilities,) = serve(**{name: tf.constant(pictures)}).values()
+        return np.asarray(probabilities, np.float32)
+
+    # The variables live as long as `opened` does.
+    run.opened = opened  # type: ignore[attr-defined]
+    return run
+
+
+def _open_tflite(model: "keras.Model", path: Path) -> Run:
+    return LiteRTEngine(model, path.read_bytes(), batch=1, threads=1).run
+
+
+def _open_onnx(_model: "keras.Model", path: Path) -> Run:
+    import onnxruntime  # type: ignore[import-not-found,unused-ignore]  # an optional package
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda pictures: np.asarray(session.run(None, {name: pictures})[0], np.float32)

@@ -1,0 +1,70 @@
+"""Results that a command was asked to put somewhere: whole or absent, and never over something else by accident."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from flowersweep.arguments import Argument
+from flowersweep.errors import ConfigError
+
+OVERWRITE = Argument(
+    "overwrite", "whether output= may replace what is there", default="false", choices=("true", "false")
+)
+
+
+def output_path(values: Mapping[str, str | None]) -> Path | None:
+    """Where `output=` says that the result shall go; None if it was not given.
+
+    Raises:
+        ConfigError: There is something already; see `check_free`.
+    """
+    given = values.get("output")
+    if given is None:
+        return None
+    path = Path(given).expanduser()
+    check_free(path, overwrite=values.get("overwrite") == "true")
+    return path
+
+
+def check_free(path: Path, *, overwrite: bool) -> None:
+    """Refuse a path at which there is something; a folder that is no SavedModel is never overwritten.
+
+    Raises:
+        ConfigError: There is something.
+    """
+    if path.is_dir() and not (path / "saved_model.pb").exists():
+        raise ConfigError(
+            f"output={path} is a folder with other things; give a name that does not exist yet."
+        )
+    if path.exists() and not overwrite:
+        raise ConfigError(f"{path} exists already; choose another output=, or add overwrite=true.")
+
+
+@contextmanager
+def draft(target: Path) -> Iterator[Path]:
+    """Yield another path, with the same name in a hidden folder, that becomes `target` if the block ends well.
+
+    Raises:
+        ConfigError: The folder of `target` cannot be written to.
+    """
+    with _errors_told(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = tempfile.TemporaryDirectory(dir=target.parent, prefix=".flowersweep-")
+    with beside as folder:
+        part = Path(folder, target.name)
+        yield part
+        with _errors_told(target):
+            if target.is_dir():  # no system call replaces a folder that is not empty
+                target.rename(Path(folder, "replaced"))
+            part.replace(target)
+
+
+@contextmanager
+def _errors_told(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"output={target} cannot be written: {error.strerror or error}; choose another place."
+        ) from error

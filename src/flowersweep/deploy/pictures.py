@@ -1,0 +1,114 @@
+"""Pictures of any folder, decoded as for training, a batch at a time."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from flowersweep.data import PICTURE_ENDINGS, decode
+from flowersweep.data.decode import Pixels, UnreadableError
+from flowersweep.errors import DataError
+
+STDIN = "-"
+# In a folder only these count as pictures; a file that is named may be called anything.
+ENDINGS = (*PICTURE_ENDINGS, ".tif", ".tiff", ".webp")
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some pictures in a row.
+
+    Attributes:
+        positions: Of those that could be read, in the list of paths.
+        images: uint8, shape (len(positions), size, size, 3), 0..255.
+        unreadable: One sentence for each that could not.
+    """
+
+    positions: list[int]
+    images: Pixels
+    unreadable: list[str]
+
+    def __len__(self) -> int:
+        """Number of pictures, unreadable ones among them."""
+        return len(self.positions) + len(self.unreadable)
+
+
+def find_pictures(given: str, stdin: TextIO) -> list[Path]:
+    """The pictures that `images=` names.
+
+    Args:
+        given: A file; a folder, with all its sub-folders; or `-` for one path per line on standard input.
+        stdin: Where these lines come from.
+
+    Returns:
+        Paths in the order of the lines, or sorted.
+
+    Raises:
+        DataError: There is no such file or folder, or nothing in it.
+    """
+    if given == STDIN:
+        paths = [Path(line).expanduser() for line in stdin.read().splitlines() if line.strip()]
+        if not paths:
+            raise DataError("images=- reads one path per line from standard input, but there was none.")
+        return paths
+    place = Path(given).expanduser()
+    if not place.exists():
+        raise DataError(f"images={given} does not exist; give a picture, a folder of pictures, or -.")
+    if not place.is_dir():
+        return [place]
+    found = _below(place)
+    if not found:
+        raise DataError(f"The folder {given} holds no pictures ({', '.join(ENDINGS)}).")
+    return found
+
+
+def batches(paths: Sequence[Path], size: int, batch_size: int) -> Iterator[Batch]:
+    """Decode pictures a batch at a time; while one is used the next is decoded.
+
+    Args:
+        paths: Of the pictures.
+        size: Side length in pixels.
+        batch_size: Pictures in a batch at the most.
+    """
+
+    def attempt(path: Path) -> Pixels | str:
+        try:
+            return decode(path, size)
+        except UnreadableError as error:
+            return str(error)
+
+    numbered = iter(enumerate(paths))
+    pending: list[tuple[int, Future[Pixels | str]]] = []
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        while True:
+            some = list(islice(numbered, batch_size))
+            ahead = [(position, pool.submit(attempt, path)) for position, path in some]
+            if pending:
+                yield _batch([(position, future.result()) for position, future in pending], size)
+            if not ahead:
+                return
+            pending = ahead
+
+
+def _batch(results: list[tuple[int, Pixels | str]], size: int) -> Batch:
+    read = [(position, result) for position, result in results if not isinstance(result, str)]
+    images = np.empty((len(read), size, size, 3), np.uint8)
+    for row, (_, pixels) in enumerate(read):
+        images[row] = pixels
+    unreadable = [result for _, result in results if isinstance(result, str)]
+    return Batch([position for position, _ in read], images, unreadable)
+
+
+def _below(folder: Path) -> list[Path]:
+    found = []
+    for here, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            Path(here, name) for name in names if name.lower().endswith(ENDINGS) and not name.startswith(".")
+        ]
+    return sorted(found)

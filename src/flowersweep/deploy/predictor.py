@@ -1,0 +1,125 @@
+"""What turns pictures into probabilities: the model in this process, or a server that has it."""
+
+import contextlib
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from flowersweep.data.decode import Pixels
+from flowersweep.errors import ConfigError, TrackingError
+from flowersweep.tracking.lookup import load_model
+
+if TYPE_CHECKING:
+    from flowersweep.deploy.choose import Choice
+
+Probabilities = npt.NDArray[np.float32]
+
+_ANSWER_SECONDS = 120.0  # a busy server may have a whole batch of large pictures before this one
+
+
+class Predictor(Protocol):
+    """Gives the probabilities of pictures."""
+
+    def __call__(self, images: Pixels) -> Probabilities:
+        """Predict.
+
+        Args:
+            images: uint8, shape (n, size, size, 3), 0..255, n at least 1.
+
+        Returns:
+            float32, shape (n, number of classes), rows sum to 1.
+        """
+
+
+class LocalPredictor:
+    """The model in this process. Imports TensorFlow.
+
+    Args:
+        choice: The model.
+        batch_size: Pictures per call.
+
+    Raises:
+        TrackingError: Its files cannot be read.
+    """
+
+    def __init__(self, choice: "Choice", batch_size: int) -> None:
+        from flowersweep.training.environment import start_tensorflow
+
+        start_tensorflow(seed=0, threads=None, deterministic=False)
+        from flowersweep.models.engine import TensorFlowEngine
+
+        self.model = load_model(choice.store, choice.location)
+        self._engine = TensorFlowEngine(self.model, batch_size)
+
+    def __call__(self, images: Pixels) -> Probabilities:
+        """Predict; see Predictor."""
+        return self._engine.run(images.astype(np.float32))
+
+
+class RemotePredictor:
+    """A server started by `mlflow models serve`. Imports no TensorFlow.
+
+    Args:
+        url: Its address, as in http://127.0.0.1:5001; `/invocations` is added if there is no path.
+        n_classes: How many probabilities it has to give.
+
+    Raises:
+        ConfigError: `url` is no such address.
+    """
+
+    def __init__(self, url: str, n_classes: int) -> None:
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.netloc:
+            raise ConfigError(f"url={url} is no address of a server; give one like http://127.0.0.1:5001.")
+        path = parts.path if parts.path.strip("/") else "/invocations"
+        self._url = urllib.parse.urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
+        self._n_classes = n_classes
+
+    def __call__(self, images: Pixels) -> Probabilities:
+        """Predict; see Predictor.
+
+        Raises:
+            TrackingError: Nobody answers, or with something else than probabilities.
+        """
+        answer = self._post(json.dumps({"inputs": images.tolist()}).encode())
+        try:
+            probabilities = np.asarray(json.loads(answer)["predictions"], np.float32)
+        except (ValueError, KeyError, TypeError) as error:
+            raise TrackingError(
+                f"{self._url} answers, but not with predictions; is it a model server?"
+            ) from error
+        if probabilities.shape != (len(images), self._n_classes):
+            raise TrackingError(
+                f"The model at {self._url} gives {probabilities.shape} numbers for {len(images)} pictures, but the run "
+                f"tells {self._n_classes} classes apart; name the run that is served with run=."
+            )
+        return probabilities
+
+    def _post(self, body: bytes) -> bytes:
+        request = urllib.request.Request(  # noqa: S310 (the scheme was checked)
+            self._url, body, {"Content-Type": "application/json"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as response:  # noqa: S310 (as above)
+                content: bytes = response.read()
+        except urllib.error.HTTPError as error:
+            raise TrackingError(f"{self._url} refuses the pictures: {_told(error)}") from error
+        except OSError as error:  # URLError is one, and so is what breaks a connection half-way
+            reason = getattr(error, "reason", None) or error
+            raise TrackingError(
+                f"No model server answers at {self._url} ({reason}); start one with mlflow models serve."
+            ) from error
+        return content
+
+
+def _told(error: urllib.error.HTTPError) -> str:
+    """What a server says about a refusal, in one line."""
+    text = error.read().decode(errors="replace").strip()
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        text = str(json.loads(text)["message"])
+    return f"{error.code} {(text.splitlines() or [error.reason])[0][:300]}"

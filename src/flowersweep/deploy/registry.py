@@ -1,0 +1,132 @@
+"""MLflow's registry of models: the winner gets a version, the version gets an alias, and both say where they came from."""
+
+import json
+import re
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flowersweep.deploy.choose import Choice, registered
+from flowersweep.deploy.winner import described, objective, overrides_of
+from flowersweep.errors import ConfigError
+from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.rules import MAX_TAG_LENGTH, shortened
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+# What MLflow allows, checked before a version is made that the alias would then be refused for.
+_ALIAS = re.compile(r"[\w-]{1,255}", re.ASCII)
+_TAKEN = re.compile(r"latest|v\d+", re.IGNORECASE)
+
+_VERSIONS = "mlflow.modelVersions"
+_ABOUT = "Image classifiers trained by flowersweep: raw pictures (0..255) in, probabilities out."
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What came of a promotion.
+
+    Attributes:
+        version: Number of the version that has the alias now.
+        is_new: False if this very model was registered before.
+        previous: The version that had the alias before; None if none had it, or the same.
+    """
+
+    version: str
+    is_new: bool
+    previous: "ModelVersion | None"
+
+
+def promote(choice: Choice, name: str, alias: str) -> Promotion:
+    """Register a model, unless it is registered already, and give its version the alias.
+
+    Args:
+        choice: The model.
+        name: Of the registered model; it is made if there is none.
+        alias: Taken from the version that had it.
+
+    Raises:
+        ConfigError: MLflow allows no such alias.
+        TrackingError: The store refuses, for instance because of a character in the name.
+    """
+    if not _ALIAS.fullmatch(alias) or _TAKEN.fullmatch(alias):
+        raise ConfigError(
+            f"alias={alias} is not possible; give letters, digits, _ and -, but neither latest nor v1 and the like."
+        )
+    store = choice.store
+    service = client(store.uri)
+    with translated(f"register {name!r} in {store.uri}"):
+        _ensure_registered(service, name)
+        before = registered(store, f"models:/{name}@{alias}", missing_ok=True)
+        known = _version_of(service, name, choice.run_id)
+        version = known or _new_version(service, name, choice, before)
+        service.set_registered_model_alias(name, alias, version.version)
+    replaced = before if before and before.version != version.version else None
+    return Promotion(str(version.version), known is None, replaced)
+
+
+def lineage(choice: Choice, before: "ModelVersion | None") -> dict[str, str]:
+    """Where a model came from, as tags of its version."""
+    run, (metric, value) = choice.run, objective(choice.run)
+    found = {
+        "run_id": choice.run_id,
+        "study": run.data.tags.get("study"),
+        "trial": run.data.tags.get("trial"),
+        "metric": metric,
+        "value": repr(value),
+        "data_fingerprint": choice.info.fingerprint,
+        "git_commit": run.data.tags.get("mlflow.source.git.commit"),
+        "overrides": shlex.join(overrides_of(choice.store, run)),
+        "class_names": ", ".join(choice.info.class_names),
+        "previous": None if before is None else str(before.version),
+    }
+    return {key: shortened(text, MAX_TAG_LENGTH) for key, text in found.items() if text is not None}
+
+
+def about_version(version: "ModelVersion") -> str:
+    """A version in a few words, from its tags: the run behind it may be gone."""
+    tags = version.tags
+    value = f", {tags['metric']} {float(tags['value']):.4f}" if {"metric", "value"} <= tags.keys() else ""
+    return f"version {version.version}{value}"
+
+
+def _description(choice: Choice, before: "ModelVersion | None") -> str:
+    typed = shlex.join(["python", "-m", "flowersweep", *overrides_of(choice.store, choice.run)])
+    replaced = "" if before is None else f" It followed version {before.version}."
+    return f"Run {choice.run_id}: {described(choice.run)}.{replaced}\n\n    {typed}\n"
+
+
+def _version_of(service: "MlflowClient", name: str, run_id: str) -> "ModelVersion | None":
+    versions = service.search_model_versions(f"name = '{name}'")
+    return next((one for one in versions if one.run_id == run_id), None)
+
+
+def _new_version(
+    service: "MlflowClient", name: str, choice: Choice, before: "ModelVersion | None"
+) -> "ModelVersion":
+    model = choice.model
+    version = service.create_model_version(
+        name,
+        # The files; MLflow would look models:/ID up in a global store, and not in this one.
+        source=choice.location,
+        run_id=choice.run_id,
+        model_id=model.model_id,
+        tags=lineage(choice, before),
+        description=_description(choice, before),
+    )
+    # By this the run's page shows which versions were made of it.
+    registrations = [*json.loads(model.tags.get(_VERSIONS, "[]")), {"name": name, "version": version.version}]
+    service.set_logged_model_tags(model.model_id, {_VERSIONS: json.dumps(registrations)})
+    return version
+
+
+def _ensure_registered(service: "MlflowClient", name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        service.create_registered_model(name, description=_ABOUT)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise

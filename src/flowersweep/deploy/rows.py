@@ -1,0 +1,95 @@
+"""What a model says of each picture, for people or for programs, one picture after the other."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
+
+import numpy as np
+import numpy.typing as npt
+
+FORMATS = ("table", "json", "csv")
+
+Guess = tuple[str, float]
+Write = Callable[[str, Sequence[Guess]], None]
+
+
+def guesses(row: npt.NDArray[np.float32], class_names: Sequence[str], top: int) -> list[Guess]:
+    """The most probable classes of one picture with their probabilities, the most probable first.
+
+    Args:
+        row: float32, shape (number of classes,).
+        class_names: In the order of the numbers.
+        top: How many at the most.
+    """
+    order = np.argsort(-row, kind="stable")[:top]
+    return [(class_names[index], float(row[index])) for index in order]
+
+
+@contextmanager
+def writing(
+    kind: str, stream: TextIO, paths: Sequence[str], class_names: Sequence[str], top: int
+) -> Iterator[Write]:
+    """Yield a function that is called with each picture's path and guesses; nothing is kept in memory.
+
+    Args:
+        kind: One of FORMATS.
+        stream: Where the answers go.
+        paths: All pictures, for the width of the table.
+        class_names: All classes, likewise.
+        top: How many guesses each picture gets at the most.
+    """
+    if kind == "table":
+        answers = _table(stream, max(map(len, (*paths, "path"))), max(map(len, (*class_names, "class"))))
+    elif kind == "json":
+        answers = _json(stream)
+    else:
+        answers = _csv(stream, min(top, len(class_names)))
+    with answers as write:
+        yield write
+
+
+@contextmanager
+def _table(stream: TextIO, path_width: int, class_width: int) -> Iterator[Write]:
+    stream.write(f"{'path':<{path_width}}  {'class':<{class_width}}  probability\n")
+
+    def write(path: str, found: Sequence[Guess]) -> None:
+        (name, probability), *rest = found
+        then = ", ".join(f"{other} {chance:.4f}" for other, chance in rest)
+        line = f"{path:<{path_width}}  {name:<{class_width}}  {probability:.4f}"
+        stream.write(f"{line}  then {then}\n" if then else f"{line}\n")
+
+    yield write
+
+
+@contextmanager
+def _json(stream: TextIO) -> Iterator[Write]:
+    separator = "[\n"
+
+    def write(path: str, found: Sequence[Guess]) -> None:
+        nonlocal separator
+        row = {
+            "path": path,
+            "class": found[0][0],
+            "probability": found[0][1],
+            "top": [{"class": name, "probability": probability} for name, probability in found],
+        }
+        stream.write(f"{separator}  {json.dumps(row, ensure_ascii=False)}")
+        separator = ",\n"
+
+    yield write
+    stream.write("[]\n" if separator == "[\n" else "\n]\n")
+
+
+@contextmanager
+def _csv(stream: TextIO, n_guesses: int) -> Iterator[Write]:
+    rows = csv.writer(stream, lineterminator="\n")
+    further = (f"{name}_{place}" for place in range(2, n_guesses + 1) for name in ("class", "probability"))
+    rows.writerow(["path", "class", "probability", *further])
+
+    def write(path: str, found: Sequence[Guess]) -> None:
+        cells = (cell for name, probability in found for cell in (name, f"{probability:.6f}"))
+        rows.writerow([path, *cells])
+
+    yield write
