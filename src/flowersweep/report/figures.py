@@ -43,7 +43,7 @@ def learning_curves(
         name for name in ("loss", "accuracy", "learning_rate") if name in history or f"val_{name}" in history
     ]
     heights = [0.6 if name == "learning_rate" else 1.0 for name in panels]
-    figure = _figure(8.5, 0.8 + 2.6 * sum(heights))
+    figure = blank(8.5, 0.8 + 2.6 * sum(heights))
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for axis, name in zip(axes, panels, strict=True):
         if name == "learning_rate":
@@ -73,7 +73,7 @@ def confusion_matrix(true: npt.ArrayLike, predicted: npt.ArrayLike, class_names:
     totals = counts.sum(axis=1, keepdims=True)
     fractions = counts / np.maximum(totals, 1)
     side = min(4.0 + 0.75 * len(class_names), 16.0)
-    figure = _figure(side + 1.2, side)
+    figure = blank(side + 1.2, side)
     axis = figure.subplots()
     shown = axis.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     if len(class_names) <= _MAX_CELLS_WITH_TEXT:
@@ -129,12 +129,12 @@ def confident_mistakes(
     truth, chances = np.asarray(true), np.asarray(probabilities)
     chosen = most_confident_mistakes(truth, chances, count)
     if not len(chosen):
-        figure = _figure(8.5, 1.6)
+        figure = blank(8.5, 1.6)
         figure.text(0.5, 0.5, f"No mistakes: all {len(truth)} pictures are classified rightly.", ha="center")
         return figure
     columns = min(4, len(chosen))
     rows = -(-len(chosen) // columns)
-    figure = _figure(2.35 * max(columns, 2), 2.95 * rows + 0.4)
+    figure = blank(2.35 * max(columns, 2), 2.95 * rows + 0.4)
     wrong = int((chances.argmax(axis=1) != truth).sum())
     figure.suptitle(f"The surest {len(chosen)} of {wrong} mistakes among {len(truth)} pictures", fontsize=11)
     for axis in figure.subplots(rows, columns, squeeze=False).flat:
@@ -212,7 +212,7 @@ def _draw_phases(axes: "Sequence[Axes]", phases: Sequence[tuple[str, int]], firs
             axis.axvline(place, color=GREY, linewidth=1)
 
 
-def _figure(width: float, height: float) -> "Figure":
+def blank(width: float, height: float) -> "Figure":
     """Return an empty figure, `width` by `height` inches, that belongs to no window and no global list."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -1,0 +1,103 @@
+"""The page: everything that was found out about a study, in one HTML file without anything outside of it."""
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from flowersweep.report.charts import charts
+from flowersweep.report.evidence import Study
+from flowersweep.report.ranking import TEST_METRIC, Row, shown
+from flowersweep.report.summary import summary
+from flowersweep.report.winner import Winner
+
+TEMPLATES = Path(__file__).parent / "templates"
+WHEN = "%Y-%m-%d %H:%M UTC"
+
+
+def page(study: Study, rows: Sequence[Row], winner: Winner | None, *, made: dt.datetime | None = None) -> str:
+    """The page as HTML, about 5 MB, most of it Plotly's script.
+
+    Args:
+        study: What was read.
+        rows: Its ranking.
+        winner: What is known of the leading training; None if nothing was trained to its end.
+        made: When the page was made; None for now.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["shown"] = shown
+    environment.filters["markup"] = (
+        Markup  # for what is JSON or comes from this package, escaped where it was made
+    )
+    return environment.get_template("page.html").render(
+        study=study,
+        rows=rows,
+        winner=winner,
+        charts=charts(study, rows),
+        sentences=summary(study, rows, winner),
+        facts=facts(study),
+        columns=columns(study, rows),
+        plotly=get_plotlyjs(),
+        style=(TEMPLATES / "style.css").read_text(encoding="utf-8"),
+        script=(TEMPLATES / "charts.js").read_text(encoding="utf-8"),
+        made=(made or dt.datetime.now(dt.UTC)).strftime(WHEN),
+        shade=shade,
+    )
+
+
+def facts(study: Study) -> dict[str, str]:
+    """What stands below the title, by its name."""
+    trainings, ended = study.trainings, study.ended
+    counted = [f"{number} {state}" for state, number in study.count().items()]
+    n_trials = max(len(study.trials), 1)
+    epochs, seconds = sum(one.epochs for one in trainings), sum(one.seconds for one in trainings)
+    return {
+        "Goal": ", ".join(goal.words for goal in study.goals),
+        "Trials": f"{len(study.trials)} ({', '.join(counted)})" if counted else "none yet",
+        "Trainings": str(len(trainings)),
+        "Epochs": f"{epochs} in all, {epochs / n_trials:.1f} per trial",
+        "Training time": f"{duration(seconds)} in all, {duration(seconds / n_trials)} per trial",
+        "Begun": study.began.strftime(WHEN),
+        "Ended": "still running" if ended is None else f"{ended.strftime(WHEN)} ({study.status.lower()})",
+        "Experiment": study.experiment,
+    }
+
+
+def columns(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
+    """Which columns the ranking has beside those it always has."""
+    repeated = any(len(row.configuration.trainings) > 1 for row in rows)
+    return {
+        "spread": repeated,
+        "comparison": any(row.comparison and row.comparison.p is not None for row in rows),
+        "others": [
+            goal.metric for goal in study.goals[1:] if goal.metric not in {"total/epochs", "total/seconds"}
+        ],
+        "test": TEST_METRIC if any(row.number(TEST_METRIC, "mean") for row in rows) else None,
+        "published": any(row.published for row in rows),
+        "pareto": len(study.goals) > 1,
+    }
+
+
+def duration(seconds: float) -> str:
+    """Seconds as one says them: 12.3 s, 4 min 05 s, 2 h 03 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def shade(count: int, total: int) -> str:
+    """The style of a cell of the confusion matrix: the darker, the larger its share of its row."""
+    share = count / total if total else 0.0
+    red, green, blue = (round(255 + (end - 255) * share) for end in (0, 90, 150))
+    return f"background:rgb({red},{green},{blue});color:{'#fff' if share > 0.5 else '#111'}"

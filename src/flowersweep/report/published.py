@@ -1,0 +1,68 @@
+"""What the article reports for the same pictures and the same kind of network."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from flowersweep.report.evidence import Training
+
+METRIC = "best/val_accuracy"
+FLOWERS = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
+
+CNN_PLAIN = (0.6499, 0.6785)
+CNN_BEST = 0.7316
+FROZEN_BEST = 0.8937
+FINE_TUNED_BEST = 0.9482
+# The article's order of augmentations of the CNN, and the place of each; only the first one's value is known.
+CNN_PLACES = {
+    "RandomTranslation": 1,
+    "RandomRotation_prob": 2,
+    "RandomRotation": 3,
+    "RandomFlip_prob": 4,
+    "RandomFlip": 4,
+    "RandomZoom": 6,
+    "RandomTranslation_prob": 7,
+}
+
+
+@dataclass(frozen=True)
+class Published:
+    """A figure of the article.
+
+    Attributes:
+        words: As a table shows it.
+        values: What a chart marks: one value, or both ends of a range; empty if only a place in an order is known.
+    """
+
+    words: str
+    values: tuple[float, ...] = ()
+
+
+def published(training: Training, class_names: Sequence[str], metric: str) -> Published | None:
+    """The article's figure for a training; None if it has none for these pictures, this network or this metric."""
+    is_flowers = training.tags.get("data") == "flower_photos" or tuple(sorted(class_names)) == FLOWERS
+    if metric != METRIC or not is_flowers:
+        return None
+    model = training.settings.get("model.name", training.tags.get("model", ""))
+    if model == "cnn":
+        return _cnn(training.settings.get("aug.name", training.tags.get("augmentation", "none")))
+    if model in {"mobilenet_frozen", "mobilenet_ft"} and _is_mobilenet(training.settings):
+        frozen = training.tags.get("frozen", str(model == "mobilenet_frozen").lower()) == "true"
+        best = FROZEN_BEST if frozen else FINE_TUNED_BEST
+        return Published(f"{best:.4f}, its best", (best,))
+    return None
+
+
+def _is_mobilenet(settings: Mapping[str, str]) -> bool:
+    return settings.get("model.backbone", "MobileNetV2") == "MobileNetV2"
+
+
+def _cnn(augmentation: str) -> Published:
+    if augmentation == "none":
+        low, high = CNN_PLAIN
+        return Published(f"{low:.4f} to {high:.4f}", CNN_PLAIN)
+    place = CNN_PLACES.get(augmentation)
+    if place == 1:
+        return Published(f"{CNN_BEST:.4f}, place 1 of {len(CNN_PLACES)}", (CNN_BEST,))
+    if place is not None:
+        return Published(f"place {place} of {len(CNN_PLACES)}, below {CNN_BEST:.4f}")
+    return Published(f"none for it; best augmentation {CNN_BEST:.4f}")

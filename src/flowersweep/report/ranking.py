@@ -1,0 +1,118 @@
+"""The configurations of a study in their order, as far as the evidence orders them, each number with its source."""
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from flowersweep.report.comparison import Comparison, compare, groups
+from flowersweep.report.evidence import Configuration, Goal, Study, configurations
+from flowersweep.report.published import Published, published
+
+TEST_METRIC = "test/accuracy"
+STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
+    "mean": statistics.mean,
+    "sd": statistics.stdev,
+    "min": min,
+    "max": max,
+    "sum": sum,
+}
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number and what it comes from.
+
+    Attributes:
+        value: Unrounded.
+        runs: The ids of the runs.
+        metric: Which of their metrics.
+        statistic: What was made of them: value (of the one run) or a name of STATISTICS.
+    """
+
+    value: float
+    runs: tuple[str, ...]
+    metric: str
+    statistic: str = "value"
+
+    @property
+    def text(self) -> str:
+        """As it is shown."""
+        return shown(self.value)
+
+    @property
+    def exact(self) -> str:
+        """All its digits."""
+        return repr(self.value)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One configuration.
+
+    Attributes:
+        configuration: Which one.
+        group: Those of one group are not told apart; None if nothing could be tested.
+        in_front: Whether no other is better in every goal; with one goal, whether it leads.
+        comparison: With the leader; None for the leader itself, and with several goals.
+        published: The article's figure for the same, if it has one.
+    """
+
+    configuration: Configuration
+    group: int | None
+    in_front: bool
+    comparison: Comparison | None = None
+    published: Published | None = None
+
+    def number(self, metric: str, statistic: str) -> Number | None:
+        """A metric over the seeds; None if a run does not have it, or for a spread of one run."""
+        trainings = self.configuration.trainings
+        values = [one.metrics[metric] for one in trainings if metric in one.metrics]
+        if len(values) < len(trainings) or (statistic == "sd" and len(values) < 2):
+            return None
+        runs = tuple(one.run_id for one in trainings)
+        return Number(float(STATISTICS[statistic](values)), runs, metric, statistic)
+
+    def singles(self, metric: str) -> list[tuple[int, Number]]:
+        """Seed and value of each run."""
+        return [
+            (one.seed, Number(one.metrics[metric], (one.run_id,), metric))
+            for one in self.configuration.trainings
+        ]
+
+
+def ranking(study: Study) -> list[Row]:
+    """The configurations of a study, the best first; what is not told apart stands together."""
+    found = configurations(study)
+    figures = [published(one.trainings[0], study.class_names, study.goal.metric) for one in found]
+    front = pareto_front(found, study.goals)
+    if len(study.goals) > 1:
+        rows = [
+            Row(one, None, one in front, None, figure) for one, figure in zip(found, figures, strict=True)
+        ]
+        return sorted(rows, key=lambda row: not row.in_front)
+    samples = [one.sample(study.goal.metric) for one in found]
+    together: Sequence[int | None] = groups(samples) or [None] * len(found)
+    compared: list[Comparison | None] = [None, *compare(samples[0], samples[1:])] if found else []
+    rows = [
+        Row(*parts)
+        for parts in zip(found, together, [one is found[0] for one in found], compared, figures, strict=True)
+    ]
+    return sorted(rows, key=lambda row: row.group or 0)
+
+
+def pareto_front(found: Sequence[Configuration], goals: Sequence[Goal]) -> list[Configuration]:
+    """The configurations that no other is at least as good as in every goal, and better in one."""
+    points = [tuple(goal.sign() * one.mean(goal.metric) for goal in goals) for one in found]
+    return [
+        one
+        for one, mine in zip(found, points, strict=True)
+        if not any(
+            other != mine and all(theirs <= own for theirs, own in zip(other, mine, strict=True))
+            for other in points
+        )
+    ]
+
+
+def shown(value: float) -> str:
+    """A number in as many digits as one reads: whole ones without a point, four decimals otherwise."""
+    return f"{value:.0f}" if float(value).is_integer() and abs(value) > 1 else f"{value:.4f}"

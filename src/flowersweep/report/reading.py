@@ -1,0 +1,165 @@
+"""Read a study from MLflow: its run, the runs of its trials, and those of their repeats."""
+
+import datetime as dt
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from flowersweep.errors import TrackingError
+from flowersweep.report.evidence import Curve, Goal, State, Study, Training, Trial
+from flowersweep.report.files import Files
+from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.process import HOST_TAG
+from flowersweep.tracking.selection import children_of, trials_of
+from flowersweep.tracking.store import Store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+# What the page draws over epochs; the seconds tell what a training cost that did not come to its end.
+CURVES = ("val_accuracy", "val_loss", "learning_rate", "seconds")
+GOAL_TAG = "study.goal"
+
+_STATES = {"COMPLETE": State.COMPLETE, "PRUNED": State.PRUNED, "FAIL": State.FAILED}
+_STATUSES = {"FINISHED": State.COMPLETE, "FAILED": State.FAILED, "KILLED": State.STOPPED}
+# Studies from before the tag tell their goals at the top of their description.
+_GOAL_IN_NOTE = re.compile(r"\*\*: ((?:maximize|minimize) .*?); \d+ of \d+ trials done")
+_PASSWORD = re.compile(r"(://[^:/@\s]*):[^@/\s]+@")
+
+
+def read_study(store: Store, run: "Run") -> Study:
+    """Everything that the page is made from.
+
+    Args:
+        store: Where the study is.
+        run: That of the study.
+
+    Raises:
+        TrackingError: It does not say what it optimizes, or something in it cannot be read.
+    """
+    files = Files(store, run.info.run_id)
+    rows = {row["trial"]: row for row in json.loads(files.text("study/leaderboard.json") or "[]")}
+    keys = list(dict.fromkeys(key for row in rows.values() for key in row["params"]))
+    runs = trials_of(store, run)
+    trials = tuple(_trial(store, one, rows.get(int(one.data.tags["trial"])), keys) for one in runs)
+    with translated(f"read the experiment of study {run.info.run_name}"):
+        experiment = client(store.uri).get_experiment(run.info.experiment_id).name
+    return Study(
+        name=str(run.data.tags.get("study", run.info.run_name)),
+        run_id=run.info.run_id,
+        experiment=experiment,
+        status=run.info.status,
+        began=_moment(run.info.start_time) or dt.datetime.now(dt.UTC),
+        ended=None if run.info.status == "RUNNING" else _moment(run.info.end_time),
+        command=_command(files),
+        goals=_goals(run),
+        trials=trials,
+        class_names=_class_names(store, trials),
+    )
+
+
+def _goals(run: "Run") -> tuple[Goal, ...]:
+    told = run.data.tags.get(GOAL_TAG)
+    if told is None and (found := _GOAL_IN_NOTE.search(run.data.tags.get("mlflow.note.content", ""))):
+        told = found.group(1)
+    if told is None:
+        raise TrackingError(
+            f"The study {run.info.run_name!r} does not say what it optimizes; type its sweep's command once more, "
+            "which writes that to MLflow and trains nothing that is done."
+        )
+    parts = (part.partition(" ") for part in told.split(", "))
+    return tuple(Goal(metric, maximize=direction == "maximize") for direction, _, metric in parts)
+
+
+def _command(files: Files) -> str:
+    typed = files.text("study/command.txt")
+    if typed is None:
+        overrides = (files.text("study/overrides.txt") or "").splitlines()
+        typed = " ".join(["python -m flowersweep --multirun", *map(_quoted, overrides)]) if overrides else ""
+    return without_passwords(typed.strip())
+
+
+def without_passwords(text: str) -> str:
+    """A text in which the passwords of addresses are stars: a page may be shown to others than the store."""
+    return _PASSWORD.sub(r"\1:***@", text)
+
+
+def _quoted(argument: str) -> str:
+    import shlex
+
+    return shlex.quote(argument)
+
+
+def _trial(store: Store, run: "Run", row: Mapping[str, Any] | None, keys: Sequence[str]) -> Trial:
+    tags = run.data.tags
+    runs = _repeats(store, run) if "n_repeats" in tags else [run]
+    trainings = [_training(store, one) for one in runs]
+    host = tags.get(HOST_TAG, "")
+    return Trial(
+        number=int(tags["trial"]),
+        state=_state(run, row),
+        params=row["params"] if row else _params(run, keys),
+        run_id=run.info.run_id,
+        trainings=tuple(sorted(trainings, key=lambda training: training.seed)),
+        began=_moment(run.info.start_time),
+        ended=_moment(run.info.end_time),
+        worker=f"{host}:{tags['worker']}" if "worker" in tags else "",
+        reason=str(row["reason"]) if row else tags.get("failure", ""),
+    )
+
+
+def _state(run: "Run", row: Mapping[str, Any] | None) -> State:
+    """As the leaderboard says; a trial that is not in it yet has the state of its run."""
+    if row is not None:
+        return _STATES[row["state"]]
+    if run.data.tags.get("trial.state") == "PRUNED":
+        return State.PRUNED
+    return _STATUSES.get(run.info.status, State.RUNNING)
+
+
+def _params(run: "Run", keys: Sequence[str]) -> dict[str, Any]:
+    """The searched values of a trial that is not in the leaderboard, as far as its run tells."""
+    numbers = {
+        key.removeprefix("searched/"): value
+        for key, value in run.data.metrics.items()
+        if key.startswith("searched/")
+    }
+    texts = {key: run.data.params.get(f"{key}.name", run.data.params.get(key)) for key in keys}
+    return {**{key: text for key, text in texts.items() if text is not None}, **numbers}
+
+
+def _repeats(store: Store, run: "Run") -> list["Run"]:
+    found = [child for child in children_of(store, run) if child.data.tags.get("kind") == "repeat"]
+    return list({child.data.tags["repeat"]: child for child in found}.values())
+
+
+def _training(store: Store, run: "Run") -> Training:
+    metrics = {key: float(value) for key, value in run.data.metrics.items()}
+    return Training(
+        run_id=run.info.run_id,
+        seed=int(run.data.params.get("seed", run.data.tags.get("repeat", 0))),
+        metrics=metrics,
+        curves={key: _curve(store, run.info.run_id, key) for key in CURVES if key in metrics},
+        settings=dict(run.data.params),
+        tags=dict(run.data.tags),
+    )
+
+
+def _curve(store: Store, run_id: str, key: str) -> Curve:
+    with translated(f"read {key} of run {run_id}"):
+        points = client(store.uri).get_metric_history(run_id, key)
+    return tuple(sorted({point.step: float(point.value) for point in points}.items()))
+
+
+def _class_names(store: Store, trials: Sequence[Trial]) -> tuple[str, ...]:
+    for trial in trials:
+        for training in trial.trainings:
+            text = Files(store, training.run_id).text("labels.json")
+            if text is not None:
+                return tuple(map(str, json.loads(text)))
+    return ()
+
+
+def _moment(milliseconds: int | None) -> dt.datetime | None:
+    return None if milliseconds is None else dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC)

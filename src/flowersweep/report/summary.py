@@ -1,0 +1,158 @@
+"""What a study says in plain sentences, and what it does not say."""
+
+import statistics
+from collections.abc import Sequence
+
+from flowersweep.report.comparison import ALPHA, MIN_SEEDS
+from flowersweep.report.evidence import State, Study
+from flowersweep.report.ranking import TEST_METRIC, Row, shown
+from flowersweep.report.winner import Winner
+
+MAX_LISTED = 6
+MAX_REASONS = 3
+
+
+def summary(study: Study, rows: Sequence[Row], winner: Winner | None) -> list[str]:
+    """The sentences at the top of the page, in their order.
+
+    Args:
+        study: What was read.
+        rows: Its ranking.
+        winner: What is known of the leading training; None if nothing was trained to its end.
+    """
+    if not rows or winner is None:
+        return [
+            f"No trial has come to a value of {study.goal.metric} yet, so there is nothing to rank.",
+            *_unfinished(study),
+        ]
+    told = [_leader(study, rows), *_apart(rows)] if len(study.goals) == 1 else _trade_offs(study, rows)
+    return [*told, *_chosen_by(rows, winner), *_published(study, rows), *_unfinished(study)]
+
+
+def listed(names: Sequence[str], limit: int = MAX_LISTED) -> str:
+    """Names as a sentence has them: "a", "a and b", "a, b and c", "a, b and 7 more"."""
+    few = list(names) if len(names) <= limit else [*names[: limit - 1], f"{len(names) - limit + 1} more"]
+    return few[0] if len(few) == 1 else f"{', '.join(few[:-1])} and {few[-1]}"
+
+
+def _leader(study: Study, rows: Sequence[Row]) -> str:
+    leader, metric = rows[0].configuration, study.goal.metric
+    values = list(leader.sample(metric).values())
+    if len(values) == 1:
+        seed = leader.trainings[0].seed
+        spread = f"{metric} {shown(values[0])} in one run (seed {seed}), so its spread is not known"
+    else:
+        spread = (
+            f"{metric} {shown(statistics.mean(values))} on average over {len(values)} seeds, standard deviation "
+            f"{shown(statistics.stdev(values))}, from {shown(min(values))} to {shown(max(values))}"
+        )
+    return f"The best value is that of {leader.full_name}: {spread}."
+
+
+def _apart(rows: Sequence[Row]) -> list[str]:
+    """Who can and who cannot be told apart from the leader."""
+    leader = rows[0].configuration
+    if len(rows) == 1:
+        return [
+            f"{leader.name} is the only configuration with a value, so there is nothing to compare it with."
+        ]
+    compared = [(row.configuration, row.comparison) for row in rows[1:] if row.comparison is not None]
+    untested = [one.name for one, found in compared if found.adjusted is None]
+    if len(untested) == len(compared):
+        together = (
+            "With one common seed each, configurations are not ranked here: one run each ranks noise as much as "
+            "configurations, and the order below is merely that of the values. To learn which can be told apart, sweep "
+            "again with hydra.sweeper.n_repeats=3 (and its own hydra.sweeper.study_name=NAME); every trial then trains "
+            "with three seeds."
+        )
+        return [together]
+    alike = [one.name for one, found in compared if found.adjusted is not None and not found.apart]
+    worse = [(one.name, found) for one, found in compared if found.apart]
+    n_seeds = sorted({found.n_seeds for _, found in compared if found.adjusted is not None})
+    seeds = str(n_seeds[0]) if len(n_seeds) == 1 else f"{n_seeds[0]} to {n_seeds[-1]}"
+    test = f"paired t-test over {seeds} common seeds, p corrected by Holm's method, limit {ALPHA}"
+    sentences = []
+    if alike:
+        sentences.append(f"{listed([leader.name, *alike])} cannot be told apart on this evidence ({test}).")
+    if worse:
+        highest = max(found.adjusted or 0.0 for _, found in worse)
+        names = listed([name for name, _ in worse])
+        verb = "is" if len(worse) == 1 else "are"
+        because = (
+            f"p at most {max(highest, 0.0001):.4f}"
+            if alike
+            else f"{test}; p at most {max(highest, 0.0001):.4f}"
+        )
+        sentences.append(f"{names} {verb} worse than {leader.name} ({because}).")
+    if untested:
+        sentences.append(
+            f"{listed(untested)} shared fewer than {MIN_SEEDS} seeds with {leader.name} and could not be compared."
+        )
+    return sentences
+
+
+def _trade_offs(study: Study, rows: Sequence[Row]) -> list[str]:
+    goals = " and ".join(goal.words for goal in study.goals)
+    front = [row.configuration for row in rows if row.in_front]
+    one = (
+        "is the only configuration" if len(front) == 1 else f"are {len(front)} of {len(rows)} configurations"
+    )
+    best = (
+        f"The study was to {goals}, so there is no single best one. {listed([item.name for item in front])} {one} that "
+        "no other beats in every goal (the Pareto set)."
+    )
+    n_seeds = max(len(row.configuration.trainings) for row in rows)
+    evidence = "one run each" if n_seeds == 1 else f"means over up to {n_seeds} seeds"
+    return [best, f"These are {evidence}; whether the differences are more than noise was not tested."]
+
+
+def _chosen_by(rows: Sequence[Row], winner: Winner) -> list[str]:
+    """Which pictures chose, and which were only looked at."""
+    n_pictures = winner.n_validation
+    validation = "The validation set" if n_pictures is None else f"The validation set ({n_pictures} pictures)"
+    chose = f"{validation} chose the best epoch of every run and the best configuration"
+    test = rows[0].number(TEST_METRIC, "mean")
+    if test is not None:
+        held_out = f" ({winner.n_test} pictures)" if winner.n_test else ""
+        told = (
+            f"{chose}; its figure is optimistic. The test set{held_out} took no part in any choice and was only "
+            f"reported: accuracy {test.text} for {rows[0].configuration.name}."
+        )
+    else:
+        one = f" One picture is {1 / n_pictures:.4f} of its accuracy." if n_pictures else ""
+        told = (
+            f"{chose}. The same pictures give the figures reported here, so the best of them is optimistic: expect "
+            f"somewhat less on new pictures (data.test_split=0.1 holds some out on which nothing is chosen).{one}"
+        )
+    return [told]
+
+
+def _published(study: Study, rows: Sequence[Row]) -> list[str]:
+    figure = rows[0].published
+    if figure is None or not figure.values:
+        return []
+    mean, high, low = rows[0].configuration.mean(study.goal.metric), max(figure.values), min(figure.values)
+    gap = f"{mean - high:+.4f}" if mean > high else f"{mean - low:+.4f}" if mean < low else "within it"
+    return [f"The published article has {figure.words} for this kind of network; the figure here is {gap}."]
+
+
+def _unfinished(study: Study) -> list[str]:
+    """Trials that are missing from the ranking, and why."""
+    count, sentences = study.count(), []
+    if n_pruned := count.get(State.PRUNED):
+        were = "trial was pruned: it trained" if n_pruned == 1 else "trials were pruned: they trained"
+        sentences.append(f"{n_pruned} {were} fewer epochs than the others and cannot be ranked with them.")
+    if n_failed := count.get(State.FAILED):
+        reasons = list(
+            dict.fromkeys(
+                trial.reason or "reason unknown" for trial in study.trials if trial.state is State.FAILED
+            )
+        )
+        told = "; ".join(reason.rstrip(".") for reason in reasons[:MAX_REASONS])
+        sentences.append(f"{n_failed} {'trial' if n_failed == 1 else 'trials'} failed: {told}.")
+    if n_open := count.get(State.STOPPED, 0) + count.get(State.RUNNING, 0):
+        were = "trial was" if n_open == 1 else "trials were"
+        sentences.append(
+            f"{n_open} {were} not at their end when this page was made; the sweep's command goes on with them."
+        )
+    return sentences
