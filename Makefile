@@ -43,9 +43,7 @@ typecheck: setup ## Types, strictly
 check: lint typecheck test ## All that must pass before a commit
 
 ui: setup ## Compare results in the browser (PORT=5000)
-	@test -f mlruns/mlflow.db || { echo "There are no results yet; make some with: make demo"; exit 1; }
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlruns/mlflow.db \
-	  --host 127.0.0.1 --port $(PORT) --workers 1
+	@$(BIN)/python -m flowersweep.ui port=$(PORT)
 
 dashboard: setup ## Watch studies in the browser, also while they run (DASHBOARD_PORT=8080)
 	@test -f mlruns/optuna.db || { echo "There is no study yet; start one with: $(BIN)/python -m flowersweep --multirun data=demo trainer=quick aug=none,RandomFlip"; exit 1; }

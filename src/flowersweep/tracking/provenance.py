@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -13,6 +14,7 @@ PACKAGES = ("tensorflow", "keras", "numpy", "hydra-core", "omegaconf", "optuna",
 
 _CHECKOUT = Path(__file__).parents[3]
 _GIT_SECONDS = 10
+_PASSWORD = re.compile(r"(://[^:/@\s]*):[^@/\s]+@")
 
 
 def provenance(checkout: Path = _CHECKOUT) -> dict[str, str]:
@@ -82,6 +84,11 @@ def command_line(arguments: Sequence[str] | None = None) -> str:
             # `flowersweep` installed beside the interpreter shows as "python /folder/flowersweep".
             name, rest = PurePath(rest[0]).name, rest[1:]
     return shlex.join([name, *rest])
+
+
+def without_passwords(text: str) -> str:
+    """Return a text in which the passwords of addresses, as in postgresql://USER:PASSWORD@HOST, are stars."""
+    return _PASSWORD.sub(r"\1:***@", text)
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

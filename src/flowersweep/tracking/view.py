@@ -22,7 +22,13 @@ _ORDER = f"metrics.`{METRICS[0]}`"
 def experiment_tags() -> dict[str, str]:
     """What makes MLflow show an experiment as model training, with the view under KEY."""
     columns = [f"metrics.`{name}`" for name in METRICS] + [f"params.`{name}`" for name in PARAMS]
-    state = {"orderByKey": _ORDER, "orderByAsc": False, "selectedColumns": ["attributes.`Created`", *columns]}
+    state = {
+        "orderByKey": _ORDER,
+        "orderByAsc": False,
+        # Means over seeds are ranked, not the luckiest seed; every run has this tag.
+        "searchFilter": "tags.kind != 'repeat'",
+        "selectedColumns": ["attributes.`Created`", *columns],
+    }
     return {
         "mlflow.experimentKind": "custom_model_development",
         f"mlflow.sharedViewState.{KEY}": json.dumps(state),

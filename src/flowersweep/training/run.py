@@ -111,7 +111,12 @@ def run_name(config: Config) -> str:
 
 def tags(config: Config) -> dict[str, str]:
     """What the MLflow table can be filtered and grouped by without looking at parameters."""
-    return {"data": config.data.source, "model": config.model.name, "augmentation": config.aug.name}
+    return {
+        "kind": "run",  # a trial, or a repeat of one, says so itself
+        "data": config.data.source,
+        "model": config.model.name,
+        "augmentation": config.aug.name,
+    }
 
 
 @contextmanager

@@ -1,0 +1,109 @@
+"""A real browser, MLflow's real pages, and a small real sweep to look at in them."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+SWEEP = (
+    "--multirun",
+    "aug=none,RandomFlip,RandomRotation",
+    "model=cnn",
+    "data=demo",
+    "trainer=quick",
+    "schedule=cosine",
+)
+# Without these Chromium wants a sandbox that root has not, and calls home at every start.
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+SERVER_SECONDS = 90
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here needs a server, a browser and a sweep."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium; the tests are skipped where there is none, and fail where FLOWERSWEEP_REQUIRE_BROWSER is set."""
+    path = (
+        os.environ.get("FLOWERSWEEP_TEST_BROWSER")
+        or shutil.which("chromium")
+        or shutil.which("google-chrome")
+    )
+    if path is None:
+        if os.environ.get("FLOWERSWEEP_REQUIRE_BROWSER"):
+            pytest.fail(
+                "FLOWERSWEEP_REQUIRE_BROWSER is set, but neither chromium nor google-chrome is installed"
+            )
+        pytest.skip(
+            "neither chromium nor google-chrome is installed; set FLOWERSWEEP_TEST_BROWSER to a browser"
+        )
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session")
+def shots() -> Path:
+    """Where screenshots are put: FLOWERSWEEP_SCREENSHOTS, or a folder that git ignores."""
+    folder = Path(os.environ.get("FLOWERSWEEP_SCREENSHOTS") or ".screenshots").absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results' folder of a sweep of three augmentations; FLOWERSWEEP_TEST_RESULTS is another's."""
+    if given := os.environ.get("FLOWERSWEEP_TEST_RESULTS"):
+        return Path(given).absolute()
+    folder = tmp_path_factory.mktemp("browser") / "results"
+    subprocess.run([sys.executable, "-m", "flowersweep", *SWEEP, f"tracking.dir={folder}"], check=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(swept: Path) -> Iterator[str]:
+    """Address of the pages that `python -m flowersweep.ui` serves over the sweep."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "flowersweep.ui", f"port={port}", f"tracking.dir={swept}"]
+    with subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL) as process:
+        try:
+            _wait_for(f"http://127.0.0.1:{port}", process)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+
+
+def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + SERVER_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            urllib.request.urlopen(f"{address}/health", timeout=2).close()  # noqa: S310 - http, as given below
+        except OSError:
+            time.sleep(0.3)
+        else:
+            return
+    pytest.fail(f"No pages at {address} after {SERVER_SECONDS} seconds")
