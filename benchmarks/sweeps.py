@@ -5,7 +5,8 @@
 flowersweep runs its command line with nothing decoded, converted or computed before; everything is in the time, the
 tracking too. Plain Keras trains two of the trials in full, one after the other in one process, to early stop with the
 same callbacks; its time is scaled up to all trials: what was spent once, and the mean of the two times their number.
-val_accuracy is that of the best epoch of the best trial, for plain Keras out of its two.
+val_accuracy is that of the best epoch of the best trial, for plain Keras out of its two. KerasTuner, where it is
+installed, runs two random trials of the search in the same way.
 """
 
 import shutil
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks import ours, results
 from benchmarks.command import BATCH_SIZE, Contest, Options, main
 from benchmarks.contest import Contestant, Line, Sample, hold, scaled
-from benchmarks.fresh import fresh
+from benchmarks.fresh import Figures, fresh
 
 ROUNDS = 1
 AUGMENTATIONS = (
@@ -96,17 +98,22 @@ def search(options: Options) -> Iterator[Line]:
         # The middle of the space, and a corner of it that learns faster.
         [ARTICLE, {**ARTICLE, "optimizer": "rmsprop", "rate": 3e-3, "dropout": 0.4, "batch": 32}],
     )
-    return _held(options, sweep)
+    tuner = [Contestant("KerasTuner, scaled", partial(_tuner, options, sweep), _scaled(2, n_trials))]
+    return _held(options, sweep, tuner if find_spec("keras_tuner") else [])
 
 
-def _held(options: Options, sweep: Sweep) -> Iterator[Line]:
-    n_plain = len(sweep.plain)
+def _scaled(measured: int, n_trials: int) -> str:
+    return f"{measured} of {n_trials} trials measured, the rest calculated"
+
+
+def _held(options: Options, sweep: Sweep, others: Sequence[Contestant] = ()) -> Iterator[Line]:
     contestants = [
         Contestant(
             "plain Keras, scaled",
             partial(_plain, options, sweep),
-            f"{n_plain} of {sweep.n_trials} trials measured, the rest calculated",
+            _scaled(len(sweep.plain), sweep.n_trials),
         ),
+        *others,
         Contestant("flowersweep, cold", partial(_ours, options, sweep), "all trials measured"),
     ]
     lines = hold(sweep.name, contestants, options.rounds or ROUNDS)
@@ -129,6 +136,23 @@ def _plain(options: Options, sweep: Sweep) -> Sample:
         weights=options.weights,
         trials=list(sweep.plain),
     )
+    return _calculated(figures, sweep)
+
+
+def _tuner(options: Options, sweep: Sweep) -> Sample:
+    figures = fresh(
+        "tuner",
+        "search",
+        data=str(options.data),
+        size=options.size,
+        count=sweep.epochs,
+        weights=options.weights,
+        n_trials=2,
+    )
+    return _calculated(figures, sweep)
+
+
+def _calculated(figures: Figures, sweep: Sweep) -> Sample:
     setup = figures["process_seconds"] - sum(figures["seconds"])
     return Sample(
         scaled(setup, figures["seconds"], sweep.n_trials),
