@@ -67,7 +67,7 @@ def _evaluate(values: Mapping[str, str | None]) -> int:
     _say_what_is_left_out(judged)
     predictions = _predictions(choice, judged, batch_size)
     names = choice.info.class_names
-    figures = class_figures(predictions.labels, predictions.predicted, names)
+    figures = class_figures(predictions.labels, predictions.predicted, len(names))
     show = _show_json if values["format"] == "json" else _show_tables
     show(choice, judged, predictions, figures)
     if output is not None:

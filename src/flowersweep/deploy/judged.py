@@ -2,7 +2,6 @@
 
 import logging
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,16 +115,16 @@ def _validation(choice: Choice, catalogue: Catalogue) -> tuple[Catalogue, npt.ND
 
 
 def class_figures(
-    true: npt.NDArray[np.integer], predicted: npt.NDArray[np.integer], class_names: Sequence[str]
+    true: npt.NDArray[np.integer], predicted: npt.NDArray[np.integer], n_classes: int
 ) -> ClassFigures:
     """Precision, recall and F1 of each class.
 
     Args:
         true: Class numbers, shape (n,).
         predicted: Likewise.
-        class_names: In the order of the numbers.
+        n_classes: How many classes there are.
     """
-    counts = confusion_counts(true, predicted, len(class_names))
+    counts = confusion_counts(true, predicted, n_classes)
     right = np.diag(counts).astype(np.float64)
     are, called = counts.sum(axis=1), counts.sum(axis=0)
     with np.errstate(invalid="ignore"):  # 0 of 0 is NaN here

@@ -1,0 +1,90 @@
+"""A model server as a predictor, and what may go wrong with one."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from flowersweep.deploy.predictor import RemotePredictor
+from flowersweep.errors import ConfigError, TrackingError
+
+
+class Answering(BaseHTTPRequestHandler):
+    """Answers everything alike and keeps what it was asked."""
+
+    status, answer = 200, b""
+    asked: ClassVar[list[tuple[str, bytes]]] = []
+
+    def do_POST(self) -> None:
+        """Answer."""
+        self.asked.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(self.status)
+        self.end_headers()
+        self.wfile.write(self.answer)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, type[Answering]]]:
+    """Address of a server and the class that answers there."""
+    handler = type("Handler", (Answering,), {"asked": []})
+    with HTTPServer(("127.0.0.1", 0), handler) as listening:
+        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{listening.server_port}", handler
+        listening.shutdown()
+        thread.join()
+
+
+PICTURES = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
+
+
+def test_pictures_go_out_and_probabilities_come_back(server: tuple[str, type[Answering]]) -> None:
+    """The request is MLflow's `inputs`, at /invocations if the address has no path."""
+    url, handler = server
+    handler.answer = json.dumps({"predictions": [[0.25, 0.75], [1, 0]]}).encode()
+    probabilities = RemotePredictor(url, 2)(PICTURES)
+
+    np.testing.assert_array_equal(probabilities, np.array([[0.25, 0.75], [1, 0]], np.float32))
+    ((path, body),) = handler.asked
+    assert path == "/invocations"
+    np.testing.assert_array_equal(json.loads(body)["inputs"], PICTURES)
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "message"),
+    [
+        (200, b"<html>", "not with predictions"),
+        (200, b'{"predictions": [[1, 0, 0], [1, 0, 0]]}', "tells 2 classes apart; name the run"),
+        (400, b'{"message": "Shape of input\\nand more"}', "refuses the pictures: 400 Shape of input$"),
+        (500, b"", "refuses the pictures: 500 Internal Server Error"),
+    ],
+)
+def test_other_answers_are_told(
+    server: tuple[str, type[Answering]], status: int, answer: bytes, message: str
+) -> None:
+    """One sentence says what came."""
+    url, handler = server
+    handler.status, handler.answer = status, answer
+
+    with pytest.raises(TrackingError, match=message):
+        RemotePredictor(url, 2)(PICTURES)
+
+
+def test_nobody_answers() -> None:
+    """A port on which nobody listens."""
+    with pytest.raises(TrackingError, match="start one with mlflow models serve"):
+        RemotePredictor("http://127.0.0.1:1/invocations", 2)(PICTURES)
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:5001", "file:///etc/passwd", "http://"])
+def test_other_addresses_are_refused(url: str) -> None:
+    """Only http and https, with a host."""
+    with pytest.raises(ConfigError, match="is no address of a server"):
+        RemotePredictor(url, 2)

@@ -1,0 +1,74 @@
+"""Answers for people and for programs."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+from flowersweep.deploy.rows import guesses, writing
+
+NAMES = ("daisy", "roses", "tulips")
+PATHS = ["a.jpg", "b, c.jpg"]
+
+
+def written(kind: str, top: int, rows: list[list[float]]) -> str:
+    """The text for a picture per row."""
+    stream = io.StringIO()
+    with writing(kind, stream, PATHS, NAMES, top) as write:
+        for path, row in zip(PATHS, rows, strict=False):
+            write(path, guesses(np.array(row, np.float32), NAMES, top))
+    return stream.getvalue()
+
+
+def test_guesses_are_the_most_probable_first() -> None:
+    """The first of two equals stays first; more than there are cannot be had."""
+    row = np.array([0.25, 0.5, 0.25], np.float32)
+
+    assert guesses(row, NAMES, 2) == [("roses", 0.5), ("daisy", 0.25)]
+    assert len(guesses(row, NAMES, 9)) == 3
+
+
+def test_table() -> None:
+    """Columns are as wide as their widest entry; the other guesses follow in words."""
+    text = written("table", 2, [[0.25, 0.75, 0], [1, 0, 0]])
+
+    assert text.splitlines() == [
+        "path      class   probability",
+        "a.jpg     roses   0.7500  then daisy 0.2500",
+        "b, c.jpg  daisy   1.0000  then roses 0.0000",
+    ]
+
+
+def test_json() -> None:
+    """One list that a program can load."""
+    first, second = json.loads(written("json", 2, [[0.25, 0.75, 0], [1, 0, 0]]))
+
+    assert (first["path"], first["class"], first["probability"]) == ("a.jpg", "roses", 0.75)
+    assert first["top"] == [{"class": "roses", "probability": 0.75}, {"class": "daisy", "probability": 0.25}]
+    assert second["class"] == "daisy"
+
+
+def test_csv() -> None:
+    """A column per guess, of as many as there are classes; a comma in a name does no harm."""
+    header, _, second = csv.reader(io.StringIO(written("csv", 9, [[0.25, 0.75, 0], [1, 0, 0]])))
+
+    assert header == [
+        "path",
+        "class",
+        "probability",
+        "class_2",
+        "probability_2",
+        "class_3",
+        "probability_3",
+    ]
+    assert second[:3] == ["b, c.jpg", "daisy", "1.000000"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("json", "[]\n"), ("csv", "path,class,probability,class_2,probability_2\n")]
+)
+def test_no_picture_at_all_is_a_whole_answer(kind: str, expected: str) -> None:
+    """Where every picture was unreadable, a program still finds what it expects."""
+    assert written(kind, 2, []) == expected
