@@ -76,15 +76,28 @@ def test_what_the_run_has(config: DictConfig, study: optuna.Study) -> None:
     run = service.get_run(ledger.run_id)
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "s"
-    tags = {key: run.data.tags[key] for key in ("kind", "study", "study.finished", "study.failed")}
-    assert tags == {"kind": "study", "study": "s", "study.finished": "2/4", "study.failed": "0"}
+    tags = {key: run.data.tags[key] for key in ("kind", "study", "study.goal", "study.finished")}
+    assert tags == {
+        "kind": "study",
+        "study": "s",
+        "study.goal": "maximize value",
+        "study.finished": "2/4",
+    }
+    assert run.data.tags["study.failed"] == "0"
     assert run.data.metrics == {"best/value": 0.75, "best/trial": 1.0, "trials/finished": 2.0}
     note = run.data.tags["mlflow.note.content"]
     assert note.startswith(
         "**s**: maximize value; 2 of 4 trials done.\n\nBest again:\n\n    python -m flowersweep"
     )
     assert {item.path for item in service.list_artifacts(ledger.run_id, "study")} == {
-        f"study/{name}" for name in ("leaderboard.json", "best_params.json", "sweeper.yaml", "overrides.txt")
+        f"study/{name}"
+        for name in (
+            "leaderboard.json",
+            "best_params.json",
+            "sweeper.yaml",
+            "overrides.txt",
+            "command.txt",
+        )
     }
     settings = Path(service.download_artifacts(ledger.run_id, "study/sweeper.yaml")).read_text(
         encoding="utf-8"

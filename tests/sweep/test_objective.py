@@ -1,5 +1,6 @@
 """A trial's training: what is reported, what it returns, and by what its runs are found."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def test_names() -> None:
     searched = {"aug": "RandomFlip", "optimizer.learning_rate": 0.00123456}
     assert name_of(RunningTrial(7, "s", searched)) == "trial-0007 aug=RandomFlip learning_rate=0.001235"
     assert len(name_of(RunningTrial(7, "s", dict.fromkeys(map(str, range(50)), "x")))) <= 80
-    assert tags_of(trial) == {"study": "s", "kind": "trial", "trial": 7, "attempt": 2}
+    assert tags_of(trial) == {"study": "s", "kind": "trial", "trial": 7, "attempt": 2, "worker": os.getppid()}
 
 
 def test_searched_numbers() -> None:

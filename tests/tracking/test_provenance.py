@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowersweep.tracking.provenance import command_line, git_state, host, package_versions, provenance
+from flowersweep.tracking.provenance import (
+    command_line,
+    git_state,
+    host,
+    package_versions,
+    provenance,
+    without_passwords,
+)
 
 ENV = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
@@ -122,3 +129,10 @@ class TestAll:
             [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENV
         )
         assert result.stdout.strip() == "False"
+
+
+def test_passwords_become_stars() -> None:
+    """What stands between a user's name and the host of an address is hidden; everything else stays."""
+    command = "python -m x storage=postgresql+psycopg://me:s3:cret@host/db uri=http://host:5000 a@b:c"
+    hidden = "python -m x storage=postgresql+psycopg://me:***@host/db uri=http://host:5000 a@b:c"
+    assert without_passwords(command) == hidden

@@ -107,7 +107,7 @@ def _importance(shares: dict[str, float], metric: str) -> "Figure":
     axis.invert_yaxis()
     axis.set(
         xlim=(0, 1),
-        xlabel=f"share in the differences of {metric}",
+        xlabel=f"importance for {metric}",
         title="How much each searched key mattered",
     )
     _finish(axis)

@@ -48,7 +48,7 @@ def published(training: Training, class_names: Sequence[str], metric: str) -> Pu
     if model in {"mobilenet_frozen", "mobilenet_ft"} and _is_mobilenet(training.settings):
         frozen = training.tags.get("frozen", str(model == "mobilenet_frozen").lower()) == "true"
         best = FROZEN_BEST if frozen else FINE_TUNED_BEST
-        return Published(f"{best:.4f}, its best", (best,))
+        return Published(f"{best:.4f} at best", (best,))
     return None
 
 

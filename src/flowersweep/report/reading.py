@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from flowersweep.report.evidence import Curve, Goal, State, Study, Training, Tri
 from flowersweep.report.files import Files
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.process import HOST_TAG
+from flowersweep.tracking.protocol import NOTE
+from flowersweep.tracking.provenance import without_passwords
 from flowersweep.tracking.selection import children_of, trials_of
 from flowersweep.tracking.store import Store
 
@@ -25,7 +28,6 @@ _STATES = {"COMPLETE": State.COMPLETE, "PRUNED": State.PRUNED, "FAIL": State.FAI
 _STATUSES = {"FINISHED": State.COMPLETE, "FAILED": State.FAILED, "KILLED": State.STOPPED}
 # Studies from before the tag tell their goals at the top of their description.
 _GOAL_IN_NOTE = re.compile(r"\*\*: ((?:maximize|minimize) .*?); \d+ of \d+ trials done")
-_PASSWORD = re.compile(r"(://[^:/@\s]*):[^@/\s]+@")
 
 
 def read_study(store: Store, run: "Run") -> Study:
@@ -61,7 +63,7 @@ def read_study(store: Store, run: "Run") -> Study:
 
 def _goals(run: "Run") -> tuple[Goal, ...]:
     told = run.data.tags.get(GOAL_TAG)
-    if told is None and (found := _GOAL_IN_NOTE.search(run.data.tags.get("mlflow.note.content", ""))):
+    if told is None and (found := _GOAL_IN_NOTE.search(run.data.tags.get(NOTE, ""))):
         told = found.group(1)
     if told is None:
         raise TrackingError(
@@ -76,19 +78,10 @@ def _command(files: Files) -> str:
     typed = files.text("study/command.txt")
     if typed is None:
         overrides = (files.text("study/overrides.txt") or "").splitlines()
-        typed = " ".join(["python -m flowersweep --multirun", *map(_quoted, overrides)]) if overrides else ""
+        typed = (
+            " ".join(["python -m flowersweep --multirun", *map(shlex.quote, overrides)]) if overrides else ""
+        )
     return without_passwords(typed.strip())
-
-
-def without_passwords(text: str) -> str:
-    """A text in which the passwords of addresses are stars: a page may be shown to others than the store."""
-    return _PASSWORD.sub(r"\1:***@", text)
-
-
-def _quoted(argument: str) -> str:
-    import shlex
-
-    return shlex.quote(argument)
 
 
 def _trial(store: Store, run: "Run", row: Mapping[str, Any] | None, keys: Sequence[str]) -> Trial:

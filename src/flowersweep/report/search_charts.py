@@ -18,7 +18,7 @@ def importance(study: Study, rows: Sequence[Row], goal: Goal) -> Chart | None:
     if not shares:
         return None
     names = list(shares)[::-1]
-    figure = empty(height=140 + 38 * len(names), x=f"share in the differences of {goal.metric}")
+    figure = empty(height=140 + 38 * len(names), x=f"importance for {goal.metric}")
     figure.add_bar(
         x=[shares[name] for name in names],
         y=list(range(len(names))),
@@ -30,10 +30,11 @@ def importance(study: Study, rows: Sequence[Row], goal: Goal) -> Chart | None:
     )
     figure.update_xaxes(range=[0, 1])
     figure.update_yaxes(tickvals=list(range(len(names))), ticktext=[wrapped(name) for name in names])
-    missing = [key for key in study.searched() if key not in shares]
-    note = f"Optuna's estimate from {len(rows)} configurations; with few of them it is rough."
-    some = f" Not every trial has {', '.join(missing)}, so nothing is said of it." if missing else ""
-    return Chart("importance", "How much each searched key mattered", figure, note + some)
+    note = (
+        f"What mattered for being among the best, estimated by Optuna from {len(rows)} configurations; with fewer than "
+        "fifty of them this is rough."
+    )
+    return Chart("importance", "How much each searched key mattered", figure, note)
 
 
 def parallel(study: Study, rows: Sequence[Row], goal: Goal) -> Chart | None:

@@ -1,5 +1,6 @@
 """What the searched values say: how much each key matters, and which values went together."""
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -9,18 +10,19 @@ from flowersweep.report.ranking import Row
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-MIN_CONFIGURATIONS = 5
+# Optuna compares the best tenth with the others.
+MIN_CONFIGURATIONS = 10
 
 
 def importances(study: Study, rows: Sequence[Row]) -> dict[str, float]:
-    """The share of each searched key in the spread of the first goal, by Optuna's measure; 0..1, the largest first.
+    """How much each searched key mattered for being among the best, by Optuna's PED-ANOVA; 0..1, the largest first.
 
-    Keys that some trial does not have are left out; empty if there are too few trials or keys to say anything.
+    Empty if there are too few configurations or keys to say anything, and with several goals, which have no best tenth.
     """
     import optuna
 
     keys = study.searched()
-    if len(keys) < 2 or len(rows) < MIN_CONFIGURATIONS:
+    if len(study.goals) > 1 or len(keys) < 2 or len(rows) < MIN_CONFIGURATIONS:
         return {}
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -32,7 +34,9 @@ def importances(study: Study, rows: Sequence[Row]) -> dict[str, float]:
             mine = {key: distributions[key] for key in params}
             value = row.configuration.mean(study.goal.metric)
             rebuilt.add_trial(optuna.trial.create_trial(value=value, params=params, distributions=mine))
-        return dict(optuna.importance.get_param_importances(rebuilt))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it tells when all keys matter alike, which the chart shows
+            return dict(optuna.importance.get_param_importances(rebuilt))
     except (ValueError, RuntimeError):  # one value of every key, or of the goal
         return {}
     finally:

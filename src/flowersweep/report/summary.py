@@ -60,7 +60,7 @@ def _apart(rows: Sequence[Row]) -> list[str]:
     untested = [one.name for one, found in compared if found.adjusted is None]
     if len(untested) == len(compared):
         together = (
-            "With one common seed each, configurations are not ranked here: one run each ranks noise as much as "
+            "No two configurations share two seeds, so they are not ranked here: one run each ranks noise as much as "
             "configurations, and the order below is merely that of the values. To learn which can be told apart, sweep "
             "again with hydra.sweeper.n_repeats=3 (and its own hydra.sweeper.study_name=NAME); every trial then trains "
             "with three seeds."
@@ -132,8 +132,16 @@ def _published(study: Study, rows: Sequence[Row]) -> list[str]:
     if figure is None or not figure.values:
         return []
     mean, high, low = rows[0].configuration.mean(study.goal.metric), max(figure.values), min(figure.values)
-    gap = f"{mean - high:+.4f}" if mean > high else f"{mean - low:+.4f}" if mean < low else "within it"
-    return [f"The published article has {figure.words} for this kind of network; the figure here is {gap}."]
+    gap = (
+        f"{mean - high:.4f} higher"
+        if mean > high
+        else f"{low - mean:.4f} lower"
+        if mean < low
+        else "the same, or between these"
+    )
+    return [
+        f"The published article reports {figure.words} for this kind of network; the figure here is {gap}."
+    ]
 
 
 def _unfinished(study: Study) -> list[str]:
@@ -151,8 +159,8 @@ def _unfinished(study: Study) -> list[str]:
         told = "; ".join(reason.rstrip(".") for reason in reasons[:MAX_REASONS])
         sentences.append(f"{n_failed} {'trial' if n_failed == 1 else 'trials'} failed: {told}.")
     if n_open := count.get(State.STOPPED, 0) + count.get(State.RUNNING, 0):
-        were = "trial was" if n_open == 1 else "trials were"
+        have = "trial has" if n_open == 1 else "trials have"
         sentences.append(
-            f"{n_open} {were} not at their end when this page was made; the sweep's command goes on with them."
+            f"{n_open} {have} not come to an end; the same sweep, typed once more, goes on from there."
         )
     return sentences

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from flowersweep.report.evidence import SEED, Configuration, Goal, Training
 from flowersweep.report.figures import confusion_counts, most_confident_mistakes
 from flowersweep.report.files import Files
-from flowersweep.report.reading import without_passwords
 from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.provenance import without_passwords
 from flowersweep.tracking.store import Store
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from flowersweep.sweep.storage import shown, storage_url
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import NOTE, closing
+from flowersweep.tracking.provenance import command_line, without_passwords
 from flowersweep.tracking.reconcile import close_dead_runs
 from flowersweep.tracking.store import Store, experiment_id, prepare_store
 
@@ -87,6 +88,7 @@ class Ledger:
             ledger = cls(study, plan, space, store=store, experiment=experiment, tracker=tracker)
             tracker.text(_without_password(config.hydra.sweeper), "study/sweeper.yaml")
             tracker.text("".join(f"{line}\n" for line in typed(config, "task")), "study/overrides.txt")
+            tracker.text(f"{without_passwords(command_line())}\n", "study/command.txt")
             yield ledger
 
     @property
@@ -158,21 +160,25 @@ class Ledger:
     def _state(self, rows: Sequence[Row]) -> dict[str, object]:
         states = [row.state for row in rows]
         return {
+            "study.goal": self._goal(),
             "study.finished": f"{len(rows)}/{self._plan.n_trials}",
             "study.pruned": states.count(TrialState.PRUNED.name),
             "study.failed": states.count(TrialState.FAIL.name),
         }
 
+    def _goal(self) -> str:
+        """As in "maximize best/val_accuracy, minimize total/seconds"."""
+        pairs = zip(self._study.directions, self._names(), strict=True)
+        return ", ".join(f"{direction.name.lower()} {name}" for direction, name in pairs)
+
+    def _names(self) -> list[str]:
+        return self._study.metric_names or ["value"]
+
     def _description(self, rows: Sequence[Row]) -> str:
-        names = self._study.metric_names or ["value"]
-        goals = ", ".join(
-            f"{direction.name.lower()} {name}"
-            for direction, name in zip(self._study.directions, names, strict=True)
-        )
         command = f"Best again:\n\n    {self.best_command}\n\n" if self.best_command else ""
-        table = as_markdown(rows, names, link=f"#/experiments/{self._experiment}/runs")
+        table = as_markdown(rows, self._names(), link=f"#/experiments/{self._experiment}/runs")
         return (
-            f"**{self._study.study_name}**: {goals}; {len(rows)} of {self._plan.n_trials} trials done.\n\n"
+            f"**{self._study.study_name}**: {self._goal()}; {len(rows)} of {self._plan.n_trials} trials done.\n\n"
             f"{command}{table}\n\nPlots, the whole table and the sweep's settings: artifacts, `study/`.\n"
         )
 

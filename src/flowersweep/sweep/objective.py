@@ -1,5 +1,6 @@
 """What a trial does: one training, or several with different seeds, tied to the study's run."""
 
+import os
 import statistics
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -57,7 +58,14 @@ def name_of(trial: RunningTrial) -> str:
 
 def tags_of(trial: RunningTrial) -> dict[str, object]:
     """By which a trial's runs are found; the searched values are among their params."""
-    return {"study": trial.study_name, "kind": "trial", "trial": trial.number, "attempt": trial.attempt}
+    return {
+        "study": trial.study_name,
+        "kind": "trial",
+        "trial": trial.number,
+        "attempt": trial.attempt,
+        # The process that started this one: training processes come and go, their worker stays.
+        "worker": os.getppid(),
+    }
 
 
 def searched_numbers(params: Mapping[str, Any]) -> Values:

@@ -1,0 +1,223 @@
+"""The page of studies in a real store: its numbers are MLflow's, and it stands on its own."""
+
+import re
+from typing import NamedTuple
+
+import pytest
+
+from flowersweep.report.evidence import Study
+from flowersweep.report.page import duration, page, shade
+from flowersweep.report.ranking import Row, ranking
+from flowersweep.report.reading import read_study
+from flowersweep.report.summary import summary
+from flowersweep.report.winner import Winner, read_winner
+from flowersweep.tracking.selection import find_study
+from flowersweep.tracking.store import Store
+from pages import Page, trace
+
+
+class Made(NamedTuple):
+    """A report before it is written."""
+
+    study: Study
+    rows: list[Row]
+    winner: Winner | None
+    html: str
+
+    @property
+    def told(self) -> str:
+        """The sentences at the top."""
+        return " ".join(summary(self.study, self.rows, self.winner))
+
+
+def make(store: Store, name: str) -> Made:
+    """Make the report of a study."""
+    study = read_study(store, find_study(store, name))
+    rows = ranking(study)
+    winner = read_winner(store, rows[0].configuration, study.goal) if rows else None
+    return Made(study, rows, winner, page(study, rows, winner))
+
+
+@pytest.fixture(scope="module")
+def of_repeated(store: Store, repeated: str) -> Made:
+    """The report of a grid with repeats."""
+    return make(store, repeated)
+
+
+@pytest.fixture(scope="module")
+def of_searched(store: Store, searched: str) -> Made:
+    """The report of a search with strange names and trials that ended in every way."""
+    return make(store, searched)
+
+
+class TestRepeated:
+    def test_numbers_are_those_of_mlflow(self, of_repeated: Made, store: Store) -> None:
+        """Mean, spread, single runs, test figure, epochs and seconds of all five rows trace to runs and metrics."""
+        assert trace(Page(of_repeated.html), store) == 5 * (4 + 3 + 1 + 2)
+
+    def test_summary(self, of_repeated: Made) -> None:
+        """It names the leader with its spread, who cannot be told apart from it, who is worse, and which set chose."""
+        assert of_repeated.told.startswith(
+            "The best value is that of RandomZoom: best/val_accuracy 0.7100 on average over 3 seeds, standard "
+            "deviation 0.0100, from 0.7000 to 0.7200. RandomZoom, RandomFlip and none cannot be told apart on this "
+            "evidence (paired t-test over 3 common seeds, p corrected by Holm's method, limit 0.05). "
+            "RandomTranslation_prob and RandomTranslation are worse than RandomZoom (p at most 0.000"
+        )
+        assert (
+            "The validation set (10 pictures) chose the best epoch of every run and the best"
+            in of_repeated.told
+        )
+        assert (
+            "The test set (10 pictures) took no part in any choice and was only reported: accuracy 0.6600"
+            in of_repeated.told
+        )
+
+    def test_ranks(self, of_repeated: Made) -> None:
+        """Those that are not told apart share a rank; the article's figures stand beside."""
+        assert [row.group for row in of_repeated.rows] == [1, 1, 1, 2, 3]
+        words = [row.published.words for row in of_repeated.rows if row.published]
+        assert words[0] == "place 6 of 7, below 0.7316"
+        assert len(words) == 5
+        marks = {trace["name"]: trace for trace in Page(of_repeated.html).charts()["ranking"]["data"]}[
+            "published"
+        ]["x"]
+        assert set(marks) == {0.6499, 0.6785, 0.7316, None}
+
+    def test_winner(self, of_repeated: Made) -> None:
+        """The best seed's predictions give matrix, recalls and the surest mistake; its picture is embedded."""
+        assert of_repeated.winner is not None
+        assert of_repeated.winner.training.seed == 1
+        recalls = {
+            one.attributes["data-recall"]: one.text
+            for one in Page(of_repeated.html).with_attribute("data-recall")
+        }
+        assert recalls == {
+            "daisy": "1.000",
+            "dandelion": "1.000",
+            "roses": "1.000",
+            "sunflowers": "0.500",
+            "tulips": "1.000",
+        }
+        assert "sunflowers/3.jpg" in Page(of_repeated.html).by_id("mistakes").text
+        (image,) = [one for one in Page(of_repeated.html).elements if one.tag == "img"]
+        assert str(image.attributes["src"]).startswith("data:image/png;base64,iVBOR")
+        assert of_repeated.winner.command == "python -m flowersweep model=cnn aug=RandomZoom seed=1"
+        assert "secret" not in of_repeated.html
+        assert "host-of-mine" not in of_repeated.html
+
+    def test_costs(self, of_repeated: Made) -> None:
+        """Epochs and seconds are those of all trainings, in all and per trial."""
+        facts = Page(of_repeated.html).elements
+        texts = [one.text for one in facts if one.tag == "dd"]
+        assert "30 in all, 6.0 per trial" in texts
+        assert "22.5 s in all, 4.5 s per trial" in texts
+        assert "5 (5 complete)" in texts
+
+    def test_stands_on_its_own(self, of_repeated: Made) -> None:
+        """Nothing is loaded from elsewhere, Plotly is there once, and each chart has data and a place."""
+        found = Page(of_repeated.html)
+        for name in ("src", "href"):
+            assert all(str(one.attributes[name]).startswith("data:") for one in found.with_attribute(name))
+        assert "@import" not in of_repeated.html.partition("</style>")[0]
+        assert of_repeated.html.count("plotly.js v") == 1
+        charts = found.charts()
+        assert list(charts) == [
+            "ranking",
+            "val-accuracy",
+            "val-loss",
+            "learning-rate",
+            "trade-off",
+            "timeline",
+        ]
+        for name, chart in charts.items():
+            assert found.by_id(f"chart-{name}").tag == "div"
+            assert chart["data"]
+            assert chart["layout"]["xaxis"]["title"]["text"]
+
+
+class TestSearched:
+    def test_numbers_are_those_of_mlflow(self, of_searched: Made, store: Store) -> None:
+        """Value, epochs and seconds of the ten complete trials."""
+        assert trace(Page(of_searched.html), store) == 10 * 3
+
+    def test_one_run_each_is_not_ranked(self, of_searched: Made) -> None:
+        """It says that one run each ranks noise and how to repeat; there is no rank column; trials are accounted for."""
+        assert all(row.group is None for row in of_searched.rows)
+        assert "one run each ranks noise" in of_searched.told
+        assert "hydra.sweeper.n_repeats=3" in of_searched.told
+        assert "1 trial was pruned" in of_searched.told
+        assert "1 trial failed: ValueError: " in of_searched.told
+        assert "1 trial has not come to an end" in of_searched.told
+        assert "the best of them is optimistic" in of_searched.told
+        assert '<th scope="col">rank</th>' not in of_searched.html
+
+    def test_names_are_escaped(self, of_searched: Made) -> None:
+        """Names that are HTML, a template or the end of a script stay text."""
+        found = Page(of_searched.html)
+        assert not [one for one in found.elements if one.tag in {"img", "b"}]
+        assert not re.search(
+            r"onerror=",
+            re.sub(r"<script.*?</script>", "", of_searched.html, flags=re.DOTALL).replace(
+                "onerror=&#34;", ""
+            ),
+        )
+        assert "49" not in found.by_id("ranking-table").text.replace("0.49", "")
+        assert "{{ 7 * 7 }}" in found.by_id("ranking-table").text
+
+    def test_search_charts(self, of_searched: Made) -> None:
+        """A key that not every trial has is judged too; parallel coordinates have it as a choice."""
+        charts = Page(of_searched.html).charts()
+        assert sorted(charts["importance"]["data"][0]["text"]) == [
+            "aug",
+            "optimizer.learning_rate",
+            "optimizer.momentum",
+        ]
+        axes = {axis["label"]: axis for axis in charts["parallel"]["data"][0]["dimensions"]}
+        assert list(axes) == ["learning_rate", "aug", "momentum", "val_accuracy"]
+        assert axes["momentum"]["ticktext"][1] == "(not there)"
+        assert axes["learning_rate"]["ticktext"] == [f"1e{power}" for power in range(-10, 0)]
+        timeline = {bar["name"]: len(bar["y"]) for bar in charts["timeline"]["data"]}
+        assert timeline == {"complete": 10, "pruned": 1, "failed": 1, "stopped": 1}
+
+
+class TestOthers:
+    def test_two_goals(self, store: Store, front: str) -> None:
+        """There is no single winner but a Pareto set; its chart is there and every number traces."""
+        made = make(store, front)
+        assert (
+            "so there is no single best one. dense_units=0 and dense_units=1 are 2 of 3 configurations"
+            in made.told
+        )
+        assert [row.in_front for row in made.rows] == [True, True, False]
+        assert "pareto" in Page(made.html).charts()
+        assert trace(Page(made.html), store) == 3 * 4
+
+    def test_nothing_came_of_it(self, store: Store, lost: str) -> None:
+        """Failed and pruned trials have costs, curves and reasons, but no ranking and no winner."""
+        made = make(store, lost)
+        assert made.rows == []
+        assert made.told.startswith("No trial has come to a value of best/val_accuracy yet")
+        assert "MemoryError" in made.told
+        assert {"val-accuracy", "timeline"} <= Page(made.html).charts().keys()
+
+    def test_one_trial(self, store: Store, single: str) -> None:
+        """It is shown, compared with nothing, and a run without files leaves out what they would tell."""
+        made = make(store, single)
+        assert "cnn, none is the only configuration" in made.told
+        assert "best/val_loss 0.7500 in one run (seed 3)" in made.told
+        assert "The run has no table of predictions." in made.html
+        assert trace(Page(made.html), store) == 3
+
+    def test_no_trial(self, store: Store, untouched: str) -> None:
+        """A study that was interrupted before its first trial has a page that says so."""
+        made = make(store, untouched)
+        assert made.study.count() == {}
+        assert Page(made.html).charts() == {}
+        assert "none yet" in made.html
+
+
+def test_words() -> None:
+    """Seconds as one says them; the darker a cell, the larger its share, and white on dark."""
+    assert [duration(seconds) for seconds in (12.34, 245.2, 7390)] == ["12.3 s", "4 min 05 s", "2 h 03 min"]
+    assert shade(0, 0) == "background:rgb(255,255,255);color:#111"
+    assert shade(5, 5) == "background:rgb(0,90,150);color:#fff"
