@@ -1,5 +1,6 @@
 """Say what is on pictures: `python -m flowersweep.predict`."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -73,7 +74,7 @@ def _write_all(
     batch_size: int,
 ) -> int:
     """Predict batch after batch; return how many pictures could not be read."""
-    class_names, names = choice.info.class_names, [str(path) for path in paths]
+    class_names, names = choice.info.class_names, [_shown(path) for path in paths]
     unreadable = 0
     with (
         _bar(len(paths), stream) as advance,
@@ -88,6 +89,11 @@ def _write_all(
                     write(names[position], guesses(row, class_names, top))
             advance(len(batch))
     return unreadable
+
+
+def _shown(path: Path) -> str:
+    """A path as text that any output takes: a name's bytes need not be UTF-8."""
+    return os.fsencode(path).decode(errors="replace")
 
 
 @contextmanager

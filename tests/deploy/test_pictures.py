@@ -43,6 +43,12 @@ def test_nothing_is_refused(given: str, message: str) -> None:
         find_pictures(given, io.StringIO("\n"))
 
 
+def test_a_list_has_to_be_text() -> None:
+    """A picture sent where its path was expected."""
+    with pytest.raises(DataError, match="standard input is no text"):
+        find_pictures("-", io.TextIOWrapper(io.BytesIO(b"\xff\xd8\xff"), encoding="utf-8"))
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     """The message says what would count as a picture."""
     with pytest.raises(DataError, match=r"holds no pictures \(\.bmp"):

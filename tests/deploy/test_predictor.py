@@ -63,6 +63,7 @@ def test_pictures_go_out_and_probabilities_come_back(server: tuple[str, type[Ans
         (200, b"<html>", "not with predictions"),
         (200, b'{"predictions": [[1, 0, 0], [1, 0, 0]]}', "tells 2 classes apart; name the run"),
         (400, b'{"message": "Shape of input\\nand more"}', "refuses the pictures: 400 Shape of input$"),
+        (400, b'{"message": "Failed to predict [[0.\\n 0.]]\\nError: Wrong shape"}', "400 Wrong shape$"),
         (500, b"", "refuses the pictures: 500 Internal Server Error"),
     ],
 )

@@ -52,7 +52,11 @@ def find_pictures(given: str, stdin: TextIO) -> list[Path]:
         DataError: There is no such file or folder, or nothing in it.
     """
     if given == STDIN:
-        paths = [Path(line).expanduser() for line in stdin.read().splitlines() if line.strip()]
+        try:
+            lines = stdin.read().splitlines()
+        except UnicodeDecodeError as error:
+            raise DataError("images=- reads one path per line, but standard input is no text.") from error
+        paths = [Path(line).expanduser() for line in lines if line.strip()]
         if not paths:
             raise DataError("images=- reads one path per line from standard input, but there was none.")
         return paths

@@ -122,4 +122,5 @@ def _told(error: urllib.error.HTTPError) -> str:
     text = error.read().decode(errors="replace").strip()
     with contextlib.suppress(ValueError, KeyError, TypeError):
         text = str(json.loads(text)["message"])
-    return f"{error.code} {(text.splitlines() or [error.reason])[0][:300]}"
+    reason = text.rpartition("\nError: ")[2]  # MLflow quotes the pictures before it comes to the point
+    return f"{error.code} {(reason.splitlines() or [error.reason])[0][:300]}"
