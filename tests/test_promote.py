@@ -30,6 +30,16 @@ def test_the_table_says_what_was_promoted(results: Winners, capsys: pytest.Captu
     assert client(results.store.uri).get_model_version_by_alias("printed", "champion").version == 2
 
 
+def test_nothing_is_left_in_the_current_folder(
+    results: Winners, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow makes a global store there as soon as it is asked for a model without its store."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["study=petals", results.where, "name=elsewhere"]) == 0
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_again_is_told(results: Winners, capsys: pytest.CaptureFixture[str]) -> None:
     """The same winner keeps its version."""
     for _ in range(2):
