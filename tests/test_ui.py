@@ -9,7 +9,9 @@ from flowersweep import ui
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "web"])
-def test_a_port_that_is_none_is_refused(port: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_that_is_none_is_refused(
+    port: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The sentence says what was given and what is allowed."""
     assert ui.main([f"port={port}", f"tracking.dir={tmp_path}"]) == 2
     assert f"port must be a whole number from 1 to 65535, but is '{port}'" in capsys.readouterr().err

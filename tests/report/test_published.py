@@ -42,11 +42,13 @@ def test_frozen_by_hand() -> None:
 
 
 def test_where_it_does_not_belong() -> None:
-    """Other pictures, another network, another backbone or another metric have no figure; the same classes have."""
+    """Other pictures, drawn ones with the same classes, another network, another backbone or another metric have no figure; the same classes have."""
     plain = training("cnn")
     elsewhere = Training("r", 0, settings=plain.settings, tags={"data": "folder"})
     assert published(elsewhere, ("cat", "dog"), METRIC) is None
     assert published(elsewhere, FLOWERS, METRIC) is not None
+    drawn = Training("r", 0, settings=plain.settings, tags={"data": "demo"})
+    assert published(drawn, FLOWERS, METRIC) is None
     assert published(plain, (), "best/val_loss") is None
     assert published(training("EfficientNetV2B0"), (), METRIC) is None
     assert published(training("mobilenet_frozen", **{"model.backbone": "Xception"}), (), METRIC) is None

@@ -10,7 +10,7 @@ from typing import Any
 
 SEED = "seed"
 # A longer label stands in a table; a chart and a sentence name the trial instead.
-MAX_NAME = 32
+MAX_NAME = 44
 
 Curve = tuple[tuple[int, float], ...]
 
@@ -231,7 +231,7 @@ def _label(trial: Trial, keys: Sequence[str]) -> str:
     if not parts and trial.trainings:
         tags = trial.trainings[0].tags
         parts = [tags[name] for name in ("model", "augmentation") if name in tags]
-    return ", ".join(parts) or f"trial {trial.number}"
+    return " ".join(parts) or f"trial {trial.number}"
 
 
 def leaves(keys: Iterable[str]) -> dict[str, str]:

@@ -167,4 +167,8 @@ def _finish(axis: "Axes", *, legend: bool = False) -> None:
     axis.grid(color=GRID, linewidth=0.6)
     axis.set_axisbelow(True)
     if legend:
-        axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8, frameon=False)
+        # What is drawn last lies on top, and is named first.
+        handles, labels = axis.get_legend_handles_labels()
+        axis.legend(
+            handles[::-1], labels[::-1], loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, frameon=False
+        )

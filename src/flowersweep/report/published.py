@@ -39,8 +39,10 @@ class Published:
 
 def published(training: Training, class_names: Sequence[str], metric: str) -> Published | None:
     """The article's figure for a training; None if it has none for these pictures, this network or this metric."""
-    is_flowers = training.tags.get("data") == "flower_photos" or tuple(sorted(class_names)) == FLOWERS
-    if metric != METRIC or not is_flowers:
+    source = training.tags.get("data")
+    # The drawn flowers have the same classes, but are other pictures.
+    is_photos = source == "flower_photos" or (source != "demo" and tuple(sorted(class_names)) == FLOWERS)
+    if metric != METRIC or not is_photos:
         return None
     model = training.settings.get("model.name", training.tags.get("model", ""))
     if model == "cnn":

@@ -73,7 +73,11 @@ def _apart(rows: Sequence[Row]) -> list[str]:
     test = f"paired t-test over {seeds} common seeds, p corrected by Holm's method, limit {ALPHA}"
     sentences = []
     if alike:
-        sentences.append(f"{listed([leader.name, *alike])} cannot be told apart on this evidence ({test}).")
+        sentences.append(
+            f"{listed([leader.name, *alike])} cannot be told apart on this evidence ({test}). That does not make them "
+            "equal: a study of its own with more seeds, hydra.sweeper.n_repeats=5 for instance, may tell more of them "
+            "apart."
+        )
     if worse:
         highest = max(found.adjusted or 0.0 for _, found in worse)
         names = listed([name for name, _ in worse])

@@ -4,7 +4,7 @@ Importing this module imports Keras.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,8 +65,7 @@ class Feed:
 def feed(network: Network, config: Config, pictures: Pictures) -> Iterator[Feed]:
     """Open the feed of a network: its feature bank where there is a prefix worth storing the features of."""
     if not config.bank.enabled or network.prefix is None or network.cut == 0:
-        with nullcontext():
-            yield Feed(None, pictures, config)
+        yield Feed(None, pictures, config)
         return
     with (
         FeatureBank(
