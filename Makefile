@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 5000
 DASHBOARD_PORT ?= 8080
+SERVE_PORT ?= 5001
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint format typecheck check ui dashboard clean
+.PHONY: help setup demo test test-slow lint format typecheck check ui serve dashboard clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -44,6 +45,11 @@ check: lint typecheck test ## All that must pass before a commit
 
 ui: setup ## Compare results in the browser (PORT=5000)
 	@$(BIN)/python -m flowersweep.ui port=$(PORT)
+
+serve: setup ## Serve the champion on 127.0.0.1 (SERVE_PORT=5001)
+	@test -f mlruns/mlflow.db || { echo "There are no results yet; make some with: make demo"; exit 1; }
+	PATH="$(CURDIR)/$(BIN):$$PATH" MLFLOW_TRACKING_URI=sqlite:///$(CURDIR)/mlruns/mlflow.db \
+	  $(BIN)/mlflow models serve --model-uri models:/flowersweep@champion --env-manager local --host 127.0.0.1 --port $(SERVE_PORT)
 
 dashboard: setup ## Watch studies in the browser, also while they run (DASHBOARD_PORT=8080)
 	@test -f mlruns/optuna.db || { echo "There is no study yet; start one with: $(BIN)/python -m flowersweep --multirun data=demo trainer=quick aug=none,RandomFlip"; exit 1; }
