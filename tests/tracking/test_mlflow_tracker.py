@@ -5,6 +5,8 @@ import math
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -216,3 +218,20 @@ def test_importing_the_tracker_imports_nothing_heavy() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENV)
     assert result.stdout.strip() == "set()"
+
+
+def test_a_data_set_may_be_recorded_by_several_at_once(tmp_path: Path) -> None:
+    """Three that are the first to record each of ten data sets all succeed; MLflow alone fails some of them."""
+    store = prepare_store(tmp_path)
+    trackers = [MLflowTracker.start(store, "e", f"run-{number}") for number in range(3)]
+    barrier = threading.Barrier(3)
+
+    def record(tracker: MLflowTracker) -> None:
+        for number in range(10):
+            barrier.wait(60)
+            tracker.dataset(f"set-{number}", digest="0123", source="/pictures", context="training")
+
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(record, trackers))
+    for tracker in trackers:
+        assert len(client(store.uri).get_run(tracker.run_id).inputs.dataset_inputs) == 10

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     import keras
     from matplotlib.figure import Figure
 
+# What SQLite, PostgreSQL and MySQL say of a row that another process has just inserted.
+DUPLICATE = ("unique constraint", "duplicate key", "duplicate entry")
+
 
 class MLflowTracker:
     """The log of one run in an MLflow store; made by `start` or `resume`. See Tracker for what its methods do."""
@@ -189,7 +192,7 @@ class MLflowTracker:
         )
         with translated(f"record data set {name!r} for run {self._run_id}"):
             used = DatasetInput(entity, tags=[InputTag("mlflow.data.context", context)])
-            self._client.log_inputs(self._run_id, datasets=[used])
+            self._log_input(used)
 
     def model(
         self,
@@ -223,6 +226,17 @@ class MLflowTracker:
         with translated(f"end run {self._run_id}"):
             self._client.set_terminated(self._run_id, status.value)
         self._status = status
+
+    def _log_input(self, used: Any) -> None:
+        """Workers that record the same data set first, at once, collide in MLflow; the second time it is there."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.log_inputs(self._run_id, datasets=[used])
+        except MlflowException as error:
+            if not any(words in str(error).lower() for words in DUPLICATE):
+                raise
+            self._client.log_inputs(self._run_id, datasets=[used])
 
     def _keep_whole(self, values: Mapping[str, object], limit: int) -> None:
         for name, text in rules.too_long(values, limit).items():
