@@ -56,15 +56,13 @@ class Winners:
         digest: str | None = None,
     ) -> None:
         """Log one run."""
-        tags = dict(tags or {})
-        if parent is not None:
-            tags = {"study": parent.split("/")[0], "kind": "trial", **tags}
+        own = {"kind": "run"} if parent is None else {"study": parent.split("/")[0], "kind": "trial"}
         run = MLflowTracker.start(
             self.store,
             experiment,
             name.rpartition("/")[2],
             parent_run_id=self.runs[parent] if parent else None,
-            tags=tags,
+            tags={**own, **(tags or {})},
         )
         self.runs[name] = run.run_id
         run.params({"objective.metric": "best/val_accuracy", "seed": seed})

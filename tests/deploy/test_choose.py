@@ -1,12 +1,17 @@
 """Which run is meant: by id, as the best, or as the champion; and what cannot be meant."""
 
+from pathlib import Path
+
 import pytest
 
 from flowersweep.deploy.choose import ALIAS, CHOICE_ARGUMENTS, chosen
 from flowersweep.deploy.choose import MODEL_NAME as NAME
 from flowersweep.deploy.registry import promote
+from flowersweep.deploy.winner import objective
 from flowersweep.errors import ConfigError, FlowersweepError, TrackingError
 from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.store import prepare_store
 from winners import SIZE, Winners
 
 
@@ -42,6 +47,14 @@ def test_a_repeated_trial_hands_on_to_its_best_repeat(results: Winners) -> None:
 def test_where_there_is_no_study_only_comparable_runs_count(results: Winners) -> None:
     """0.99 was reached on other data than the latest run's."""
     assert choose(results, run="best", experiment="alone") == "alone/good"
+
+
+def test_a_run_says_what_it_was_optimized_for(tmp_path: Path) -> None:
+    """By its tag, also where the metric was set in a file and is none of its params."""
+    store = prepare_store(tmp_path)
+    made = MLflowTracker.start(store, "e", "run", tags={"objective": "best/val_loss"})
+    made.metrics({"best/val_accuracy": 0.9, "best/val_loss": 0.25})
+    assert objective(client(store.uri).get_run(made.run_id)) == ("best/val_loss", 0.25)
 
 
 @pytest.mark.parametrize("digits", [8, 12, 32])

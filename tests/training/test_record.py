@@ -2,6 +2,7 @@
 
 from conftest import MakeConfig
 from flowersweep.training.record import parameters
+from flowersweep.training.run import tags
 
 
 def test_parameters_are_what_can_change_a_result(make_config: MakeConfig) -> None:
@@ -27,3 +28,9 @@ def test_what_somebody_has_set_is_a_parameter(make_config: MakeConfig) -> None:
     overrides = ["trainer.threads=1", "+model.learning_rate=0.01"]
     names = parameters(make_config("trainer.threads=1", "model.learning_rate=0.01"), overrides)
     assert (names["trainer.threads"], names["model.learning_rate"]) == (1, 0.01)
+
+
+def test_tags_say_what_kind_of_run_it_is_and_what_for(make_config: MakeConfig) -> None:
+    """By these the best of single runs is found."""
+    found = tags(make_config("objective.metric=best/val_loss"))
+    assert (found["kind"], found["objective"]) == ("run", "best/val_loss")

@@ -47,7 +47,8 @@ def best_of(runs: Sequence["Run"]) -> "Run":
 
 def objective(run: "Run") -> tuple[str, float]:
     """Name and value of what a run was optimized for; NaN if it got no value."""
-    metric = run.data.params.get("objective.metric", "best/val_accuracy")
+    # Runs from before the tag have it among their params.
+    metric = run.data.tags.get("objective") or run.data.params.get("objective.metric", "best/val_accuracy")
     return metric, float(run.data.metrics.get(metric, "nan"))
 
 
@@ -76,7 +77,7 @@ def overrides_of(store: Store, run: "Run") -> list[str]:
 def _best_alone(store: Store, experiment: str | None) -> "Run":
     """The best of those runs that are no part of a study and share experiment, metric and data with the latest."""
     found = search(store, "attributes.status = 'FINISHED'", experiment)
-    runs = [run for run in found if counts(run) and "kind" not in run.data.tags]
+    runs = [run for run in found if counts(run) and run.data.tags.get("kind", "run") == "run"]
     if not runs:
         raise TrackingError(
             "No run has finished yet; train one, as in python -m flowersweep data=demo trainer=quick."

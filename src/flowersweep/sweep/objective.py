@@ -107,7 +107,7 @@ def _repeated(
         config.tracking.experiment,
         name_of(trial),
         parent_run_id=trial.parent_run_id,
-        tags={**tags_of(trial), "n_repeats": n_repeats},
+        tags={**tags_of(trial), "n_repeats": n_repeats, "objective": config.objective.metric},
     )
     trial.user_attrs({RUN_ID: tracker.run_id})
     repeats: list[Values] = []

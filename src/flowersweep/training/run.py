@@ -116,6 +116,7 @@ def tags(config: Config) -> dict[str, str]:
         "data": config.data.source,
         "model": config.model.name,
         "augmentation": config.aug.name,
+        "objective": config.objective.metric,
     }
 
 
