@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks import ours, results
 from benchmarks.command import BATCH_SIZE, Contest, Options, main
 from benchmarks.contest import Contestant, Line, Sample, hold, scaled
-from benchmarks.fresh import Figures, fresh
+from benchmarks.fresh import fresh
 
 ROUNDS = 1
 AUGMENTATIONS = (
@@ -127,32 +127,24 @@ def _held(options: Options, sweep: Sweep, others: Sequence[Contestant] = ()) -> 
 
 
 def _plain(options: Options, sweep: Sweep) -> Sample:
-    figures = fresh(
-        "plain",
-        "trainings",
-        data=str(options.data),
-        size=options.size,
-        count=sweep.epochs,
-        weights=options.weights,
-        trials=list(sweep.plain),
-    )
-    return _calculated(figures, sweep)
+    return _calculated(options, sweep, "plain", "trainings", trials=list(sweep.plain))
 
 
 def _tuner(options: Options, sweep: Sweep) -> Sample:
+    return _calculated(options, sweep, "tuner", "search", n_trials=2)
+
+
+def _calculated(options: Options, sweep: Sweep, module: str, function: str, **trials: Any) -> Sample:
+    """Have some trials trained in a fresh process, and calculate what all would take."""
     figures = fresh(
-        "tuner",
-        "search",
+        module,
+        function,
         data=str(options.data),
         size=options.size,
         count=sweep.epochs,
         weights=options.weights,
-        n_trials=2,
+        **trials,
     )
-    return _calculated(figures, sweep)
-
-
-def _calculated(figures: Figures, sweep: Sweep) -> Sample:
     setup = figures["process_seconds"] - sum(figures["seconds"])
     return Sample(
         scaled(setup, figures["seconds"], sweep.n_trials),

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -12,6 +13,9 @@ from hydra import compose, initialize_config_dir
 from flowersweep import config
 from flowersweep.config import Config
 from flowersweep.data import demo
+
+if TYPE_CHECKING:  # it imports Keras
+    from winners import Winners
 
 ROOT = Path(__file__).resolve().parents[1]
 WEIGHTS = ROOT.parent / "shared/weights/mobilenet_v2_1.0_no_top.weights.h5"
@@ -82,3 +86,18 @@ def make_config(drawn: Path, cache: Path, tmp_path: Path) -> MakeConfig:
             return config.settings(compose("config", overrides=[*small, *overrides]))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory: pytest.TempPathFactory, drawn: Path, cache: Path) -> "Winners":
+    """Finished runs with models."""
+    from winners import winners
+
+    return winners(tmp_path_factory.getbasetemp(), drawn, cache)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

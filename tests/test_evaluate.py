@@ -13,28 +13,15 @@ from PIL import Image
 from flowersweep.config import Config
 from flowersweep.data import decode, split
 from flowersweep.evaluate import main
-from winners import SIZE, SPLIT_SEED, Winners, winners
+from winners import SIZE, SPLIT_SEED, Winners
 
 MakeConfig = Callable[..., Config]
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory, drawn: Path, cache: Path) -> Winners:
-    """Finished runs with models."""
-    return winners(tmp_path_factory.getbasetemp(), drawn, cache)
 
 
 @pytest.fixture(autouse=True)
 def own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cache of the tests."""
     monkeypatch.setenv("FLOWERSWEEP_CACHE", str(cache))
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def found(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, Any]:

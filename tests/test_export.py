@@ -10,20 +10,7 @@ import pytest
 from flowersweep import export
 from flowersweep.deploy.exporter import Run, open_export
 from flowersweep.export import main
-from winners import Winners, winners
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory, drawn: Path, cache: Path) -> Winners:
-    """Finished runs with models."""
-    return winners(tmp_path_factory.getbasetemp(), drawn, cache)
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+from winners import Winners
 
 
 @pytest.mark.parametrize(

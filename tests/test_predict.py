@@ -5,10 +5,8 @@ import io
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -22,22 +20,8 @@ from flowersweep.data import decode
 from flowersweep.deploy.choose import chosen
 from flowersweep.deploy.registry import promote
 from flowersweep.predict import main
-from winners import SIZE, Winners, winners
-
-START_SECONDS = 120
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory, drawn: Path, cache: Path) -> Winners:
-    """Finished runs with models."""
-    return winners(tmp_path_factory.getbasetemp(), drawn, cache)
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+from servers import free_port, wait_for
+from winners import SIZE, Winners
 
 
 def expected(results: Winners, name: str, picture: Path) -> dict[str, float]:
@@ -158,9 +142,7 @@ def test_bad_input_is_one_sentence(
 def url(results: Winners, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real server of a promoted model."""
     promote(chosen({"study": "petals", "tracking.dir": str(results.directory)}), "served", "champion")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     options = ("-m", "models:/served@champion", "--env-manager", "local", "--host", "127.0.0.1")
     path = (
         f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # MLflow starts uvicorn by its name
@@ -180,19 +162,6 @@ def url(results: Winners, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             yield f"http://127.0.0.1:{port}"
         finally:
             os.killpg(server.pid, signal.SIGKILL)  # with uvicorn, a process of its own
-
-
-def wait_for(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
-    """Return as soon as the server answers."""
-    for _ in range(START_SECONDS * 2):
-        try:
-            with urllib.request.urlopen(url, timeout=5):  # noqa: S310 (an address of this test)
-                return
-        except (urllib.error.URLError, OSError):
-            if server.poll() is not None:
-                break
-            time.sleep(0.5)
-    pytest.fail(f"The model server did not answer:\n{log.read_text()}")
 
 
 @pytest.mark.slow

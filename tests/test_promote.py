@@ -8,13 +8,7 @@ import pytest
 
 from flowersweep.promote import main
 from flowersweep.tracking.mlflow_api import client
-from winners import Winners, winners
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory, drawn: Path, cache: Path) -> Winners:
-    """Finished runs with models."""
-    return winners(tmp_path_factory.getbasetemp(), drawn, cache)
+from winners import Winners
 
 
 def test_the_table_says_what_was_promoted(results: Winners, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,11 +1,11 @@
 """Commands whose arguments are written like overrides, `name=value`, with help that answers and errors in one sentence."""
 
 import argparse
-import difflib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from flowersweep.config.validate import nearest
 from flowersweep.errors import ConfigError, FlowersweepError
 
 EXIT_FAILED = 1
@@ -126,8 +126,7 @@ class Command:
 
 def allowed(received: str, choices: Sequence[str]) -> str:
     """The end of a sentence about a wrong name: what may be chosen, and which one was perhaps meant."""
-    close = difflib.get_close_matches(received, choices, n=1)
-    return f"choose one of {', '.join(choices)}." + (f" Did you mean {close[0]}?" if close else "")
+    return f"choose one of {', '.join(choices)}.{nearest(received, list(choices))}"
 
 
 def _about(argument: Argument) -> str:

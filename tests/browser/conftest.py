@@ -3,16 +3,15 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+
+from servers import free_port, wait_for
 
 SWEEP = (
     "--multirun",
@@ -32,7 +31,6 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-SERVER_SECONDS = 90
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -85,25 +83,11 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(swept: Path) -> Iterator[str]:
     """Address of the pages that `python -m flowersweep.ui` serves over the sweep."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "flowersweep.ui", f"port={port}", f"tracking.dir={swept}"]
     with subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL) as process:
         try:
-            _wait_for(f"http://127.0.0.1:{port}", process)
+            wait_for(f"http://127.0.0.1:{port}/health", process)
             yield f"http://127.0.0.1:{port}"
         finally:
             os.killpg(process.pid, signal.SIGTERM)
-
-
-def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + SERVER_SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            urllib.request.urlopen(f"{address}/health", timeout=2).close()  # noqa: S310 - http, as given below
-        except OSError:
-            time.sleep(0.3)
-        else:
-            return
-    pytest.fail(f"No pages at {address} after {SERVER_SECONDS} seconds")

@@ -1,10 +1,5 @@
 """The tracker against a real MLflow server."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,44 +11,17 @@ from flowersweep.tracking.mlflow_api import client, environment
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import RunStatus, closing
 from flowersweep.tracking.reconcile import close_dead_runs
-from flowersweep.tracking.store import Store, experiment_id, prepare_store
+from flowersweep.tracking.store import Store, experiment_id
+from servers import mlflow_server
 
 pytestmark = pytest.mark.slow
-
-START_SECONDS = 120
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """The store of an MLflow server on this machine, as small as it can be made."""
-    folder = tmp_path_factory.mktemp("server")
-    database = prepare_store(folder)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = {"--backend-store-uri": database.uri, "--artifacts-destination": str(folder / "served")}
-    options |= {"--host": "127.0.0.1", "--port": str(port), "--workers": "1"}
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        *(part for option in options.items() for part in option),
-    ]
-    small = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with subprocess.Popen(command, env=small, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        yield answering(folder, f"http://127.0.0.1:{port}")
-        server.terminate()
-
-
-def answering(folder: Path, uri: str) -> Store:
-    """Return the store as soon as the server answers."""
-    for _ in range(START_SECONDS):
-        try:
-            return prepare_store(folder, uri)
-        except TrackingError:
-            time.sleep(1)
-    pytest.fail(f"The MLflow server did not answer within {START_SECONDS} s.")
+    """The store of an MLflow server on this machine."""
+    with mlflow_server(tmp_path_factory.mktemp("server")) as served:
+        yield served
 
 
 def test_a_run_is_logged_through_the_server(store: Store, tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
 """Conditional dimensions: which keys are searched only when others have certain values."""
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from flowersweep.config.validate import nearest
 from flowersweep.errors import SweepError
 from flowersweep.sweep.dimension import Dimension
 from flowersweep.sweep.values import same, text_of
@@ -101,10 +101,9 @@ def _when(
 def _refuse_unknown(name: str, key: str, known: Sequence[str]) -> None:
     if key in known:
         return
-    close = difflib.get_close_matches(key, known, n=1)
-    hint = f" Did you mean {close[0]}?" if close else ""
     raise SweepError(
-        f"{CONDITIONS}.{name} names {key}, which is neither searched nor given a value in the sweep.{hint}"
+        f"{CONDITIONS}.{name} names {key}, which is neither searched nor given a value in the sweep."
+        f"{nearest(key, list(known))}"
     )
 
 

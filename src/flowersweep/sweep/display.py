@@ -17,8 +17,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from flowersweep.report.evidence import spelled
 from flowersweep.sweep.launch import TRAINING_LOG
-from flowersweep.sweep.leaderboard import as_table, leaderboard, short
+from flowersweep.sweep.leaderboard import as_table, leaderboard
 from flowersweep.sweep.ledger import Ledger
 from flowersweep.sweep.outcome import FAIL_REASON
 from flowersweep.sweep.settings import Plan
@@ -101,7 +102,7 @@ class SweepDisplay:
         return self._study.get_trials(deepcopy=False)
 
     def _ended_line(self, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> str:
-        params = " ".join(f"{name}={short(value)}" for name, value in trial.params.items())
+        params = " ".join(f"{name}={spelled(value)}" for name, value in trial.params.items())
         value = " ".join(f"{value:.6g}" for value in trial.values or ())
         reason = trial.user_attrs.get(FAIL_REASON, "")
         done = sum(other.state.is_finished() for other in trials)
@@ -139,7 +140,7 @@ class SweepDisplay:
             reported = trial.intermediate_values
             epoch = f"epoch {max(reported) + 1}/{self._epochs or '?'}" if reported else "starting"
             best = f"best {self._best_reported(reported)}" if reported else ""
-            params = " ".join(f"{name}={short(value)}" for name, value in trial.params.items())
+            params = " ".join(f"{name}={spelled(value)}" for name, value in trial.params.items())
             table.add_row(f"trial {trial.number}", epoch, best, params)
         return Group(
             Text(f"{self._study.study_name}: {self._progress(done, trials)}"),

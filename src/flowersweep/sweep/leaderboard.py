@@ -9,6 +9,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 
+from flowersweep.report.evidence import spelled
 from flowersweep.sweep.outcome import FAIL_REASON
 from flowersweep.sweep.trial import RUN_ID
 
@@ -130,14 +131,9 @@ def cells(row: Row, columns: Sequence[str], n_values: int = 1) -> list[str]:
         f"{value:.0f}" if value.is_integer() and abs(value) > 1 else f"{value:.4f}" for value in row.values
     ]
     seconds = "" if row.seconds is None else f"{row.seconds:.1f}"
-    params = [short(row.params[name]) if name in row.params else "" for name in columns]
+    params = [spelled(row.params[name]) if name in row.params else "" for name in columns]
     padded = values + [""] * (n_values - len(values))
     return [str(row.rank or ""), str(row.trial), *params, *padded, str(row.epochs or ""), seconds, row.state]
-
-
-def short(value: Any) -> str:
-    """A searched value in as many digits as one reads."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _row(trial: FrozenTrial, rank: int | None) -> Row:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flowersweep.config import Config
-from flowersweep.sweep.leaderboard import short
+from flowersweep.report.evidence import leaves, spelled
 from flowersweep.sweep.trial import RUN_ID, RunningTrial
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
@@ -52,7 +52,8 @@ def run_trial(
 
 def name_of(trial: RunningTrial) -> str:
     """What a trial's run is called: its number, as the study and Hydra count, and what is special about it."""
-    values = " ".join(f"{name.rpartition('.')[2]}={short(value)}" for name, value in trial.params.items())
+    heads = leaves(trial.params)
+    values = " ".join(f"{heads[name]}={spelled(value)}" for name, value in trial.params.items())
     return textwrap.shorten(f"trial-{trial.number:04d} {values}", MAX_NAME, placeholder=" …")
 
 

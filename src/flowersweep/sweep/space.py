@@ -1,6 +1,5 @@
 """The search space of a sweep: what is searched, what is fixed, and the overrides of each trial."""
 
-import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from hydra.core.override_parser.types import Override
 from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial
 
+from flowersweep.config.validate import nearest
 from flowersweep.errors import SweepError
 from flowersweep.sweep import conditions as conditional
 from flowersweep.sweep.definition import describe
@@ -202,9 +202,8 @@ class Space:
         )
 
     def _unknown(self, name: str) -> str:
-        close = difflib.get_close_matches(name, list(self.searched), n=1)
-        hint = f" Did you mean {close[0]}?" if close else ""
-        return f"{name} is not searched in this sweep; searched are {', '.join(self.searched) or 'no keys at all'}.{hint}"
+        known = list(self.searched)
+        return f"{name} is not searched in this sweep; searched are {', '.join(known) or 'no keys at all'}.{nearest(name, known)}"
 
 
 def _active(dimension: Dimension, point: Mapping[str, int]) -> bool:

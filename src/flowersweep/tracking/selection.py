@@ -13,13 +13,12 @@ from flowersweep.tracking.store import DATABASE_NAME, Store, prepare_store
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-BEST = "best"
 PAGE = 1000
 
 # How every command that reads results is told where they are, and which are meant.
 STORE_ARGUMENTS = (
-    Argument("tracking.dir", "the folder of results", "DIR", default=None),
-    Argument("tracking.uri", "MLflow's tracking URI, if results are not in that folder", "URI", default=None),
+    Argument("tracking.dir", "the folder of results", "DIR"),
+    Argument("tracking.uri", "MLflow's tracking URI, if results are not in that folder", "URI"),
 )
 STUDY_ARGUMENTS = (
     Argument("study", "name of the study; the latest one unless given", "NAME"),
@@ -71,9 +70,8 @@ def find_study(store: Store, study: str | None = None, experiment: str | None = 
 
 def trials_of(store: Store, study: "Run") -> list["Run"]:
     """The runs of a study's trials, in the order of their numbers; of several attempts at a trial the last one."""
-    runs = _search(store, [study.info.experiment_id], f"tags.`mlflow.parentRunId` = '{study.info.run_id}'")
     latest: dict[int, Run] = {}
-    for run in sorted(runs, key=lambda run: (int(run.data.tags.get("attempt", 0)), run.info.start_time)):
+    for run in sorted(children_of(store, study), key=lambda run: int(run.data.tags.get("attempt", 0))):
         if run.data.tags.get("kind") == "trial":
             latest[int(run.data.tags["trial"])] = run
     return [latest[number] for number in sorted(latest)]
