@@ -19,6 +19,15 @@ def test_each_axis_is_mirrored_where_the_parameters_say() -> None:
     assert np.array_equal(result[3], COLUMNS[3][::-1, ::-1])
 
 
+def test_bytes_stay_bytes() -> None:
+    """Pictures given as uint8 come back as uint8, mirrored like the same pictures in float32."""
+    pictures = np.random.default_rng(0).integers(0, 256, (20, 5, 5, 3), dtype=np.uint8)
+    drawn = RandomFlip().parameters(uniforms(0, 0, 20, 2))
+    result = np.asarray(RandomFlip().apply(pictures, drawn, 5))
+    assert result.dtype == np.uint8
+    assert np.array_equal(result, np.asarray(RandomFlip().apply(pictures.astype(np.float32), drawn, 5)))
+
+
 def test_the_two_coins_are_independent() -> None:
     """All four outcomes come to a quarter of the pictures; one coin for both axes would leave out two."""
     flipped = RandomFlip().parameters(uniforms(0, 0, 20_000, 2))["flipped"]

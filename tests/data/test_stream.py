@@ -112,6 +112,15 @@ class TestTrainingStream:
 
         assert all(np.abs(first[label] - second[label]).max() > 1 for label in first)
 
+    def test_a_cycle_brings_the_draws_back_but_not_the_order(self, part: Part) -> None:
+        """With a cycle of 2 each picture is rotated in the third epoch as in the first, in another order."""
+        first, second, third = epochs_of(part, AUGMENTATIONS["RandomRotation"](cycle=2), 4)
+
+        assert list(first) != list(third)
+        for label, image in first.items():
+            np.testing.assert_array_equal(third[label], image)
+            assert np.abs(second[label] - image).max() > 1
+
 
 class TestEvaluationStream:
     def test_keeps_order_and_pixels(self, part: Part) -> None:

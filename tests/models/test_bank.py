@@ -163,6 +163,23 @@ class TestFeatures:
         difference = np.abs(bank.draw(0) - bank.draw(1))
         assert np.median(difference.reshape(37, -1).max(axis=1)) > 0.1
 
+    def test_of_a_cycle_come_again(self, make_bank: MakeBank, tmp_path: Path) -> None:
+        """With a cycle of 2 the third epoch has the first one's features, those that are drawn without a cycle too."""
+        endless = make_bank(augmentation=build("RandomRotation"))
+        bank = make_bank(augmentation=dataclasses.replace(build("RandomRotation"), cycle=2))
+        expected = [np.array(endless.draw(epoch)) for epoch in range(2)]
+
+        draws = [np.array(bank.draw(epoch)) for epoch in range(5)]
+
+        for epoch, draw in enumerate(draws):
+            assert np.array_equal(draw, expected[epoch % 2])
+        assert bank.key == endless.key
+        assert [path.exists() for path in (draw_path(tmp_path, bank.key.digest, n) for n in range(3))] == [
+            True,
+            True,
+            False,
+        ]
+
     def test_without_augmentation_serve_every_epoch(self, make_bank: MakeBank, tmp_path: Path) -> None:
         """There is one file, whatever the epoch and the seed."""
         bank = make_bank("none")

@@ -35,12 +35,23 @@ class Augmentation:
         name: The name under which it is chosen (`aug=NAME`), equal to the class name but for `none` and `stack`.
         seed: Seeds the draws together with epoch and picture index. A constant by default, so that trials of
             one sweep see the same draws; `aug.seed=${seed}` varies it with the run.
+        cycle: Epochs after which the draws begin again with the first; None for new ones in every epoch. Behind a
+            frozen prefix each draw is computed once, so that a small number makes the first trial nearly as fast as
+            the following ones, at the price of fewer different pictures.
     """
 
     draws: ClassVar[tuple[str, ...]] = ()  # what each column of the uniform numbers decides
+    takes_bytes: ClassVar[bool] = (
+        False  # whether `apply` also takes uint8, and then returns it: a quarter of the bytes
+    )
 
     name: str = "none"
     seed: int = bounded(0, low=0)
+    cycle: int | None = bounded(None, low=1)
+
+    def draw_of(self, epoch: int) -> int:
+        """The number of the draw that an epoch, counted from 0, uses."""
+        return epoch if self.cycle is None else epoch % self.cycle
 
     @property
     def n_uniforms(self) -> int:

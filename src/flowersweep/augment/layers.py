@@ -75,8 +75,8 @@ def build(spec: Any) -> Augmentation:
     if name not in LAYERS:
         raise ConfigError(f"There is no augmentation layer {name!r}{_instead(name, LAYERS)}.")
     layer = LAYERS[name]
-    # A layer has no seed of its own: one stream of draws serves the whole stack.
-    known = {entry.name: entry for entry in fields(layer) if entry.name not in {"name", "seed"}}
+    # A layer has no seed and no cycle of its own: one stream of draws serves the whole stack.
+    known = {entry.name: entry for entry in fields(layer) if entry.name not in {"name", "seed", "cycle"}}
     config = OmegaConf.structured(layer)
     for key, value in values.items():
         if key != "name":

@@ -77,7 +77,9 @@ def training_stream(
 
     def plan(epoch: npt.NDArray[np.int64]) -> list[npt.NDArray[Any]]:
         order = epoch_order(seed, int(epoch), count)
-        drawn = uniforms(augmentation.seed, int(epoch), len(part.images), augmentation.n_uniforms)
+        drawn = uniforms(
+            augmentation.seed, augmentation.draw_of(int(epoch)), len(part.images), augmentation.n_uniforms
+        )
         parameters = augmentation.parameters(drawn)
         rows = part.indices[order]
         return [rows, part.labels[order], *(parameters[name][rows] for name in names)]
@@ -94,8 +96,10 @@ def training_stream(
     @tf.autograph.experimental.do_not_convert
     def load(rows: tf.Tensor, labels: tf.Tensor, *columns: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images = _gather(part.images, rows)
+        if not augmentation.takes_bytes:
+            images = tf.cast(images, tf.float32)
         parameters = dict(zip(names, columns, strict=True))
-        images = augmentation.apply(images, parameters, image_size)
+        images = tf.cast(augmentation.apply(images, parameters, image_size), tf.float32)
         return tf.ensure_shape(images, (None, image_size, image_size, 3)), labels
 
     steps = steps_per_epoch(count, batch_size) * (epochs - first_epoch)
@@ -118,7 +122,7 @@ def evaluation_stream(part: Part, *, batch_size: int = EVALUATION_BATCH_SIZE) ->
 
     @tf.autograph.experimental.do_not_convert
     def load(rows: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return _gather(part.images, rows), labels
+        return tf.cast(_gather(part.images, rows), tf.float32), labels
 
     dataset = tf.data.Dataset.from_tensor_slices((part.indices, part.labels)).batch(batch_size)
     return dataset.map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
@@ -132,9 +136,9 @@ def _parameter_template(augmentation: Augmentation) -> tuple[list[str], list[npt
 
 
 def _gather(images: npt.NDArray[np.uint8], rows: "tf.Tensor") -> "tf.Tensor":
-    """Read rows of the memory-mapped pictures as float32; the file's pages are shared by all processes."""
+    """Read rows of the memory-mapped pictures, uint8; the file's pages are shared by all processes."""
     import tensorflow as tf
 
     picked = tf.numpy_function(lambda index: images[index], [rows], tf.uint8, stateful=False)
     picked.set_shape((rows.shape[0], *images.shape[1:]))
-    return tf.cast(picked, tf.float32)
+    return picked

@@ -78,7 +78,7 @@ class FeatureBank:
         self.failure: Exception | None = None
         self._prefix, self._image_size, self._cache = prefix, image_size, cache
         self._engine_choice, self._threads, self._max_bytes = engine, threads, max_bytes
-        self._augmented = bool(augmentation.n_uniforms)
+        self._augmentation = augmentation
         self._pictures = DrawnPictures(part, augmentation, image_size)
         self.key = BankKey(
             data=fingerprint,
@@ -117,7 +117,7 @@ class FeatureBank:
             DataError: The cache is full or cannot be written to, or the features do not fit into float16.
             ConfigError: LiteRT was asked for and does not give TensorFlow's features.
         """
-        number = epoch if self._augmented else 0
+        number = self._augmentation.draw_of(epoch) if self._augmentation.n_uniforms else 0
         if (features := self._open.get(number)) is not None:
             return features
         with self._working:

@@ -71,10 +71,12 @@ def part_digest(indices: npt.NDArray[np.int64]) -> str:
 
 
 def augmentation_settings(augmentation: Augmentation | None) -> dict[str, Any] | None:
-    """The configuration of an augmentation, or None if it leaves the pictures as they are."""
+    """What the draws of an augmentation depend on, or None if it leaves the pictures as they are."""
     if augmentation is None or isinstance(augmentation, NoAugmentation):
         return None
-    return dataclasses.asdict(augmentation)
+    settings = dataclasses.asdict(augmentation)
+    del settings["cycle"]  # says which draws are used, not what they are
+    return settings
 
 
 def prefix_digest(prefix: "keras.Model") -> str:

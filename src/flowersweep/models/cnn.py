@@ -8,7 +8,10 @@ from flowersweep.models.network import Network
 
 
 def build_cnn(config: CNNConfig, *, num_classes: int, image_size: int) -> Network:
-    """Rescaling, blocks of [Conv2D(relu), MaxPooling2D], Flatten, Dense(relu), Dense(logits).
+    """Rescaling, blocks of [Conv2D, MaxPooling2D, ReLU], Flatten, Dense(relu), Dense(logits).
+
+    The article has the ReLU before the pooling. Behind it the block has the same output and the same gradients, as
+    the largest of some numbers stays the largest, and there is a quarter of the numbers to treat.
 
     Args:
         config: Filters of each block, kernel size, units of the hidden layer, dropout before the last layer.
@@ -21,8 +24,9 @@ def build_cnn(config: CNNConfig, *, num_classes: int, image_size: int) -> Networ
     pictures = keras.Input((image_size, image_size, 3), name="pictures")
     x = layers.Rescaling(1 / 255, name="rescaling")(pictures)
     for block, filters in enumerate(config.filters, start=1):
-        x = layers.Conv2D(filters, config.kernel_size, activation="relu", name=f"conv_{block}")(x)
+        x = layers.Conv2D(filters, config.kernel_size, name=f"conv_{block}")(x)
         x = layers.MaxPooling2D(name=f"pool_{block}")(x)
+        x = layers.ReLU(name=f"relu_{block}")(x)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(config.dense_units, activation="relu", name="hidden")(x)
     if config.dropout:

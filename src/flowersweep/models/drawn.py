@@ -54,20 +54,24 @@ class DrawnPictures:
             parameters = augmentation.parameters(drawn)
         for start in range(0, len(part.indices), CHUNK):
             rows = part.indices[start : start + CHUNK]
-            pictures = part.images[rows].astype(np.float32)
+            pictures: npt.NDArray[Any] = part.images[rows]
             if augmentation is not None:
                 columns = {name: values[rows] for name, values in parameters.items()}
                 pictures = self._augmented(augmentation, pictures, columns)
-            yield pictures
+            yield pictures.astype(np.float32, copy=False)
 
     def _augmented(
-        self, augmentation: Augmentation, pictures: Floats, columns: dict[str, npt.NDArray[Any]]
-    ) -> Floats:
+        self,
+        augmentation: Augmentation,
+        pictures: npt.NDArray[np.uint8],
+        columns: dict[str, npt.NDArray[Any]],
+    ) -> npt.NDArray[Any]:
         import tensorflow as tf
 
+        given = pictures if augmentation.takes_bytes else pictures.astype(np.float32)
         if self._apply is None:  # traced once for all draws
             signature = [
-                tf.TensorSpec((None, *pictures.shape[1:]), tf.float32),
+                tf.TensorSpec((None, *given.shape[1:]), given.dtype),
                 {
                     name: tf.TensorSpec((None, *values.shape[1:]), values.dtype)
                     for name, values in columns.items()
@@ -78,5 +82,5 @@ class DrawnPictures:
                 autograph=False,
                 input_signature=signature,
             )
-        augmented: Floats = self._apply(pictures, columns).numpy()
+        augmented: npt.NDArray[Any] = self._apply(given, columns).numpy()
         return augmented

@@ -64,28 +64,26 @@ class EpochLog(keras.callbacks.Callback):
 
 
 class TwinValidation(keras.callbacks.Callback):
-    """Validate a float32 twin of a network that trains in another precision.
+    """Validate the float32 network that another one, faster to train, is trained in place of.
 
-    The twin is what is saved, so the figures are its own. Must come before the callbacks that read val_* values.
+    This twin is what is saved, so the figures are its own. Must come before the callbacks that read val_* values.
 
     Args:
-        trainee: The part that is trained.
-        twin: The same part in float32; gets the weights after every epoch.
+        hand_over: Gives the trained weights to the twin; called after every epoch.
         model: The twin with whatever is before it, compiled with the metrics to report.
         validation: Batches of (inputs, labels).
     """
 
-    def __init__(self, trainee: keras.Model, twin: keras.Model, model: keras.Model, validation: Any) -> None:
+    def __init__(self, hand_over: Callable[[], None], model: keras.Model, validation: Any) -> None:
         super().__init__()
-        self._trainee = trainee
-        self._twin = twin
+        self._hand_over = hand_over
         self._compiled = model
         self._validation = validation
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Hand the weights over and add the twin's val_* values to the epoch's."""
         del epoch
-        self._twin.set_weights(self._trainee.get_weights())
+        self._hand_over()
         values = self._compiled.evaluate(self._validation, verbose=0, return_dict=True)
         if logs is not None:
             logs.update({f"val_{name}": value for name, value in values.items()})

@@ -1,13 +1,14 @@
 """One training phase: compile, feed, fit. Importing this module imports Keras."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 
 from flowersweep.config.schema import Config, OptimizerConfig, PlateauConfig, ScheduleConfig
 from flowersweep.data.stream import steps_per_epoch
+from flowersweep.models.folded import fold
 from flowersweep.models.network import Network
 from flowersweep.training.callbacks import (
     BestWeights,
@@ -91,8 +92,10 @@ def fit(phase: Phase, config: Config, feed: Feed, history: History, on_epoch: Ep
 
 
 def _trainee(phase: Phase, config: Config) -> Network:
-    """The network to train: the phase's own, or one of another precision with the same weights."""
+    """The network to train: the phase's own, or one that computes the same faster or in another precision."""
     precision = resolve_precision(config)
+    if phase.network.base is not None:  # shares its weights
+        return replace(phase.network, suffix=fold(phase.network.suffix, precision))
     if precision == "float32":
         return phase.network
     with policy(precision):
@@ -102,11 +105,16 @@ def _trainee(phase: Phase, config: Config) -> Network:
 
 
 def _twin(trainee: Network, network: Network, feed: Feed, validation: Any) -> list[keras.callbacks.Callback]:
-    """What validates the float32 network while a trainee of another precision trains; nothing if there is none."""
-    if trainee is network:
+    """What validates the network that is saved while another one is trained in its place; nothing if none is."""
+    if trainee.suffix is network.suffix:
         return []
+
+    def hand_over() -> None:
+        if network.base is None:  # a folded suffix has the very weights of its network
+            network.suffix.set_weights(trainee.suffix.get_weights())
+
     model = _compiled(feed.model(network), keras.optimizers.SGD())  # it is evaluated only
-    return [TwinValidation(trainee.suffix, network.suffix, model, validation)]
+    return [TwinValidation(hand_over, model, validation)]
 
 
 def _compiled(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> keras.Model:
