@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from flowersweep.arguments import Argument, Command, allowed
+from flowersweep.arguments import Argument, Command, allowed, values_of
 from flowersweep.errors import ConfigError, TrackingError
 
 COMMAND = Command(
@@ -14,6 +14,7 @@ COMMAND = Command(
         Argument("cake", "which one", "NAME", required=True),
         Argument("oven.mode", "how it is heated", default="fan", choices=("fan", "grill")),
         Argument("recipe", "a file", "PATH"),
+        Argument("guest", "who comes", "NAME", several=True),
     ),
     example="python -m flowersweep.bake cake=plum",
     positional="recipe",
@@ -23,9 +24,22 @@ COMMAND = Command(
 class TestParse:
     def test_values_and_defaults(self) -> None:
         """Every argument has a value: the one that was given, its default, or None."""
-        assert COMMAND.parse(["cake=plum"]) == {"cake": "plum", "oven.mode": "fan", "recipe": None}
-        given = COMMAND.parse(["oven.mode=grill", "cake=a=b"])
-        assert given == {"cake": "a=b", "oven.mode": "grill", "recipe": None}
+        assert COMMAND.parse(["cake=plum"]) == {
+            "cake": "plum",
+            "oven.mode": "fan",
+            "recipe": None,
+            "guest": None,
+        }
+        given = COMMAND.parse(["oven.mode=grill", "cake=a=b", "guest=Ada"])
+        assert given == {"cake": "a=b", "oven.mode": "grill", "recipe": None, "guest": "Ada"}
+
+    def test_several_values(self) -> None:
+        """Where it is allowed an argument has all its values in their order, and none if it was left out."""
+        assert values_of(COMMAND.parse(["guest=Ada", "cake=plum", "guest=Bo, Cy"]), "guest") == [
+            "Ada",
+            "Bo, Cy",
+        ]
+        assert values_of(COMMAND.parse(["cake=plum"]), "guest") == []
 
     def test_a_value_without_a_name(self) -> None:
         """It goes to the positional argument, also a path with an equals sign in it."""
@@ -40,7 +54,7 @@ class TestParse:
             (["cake="], "cake= has no value; leave it out or give it one."),
             (
                 ["caek=a"],
-                "'caek' is no argument of this command; choose one of cake, oven.mode, recipe. Did you mean cake?",
+                "'caek' is no argument of this command; choose one of cake, oven.mode, recipe, guest. Did you mean cake?",
             ),
             (
                 ["cake=a", "oven.mode=gril"],

@@ -68,6 +68,17 @@ def test_a_path_needs_no_name_and_the_champion_is_asked(
     )
 
 
+def test_several_files_and_folders_may_be_given(
+    results: Winners, drawn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With and without the argument's name, as a shell expands *.jpg; answers come in their order."""
+    first, second = sorted(drawn.iterdir())[:2]
+    picture = min(second.glob("*.jpg"))
+    answers = answered(capsys, str(picture), str(first), f"images={picture}", "run=best", results.where)
+
+    assert [Path(answer["path"]) for answer in answers] == [picture, *sorted(first.glob("*.jpg")), picture]
+
+
 def test_unreadable_pictures_are_told_and_the_others_predicted(
     results: Winners,
     drawn: Path,
@@ -113,7 +124,7 @@ def test_answers_may_go_to_a_file(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "images= is missing; as in: python -m flowersweep.predict flower.jpg"),
+        ([], "images= is missing; as in: python -m flowersweep.predict flower.jpg more_flowers"),
         (["nowhere.jpg"], "images=nowhere.jpg does not exist"),
         (["empty/"], "The folder empty/ holds no pictures"),
         (["flower.jpg", "format=xml"], "format has no choice 'xml'; choose one of table, json, csv"),

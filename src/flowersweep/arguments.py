@@ -10,6 +10,8 @@ from flowersweep.errors import ConfigError, FlowersweepError
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
+# Between the values of an argument that was given several times: the one character that no path can hold.
+_BETWEEN = "\0"
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Argument:
         default: What it is when it is left out; None if it has no value then.
         required: Whether it must be given.
         choices: The legal values where there are few.
+        several: Whether it may be given more than once; `values_of` then has all of them.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Argument:
     default: str | None = None
     required: bool = False
     choices: tuple[str, ...] = ()
+    several: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,16 +88,19 @@ class Command:
         """
         typed: dict[str, str] = {}
         for text in self._parser().parse_args(given).arguments:
-            name, value = self._split(text)
-            if name in typed:
-                raise ConfigError(f"{name} is given twice; once is enough.")
-            typed[name] = value
+            argument, value = self._split(text)
+            if argument.name not in typed:
+                typed[argument.name] = value
+            elif argument.several:
+                typed[argument.name] += _BETWEEN + value
+            else:
+                raise ConfigError(f"{argument.name} is given twice; once is enough.")
         missing = [one.name for one in self.arguments if one.required and one.name not in typed]
         if missing:
             raise ConfigError(f"{missing[0]}= is missing; as in: {self.example}")
         return {one.name: typed.get(one.name, one.default) for one in self.arguments}
 
-    def _split(self, text: str) -> tuple[str, str]:
+    def _split(self, text: str) -> tuple[Argument, str]:
         name, equals, value = text.partition("=")
         by_name = {one.name: one for one in self.arguments}
         if self.positional is not None and (not equals or (name not in by_name and "/" in name)):
@@ -109,7 +116,7 @@ class Command:
             raise ConfigError(f"{name} has no choice {value!r}; {allowed(value, choices)}")
         if not value:
             raise ConfigError(f"{name}= has no value; leave it out or give it one.")
-        return name, value
+        return by_name[name], value
 
     def _parser(self) -> argparse.ArgumentParser:
         width = max(len(f"{one.name}={one.metavar}") for one in self.arguments)
@@ -122,6 +129,17 @@ class Command:
         )
         parser.add_argument("arguments", nargs="*", metavar="name=value", help="see below")
         return parser
+
+
+def values_of(given: Mapping[str, str | None], name: str) -> list[str]:
+    """All values of an argument that may be given several times, in their order; none if it was left out.
+
+    Args:
+        given: What `Command.parse` returned.
+        name: Of the argument.
+    """
+    value = given[name]
+    return [] if value is None else value.split(_BETWEEN)
 
 
 def allowed(received: str, choices: Sequence[str]) -> str:

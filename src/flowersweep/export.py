@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from flowersweep.arguments import EXIT_FAILED, Argument, Command
+from flowersweep.arguments import EXIT_FAILED, Argument, Command, values_of
 from flowersweep.deploy.choose import CHOICE_ARGUMENTS, Choice, chosen
 from flowersweep.deploy.equality import Equality, UnequalError, compare, shown_pictures
 from flowersweep.deploy.exporter import FORMATS, check_format, open_export, write_export
@@ -23,7 +23,9 @@ COMMAND = Command(
         Argument("format", "what to write", required=True, choices=FORMATS),
         Argument("output", "the file, or for saved_model the folder", "PATH", required=True),
         *CHOICE_ARGUMENTS,
-        Argument("images", "pictures to compare with; noise and drawn flowers unless given", "PATH"),
+        Argument(
+            "images", "pictures to compare with; noise and drawn flowers unless given", "PATH", several=True
+        ),
         OVERWRITE,
     ),
     example="python -m flowersweep.export format=tflite output=exported/flowers.tflite",
@@ -41,7 +43,8 @@ def _export(values: Mapping[str, str | None]) -> int:
     output = output_path(values)
     assert output is not None  # noqa: S101 (it is required)
     check_format(kind, output)
-    pictures = find_pictures(values["images"], sys.stdin) if values["images"] else None
+    images = values_of(values, "images")
+    pictures = find_pictures(images, sys.stdin) if images else None
     choice = chosen(values)
     labels = _labels(choice, output)
     for path, text in labels.items():

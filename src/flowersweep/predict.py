@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TextIO
 
-from flowersweep.arguments import EXIT_FAILED, Argument, Command
+from flowersweep.arguments import EXIT_FAILED, Argument, Command, values_of
 from flowersweep.data.progress import progress
 from flowersweep.deploy.choose import CHOICE_ARGUMENTS, Choice, chosen
 from flowersweep.deploy.given import BATCH_SIZE, whole_number
@@ -21,7 +21,11 @@ COMMAND = Command(
     about="Say what is on pictures, with a run's model in this process or with one that a server has.",
     arguments=(
         Argument(
-            "images", "a picture, a folder with all below it, or - for paths on stdin", "PATH", required=True
+            "images",
+            "a picture, a folder with all below it, or - for paths on stdin; may be given several times",
+            "PATH",
+            required=True,
+            several=True,
         ),
         *CHOICE_ARGUMENTS,
         Argument("url", "a server that has this model, as in http://127.0.0.1:5001", "URL"),
@@ -31,7 +35,7 @@ COMMAND = Command(
         Argument("output", "a file for the answers, in place of standard output", "FILE"),
         OVERWRITE,
     ),
-    example="python -m flowersweep.predict flower.jpg",
+    example="python -m flowersweep.predict flower.jpg more_flowers",
     positional="images",
 )
 
@@ -44,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _predict(values: Mapping[str, str | None]) -> int:
     batch_size, top = whole_number(values, "batch_size"), whole_number(values, "top")
     output = output_path(values)
-    paths = find_pictures(str(values["images"]), sys.stdin)
+    paths = find_pictures(values_of(values, "images"), sys.stdin)
     choice = chosen(values)
     sys.stderr.write(f"Asking {choice.about}.\n")
     predictor = _predictor(values["url"], choice, min(batch_size, len(paths)))

@@ -18,7 +18,7 @@ def test_a_file_is_taken_whatever_its_name(tmp_path: Path) -> None:
     file = tmp_path / "flower"
     file.touch()
 
-    assert find_pictures(str(file), NO_LINES) == [file]
+    assert find_pictures([str(file)], NO_LINES) == [file]
 
 
 def test_a_folder_is_searched_to_the_bottom(tmp_path: Path) -> None:
@@ -27,32 +27,43 @@ def test_a_folder_is_searched_to_the_bottom(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
 
-    found = find_pictures(str(tmp_path), NO_LINES)
+    found = find_pictures([str(tmp_path)], NO_LINES)
     assert [path.relative_to(tmp_path).as_posix() for path in found] == ["a.png", "b/2.JPG", "b/c/1.webp"]
 
 
 def test_a_list_is_taken_as_it_is() -> None:
     """In its order, without its empty lines, whether the files are there or not."""
-    assert find_pictures("-", io.StringIO("z.jpg\n\na b.jpg\n")) == [Path("z.jpg"), Path("a b.jpg")]
+    assert find_pictures(["-"], io.StringIO("z.jpg\n\na b.jpg\n")) == [Path("z.jpg"), Path("a b.jpg")]
+
+
+def test_several_are_taken_in_their_order(tmp_path: Path) -> None:
+    """A file, a folder and a list, one after the other."""
+    for name in ("z.jpg", "folder/b.png", "folder/a.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+
+    given = [str(tmp_path / "z.jpg"), str(tmp_path / "folder"), "-"]
+    found = find_pictures(given, io.StringIO("listed.jpg\n"))
+    assert [path.name for path in found] == ["z.jpg", "a.png", "b.png", "listed.jpg"]
 
 
 @pytest.mark.parametrize(("given", "message"), [("-", "there was none"), ("nowhere", "does not exist")])
 def test_nothing_is_refused(given: str, message: str) -> None:
     """An empty list and a path that leads nowhere."""
     with pytest.raises(DataError, match=message):
-        find_pictures(given, io.StringIO("\n"))
+        find_pictures([given], io.StringIO("\n"))
 
 
 def test_a_list_has_to_be_text() -> None:
     """A picture sent where its path was expected."""
     with pytest.raises(DataError, match="standard input is no text"):
-        find_pictures("-", io.TextIOWrapper(io.BytesIO(b"\xff\xd8\xff"), encoding="utf-8"))
+        find_pictures(["-"], io.TextIOWrapper(io.BytesIO(b"\xff\xd8\xff"), encoding="utf-8"))
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     """The message says what would count as a picture."""
     with pytest.raises(DataError, match=r"holds no pictures \(\.bmp"):
-        find_pictures(str(tmp_path), NO_LINES)
+        find_pictures([str(tmp_path)], NO_LINES)
 
 
 def test_batches_are_decoded_as_for_training_and_name_what_is_unreadable(drawn: Path, tmp_path: Path) -> None:

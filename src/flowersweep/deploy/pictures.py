@@ -38,37 +38,20 @@ class Batch:
         return len(self.positions) + len(self.unreadable)
 
 
-def find_pictures(given: str, stdin: TextIO) -> list[Path]:
+def find_pictures(given: Sequence[str], stdin: TextIO) -> list[Path]:
     """The pictures that `images=` names.
 
     Args:
-        given: A file; a folder, with all its sub-folders; or `-` for one path per line on standard input.
+        given: Each a file; a folder, with all its sub-folders; or `-` for one path per line on standard input.
         stdin: Where these lines come from.
 
     Returns:
-        Paths in the order of the lines, or sorted.
+        Paths in the order of what was given; those of a folder sorted, those of standard input as its lines are.
 
     Raises:
         DataError: There is no such file or folder, or nothing in it.
     """
-    if given == STDIN:
-        try:
-            lines = stdin.read().splitlines()
-        except UnicodeDecodeError as error:
-            raise DataError("images=- reads one path per line, but standard input is no text.") from error
-        paths = [Path(line).expanduser() for line in lines if line.strip()]
-        if not paths:
-            raise DataError("images=- reads one path per line from standard input, but there was none.")
-        return paths
-    place = Path(given).expanduser()
-    if not place.exists():
-        raise DataError(f"images={given} does not exist; give a picture, a folder of pictures, or -.")
-    if not place.is_dir():
-        return [place]
-    found = _below(place)
-    if not found:
-        raise DataError(f"The folder {given} holds no pictures ({', '.join(ENDINGS)}).")
-    return found
+    return [path for one in given for path in (_listed(stdin) if one == STDIN else _found(one))]
 
 
 def batches(paths: Sequence[Path], size: int, batch_size: int) -> Iterator[Batch]:
@@ -106,6 +89,29 @@ def _batch(results: list[tuple[int, Pixels | str]], size: int) -> Batch:
         images[row] = pixels
     unreadable = [result for _, result in results if isinstance(result, str)]
     return Batch([position for position, _ in read], images, unreadable)
+
+
+def _listed(stdin: TextIO) -> list[Path]:
+    try:
+        lines = stdin.read().splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError("images=- reads one path per line, but standard input is no text.") from error
+    paths = [Path(line).expanduser() for line in lines if line.strip()]
+    if not paths:
+        raise DataError("images=- reads one path per line from standard input, but there was none.")
+    return paths
+
+
+def _found(given: str) -> list[Path]:
+    place = Path(given).expanduser()
+    if not place.exists():
+        raise DataError(f"images={given} does not exist; give a picture, a folder of pictures, or -.")
+    if not place.is_dir():
+        return [place]
+    found = _below(place)
+    if not found:
+        raise DataError(f"The folder {given} holds no pictures ({', '.join(ENDINGS)}).")
+    return found
 
 
 def _below(folder: Path) -> list[Path]:
