@@ -1,0 +1,106 @@
+"""`python -m flowersweep.doctor`: what is fine, what is not, and how to mend it.
+
+What needs packages is imported late, so that a missing one is a line of the table.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from flowersweep.doctor.finding import Finding, Verdict, examine
+from flowersweep.doctor.packages import check_packages
+from flowersweep.errors import ConfigError
+
+EXIT_MEND = 1
+EXIT_BAD_INPUT = 2
+
+_DESCRIPTION = """\
+Check an installation and a configuration: Python and packages, processors and memory, cache, pictures, results,
+studies, ports, TensorFlow, what it will compute with, and whether weights fit. Nothing is changed.
+
+Each line says what was found and whether it is fine, a note (runs work) or something to mend (and how).
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make all checks and show what they found.
+
+    Args:
+        arguments: Overrides as for a run; None for the process's own.
+
+    Returns:
+        The exit code: 0; 1 if something must be mended; 2 for bad input.
+    """
+    given = _parser().parse_args(arguments)
+    findings = examine("packages", check_packages)
+    try:
+        findings += _configured(given.overrides)
+    except ModuleNotFoundError as error:
+        found = f"not checked, for want of {error.name}"
+        findings.append(Finding("all else", found, Verdict.MEND, "mend the lines above first"))
+    except ConfigError as error:
+        for line in str(error).splitlines():
+            sys.stderr.write(f"flowersweep: {line}\n")
+        return EXIT_BAD_INPUT
+    if given.json:
+        sys.stdout.write(json.dumps([asdict(finding) for finding in findings], indent=2) + "\n")
+    else:
+        _show(findings)
+    return EXIT_MEND if any(finding.verdict is Verdict.MEND for finding in findings) else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m flowersweep.doctor",
+        description=_DESCRIPTION,
+        epilog="example: python -m flowersweep.doctor model=mobilenet_frozen data.dir=PATH/flower_photos",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("overrides", nargs="*", help="as for a run: model=cnn data.dir=PATH ...")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    return parser
+
+
+def _configured(overrides: Sequence[str]) -> list[Finding]:
+    """What is found about the configuration, its places and its programs.
+
+    Raises:
+        ConfigError: It is none.
+        ModuleNotFoundError: A package is missing that the checks themselves need.
+    """
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+    from rich.console import Console
+
+    from flowersweep.config import explain
+    from flowersweep.doctor.configured import composed
+    from flowersweep.doctor.examination import examination
+
+    try:
+        config, sweeping = composed(overrides)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error)) from error
+    findings = []
+    with Console(stderr=True).status("Looking ...") as status:  # shown in a terminal only
+        for finding in examination(config, sweeping, overrides):
+            status.update(f"Looking: {finding.check} ...")
+            findings.append(finding)
+    return findings
+
+
+def _show(findings: Sequence[Finding]) -> None:
+    """A table, or plain lines where the package that draws tables is missing."""
+    try:
+        from flowersweep.doctor.table import show
+    except ModuleNotFoundError:
+        for one in findings:
+            mend = f" Mend: {one.mend}." if one.mend else ""
+            sys.stdout.write(f"{one.verdict:<5} {one.check}: {one.found}.{mend}\n")
+    else:
+        show(findings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

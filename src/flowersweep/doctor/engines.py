@@ -1,0 +1,150 @@
+"""TensorFlow, LiteRT, and what a run will use of them; both are started in processes of their own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from flowersweep.config.schema import Config, FrozenConfig
+from flowersweep.doctor.finding import Finding, Verdict
+from flowersweep.doctor.probe import Report
+from flowersweep.errors import ConfigError, TrainingError
+from flowersweep.training.precision import BFLOAT16_FLAGS, cpu_has_bfloat16
+
+_SECONDS = 300
+_HDF5 = b"\x89HDF\r\n\x1a\n"  # how such a file begins
+_NVIDIA = Path("/proc/driver/nvidia/version")
+
+
+def check_weights(config: Config) -> Iterator[Finding]:
+    """Whether a file of weights is what it must be, before TensorFlow is asked; the probe sees whether it fits.
+
+    Raises:
+        ConfigError: It cannot be read, or is no HDF5 file.
+    """
+    if not isinstance(config.model, FrozenConfig):
+        return
+    given = config.model.weights
+    if given is None:
+        yield Finding("weights", "random: model.weights=null")
+    elif given == "imagenet":
+        home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "models"
+        yield Finding("weights", f"ImageNet's, which Keras downloads into {home} unless they are there")
+    else:
+        path = Path(given).expanduser()
+        try:
+            with path.open("rb") as file:
+                begins = file.read(len(_HDF5))
+        except OSError as error:
+            raise ConfigError(
+                f"{path} cannot be read ({error.strerror}); give the right to read it."
+            ) from error
+        if begins != _HDF5:
+            raise ConfigError(
+                f"{path} is no HDF5 file; model.weights must be a .weights.h5 of {config.model.backbone} without its top."
+            )
+
+
+def check_litert(config: Config) -> Iterator[Finding]:
+    """Whether LiteRT can be imported, where it would be used."""
+    if config.bank.engine == "tensorflow" or sys.platform == "win32":
+        return
+    done = _run(["-c", "import ai_edge_litert.interpreter"])
+    if done.returncode == 0:
+        yield Finding("LiteRT", version("ai-edge-litert"))
+    else:
+        mend = "pip install --force-reinstall ai-edge-litert, or go without: bank.engine=tensorflow"
+        yield Finding("LiteRT", f"cannot be imported: {_last_words(done)}", Verdict.MEND, mend)
+
+
+def check_tensorflow(config: Config, overrides: Sequence[str]) -> Iterator[Finding]:
+    """Whether TensorFlow starts, what it sees, and which precision and engine a run will therefore have.
+
+    Raises:
+        TrainingError: It does not start.
+    """
+    done = _run(["-m", "flowersweep.doctor.probe", *overrides])
+    if done.returncode != 0:
+        mend = "pip install --force-reinstall tensorflow keras"
+        if done.returncode == -signal.SIGILL:
+            mend = "this CPU has not the instructions (AVX) that TensorFlow was built for, so choose another machine"
+        raise TrainingError(f"TensorFlow does not start: {_last_words(done)}; {mend}.")
+    told: Report = json.loads(done.stdout.splitlines()[-1])
+    yield from findings_of(told, config, os.environ, has_nvidia=_NVIDIA.exists())
+
+
+def findings_of(
+    told: Report, config: Config, environment: Mapping[str, str], *, has_nvidia: bool
+) -> Iterator[Finding]:
+    """What follows from the probe's report.
+
+    Args:
+        told: The report.
+        config: The configuration it is about.
+        environment: The variables of the process.
+        has_nvidia: Whether NVIDIA's driver is there.
+    """
+    found = f"{told['tensorflow']} with Keras {told['keras']}, imported in {told['seconds']:.1f} s"
+    yield Finding("TensorFlow", found)
+    if told["gpus"]:
+        yield Finding("GPU", f"{len(told['gpus'])}: {', '.join(told['gpus'])}")
+    elif has_nvidia:
+        mend = "pip install 'tensorflow[and-cuda]'; see also docs/howto/use_a_gpu.md"
+        yield Finding("GPU", "the driver is there, but TensorFlow sees none", Verdict.NOTE, mend)
+    else:
+        yield Finding("GPU", "none; runs use the CPU")
+    yield from _onednn(environment)
+    yield _precision(told, config)
+    if not isinstance(config.model, FrozenConfig):
+        yield Finding("engine", f"not needed: {config.model.name} has no frozen layers")
+    elif told["refused"] is not None:
+        found, _, mend = told["refused"].partition("; ")
+        yield Finding("network", found, Verdict.MEND, mend.rstrip("."))
+    else:
+        yield Finding("engine", f"{told['engine']} for the frozen layers (bank.engine={config.bank.engine})")
+        weights = "; the weights fit" if config.model.weights not in {None, "imagenet"} else ""
+        yield Finding("network", f"{config.model.backbone}, {told['layers']} layers{weights}")
+
+
+def _onednn(environment: Mapping[str, str]) -> Iterator[Finding]:
+    switch = environment.get("TF_ENABLE_ONEDNN_OPTS", "1")
+    if switch == "0":
+        mend = "unset it: without oneDNN convolutions take twice as long on most CPUs"
+        yield Finding("oneDNN", "off: TF_ENABLE_ONEDNN_OPTS=0", Verdict.NOTE, mend)
+    else:
+        yield Finding("oneDNN", "on, as runs set it")
+
+
+def _precision(told: Report, config: Config) -> Finding:
+    native = cpu_has_bfloat16()
+    cpu = f"the CPU has {'' if native else 'no '}bfloat16 instructions"
+    found = f"{told['precision']} (trainer.precision={config.trainer.precision}; {cpu})"
+    if told["precision"] == "bfloat16" and not native and not told["gpus"]:
+        mend = (
+            f"trainer.precision=auto; without {' or '.join(sorted(BFLOAT16_FLAGS))} it is slower than float32"
+        )
+        return Finding("precision", found, Verdict.NOTE, mend)
+    return Finding("precision", found)
+
+
+def _run(arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    """Run this interpreter, and wait for it."""
+    command = [sys.executable, *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)  # noqa: S603 - this interpreter
+    except subprocess.TimeoutExpired as error:
+        raise TrainingError(
+            f"It has not answered for {_SECONDS} seconds; see whether this machine is busy or its disk slow."
+        ) from error
+
+
+def _last_words(done: "subprocess.CompletedProcess[str]") -> str:
+    """Why a process ended, in one line."""
+    if done.returncode < 0:
+        return f"its process was ended by {signal.Signals(-done.returncode).name}"
+    lines = done.stderr.strip().splitlines()
+    return lines[-1] if lines else f"its process ended with code {done.returncode}"

@@ -1,0 +1,73 @@
+"""The machine: processors, memory and ports."""
+
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from flowersweep.doctor.finding import Finding, Verdict
+from flowersweep.doctor.folders import gigabytes
+from flowersweep.models.engine import available_processors
+
+# The peak of a training process, with the worker that feeds it; measured, see docs/experiments.md.
+BYTES_PER_WORKER = 1.3e9
+
+# Where `make ui`, `make serve` and `make dashboard` listen unless they are told otherwise.
+PORTS = {5000: "PORT", 5001: "SERVE_PORT", 8080: "DASHBOARD_PORT"}
+HOST = "127.0.0.1"
+
+_MEMORY = Path("/proc/meminfo")
+_CONTAINER = Path("/sys/fs/cgroup")
+
+
+def check_machine(workers: int) -> Iterator[Finding]:
+    """Processors and memory against the number of workers, hydra.sweeper.n_jobs."""
+    usable, all_of_them = available_processors(), os.cpu_count()
+    found = f"{usable}" if usable == all_of_them else f"{usable} of {all_of_them} may be used"
+    if workers > usable:
+        mend = f"hydra.sweeper.n_jobs={workers} asks for more workers than processors; {usable} would do"
+        yield Finding("processors", found, Verdict.NOTE, mend)
+    else:
+        yield Finding("processors", found)
+    available, needed = available_memory(), workers * BYTES_PER_WORKER
+    if available is None:
+        yield Finding("memory", "this system does not tell how much is available", Verdict.NOTE)
+    elif available < needed:
+        smaller = "lower hydra.sweeper.n_jobs, or end other programs" if workers > 1 else "end other programs"
+        mend = f"a run may take {gigabytes(needed)}; {smaller}"
+        yield Finding("memory", f"{gigabytes(available)} available", Verdict.MEND, mend)
+    else:
+        yield Finding("memory", f"{gigabytes(available)} available")
+
+
+def available_memory(memory: Path = _MEMORY, container: Path = _CONTAINER) -> int | None:
+    """Bytes that programs may still take here, the limit of a container included; None where that is unknown."""
+    if not memory.is_file():
+        return None
+    lines = dict(line.split(":", 1) for line in memory.read_text(encoding="ascii").splitlines())
+    available = int(lines["MemAvailable"].split()[0]) * 1024
+    limit, current = container / "memory.max", container / "memory.current"
+    if limit.is_file() and (text := limit.read_text(encoding="ascii").strip()) != "max":
+        available = min(available, max(0, int(text) - int(current.read_text(encoding="ascii"))))
+    return available
+
+
+def check_ports(ports: Sequence[int] = tuple(PORTS)) -> Iterator[Finding]:
+    """Whether the pages, the model server and the dashboard find their ports free."""
+    taken = [port for port in ports if not _is_free(port)]
+    if not taken:
+        yield Finding("ports", f"{', '.join(map(str, ports))} are free")
+        return
+    mend = "; ".join(f"choose another one with {PORTS.get(port, 'PORT')}=N" for port in taken)
+    found = f"{', '.join(map(str, taken))} {'is' if len(taken) == 1 else 'are'} in use"
+    yield Finding("ports", found, Verdict.NOTE, mend)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True

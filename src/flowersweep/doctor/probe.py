@@ -1,0 +1,95 @@
+"""What TensorFlow says of itself and of the configured network, as one line of JSON; runs in a process of its own.
+
+TensorFlow may end a process outright, on a CPU without its instructions or with libraries that do not fit; the
+doctor must live to tell.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+from flowersweep.config.schema import Config, FrozenConfig
+from flowersweep.doctor.configured import composed
+from flowersweep.errors import ConfigError
+
+# Two classes are enough to see whether weights fit.
+_CLASSES = 2
+
+
+class Report(TypedDict):
+    """What the probe prints.
+
+    Attributes:
+        tensorflow: Its version.
+        keras: Its version.
+        seconds: How long the import took.
+        gpus: Names of the GPUs that TensorFlow sees.
+        engine: What runs a frozen prefix here; None for a network that has none.
+        precision: float32 or bfloat16, as a run would train.
+        layers: Number of the backbone's layers; None for a network that has none.
+        refused: Why the network cannot be built with the configured weights; None if it can.
+    """
+
+    tensorflow: str
+    keras: str
+    seconds: float
+    gpus: list[str]
+    engine: str | None
+    precision: str
+    layers: int | None
+    refused: str | None
+
+
+def report(config: Config) -> Report:
+    """Start TensorFlow as a run does and build the configured network; ImageNet's weights are not fetched."""
+    from flowersweep.training.environment import start_tensorflow
+
+    start = time.perf_counter()
+    start_tensorflow(seed=0, threads=config.trainer.threads, deterministic=False)
+    seconds = time.perf_counter() - start
+    import keras
+    import tensorflow as tf
+
+    from flowersweep.models.engine import engine_version, resolve_engine
+    from flowersweep.training.precision import resolve_precision
+
+    if float(tf.reduce_sum(tf.ones((2, 2)))) != 4.0:
+        raise ArithmeticError("TensorFlow does not add up four ones to four")
+    engine, layers, refused = None, None, None
+    if isinstance(config.model, FrozenConfig):
+        try:
+            engine = engine_version(resolve_engine(config.bank.engine))
+            layers = _layers(config.model, config.trainer.image_size)
+        except ConfigError as error:
+            refused = str(error)
+    return Report(
+        tensorflow=tf.__version__,
+        keras=keras.__version__,
+        seconds=seconds,
+        gpus=[device.name for device in tf.config.list_physical_devices("GPU")],
+        engine=engine,
+        precision=resolve_precision(config),
+        layers=layers,
+        refused=refused,
+    )
+
+
+def _layers(model: FrozenConfig, image_size: int) -> int:
+    """Build the network, weights from a file included; the number of its backbone's layers."""
+    from flowersweep.models import build_network
+
+    if model.weights == "imagenet":
+        model.weights = None
+    network: Any = build_network(model, num_classes=_CLASSES, image_size=image_size)
+    return len(network.base.layers)
+
+
+def main(overrides: Sequence[str]) -> None:
+    """Print the report of the configuration that these overrides make."""
+    sys.stdout.write(json.dumps(report(composed(overrides)[0])) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,162 @@
+"""Where results are kept: MLflow's store and Optuna's studies. Nothing is made that is not there."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.study._frozen import FrozenStudy
+from optuna.trial import TrialState
+from sqlalchemy import create_engine, inspect, make_url
+
+from flowersweep.config.schema import Config
+from flowersweep.doctor.finding import Finding, Verdict
+from flowersweep.doctor.folders import LITTLE_ROOM, free_bytes, gigabytes, network_file_system, try_to_write
+from flowersweep.errors import TrackingError
+from flowersweep.sweep.claim import is_abandoned
+from flowersweep.sweep.storage import open_storage, shown, storage_url
+from flowersweep.tracking import process
+from flowersweep.tracking.mlflow_api import client, reason, translated
+from flowersweep.tracking.reachable import check_database, check_server, check_sqlite
+from flowersweep.tracking.selection import search
+from flowersweep.tracking.store import DATABASE_NAME, Store, sqlite_uri
+
+_NAMED = 3  # studies named in one line
+
+
+def check_store(config: Config) -> Iterator[Finding]:
+    """Whether runs can be recorded: the place, its room, its tables, and runs that were never closed.
+
+    Raises:
+        TrackingError: They cannot.
+    """
+    directory = Path(config.tracking.dir).expanduser().resolve()
+    uri, place = config.tracking.uri, None
+    if uri is None or uri.startswith("sqlite"):
+        path = directory / DATABASE_NAME if uri is None else Path(str(make_url(uri).database)).resolve()
+        yield from _check_place(path)
+        if not path.exists() or not path.stat().st_size:
+            yield Finding("results", f"{path} is made by the first run")
+            return
+        check_sqlite(path)
+        _check_damage(path)
+        uri, place = sqlite_uri(path), str(path)
+    elif not uri.startswith("http"):
+        check_database(uri, uri.split(":", 1)[0].split("+", 1)[0])
+        if "experiments" not in _tables(uri):
+            yield Finding("results", f"{shown(uri)} is empty; the first run makes its tables")
+            return
+    check_server(uri)
+    place = place or make_url(uri).render_as_string(hide_password=True)
+    yield from _what_is_there(Store(uri, None), place)
+
+
+def check_studies(config: Config, configured: str | None) -> Iterator[Finding]:
+    """Whether studies can be kept, and which have trials that wait to be gone on with.
+
+    Args:
+        config: For `tracking.dir`.
+        configured: `hydra.sweeper.storage`.
+
+    Raises:
+        FlowersweepError: The storage cannot be used.
+    """
+    url = storage_url(configured, Path(config.tracking.dir))
+    if not _has_studies(url):
+        yield Finding("studies", f"none yet; the first sweep makes {shown(url)}")
+        return
+    storage = open_storage(url, Path(config.tracking.dir))
+    try:
+        left = [text for study in storage.get_all_studies() if (text := _left_over(storage, study))]
+        number = len(storage.get_all_studies())
+    finally:
+        if isinstance(storage, RDBStorage):
+            storage.remove_session()
+            storage.engine.dispose()
+    found = f"{number} in {shown(url)}"
+    if left:
+        more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+        text = f"{found}; unfinished: {', '.join(left[:_NAMED])}{more}"
+        yield Finding("studies", text, Verdict.NOTE, "the command that began a study goes on with it")
+    else:
+        yield Finding("studies", found)
+
+
+def _check_place(path: Path) -> Iterator[Finding]:
+    """Whether SQLite can write at a path, journal and all."""
+    try:
+        try_to_write(path.parent)
+    except OSError as error:
+        raise TrackingError(
+            f"{path.parent} cannot be written to ({reason(error)}); give the right to write there, or choose another "
+            "folder with tracking.dir=PATH."
+        ) from error
+    if (free := free_bytes(path.parent)) < LITTLE_ROOM:
+        found = f"{gigabytes(free)} free at {path.parent}"
+        yield Finding("room for results", found, Verdict.MEND, "make room, or choose tracking.dir=PATH")
+    if (kind := network_file_system(path)) is not None:
+        mend = (
+            "keep results on a disk of this machine with tracking.dir=PATH, or in a server with tracking.uri"
+        )
+        found = f"{path.parent} is on {kind}, where several processes may damage a SQLite file"
+        yield Finding("file system", found, Verdict.MEND, mend)
+
+
+def _check_damage(path: Path) -> None:
+    """Let SQLite compare the file's pages with each other."""
+    with closing(sqlite3.connect(path, timeout=20)) as database:
+        try:
+            answer = str(database.execute("PRAGMA quick_check(1)").fetchone()[0])
+        except sqlite3.Error as error:
+            answer = str(error)
+    if answer != "ok":
+        raise TrackingError(
+            f"{path} is damaged ({answer}); copy it, then get back what can be read with: "
+            f"sqlite3 {path} .recover | sqlite3 mended.db"
+        )
+
+
+def _what_is_there(store: Store, place: str) -> Iterator[Finding]:
+    with translated(f"read the experiments of {store.uri}"):
+        number = len(client(store.uri).search_experiments())
+    found = f"{number} experiment{'s' * (number != 1)} in {place}, made for this version of MLflow"
+    dead = [run for run in search(store, "attributes.status = 'RUNNING'") if process.is_dead(run.data.tags)]
+    if dead:
+        runs = f"{len(dead)} run{'s' * (len(dead) != 1)} marked RUNNING whose process has died"
+        yield Finding("results", f"{found}; {runs}", Verdict.NOTE, "the next run closes them as KILLED")
+    else:
+        yield Finding("results", found)
+
+
+def _has_studies(url: str) -> bool:
+    """Whether a storage has tables; opening one that has none would make them."""
+    if url.startswith("journal:"):
+        return Path(url.removeprefix("journal:")).exists()
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return Path(str(parsed.database)).exists()
+    check_database(url, parsed.get_backend_name())
+    return "studies" in _tables(url)
+
+
+def _tables(url: str) -> list[str]:
+    engine = create_engine(url)
+    try:
+        return inspect(engine).get_table_names()
+    finally:
+        engine.dispose()
+
+
+def _left_over(storage: BaseStorage, study: FrozenStudy) -> str:
+    """What of a study waits to be gone on with; nothing if a living process works at it."""
+    states = (TrialState.RUNNING, TrialState.WAITING)
+    trials = storage.get_all_trials(study._study_id, deepcopy=False, states=states)  # noqa: SLF001 - no public name
+    waiting = [trial for trial in trials if trial.state is TrialState.WAITING]
+    running = [trial for trial in trials if trial.state is TrialState.RUNNING]
+    lost = [trial for trial in running if is_abandoned(trial.user_attrs, time.time())]
+    if len(lost) < len(running) or not trials:
+        return ""
+    parts = [f"{len(lost)} of a process that died"] * bool(lost) + [f"{len(waiting)} waiting"] * bool(waiting)
+    return f"{study.study_name} ({', '.join(parts)})"

@@ -1,0 +1,98 @@
+"""The cache folder and the file systems below it."""
+
+import shutil
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from conftest import MakeConfig
+from flowersweep.doctor import folders
+from flowersweep.doctor.finding import Verdict, examine
+from flowersweep.doctor.folders import check_cache, network_file_system, try_to_write
+
+
+class TestCache:
+    def test_a_good_one_is_fine(self, make_config: MakeConfig, tmp_path: Path) -> None:
+        """A folder that is not there yet is fine where it can be made, and looking does not make it."""
+        (finding,) = check_cache(make_config(f"paths.cache={tmp_path}/new/cache"))
+
+        assert finding.verdict is Verdict.FINE
+        assert finding.found.startswith(f"{tmp_path}/new/cache is made by the first run, ")
+        assert not (tmp_path / "new").exists()
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="a folder that not even root can write to")
+    def test_a_read_only_one_is_to_be_mended(self, make_config: MakeConfig) -> None:
+        """It says what can be done, the other folder included."""
+        config = make_config("paths.cache=/sys/flowersweep")
+
+        (finding,) = examine("cache", lambda: check_cache(config))
+
+        assert finding.verdict is Verdict.MEND
+        assert finding.found == "/sys/flowersweep cannot be written: Permission denied"
+        assert "paths.cache=PATH or FLOWERSWEEP_CACHE" in finding.mend
+
+    def test_a_file_in_its_place_is_to_be_mended(self, make_config: MakeConfig, tmp_path: Path) -> None:
+        """A cache below a file cannot be made."""
+        (tmp_path / "file").touch()
+        config = make_config(f"paths.cache={tmp_path}/file/cache")
+
+        (finding,) = examine("cache", lambda: check_cache(config))
+
+        assert finding.verdict is Verdict.MEND
+        assert finding.found == f"{tmp_path}/file/cache cannot be written: Not a directory"
+
+    @pytest.mark.parametrize(("free", "verdict"), [(0.5e9, "mend"), (5e9, "note"), (50e9, "fine")])
+    def test_room_is_compared_with_what_is_needed(
+        self, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, free: float, verdict: str
+    ) -> None:
+        """Less than a gigabyte is too little; less than the feature bank's 20 is worth a note."""
+        config = make_config("model=mobilenet_frozen", "model.weights=null")
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=int(free)))
+
+        (finding,) = check_cache(config)
+
+        assert finding.verdict == verdict
+        assert ("bank.max_gigabytes=2" in finding.mend) is (verdict == "note")
+
+    def test_nothing_is_left_behind(self, tmp_path: Path) -> None:
+        """Trying to write leaves an empty folder empty."""
+        try_to_write(tmp_path)
+
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestNetworkFileSystem:
+    MOUNTS = """\
+/dev/sda1 / ext4 rw 0 0
+server:/home /home nfs4 rw 0 0
+/dev/sdb1 /home/fast xfs rw 0 0
+//nas/share /mnt/my\\040share cifs rw 0 0
+"""
+
+    @pytest.mark.parametrize(
+        ("path", "kind"),
+        [
+            ("/home/somebody/mlruns/mlflow.db", "nfs4"),
+            ("/home/fast/mlflow.db", None),
+            ("/mnt/my share/x", "cifs"),
+            ("/opt/mlflow.db", None),
+        ],
+    )
+    def test_the_nearest_mount_decides(self, tmp_path: Path, path: str, kind: str | None) -> None:
+        """A local disk mounted below a network's folder is local."""
+        mounts = tmp_path / "mounts"
+        mounts.write_text(self.MOUNTS)
+
+        assert network_file_system(Path(path), mounts) == kind
+
+    def test_without_a_list_of_mounts_nothing_is_said(self, tmp_path: Path) -> None:
+        """Other systems have no such file."""
+        assert network_file_system(Path("/home"), tmp_path / "none") is None
+
+
+@pytest.mark.parametrize(("size", "text"), [(2.31e9, "2.3 GB"), (229e6, "229 MB"), (0, "0 MB")])
+def test_sizes_are_written_as_people_write_them(size: float, text: str) -> None:
+    """Gigabytes with one digit, megabytes with none."""
+    assert folders.gigabytes(size) == text

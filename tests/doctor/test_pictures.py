@@ -1,0 +1,69 @@
+"""Folders of pictures, good and bad."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from conftest import MakeConfig
+from flowersweep.doctor.finding import Finding, Verdict, examine
+from flowersweep.doctor.pictures import check_pictures
+
+
+def test_a_good_folder_is_counted(make_config: MakeConfig, drawn: Path) -> None:
+    """Pictures, classes and the folder are told."""
+    assert list(check_pictures(make_config())) == [Finding("pictures", f"60 of 5 classes in {drawn}")]
+
+
+def test_a_folder_without_classes_is_to_be_mended(make_config: MakeConfig, tmp_path: Path) -> None:
+    """It says what the folder must hold."""
+    (tmp_path / "empty").mkdir()
+    config = make_config(f"data.dir={tmp_path}/empty")
+
+    (finding,) = examine("pictures", lambda: check_pictures(config))
+
+    assert finding.verdict is Verdict.MEND
+    assert finding.found == f"{tmp_path}/empty holds no class folders"
+    assert finding.mend == "it must hold at least two sub-folders, one per class, with pictures in them"
+
+
+def test_pictures_that_cannot_be_read_are_to_be_mended(
+    make_config: MakeConfig, drawn: Path, tmp_path: Path
+) -> None:
+    """One of each class is decoded."""
+    shutil.copytree(drawn, tmp_path / "copy")
+    first = min((tmp_path / "copy/roses").iterdir())
+    first.write_bytes(b"no picture")
+    config = make_config(f"data.dir={tmp_path}/copy")
+
+    (finding,) = examine("pictures", lambda: check_pictures(config))
+
+    assert finding.verdict is Verdict.MEND
+    assert finding.found.startswith(f"{first} cannot be read (cannot identify image file")
+    assert "data.unreadable=skip" in finding.mend
+
+
+def test_other_pictures_than_the_published_are_a_note(make_config: MakeConfig, drawn: Path) -> None:
+    """data=flower_photos with somebody's own pictures trains, but is called by the wrong name."""
+    (finding,) = check_pictures(make_config("data=flower_photos", f"data.dir={drawn}"))
+
+    assert finding.verdict is Verdict.NOTE
+    assert finding.found == f"60 of 5 classes in {drawn}, not the published 3,670"
+    assert finding.mend == "if they are your own, write data=folder"
+
+
+def test_a_download_that_is_to_come_is_a_note(make_config: MakeConfig, tmp_path: Path) -> None:
+    """Its size is told, and nothing is fetched."""
+    config = make_config("data=flower_photos", "data.dir=null", f"paths.cache={tmp_path}/cache")
+
+    (finding,) = check_pictures(config)
+
+    assert finding.verdict is Verdict.NOTE
+    assert finding.mend == "the first run downloads 229 MB; if you have it, say where: data.dir=PATH"
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("source", ["demo"])
+def test_drawn_pictures_need_nothing(make_config: MakeConfig, source: str) -> None:
+    """They are made when they are needed."""
+    assert next(iter(check_pictures(make_config(f"data={source}")))).verdict is Verdict.FINE
