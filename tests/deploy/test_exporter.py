@@ -15,6 +15,16 @@ from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from winners import Winners
 
 NAMES = {"keras": "a.keras", "saved_model": "a", "tflite": "a.tflite"}
+ONNX = pytest.param(
+    "onnx",
+    marks=[
+        pytest.mark.skipif(
+            find_spec("tf2onnx") is None, reason="pip install '.[onnx]' to test what format=onnx writes"
+        ),
+        # Keras 3.15 on looking whether NumPy is older than 2.
+        pytest.mark.filterwarnings("ignore:In the future `np.object` will be defined:FutureWarning"),
+    ],
+)
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +71,25 @@ def test_a_missing_package_is_named() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", [ONNX])
+def test_an_onnx_export_takes_any_number_of_float_pictures(choice: Choice, tmp_path: Path, kind: str) -> None:
+    """Any program with ONNX Runtime can show it seven at once; it says what its source says."""
+    import onnxruntime  # type: ignore[import-not-found,unused-ignore]  # an optional package
+
+    predictor, target = LocalPredictor(choice, 16), tmp_path / "a.onnx"
+    write_export(kind, choice, predictor.model, target)
+    session = onnxruntime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
+    (given,) = session.get_inputs()
+    assert (given.type, given.shape[1:]) == ("tensor(float)", [16, 16, 3])
+
+    pictures = np.random.default_rng(1).integers(0, 256, (7, 16, 16, 3), dtype=np.uint8)
+    (probabilities,) = session.run(None, {given.name: pictures.astype(np.float32)})
+    np.testing.assert_allclose(probabilities, predictor(pictures), atol=1e-5)
+
+
+@pytest.mark.slow
 @pytest.mark.photos
-@pytest.mark.parametrize("kind", NAMES)
+@pytest.mark.parametrize("kind", [*NAMES, ONNX])
 def test_exports_of_mobilenet_are_equal_on_a_hundred_photographs(
     photos_dir: Path, mobilenet_weights: Path, tmp_path: Path, kind: str
 ) -> None:
@@ -70,7 +97,7 @@ def test_exports_of_mobilenet_are_equal_on_a_hundred_photographs(
     choice = logged_mobilenet(tmp_path, mobilenet_weights)
     paths = [path for folder in sorted(photos_dir.iterdir()) for path in sorted(folder.glob("*.jpg"))[:20]]
     assert len(paths) == 100
-    predictor, target = LocalPredictor(choice, 16), tmp_path / NAMES[kind]
+    predictor, target = LocalPredictor(choice, 16), tmp_path / NAMES.get(kind, "a.onnx")
     write_export(kind, choice, predictor.model, target)
     equality = compare(predictor, open_export(kind, predictor.model, target), shown_pictures(paths, 180))
 

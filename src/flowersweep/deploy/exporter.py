@@ -50,7 +50,7 @@ def write_export(kind: str, choice: Choice, model: "keras.Model", target: Path) 
 
     Args:
         kind: One of FORMATS. `saved_model` takes float32 pictures of any number under the signature
-            `serving_default`; `tflite` takes one float32 picture at a time.
+            `serving_default`, `onnx` as its input `pictures`; `tflite` takes one float32 picture at a time.
         choice: Where the model was saved.
         model: The model itself.
         target: A path that does not exist yet.
@@ -89,6 +89,8 @@ def open_export(kind: str, model: "keras.Model", path: Path) -> Run:
 def _keras_export(model: "keras.Model", target: Path, name: str) -> None:
     try:
         with standard_error_held():
+            # What was read from a file counts as never called, and is refused by the converter to ONNX.
+            model(np.zeros((1, *model.input_shape[1:]), np.float32))
             model.export(str(target), format=name, verbose=False)
     except Exception as error:  # converters raise nearly anything
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
