@@ -19,6 +19,7 @@ from flowersweep.sweep.storage import open_storage
 from flowersweep.tracking import process
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.store import prepare_store
+from servers import mlflow_server
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,8 @@ class TestStore:
         finding = _only("results", make_config(f"tracking.dir={tmp_path}"))
 
         assert finding.verdict is Verdict.MEND
-        assert str(tmp_path / "mlflow.db") in finding.found
+        assert finding.found.startswith(f"{tmp_path}/mlflow.db is damaged (")
+        assert finding.mend.endswith(f"sqlite3 {tmp_path}/mlflow.db .recover | sqlite3 mended.db")
 
     def test_tables_of_another_version_are_to_be_mended(
         self, make_config: MakeConfig, whole: Path, tmp_path: Path
@@ -115,6 +117,14 @@ class TestStore:
         assert finding.verdict is Verdict.MEND
         assert f"Cannot use {uri} as a tracking store" in finding.found
         assert finding.mend == "is it running and is the address right?"
+
+    @pytest.mark.slow
+    def test_a_server_that_answers_is_fine(self, make_config: MakeConfig, tmp_path: Path) -> None:
+        """A real MLflow server."""
+        with mlflow_server(tmp_path / "server") as served:
+            finding = _only("results", make_config(f"tracking.uri={served.uri}"))
+
+        assert finding == Finding("results", f"1 experiment in {served.uri}, made for this version of MLflow")
 
     @pytest.mark.skipif(sys.platform != "linux", reason="a folder that not even root can write to")
     def test_a_read_only_folder_is_to_be_mended(self, make_config: MakeConfig) -> None:

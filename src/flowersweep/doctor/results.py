@@ -40,8 +40,8 @@ def check_store(config: Config) -> Iterator[Finding]:
         if not path.exists() or not path.stat().st_size:
             yield Finding("results", f"{path} is made by the first run")
             return
-        check_sqlite(path)
         _check_damage(path)
+        check_sqlite(path)
         uri, place = sqlite_uri(path), str(path)
     elif not uri.startswith("http"):
         check_database(uri, uri.split(":", 1)[0].split("+", 1)[0])
@@ -105,15 +105,17 @@ def _check_place(path: Path) -> Iterator[Finding]:
 
 
 def _check_damage(path: Path) -> None:
-    """Let SQLite compare the file's pages with each other."""
-    with closing(sqlite3.connect(path, timeout=20)) as database:
-        try:
+    """Let SQLite compare the file's pages with each other; what is no database at all is left to `check_sqlite`."""
+    try:
+        with closing(sqlite3.connect(path, timeout=20)) as database:
             answer = str(database.execute("PRAGMA quick_check(1)").fetchone()[0])
-        except sqlite3.Error as error:
-            answer = str(error)
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_CORRUPT:
+            return
+        answer = str(error)
     if answer != "ok":
         raise TrackingError(
-            f"{path} is damaged ({answer}); copy it, then get back what can be read with: "
+            f"{path} is damaged ({answer.splitlines()[-1]}); put a copy of it away, then get back what can be read with: "
             f"sqlite3 {path} .recover | sqlite3 mended.db"
         )
 

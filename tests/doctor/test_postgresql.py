@@ -1,0 +1,66 @@
+"""The doctor and a real PostgreSQL server, empty and in use."""
+
+import importlib
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import optuna
+import pytest
+
+from conftest import MakeConfig
+from flowersweep.doctor.finding import Finding, Verdict, examine
+from flowersweep.doctor.results import check_store, check_studies
+from flowersweep.sweep.storage import open_storage, shown
+from flowersweep.tracking.store import prepare_store
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a fresh server, started as the tests of sweeps start theirs."""
+    pytest.importorskip("psycopg")
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "sweep"))
+    starter = importlib.import_module("test_postgresql")
+    folder = Path(tempfile.mkdtemp(prefix="flowersweep-postgresql-"))
+    server, user = starter.start_server(folder, starter._binaries())
+    try:
+        yield f"postgresql+psycopg://{user}@/postgres?host={folder}"
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(20)
+        shutil.rmtree(folder)
+
+
+def test_a_database_is_looked_at_and_not_filled(url: str, make_config: MakeConfig, tmp_path: Path) -> None:
+    """Empty it stays empty; with tables its experiments and studies are counted; without a server it is to be mended."""
+    config = make_config(f"tracking.uri='{url}'")
+
+    (store,), (studies,) = check_store(config), check_studies(config, url)
+    assert (store.found, store.verdict) == (
+        f"{shown(url)} is empty; the first run makes its tables",
+        Verdict.FINE,
+    )
+    assert studies.found == f"none yet; the first sweep makes {shown(url)}"
+
+    prepare_store(tmp_path, url)
+    (store,) = check_store(config)
+    assert store == Finding("results", f"1 experiment in {shown(url)}, made for this version of MLflow")
+
+
+def test_studies_in_a_database_are_counted(url: str, make_config: MakeConfig, tmp_path: Path) -> None:
+    """Optuna's tables are in a database of their own; a server that has gone is to be mended."""
+    config = make_config()
+    storage = open_storage(url, tmp_path)
+    optuna.create_study(storage=storage, study_name="a").enqueue_trial({})
+
+    (finding,) = check_studies(config, url)
+    assert finding.found == f"1 in {shown(url)}; unfinished: a (1 waiting)"
+
+    gone = url.replace("host=", "host=/no")
+    (finding,) = examine("studies", lambda: check_studies(config, gone))
+    assert finding.verdict is Verdict.MEND
+    assert finding.found.startswith("Cannot reach the database postgresql+psycopg://")
