@@ -144,7 +144,9 @@ def _is_named(wanted: str) -> bool:
 def _by_id(store: Store, beginning: str) -> "Run":
     runs = search(store, f"attributes.run_id LIKE '{beginning}%'")
     if not runs:
-        raise TrackingError(f"There is no run {beginning} in {store.uri}; make ui shows which there are.")
+        raise TrackingError(
+            f"There is no run {beginning} in {store.uri}; python -m flowersweep.ui shows which there are."
+        )
     if len(runs) > 1:
         raise TrackingError(f"{len(runs)} runs begin with {beginning}; give more digits of the one you mean.")
     return runs[0]
