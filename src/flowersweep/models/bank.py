@@ -35,10 +35,14 @@ log = logging.getLogger(__name__)
 
 _SAMPLE = 8  # pictures on which an engine is compared with TensorFlow
 _FLOAT16_MAX = 65504.0
+_CLOSED = "The feature bank was closed while it computed; open another one."
 
 
 class FeatureBank:
     """Features of one prefix, by epoch; a context manager that stops what other threads compute at its end.
+
+    Attributes:
+        feature_shape: Shape of one picture's features.
 
     Args:
         prefix: From pictures, float32 (batch, size, size, 3), 0..255, to features.
@@ -76,7 +80,9 @@ class FeatureBank:
             raise ConfigError(f"Features are stored as float16 or float32, but {dtype!r} was asked for.")
         self.part = part
         self.failure: Exception | None = None
-        self._prefix, self._image_size, self._cache = prefix, image_size, cache
+        self.feature_shape: tuple[int, ...] = tuple(prefix.output.shape[1:])
+        self._prefix: keras.Model | None = prefix
+        self._image_size, self._cache = image_size, cache
         self._engine_choice, self._threads, self._max_bytes = engine, threads, max_bytes
         self._augmentation = augmentation
         self._pictures = DrawnPictures(part, augmentation, image_size)
@@ -98,11 +104,6 @@ class FeatureBank:
         self._open: dict[int, Features] = {}
         self._working = threading.Lock()
         self._closed = threading.Event()
-
-    @property
-    def feature_shape(self) -> tuple[int, ...]:
-        """Shape of one picture's features."""
-        return tuple(self._prefix.output.shape[1:])
 
     def draw(self, epoch: int) -> Features:
         """The features of all training pictures under the draws of an epoch, computed if no process has done so.
@@ -145,7 +146,7 @@ class FeatureBank:
         """Stop what a data stream's thread is computing; the bank cannot compute any more."""
         self._closed.set()
         with self._working:
-            self._open = {}
+            self._open, self._prefix, self._engine = {}, None, None  # a network is large
 
     def __enter__(self) -> Self:
         return self
@@ -198,7 +199,7 @@ class FeatureBank:
             def chunks() -> Iterator[npt.NDArray[Any]]:
                 for chunk in pictures.epoch(number):
                     if self._closed.is_set():
-                        raise DataError("The feature bank was closed while it computed; open another one.")
+                        raise DataError(_CLOSED)
                     yield _stored(engine.run(chunk), key.dtype)
                     if shown:
                         advance(len(chunk))
@@ -206,6 +207,8 @@ class FeatureBank:
             draw_file.write_draw(path, shape, key.dtype, chunks())
 
     def _made_engine(self, pictures: DrawnPictures, number: int) -> Engine:
+        if self._prefix is None:
+            raise DataError(_CLOSED)
         if self._engine is None:
             chunks = pictures.epoch(number)
             sample = next(chunks)[:_SAMPLE]

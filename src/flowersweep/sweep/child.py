@@ -1,6 +1,7 @@
 """The inside of a training process: it runs one trial after another through Hydra, and dies with its worker."""
 
 import ctypes
+import gc
 import os
 import pickle
 import platform
@@ -90,6 +91,7 @@ def serve(descriptor: int, worker: int) -> None:
     application = _received_application(connection)
     while (job := _next_job(connection)) is not None:
         connection.send((OUTCOME, _run(application, job, connection)))
+        gc.collect()  # a trained network is full of cycles; here nobody waits for it
 
 
 def _received_application(connection: Connection) -> Application:

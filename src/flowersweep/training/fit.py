@@ -118,6 +118,8 @@ def _twin(trainee: Network, network: Network, feed: Feed, validation: Any) -> li
 
 
 def _compiled(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> keras.Model:
+    # Made inside the traced step, the optimizer's variables would have it traced twice, and never be freed.
+    optimizer.build(model.trainable_variables)
     model.compile(
         optimizer=optimizer,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),

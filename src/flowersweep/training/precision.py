@@ -14,12 +14,15 @@ BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
 def resolve_precision(config: Config) -> str:
     """float32 or bfloat16: what `trainer.precision` means for this network on this machine.
 
-    `auto` is bfloat16 where it was measured to help: the CNN on a CPU that has instructions for it.
+    `auto` is bfloat16 where it was measured to help: on a CPU that has instructions for it the CNN, and convolutions
+    that are fine-tuned. A network that trains its last layer only has nothing to gain.
     """
     chosen = config.trainer.precision
     if chosen != "auto":
         return chosen
-    return "bfloat16" if isinstance(config.model, CNNConfig) and cpu_has_bfloat16() else "float32"
+    model = config.model
+    trains_convolutions = isinstance(model, CNNConfig) or getattr(model, "fine_tune_at", None) is not None
+    return "bfloat16" if trains_convolutions and cpu_has_bfloat16() else "float32"
 
 
 def cpu_has_bfloat16() -> bool:

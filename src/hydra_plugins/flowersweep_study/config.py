@@ -117,7 +117,7 @@ class StudySweeperConf:
     # How often a trial whose process died is started again.
     max_retries: int = bounded(1, low=0)
     # Trials after which a worker's training process is replaced: TensorFlow's traced functions are never freed.
-    trials_per_process: int = bounded(8, low=1)
+    trials_per_process: int = bounded(32, low=1)
 
     # What is searched, by key, in Hydra's grammar; the command line comes before it.
     params: dict[str, Any] = field(default_factory=dict)
