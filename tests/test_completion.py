@@ -40,6 +40,7 @@ class TestCandidates:
             ("flowersweep hydra/sweeper/pruner=h", ["hydra/sweeper/pruner=hyperband "]),
             ("flowersweep hydra.sweeper.n_t", ["hydra.sweeper.n_trials="]),
             ("flowersweep --mul", ["--multirun "]),
+            ("python -m flowersweep.doctor --j", ["--json "]),
         ],
     )
     def test_groups_choices_and_keys(self, line: str, expected: list[str]) -> None:

@@ -37,7 +37,10 @@ OTHERS = ("cache",)
 
 _SCRIPT = Path(__file__).with_suffix(".bash")
 _LINE = "COMP_LINE"  # the shell's name for the command line up to the cursor
-_FLAGS = ("--cfg", "--help", "--info", "--multirun", "--resolve")
+_FLAGS = {
+    PROGRAM: ("--cfg ", "--help ", "--info ", "--multirun ", "--resolve "),
+    "doctor": ("--help ", "--json ", "--multirun "),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,7 +89,7 @@ def candidates(line: str) -> list[str]:
         return []
     name, earlier = words[0].rpartition("/")[2].removeprefix(f"{PROGRAM}."), words[1:]
     if current.startswith("-"):
-        return [f"{flag} " for flag in _FLAGS if name == PROGRAM and flag.startswith(current)]
+        return [flag for flag in _FLAGS.get(name, ("--help ",)) if flag.startswith(current)]
     if name == PROGRAM or name in WITH_OVERRIDES:
         return sorted(_overrides(current, earlier))
     return sorted(_arguments(name, current)) if name in WITH_ARGUMENTS else []

@@ -46,6 +46,14 @@ def test_good_input_ends_with_0(good: list[str], capsys: pytest.CaptureFixture[s
     ]
 
 
+def test_a_sweep_has_a_line_of_its_own(good: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The command of a sweep is taken as it is, wherever its flag stands."""
+    assert main([*good, "--multirun", "aug=none,RandomFlip", "--json"]) == 0
+
+    sweep = next(one for one in json.loads(capsys.readouterr().out) if one["check"] == "sweep")
+    assert sweep["found"] == "2 trials as a grid over aug; every option can be composed"
+
+
 def test_json_is_for_programs(good: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """The same lines with the same names."""
     assert main([*good, "--json"]) == 0

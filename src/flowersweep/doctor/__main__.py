@@ -6,12 +6,11 @@ What needs packages is imported late, so that a missing one is a line of the tab
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from flowersweep.doctor.finding import Finding, Verdict, examine
-from flowersweep.doctor.packages import check_packages
-from flowersweep.errors import ConfigError
+from flowersweep.errors import ConfigError, FlowersweepError
 
 EXIT_MEND = 1
 EXIT_BAD_INPUT = 2
@@ -33,14 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0; 1 if something must be mended; 2 for bad input.
     """
-    given = _parser().parse_args(arguments)
-    findings = examine("packages", check_packages)
+    given = _parser().parse_intermixed_args(arguments)
+    findings = examine("packages", _packages)
     try:
-        findings += _configured(given.overrides)
+        findings += _configured(given.overrides, multirun=given.multirun)
     except ModuleNotFoundError as error:
         found = f"not checked, for want of {error.name}"
         findings.append(Finding("all else", found, Verdict.MEND, "mend the lines above first"))
-    except ConfigError as error:
+    except FlowersweepError as error:
         for line in str(error).splitlines():
             sys.stderr.write(f"flowersweep: {line}\n")
         return EXIT_BAD_INPUT
@@ -58,16 +57,28 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: python -m flowersweep.doctor model=mobilenet_frozen data.dir=PATH/flower_photos",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("overrides", nargs="*", help="as for a run: model=cnn data.dir=PATH ...")
+    parser.add_argument("overrides", nargs="*", help="as for a run or a sweep: model=cnn data.dir=PATH ...")
+    parser.add_argument(
+        "-m",
+        "--multirun",
+        action="store_true",
+        help="they are a sweep's; its first trial is looked at closely",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser
 
 
-def _configured(overrides: Sequence[str]) -> list[Finding]:
+def _packages() -> Iterable[Finding]:
+    from flowersweep.doctor.packages import check_packages
+
+    return check_packages()
+
+
+def _configured(overrides: Sequence[str], *, multirun: bool) -> list[Finding]:
     """What is found about the configuration, its places and its programs.
 
     Raises:
-        ConfigError: It is none.
+        FlowersweepError: It is none.
         ModuleNotFoundError: A package is missing that the checks themselves need.
     """
     from hydra.errors import HydraException
@@ -79,12 +90,12 @@ def _configured(overrides: Sequence[str]) -> list[Finding]:
     from flowersweep.doctor.examination import examination
 
     try:
-        config, sweeping = composed(overrides)
+        patient = composed(overrides, multirun=multirun)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error)) from error
     findings = []
     with Console(stderr=True).status("Looking ...") as status:  # shown in a terminal only
-        for finding in examination(config, sweeping, overrides):
+        for finding in examination(patient):
             status.update(f"Looking: {finding.check} ...")
             findings.append(finding)
     return findings

@@ -1,44 +1,95 @@
-"""The configuration that a run with the same overrides would have, and what of Hydra's own node matters."""
+"""What the doctor is asked about: the configuration of a run or, with --multirun, a sweep and its first trial."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf, open_dict
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from flowersweep import config
 from flowersweep.config import Config
+from flowersweep.errors import ConfigError
+
+_SWEEPER = "StudySweeper"
 
 
 @dataclass(frozen=True)
-class Sweeping:
-    """What of the sweeper's settings the doctor looks at.
+class Patient:
+    """What is looked at.
 
     Attributes:
+        config: Of the run, or of a sweep's first trial.
+        overrides: What composes it.
         storage: hydra.sweeper.storage; None for the file in tracking.dir.
-        workers: hydra.sweeper.n_jobs.
+        workers: hydra.sweeper.n_jobs for a sweep; 1 for a run.
+        search: What a sweep is going to do, in words; None for a run.
     """
 
+    config: Config
+    overrides: tuple[str, ...]
     storage: str | None
     workers: int
+    search: str | None
 
 
-def composed(overrides: Sequence[str]) -> tuple[Config, Sweeping]:
-    """Compose and check a configuration as a run does.
+def composed(overrides: Sequence[str], *, multirun: bool = False) -> Patient:
+    """Compose and check a configuration as a run or a sweep does.
+
+    Args:
+        overrides: As on the command line.
+        multirun: Whether they are those of a sweep.
 
     Raises:
-        HydraException: It cannot be composed.
+        HydraException: They cannot be composed.
         OmegaConfBaseException: A value has the wrong type.
         ConfigError: A value is missing or out of range.
+        SweepError: The sweep could not begin.
     """
     config.prepare()
     with initialize_config_dir(str(config.conf_dir())):
+        if multirun:
+            return _sweep(overrides, GlobalHydra.instance().config_loader())
         cfg = compose("config", overrides=list(overrides), return_hydra_config=True)
-    # Hydra's own sweeper has neither.
-    sweeping = Sweeping(
-        storage=OmegaConf.select(cfg, "hydra.sweeper.storage"),
-        workers=OmegaConf.select(cfg, "hydra.sweeper.n_jobs") or 1,
+    # Hydra's own sweepers have no storage.
+    storage = OmegaConf.select(cfg, "hydra.sweeper.storage")
+    return Patient(_settings(cfg), tuple(overrides), storage, workers=1, search=None)
+
+
+def _sweep(overrides: Sequence[str], loader: ConfigLoader) -> Patient:
+    """Check a sweep as it checks itself before it begins."""
+    from flowersweep.sweep.check import check_choices, probes
+    from flowersweep.sweep.overrides import read_arguments
+    from flowersweep.sweep.parse import parse_space
+    from flowersweep.sweep.settings import make_plan, read_settings
+
+    cfg = loader.load_configuration("config", list(overrides), run_mode=RunMode.MULTIRUN)
+    sweeper = cfg.hydra.sweeper
+    if not str(sweeper.get("_target_")).endswith(_SWEEPER):
+        raise ConfigError(
+            "Of sweeps only those with hydra/sweeper=study are checked, but another sweeper is chosen; leave out "
+            "--multirun and give every key one value."
+        )
+    given = [one for one in read_arguments(overrides, loader) if not one.is_hydra_override()]
+    settings = read_settings(sweeper)
+    arguments = [one.input_line or "" for one in given]
+    space = parse_space(arguments, settings.params, settings.conditions, config_loader=loader)
+    plan = make_plan(settings, space)
+    check_choices(space, cfg, loader)
+    first = space.overrides(next(probes(space)))
+    trials = f"{plan.n_trials} trial{'s' * (plan.n_trials != 1)}{' as a grid' * plan.is_grid}"
+    return Patient(
+        config=_settings(loader.load_sweep_config(cfg, first)),
+        overrides=tuple(first),
+        storage=settings.storage,
+        workers=settings.n_jobs,
+        search=f"{trials} over {', '.join(space.searched) or 'nothing'}; every option can be composed",
     )
+
+
+def _settings(cfg: DictConfig) -> Config:
     with open_dict(cfg):
         del cfg["hydra"]
-    return config.settings(cfg), sweeping
+    return config.settings(cfg)

@@ -113,7 +113,7 @@ def findings_of(
 def _onednn(environment: Mapping[str, str]) -> Iterator[Finding]:
     switch = environment.get("TF_ENABLE_ONEDNN_OPTS", "1")
     if switch == "0":
-        mend = "unset it: without oneDNN convolutions take twice as long on most CPUs"
+        mend = "unset it: oneDNN's convolutions are about twice as fast"
         yield Finding("oneDNN", "off: TF_ENABLE_ONEDNN_OPTS=0", Verdict.NOTE, mend)
     else:
         yield Finding("oneDNN", "on, as runs set it")

@@ -88,7 +88,7 @@ def _layers(model: FrozenConfig, image_size: int) -> int:
 
 def main(overrides: Sequence[str]) -> None:
     """Print the report of the configuration that these overrides make."""
-    sys.stdout.write(json.dumps(report(composed(overrides)[0])) + "\n")
+    sys.stdout.write(json.dumps(report(composed(overrides).config)) + "\n")
 
 
 if __name__ == "__main__":
