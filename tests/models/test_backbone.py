@@ -1,5 +1,6 @@
 """Backbones: what is trained, that prefix and suffix make the whole, and that BatchNorm stands still."""
 
+import warnings
 from pathlib import Path
 
 import keras
@@ -166,6 +167,16 @@ class TestWeights:
 
         for left, right in zip(network.base.get_weights(), loaded.get_weights(), strict=True):
             np.testing.assert_array_equal(left, right)
+
+    def test_of_another_kind_are_refused_without_a_flood(self, tmp_path: Path) -> None:
+        """Keras' warning for each of 150 layers would hide the one sentence."""
+        other = keras.Sequential([keras.Input((8,)), keras.layers.Dense(3)])
+        path = tmp_path / "other.weights.h5"
+        other.save_weights(path)
+
+        with warnings.catch_warnings(record=True) as told, pytest.raises(ConfigError, match="does not fit"):
+            built(frozen(weights=str(path)))
+        assert told == []
 
     def test_of_another_network_are_refused(self, tmp_path: Path) -> None:
         """Weights of another width are refused with the file's name and what it must be."""

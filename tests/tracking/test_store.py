@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from flowersweep.errors import TrackingError
+from flowersweep.tracking import reachable
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.store import Store, experiment_id, prepare_store
 
@@ -73,6 +74,19 @@ class TestSQLite:
         with pytest.raises(TrackingError, match="is a database, but not one of MLflow's"):
             prepare_store(tmp_path)
         assert path.read_bytes() == before
+
+    def test_a_locked_file_is_not_called_damaged(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever holds it is to be ended; moving the file away would be wrong."""
+        prepare_store(tmp_path)
+        monkeypatch.setattr(reachable, "_PATIENCE_SECONDS", 0)
+        with closing(sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(
+                TrackingError, match=r"locked by another program for 0 seconds; end that program"
+            ):
+                prepare_store(tmp_path)
 
     def test_a_folder_that_cannot_be_made_is_told(self, tmp_path: Path) -> None:
         """If a file is in the way of the folder, one sentence says so."""

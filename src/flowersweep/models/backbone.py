@@ -4,6 +4,7 @@ Importing this module imports Keras.
 """
 
 import inspect
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -110,12 +111,16 @@ def _base(config: FrozenConfig, image_size: int) -> keras.Model:
 
 def _load(base: keras.Model, path: Path, config: FrozenConfig) -> None:
     try:
-        base.load_weights(path)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")  # Keras warns of every layer that does not fit before it raises
+            base.load_weights(path)
     except Exception as error:
         raise ConfigError(
             f"model.weights={path} does not fit {config.backbone} with alpha {config.alpha} ({_first_line(error)}); "
             "it must be a .weights.h5 of the same network without its top."
         ) from error
+    for one in told:
+        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
 def _chain(tensor: Any, following: list[keras.layers.Layer]) -> Any:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -19,6 +20,11 @@ _ENVIRONMENT = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout belongs to the program
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
+# What SQLite and the operating system say when there is no room.
+_FULL = ("database or disk is full", "No space left on device")
+# SQLAlchemy puts a remark in a line of its own before the reason, and the kind of error before its words.
+_REMARK = "(raised as a result of Query-invoked autoflush"
+_KIND = re.compile(r"^\(sqlite3\.\w+\) ")
 
 
 def client(uri: str) -> "MlflowClient":
@@ -35,6 +41,8 @@ def quiet() -> None:
         os.environ.setdefault(name, value)
     # Somebody may have imported MLflow before us.
     logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"].upper())
+    # It prints the whole traceback of every error that it also raises; `translated` makes a sentence of it.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 @contextmanager
@@ -47,13 +55,19 @@ def translated(action: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise TrackingError(f"Cannot {action}: {reason(error)}.") from error
+        why = reason(error)
+        mend = (
+            "; make room, or choose another folder with tracking.dir=DIR"
+            if any(one in why for one in _FULL)
+            else ""
+        )
+        raise TrackingError(f"Cannot {action}: {why}{mend}.") from error
 
 
 def reason(error: BaseException) -> str:
     """Return the first line of an error's text without its full stop, or its type if it has none."""
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(". ") if lines else type(error).__name__
+    lines = [line for line in str(error).strip().splitlines() if not line.startswith(_REMARK)]
+    return _KIND.sub("", lines[0]).rstrip(". ") if lines else type(error).__name__
 
 
 @contextmanager

@@ -9,14 +9,21 @@ from flowersweep.errors import TrackingError
 from flowersweep.tracking.mlflow_api import client, environment, quiet, reason
 
 PROBE_SECONDS = 3
+_PATIENCE_SECONDS = 20
 
 
 def check_sqlite(path: Path) -> None:
     """Raise TrackingError unless the file is MLflow's; MLflow itself would retry for a minute and a half."""
     try:
-        with closing(sqlite3.connect(path, timeout=20)) as database:
+        with closing(sqlite3.connect(path, timeout=_PATIENCE_SECONDS)) as database:
             tables = database.execute("SELECT name FROM sqlite_master WHERE name = 'experiments'").fetchall()
     except sqlite3.Error as error:
+        if "locked" in str(error):
+            raise TrackingError(
+                f"{path} was locked by another program for {_PATIENCE_SECONDS} seconds; end that program (a database "
+                "browser with unsaved changes, for instance), or choose another folder with tracking.dir=DIR. On a "
+                "network disk locks may never come free; choose a disk of this machine."
+            ) from error
         raise TrackingError(
             f"Cannot open {path} as a database: {error}; move the file away or choose another folder."
         ) from error
