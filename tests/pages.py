@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
+import pytest
+import scipy.stats  # type: ignore[import-untyped] # it ships no types
+
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.store import Store
 
@@ -92,3 +95,54 @@ def trace(page: Page, store: Store) -> int:
         digits = f"{expected:.0f}" if expected.is_integer() and abs(expected) > 1 else f"{expected:.4f}"
         assert number.text == digits
     return len(numbers)
+
+
+def trace_p(page: Page, store: Store) -> int:
+    """Check each p of the ranking against SciPy's paired test on what MLflow holds, corrected by Holm; return how many.
+
+    Args:
+        page: Of a study with repeats, whose leader stands in the first row.
+        store: Where its runs are.
+    """
+    service = client(store.uri)
+    rows: list[tuple[dict[str, float], Element | None]] = []
+    for element in page.elements:
+        if element.tag == "tr":
+            rows.append(({}, None))
+        elif element.attributes.get("data-statistic") == "value":
+            run = service.get_run(str(element.attributes["data-run"]))
+            rows[-1][0][run.data.params["seed"]] = run.data.metrics[str(element.attributes["data-metric"])]
+        elif element.attributes.get("class") == "p":
+            rows[-1] = (rows[-1][0], element)
+    leader = next(values for values, _ in rows if values)
+    tested = [(values, told) for values, told in rows if told is not None]
+    single = []
+    for values, told in tested:
+        seeds = sorted(leader.keys() & values.keys())
+        assert told.attributes["data-seeds"] == str(len(seeds))
+        single.append(
+            float(
+                scipy.stats.ttest_rel([leader[one] for one in seeds], [values[one] for one in seeds]).pvalue
+            )
+        )
+    highest = 0.0
+    for place, index in enumerate(sorted(range(len(single)), key=single.__getitem__)):
+        highest = max(highest, min(1.0, (len(single) - place) * single[index]))
+        told = tested[index][1]
+        assert float(str(told.attributes["data-p"])) == pytest.approx(highest, rel=1e-9)
+        assert told.text == f"p {highest:.3f}"
+    return len(tested)
+
+
+def trace_curves(page: Page, store: Store, runs: Sequence[str]) -> int:
+    """Check that the validation and learning-rate curves are the runs' histories in MLflow; return how many points there are."""
+    service = client(store.uri)
+    count = 0
+    for chart, metric in (("val-accuracy", "val_accuracy"), ("learning-rate", "learning_rate")):
+        logged = sorted(
+            [(point.step, point.value) for point in service.get_metric_history(run, metric)] for run in runs
+        )
+        drawn = [trace for trace in page.charts()[chart]["data"] if trace["x"] and trace["x"][0] is not None]
+        assert sorted(list(zip(one["x"], one["y"], strict=True)) for one in drawn) == logged
+        count += sum(map(len, logged))
+    return count

@@ -12,7 +12,7 @@ from flowersweep.report.__main__ import folder_name, main
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.selection import children_of, find_study, trials_of
 from flowersweep.tracking.store import Store, prepare_store
-from pages import Page, trace
+from pages import Page, trace, trace_curves
 
 
 def report(store: Store, *arguments: str) -> int:
@@ -112,13 +112,15 @@ def test_a_real_sweep(tmp_path: Path) -> None:
     assert trace(page, store) == 3 * (4 + 2 + 1 + 2)
     study = find_study(store, "real")
     trials = trials_of(store, study)
+    runs = [run.info.run_id for trial in trials for run in children_of(store, trial)]
+    assert trace_curves(page, store, runs) == 2 * 6 * 2
     means = {
         one.attributes["data-value"]
         for one in page.with_attribute("data-metric")
         if one.attributes["data-statistic"] == "mean"
     }
     assert {repr(trial.data.metrics["best/val_accuracy"]) for trial in trials} <= means
-    assert len({run.info.run_id for trial in trials for run in children_of(store, trial)}) == 6
+    assert len(set(runs)) == 6
     assert "hydra.sweeper.n_repeats=2" in html
     assert "worker 1" in page.charts()["timeline"]["layout"]["yaxis"]["ticktext"]
     assert study.data.tags["study.goal"] == "maximize best/val_accuracy"

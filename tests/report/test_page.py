@@ -13,7 +13,7 @@ from flowersweep.report.summary import summary
 from flowersweep.report.winner import Winner, read_winner
 from flowersweep.tracking.selection import find_study
 from flowersweep.tracking.store import Store
-from pages import Page, trace
+from pages import Page, trace, trace_p
 
 
 class Made(NamedTuple):
@@ -54,6 +54,10 @@ class TestRepeated:
     def test_numbers_are_those_of_mlflow(self, of_repeated: Made, store: Store) -> None:
         """Mean, spread, single runs, test figure, epochs and seconds of all five rows trace to runs and metrics."""
         assert trace(Page(of_repeated.html), store) == 5 * (4 + 3 + 1 + 2)
+
+    def test_p_values_are_scipys(self, of_repeated: Made, store: Store) -> None:
+        """The p beside each of the four that do not lead is SciPy's on MLflow's values, corrected by Holm."""
+        assert trace_p(Page(of_repeated.html), store) == 4
 
     def test_summary(self, of_repeated: Made) -> None:
         """It names the leader with its spread, who cannot be told apart from it, who is worse, and which set chose."""
