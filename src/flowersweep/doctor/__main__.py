@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Overrides as for a run; None for the process's own.
 
     Returns:
-        The exit code: 0; 1 if something must be mended; 2 for bad input.
+        The exit code: 0; 1 if something must be mended; 2 for bad input; 128 + SIGINT for an interruption.
     """
     given = _parser().parse_intermixed_args(arguments)
     findings = examine("packages", _packages)
@@ -43,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in str(error).splitlines():
             sys.stderr.write(f"flowersweep: {line}\n")
         return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        sys.stderr.write("flowersweep: interrupted.\n")
+        return 130
     if given.json:
         sys.stdout.write(json.dumps([asdict(finding) for finding in findings], indent=2) + "\n")
     else:
