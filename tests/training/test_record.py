@@ -1,7 +1,9 @@
 """Tests of what a run logs: which keys of its configuration are parameters."""
 
 from conftest import MakeConfig
-from flowersweep.training.record import parameters
+from flowersweep.tracking.memory import MemoryTracker
+from flowersweep.training.pictures import load_pictures
+from flowersweep.training.record import parameters, record_start
 from flowersweep.training.run import tags
 
 
@@ -34,3 +36,17 @@ def test_tags_say_what_kind_of_run_it_is_and_what_for(make_config: MakeConfig) -
     """By these the best of single runs is found."""
     found = tags(make_config("objective.metric=best/val_loss"))
     assert (found["kind"], found["objective"]) == ("run", "best/val_loss")
+
+
+def test_no_password_is_recorded(make_config: MakeConfig) -> None:
+    """The address of a store is kept without its password, in the configuration and among the overrides."""
+    address = "postgresql+psycopg://ada:secret@host/runs"
+    config = make_config(f"tracking.uri={address}")
+    tracker = MemoryTracker()
+
+    record_start(tracker, config, load_pictures(config), [f"tracking.uri={address}", "model=cnn"])
+
+    hidden = address.replace("secret", "***")
+    assert f"uri: {hidden}" in str(tracker.artifacts["config/config.yaml"])
+    assert tracker.artifacts["config/overrides.txt"] == f"tracking.uri={hidden}\nmodel=cnn\n"
+    assert "secret" not in f"{tracker}"

@@ -87,7 +87,8 @@ class Ledger:
         with closing(tracker):
             ledger = cls(study, plan, space, store=store, experiment=experiment, tracker=tracker)
             tracker.text(_without_password(config.hydra.sweeper), "study/sweeper.yaml")
-            tracker.text("".join(f"{line}\n" for line in typed(config, "task")), "study/overrides.txt")
+            overrides = "".join(f"{line}\n" for line in typed(config, "task"))
+            tracker.text(without_passwords(overrides), "study/overrides.txt")
             tracker.text(f"{without_passwords(command_line())}\n", "study/command.txt")
             yield ledger
 

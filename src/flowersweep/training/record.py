@@ -16,7 +16,7 @@ from flowersweep.models.network import Network
 from flowersweep.report.figures import confident_mistakes, confusion_matrix, learning_curves
 from flowersweep.report.predictions import predictions_table
 from flowersweep.tracking.protocol import Tracker
-from flowersweep.tracking.provenance import provenance
+from flowersweep.tracking.provenance import provenance, without_passwords
 from flowersweep.training.evaluate import Predictions
 from flowersweep.training.history import History
 from flowersweep.training.pictures import Pictures
@@ -62,8 +62,12 @@ def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, obje
 def record_start(tracker: Tracker, config: Config, pictures: Pictures, overrides: Sequence[str]) -> None:
     """Log what the run was given, before it trains: a run that dies still says what it was."""
     tracker.params(parameters(config, overrides))
-    tracker.text(OmegaConf.to_yaml(OmegaConf.structured(config)), "config/config.yaml")
-    tracker.text("".join(f"{override}\n" for override in overrides), "config/overrides.txt")
+    texts = {
+        "config/config.yaml": OmegaConf.to_yaml(OmegaConf.structured(config)),
+        "config/overrides.txt": "".join(f"{override}\n" for override in overrides),
+    }
+    for path, text in texts.items():  # more people may read a store than may know its database's password
+        tracker.text(without_passwords(text), path)
     tracker.json(provenance(), "config/provenance.json")
     catalogue = pictures.catalogue
     tracker.json(list(catalogue.class_names), "labels.json")
