@@ -31,9 +31,17 @@ OPTIMIZERS: dict[str, Callable[[float], keras.optimizers.Optimizer]] = {
 
 
 def epochs(
-    *, data: str, size: int, batch: int, count: int, model: str, weights: str, fine_tune_at: int | None = None
+    *,
+    data: str,
+    size: int,
+    batch: int,
+    count: int,
+    model: str,
+    weights: str,
+    augmentation: str = "RandomFlip",
+    fine_tune_at: int | None = None,
 ) -> Figures:
-    """Train for some epochs with RandomFlip.
+    """Train for some epochs.
 
     Args:
         data: Folder of the pictures.
@@ -42,6 +50,7 @@ def epochs(
         count: Number of epochs.
         model: "cnn", "frozen" or "fine_tuned".
         weights: The backbone's: "imagenet" or a file.
+        augmentation: A key of AUGMENTATIONS.
         fine_tune_at: From which of the backbone's layers on it is trained.
 
     Returns:
@@ -49,11 +58,9 @@ def epochs(
     """
     keras.utils.set_random_seed(0)
     training, validation = read(data, size, batch)
-    augmentation = AUGMENTATIONS["RandomFlip"]()
+    layer = AUGMENTATIONS[augmentation]()
     network = (
-        cnn(size, augmentation)
-        if model == "cnn"
-        else mobilenet(size, augmentation, weights, fine_tune_at=fine_tune_at)
+        cnn(size, layer) if model == "cnn" else mobilenet(size, layer, weights, fine_tune_at=fine_tune_at)
     )
     compile_network(network, keras.optimizers.Adam(1e-3 if fine_tune_at is None else 1e-4))
     clock = Clock()

@@ -186,3 +186,20 @@ def test_the_same_bits_at_the_size_of_the_article(name: str) -> None:
     expected = applied(augmentation, images, 180)
     for batch, threads in ((1, 3), (7, 1), (7, 4), (64, 2)):
         assert np.array_equal(streamed(augmentation, images, 180, batch, threads, fixed=False), expected)
+
+
+@pytest.mark.parametrize("name", [name for name, kind in AUGMENTATIONS.items() if kind.n_outcomes])
+def test_few_outcomes_are_all_that_can_become_of_a_picture(name: str) -> None:
+    """Each picture becomes what its outcome makes of it, bit for bit; outcome 0 is the picture itself."""
+    augmentation = AUGMENTATIONS[name]()
+    images = pictures(N, SIZE)
+    drawn = augmentation.parameters(uniforms(0, 0, N, augmentation.n_uniforms))
+    results = np.asarray(augmentation.apply(images, drawn, SIZE))
+    outcomes = augmentation.outcomes(drawn)
+
+    assert set(outcomes.tolist()) == set(range(augmentation.n_outcomes))
+    for number in range(augmentation.n_outcomes):
+        rows = {key: np.repeat(values, N, axis=0) for key, values in augmentation.outcome(number).items()}
+        made = np.asarray(augmentation.apply(images, rows, SIZE))
+        assert np.array_equal(made[outcomes == number], results[outcomes == number])
+        assert np.array_equal(made, images) == (number == 0)

@@ -84,7 +84,7 @@ def part() -> PictureSet:
 def make_bank(network: Network, part: PictureSet, tmp_path: Path) -> MakeBank:
     """Open a bank of the network and the pictures; TensorFlow computes it, which needs no conversion."""
 
-    def make(aug: str = "RandomFlip", **changes: Any) -> FeatureBank:
+    def make(aug: str = "RandomRotation", **changes: Any) -> FeatureBank:
         arguments: dict[str, Any] = {
             "prefix": network.prefix,
             "part": part,
@@ -114,7 +114,7 @@ def expected(network: Network, part: PictureSet, aug: str, epoch: int) -> npt.ND
 
 
 class TestFeatures:
-    @pytest.mark.parametrize("aug", ["none", "RandomFlip", "RandomRotation"])
+    @pytest.mark.parametrize("aug", ["none", "RandomFlip", "RandomFlip_prob", "RandomRotation"])
     @pytest.mark.parametrize("epoch", [0, 3])
     def test_are_the_prefix_of_the_augmented_pictures(
         self, make_bank: MakeBank, network: Network, part: PictureSet, aug: str, epoch: int
@@ -130,7 +130,7 @@ class TestFeatures:
         network = backbone()
         features = make_bank(prefix=network.prefix, engine="litert").draw(1)
 
-        np.testing.assert_allclose(features, expected(network, part, "RandomFlip", 1), atol=5e-4)
+        np.testing.assert_allclose(features, expected(network, part, "RandomRotation", 1), atol=5e-4)
         assert features.std(axis=0).mean() > 0.1
 
     def test_of_different_engines_lie_in_different_banks(self, make_bank: MakeBank) -> None:
@@ -179,6 +179,22 @@ class TestFeatures:
             True,
             False,
         ]
+
+    def test_of_few_outcomes_are_computed_once(self, make_bank: MakeBank, tmp_path: Path) -> None:
+        """What flips can make of the pictures is four files, whatever the epoch, the seed or the way of drawing."""
+        flips = make_bank("RandomFlip")
+        first = [np.array(flips.draw(epoch)) for epoch in range(6)]
+        others = (
+            make_bank("RandomFlip_prob"),
+            make_bank(augmentation=dataclasses.replace(build("RandomFlip"), seed=3)),
+        )
+        drawn = [other.draw(epoch) for other in others for epoch in range(3)]
+
+        files = sorted(tmp_path.rglob("*.npy"))
+        assert len(files) == 4
+        assert make_bank("none").draw(0) is not None
+        assert sorted(tmp_path.rglob("*.npy")) == files  # one of the four leaves the pictures as they are
+        assert all(np.abs(one - first[0]).max() > 0.01 for one in [*first[1:], *drawn])
 
     def test_without_augmentation_serve_every_epoch(self, make_bank: MakeBank, tmp_path: Path) -> None:
         """There is one file, whatever the epoch and the seed."""
@@ -280,7 +296,7 @@ class TestStream:
             "first_epoch": first_epoch,
         }
         stored = feature_stream(make_bank(), **options)
-        direct = training_stream(part, build("RandomFlip"), image_size=SIZE, **options)
+        direct = training_stream(part, build("RandomRotation"), image_size=SIZE, **options)
 
         assert stored.cardinality() == direct.cardinality()
         assert network.prefix is not None
@@ -358,7 +374,7 @@ class TestTraining:
     ) -> None:
         """Two epochs of the suffix on stored features have the losses of the whole network on pictures."""
         through_bank = plain_losses(
-            part, lambda network: make_bank(prefix=network.prefix, dtype=dtype, engine="litert")
+            part, lambda network: make_bank("RandomFlip", prefix=network.prefix, dtype=dtype, engine="litert")
         )
         through_prefix = plain_losses(part, None)
 
@@ -406,7 +422,7 @@ def test_fine_tuning_on_real_photographs(
         weights = str(mobilenet_weights)
         config = FineTunedConfig("tuned", 1e-4, "MobileNetV2", weights, 1.0, 0.0, 100, None, head)
         network = build_network(config, num_classes=5, image_size=96)
-        augmentation = build("RandomFlip")
+        augmentation = build("RandomRotation")
         bank = FeatureBank(
             network.prefix,
             part=part,

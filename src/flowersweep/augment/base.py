@@ -41,8 +41,9 @@ class Augmentation:
     """
 
     draws: ClassVar[tuple[str, ...]] = ()  # what each column of the uniform numbers decides
-    takes_bytes: ClassVar[bool] = (
-        False  # whether `apply` also takes uint8, and then returns it: a quarter of the bytes
+    takes_bytes: ClassVar[bool] = False  # whether `apply` also takes uint8, and then returns uint8
+    n_outcomes: ClassVar[int] = (
+        0  # how many things at most can become of a picture; 0: there is no end to them
     )
 
     name: str = "none"
@@ -72,6 +73,14 @@ class Augmentation:
     def parameters(self, uniforms: Uniforms) -> Parameters:
         """Turn uniform numbers, shape (n, n_uniforms), into named arrays of shape (n, ...), one row a picture."""
         return {}
+
+    def outcomes(self, parameters: Parameters) -> npt.NDArray[np.int64]:
+        """Which of the `n_outcomes` each picture gets, shape (n,); outcome 0 leaves it as it is."""
+        raise NotImplementedError
+
+    def outcome(self, number: int) -> Parameters:
+        """The parameters, one row, that give a picture an outcome."""
+        raise NotImplementedError
 
     def apply(self, images: "tf.Tensor", parameters: "dict[str, tf.Tensor]", image_size: int) -> "tf.Tensor":
         """Transform a batch as the parameters say.

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from flowersweep.augment.base import Augmentation, Parameters, Uniforms
 from flowersweep.fields import bounded, one_of
@@ -24,6 +25,7 @@ class RandomFlip(Augmentation):
 
     draws: ClassVar[tuple[str, ...]] = ("horizontal", "vertical")
     takes_bytes: ClassVar[bool] = True
+    n_outcomes: ClassVar[int] = 4
 
     name: str = "RandomFlip"
     mode: str = one_of("horizontal", "vertical", "horizontal_and_vertical", default="horizontal_and_vertical")
@@ -32,6 +34,15 @@ class RandomFlip(Augmentation):
         """Return `flipped`, shape (n, 2): 1 where the picture is mirrored left-right, upside down."""
         allowed = np.array([self.mode != "vertical", self.mode != "horizontal"])
         return {"flipped": ((uniforms[:, :2] < 0.5) & allowed).astype(np.float32)}
+
+    def outcomes(self, parameters: Parameters) -> npt.NDArray[np.int64]:
+        """1 for left-right, 2 for upside down, 3 for both."""
+        bits: npt.NDArray[np.int64] = parameters["flipped"].astype(np.int64)
+        return bits[:, 0] + 2 * bits[:, 1]
+
+    def outcome(self, number: int) -> Parameters:
+        """The bits of the number, as `flipped`."""
+        return {"flipped": np.array([[number & 1, number >> 1]], np.float32)}
 
     def apply(self, images: "tf.Tensor", parameters: "dict[str, tf.Tensor]", image_size: int) -> "tf.Tensor":
         """Read rows and columns backwards where `flipped` says so; pixels keep their exact values and their dtype."""

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SAMPLE = 8  # pictures on which an engine is compared with TensorFlow
-_FLOAT16_MAX = 65504.0
 _CLOSED = "The feature bank was closed while it computed; open another one."
 
 
@@ -102,6 +101,7 @@ class FeatureBank:
         )
         self._engine: Engine | None = None
         self._open: dict[int, Features] = {}
+        self._outcomes: dict[int, Features] = {}
         self._working = threading.Lock()
         self._closed = threading.Event()
 
@@ -125,7 +125,11 @@ class FeatureBank:
             if (features := self._open.get(number)) is None:
                 # The last batches of the epoch before may be on their way; what is older may be evicted.
                 self._open = dict(list(self._open.items())[-1:])
-                features = self._obtain(self.key, self._pictures, number)
+                features = (
+                    self._composed(number)
+                    if self._augmentation.n_outcomes
+                    else self._obtain(self.key, self._pictures, number)
+                )
                 self._open = {**self._open, number: features}
         return features
 
@@ -146,7 +150,8 @@ class FeatureBank:
         """Stop what a data stream's thread is computing; the bank cannot compute any more."""
         self._closed.set()
         with self._working:
-            self._open, self._prefix, self._engine = {}, None, None  # a network is large
+            self._open, self._outcomes = {}, {}
+            self._prefix = self._engine = None  # a network is large
 
     def __enter__(self) -> Self:
         return self
@@ -165,6 +170,21 @@ class FeatureBank:
             if self.failure is not None and error is not self.failure:
                 raise self.failure from error
             raise
+
+    def _composed(self, number: int) -> Features:
+        """A draw put together of an augmentation's few outcomes, each computed once for all pictures and all epochs."""
+        outcomes = self._pictures.outcomes(number)
+        composed = np.empty((self.key.pictures, *self.feature_shape), self.key.dtype)
+        for outcome in np.unique(outcomes).tolist():
+            if outcome not in self._outcomes:
+                settings = bank_key.outcome_settings(self._augmentation, outcome)
+                key = dataclasses.replace(self.key, augmentation=settings)
+                pictures = DrawnPictures(self.part, self._augmentation, self._image_size, outcome=outcome)
+                self._outcomes[outcome] = self._obtain(key, pictures, 0)
+            chosen = outcomes == outcome
+            composed[chosen] = self._outcomes[outcome][chosen]
+        composed.setflags(write=False)
+        return composed
 
     def _obtain(self, key: BankKey, pictures: DrawnPictures, number: int) -> Features:
         """Open a draw, or compute it and then open it."""
@@ -200,7 +220,7 @@ class FeatureBank:
                 for chunk in pictures.epoch(number):
                     if self._closed.is_set():
                         raise DataError(_CLOSED)
-                    yield _stored(engine.run(chunk), key.dtype)
+                    yield draw_file.stored(engine.run(chunk), key.dtype)
                     if shown:
                         advance(len(chunk))
 
@@ -222,16 +242,3 @@ class FeatureBank:
                 sample=sample,
             )
         return self._engine
-
-
-def _stored(features: npt.NDArray[np.float32], dtype: str) -> npt.NDArray[Any]:
-    """Round features to the stored type.
-
-    Raises:
-        DataError: They are too large for it.
-    """
-    if dtype == "float16" and (largest := float(np.abs(features).max())) > _FLOAT16_MAX:
-        raise DataError(
-            f"The features reach {largest:.3g}, but float16 ends at {_FLOAT16_MAX:.0f}; store them as float32."
-        )
-    return features.astype(dtype)

@@ -79,6 +79,16 @@ def augmentation_settings(augmentation: Augmentation | None) -> dict[str, Any] |
     return settings
 
 
+def outcome_settings(augmentation: Augmentation, outcome: int) -> dict[str, Any] | None:
+    """What one outcome of an augmentation depends on: neither seed nor chance. None for that which changes nothing."""
+    if outcome == 0:
+        return None
+    # Those that differ in how they draw share what they can make of a picture.
+    applying = next(kind for kind in type(augmentation).__mro__ if "apply" in vars(kind))
+    row = {name: values[0].tolist() for name, values in augmentation.outcome(outcome).items()}
+    return {"name": applying.__name__, "outcome": row}
+
+
 def prefix_digest(prefix: "keras.Model") -> str:
     """A name for a model's architecture and weights, the same in every process that builds the same model.
 

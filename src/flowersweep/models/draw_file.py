@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _MARK = b"flowfeat"
 _TRAILER = len(_MARK) + 4
+_FLOAT16_MAX = 65504.0
 
 Features = npt.NDArray[Any]  # float16 or float32, memory-mapped, read-only
 
@@ -220,3 +221,16 @@ def _lock(file: IO[bytes], kind: int) -> bool:
         except OSError:
             log.debug("%s is on a file system without locks.", file.name)
     return True
+
+
+def stored(features: npt.NDArray[np.float32], dtype: str) -> npt.NDArray[Any]:
+    """Round features to the stored type.
+
+    Raises:
+        DataError: They are too large for it.
+    """
+    if dtype == "float16" and (largest := float(np.abs(features).max())) > _FLOAT16_MAX:
+        raise DataError(
+            f"The features reach {largest:.3g}, but float16 ends at {_FLOAT16_MAX:.0f}; store them as float32."
+        )
+    return features.astype(dtype)

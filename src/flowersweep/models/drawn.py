@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.augment import Augmentation, uniforms
-from flowersweep.augment.base import NoAugmentation
+from flowersweep.augment.base import NoAugmentation, Parameters
 from flowersweep.data.stream import Part
 
 CHUNK = 32  # pictures: 12 MB at 180 x 180
@@ -23,10 +23,14 @@ class DrawnPictures:
         part: The pictures.
         augmentation: None to leave them as they are.
         image_size: Side length of the pictures that come out, in pixels.
+        outcome: Give all pictures this outcome of the augmentation, whatever the draws are.
     """
 
-    def __init__(self, part: Part, augmentation: Augmentation | None, image_size: int) -> None:
+    def __init__(
+        self, part: Part, augmentation: Augmentation | None, image_size: int, *, outcome: int | None = None
+    ) -> None:
         self._part = part
+        self._outcome = outcome
         self._augmentation = None if isinstance(augmentation, NoAugmentation) else augmentation
         self._image_size = image_size
         self._apply: Any = None
@@ -48,10 +52,7 @@ class DrawnPictures:
 
     def _chunks(self, number: int) -> Generator[Floats]:
         part, augmentation = self._part, self._augmentation
-        parameters = {}
-        if augmentation is not None:
-            drawn = uniforms(augmentation.seed, number, len(part.images), augmentation.n_uniforms)
-            parameters = augmentation.parameters(drawn)
+        parameters = self._parameters(number)
         for start in range(0, len(part.indices), CHUNK):
             rows = part.indices[start : start + CHUNK]
             pictures: npt.NDArray[Any] = part.images[rows]
@@ -59,6 +60,21 @@ class DrawnPictures:
                 columns = {name: values[rows] for name, values in parameters.items()}
                 pictures = self._augmented(augmentation, pictures, columns)
             yield pictures.astype(np.float32, copy=False)
+
+    def outcomes(self, number: int) -> npt.NDArray[np.int64]:
+        """The outcome that each picture gets in an epoch, shape (m,), for an augmentation that has outcomes."""
+        assert self._augmentation is not None  # noqa: S101 - no augmentation has no outcomes
+        return self._augmentation.outcomes(self._parameters(number))[self._part.indices]
+
+    def _parameters(self, number: int) -> Parameters:
+        augmentation, count = self._augmentation, len(self._part.images)
+        if augmentation is None:
+            return {}
+        if self._outcome is not None:
+            row = augmentation.outcome(self._outcome)
+            return {name: np.repeat(values, count, axis=0) for name, values in row.items()}
+        drawn = uniforms(augmentation.seed, number, count, augmentation.n_uniforms)
+        return augmentation.parameters(drawn)
 
     def _augmented(
         self,
