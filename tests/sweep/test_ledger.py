@@ -108,6 +108,17 @@ def test_what_the_run_has(config: DictConfig, study: optuna.Study) -> None:
     OverridesParser.create().parse_overrides(parse_space(ARGUMENTS).overrides({RATE: 0.75}))
 
 
+def test_the_command_finds_ones_own_presets(config: DictConfig, study: optuna.Study) -> None:
+    """Where the sweep was told of a folder with --config-dir, the command is told of it too."""
+    sources = [{"path": "hydra.conf", "provider": "hydra"}, {"path": "/my own", "provider": "command-line"}]
+    told = config.copy()
+    told.hydra.runtime = {"config_sources": sources}
+    with opened(told, study) as ledger:
+        assert ledger.best_command.startswith(
+            "python -m flowersweep --config-dir '/my own' optimizer.learning_rate"
+        )
+
+
 def test_one_run_for_a_study(config: DictConfig, study: optuna.Study) -> None:
     """A resumed sweep writes to the same run; one that fails leaves it FAILED."""
     with opened(config, study) as first:

@@ -52,6 +52,7 @@ class Ledger:
         store: Where runs are kept; None for no tracking.
         experiment: The id of the experiment that the study's run is in.
         tracker: The study's run; None for no tracking.
+        own_files: The folder of `--config-dir`, whose presets the overrides may name; None without one.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Ledger:
         store: Store | None = None,
         experiment: str = "",
         tracker: MLflowTracker | None = None,
+        own_files: str | None = None,
     ) -> None:
         self._study = study
         self._plan = plan
@@ -70,6 +72,7 @@ class Ledger:
         self._store = store
         self._experiment = experiment
         self._tracker = tracker
+        self._own_files = own_files
         self._last = 0.0
 
     @classmethod
@@ -85,7 +88,15 @@ class Ledger:
         close_dead_runs(store, [experiment])
         tracker = _parent_run(study, store, config.tracking.experiment)
         with closing(tracker):
-            ledger = cls(study, plan, space, store=store, experiment=experiment, tracker=tracker)
+            ledger = cls(
+                study,
+                plan,
+                space,
+                store=store,
+                experiment=experiment,
+                tracker=tracker,
+                own_files=_config_dir(config),
+            )
             tracker.text(_without_password(config.hydra.sweeper), "study/sweeper.yaml")
             overrides = "".join(f"{line}\n" for line in typed(config, "task"))
             tracker.text(without_passwords(overrides), "study/overrides.txt")
@@ -110,8 +121,9 @@ class Ledger:
         best = best_rows(leaderboard(self._study))
         if len(best) != 1:
             return None
+        where = [] if self._own_files is None else ["--config-dir", self._own_files]
         overrides = self._space.overrides(best[0].params)
-        return " ".join(["python -m flowersweep", *map(shlex.quote, overrides)])
+        return " ".join(["python -m flowersweep", *map(shlex.quote, [*where, *overrides])])
 
     def update(self) -> None:
         """Write the leaderboard, unless that was done a moment ago."""
@@ -182,6 +194,11 @@ class Ledger:
             f"**{self._study.study_name}**: {self._goal()}; {len(rows)} of {self._plan.n_trials} trials done.\n\n"
             f"{command}{table}\n\nPlots, the whole table and the sweep's settings: artifacts, `study/`.\n"
         )
+
+
+def _config_dir(config: DictConfig) -> str | None:
+    sources = OmegaConf.select(config, "hydra.runtime.config_sources") or []
+    return next((source.path for source in sources if source.provider == "command-line"), None)
 
 
 def _without_password(sweeper: DictConfig) -> str:
