@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
 
 from flowersweep.augment import build
 from flowersweep.config import Config
 from flowersweep.data.stream import training_stream
 from flowersweep.training import train
-from flowersweep.training.environment import forget_streams
+from flowersweep.training.environment import streams_forgotten
 from flowersweep.training.pictures import PictureSet
 
 MakeConfig = Callable[..., Config]
@@ -23,22 +25,27 @@ def networks() -> int:
     return sum(isinstance(one, keras.Model) for one in gc.get_objects())
 
 
-def test_the_pictures_of_a_stream_are_let_go() -> None:
-    """A stream's pictures stay in memory until the streams are forgotten, and not longer."""
-    images = np.zeros((4, 8, 8, 3), np.uint8)
-    pictures = weakref.ref(images)
-    part = PictureSet(images, np.arange(4), np.zeros(4, np.int32))
-    stream = training_stream(part, build("RandomFlip"), image_size=8, batch_size=2, seed=0, epochs=1)
-    assert len(list(stream)) == 2
-    del images, part, stream
-    gc.collect()
-    held = pictures() is not None
+def stream_over(images: npt.NDArray[np.uint8]) -> tf.data.Dataset:
+    """One epoch of some pictures, flipped, in batches of two."""
+    part = PictureSet(images, np.arange(len(images)), np.zeros(len(images), np.int32))
+    return training_stream(part, build("RandomFlip"), image_size=8, batch_size=2, seed=0, epochs=1)
 
-    forget_streams()
+
+def test_the_pictures_of_a_stream_are_let_go() -> None:
+    """A stream's pictures stay in memory until its block ends, and not longer; other streams go on."""
+    earlier = stream_over(np.ones((4, 8, 8, 3), np.uint8))
+    with streams_forgotten():
+        images = np.zeros((4, 8, 8, 3), np.uint8)
+        pictures = weakref.ref(images)
+        assert len(list(stream_over(images))) == 2
+        del images
+        gc.collect()
+        held = pictures() is not None
     gc.collect()
 
     assert held
     assert pictures() is None
+    assert len(list(earlier)) == 2
 
 
 def test_a_run_leaves_no_network(make_config: MakeConfig) -> None:

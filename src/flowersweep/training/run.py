@@ -14,7 +14,7 @@ from flowersweep.tracking.protocol import NOTE, RunStatus, Tracker, closing
 from flowersweep.tracking.reconcile import close_dead_runs
 from flowersweep.tracking.store import experiment_id, prepare_store
 from flowersweep.training.description import describe
-from flowersweep.training.environment import forget_streams, start_tensorflow
+from flowersweep.training.environment import start_tensorflow, streams_forgotten
 from flowersweep.training.history import History
 from flowersweep.training.interrupt import interruptible
 from flowersweep.training.pictures import Pictures, load_pictures
@@ -133,15 +133,6 @@ def failures_recorded(tracker: Tracker) -> Iterator[None]:
         tracker.tags({"failure": f"{type(error).__name__}: {error}"})
         tracker.text(traceback.format_exc(), "failure.txt")
         raise
-
-
-@contextmanager
-def streams_forgotten() -> Iterator[None]:
-    """Leave nothing behind that the next run in this process would have to carry."""
-    try:
-        yield
-    finally:
-        forget_streams()
 
 
 def _train(
