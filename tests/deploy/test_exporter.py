@@ -74,7 +74,7 @@ def test_a_missing_package_is_named() -> None:
 @pytest.mark.parametrize("kind", [ONNX])
 def test_an_onnx_export_takes_any_number_of_float_pictures(choice: Choice, tmp_path: Path, kind: str) -> None:
     """Any program with ONNX Runtime can show it seven at once; it says what its source says."""
-    import onnxruntime  # type: ignore[import-not-found,unused-ignore]  # an optional package
+    import onnxruntime
 
     predictor, target = LocalPredictor(choice, 16), tmp_path / "a.onnx"
     write_export(kind, choice, predictor.model, target)

@@ -125,7 +125,7 @@ def _open_tflite(model: "keras.Model", path: Path) -> Run:
 
 
 def _open_onnx(_model: "keras.Model", path: Path) -> Run:
-    import onnxruntime  # type: ignore[import-not-found,unused-ignore]  # an optional package
+    import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
