@@ -15,6 +15,8 @@ from flowersweep.tracking.mlflow_api import quiet
 @given(st.text(alphabet="aZ9_-. :/()@é", max_size=12))
 @example("..")
 @example("a/../b")
+@example("..9")
+@example("//a")
 @example("")
 def test_names_are_refused_exactly_when_mlflow_refuses_them(key: str) -> None:
     """The check agrees with MLflow's own for params, metrics and tags."""

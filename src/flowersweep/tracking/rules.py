@@ -5,6 +5,7 @@ Both trackers follow these rules, so that a test with the one in memory finds wh
 
 import json
 import numbers
+import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath, PurePosixPath
@@ -28,9 +29,9 @@ Item = TypeVar("Item")
 
 def check_key(key: str) -> str:
     """Return the name of a param, metric or tag, or raise TrackingError if MLflow would refuse it."""
-    path = PurePosixPath(key)
-    normal = str(path) == key and not path.is_absolute() and ".." not in path.parts
-    if not (_KEY.fullmatch(key) and len(key) <= MAX_KEY_LENGTH and normal and key != "."):
+    # MLflow refuses every name that begins with two dots, also one that leads nowhere else, such as "..9".
+    normal = posixpath.normpath(key) == key and key != "." and not key.startswith(("..", "/"))
+    if not (_KEY.fullmatch(key) and len(key) <= MAX_KEY_LENGTH and normal):
         raise TrackingError(
             f"Cannot log under the name {key!r}: a name has 1 to {MAX_KEY_LENGTH} letters, digits or "
             "any of `_-./: `, and reads like a relative path; rename it."
