@@ -19,7 +19,7 @@ inputs = keras.Input((64, 64, 3))
 prefix = keras.Model(inputs, keras.layers.Conv2D(256, 7, strides=2)(inputs))
 rng = np.random.default_rng(0)
 part = PictureSet(rng.integers(0, 256, (200, 64, 64, 3), dtype=np.uint8), np.arange(200), np.zeros(200, np.int32))
-bank = FeatureBank(prefix, part=part, augmentation=build("RandomFlip"), image_size=64, fingerprint="x",
+bank = FeatureBank(prefix, part=part, augmentation=build("RandomRotation"), image_size=64, fingerprint="x",
                    cache=Path(sys.argv[1]), dtype="float16", engine="litert", max_bytes=10**10)
 print("ready", flush=True)
 sys.stdin.readline()
@@ -52,8 +52,8 @@ class TestProcesses:
         assert first.stdout is not None
         first.stdin.write("go\n")
         first.stdin.flush()
-        while "draw 1" not in first.stdout.readline():
-            pass
+        while "draw 1" not in (line := first.stdout.readline()):
+            assert line, "the process ended without a second draw"
         first.kill()
         first.communicate()
         second = started(tmp_path)
