@@ -185,3 +185,6 @@ def test_any_backbone_gives_the_same_logits(backbone: str, size: int) -> None:
 
     # Through hundreds of random layers the rounding of the first ones grows.
     assert actual == pytest.approx(expected, abs=2e-3 * largest(expected))
+    rounded = np.asarray(fold(suffix, "bfloat16")(batch, training=False))
+    assert rounded.dtype == np.float32
+    assert np.isfinite(rounded).all()

@@ -100,7 +100,9 @@ def _folded(inference: InferenceMode, dtype: str) -> InferenceMode:
             return layers.Identity(name=layer.name, dtype=dtype)
         if layer in convolutions:
             return FoldedConvolution(convolutions[layer], layer, name=layer.name, dtype=dtype)
-        if layer.weights:
+        if (
+            not isinstance(layer, keras.Layer) or layer.weights
+        ):  # an operation between layers has no dtype of its own
             return layer
         config = {**layer.get_config(), "dtype": dtype}
         return type(layer).from_config(config)
