@@ -30,6 +30,15 @@ def test_pictures_from_the_middle_of_a_set_show_their_own_draws() -> None:
     assert np.array_equal(grid[18:, 28:], np.rint(np.asarray(expected))[0])
 
 
+def test_a_cycle_brings_the_draws_back() -> None:
+    """With a cycle of 2 the column of epoch 2 is that of epoch 0, and that of epoch 1 is another."""
+    rotation = AUGMENTATIONS["RandomRotation"](cycle=2)
+    grid = np.asarray(preview(rotation, IMAGES, 24, epochs=3))[18:]
+    first, second, third = (grid[:, start : start + 24] for start in (28, 56, 84))
+    assert np.array_equal(third, first)
+    assert not np.array_equal(second, first)
+
+
 @pytest.mark.parametrize("name", ["RandomCrop", "none"])
 def test_the_grid_has_the_image_size_whatever_the_source(name: str) -> None:
     """Originals larger than the image size are scaled down for their column."""

@@ -1,7 +1,7 @@
 """Augmentations that are pure functions of (seed, epoch, picture index); `AUGMENTATIONS` has them by name."""
 
 from flowersweep.augment.base import Augmentation
-from flowersweep.augment.draw import uniforms
+from flowersweep.augment.draw import drawn, uniforms
 from flowersweep.augment.registry import AUGMENTATIONS, build
 
-__all__ = ["AUGMENTATIONS", "Augmentation", "build", "uniforms"]
+__all__ = ["AUGMENTATIONS", "Augmentation", "build", "drawn", "uniforms"]

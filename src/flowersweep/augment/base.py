@@ -42,9 +42,7 @@ class Augmentation:
 
     draws: ClassVar[tuple[str, ...]] = ()  # what each column of the uniform numbers decides
     takes_bytes: ClassVar[bool] = False  # whether `apply` also takes uint8, and then returns uint8
-    n_outcomes: ClassVar[int] = (
-        0  # how many things at most can become of a picture; 0: there is no end to them
-    )
+    n_outcomes: ClassVar[int] = 0  # how many things can become of a picture; 0: there is no end to them
 
     name: str = "none"
     seed: int = bounded(0, low=0)

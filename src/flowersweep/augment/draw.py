@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from flowersweep.augment.base import Uniforms
+from flowersweep.augment.base import Augmentation, Parameters, Uniforms
 
 
 def uniforms(seed: int, epoch: int, n: int, k: int) -> Uniforms:
@@ -27,3 +27,13 @@ def uniforms(seed: int, epoch: int, n: int, k: int) -> Uniforms:
     digest = hashlib.blake2b(f"{seed}/{epoch}".encode(), digest_size=16).digest()
     raw = np.random.Philox(key=int.from_bytes(digest, "little")).random_raw(n * k)
     return (raw.reshape(n, k) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def drawn(augmentation: Augmentation, epoch: int, n: int) -> Parameters:
+    """What an augmentation does to each of `n` pictures in an epoch, counted from 0; its cycle is minded.
+
+    Returns:
+        Named arrays of shape (n, ...), one row a picture, as `Augmentation.parameters` gives them.
+    """
+    number = augmentation.draw_of(epoch)
+    return augmentation.parameters(uniforms(augmentation.seed, number, n, augmentation.n_uniforms))

@@ -5,7 +5,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from flowersweep.augment.base import Augmentation
-from flowersweep.augment.draw import uniforms
+from flowersweep.augment.draw import drawn
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -53,10 +53,8 @@ def _augmented(
     """Apply the draws of one epoch and round to uint8."""
     import tensorflow as tf
 
-    drawn = augmentation.parameters(
-        uniforms(augmentation.seed, epoch, int(rows.max()) + 1, augmentation.n_uniforms)
-    )
-    tensors = {key: tf.constant(values[rows]) for key, values in drawn.items()}
+    parameters = drawn(augmentation, epoch, int(rows.max()) + 1)
+    tensors = {key: tf.constant(values[rows]) for key, values in parameters.items()}
     result = augmentation.apply(tf.constant(images, tf.float32), tensors, image_size)
     return np.asarray(np.rint(result), dtype=np.uint8)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from flowersweep.augment import Augmentation, uniforms
+from flowersweep.augment import Augmentation, drawn
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -77,10 +77,7 @@ def training_stream(
 
     def plan(epoch: npt.NDArray[np.int64]) -> list[npt.NDArray[Any]]:
         order = epoch_order(seed, int(epoch), count)
-        drawn = uniforms(
-            augmentation.seed, augmentation.draw_of(int(epoch)), len(part.images), augmentation.n_uniforms
-        )
-        parameters = augmentation.parameters(drawn)
+        parameters = drawn(augmentation, int(epoch), len(part.images))
         rows = part.indices[order]
         return [rows, part.labels[order], *(parameters[name][rows] for name in names)]
 
@@ -130,7 +127,7 @@ def evaluation_stream(part: Part, *, batch_size: int = EVALUATION_BATCH_SIZE) ->
 
 def _parameter_template(augmentation: Augmentation) -> tuple[list[str], list[npt.NDArray[Any]]]:
     """Names and one-row arrays of what the augmentation's parameters look like."""
-    parameters = augmentation.parameters(uniforms(augmentation.seed, 0, 1, augmentation.n_uniforms))
+    parameters = drawn(augmentation, 0, 1)
     names = sorted(parameters)
     return names, [parameters[name] for name in names]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flowersweep.augment import Augmentation, uniforms
+from flowersweep.augment import Augmentation, drawn
 from flowersweep.augment.base import NoAugmentation, Parameters
 from flowersweep.data.stream import Part
 
@@ -73,8 +73,7 @@ class DrawnPictures:
         if self._outcome is not None:
             row = augmentation.outcome(self._outcome)
             return {name: np.repeat(values, count, axis=0) for name, values in row.items()}
-        drawn = uniforms(augmentation.seed, number, count, augmentation.n_uniforms)
-        return augmentation.parameters(drawn)
+        return drawn(augmentation, number, count)
 
     def _augmented(
         self,

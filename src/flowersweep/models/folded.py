@@ -92,17 +92,16 @@ class FoldedConvolution(layers.Layer):
 
 def _folded(inference: InferenceMode, dtype: str) -> InferenceMode:
     inner = inference.inner
-    convolutions = dict(_pairs(inner))
-    folded = {id(convolution) for convolution in convolutions.values()}
+    convolutions = _pairs(inner)
+    folded = set(convolutions.values())
 
     def replacement(layer: keras.Layer) -> keras.Layer:
-        if id(layer) in folded:  # its BatchNorm does the work
+        if layer in folded:  # its BatchNorm does the work
             return layers.Identity(name=layer.name, dtype=dtype)
         if layer in convolutions:
             return FoldedConvolution(convolutions[layer], layer, name=layer.name, dtype=dtype)
-        if (
-            not isinstance(layer, keras.Layer) or layer.weights
-        ):  # an operation between layers has no dtype of its own
+        # An operation between layers has no dtype of its own.
+        if not isinstance(layer, keras.Layer) or layer.weights:
             return layer
         config = {**layer.get_config(), "dtype": dtype}
         return type(layer).from_config(config)
@@ -110,21 +109,20 @@ def _folded(inference: InferenceMode, dtype: str) -> InferenceMode:
     return InferenceMode(keras.models.clone_model(inner, clone_function=replacement), name="backbone")
 
 
-def _pairs(model: keras.Model) -> list[tuple[keras.Layer, keras.Layer]]:
-    """Each BatchNorm of a model with the convolution it is alone to follow."""
-    calls: Counter[int] = Counter()
-    followers: dict[int, list[keras.Layer]] = defaultdict(list)
+def _pairs(model: keras.Model) -> dict[keras.Layer, keras.Layer]:
+    """The convolution of each BatchNorm that is alone to follow one."""
+    calls: Counter[keras.Layer] = Counter()
+    followers: dict[keras.Layer, list[keras.Layer]] = defaultdict(list)
     for nodes in model._nodes_by_depth.values():  # noqa: SLF001 (Keras has no public view of a model's graph)
         for node in nodes:
-            calls[id(node.operation)] += 1
+            calls[node.operation] += 1
             for parent in node.parent_nodes:
-                followers[id(parent.operation)].append(node.operation)
-    pairs = []
-    for layer in model.layers:
-        following = followers[id(layer)]
-        if calls[id(layer)] == 1 and len(following) == 1 and _foldable(layer, following[0]):
-            pairs.append((following[0], layer))
-    return pairs
+                followers[parent.operation].append(node.operation)
+    return {
+        followers[layer][0]: layer
+        for layer in model.layers
+        if calls[layer] == len(followers[layer]) == 1 and _foldable(layer, followers[layer][0])
+    }
 
 
 def _foldable(convolution: Any, normalization: Any) -> bool:

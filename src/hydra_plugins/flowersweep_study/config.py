@@ -116,7 +116,7 @@ class StudySweeperConf:
     max_failures_in_a_row: int | None = bounded(5, low=1)
     # How often a trial whose process died is started again.
     max_retries: int = bounded(1, low=0)
-    # Trials after which a worker's training process is replaced: TensorFlow's traced functions are never freed.
+    # Trials after which a worker's training process is replaced: TensorFlow never frees some traced functions.
     trials_per_process: int = bounded(32, low=1)
 
     # What is searched, by key, in Hydra's grammar; the command line comes before it.
