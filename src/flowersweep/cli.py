@@ -33,7 +33,7 @@ def run() -> int:
     Returns:
         The exit code: 0; 1 for a run that failed; 2 for bad input; 128 + signal number for an interrupted run.
     """
-    sys.argv[1:] = map(_without_plus, sys.argv[1:])
+    sys.argv[1:] = [config.texts_quoted(_without_plus(argument)) for argument in sys.argv[1:]]
     # With this set Hydra hands errors on, to be put in a sentence here, in place of its own report and exit.
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
