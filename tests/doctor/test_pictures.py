@@ -1,9 +1,11 @@
 """Folders of pictures, good and bad."""
 
 import shutil
+import warnings
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from conftest import MakeConfig
 from flowersweep.doctor.finding import Finding, Verdict, examine
@@ -39,8 +41,39 @@ def test_pictures_that_cannot_be_read_are_to_be_mended(
     (finding,) = examine("pictures", lambda: check_pictures(config))
 
     assert finding.verdict is Verdict.MEND
-    assert finding.found.startswith(f"{first} cannot be read (cannot identify image file")
+    assert finding.found == f"{first} is not a picture of the kinds BMP, GIF, JPEG, PNG, TIFF, WEBP"
     assert "data.unreadable=skip" in finding.mend
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (
+            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n",
+            "is not a picture of the kinds",
+        ),
+        ("bomb", "has more than the 89,478,485 pixels allowed"),
+        (b"", "is empty (0 bytes)"),
+    ],
+)
+def test_pictures_are_opened_as_a_run_opens_them(
+    content: bytes | str, reason: str, make_config: MakeConfig, drawn: Path, tmp_path: Path
+) -> None:
+    """A PostScript file called .jpg starts no program, and a bomb does not fill the memory."""
+    shutil.copytree(drawn, tmp_path / "copy")
+    first = min((tmp_path / "copy/roses").iterdir())
+    if isinstance(content, bytes):
+        first.write_bytes(content)
+    else:
+        Image.new("1", (10_000, 9_000)).save(first, "png")
+    config = make_config(f"data.dir={tmp_path}/copy")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        (finding,) = examine("pictures", lambda: check_pictures(config))
+
+    assert finding.verdict is Verdict.MEND
+    assert reason in finding.found
 
 
 def test_other_pictures_than_the_published_are_a_note(make_config: MakeConfig, drawn: Path) -> None:

@@ -21,6 +21,7 @@ from flowersweep.data.catalogue import Catalogue
 from flowersweep.data.decode import Pixels, UnreadableError, decode, load
 from flowersweep.data.progress import progress
 from flowersweep.errors import DataError
+from flowersweep.texts import in_one_line
 
 _log = logging.getLogger(__name__)
 
@@ -121,7 +122,7 @@ def readable(catalogue: Catalogue, *, fingerprint: str, cache: Path, threads: in
     if not broken:
         return catalogue
     for path, reason in broken.items():
-        _log.warning("Left out: %s %s.", path, reason)
+        _log.warning("Left out: %s %s.", in_one_line(path), reason)
     kept = [i for i, path in enumerate(catalogue.paths) if path not in broken]
     labels = catalogue.labels[kept]
     for label, name in enumerate(catalogue.class_names):
@@ -223,7 +224,7 @@ def _record(cache: Path, fingerprint: str) -> Path:
 
 
 def _unreadable(root: Path, broken: dict[str, str]) -> str:
-    named = "".join(f"\n  {name} {reason}" for name, reason in list(broken.items())[:_LISTED])
+    named = "".join(f"\n  {in_one_line(name)} {reason}" for name, reason in list(broken.items())[:_LISTED])
     more = f"\n  and {len(broken) - _LISTED} more" if len(broken) > _LISTED else ""
     subject = "1 picture" if len(broken) == 1 else f"{len(broken)} pictures"
     return (

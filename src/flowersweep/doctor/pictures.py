@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
-
 from flowersweep.config import cache_dir
 from flowersweep.config.schema import Config
 from flowersweep.data import FLOWER_PHOTOS, Catalogue, class_root, read_folder
 from flowersweep.data.catalogue import count_pictures
+from flowersweep.data.decode import UnreadableError, load
 from flowersweep.doctor.finding import Finding, Verdict
 from flowersweep.doctor.folders import gigabytes
 from flowersweep.errors import DataError
+from flowersweep.texts import in_one_line
 
 
 def check_pictures(config: Config) -> Iterator[Finding]:
@@ -50,10 +50,9 @@ def _read_one_of_each_class(catalogue: Catalogue) -> None:
     for label in range(len(catalogue.class_names)):
         path = catalogue.root / catalogue.paths[int((catalogue.labels == label).argmax())]
         try:
-            with Image.open(path) as picture:
-                picture.load()
-        except (OSError, UnidentifiedImageError) as error:
+            load(path)
+        except UnreadableError as error:
             raise DataError(
-                f"{path} cannot be read ({error}); give the right to read it, mend it, or leave out what is damaged with "
-                "data.unreadable=skip."
+                f"{in_one_line(path)} {error.reason}; give the right to read it, mend it, or leave out what is damaged "
+                "with data.unreadable=skip."
             ) from error
