@@ -14,7 +14,8 @@ from flowersweep.doctor.pictures import check_pictures
 
 def test_a_good_folder_is_counted(make_config: MakeConfig, drawn: Path) -> None:
     """Pictures, classes and the folder are told."""
-    assert list(check_pictures(make_config())) == [Finding("pictures", f"60 of 5 classes in {drawn}")]
+    found = list(check_pictures(make_config("data.split_seed=2")))
+    assert found == [Finding("pictures", f"60 of 5 classes in {drawn}")]
 
 
 def test_a_folder_without_classes_is_to_be_mended(make_config: MakeConfig, tmp_path: Path) -> None:
@@ -78,7 +79,8 @@ def test_pictures_are_opened_as_a_run_opens_them(
 
 def test_other_pictures_than_the_published_are_a_note(make_config: MakeConfig, drawn: Path) -> None:
     """data=flower_photos with somebody's own pictures trains, but is called by the wrong name."""
-    (finding,) = check_pictures(make_config("data=flower_photos", f"data.dir={drawn}"))
+    config = make_config("data=flower_photos", f"data.dir={drawn}", "data.split_seed=2")
+    (finding,) = check_pictures(config)
 
     assert finding.verdict is Verdict.NOTE
     assert finding.found == f"60 of 5 classes in {drawn}, not the published 3,670"
@@ -100,3 +102,21 @@ def test_a_download_that_is_to_come_is_a_note(make_config: MakeConfig, tmp_path:
 def test_drawn_pictures_need_nothing(make_config: MakeConfig, source: str) -> None:
     """They are made when they are needed."""
     assert next(iter(check_pictures(make_config(f"data={source}")))).verdict is Verdict.FINE
+
+
+def test_what_a_run_would_tell_is_a_note(make_config: MakeConfig, drawn: Path, tmp_path: Path) -> None:
+    """Copies, hidden folders and the like, each in a line of its own, and nothing is written."""
+    shutil.copytree(drawn, tmp_path / "copy")
+    shutil.copytree(tmp_path / "copy/roses", tmp_path / "copy/roses/.ipynb_checkpoints")
+    config = make_config(f"data.dir={tmp_path}/copy", f"paths.cache={tmp_path}/cache")
+
+    fine, *notes = check_pictures(config)
+
+    assert fine.verdict is Verdict.FINE
+    assert [note.verdict for note in notes] == [Verdict.NOTE] * 2
+    assert "byte for byte among those that train" in notes[0].found
+    assert notes[1].found.startswith(
+        "12 pictures lie in hidden folders inside of classes (.ipynb_checkpoints)"
+    )
+    assert notes[1].mend == "delete these folders if they hold copies"
+    assert not (tmp_path / "cache").exists()

@@ -12,6 +12,8 @@ from flowersweep.doctor.finding import Finding, Verdict
 from flowersweep.doctor.folders import gigabytes
 from flowersweep.errors import DataError
 from flowersweep.texts import in_one_line
+from flowersweep.training.notices import notices
+from flowersweep.training.pictures import divide
 
 
 def check_pictures(config: Config) -> Iterator[Finding]:
@@ -41,8 +43,10 @@ def check_pictures(config: Config) -> Iterator[Finding]:
             return
         mend = "if they are your own, write data=folder"
         yield Finding("pictures", f"{found}, not the published {published:,}", Verdict.NOTE, mend)
-        return
-    yield Finding("pictures", found)
+    else:
+        yield Finding("pictures", found)
+    for notice in notices(config, catalogue, divide(catalogue, config.data)):
+        yield Finding("pictures", notice.found, Verdict.NOTE, notice.mend)
 
 
 def _read_one_of_each_class(catalogue: Catalogue) -> None:
