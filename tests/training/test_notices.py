@@ -15,6 +15,7 @@ COSINE = ("schedule=cosine", "trainer.patience=5", "trainer.epochs=100")
         (COSINE, True),
         ((*COSINE, "schedule.epochs=20"), False),
         ((*COSINE, "trainer.patience=null"), False),
+        ((*COSINE, "trainer.epochs=6"), False),
         (("trainer.patience=5",), False),
     ],
 )

@@ -17,7 +17,8 @@ def notices(config: Config, catalogue: Catalogue, parts: Split) -> Iterator[Noti
     contents = possible_copies(catalogue, cache_dir(config.paths.cache))
     yield from picture_notices(catalogue, parts, contents)
     schedule, trainer = config.schedule, config.trainer
-    if isinstance(schedule, CosineConfig) and schedule.epochs is None and trainer.patience is not None:
+    may_stop = trainer.patience is not None and trainer.patience + 1 < trainer.epochs
+    if isinstance(schedule, CosineConfig) and schedule.epochs is None and may_stop:
         yield Notice(
             f"The cosine comes to its low rates at the end of trainer.epochs={trainer.epochs} only, which "
             f"trainer.patience={trainer.patience} may not let it reach",
