@@ -95,11 +95,15 @@ class TestBadInput:
         assert not (tmp_path / "results").exists()
 
     @pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
-    def test_an_argument_that_is_no_text(self, run: Run) -> None:
+    @pytest.mark.parametrize(("name", "shown"), [(b"caf\xe9", r"caf\xe9"), (b"a\nb", r"a\nb")])
+    def test_an_argument_that_is_no_line_of_text(self, run: Run, name: bytes, shown: str) -> None:
         """It could be written into no table."""
-        code, said = run("data=demo", os.fsdecode(b"data.dir=caf\xe9"))
+        code, said = run("data=demo", os.fsdecode(b"data.dir=" + name))
         assert code == cli.EXIT_BAD_INPUT
-        assert said == "flowersweep: The argument data.dir=caf\\xe9 is not UTF-8; rename what it names.\n"
+        assert (
+            said
+            == f"flowersweep: The argument data.dir={shown} is not one line of UTF-8; rename what it names.\n"
+        )
 
     def test_a_text_that_looks_like_a_number_is_a_text(self, run: Run, tmp_path: Path) -> None:
         """The folder 1e5 is looked for, not 100000.0."""

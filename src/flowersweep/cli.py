@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from flowersweep import config
 from flowersweep.errors import ConfigError, FlowersweepError, SweepStoppedError, TrainingError
 from flowersweep.sweep.trial import current_trial
-from flowersweep.texts import as_text, is_text
+from flowersweep.texts import in_one_line, is_line
 
 # What Hydra may instantiate: its own plugins, its logging and Optuna's samplers; nothing else a configuration names.
 EXECUTION_WHITELIST = ("hydra.*", "hydra_plugins.*", "optuna.samplers.*", "logging.*")
@@ -35,9 +35,10 @@ def run() -> int:
         The exit code: 0; 1 for a run that failed; 2 for bad input; 128 + signal number for an interrupted run.
     """
     for argument in sys.argv[1:]:
-        if not is_text(argument):
+        if not is_line(argument):
+            shown = in_one_line(argument)
             return _complain(
-                ConfigError(f"The argument {as_text(argument)} is not UTF-8; rename what it names.")
+                ConfigError(f"The argument {shown} is not one line of UTF-8; rename what it names.")
             )
     sys.argv[1:] = [config.texts_quoted(_without_plus(argument)) for argument in sys.argv[1:]]
     # With this set Hydra hands errors on, to be put in a sentence here, in place of its own report and exit.

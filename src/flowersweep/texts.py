@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 _BREAKING = {"Cc", "Zl", "Zp"}
 
 
-def is_text(name: str) -> bool:
-    """Whether a name is text: the names of files are bytes, which need not be UTF-8."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
+def is_line(name: str) -> bool:
+    """Whether a name is one line of text: the names of files are bytes, which may break lines and need not be UTF-8."""
+    is_text = not any("\ud800" <= character <= "\udfff" for character in name)
+    return is_text and "".join(name.splitlines()) == name
 
 
 def as_text(name: str | PurePath) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.errors import DataError
-from flowersweep.texts import as_text, in_one_line, is_text
+from flowersweep.texts import in_one_line, is_line
 
 _log = logging.getLogger(__name__)
 
@@ -113,10 +113,12 @@ def class_root(folder: Path) -> Path:
 
 def _refuse_odd(folder: Path, class_names: Iterable[str]) -> None:
     """Refuse what cannot be the name of a class in every file, table and database that names it."""
-    if not is_text(str(folder)):
-        raise DataError(f"The path of the picture folder {as_text(folder)} is not UTF-8; rename the folder.")
+    if not is_line(str(folder)):
+        raise DataError(
+            f"The path of the picture folder {in_one_line(folder)} is not one line of UTF-8 text; rename the folder."
+        )
     for name in class_names:
-        if not is_text(name) or name.splitlines() != [name]:
+        if not is_line(name):
             raise DataError(
                 f"The class folder {in_one_line(name)} in {folder} has a name that is not one line of UTF-8 text; rename it."
             )

@@ -64,7 +64,7 @@ def run_labels(store: Store, run_id: str) -> list[str]:
 
 def run_overrides(store: Store, run_id: str) -> list[str]:
     """What was typed for a run, as in `model.dropout=0.2`; a trial's searched values are among it."""
-    return _artifact(store, run_id, "config/overrides.txt").splitlines()
+    return [line for line in _artifact(store, run_id, "config/overrides.txt").split("\n") if line]
 
 
 def run_model(store: Store, run_id: str) -> "keras.Model":
