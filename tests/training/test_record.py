@@ -1,5 +1,6 @@
 """Tests of what a run logs: which keys of its configuration are parameters."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -86,5 +87,5 @@ def test_the_recorded_configuration_holds_texts_as_they_were(make_config: MakeCo
     config = make_config()
     for name in ODD_NAMES:
         config.tracking.experiment = config.data.dir = name
-        read = OmegaConf.create(config_text(config))
+        read = OmegaConf.create(config_text(dataclasses.asdict(config)))
         assert (read.data.dir, read.tracking.experiment, read.seed) == (name, name, 0)

@@ -64,7 +64,7 @@ def record_start(tracker: Tracker, config: Config, pictures: Pictures, overrides
     """Log what the run was given, before it trains: a run that dies still says what it was."""
     tracker.params(parameters(config, overrides))
     texts = {
-        "config/config.yaml": config_text(config),
+        "config/config.yaml": config_text(dataclasses.asdict(config)),
         "config/overrides.txt": "".join(f"{override}\n" for override in overrides),
     }
     for path, text in texts.items():  # more people may read a store than may know its database's password
@@ -94,10 +94,10 @@ def record_start(tracker: Tracker, config: Config, pictures: Pictures, overrides
     )
 
 
-def config_text(config: Config) -> str:
-    """A configuration as YAML from which OmegaConf reads the same values: `${` in a value means itself."""
+def config_text(settings: Mapping[str, Any]) -> str:
+    """Settings as YAML from which OmegaConf reads the same values: `${` in a value means itself."""
     # A backslash before ${ takes its meaning away, and a backslash before that is written twice.
-    plain = _each_text(dataclasses.asdict(config), lambda text: re.sub(r"(\\*)\$\{", r"\1\1\\${", text))
+    plain = _each_text(settings, lambda text: re.sub(r"(\\*)\$\{", r"\1\1\\${", text))
     return OmegaConf.to_yaml(OmegaConf.create(plain))
 
 
