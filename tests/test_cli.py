@@ -94,6 +94,23 @@ class TestBadInput:
         assert said.startswith("flowersweep: ")
         assert not (tmp_path / "results").exists()
 
+    @pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
+    @pytest.mark.parametrize(("name", "shown"), [(b"caf\xe9", r"caf\xe9"), (b"a\nb", r"a\nb")])
+    def test_an_argument_that_is_no_line_of_text(self, run: Run, name: bytes, shown: str) -> None:
+        """It could be written into no table."""
+        code, said = run("data=demo", os.fsdecode(b"data.dir=" + name))
+        assert code == cli.EXIT_BAD_INPUT
+        assert (
+            said
+            == f"flowersweep: The argument data.dir={shown} is not one line of UTF-8; rename what it names.\n"
+        )
+
+    def test_a_text_that_looks_like_a_number_is_a_text(self, run: Run, tmp_path: Path) -> None:
+        """The folder 1e5 is looked for, not 100000.0."""
+        code, said = run("data=folder", "data.dir=1e5")
+        assert code == cli.EXIT_BAD_INPUT
+        assert f"The picture folder {tmp_path}/1e5 does not exist" in said
+
     def test_all_problems_are_named_at_once(self, run: Run) -> None:
         """Two values out of range are both named, each in a line of its own."""
         code, said = run("trainer.epochs=0", "trainer.batch_size=0")

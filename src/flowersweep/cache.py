@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from flowersweep.cache_contents import Item, clear, contents, prune, remove_damaged
 from flowersweep.config import cache_dir
 from flowersweep.errors import ConfigError, FlowersweepError
+from flowersweep.texts import plain_console
 
 EXIT_DAMAGED = 1
 EXIT_BAD_INPUT = 2
@@ -129,7 +129,7 @@ def _show(items: list[Item], title: str, given: argparse.Namespace) -> None:
     for item in items:
         used = dt.datetime.fromtimestamp(item.used).astimezone().strftime("%Y-%m-%d %H:%M")
         table.add_row(item.kind, f"{item.size / 1e6:,.1f}", used, item.about, _short(item.path.name))
-    Console().print(table)
+    plain_console().print(table)
 
 
 def _as_json(item: Item) -> dict[str, Any]:

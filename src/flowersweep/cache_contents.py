@@ -139,7 +139,7 @@ def _is_whole_archive(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
-    except (zipfile.BadZipFile, EOFError, ValueError):
+    except Exception:  # noqa: BLE001 (zipfile raises nearly anything on damaged content)
         return False
 
 

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from flowersweep import config
 from flowersweep.errors import ConfigError, FlowersweepError, SweepStoppedError, TrainingError
 from flowersweep.sweep.trial import current_trial
+from flowersweep.texts import in_one_line, is_line
 
 # What Hydra may instantiate: its own plugins, its logging and Optuna's samplers; nothing else a configuration names.
 EXECUTION_WHITELIST = ("hydra.*", "hydra_plugins.*", "optuna.samplers.*", "logging.*")
@@ -33,7 +34,13 @@ def run() -> int:
     Returns:
         The exit code: 0; 1 for a run that failed; 2 for bad input; 128 + signal number for an interrupted run.
     """
-    sys.argv[1:] = map(_without_plus, sys.argv[1:])
+    for argument in sys.argv[1:]:
+        if not is_line(argument):
+            shown = in_one_line(argument)
+            return _complain(
+                ConfigError(f"The argument {shown} is not one line of UTF-8; rename what it names.")
+            )
+    sys.argv[1:] = [config.texts_quoted(_without_plus(argument)) for argument in sys.argv[1:]]
     # With this set Hydra hands errors on, to be put in a sentence here, in place of its own report and exit.
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
 from rich.table import Table
 
 from flowersweep.arguments import EXIT_FAILED, Argument, Command
@@ -21,6 +20,7 @@ from flowersweep.deploy.pictures import batches
 from flowersweep.deploy.predictor import LocalPredictor
 from flowersweep.errors import ConfigError, DataError
 from flowersweep.report.figures import confusion_matrix
+from flowersweep.texts import in_one_line, plain_console
 
 if TYPE_CHECKING:
     from flowersweep.training.evaluate import Predictions
@@ -82,7 +82,7 @@ def _say_what_is_left_out(judged: Judged) -> None:
         (judged.missing, "The folder has no pictures of {}."),
     ):
         if names:
-            sys.stderr.write(f"flowersweep: {sentence.format(', '.join(names))}\n")
+            sys.stderr.write(f"flowersweep: {sentence.format(', '.join(map(in_one_line, names)))}\n")
 
 
 def _predictions(choice: Choice, judged: Judged, batch_size: int) -> "Predictions":
@@ -139,7 +139,8 @@ def _number(value: float) -> float | None:
 
 
 def _show_tables(choice: Choice, _judged: Judged, predictions: "Predictions", figures: ClassFigures) -> None:
-    names, console = choice.info.class_names, Console()
+    console = plain_console()
+    names = [in_one_line(name) for name in choice.info.class_names]
     table = Table("class", title="Classes", title_justify="left")
     for heading in ("precision", "recall", "F1", "pictures"):
         table.add_column(heading, justify="right")

@@ -57,13 +57,12 @@ def _show(overrides: Sequence[str]) -> None:
     from flowersweep.training.environment import start_tensorflow
 
     start_tensorflow(seed=0, threads=None, deterministic=False)
-    from rich.console import Console
-
     from flowersweep.models import build_network
     from flowersweep.models.cuts import table
+    from flowersweep.texts import plain_console
 
     network = build_network(settings.model, num_classes=2, image_size=settings.trainer.image_size)
-    Console().print(table(network.base, network.cut))
+    plain_console().print(table(network.base, network.cut))
 
 
 if __name__ == "__main__":

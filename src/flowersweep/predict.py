@@ -1,6 +1,5 @@
 """Say what is on pictures: `python -m flowersweep.predict`."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,6 +14,7 @@ from flowersweep.deploy.output import OVERWRITE, draft, output_path
 from flowersweep.deploy.pictures import batches, find_pictures
 from flowersweep.deploy.predictor import LocalPredictor, Predictor, RemotePredictor
 from flowersweep.deploy.rows import FORMATS, guesses, writing
+from flowersweep.texts import as_text
 
 COMMAND = Command(
     name="predict",
@@ -78,7 +78,7 @@ def _write_all(
     batch_size: int,
 ) -> int:
     """Predict batch after batch; return how many pictures could not be read."""
-    class_names, names = choice.info.class_names, [_shown(path) for path in paths]
+    class_names, names = choice.info.class_names, [as_text(path) for path in paths]
     unreadable = 0
     with (
         _bar(len(paths), stream) as advance,
@@ -93,11 +93,6 @@ def _write_all(
                     write(names[position], guesses(row, class_names, top))
             advance(len(batch))
     return unreadable
-
-
-def _shown(path: Path) -> str:
-    """A path as text that any output takes: a name's bytes need not be UTF-8."""
-    return os.fsencode(path).decode(errors="replace")
 
 
 @contextmanager

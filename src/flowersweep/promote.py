@@ -3,13 +3,13 @@
 import sys
 from collections.abc import Mapping, Sequence
 
-from rich.console import Console
 from rich.table import Table
 
 from flowersweep.arguments import Argument, Command
 from flowersweep.deploy.choose import ALIAS, BEST, CHOICE_ARGUMENTS, MODEL_NAME, chosen
 from flowersweep.deploy.registry import about_version, promote
 from flowersweep.deploy.winner import objective
+from flowersweep.texts import plain_console
 
 _RUN = Argument(
     "run", "id of a run (its first 8 digits are enough) instead of the best one", "RUN", default=BEST
@@ -54,7 +54,7 @@ def _promote(values: Mapping[str, str | None]) -> int:
     for title, text in rows.items():
         if text:
             table.add_row(title, text)
-    Console().print(table, highlight=False)
+    plain_console().print(table, highlight=False)
     return 0
 
 

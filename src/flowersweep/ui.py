@@ -6,10 +6,9 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
-from rich.console import Console
-
 from flowersweep.arguments import Argument, Command
 from flowersweep.errors import ConfigError
+from flowersweep.texts import plain_console
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.selection import STORE_ARGUMENTS, results_store
 from flowersweep.tracking.store import Store
@@ -79,7 +78,7 @@ def _say_where(store: Store, port: int) -> None:
             for key, value in experiment_tags().items():
                 if found.tags.get(key) != value:
                     service.set_experiment_tag(found.experiment_id, key, value)
-    console = Console(soft_wrap=True)
+    console = plain_console(soft_wrap=True)
     console.print(f"Results in {store.uri}, the best runs first:", highlight=False)
     for found in experiments:
         console.print(

@@ -1,6 +1,8 @@
 """Listing a folder of class folders, held against Keras' own listing."""
 
 import logging
+import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -129,8 +131,29 @@ class TestErrors:
 
     def test_empty_class(self, tmp_path: Path) -> None:
         """A class folder without pictures is named."""
-        with pytest.raises(DataError, match=r"class folder .*/b holds no pictures"):
+        with pytest.raises(
+            DataError, match=r"class folder .*/b holds no pictures .*: \.txt 1; add some, or remove"
+        ):
             read_folder(fill(tmp_path, "a/1.jpg", "b/1.txt"))
+
+    def test_only_endings_that_keras_does_not_read(self, tmp_path: Path) -> None:
+        """The endings that were found are named, and that a picture may simply be renamed."""
+        words = r"\(\.bmp, \.gif, \.jpeg, \.jpg, \.png\) but only files with other endings: \.webp 2, \.txt 1; add some, or give"
+        with pytest.raises(DataError, match=words):
+            read_folder(fill(tmp_path, "a/1.jpg", "b/1.WEBP", "b/2.webp", "b/1.txt"))
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
+    @pytest.mark.parametrize(
+        ("name", "shown"), [(b"caf\xe9", r"caf\\xe9"), (b"a\nb", r"a\\nb"), ("a\u2028".encode(), r"a\\u2028")]
+    )
+    def test_names_that_are_no_line_of_text(self, tmp_path: Path, name: bytes, shown: str) -> None:
+        """A class whose name no table and no database takes is refused before anything is trained."""
+        root = fill(tmp_path, "a/1.jpg")
+        (root / os.fsdecode(name)).mkdir()
+        with pytest.raises(
+            DataError, match=f"The class folder {shown} in .* not one line of UTF-8 text; rename it"
+        ):
+            read_folder(root)
 
 
 def test_what_is_left_out_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import http.server
 import logging
+import shutil
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -159,3 +160,18 @@ class TestDirectory:
             assert flower_photos(photos_dir, tmp_path, archive=FLOWER_PHOTOS) == photos_dir
 
         assert caplog.text == ""
+
+
+class TestDemo:
+    def test_an_incomplete_folder_is_drawn_anew(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Whatever was deleted, all flowers are there again, the same as before."""
+        folder = demo(tmp_path, per_class=1)
+        before = {path: path.read_bytes() for path in folder.rglob("*.jpg")}
+        next(iter(before)).unlink()
+        assert demo(tmp_path, per_class=1) == folder
+        assert {path: path.read_bytes() for path in folder.rglob("*.jpg")} == before
+        shutil.rmtree(folder / "roses")
+        assert len(list(demo(tmp_path, per_class=1).rglob("*.jpg"))) == 5
+        assert caplog.text.count("is incomplete and will be drawn anew") == 2

@@ -110,6 +110,21 @@ class TestDamage:
         assert again.path.read_bytes() == content
         assert "is damaged and will be built anew" in caplog.text
 
+    def test_no_random_header_is_an_error_or_another_picture(self, photos: Path, cache: Path) -> None:
+        """Whatever stands where the header was, and in the note: the pictures are decoded anew, never misread."""
+        before = opened(photos, cache)
+        images, whole = np.array(before.images), before.path.read_bytes()
+        note, chance = before.path.with_suffix(".json"), np.random.default_rng(1)
+        del before
+        for damage in range(60):
+            place = damage * 2
+            content = whole[:place] + chance.bytes(1 + damage % 9) + whole[place + 1 + damage % 9 :]
+            next(cache.glob("pictures/*.npy")).write_bytes(content)
+            np.testing.assert_array_equal(opened(photos, cache).images, images)
+        for length in range(0, note.stat().st_size, 5):
+            note.write_bytes(note.read_bytes()[:length])
+            np.testing.assert_array_equal(opened(photos, cache).images, images)
+
     def test_verify_reads_every_byte(self, photos: Path, cache: Path) -> None:
         """A single changed pixel passes opening but not `verify`, whose message names the remedy."""
         store = opened(photos, cache)

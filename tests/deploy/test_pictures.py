@@ -1,6 +1,8 @@
 """Which pictures are meant, and how they arrive."""
 
 import io
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +23,15 @@ def test_a_file_is_taken_whatever_its_name(tmp_path: Path) -> None:
     assert find_pictures([str(file)], NO_LINES) == [file]
 
 
-def test_a_folder_is_searched_to_the_bottom(tmp_path: Path) -> None:
-    """Pictures by their endings, sorted, without hidden ones."""
+def test_a_folder_is_searched_to_the_bottom(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Pictures by the endings that count in training, sorted, without hidden ones; what is left out is told."""
     for name in ("b/2.JPG", "b/c/1.webp", "a.png", "notes.txt", ".hidden/3.jpg", "b/.4.jpg"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
 
     found = find_pictures([str(tmp_path)], NO_LINES)
-    assert [path.relative_to(tmp_path).as_posix() for path in found] == ["a.png", "b/2.JPG", "b/c/1.webp"]
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == ["a.png", "b/2.JPG"]
+    assert "Left out 2 files" in caplog.text
 
 
 def test_a_list_is_taken_as_it_is() -> None:
@@ -57,12 +60,29 @@ def test_nothing_is_refused(given: str, message: str) -> None:
 def test_a_list_has_to_be_text() -> None:
     """A picture sent where its path was expected."""
     with pytest.raises(DataError, match="standard input is no text"):
-        find_pictures(["-"], io.TextIOWrapper(io.BytesIO(b"\xff\xd8\xff"), encoding="utf-8"))
+        find_pictures(["-"], io.TextIOWrapper(io.BytesIO(b"\xff\xd8\xff\x00"), encoding="utf-8"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
+@pytest.mark.parametrize(
+    "name", [b"caf\xe9.jpg", b"a\tb.jpg", b"a\x0bb\x0c\x1c.jpg", "a\u2028b\x85.jpg".encode(), b"~x/a.jpg"]
+)
+def test_a_list_names_files_as_the_file_system_does(name: bytes) -> None:
+    """Bytes that are no UTF-8 and whatever else Python breaks lines at are part of a name."""
+    stdin = io.TextIOWrapper(io.BytesIO(name + b"\r\n" + name + b"\n"), encoding="utf-8")
+    assert [os.fsencode(path) for path in find_pictures(["-"], stdin)] == [name, name]
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     """The message says what would count as a picture."""
-    with pytest.raises(DataError, match=r"holds no pictures \(\.bmp"):
+    with pytest.raises(
+        DataError, match=r"holds no pictures \(\.bmp.*\) but no files at all; add some, or name the files"
+    ):
+        find_pictures([str(tmp_path)], NO_LINES)
+    (tmp_path / "1.webp").touch()
+    with pytest.raises(
+        DataError, match=r"but only files with other endings: \.webp 1; add some, or give them one of"
+    ):
         find_pictures([str(tmp_path)], NO_LINES)
 
 

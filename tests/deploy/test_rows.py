@@ -6,8 +6,11 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flowersweep.deploy.rows import guesses, writing
+from flowersweep.texts import in_one_line
 
 NAMES = ("daisy", "roses", "tulips")
 PATHS = ["a.jpg", "b, c.jpg"]
@@ -72,3 +75,24 @@ def test_csv() -> None:
 def test_no_picture_at_all_is_a_whole_answer(kind: str, expected: str) -> None:
     """Where every picture was unreadable, a program still finds what it expects."""
     assert written(kind, 2, []) == expected
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+@given(path=st.text(min_size=1), name=st.text(min_size=1).filter(lambda name: name.splitlines() == [name]))
+def test_names_come_back_as_they_were(kind: str, path: str, name: str) -> None:
+    """A program reads what was meant, whatever looks like a quote; in CSV what would break a line is escaped."""
+    stream = io.StringIO(newline="")
+    with writing(kind, stream, [path], [name, "b"], 1) as write:
+        write(path, [(name, 1.0)])
+    text = io.StringIO(stream.getvalue(), newline="")
+    read = json.load(text)[0] if kind == "json" else next(csv.DictReader(text))
+    assert (read["path"], read["class"]) == (path if kind == "json" else in_one_line(path), name)
+
+
+@given(path=st.text(min_size=1), name=st.text(min_size=1))
+def test_a_row_of_the_table_is_one_line(path: str, name: str) -> None:
+    """Whatever the file and the class are called."""
+    stream = io.StringIO()
+    with writing("table", stream, [path], [name, "b"], 2) as write:
+        write(path, [(name, 0.75), ("b", 0.25)])
+    assert len(stream.getvalue().splitlines()) == 2

@@ -24,7 +24,8 @@ def good(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[s
     monkeypatch.setattr(examination, "check_tensorflow", lambda *_: iter([Finding("TensorFlow", "2.21.0")]))
     monkeypatch.setattr(examination, "check_ports", lambda: iter([Finding("ports", "free")]))
     monkeypatch.setenv("COLUMNS", "200")
-    return ["data=folder", f"data.dir={drawn}", f"tracking.dir={tmp_path}/r", f"paths.cache={tmp_path}/c"]
+    places = [f"data.dir={drawn}", f"tracking.dir={tmp_path}/r", f"paths.cache={tmp_path}/c"]
+    return ["data=folder", "data.split_seed=2", *places]
 
 
 def test_good_input_ends_with_0(good: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -209,6 +209,23 @@ class TestConversion:
         assert "converted anew" in caplog.text
         assert path.read_bytes() == whole
 
+    def test_no_changed_byte_reaches_litert(
+        self, pictures: Floats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """LiteRT may crash on what is no model, so that a file with a wrong checksum is not given to it."""
+        prefix = pooled()
+        chosen(prefix, pictures, tmp_path)
+        path = next(tmp_path.glob("prefixes/*.tflite"))
+        whole, chance = path.read_bytes(), np.random.default_rng(0)
+        for place in chance.integers(len(whole), size=20):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+            assert litert._stored(path) is None
+        path.write_bytes(chance.bytes(1000))
+        assert litert._stored(path) is None
+        monkeypatch.setattr(litert, "convert", lambda *_given: whole[: -litert._TRAILER])
+        chosen(prefix, pictures, tmp_path)
+        assert path.read_bytes() == whole
+
     def test_is_silent(self, pictures: Floats, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         """Neither the converter nor LiteRT writes to standard output or standard error."""
         chosen(pooled(), pictures, tmp_path)

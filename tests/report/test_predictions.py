@@ -2,9 +2,16 @@
 
 import csv
 import io
+import os
+import sys
 from pathlib import Path
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from flowersweep.report.predictions import predictions_table
+from flowersweep.texts import in_one_line
 
 
 def test_one_row_per_picture_with_classes_by_name() -> None:
@@ -19,3 +26,23 @@ def test_one_row_per_picture_with_classes_by_name() -> None:
     ]
     assert table.endswith("\n")
     assert "\r" not in table
+
+
+LINE = st.text(min_size=1).filter(lambda name: name.splitlines() == [name])
+
+
+@given(names=st.lists(LINE, min_size=2, max_size=4), path=st.text(min_size=1))
+def test_any_name_comes_back(names: list[str], path: str) -> None:
+    """Quotes and commas in names of classes and files survive the table; what would break a line is escaped."""
+    table = predictions_table([path], [0], [[0.0] * (len(names) - 1) + [1.0]], names)
+    head, row = csv.reader(io.StringIO(table, newline=""))
+    assert head[3:] == [f"p_{name}" for name in names]
+    assert row[:3] == [in_one_line(path), names[0], names[-1]]
+    assert len(table.splitlines()) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
+def test_names_that_are_no_text_are_escaped() -> None:
+    """A name is bytes, and the table is UTF-8."""
+    table = predictions_table([os.fsdecode(b"a/caf\xe9.jpg")], [0], [[1, 0]], ["daisy", "roses"])
+    assert table.encode().splitlines()[1].startswith(rb"a/caf\xe9.jpg,daisy,daisy,")

@@ -1,6 +1,7 @@
 """What a sweep would compose is composed before any trial."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from flowersweep import config
-from flowersweep.errors import SweepError
-from flowersweep.sweep.check import check_choices, probes
+from flowersweep.errors import DataError, SweepError
+from flowersweep.sweep.check import check_choices, probes, tell_of_first_trial
 from flowersweep.sweep.parse import parse_space
 
 
@@ -53,6 +54,31 @@ class TestProbes:
     def test_nothing_searched(self) -> None:
         """A space without a search has its one point."""
         assert list(probes(parse_space(["a=1"]))) == [{}]
+
+
+def test_what_there_is_to_know_is_told_once(
+    loader: Any, drawn: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of the first trial's pictures and settings; missing pictures end the sweep before it begins."""
+    arguments = [
+        "data=folder",
+        "seed=0,1,2",
+        f"paths.cache={tmp_path}",
+        "schedule=cosine",
+        "data.split_seed=2",
+    ]
+    for folder in (drawn, tmp_path / "nowhere"):
+        given = [*arguments, f"data.dir={folder}"]
+        fixed = [one for one in given if not one.startswith("seed")]
+        cfg = loader.load_configuration("config", overrides=fixed, run_mode=RunMode.MULTIRUN)
+        space = parse_space(given, config_loader=loader)
+        if folder == drawn:
+            tell_of_first_trial(space, cfg, loader)
+        else:
+            with pytest.raises(DataError, match="nowhere does not exist"):
+                tell_of_first_trial(space, cfg, loader)
+    assert [record.levelname for record in caplog.records].count("WARNING") == 1
+    assert "schedule.epochs=N" in caplog.text
 
 
 class TestCheck:

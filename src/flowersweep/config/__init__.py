@@ -4,6 +4,7 @@ from omegaconf import OmegaConf
 
 from flowersweep.config.explain import explain
 from flowersweep.config.locations import cache_dir, conf_dir, in_checkout, results_dir
+from flowersweep.config.quoting import texts_quoted
 from flowersweep.config.schema import Config, register
 from flowersweep.config.validate import settings
 from flowersweep.fields import MAXIMIZED
@@ -18,6 +19,7 @@ __all__ = [
     "register",
     "results_dir",
     "settings",
+    "texts_quoted",
 ]
 
 

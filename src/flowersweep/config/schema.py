@@ -109,6 +109,11 @@ class FineTunedConfig(FrozenConfig):
     init_from: str | None = not_empty()
     head: HeadConfig = field(default_factory=HeadConfig)
 
+    @property
+    def trains_head(self) -> bool:
+        """Whether there is a first phase that trains the new layer alone."""
+        return self.init_from == "head" and self.fine_tune_at is not None
+
 
 @dataclass
 class OptimizerConfig:
@@ -173,10 +178,13 @@ class PlateauConfig(ScheduleConfig):
 
 @dataclass
 class CosineConfig(ScheduleConfig):
-    """Half a cosine from the optimizer's rate to `final_fraction` of it: arXiv 1608.03983."""
+    """Half a cosine from the optimizer's rate to `final_fraction` of it, and there it stays: arXiv 1608.03983."""
 
     warmup_epochs: int = bounded(low=0)
     final_fraction: float = bounded(low=0, high=1)
+    # After how many epochs the rate is at its end, the warm-up included; null, or in a phase that is shorter: at the
+    # phase's last one. What trainer.patience ends earlier has not come to the low rates.
+    epochs: int | None = bounded(low=1, high=100_000)
 
 
 @dataclass

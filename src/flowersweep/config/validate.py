@@ -11,12 +11,13 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
-from flowersweep.config.schema import ALSO, Config, FineTunedConfig, FrozenConfig
+from flowersweep.config.schema import ALSO, Config, CosineConfig, FineTunedConfig, FrozenConfig
 from flowersweep.errors import ConfigError
 from flowersweep.fields import RULE_KEY, Rule
 
-# Backbones halve a picture's side five times.
+# Smallest side of a picture that Keras builds a backbone for: most halve it five times.
 MIN_BACKBONE_SIZE = 32
+MIN_BACKBONE_SIZES = {"InceptionV3": 75, "Xception": 71}
 # What MLflow keeps runs in; it refuses plain folders since 3.x.
 TRACKING_SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql")
 
@@ -126,17 +127,32 @@ def _conflicts(config: Config) -> Iterator[str]:
             "tracking.tensorboard is true, but the package tensorboard is not installed; install it with "
             "`pip install tensorboard`, or set tracking.tensorboard=false."
         )
-    schedule = config.schedule
-    warmup = getattr(schedule, "warmup_epochs", 0)
-    if warmup >= config.trainer.epochs:
-        yield (
-            f"schedule.warmup_epochs must be less than trainer.epochs, but they are {warmup} and "
-            f"{config.trainer.epochs}; shorten the warm-up or train longer."
-        )
+    yield from _schedule(config)
     yield from _objectives(config)
     yield from _cnn_too_deep(config)
     yield from _backbone(config)
     yield from config.aug.problems()
+
+
+def _schedule(config: Config) -> Iterator[str]:
+    """A cosine must end within the training, and its warm-up before the end of every phase that it is part of."""
+    schedule, epochs = config.schedule, config.trainer.epochs
+    if not isinstance(schedule, CosineConfig):
+        return
+    if schedule.epochs is not None and schedule.epochs > epochs:
+        yield (
+            f"schedule.epochs must be at most trainer.epochs, but they are {schedule.epochs} and {epochs}; the rate "
+            "would not come to its end; shorten the schedule or train longer."
+        )
+    limits = {"trainer.epochs": epochs, "schedule.epochs": schedule.epochs}
+    if isinstance(config.model, FineTunedConfig) and config.model.trains_head:
+        limits["model.head.epochs"] = config.model.head.epochs
+    for key, limit in limits.items():
+        if limit is not None and schedule.warmup_epochs >= limit:
+            yield (
+                f"schedule.warmup_epochs must be less than {key}, but they are {schedule.warmup_epochs} and {limit}; "
+                "shorten the warm-up or train longer."
+            )
 
 
 def _objectives(config: Config) -> Iterator[str]:
@@ -178,10 +194,11 @@ def _backbone(config: Config) -> Iterator[str]:
     model = config.model
     if not isinstance(model, FrozenConfig):
         return
-    if config.trainer.image_size < MIN_BACKBONE_SIZE:
+    smallest = MIN_BACKBONE_SIZES.get(model.backbone, MIN_BACKBONE_SIZE)
+    if config.trainer.image_size < smallest:
         yield (
-            f"trainer.image_size must be at least {MIN_BACKBONE_SIZE} for {model.backbone}, but is "
-            f"{config.trainer.image_size}; smaller pictures leave no pixel after its strides."
+            f"trainer.image_size must be at least {smallest} for {model.backbone}, but is {config.trainer.image_size}; "
+            "smaller pictures leave no pixel after its strides."
         )
     if model.alpha is not None and model.backbone not in ALPHAS:
         yield f"model.alpha is {model.alpha}, but {model.backbone} comes in one width only; set model.alpha=null."

@@ -3,7 +3,7 @@
 from flowersweep.data.catalogue import PICTURE_ENDINGS, Catalogue, class_root, read_folder
 from flowersweep.data.decode import decode
 from flowersweep.data.download import FLOWER_PHOTOS, Archive
-from flowersweep.data.fingerprint import fingerprint
+from flowersweep.data.fingerprint import fingerprint, possible_copies
 from flowersweep.data.source import demo, flower_photos
 from flowersweep.data.split import Split, split
 from flowersweep.data.store import Store, open_store, readable, verify
@@ -21,6 +21,7 @@ __all__ = [
     "fingerprint",
     "flower_photos",
     "open_store",
+    "possible_copies",
     "read_folder",
     "readable",
     "split",

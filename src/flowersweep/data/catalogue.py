@@ -3,6 +3,7 @@
 import logging
 import os
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.errors import DataError
+from flowersweep.texts import in_one_line, is_line
 
 _log = logging.getLogger(__name__)
 
-# keras.utils.image_dataset_from_directory reads these endings, in any mixture of upper and lower case.
+# What counts as a picture in a folder, in any mixture of upper and lower case: the endings that
+# keras.utils.image_dataset_from_directory reads, so that the split is Keras' own. What such a file contains is
+# another matter (decode.FORMATS), and a file that is named by itself may be called anything.
 PICTURE_ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 
 
@@ -47,10 +51,12 @@ def read_folder(root: Path) -> Catalogue:
     end in one of `PICTURE_ENDINGS` count. What is left out is logged.
 
     Raises:
-        DataError: The folder is missing or is a file, holds fewer than two classes, or a class is empty.
+        DataError: The folder is missing or is a file, holds fewer than two classes, a class is empty, or the name of
+            one is no text.
     """
     folder = class_root(root)
     class_names = tuple(_subfolders(folder))
+    _refuse_odd(folder, class_names)
     if len(class_names) < 2:
         found = f"only the class folder {class_names[0]}" if class_names else "no class folders"
         raise DataError(
@@ -58,18 +64,16 @@ def read_folder(root: Path) -> Catalogue:
         )
     paths: list[str] = []
     labels: list[int] = []
-    left_out: Counter[str] = Counter()
+    left_out: list[str] = []
     for label, name in enumerate(class_names):
         pictures, others = _walk(folder, name)
         if not pictures:
-            raise DataError(
-                f"The class folder {folder / name} holds no pictures ({', '.join(PICTURE_ENDINGS)}); "
-                "add some, or remove the folder."
-            )
+            raise DataError(f"The class folder {folder / name} {no_pictures(others)}, or remove the folder.")
         paths += pictures
         labels += [label] * len(pictures)
-        left_out.update(others)
-    _log_left_out(folder, left_out)
+        left_out += others
+    log_left_out(folder, left_out)
+    _log_loose(folder)
     _log.info("Found %d pictures of %d classes in %s.", len(paths), len(class_names), folder)
     return Catalogue(folder, class_names, tuple(paths), np.array(labels, np.int32))
 
@@ -107,6 +111,19 @@ def class_root(folder: Path) -> Path:
     return folder
 
 
+def _refuse_odd(folder: Path, class_names: Iterable[str]) -> None:
+    """Refuse what cannot be the name of a class in every file, table and database that names it."""
+    if not is_line(str(folder)):
+        raise DataError(
+            f"The path of the picture folder {in_one_line(folder)} is not one line of UTF-8 text; rename the folder."
+        )
+    for name in class_names:
+        if not is_line(name):
+            raise DataError(
+                f"The class folder {in_one_line(name)} in {folder} has a name that is not one line of UTF-8 text; rename it."
+            )
+
+
 def count_pictures(root: Path) -> dict[str, int]:
     """How many pictures each class folder of `root` holds; logs nothing and accepts empty classes."""
     return {name: len(_walk(root, name)[0]) for name in _subfolders(root)}
@@ -118,12 +135,38 @@ def _subfolders(folder: Path) -> list[str]:
     )
 
 
-def _is_picture(name: str) -> bool:
+def is_picture(name: str) -> bool:
+    """Whether a file in a folder counts as a picture, by its name."""
     return name.lower().endswith(PICTURE_ENDINGS)
 
 
+def ending(name: str) -> str:
+    """What to call a file that is no picture by its name."""
+    return in_one_line(Path(name).suffix.lower()) or "no ending"
+
+
+def no_pictures(others: Iterable[str]) -> str:
+    """The middle of a sentence about a folder without pictures: what counts, what is there instead, what to do.
+
+    Args:
+        others: `ending` of each of its files.
+    """
+    counts = Counter(others)
+    found = f"only files with other endings: {_counted(counts)}" if counts else "no files at all"
+    rename = (
+        ", or give them one of these endings (what a file contains decides how it is read)"
+        if {".webp", ".tif", ".tiff", ".jpe", ".jfif"} & counts.keys()
+        else ""
+    )
+    return f"holds no pictures ({', '.join(PICTURE_ENDINGS)}) but {found}; add some{rename}"
+
+
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{one} {count}" for one, count in counts.most_common())
+
+
 def _has_pictures(folder: Path) -> bool:
-    return any(_is_picture(entry.name) for entry in folder.iterdir())
+    return any(is_picture(entry.name) for entry in folder.iterdir())
 
 
 def _walk(root: Path, class_name: str) -> tuple[list[str], list[str]]:
@@ -133,16 +176,27 @@ def _walk(root: Path, class_name: str) -> tuple[list[str], list[str]]:
     # Sorting by the whole folder path, separators included, is what Keras does; "a-b" then precedes "a/b".
     for folder, _, names in sorted(os.walk(root / class_name), key=lambda step: step[0]):
         relative = Path(folder).relative_to(root).as_posix()
-        pictures += [f"{relative}/{name}" for name in sorted(names) if _is_picture(name)]
-        others += [Path(name).suffix.lower() or "no ending" for name in names if not _is_picture(name)]
+        pictures += [f"{relative}/{name}" for name in sorted(names) if is_picture(name)]
+        others += [ending(name) for name in names if not is_picture(name)]
     return pictures, others
 
 
-def _log_left_out(folder: Path, endings: Counter[str]) -> None:
-    if endings:
-        detail = ", ".join(f"{ending} {count}" for ending, count in endings.most_common())
+def log_left_out(folder: Path, endings: Iterable[str]) -> None:
+    """Say which files of a folder are no pictures by name, if there are any.
+
+    Args:
+        folder: Where they are.
+        endings: `ending` of each.
+    """
+    if counts := Counter(endings):
         _log.warning(
-            "Left out %d files in %s that are not pictures by name: %s.", endings.total(), folder, detail
+            "Left out %d files in %s that are not pictures by name: %s.",
+            counts.total(),
+            folder,
+            _counted(counts),
         )
-    if loose := sum(_is_picture(entry.name) for entry in folder.iterdir() if entry.is_file()):
+
+
+def _log_loose(folder: Path) -> None:
+    if loose := sum(is_picture(entry.name) for entry in folder.iterdir() if entry.is_file()):
         _log.warning("Left out %d pictures that lie directly in %s and so have no class.", loose, folder)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from flowersweep.errors import DataError
+from flowersweep.texts import in_one_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -31,7 +32,7 @@ class UnreadableError(DataError):
     """
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path} {reason}.")
+        super().__init__(f"{in_one_line(path)} {reason}.")
         self.reason = reason
 
 

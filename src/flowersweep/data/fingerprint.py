@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def fingerprint(catalogue: Catalogue, cache: Path) -> str:
     Raises:
         DataError: The cache cannot be written to.
     """
-    store = cache / "hashes" / f"{_digest([os.fspath(catalogue.root)])}.json"
+    store = _memory(catalogue, cache)
     known = read_json(store) or {}
     stamps = [_stamp(catalogue.root / path) for path in catalogue.paths]
     stale = [i for i, path in enumerate(catalogue.paths) if _remembered(known, path, stamps[i]) is None]
@@ -53,6 +54,33 @@ def fingerprint(catalogue: Catalogue, cache: Path) -> str:
         if settled != known:
             write_json(store, settled)
     return _digest([list(catalogue.class_names), *([path, hashes[path]] for path in catalogue.paths)])
+
+
+def possible_copies(catalogue: Catalogue, cache: Path) -> dict[str, str]:
+    """A digest of the content of each picture of whose length there is another one: only these can be equal.
+
+    Reads what `fingerprint` remembers, and writes nothing.
+
+    Returns:
+        By path; pictures that cannot be read are left out.
+    """
+    known = read_json(_memory(catalogue, cache)) or {}
+    stamps = {path: _stamp(catalogue.root / path) for path in catalogue.paths}
+    lengths = Counter(stamp[0] for stamp in stamps.values() if stamp is not None)
+    alike = [path for path, stamp in stamps.items() if stamp is not None and lengths[stamp[0]] > 1]
+    found = {path: _remembered(known, path, stamps[path]) for path in alike}
+    stale = [path for path, content in found.items() if content is None]
+    with progress("Hashing pictures", len(stale)) as advance, ThreadPoolExecutor() as pool:
+        contents = pool.map(_content, (catalogue.root / path for path in stale))
+        for path, content in zip(stale, contents, strict=True):
+            found[path] = content
+            advance(1)
+    return {path: content for path, content in found.items() if content is not None and content != _MISSING}
+
+
+def _memory(catalogue: Catalogue, cache: Path) -> Path:
+    """Where the hashes of a folder's files are remembered."""
+    return cache / "hashes" / f"{_digest([os.fspath(catalogue.root)])}.json"
 
 
 def _stamp(path: Path) -> list[int] | None:

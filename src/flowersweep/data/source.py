@@ -1,11 +1,12 @@
 """Where the pictures come from: a folder on disk, the published flower_photos, or drawn flowers."""
 
 import logging
+import shutil
 from pathlib import Path
 
 from flowersweep.data.atomic import locked, new_folder
 from flowersweep.data.catalogue import class_root, count_pictures
-from flowersweep.data.demo import VERSION, draw_all
+from flowersweep.data.demo import KINDS, VERSION, draw_all
 from flowersweep.data.download import FLOWER_PHOTOS, Archive, fetch, unpack
 from flowersweep.errors import DataError, DownloadError
 
@@ -79,9 +80,13 @@ def demo(cache: Path, *, per_class: int = 140) -> Path:
         DataError: The cache cannot be written to.
     """
     target = cache / f"demo-{VERSION}-{per_class}"
-    if not target.exists():
+    whole = dict.fromkeys(KINDS, per_class)
+    if not (target.is_dir() and count_pictures(target) == whole):
         with locked(target):
-            if not target.exists():
+            if not (target.is_dir() and count_pictures(target) == whole):
+                if target.exists():
+                    _log.warning("%s is incomplete and will be drawn anew.", target)
+                    shutil.rmtree(target)
                 _log.info("Drawing %d flowers of each class into %s.", per_class, target)
                 with new_folder(target) as part:
                     draw_all(part, per_class)

@@ -21,6 +21,7 @@ from flowersweep.data.catalogue import Catalogue
 from flowersweep.data.decode import Pixels, UnreadableError, decode, load
 from flowersweep.data.progress import progress
 from flowersweep.errors import DataError
+from flowersweep.texts import in_one_line
 
 _log = logging.getLogger(__name__)
 
@@ -121,7 +122,7 @@ def readable(catalogue: Catalogue, *, fingerprint: str, cache: Path, threads: in
     if not broken:
         return catalogue
     for path, reason in broken.items():
-        _log.warning("Left out: %s %s.", path, reason)
+        _log.warning("Left out: %s %s.", in_one_line(path), reason)
     kept = [i for i, path in enumerate(catalogue.paths) if path not in broken]
     labels = catalogue.labels[kept]
     for label, name in enumerate(catalogue.class_names):
@@ -154,13 +155,11 @@ def _build(
 
 def _write(part: Path, catalogue: Catalogue, size: int, threads: int | None) -> tuple[str, dict[str, str]]:
     """Write the .npy file; return its SHA-256 and the unreadable pictures with their reasons."""
-    header = io.BytesIO()
-    shape = (len(catalogue), size, size, 3)
-    np.lib.format.write_array_header_1_0(header, {"shape": shape, "fortran_order": False, "descr": "|u1"})
-    digest = hashlib.sha256(header.getvalue())
+    header = _header(len(catalogue), size)
+    digest = hashlib.sha256(header)
     broken: dict[str, str] = {}
     with part.open("wb") as file:
-        file.write(header.getvalue())
+        file.write(header)
         results = _each(catalogue, lambda picture: decode(picture, size), "Decoding pictures", threads)
         for name, result in zip(catalogue.paths, results, strict=True):
             if isinstance(result, str):
@@ -173,16 +172,28 @@ def _write(part: Path, catalogue: Catalogue, size: int, threads: int | None) -> 
     return digest.hexdigest(), broken
 
 
+def _header(n: int, size: int) -> bytes:
+    """The beginning of the .npy file."""
+    header = io.BytesIO()
+    shape = (n, size, size, 3)
+    np.lib.format.write_array_header_1_0(header, {"shape": shape, "fortran_order": False, "descr": "|u1"})
+    return header.getvalue()
+
+
 def _open(path: Path, n: int, size: int) -> "np.memmap[Any, np.dtype[np.uint8]] | None":
     """Map the file if it is whole, judged by its length and header; None if not."""
-    noted = read_json(_sidecar(path))
+    noted, header = read_json(_sidecar(path)), _header(n, size)
     try:
-        if noted is None or noted.get("bytes") != path.stat().st_size:
+        length = path.stat().st_size
+        if noted is None or not noted.get("bytes") == length == len(header) + n * size * size * 3:
             return None
-        images = np.lib.format.open_memmap(path, mode="r")
+        with path.open("rb") as file:
+            # Compared, not parsed: there is one right header, and NumPy's parser raises nearly anything on others.
+            if file.read(len(header)) != header:
+                return None
+        return np.memmap(path, np.uint8, mode="r", offset=len(header), shape=(n, size, size, 3))
     except (OSError, ValueError):
         return None
-    return images if images.shape == (n, size, size, 3) and images.dtype == np.uint8 else None
 
 
 def _each(
@@ -213,7 +224,7 @@ def _record(cache: Path, fingerprint: str) -> Path:
 
 
 def _unreadable(root: Path, broken: dict[str, str]) -> str:
-    named = "".join(f"\n  {name} {reason}" for name, reason in list(broken.items())[:_LISTED])
+    named = "".join(f"\n  {in_one_line(name)} {reason}" for name, reason in list(broken.items())[:_LISTED])
     more = f"\n  and {len(broken) - _LISTED} more" if len(broken) > _LISTED else ""
     subject = "1 picture" if len(broken) == 1 else f"{len(broken)} pictures"
     return (

@@ -1,6 +1,8 @@
 """Pictures of any folder, decoded as for training, a batch at a time."""
 
+import io
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,13 +12,12 @@ from typing import TextIO
 
 import numpy as np
 
-from flowersweep.data import PICTURE_ENDINGS, decode
+from flowersweep.data import decode
+from flowersweep.data.catalogue import ending, is_picture, log_left_out, no_pictures
 from flowersweep.data.decode import Pixels, UnreadableError
 from flowersweep.errors import DataError
 
 STDIN = "-"
-# In a folder only these count as pictures; a file that is named may be called anything.
-ENDINGS = (*PICTURE_ENDINGS, ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,11 +93,17 @@ def _batch(results: list[tuple[int, Pixels | str]], size: int) -> Batch:
 
 
 def _listed(stdin: TextIO) -> list[Path]:
-    try:
-        lines = stdin.read().splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError("images=- reads one path per line, but standard input is no text.") from error
-    paths = [Path(line).expanduser() for line in lines if line.strip()]
+    if isinstance(stdin, io.TextIOWrapper):
+        # Names of files are bytes, which need not be UTF-8, and may hold whatever else Python breaks lines at.
+        encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+        stdin.reconfigure(encoding=encoding, errors=errors, newline="\n")
+    listed = stdin.read()
+    if "\0" in listed:
+        raise DataError(
+            "images=- reads one path per line, but standard input is no text; send the names of pictures, not a picture."
+        )
+    lines = (line.removesuffix("\r") for line in listed.split("\n"))
+    paths = [Path(os.path.expanduser(line)) for line in lines if line.strip()]  # noqa: PTH111 (Path's raises on ~x)
     if not paths:
         raise DataError("images=- reads one path per line from standard input, but there was none.")
     return paths
@@ -108,17 +115,17 @@ def _found(given: str) -> list[Path]:
         raise DataError(f"images={given} does not exist; give a picture, a folder of pictures, or -.")
     if not place.is_dir():
         return [place]
-    found = _below(place)
-    if not found:
-        raise DataError(f"The folder {given} holds no pictures ({', '.join(ENDINGS)}).")
-    return found
+    found = sorted(_below(place))
+    pictures = [path for path in found if is_picture(path.name)]
+    others = [ending(path.name) for path in found if not is_picture(path.name)]
+    if not pictures:
+        raise DataError(f"The folder {given} {no_pictures(others)}, or name the files themselves.")
+    log_left_out(place, others)
+    return pictures
 
 
-def _below(folder: Path) -> list[Path]:
-    found = []
+def _below(folder: Path) -> Iterator[Path]:
+    """All files that are not hidden."""
     for here, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(here, name) for name in names if name.lower().endswith(ENDINGS) and not name.startswith(".")
-        ]
-    return sorted(found)
+        yield from (Path(here, name) for name in names if not name.startswith("."))

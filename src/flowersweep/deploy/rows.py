@@ -9,6 +9,8 @@ from typing import TextIO
 import numpy as np
 import numpy.typing as npt
 
+from flowersweep.texts import in_one_line
+
 FORMATS = ("table", "json", "csv")
 
 Guess = tuple[str, float]
@@ -41,7 +43,7 @@ def writing(
         top: How many guesses each picture gets at the most.
     """
     if kind == "table":
-        answers = _table(stream, max(map(len, (*paths, "path"))), max(map(len, (*class_names, "class"))))
+        answers = _table(stream, _width("path", paths), _width("class", class_names))
     elif kind == "json":
         answers = _json(stream)
     else:
@@ -56,11 +58,15 @@ def _table(stream: TextIO, path_width: int, class_width: int) -> Iterator[Write]
 
     def write(path: str, found: Sequence[Guess]) -> None:
         (name, probability), *rest = found
-        then = ", ".join(f"{other} {chance:.4f}" for other, chance in rest)
-        line = f"{path:<{path_width}}  {name:<{class_width}}  {probability:.4f}"
+        then = ", ".join(f"{in_one_line(other)} {chance:.4f}" for other, chance in rest)
+        line = f"{in_one_line(path):<{path_width}}  {in_one_line(name):<{class_width}}  {probability:.4f}"
         stream.write(f"{line}  then {then}\n" if then else f"{line}\n")
 
     yield write
+
+
+def _width(heading: str, names: Sequence[str]) -> int:
+    return max(len(heading), *(len(in_one_line(name)) for name in names))
 
 
 @contextmanager
@@ -90,6 +96,6 @@ def _csv(stream: TextIO, n_guesses: int) -> Iterator[Write]:
 
     def write(path: str, found: Sequence[Guess]) -> None:
         cells = (cell for name, probability in found for cell in (name, f"{probability:.6f}"))
-        rows.writerow([path, *cells])
+        rows.writerow([in_one_line(path), *cells])  # a row is a line
 
     yield write

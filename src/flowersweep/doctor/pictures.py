@@ -3,15 +3,17 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
-
 from flowersweep.config import cache_dir
 from flowersweep.config.schema import Config
 from flowersweep.data import FLOWER_PHOTOS, Catalogue, class_root, read_folder
 from flowersweep.data.catalogue import count_pictures
+from flowersweep.data.decode import UnreadableError, load
 from flowersweep.doctor.finding import Finding, Verdict
 from flowersweep.doctor.folders import gigabytes
 from flowersweep.errors import DataError
+from flowersweep.texts import in_one_line
+from flowersweep.training.notices import notices
+from flowersweep.training.pictures import divide
 
 
 def check_pictures(config: Config) -> Iterator[Finding]:
@@ -41,8 +43,10 @@ def check_pictures(config: Config) -> Iterator[Finding]:
             return
         mend = "if they are your own, write data=folder"
         yield Finding("pictures", f"{found}, not the published {published:,}", Verdict.NOTE, mend)
-        return
-    yield Finding("pictures", found)
+    else:
+        yield Finding("pictures", found)
+    for notice in notices(config, catalogue, divide(catalogue, config.data)):
+        yield Finding("pictures", notice.found, Verdict.NOTE, notice.mend)
 
 
 def _read_one_of_each_class(catalogue: Catalogue) -> None:
@@ -50,10 +54,9 @@ def _read_one_of_each_class(catalogue: Catalogue) -> None:
     for label in range(len(catalogue.class_names)):
         path = catalogue.root / catalogue.paths[int((catalogue.labels == label).argmax())]
         try:
-            with Image.open(path) as picture:
-                picture.load()
-        except (OSError, UnidentifiedImageError) as error:
+            load(path)
+        except UnreadableError as error:
             raise DataError(
-                f"{path} cannot be read ({error}); give the right to read it, mend it, or leave out what is damaged with "
-                "data.unreadable=skip."
+                f"{in_one_line(path)} {error.reason}; give the right to read it, mend it, or leave out what is damaged "
+                "with data.unreadable=skip."
             ) from error

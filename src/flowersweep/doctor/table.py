@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from flowersweep.doctor.finding import Finding, Verdict
+from flowersweep.texts import plain_console
 
 _STYLES = {Verdict.FINE: "green", Verdict.NOTE: "yellow", Verdict.MEND: "bold red"}
 
@@ -20,7 +20,7 @@ def show(findings: Sequence[Finding]) -> None:
     for one in findings:
         verdict = Text(one.verdict, style=_STYLES[one.verdict])
         table.add_row(Text(one.check), Text(one.found), verdict, Text(one.mend))
-    console = Console()
+    console = plain_console()
     console.print(table)
     number = Counter(one.verdict for one in findings)
     notes = f", {number[Verdict.NOTE]} worth a note" if number[Verdict.NOTE] else ""

@@ -106,10 +106,15 @@ def prefix_digest(prefix: "keras.Model") -> str:
 
 
 @cache
-def code_digest() -> str:
-    """A name for the source text of decoding and of all augmentations, so that no change leaves stale features."""
+def code_digest(*rooms: str) -> str:
+    """A name for the source text of decoding and of all augmentations, so that no change leaves stale features.
+
+    Args:
+        rooms: Further sub-packages all of whose source text counts.
+    """
     package = Path(augment.__file__).parents[1]
-    sources = [*sorted((package / "augment").glob("*.py")), package / "data" / "decode.py"]
+    patterns = ("augment/*.py", "data/decode.py", *(f"{room}/*.py" for room in rooms))
+    sources = [source for pattern in patterns for source in sorted(package.glob(pattern))]
     return _digest(b"\0".join(source.read_bytes() for source in sources))
 
 

@@ -6,6 +6,7 @@ slower than TensorFlow. Importing this module imports neither Keras, TensorFlow 
 
 import logging
 import threading
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ BATCH = 4
 
 # Largest difference to TensorFlow that is put down to rounding: this much, and this part of the features' spread.
 _TOLERANCE = 1e-3
+
+_TRAILER = 4  # bytes of the checksum behind a converted prefix in the cache
 
 
 class UnusableError(Exception):
@@ -107,18 +110,34 @@ def litert_engine(
     """
     path = cache / "prefixes" / f"{key}-{BATCH}.tflite"
     expected = np.asarray(prefix(sample, training=False), np.float32)
-    if path.is_file():
+    if path.exists():
         try:
-            return _agreeing(prefix, path.read_bytes(), threads, sample, expected)
-        except (OSError, ValueError, UnusableError):
-            log.warning("%s is not what it should be; the prefix is converted anew.", path)
+            if (stored := _stored(path)) is not None:
+                return _agreeing(prefix, stored, threads, sample, expected)
+        except (ValueError, UnusableError):
+            pass
+        log.warning("%s is not what it should be; the prefix is converted anew.", path)
     with locked(path):
         converted = convert(prefix, BATCH)
         part = part_of(path)
         with cache_errors(path):
-            part.write_bytes(converted)
+            part.write_bytes(converted + _checksum(converted))
             part.replace(path)
     return _agreeing(prefix, converted, threads, sample, expected)
+
+
+def _stored(path: Path) -> bytes | None:
+    """The converted prefix in a file, or None if its checksum is wrong: LiteRT may crash on what is no model."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    converted, trailer = content[:-_TRAILER], content[-_TRAILER:]
+    return converted if trailer == _checksum(converted) else None
+
+
+def _checksum(converted: bytes) -> bytes:
+    return zlib.crc32(converted).to_bytes(_TRAILER, "little")
 
 
 def _agreeing(

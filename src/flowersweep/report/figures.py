@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from flowersweep.texts import in_one_line
+
 if TYPE_CHECKING:  # matplotlib takes most of a second to import
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -89,8 +91,8 @@ def confusion_matrix(true: npt.ArrayLike, predicted: npt.ArrayLike, class_names:
                 color="white" if fraction > 0.55 else "black",
                 fontweight="bold" if row == column else "normal",
             )
-    labels = [f"{name}\n({total})" for name, total in zip(class_names, totals[:, 0], strict=True)]
-    axis.set_xticks(range(len(class_names)), class_names)
+    labels = [f"{plain(name)}\n({total})" for name, total in zip(class_names, totals[:, 0], strict=True)]
+    axis.set_xticks(range(len(class_names)), [plain(name) for name in class_names])
     if len(class_names) > 4:
         axis.tick_params("x", rotation=30)
     axis.set_yticks(range(len(class_names)), labels)
@@ -143,7 +145,7 @@ def confident_mistakes(
         guess = int(chances[index].argmax())
         axis.imshow(images[index])
         axis.set_title(
-            f"predicted {_short(class_names[guess], 16)} {chances[index, guess]:.0%}",
+            f"predicted {plain(class_names[guess], 16)} {chances[index, guess]:.0%}",
             fontsize=10,
             color=ORANGE,
             fontweight="bold",
@@ -152,7 +154,7 @@ def confident_mistakes(
         axis.text(
             0.5,
             -0.03,
-            f"true {class_names[truth[index]]} {chances[index, truth[index]]:.0%}\n{_short(PurePath(paths[index]).name)}",
+            f"true {plain(class_names[truth[index]])} {chances[index, truth[index]]:.0%}\n{plain(PurePath(paths[index]).name)}",
             transform=axis.transAxes,
             ha="center",
             va="top",
@@ -228,5 +230,8 @@ def _percent() -> "PercentFormatter":
     return PercentFormatter(xmax=1, decimals=0)
 
 
-def _short(name: str, limit: int = 26) -> str:
-    return name if len(name) <= limit else f"{name[: limit - 10]}...{name[-7:]}"
+def plain(name: str, limit: int = 26) -> str:
+    """A name in one line and as it is: matplotlib takes what is between two dollars for mathematics."""
+    shown = in_one_line(name)
+    shown = shown if len(shown) <= limit else f"{shown[: limit - 10]}...{shown[-7:]}"
+    return shown.replace("$", r"\$")

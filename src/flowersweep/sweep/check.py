@@ -12,6 +12,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from flowersweep import config as configuration
 from flowersweep.errors import ConfigError, SweepError
 from flowersweep.sweep.space import Space
+from flowersweep.training.notices import tell_of_pictures_to_come
 
 _CONDITION = " To search it with these only, say so in hydra.sweeper.conditions."
 _WHOLE = " For whole numbers search int(interval(low, high))."
@@ -39,6 +40,19 @@ def check_choices(space: Space, config: DictConfig, loader: ConfigLoader) -> Non
             ) from None
         if OmegaConf.get_type(composed) is configuration.Config:
             _check_values(composed, overrides)
+
+
+def tell_of_first_trial(space: Space, config: DictConfig, loader: ConfigLoader) -> None:
+    """Log what somebody would want to know of the pictures and settings; trials say nothing of it.
+
+    Raises:
+        DataError: The pictures are missing, unreadable or too few.
+    """
+    composed = loader.load_sweep_config(config, space.overrides(next(probes(space))))
+    if OmegaConf.get_type(composed) is configuration.Config:
+        with open_dict(composed):
+            del composed["hydra"]
+        tell_of_pictures_to_come(configuration.settings(composed))
 
 
 def _hint(reason: str, space: Space) -> str:

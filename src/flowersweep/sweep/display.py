@@ -23,6 +23,7 @@ from flowersweep.sweep.leaderboard import as_table, leaderboard
 from flowersweep.sweep.ledger import Ledger
 from flowersweep.sweep.outcome import FAIL_REASON
 from flowersweep.sweep.settings import Plan
+from flowersweep.texts import plain_console
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class SweepDisplay:
         self._plan = plan
         self._epochs = OmegaConf.select(config, "trainer.epochs")
         self._on_change = on_change
-        self._console = console or Console(stderr=True)
+        self._console = console or plain_console(stderr=True)
         self._live = Live(console=self._console, refresh_per_second=2, transient=True)
         self._ended = {trial.number for trial in self._trials() if trial.state.is_finished()}
         self._before = len(self._ended)
@@ -164,7 +165,7 @@ def show_summary(
         folder: Of the sweep, with the log of its training processes.
         console: Where to print.
     """
-    console = console or Console()
+    console = console or plain_console()
     rows = leaderboard(study)
     counts = {state: sum(row.state == state for row in rows) for state in ("COMPLETE", "PRUNED", "FAIL")}
     title = f"Study {study.study_name}: " + ", ".join(

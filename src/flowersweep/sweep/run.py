@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from flowersweep import config as configuration
 from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.sweep.budget import Budget, Stop, failure_summary, remaining
-from flowersweep.sweep.check import check_choices
+from flowersweep.sweep.check import check_choices, tell_of_first_trial
 from flowersweep.sweep.display import SweepDisplay, show_summary
 from flowersweep.sweep.identity import ENQUEUED, definition_of, derived_name, name_metrics, typed
 from flowersweep.sweep.launch import Sweep, launch
@@ -64,6 +64,7 @@ def run_study(
     space = parse_space(arguments, settings.params, settings.conditions, config_loader=loader)
     plan = _plan(settings, space, config)
     check_choices(space, config, loader)
+    tell_of_first_trial(space, config, loader)
     directory = Path(OmegaConf.select(config, "tracking.dir") or "mlruns")
     storage = open_storage(settings.storage, directory)
     store = open_store(config)

@@ -64,7 +64,7 @@ def run_labels(store: Store, run_id: str) -> list[str]:
 
 def run_overrides(store: Store, run_id: str) -> list[str]:
     """What was typed for a run, as in `model.dropout=0.2`; a trial's searched values are among it."""
-    return _artifact(store, run_id, "config/overrides.txt").splitlines()
+    return [line for line in _artifact(store, run_id, "config/overrides.txt").split("\n") if line]
 
 
 def run_model(store: Store, run_id: str) -> "keras.Model":
@@ -112,14 +112,15 @@ def keras_file(store: Store, location: str) -> Iterator[Path]:
 
 def model_metadata(store: Store, location: str) -> dict[str, Any]:
     """The facts kept with a saved model: class_names, picture_shape and others. Imports no Keras."""
+    from mlflow.models import Model
+
     with (
         translated(f"read what is known of the model at {location}"),
         tempfile.TemporaryDirectory() as folder,
     ):
-        described = OmegaConf.load(_download(store, f"{location}/MLmodel", folder))
-    metadata = OmegaConf.to_container(OmegaConf.select(described, "metadata", default=OmegaConf.create()))
-    assert isinstance(metadata, dict)  # noqa: S101 (MLflow writes a mapping)
-    return {str(name): value for name, value in metadata.items()}
+        # MLflow's own reader: to OmegaConf the class 1e5 would be a number, and ${seed} something to look up.
+        metadata = Model.load(str(_download(store, f"{location}/MLmodel", folder))).metadata
+    return {str(name): value for name, value in (metadata or {}).items()}
 
 
 def _artifact(store: Store, run_id: str, name: str) -> str:

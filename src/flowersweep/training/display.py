@@ -12,6 +12,7 @@ from rich.table import Table
 
 from flowersweep.config import in_checkout, results_dir
 from flowersweep.config.schema import Config
+from flowersweep.texts import plain_console
 from flowersweep.tracking.store import sqlite_uri
 from flowersweep.training.run import Result
 
@@ -45,7 +46,7 @@ class TrainingDisplay:
         self._phase = phase
         self._epochs = first_epoch + epochs
         self._steps = steps
-        self._console = console or Console(stderr=True)
+        self._console = console or plain_console(stderr=True)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -107,7 +108,7 @@ def show_result(config: Config, result: Result, console: Console | None = None) 
     panel = Panel(
         table, title=f"{config.model.name} on {config.data.source}", title_align="left", expand=False
     )
-    console = console or Console()
+    console = console or plain_console()
     console.print(panel, highlight=False)
     # Outside the panel, in one line, so that it can be copied.
     console.print(f"look at it: {ui_command(result.tracking_uri)}", highlight=False, soft_wrap=True)

@@ -23,7 +23,7 @@ def build_optimizer(
         schedule: Only a cosine changes the rate inside the optimizer; a plateau is a callback, and both at once
             cannot be configured.
         steps_per_epoch: Batches in an epoch.
-        epochs: Length of the cosine.
+        epochs: Those of the phase, and the length of a cosine that has none of its own or a longer one.
     """
     import keras
 
@@ -51,6 +51,7 @@ def _cosine(schedule: CosineConfig, rate: float, steps_per_epoch: int, epochs: i
     import keras
 
     warmup = schedule.warmup_epochs * steps_per_epoch
+    epochs = min(schedule.epochs or epochs, epochs)
     return keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=rate * WARMUP_START if warmup else rate,
         decay_steps=max(1, epochs * steps_per_epoch - warmup),

@@ -68,7 +68,7 @@ def train_phases(
         on_epoch: Called after each epoch, also those of a head that was trained for an earlier run.
     """
     model = config.model
-    if isinstance(model, FineTunedConfig) and model.init_from == HEAD and not is_frozen(config):
+    if isinstance(model, FineTunedConfig) and model.trains_head:
         head = reuse_or_train(config, pictures, lambda: _train_head(config, model, pictures, on_epoch))
         history.begin(HEAD)
         history.epochs.extend(head.epochs)

@@ -65,17 +65,7 @@ def load_pictures(config: Config) -> Pictures:
         DataError: The pictures are missing, unreadable or too few; the message says how to mend it.
     """
     cache = cache_dir(config.paths.cache)
-    catalogue = read_folder(_folder(config.data, cache))
-    digest = fingerprint(catalogue, cache)
-    if config.data.unreadable == "skip":
-        catalogue = readable(catalogue, cache=cache, fingerprint=digest)
-        digest = fingerprint(catalogue, cache)
-    parts = split(
-        len(catalogue.paths),
-        seed=config.data.split_seed,
-        validation=config.data.validation_split,
-        test=config.data.test_split,
-    )
+    catalogue, digest, parts = divided(config)
     size = config.trainer.image_size
     evaluation = open_store(catalogue, fingerprint=digest, size=size, cache=cache)
     source_size = config.aug.source_size(size)
@@ -93,6 +83,28 @@ def load_pictures(config: Config) -> Pictures:
         validation=PictureSet(evaluation.images, parts.validation, labels[parts.validation]),
         test=PictureSet(evaluation.images, parts.test, labels[parts.test]) if len(parts.test) else None,
     )
+
+
+def divided(config: Config) -> tuple[Catalogue, str, Split]:
+    """The pictures of a configuration, their fingerprint, and which of them train, validate and test.
+
+    Decodes none of them, unless unreadable ones are to be left out and it is not known yet which these are.
+
+    Raises:
+        DataError: As `load_pictures`.
+    """
+    cache = cache_dir(config.paths.cache)
+    catalogue = read_folder(_folder(config.data, cache))
+    digest = fingerprint(catalogue, cache)
+    if config.data.unreadable == "skip":
+        catalogue = readable(catalogue, cache=cache, fingerprint=digest)
+        digest = fingerprint(catalogue, cache)
+    return catalogue, digest, divide(catalogue, config.data)
+
+
+def divide(catalogue: Catalogue, data: DataConfig) -> Split:
+    """Which pictures train, validate and test."""
+    return split(len(catalogue), seed=data.split_seed, validation=data.validation_split, test=data.test_split)
 
 
 def _folder(data: DataConfig, cache: Path) -> Path:

@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -63,7 +64,7 @@ def record_start(tracker: Tracker, config: Config, pictures: Pictures, overrides
     """Log what the run was given, before it trains: a run that dies still says what it was."""
     tracker.params(parameters(config, overrides))
     texts = {
-        "config/config.yaml": OmegaConf.to_yaml(OmegaConf.structured(config)),
+        "config/config.yaml": config_text(dataclasses.asdict(config)),
         "config/overrides.txt": "".join(f"{override}\n" for override in overrides),
     }
     for path, text in texts.items():  # more people may read a store than may know its database's password
@@ -84,9 +85,28 @@ def record_start(tracker: Tracker, config: Config, pictures: Pictures, overrides
             "training": len(pictures.train),
             "validation": len(pictures.validation),
             "test": 0 if pictures.test is None else len(pictures.test),
-            **dict(zip(catalogue.class_names, counts.tolist(), strict=True)),
+            # A class may be called `validation`.
+            **{
+                f"class {name}": count
+                for name, count in zip(catalogue.class_names, counts.tolist(), strict=True)
+            },
         },
     )
+
+
+def config_text(settings: Mapping[str, Any]) -> str:
+    """Settings as YAML from which OmegaConf reads the same values: `${` in a value means itself."""
+    # A backslash before ${ takes its meaning away, and a backslash before that is written twice.
+    plain = _each_text(settings, lambda text: re.sub(r"(\\*)\$\{", r"\1\1\\${", text))
+    return OmegaConf.to_yaml(OmegaConf.create(plain))
+
+
+def _each_text(node: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(node, Mapping):
+        return {key: _each_text(value, change) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [_each_text(value, change) for value in node]
+    return change(node) if isinstance(node, str) else node
 
 
 def record_network(tracker: Tracker, network: Network) -> None:

@@ -17,6 +17,7 @@ from flowersweep.training.description import describe
 from flowersweep.training.environment import start_tensorflow, streams_forgotten
 from flowersweep.training.history import History
 from flowersweep.training.interrupt import interruptible
+from flowersweep.training.notices import tell
 from flowersweep.training.pictures import Pictures, load_pictures
 from flowersweep.training.precision import resolve_precision
 from flowersweep.training.tensorboard import event_files
@@ -82,6 +83,8 @@ def train(config: Config, *, overrides: Sequence[str] = (), member: Membership =
         Interrupted: SIGINT or SIGTERM; the run ends KILLED.
     """
     pictures = load_pictures(config)
+    if member is ALONE:  # a sweep has told it once for all its trials
+        tell(config, pictures.catalogue, pictures.split)
     with interruptible():
         store = prepare_store(Path(config.tracking.dir), config.tracking.uri)
         trainer = config.trainer

@@ -1,0 +1,58 @@
+"""Arguments of keys whose values are texts: `data.dir=1e5` names a folder, though Hydra reads a number."""
+
+import dataclasses
+import re
+import types
+import typing
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from flowersweep.config.schema import NODES, Config
+
+# Hydra's own, which belong to the sweeper of another package.
+_SWEEPS_TEXTS = frozenset({"hydra.sweeper.study_name", "hydra.sweeper.storage", "hydra.sweep.dir"})
+# What needs no quotes as a text unless Hydra takes it for a number: neither quotes nor brackets nor interpolations.
+_BARE = re.compile(r"[\w.+\-/:,]+")
+
+
+def texts_quoted(argument: str) -> str:
+    """An argument as it was typed, or with quotes around what would become a number or a truth value and is a text.
+
+    Args:
+        argument: Of the command line, such as `data.dir=1e5` or, in a sweep, `data.dir=1e5,2e5`.
+    """
+    key, equals, value = argument.partition("=")
+    if not equals or key.lstrip("+") not in _text_keys() or not _BARE.fullmatch(value):
+        return argument
+    return f"{key}={','.join(_quoted(part) for part in value.split(','))}"
+
+
+def _quoted(part: str) -> str:
+    try:
+        parsed = OverridesParser.create().parse_rule(part, "element")
+    except HydraException:
+        return part  # Hydra says what is wrong with it
+    return f"'{part}'" if isinstance(parsed, bool | int | float) else part
+
+
+@cache
+def _text_keys() -> frozenset[str]:
+    groups = ((group, node) for group, nodes in NODES.items() for node in nodes.values())
+    inside = (key for group, node in groups for key in _keys(node, f"{group}."))
+    return frozenset({*_keys(Config), *inside, *_SWEEPS_TEXTS})
+
+
+def _keys(node: type[Any], prefix: str = "") -> Iterator[str]:
+    """Dotted keys of a dataclass whose values are texts."""
+    hints = typing.get_type_hints(node)
+    for field in dataclasses.fields(node):
+        kind = hints[field.name]
+        kinds = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+        if str in kinds:
+            yield f"{prefix}{field.name}"
+        elif dataclasses.is_dataclass(kind) and isinstance(kind, type):
+            yield from _keys(kind, f"{prefix}{field.name}.")

@@ -1,0 +1,40 @@
+"""Names that others have chosen, of files, classes and studies, shown as they are."""
+
+import os
+import unicodedata
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Control characters, and what separates lines and paragraphs.
+_BREAKING = {"Cc", "Zl", "Zp"}
+
+
+def is_line(name: str) -> bool:
+    """Whether a name is one line of text: the names of files are bytes, which may break lines and need not be UTF-8."""
+    is_text = not any("\ud800" <= character <= "\udfff" for character in name)
+    return is_text and "".join(name.splitlines()) == name
+
+
+def as_text(name: str | PurePath) -> str:
+    r"""A name that any text file takes: bytes that are no UTF-8 are written as in `caf\xe9.jpg`."""
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
+def in_one_line(name: str | PurePath) -> str:
+    r"""A name that does not break a line or a table: control characters too are escaped, as in `a\nb.jpg`."""
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if unicodedata.category(character) in _BREAKING
+        else character
+        for character in as_text(name)
+    )
+
+
+def plain_console(*, stderr: bool = False, soft_wrap: bool = False) -> "Console":
+    """A terminal on which `[red]` and `:smile:` are texts like others, not instructions to rich."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, soft_wrap=soft_wrap, markup=False, emoji=False)

@@ -1,0 +1,128 @@
+"""Heads that are kept: what their names depend on, and what becomes of damaged files."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import MakeConfig
+from flowersweep.config import Config
+from flowersweep.training import heads
+from flowersweep.training.heads import Head, head_key, reuse_or_train
+from flowersweep.training.pictures import Pictures, load_pictures
+
+FINE_TUNED = ("model=mobilenet_ft", "model.weights=null", "model.alpha=0.35")
+
+
+@pytest.fixture
+def config(make_config: MakeConfig, tmp_path: Path) -> Config:
+    """A fine-tuned network whose cache is empty."""
+    return make_config(*FINE_TUNED, f"paths.cache={tmp_path}/cache")
+
+
+@pytest.fixture
+def pictures(config: Config) -> Pictures:
+    """The drawn flowers."""
+    return load_pictures(config)
+
+
+def head(number: float = 1.0) -> Head:
+    """A head for five classes."""
+    return Head(
+        [np.full((3, 5), number, np.float32), np.arange(5, dtype=np.float32)], [{"loss": 0.1}], reused=False
+    )
+
+
+def equal(one: Head, other: Head) -> bool:
+    """Whether two heads hold the same weights and epochs."""
+    pairs = zip(one.weights, other.weights, strict=True)
+    return one.epochs == other.epochs and all(np.array_equal(a, b) for a, b in pairs)
+
+
+class TestKey:
+    @pytest.mark.parametrize(
+        "change",
+        ["bank.enabled=false", "bank.dtype=float32", "bank.engine=tensorflow", "trainer.precision=bfloat16"],
+    )
+    def test_depends_on_how_features_are_computed(self, change: str, make_config: MakeConfig) -> None:
+        """The stored type, the engine and the precision change the numbers, so they change the name."""
+        one, other = make_config(*FINE_TUNED), make_config(*FINE_TUNED, change)
+        found = load_pictures(one)
+        assert head_key(one, found) != head_key(other, found)
+
+    def test_does_not_depend_on_how_much_may_be_stored(self, make_config: MakeConfig) -> None:
+        """The bank's size changes no number."""
+        one, other = make_config(*FINE_TUNED), make_config(*FINE_TUNED, "bank.max_gigabytes=3")
+        found = load_pictures(one)
+        assert head_key(one, found) == head_key(other, found)
+
+    def test_depends_on_the_program(
+        self, config: Config, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An edited augmentation, another version of Keras or TensorFlow, another CPU's precision: another head."""
+        names = {head_key(config, pictures)}
+        for name, value in (
+            ("code_digest", lambda *_rooms: "edited"),
+            ("version", lambda name: f"{name} 99"),
+            ("engine_version", lambda _engine: "litert 99"),
+            ("resolve_precision", lambda _config: "float8"),
+        ):
+            with monkeypatch.context() as patched:
+                patched.setattr(heads, name, value)
+                names.add(head_key(config, pictures))
+        assert len(names) == 5
+
+    def test_is_the_same_in_another_process_and_imports_no_network(self) -> None:
+        """Importing the module starts neither Keras nor TensorFlow."""
+        code = "import sys, flowersweep.training.heads; print({'keras', 'tensorflow'} & set(sys.modules))"
+        told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert told.stdout == "set()\n"
+
+
+class TestDamage:
+    def test_every_beginning_of_a_file_is_taken_for_absent(
+        self, config: Config, pictures: Pictures, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A file cut at any length is trained anew and then read again."""
+        reuse_or_train(config, pictures, head)
+        (path,) = Path(str(config.paths.cache), "heads").glob("*.npz")
+        whole = path.read_bytes()
+        for length in range(0, len(whole), 7):
+            path.write_bytes(whole[:length])
+            assert heads._read(path, 5) is None
+        assert not reuse_or_train(config, pictures, head).reused
+        assert "is damaged and will be trained anew" in caplog.text
+        assert reuse_or_train(config, pictures, head).reused
+
+    def test_no_random_bytes_are_taken_for_another_head(self, config: Config, pictures: Pictures) -> None:
+        """One byte changed, or all of them: the head that was kept, or none."""
+        kept = reuse_or_train(config, pictures, head)
+        (path,) = Path(str(config.paths.cache), "heads").glob("*.npz")
+        whole, chance = path.read_bytes(), np.random.default_rng(0)
+        for place in range(0, len(whole), 3):
+            path.write_bytes(
+                whole[:place] + bytes([whole[place] ^ 1 << chance.integers(8)]) + whole[place + 1 :]
+            )
+            found = heads._read(path, 5)
+            assert found is None or equal(found, kept)
+        path.write_bytes(chance.bytes(1000))
+        assert heads._read(path, 5) is None
+
+    @pytest.mark.parametrize(
+        "stored",
+        [
+            {"kernel": np.zeros((3, 5), np.float32), "bias": np.zeros(5, np.float32)},
+            {"kernel": np.zeros((3, 4), np.float32), "bias": np.zeros(4, np.float32), "epochs": "[]"},
+            {"kernel": np.zeros(5, np.float32), "bias": np.zeros(5, np.float32), "epochs": "[]"},
+            {"kernel": np.zeros((3, 5)), "bias": np.zeros(5, np.float32), "epochs": "[]"},
+            {"kernel": np.full((3, 5), np.nan, np.float32), "bias": np.zeros(5, np.float32), "epochs": "[]"},
+            {"kernel": np.zeros((3, 5), np.float32), "bias": np.zeros(5, np.float32), "epochs": "{}"},
+            {"kernel": np.zeros((3, 5), np.float32), "bias": np.zeros(5, np.float32), "epochs": "[1]"},
+        ],
+    )
+    def test_what_is_no_head_is_taken_for_absent(self, stored: dict[str, object], tmp_path: Path) -> None:
+        """Missing arrays, other shapes and types, numbers that are none, epochs that are no list of values."""
+        np.savez(tmp_path / "head.npz", **stored)  # type: ignore[arg-type]  # NumPy takes texts too
+        assert heads._read(tmp_path / "head.npz", 5) is None
