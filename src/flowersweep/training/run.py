@@ -51,7 +51,8 @@ class Membership:
         parent_run_id: The MLflow run it is shown under.
         tags: To find it by.
         on_start: Called with the run's id when it has one.
-        on_epoch: Called after each epoch with its number and values; raises Pruned to end the run.
+        on_epoch: Called after each epoch of the last phase with its number in that phase, counted from 1, and its
+            values; raises Pruned to end the run.
         keeps_artifacts: Called with the objective; False if figures and model are not worth their time.
     """
 
@@ -159,10 +160,9 @@ def _train(
         def log_epoch(number: int, values: Mapping[str, float]) -> None:
             tracker.metrics(values, step=number)
             write_events(number, values)
-            member.on_epoch(number, values)
 
         try:
-            evaluated = train_phases(network, config, pictures, history, log_epoch)
+            evaluated = train_phases(network, config, pictures, history, log_epoch, member.on_epoch)
         except Pruned:
             tracker.metrics(history.summary())
             raise
