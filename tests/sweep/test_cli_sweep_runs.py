@@ -190,7 +190,7 @@ class TestRuns:
             assert trial.value == pytest.approx(sum(values) / 3)
             assert run.data.metrics["best/val_accuracy"] == pytest.approx(trial.value)
             assert run.data.params["optimizer.learning_rate"] == str(trial.params["optimizer.learning_rate"])
-            assert trial.intermediate_values == pytest.approx(dict(enumerate(values)))
+            assert trial.intermediate_values == pytest.approx(dict(enumerate(values, start=1)))
 
     def test_several_objectives(self, real: Real) -> None:
         """Each objective has its own direction; the leaderboard begins with the Pareto set."""

@@ -23,6 +23,7 @@ from flowersweep.sweep.ledger import Ledger, open_store
 from flowersweep.sweep.lock import storage_lock
 from flowersweep.sweep.outcome import FAIL_REASON
 from flowersweep.sweep.parse import parse_space
+from flowersweep.sweep.pruner import make_pruner, refuse_other_steps
 from flowersweep.sweep.reconcile import reconcile
 from flowersweep.sweep.sampler import explicit_options, make_sampler
 from flowersweep.sweep.settings import Plan, Settings, make_plan, read_settings
@@ -68,6 +69,7 @@ def run_study(
     storage = open_storage(settings.storage, directory)
     store = open_store(config)
     study = _study(settings, space, config, storage)
+    refuse_other_steps(study, make_pruner(settings.pruner, n_directions=len(settings.directions)))
     name_metrics(study, metrics)
     reconcile(study)
     _enqueue(study, plan)

@@ -61,6 +61,7 @@ def train_phases(
     config: Config,
     pictures: Pictures,
     history: History,
+    *,
     on_epoch: EpochListener,
     on_last_phase: EpochListener,
 ) -> Evaluated:

@@ -162,7 +162,9 @@ def _train(
             write_events(number, values)
 
         try:
-            evaluated = train_phases(network, config, pictures, history, log_epoch, member.on_epoch)
+            evaluated = train_phases(
+                network, config, pictures, history, on_epoch=log_epoch, on_last_phase=member.on_epoch
+            )
         except Pruned:
             tracker.metrics(history.summary())
             raise
