@@ -112,7 +112,7 @@ def _repeated(
     )
     trial.user_attrs({RUN_ID: tracker.run_id})
     repeats: list[Values] = []
-    with closing(tracker), failures_recorded(tracker):
+    with closing(tracker), failures_recorded(tracker, again=True):
         tracker.metrics(searched_numbers(trial.params))
         for repeat in range(n_repeats):
             seeded = replace(config, seed=config.seed + repeat)

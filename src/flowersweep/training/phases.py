@@ -63,7 +63,7 @@ def train_phases(
     history: History,
     *,
     on_epoch: EpochListener,
-    on_last_phase: EpochListener,
+    on_last_phase: EpochListener = lambda _number, _values: None,
 ) -> Evaluated:
     """Train a network through all its phases on one epoch axis, and evaluate it.
 
