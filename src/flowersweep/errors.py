@@ -24,6 +24,10 @@ class DataError(InfrastructureError):
     """Pictures that are missing, unreadable, or not laid out as one folder per class."""
 
 
+class WeightsError(ConfigError, InfrastructureError):
+    """The weights of a backbone are not there, or cannot be downloaded."""
+
+
 class DownloadError(DataError):
     """A download that failed, or whose size or SHA-256 is not the expected one."""
 

@@ -131,9 +131,12 @@ def test_child_that_always_dies_fails(sweep: Sweeps) -> None:
 class Recorder(Listener):
     """Writes down what it is told."""
 
-    def __init__(self, at_report: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, at_report: Callable[[], None] = lambda: None, at_end: Callable[[], None] = lambda: None
+    ) -> None:
         self.told: list[tuple[Any, ...]] = []
         self.at_report = at_report
+        self.at_end = at_end
 
     def trial_began(self, number: int, params: Mapping[str, Any]) -> None:
         """Keep it."""
@@ -148,6 +151,7 @@ class Recorder(Listener):
         """Keep it."""
         assert seconds > 0
         self.told.append(("ended", number, outcome.kind.value))
+        self.at_end()
 
 
 @pytest.mark.slow
@@ -196,12 +200,13 @@ def test_failures_stop_it(sweep: Sweeps, limit: dict[str, int], n_run: int) -> N
     assert sweep.states == ["FAIL"] * n_run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("trouble", "reason"),
     [
         ("disk", "[Errno 28] No space left on device: '/cache/x'."),
-        pytest.param("pictures", "The picture folder /pictures does not exist.", marks=pytest.mark.slow),
-        pytest.param("store", "Cannot start a run: the server is away.", marks=pytest.mark.slow),
+        ("pictures", "The picture folder /pictures does not exist."),
+        ("store", "Cannot start a run: the server is away."),
     ],
 )
 def test_infrastructure_that_fails_ends_it_and_no_trial(sweep: Sweeps, trouble: str, reason: str) -> None:
@@ -294,13 +299,11 @@ def test_storage_that_takes_no_values_fails_no_trial(sweep: Sweeps) -> None:
             connection.execute(statement)
         connection.close()
 
-    def spoil(*_: Any) -> None:
+    def spoil() -> None:
         execute("CREATE TRIGGER t BEFORE INSERT ON trial_params BEGIN INSERT INTO away VALUES (1); END")
 
-    listener = Recorder()
-    listener.trial_ended = spoil  # type: ignore[method-assign]
     with pytest.raises(SweepStoppedError, match=r"no such table: main\.away; the same command goes on"):
-        sweep("quick", 2, listener=listener)
+        sweep("quick", 2, listener=Recorder(at_end=spoil))
     assert sweep.states == ["COMPLETE", "WAITING"]
     execute("DROP TRIGGER t")
     sweep("quick", 2)
