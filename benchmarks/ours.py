@@ -88,7 +88,7 @@ def epochs(*, overrides: list[str], count: int) -> Figures:
     from flowersweep.training.phases import train_phases
 
     history = History.of(settings.objective.metric)
-    train_phases(network, settings, pictures, history, lambda *_: None)
+    train_phases(network, settings, pictures, history, on_epoch=lambda *_: None)
     return {name: history.column(name)[:count] for name in ("seconds", "val_accuracy")}
 
 

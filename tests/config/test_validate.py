@@ -3,6 +3,7 @@
 import copy
 import functools
 from collections.abc import Iterator
+from pathlib import Path
 
 import keras
 import pytest
@@ -15,7 +16,7 @@ from flowersweep import config
 from flowersweep.config import settings
 from flowersweep.config.schema import BACKBONES, NODES, AdamConfig, CNNConfig, CosineConfig, PlateauConfig
 from flowersweep.config.validate import MIN_BACKBONE_SIZE, MIN_BACKBONE_SIZES, nearest
-from flowersweep.errors import ConfigError
+from flowersweep.errors import ConfigError, WeightsError
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -166,3 +167,16 @@ class TestNearest:
     def test_offers_nothing_when_nothing_is_close(self) -> None:
         """A word that resembles none of the names gets no suggestion."""
         assert nearest("xyz", ["RandomFlip"]) == ""
+
+
+class TestWeights:
+    def test_a_missing_file_is_no_fault_of_the_values(self, tmp_path: Path) -> None:
+        """A file of weights that is away is told last and as such; it is fine again as soon as it is back."""
+        file = tmp_path / "some.weights.h5"
+        overrides = ("model=mobilenet_ft", f"model.weights={file}")
+        with pytest.raises(WeightsError, match=r"model\.weights must be .*but there is no file"):
+            settings(composed(*overrides))
+        with pytest.raises(ConfigError, match=r"^trainer\.image_size must be at least 32"):
+            settings(composed(*overrides, "trainer.image_size=16"))
+        file.touch()
+        assert settings(composed(*overrides)).model.name == "mobilenet_ft"

@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from flowersweep.data import read_folder, split
-from flowersweep.errors import DataError
+from flowersweep.errors import ConfigError
 
 FRACTIONS = st.floats(0.01, 0.45)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -85,5 +85,5 @@ def test_real_photographs_split_as_in_keras(photos_dir: Path, part: str, count: 
 )
 def test_impossible_splits_are_refused(arguments: dict[str, float], message: str) -> None:
     """A part that would be empty and a number out of range are errors that name the values."""
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(ConfigError, match=message):
         split(**arguments)  # type: ignore[arg-type]  # one table for whole and broken numbers

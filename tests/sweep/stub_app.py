@@ -3,6 +3,7 @@
 `python stub_app.py SETTINGS` (JSON of `Settings`) is a sweeper with `workers` processes; their children import this file.
 """
 
+import errno
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
+from flowersweep.errors import DataError, TrackingError
 from flowersweep.sweep.budget import Budget
 from flowersweep.sweep.child import Application
 from flowersweep.sweep.parse import parse_space
@@ -33,6 +35,7 @@ from flowersweep.sweep.training_process import TrainingProcess
 from flowersweep.sweep.trial import Pruned, current_trial
 from flowersweep.sweep.worker import Listener, Worker, WorkerReport, work
 from flowersweep.tracking import process
+from flowersweep.training.interrupt import Interrupted, interruptible
 
 
 @dataclass
@@ -54,6 +57,14 @@ class Settings:
     trials_per_process: int = 8
     pruner: bool = False
     sweeper: dict[str, str] | None = None
+
+
+TROUBLES = {
+    "pictures": DataError("The picture folder /pictures does not exist."),
+    "store": TrackingError("Cannot start a run: the server is away."),
+    "disk": OSError(errno.ENOSPC, "No space left on device", "/cache/x"),
+    "file": FileNotFoundError(errno.ENOENT, "No such file or directory", "/x.csv"),
+}
 
 
 def quick(cfg: DictConfig) -> float:
@@ -119,6 +130,32 @@ def reporting(cfg: DictConfig) -> float:
     for step in range(5):
         trial.report(step, float(cfg.x))
     return float(cfg.x)
+
+
+def in_trouble(cfg: DictConfig) -> float:
+    """Fail as the file `trouble` says, from the second trial on; return x while there is no such file."""
+    trial, trouble = current_trial(), Path(cfg.folder, "trouble")
+    assert trial is not None
+    time.sleep(cfg.seconds)
+    if trial.number > 0 and trouble.exists():
+        raise TROUBLES[trouble.read_text(encoding="utf-8")]
+    return float(cfg.x)
+
+
+def counting(cfg: DictConfig) -> float:
+    """Report by attempt and step, `seconds` apart; return the number of the attempt, or leave a mark if interrupted."""
+    trial = current_trial()
+    assert trial is not None
+    try:
+        with interruptible():
+            trial.user_attrs({"attempt": trial.attempt, "pid": os.getpid()})
+            for step in range(1, 31 if trial.number == 0 else 2):
+                trial.report(step, 100.0 * trial.attempt + step)
+                time.sleep(cfg.seconds)
+    except Interrupted:
+        Path(cfg.folder, f"interrupted-{trial.number}-{trial.attempt}").touch()
+        raise
+    return float(trial.attempt)
 
 
 def one_long(cfg: DictConfig) -> float:

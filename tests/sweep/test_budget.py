@@ -12,9 +12,9 @@ from optuna.samplers import RandomSampler
 from optuna.trial import Trial, TrialState, create_trial
 
 from flowersweep.errors import SweepError
-from flowersweep.sweep.budget import Budget, Stop, failure_summary, next_trial, remaining
+from flowersweep.sweep.budget import Budget, Stop, failure_summary, hindrance_summary, next_trial, remaining
 from flowersweep.sweep.claim import OWNER, claim_of
-from flowersweep.sweep.outcome import FAIL_REASON
+from flowersweep.sweep.outcome import FAIL_REASON, Kind, Outcome, tell
 from flowersweep.sweep.parse import parse_space
 from flowersweep.sweep.storage import open_storage
 
@@ -195,3 +195,28 @@ def test_two_workers_share_it(tmp_path: Path, configured: str | None) -> None:
 
     assert [trial.number for trial in taken if isinstance(trial, Trial)] == [0, 1, 2, 3, 4]
     assert taken[5] is Stop.SPENT
+
+
+class TestInfrastructure:
+    """What the trials stand on fails."""
+
+    def test_its_sweep_ends_and_no_other(self, study: optuna.Study) -> None:
+        """The sweep whose trial had to wait begins no further one; another sweep on the study runs that trial."""
+        here, elsewhere = Budget.begun(study, 5, max_failures=1), Budget.begun(study, 5)
+        trial = _taken(study, here)
+        tell(study, trial, Outcome(Kind.WAITING, reason="The disk is full."), here.sweep)
+
+        assert next_trial(study, LINE, here) is Stop.HINDERED
+        assert _taken(study, elsewhere).number == trial.number
+        assert next_trial(study, LINE, here) is Stop.HINDERED
+        assert hindrance_summary(study, here) == (
+            "Trial 0 could not be run and waits; the same command goes on with the sweep. The disk is full."
+        )
+
+    def test_the_next_sweep_goes_on(self, study: optuna.Study) -> None:
+        """What hindered an earlier sweep does not stop the one of the same command."""
+        before = Budget.begun(study, 2)
+        tell(study, _taken(study, before), Outcome(Kind.WAITING, reason="No."), before.sweep)
+        budget = Budget.begun(study, 2)
+
+        assert [_taken(study, budget).number for _ in range(2)] == [0, 1]

@@ -1,5 +1,6 @@
 """Tests of what a training process does with a job, in this process; `test_training_process.py` starts real ones."""
 
+import asyncio
 import importlib
 import pickle
 import socket
@@ -122,7 +123,11 @@ def test_exceptions_become_outcomes(run: Callable[..., list[Any]]) -> None:
     def leaving(_: DictConfig) -> float:
         raise SystemExit(3)
 
+    def cancelled(_: DictConfig) -> float:
+        raise asyncio.CancelledError("no time")
+
     assert run(raising)[-1].reason == "ValueError: bad picture"
+    assert run(cancelled)[-1].reason == "CancelledError: no time"
     assert "in raising" in run(raising)[-1].traceback
     assert run(leaving)[-1].reason == "SystemExit: 3"
 

@@ -99,7 +99,7 @@ def test_release_keeps_number_and_values(study: optuna.Study) -> None:
     trial = study.ask()
     value = trial.suggest_float("x", 0, 1)
     claim(trial)
-    release(study, study.trials[0])
+    release(study, study.trials[0]._trial_id)
     waiting = study.trials[0]
     again = study.ask()
 

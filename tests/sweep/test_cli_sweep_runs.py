@@ -1,11 +1,14 @@
 """`python -m flowersweep --multirun` with real trainings, tiny ones, and what they leave in study and MLflow."""
 
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import optuna
@@ -13,6 +16,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from flowersweep.data import demo
 from flowersweep.sweep.storage import open_storage
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.store import sqlite_uri
@@ -97,6 +101,64 @@ class Real:
 def real(folder: Path, tmp_path: Path) -> Real:
     """Sweeps of real trainings."""
     return Real(folder, tmp_path / "results")
+
+
+class TestInfrastructure:
+    def test_pictures_that_are_away_for_a_while(self, real: Real, tmp_path: Path) -> None:
+        """While the folder of pictures is away trials wait, the sweep says so with code 1, and the same command goes on."""
+        pictures, away = tmp_path / "pictures", tmp_path / "away"
+        shutil.copytree(demo(real.folder / "cache"), pictures)
+        rates = ",".join(f"{0.001 * (1 + index)}" for index in range(4))
+        command = ("data=folder", f"data.dir={pictures}", f"optimizer.learning_rate={rates}")
+        running = real.start(*command, epochs=6)
+        until = time.monotonic() + 60
+        while not real.reporting() and time.monotonic() < until:
+            time.sleep(0.1)
+        pictures.rename(away)
+        _, err = running.communicate(timeout=120)
+        states = [trial.state.name for trial in real.study.trials]
+        params = real.study.trials[-1].params
+        (line,) = [line for line in err.splitlines() if line.startswith("flowersweep: ")]
+
+        assert running.returncode == 1
+        assert states == ["COMPLETE"] * (len(states) - 1) + ["WAITING"]
+        assert line.startswith(
+            f"flowersweep: Trial {len(states) - 1} could not be run and waits; the same command goes"
+        )
+        assert str(pictures) in line
+        away.rename(pictures)
+        code, _, err = real.run(*command, epochs=6)
+        assert code == 0, err
+        assert [trial.state.name for trial in real.study.trials] == ["COMPLETE"] * 4
+        assert real.study.trials[len(states) - 1].params == params
+        assert [run.info.status for run in real.runs("trial")] == ["FINISHED"] * 4
+
+    def test_a_store_that_is_away_for_a_while(self, real: Real) -> None:
+        """While MLflow's database cannot be written to trials wait, and the same command goes on."""
+        command = ("optimizer.learning_rate=0.001,0.002,0.003",)
+        running = real.start(*command, epochs=6)
+        until = time.monotonic() + 60
+        while not real.reporting() and time.monotonic() < until:
+            time.sleep(0.1)
+        with closing(sqlite3.connect(real.results / "mlflow.db", timeout=30)) as database:
+            database.execute(
+                "CREATE TRIGGER t BEFORE INSERT ON metrics BEGIN INSERT INTO away VALUES (1); END"
+            )
+            _, err = running.communicate(timeout=120)
+            states = [trial.state.name for trial in real.study.trials]
+            database.execute("DROP TRIGGER t")
+
+        assert running.returncode == 1
+        assert "no such table: main.away" in err
+        assert "the same command goes on with" in err
+        assert "Traceback" not in err
+        assert states[-1] == "WAITING"
+        assert "FAIL" not in states
+        code, _, err = real.run(*command, epochs=6)
+        assert code == 0, err
+        assert [trial.state.name for trial in real.study.trials] == ["COMPLETE"] * 3
+        latest = {run.data.tags["trial"]: run.info.status for run in real.runs("trial")}
+        assert latest == dict.fromkeys("012", "FINISHED")
 
 
 class TestRuns:
@@ -190,7 +252,7 @@ class TestRuns:
             assert trial.value == pytest.approx(sum(values) / 3)
             assert run.data.metrics["best/val_accuracy"] == pytest.approx(trial.value)
             assert run.data.params["optimizer.learning_rate"] == str(trial.params["optimizer.learning_rate"])
-            assert trial.intermediate_values == pytest.approx(dict(enumerate(values)))
+            assert trial.intermediate_values == pytest.approx(dict(enumerate(values, start=1)))
 
     def test_several_objectives(self, real: Real) -> None:
         """Each objective has its own direction; the leaderboard begins with the Pareto set."""

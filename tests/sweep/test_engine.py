@@ -14,6 +14,7 @@ from typing import Any
 import optuna
 import pytest
 
+from flowersweep.sweep.budget import Stop
 from flowersweep.sweep.parse import parse_space
 from flowersweep.sweep.storage import open_storage
 from flowersweep.tracking import process
@@ -115,6 +116,21 @@ def test_two_sweeps_at_once_share_the_budget(sweeps: Sweeps, storage: str | None
     assert [trial.number for trial in sweeps.trials(storage)] == list(range(24))
     assert sum(done) == 24
     assert sorted(sweeps.beginnings()) == list(range(24))
+
+
+def test_two_workers_stop_when_their_disk_is_full(sweeps: Sweeps) -> None:
+    """Each worker finishes its trial or gives it back; none fails, and the same sweep runs what is missing."""
+    (sweeps.folder / "trouble").write_text("disk")
+    reports = sweeps.run("in_trouble", workers=2, n_trials=8, seconds=0.2)
+    states = Counter(trial.state.name for trial in sweeps.trials())
+
+    assert [report["stop"] for report in reports] == [Stop.HINDERED] * 2
+    assert states["COMPLETE"] == 1
+    assert 1 <= states["WAITING"] <= 2
+    assert states.total() == 1 + states["WAITING"]
+    (sweeps.folder / "trouble").unlink()
+    sweeps.run("in_trouble", workers=2, n_trials=8)
+    assert [trial.state.name for trial in sweeps.trials()] == ["COMPLETE"] * 8
 
 
 def test_grid_with_three_workers(sweeps: Sweeps) -> None:

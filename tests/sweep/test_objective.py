@@ -67,10 +67,10 @@ def test_searched_numbers() -> None:
 
 @pytest.mark.slow
 def test_one_training(make_config: MakeConfig) -> None:
-    """A report per epoch, from step 0, and the best value as the objective; the run carries the searched number."""
+    """A report per epoch, from step 1, and the best value as the objective; the run carries the searched number."""
     config, study = make_config(*TINY), Study()
     value = run_trial(config, ["x=1"], study.trial)
-    assert [step for step, _ in study.reports] == [0, 1]
+    assert [step for step, _ in study.reports] == [1, 2]
     assert value == max(reported for _, reported in study.reports)
     run = study.run(config)
     assert (run.info.run_name, run.info.status) == ("trial-0007 learning_rate=0.5 aug=none", "FINISHED")
@@ -90,10 +90,10 @@ def test_several_objectives(make_config: MakeConfig) -> None:
 @pytest.mark.slow
 def test_pruned_between_repeats(make_config: MakeConfig) -> None:
     """A trial that is ended after its second seed is FINISHED with a tag, its third one never runs."""
-    config, study = make_config(*TINY), Study(prune_after=1)
+    config, study = make_config(*TINY), Study(prune_after=2)
     with pytest.raises(Pruned):
         run_trial(config, [], study.trial, n_repeats=3)
     run = study.run(config)
-    assert [step for step, _ in study.reports] == [0, 1]
+    assert [step for step, _ in study.reports] == [1, 2]
     assert (run.info.status, run.data.tags["trial.state"]) == ("FINISHED", "PRUNED")
     assert "spread/standard_deviation" not in run.data.metrics

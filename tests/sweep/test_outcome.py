@@ -1,5 +1,6 @@
 """Tests of the map from what happened to COMPLETE, PRUNED and FAIL."""
 
+import errno
 import signal
 from typing import Any
 
@@ -9,9 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowersweep.errors import TrainingError
+from flowersweep.errors import (
+    ConfigError,
+    DataError,
+    DownloadError,
+    TrackingError,
+    TrainingError,
+    WeightsError,
+)
 from flowersweep.sweep.outcome import (
     FAIL_REASON,
+    HINDRANCE,
     TRACEBACK,
     Kind,
     Outcome,
@@ -77,6 +86,62 @@ def test_exception_fails_with_its_first_line_and_traceback() -> None:
     assert of_exception(_caught(KeyError())).reason == "KeyError"
 
 
+def _from(cause: Exception) -> Exception:
+    error = RuntimeError("the optimizer stopped")
+    error.__cause__ = cause
+    return error
+
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (DataError("The picture folder /x does not exist."), "The picture folder /x does not exist."),
+        (DownloadError("It was cut short."), "It was cut short."),
+        (TrackingError("Cannot start a run: no answer."), "Cannot start a run: no answer."),
+        (WeightsError("There is no file w.h5."), "There is no file w.h5."),
+        (FULL, "[Errno 28] No space left on device."),
+        (_from(FULL), "[Errno 28] No space left on device."),
+        *(
+            (OSError(number, "gone"), f"[Errno {number}] gone.")
+            for number in (errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOTCONN)
+        ),
+    ],
+)
+def test_failed_infrastructure_makes_it_wait(error: Exception, reason: str) -> None:
+    """No room, no pictures, no store and a lost mount are no end of a trial; the cause is one sentence."""
+    assert of_exception(_caught(error)) == Outcome(Kind.WAITING, reason=reason)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(errno.ENOENT, "No such file or directory"),
+        PermissionError(errno.EACCES, "Permission denied"),
+        ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"),
+        OSError("without a number"),
+        MemoryError(),
+        ConfigError("trainer.epochs must be at least 1."),
+        TrainingError("The loss is not a number."),
+    ],
+)
+def test_everything_else_is_the_trials_own_failure(error: Exception) -> None:
+    """A missing file, a refused connection, too little memory and a bad value fail a trial."""
+    assert of_exception(_caught(error)).kind is Kind.FAIL
+
+
+def test_an_error_while_another_is_handled_counts_for_itself() -> None:
+    """Only what an error was raised from counts, not what happened to be handled at the time."""
+    try:
+        raise FULL
+    except OSError:
+        outcome = of_exception(_caught(ValueError("own")))
+
+    assert outcome.kind is Kind.FAIL
+
+
 def test_long_texts_are_cut() -> None:
     """A huge message still fits into a database's column, and the traceback's end is what is kept."""
     outcome = of_exception(_caught(ValueError("x" * 100_000)))
@@ -122,3 +187,15 @@ def test_tell_writes_all_three() -> None:
         ("FAIL", None),
     ]
     assert study.trials[2].user_attrs == {FAIL_REASON: "bad", TRACEBACK: "Traceback"}
+
+
+def test_tell_puts_a_waiting_one_back() -> None:
+    """A trial that its infrastructure failed waits under its number, with its values, and says what it lacked."""
+    study = optuna.create_study()
+    trial = study.ask()
+    value = trial.suggest_float("x", 0, 1)
+    tell(study, trial, Outcome(Kind.WAITING, reason="No disk."), sweep="this one")
+
+    assert study.trials[0].state.name == "WAITING"
+    assert study.trials[0].user_attrs[HINDRANCE] == {"sweep": "this one", "reason": "No disk."}
+    assert study.ask().suggest_float("x", 0, 1) == value

@@ -7,7 +7,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from flowersweep.errors import SweepError
-from flowersweep.sweep.pruner import make_pruner
+from flowersweep.sweep.pruner import make_pruner, refuse_other_steps
 from hydra_plugins.flowersweep_study import config
 
 EXPECTED = {
@@ -43,32 +43,123 @@ def test_any_of_optunas() -> None:
     assert isinstance(make_pruner(node), optuna.pruners.PatientPruner)
 
 
-def _prunes_at(name: str, n_epochs: int) -> int | None:
-    """The epoch, counted from 1, at which a hopeless trial ends after ten good ones; None if it never does."""
-    study = optuna.create_study(direction="maximize", pruner=make_pruner(_node(name)))
+def _prunes_after(
+    pruner: optuna.pruners.BasePruner, collapses_after: int = 0, n_epochs: int = 30
+) -> int | None:
+    """The epoch after which a trial ends that leads for some epochs and is hopeless then; None if it never does.
+
+    Ten good trials come before it. Epochs are counted from 1, as trials report them.
+    """
+    study = optuna.create_study(direction="maximize", pruner=pruner, study_name="fixed")
     for number in range(10):
         trial = study.ask()
         for epoch in range(1, n_epochs + 1):
-            trial.report(0.8 + number / 100 + epoch / 1000, epoch)
+            trial.report(0.8 - number / 100 + epoch / 1000, epoch)
             # Some pruners take note of a trial only when asked.
             trial.should_prune()
         study.tell(trial, 0.9)
     trial = study.ask()
     for epoch in range(1, n_epochs + 1):
-        trial.report(0.1, epoch)
+        trial.report(0.95 if epoch <= collapses_after else 0.1, epoch)
         if trial.should_prune():
             return epoch
     return None
 
 
-def test_defaults_suit_short_trainings() -> None:
-    """Of thirty epochs a hopeless trial loses most; the first ones are always trained."""
-    assert {name: _prunes_at(name, 30) for name in ("none", "median", "asha")} == {
-        "none": None,
-        "median": 3,
-        "asha": 3,
-    }
-    assert _prunes_at("hyperband", 30) in {3, 9, 27, None}
+@pytest.mark.parametrize(
+    ("name", "options", "collapses_after", "expected"),
+    [
+        ("none", {}, 0, None),
+        # n_warmup_steps epochs are trained before the first look, which comes right after them.
+        ("median", {}, 0, 3),
+        ("median", {"n_warmup_steps": 5}, 0, 5),
+        ("median", {"n_warmup_steps": 1}, 0, 1),
+        ("median", {"n_warmup_steps": 0}, 0, 1),
+        # ASHA decides after 3, 9 and 27 epochs, and at no other time.
+        ("asha", {}, 0, 3),
+        ("asha", {}, 3, 9),
+        ("asha", {}, 9, 27),
+        ("asha", {}, 27, None),
+        ("asha", {"min_resource": 1}, 0, 1),
+        ("asha", {"min_resource": 4, "reduction_factor": 2}, 4, 8),
+        ("asha", {"min_early_stopping_rate": 1}, 0, 9),
+        ("asha", {"min_early_stopping_rate": 2}, 0, 27),
+    ],
+)
+def test_first_epoch_that_ends_a_trial(
+    name: str, options: dict[str, Any], collapses_after: int, expected: int | None
+) -> None:
+    """Each pruner ends a trial after the epochs that its options name, of thirty."""
+    assert _prunes_after(make_pruner(_node(name, **options)), collapses_after) == expected
+
+
+def test_hyperband_decides_as_asha_does() -> None:
+    """Whichever group of Hyperband's a trial belongs to, its first decision comes after 3, 9 or 27 epochs."""
+    seen = set()
+    for number in range(40):
+        study = optuna.create_study(
+            direction="maximize",
+            study_name=f"study-{number}",
+            pruner=make_pruner(_node("hyperband", max_resource=30)),
+        )
+        trial = study.ask()
+        looked = [epoch for epoch in range(1, 31) if _looked_at(trial, epoch)]
+        seen.add(tuple(looked))
+
+    assert seen == {(3, 9, 27), (9, 27), (27,)}
+
+
+def _looked_at(trial: optuna.Trial, epoch: int) -> bool:
+    """Whether the pruner decided on a trial after an epoch: it notes that it let it pass."""
+    before = len(trial.storage.get_trial(trial._trial_id).system_attrs)
+    trial.report(0.5, epoch)
+    assert not trial.should_prune()
+    return len(trial.storage.get_trial(trial._trial_id).system_attrs) > before
+
+
+@pytest.mark.parametrize(("collapses_after", "expected"), [(4, 7), (1, 4), (0, None)])
+def test_patience_counts_epochs_without_gain(collapses_after: int, expected: int | None) -> None:
+    """A patience of 2 ends a trial with the third epoch that is worse than what it once had."""
+    target = "optuna.pruners.PatientPruner"
+    node = OmegaConf.create({"_target_": target, "wrapped_pruner": None, "patience": 2})
+    assert _prunes_after(make_pruner(node), collapses_after) == expected
+
+
+def test_wilcoxon_pairs_repeats() -> None:
+    """The fourth of several trainings that are all worse than the best trial's ends a trial; three prove too little."""
+    study = optuna.create_study(direction="maximize", pruner=make_pruner(_node("wilcoxon")))
+    best = study.ask()
+    for repeat in range(1, 6):
+        best.report(0.9 + repeat / 100, repeat)
+    study.tell(best, 0.93)
+    trial = study.ask()
+    verdicts = []
+    for repeat in range(1, 6):
+        trial.report(0.5 + repeat / 50, repeat)
+        verdicts.append(trial.should_prune())
+
+    assert verdicts == [False, False, False, True, True]
+
+
+def _study_with(values: dict[int, float], **attrs: str) -> optuna.Study:
+    study = optuna.create_study(study_name="old")
+    trial = optuna.trial.create_trial(value=0.5, intermediate_values=values, user_attrs=attrs)
+    study.add_trial(trial)
+    return study
+
+
+def test_epochs_counted_from_0_are_not_compared() -> None:
+    """A study whose trainings counted epochs from 0 goes on without a pruner only."""
+    old = _study_with({0: 0.1, 1: 0.5}, mlflow_run_id="r")
+    refuse_other_steps(old, make_pruner(_node("none")))
+    with pytest.raises(SweepError, match=r"Trial 0 of study 'old'.*counted epochs from 0.*pruner=none"):
+        refuse_other_steps(old, make_pruner(_node("asha")))
+
+
+def test_other_programs_count_as_they_like() -> None:
+    """A trial from epoch 1 on, or one of a program that counts its own steps, is compared by every pruner."""
+    refuse_other_steps(_study_with({1: 0.1, 2: 0.5}, mlflow_run_id="r"), make_pruner(_node("asha")))
+    refuse_other_steps(_study_with({0: 0.1, 1000: 0.5}), make_pruner(_node("asha")))
 
 
 @pytest.mark.parametrize(

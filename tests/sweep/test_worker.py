@@ -1,6 +1,7 @@
 """Tests of one worker with real training processes; `test_engine.py` has several of them, and kills them."""
 
 import importlib
+import json
 import os
 import signal
 import sqlite3
@@ -16,7 +17,7 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
-from flowersweep.errors import SweepError
+from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.sweep.budget import Stop
 from flowersweep.sweep.claim import OWNER
 from flowersweep.sweep.outcome import FAIL_REASON, TRACEBACK, Outcome
@@ -89,7 +90,7 @@ def test_every_end_has_its_state_and_reason(sweep: Sweeps) -> None:
     ]
     assert "in ending_badly" in sweep.trials[0].user_attrs[TRACEBACK]
     assert (sweep.trials[6].value, sweep.trials[9].value) == (0.75, 0.25)
-    assert report.counts == {"COMPLETE": 1, "PRUNED": 1, "FAIL": 8}
+    assert report.counts == {"COMPLETE": 1, "PRUNED": 1, "FAIL": 8, "WAITING": 0}
     assert report.stop is Stop.SPENT
 
 
@@ -130,9 +131,12 @@ def test_child_that_always_dies_fails(sweep: Sweeps) -> None:
 class Recorder(Listener):
     """Writes down what it is told."""
 
-    def __init__(self, at_report: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, at_report: Callable[[], None] = lambda: None, at_end: Callable[[], None] = lambda: None
+    ) -> None:
         self.told: list[tuple[Any, ...]] = []
         self.at_report = at_report
+        self.at_end = at_end
 
     def trial_began(self, number: int, params: Mapping[str, Any]) -> None:
         """Keep it."""
@@ -147,6 +151,7 @@ class Recorder(Listener):
         """Keep it."""
         assert seconds > 0
         self.told.append(("ended", number, outcome.kind.value))
+        self.at_end()
 
 
 @pytest.mark.slow
@@ -193,6 +198,42 @@ def test_failures_stop_it(sweep: Sweeps, limit: dict[str, int], n_run: int) -> N
 
     assert report.stop is Stop.FAILURES
     assert sweep.states == ["FAIL"] * n_run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        ("disk", "[Errno 28] No space left on device: '/cache/x'."),
+        ("pictures", "The picture folder /pictures does not exist."),
+        ("store", "Cannot start a run: the server is away."),
+    ],
+)
+def test_infrastructure_that_fails_ends_it_and_no_trial(sweep: Sweeps, trouble: str, reason: str) -> None:
+    """A trial without disk, pictures or store waits, no other is begun, and the same sweep goes on once they are back."""
+    (sweep.folder / "trouble").write_text(trouble)
+    report = sweep("in_trouble", 4, max_failures=1)
+    (hindrance,) = [trial.user_attrs["hindrance"] for trial in sweep.trials[1:]]
+    params = sweep.trials[1].params
+
+    assert report.stop is Stop.HINDERED
+    assert report.counts == {"COMPLETE": 1, "PRUNED": 0, "FAIL": 0, "WAITING": 1}
+    assert sweep.states == ["COMPLETE", "WAITING"]
+    assert hindrance["reason"] == reason
+    (sweep.folder / "trouble").unlink()
+    assert sweep("in_trouble", 4).stop is Stop.SPENT
+    assert sweep.states == ["COMPLETE"] * 4
+    assert sweep.trials[1].params == params
+
+
+@pytest.mark.slow
+def test_a_program_that_misses_its_file_has_failed(sweep: Sweeps) -> None:
+    """A file that is not there is the failure of the program that looks for it: the sweep goes on."""
+    (sweep.folder / "trouble").write_text("file")
+    report = sweep("in_trouble", 3)
+
+    assert report.stop is Stop.SPENT
+    assert sweep.states == ["COMPLETE", "FAIL", "FAIL"]
 
 
 @pytest.mark.slow
@@ -247,6 +288,67 @@ def test_storage_that_breaks_ends_it_with_a_sentence(sweep: Sweeps) -> None:
         sweep("reporting", 2, listener=Recorder(spoil))
 
     assert _all_end(pids)
+
+
+@pytest.mark.slow
+def test_storage_that_takes_no_values_fails_no_trial(sweep: Sweeps) -> None:
+    """A database that cannot store a trial's values ends the sweep; the trial waits for the same command."""
+
+    def execute(statement: str) -> None:
+        with sqlite3.connect(sweep.folder / "optuna.db") as connection:
+            connection.execute(statement)
+        connection.close()
+
+    def spoil() -> None:
+        execute("CREATE TRIGGER t BEFORE INSERT ON trial_params BEGIN INSERT INTO away VALUES (1); END")
+
+    with pytest.raises(SweepStoppedError, match=r"no such table: main\.away; the same command goes on"):
+        sweep("quick", 2, listener=Recorder(at_end=spoil))
+    assert sweep.states == ["COMPLETE", "WAITING"]
+    execute("DROP TRIGGER t")
+    sweep("quick", 2)
+
+    assert sweep.states == ["COMPLETE", "COMPLETE"]
+
+
+@pytest.mark.slow
+def test_paused_worker_leaves_alone_what_another_took(sweep: Sweeps, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that wakes up after another one finished its trial writes nothing, stops its training and takes the next."""
+    settings = sweep.stub.Settings(str(sweep.folder), "counting", n_trials=3, seconds=0.1)
+    paused = subprocess.Popen(sweep.stub.command(settings), stdout=subprocess.PIPE, start_new_session=True)
+    _wait_until(lambda: (sweep.folder / "optuna.db").exists() and _reports(sweep) >= 2)
+    paused.send_signal(signal.SIGSTOP)
+    study = optuna.load_study(study_name="stub", storage=f"sqlite:///{sweep.folder}/optuna.db")
+    # As if it ran on another machine, which was silent for longer than one waits for it.
+    owner = study.trials[0].user_attrs[OWNER] | {process.HOST_TAG: "elsewhere", process.START_TAG: ""}
+    study._storage.set_trial_user_attr(study.trials[0]._trial_id, OWNER, owner)
+    monkeypatch.setattr("flowersweep.sweep.claim.GRACE_SECONDS", 0.0)
+    sweep("counting", 1)
+    taken = sweep.trials[0]
+    paused.send_signal(signal.SIGCONT)
+    output, _ = paused.communicate(timeout=60)
+    (report,) = json.loads(output)
+
+    assert (taken.state.name, taken.value, taken.user_attrs["lost"]) == ("COMPLETE", 1.0, 1)
+    assert taken.intermediate_values == {step: 100.0 + step for step in range(1, 31)}
+    assert sweep.trials[0] == taken
+    assert sweep.states == ["COMPLETE"] * 3
+    assert (report["stop"], report["counts"]["COMPLETE"]) == (Stop.SPENT, 2)
+    assert (sweep.folder / "interrupted-0-0").exists()
+
+
+def _reports(sweep: Sweeps) -> int:
+    try:
+        return len(sweep.trials[0].intermediate_values)
+    except (IndexError, KeyError):
+        return 0  # neither study nor trial is there yet
+
+
+def _wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def _run_until_marked(stub: Any, folder: Path, **changes: Any) -> tuple[subprocess.Popen[bytes], list[int]]:

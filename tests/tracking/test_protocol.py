@@ -145,6 +145,16 @@ class TestClosing:
             stop()
         assert tracker.status is RunStatus.KILLED
 
+    def test_a_store_that_fails_hides_no_error(self, store: Store, caplog: pytest.LogCaptureFixture) -> None:
+        """When the run cannot be closed after an error, the error goes on to the caller, and the log has the rest."""
+        run = MLflowTracker.start(store, "contract", "store fails")
+        with closing_database(sqlite3.connect(store.uri.removeprefix("sqlite:///"))) as database:
+            database.execute("CREATE TRIGGER t BEFORE UPDATE ON runs BEGIN INSERT INTO away VALUES (1); END")
+            with pytest.raises(ValueError, match="first"), closing(run):
+                raise ValueError("first")
+            database.execute("DROP TRIGGER t")
+        assert f"Cannot end run {run.run_id}: no such table: main.away" in caplog.text
+
     def test_the_store_knows_the_status(self, store: Store) -> None:
         """FAILED is what the database holds after an exception, with the time of the end."""
         run = MLflowTracker.start(store, "contract", "fails")

@@ -1,6 +1,7 @@
 """One run from configuration to tracking store, with real parts and everything small."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -17,10 +18,13 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from flowersweep.config import Config
-from flowersweep.errors import DataError, TrainingError
+from flowersweep.errors import DataError, Pruned, TrainingError
+from flowersweep.tracking.memory import MemoryTracker
 from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.protocol import RunStatus, closing
 from flowersweep.tracking.store import sqlite_uri
 from flowersweep.training import Result, train
+from flowersweep.training.run import failures_recorded
 
 MakeConfig = Callable[..., Config]
 
@@ -142,6 +146,25 @@ class TestFailures:
         assert run.info.status == "FAILED"
         assert run.data.tags["failure"].startswith("TrainingError: ")
         assert "failure.txt" in {item.path for item in store_of(config).list_artifacts(run.info.run_id)}
+
+    @pytest.mark.parametrize(
+        ("error", "again", "status", "state"),
+        [
+            (OSError(errno.EIO, "Input/output error"), True, RunStatus.KILLED, "WAITING"),
+            (OSError(errno.EIO, "Input/output error"), False, RunStatus.FAILED, None),
+            (FileNotFoundError(errno.ENOENT, "No such file"), True, RunStatus.FAILED, None),
+            (Pruned("enough"), True, RunStatus.FINISHED, "PRUNED"),
+        ],
+    )
+    def test_a_trial_that_is_run_again_has_not_failed(
+        self, error: Exception, *, again: bool, status: RunStatus, state: str | None
+    ) -> None:
+        """The run of a trial that waits for its disk is KILLED with a tag; a run of its own is FAILED, and keeps both."""
+        tracker = MemoryTracker()
+        with pytest.raises(type(error)), closing(tracker), failures_recorded(tracker, again=again):
+            raise error
+
+        assert (tracker.status, tracker.tag_values.get("trial.state")) == (status, state)
 
     def test_bad_pictures_start_no_run(self, make_config: MakeConfig, tmp_path: Path) -> None:
         """An unreadable picture is named, and nothing is written to the store."""

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
 from flowersweep.config.schema import ALSO, Config, CosineConfig, FineTunedConfig, FrozenConfig
-from flowersweep.errors import ConfigError
+from flowersweep.errors import ConfigError, WeightsError
 from flowersweep.fields import RULE_KEY, Rule
 
 # Smallest side of a picture that Keras builds a backbone for: most halve it five times.
@@ -33,6 +33,7 @@ def settings(cfg: DictConfig) -> Config:
 
     Raises:
         ConfigError: A value is missing, out of range, or does not fit another; all problems in one message.
+        WeightsError: All is well but for the file of the model's weights, which is not there.
     """
     problems = [*_missing(cfg), *_illegal(cfg)]
     if problems:
@@ -48,6 +49,7 @@ def settings(cfg: DictConfig) -> Config:
     conflicts = list(_conflicts(config))
     if conflicts:
         raise ConfigError("\n".join(conflicts))
+    _require_weights(config)
     return config
 
 
@@ -207,13 +209,17 @@ def _backbone(config: Config) -> Iterator[str]:
     ):
         widths = ", ".join(str(alpha) for alpha in ALPHAS[model.backbone])
         yield f"model.alpha must be one of {widths} where ImageNet weights exist, but is {model.alpha}."
-    if model.weights not in {None, "imagenet"} and not Path(str(model.weights)).expanduser().is_file():
-        yield (
-            f"model.weights must be imagenet, null or an existing .weights.h5 file, but there is no file "
-            f"{model.weights!r}."
-        )
     if isinstance(model, FineTunedConfig):
         yield from _fine_tuned(model)
+
+
+def _require_weights(config: Config) -> None:
+    """The one rule that may hold now and not later: the file may be on a mounted folder."""
+    weights = getattr(config.model, "weights", None)
+    if weights not in {None, "imagenet"} and not Path(str(weights)).expanduser().is_file():
+        raise WeightsError(
+            f"model.weights must be imagenet, null or an existing .weights.h5 file, but there is no file {weights!r}."
+        )
 
 
 def _fine_tuned(model: FineTunedConfig) -> Iterator[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from flowersweep.errors import DataError
+from flowersweep.errors import ConfigError
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,19 +35,19 @@ def split(n: int, *, seed: int, validation: float, test: float = 0.0) -> Split:
         test: Fraction of all pictures that are held out, at least 0 and below 1; the count is rounded down.
 
     Raises:
-        DataError: A number is out of its range, or a part that was asked for would be empty.
+        ConfigError: A number is out of its range, or a part that was asked for would be empty.
     """
     if not 0 <= seed < 2**32:
-        raise DataError(f"The seed of the split must lie in 0..2**32-1, but is {seed}.")
+        raise ConfigError(f"The seed of the split must lie in 0..2**32-1, but is {seed}.")
     if not (0 < validation < 1 and 0 <= test < 1):
-        raise DataError(
+        raise ConfigError(
             "The fractions of the split must satisfy 0 < validation < 1 and 0 <= test < 1, "
             f"but are validation={validation}, test={test}."
         )
     num_validation, num_test = int(validation * n), int(test * n)
     num_train = n - num_validation - num_test
     if num_train < 1 or num_validation < 1 or (test and num_test < 1):
-        raise DataError(
+        raise ConfigError(
             f"Splitting {n} pictures with validation={validation} and test={test} leaves {max(num_train, 0)} to train, "
             f"{num_validation} to validate and {num_test} to test, but every part needs one; add pictures or change "
             "the fractions."

@@ -12,7 +12,7 @@ import keras
 from keras import layers
 
 from flowersweep.config.schema import FrozenConfig
-from flowersweep.errors import ConfigError
+from flowersweep.errors import ConfigError, WeightsError
 from flowersweep.models.cuts import cut_before
 from flowersweep.models.network import InferenceMode, Network
 
@@ -35,7 +35,8 @@ def build_backbone(config: FrozenConfig, *, num_classes: int, image_size: int) -
         image_size: Side length of the pictures in pixels.
 
     Raises:
-        ConfigError: The weights cannot be had or do not fit, or `fine_tune_at` is beyond the last layer.
+        ConfigError: The weights do not fit, or `fine_tune_at` is beyond the last layer.
+        WeightsError: The weights cannot be had.
     """
     base = _base(config, image_size)
     fine_tune_at = getattr(config, "fine_tune_at", None)
@@ -99,7 +100,7 @@ def _base(config: FrozenConfig, image_size: int) -> keras.Model:
         try:
             return factory(**{**options, "weights": "imagenet"})
         except Exception as error:
-            raise ConfigError(
+            raise WeightsError(
                 f"Keras could not get {config.backbone}'s ImageNet weights ({_first_line(error)}); connect to the "
                 "network once, or give a file: model.weights=PATH.weights.h5, or train from scratch: model.weights=null."
             ) from error

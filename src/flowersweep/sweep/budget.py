@@ -2,6 +2,7 @@
 
 import itertools
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,7 +15,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from flowersweep.sweep.claim import claim
 from flowersweep.sweep.lock import storage_lock
-from flowersweep.sweep.outcome import FAIL_REASON
+from flowersweep.sweep.outcome import FAIL_REASON, HINDRANCE
 from flowersweep.sweep.reconcile import reconcile_locked
 
 GRID_POINT = "grid_point"
@@ -37,6 +38,7 @@ class Stop(StrEnum):
     SPENT = "all trials are done or under way"
     TIMEOUT = "the time is up"
     FAILURES = "too many trials failed"
+    HINDERED = "what the trials stand on failed"
     INTERRUPTED = "interrupted"
 
 
@@ -50,6 +52,7 @@ class Budget:
         max_failures: The sweep stops when this many trials have failed since it began; None for no limit.
         max_failures_in_a_row: The same for trials that failed one after another.
         failed_before: Failed trials of the study when the sweep began; see `begun`.
+        sweep: A name of its own: the infrastructure that failed may be that of one machine, and only its sweep ends.
     """
 
     n_trials: int | None
@@ -57,6 +60,7 @@ class Budget:
     max_failures: int | None = None
     max_failures_in_a_row: int | None = None
     failed_before: int = 0
+    sweep: str = ""
 
     @classmethod
     def begun(
@@ -79,7 +83,7 @@ class Budget:
         """
         deadline = None if timeout is None else time.time() + timeout
         before = len(_failed(study.get_trials(deepcopy=False)))
-        return cls(n_trials, deadline, max_failures, max_failures_in_a_row, before)
+        return cls(n_trials, deadline, max_failures, max_failures_in_a_row, before, uuid.uuid4().hex)
 
 
 def next_trial(
@@ -128,7 +132,23 @@ def failure_summary(study: Study, budget: Budget) -> str:
     return "\n".join([f"{since} trials have failed, so the sweep was stopped; the last ones:", *lines])
 
 
+def hindrance_summary(study: Study, budget: Budget) -> str:
+    """Say which trial could not be run for what it stands on, and how the sweep goes on."""
+    trial, reason = _hindered(study.get_trials(deepcopy=False), budget)[-1]
+    return (
+        f"Trial {trial.number} could not be run and waits; the same command goes on with the sweep. {reason}"
+    )
+
+
+def _hindered(trials: Sequence[FrozenTrial], budget: Budget) -> list[tuple[FrozenTrial, str]]:
+    """The trials of this sweep that their infrastructure failed, and how it did."""
+    found = [(trial, trial.user_attrs.get(HINDRANCE) or {}) for trial in trials]
+    return [(trial, told["reason"]) for trial, told in found if told and told["sweep"] == budget.sweep]
+
+
 def _stop(trials: Sequence[FrozenTrial], space: Grid, budget: Budget) -> Stop | None:
+    if _hindered(trials, budget):
+        return Stop.HINDERED
     if _too_many_failures(trials, budget):
         return Stop.FAILURES
     if _remaining(trials, space, budget) <= 0:

@@ -138,7 +138,9 @@ def _run(application: Application, job: Job, connection: Connection) -> Outcome:
     try:
         with running(trial):
             return _outcome(_hydra_job(application, job.config, job.number), application.n_objectives)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a run raises is how it ended
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever a run raises is how it ended
         return of_exception(error)
 
 

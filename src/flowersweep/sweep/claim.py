@@ -45,12 +45,12 @@ def beat(trial: Trial) -> None:
     trial.set_user_attr(HEARTBEAT, time.time())
 
 
-def release(study: Study, trial: FrozenTrial) -> None:
+def release(study: Study, trial_id: int) -> None:
     """Put a running trial back among the waiting ones, under its number and with the values it was given."""
     storage = study._storage  # noqa: SLF001 - Optuna's public interface has no way back to WAITING
     # In this order: who finds a running trial without an owner knows that its losses are counted already.
-    storage.set_trial_user_attr(trial._trial_id, OWNER, None)  # noqa: SLF001
-    storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)  # noqa: SLF001
+    storage.set_trial_user_attr(trial_id, OWNER, None)
+    storage.set_trial_state_values(trial_id, TrialState.WAITING)
 
 
 def is_abandoned(user_attrs: Mapping[str, Any], now: float) -> bool:

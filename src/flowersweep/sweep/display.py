@@ -139,7 +139,7 @@ class SweepDisplay:
         table = Table.grid(padding=(0, 2))
         for trial in running:
             reported = trial.intermediate_values
-            epoch = f"epoch {max(reported) + 1}/{self._epochs or '?'}" if reported else "starting"
+            epoch = f"epoch {len(reported)}/{self._epochs or '?'}" if reported else "starting"
             best = f"best {self._best_reported(reported)}" if reported else ""
             params = " ".join(f"{name}={spelled(value)}" for name, value in trial.params.items())
             table.add_row(f"trial {trial.number}", epoch, best, params)

@@ -86,7 +86,7 @@ def _once(config: Config, overrides: Sequence[str], trial: RunningTrial, store: 
         MLflowTracker(store, run_id).metrics(searched_numbers(trial.params))
 
     def report(number: int, values: Mapping[str, float]) -> None:
-        trial.report(number - 1, values[monitor])
+        trial.report(number, values[monitor])
 
     member = Membership(
         run_name=name_of(trial),
@@ -112,7 +112,7 @@ def _repeated(
     )
     trial.user_attrs({RUN_ID: tracker.run_id})
     repeats: list[Values] = []
-    with closing(tracker), failures_recorded(tracker):
+    with closing(tracker), failures_recorded(tracker, again=True):
         tracker.metrics(searched_numbers(trial.params))
         for repeat in range(n_repeats):
             seeded = replace(config, seed=config.seed + repeat)
@@ -122,7 +122,7 @@ def _repeated(
                 _record_params(tracker, config, overrides)
             value = repeats[-1][config.objective.metric]
             tracker.metrics({"repeat/value": value}, step=repeat)
-            trial.report(repeat, value)
+            trial.report(repeat + 1, value)
         values = [repeat_values[config.objective.metric] for repeat_values in repeats]
         spread = statistics.stdev(values)
         means = {name: statistics.mean(one[name] for one in repeats) for name in repeats[0]}

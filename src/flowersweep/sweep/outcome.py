@@ -1,4 +1,7 @@
-"""What became of a trial: the one map from values, exceptions and dead processes to COMPLETE, PRUNED and FAIL."""
+"""What became of a trial: the one map from values, exceptions and dead processes to COMPLETE, PRUNED and FAIL.
+
+A trial that its infrastructure failed has come to no end: it is WAITING again, and its sweep ends.
+"""
 
 import math
 import signal
@@ -7,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from flowersweep.errors import infrastructure_failure
 from flowersweep.sweep.trial import Pruned
 
 # A training process uses this module too, and has no need of Optuna.
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
 
 FAIL_REASON = "fail_reason"
 TRACEBACK = "traceback"
+# Of a trial that waits again because its infrastructure failed: in which sweep, and how.
+HINDRANCE = "hindrance"
 
 # A column of MySQL holds 65,535 bytes; the end of a traceback says more than its beginning.
 _MAX_TRACEBACK = 15_000
@@ -23,11 +29,12 @@ _MAX_REASON = 1_000
 
 
 class Kind(StrEnum):
-    """The three ends of a trial, by the names of Optuna's states."""
+    """The three ends of a trial, and the state of one that came to none, by Optuna's names."""
 
     COMPLETE = "COMPLETE"
     PRUNED = "PRUNED"
     FAIL = "FAIL"
+    WAITING = "WAITING"
 
 
 @dataclass(frozen=True)
@@ -35,9 +42,9 @@ class Outcome:
     """How a trial ended; made of plain values, so that it can cross processes.
 
     Attributes:
-        kind: One of the three ends.
+        kind: One of the three ends, or WAITING.
         values: The objectives if it is COMPLETE, all finite; else empty.
-        reason: Why it is not COMPLETE, in one line; else empty.
+        reason: Why it is not COMPLETE, in one line; if it is WAITING, in one sentence; else empty.
         traceback: Of the exception, if there was one; else empty.
         died: Its process ended under it, so that running it again may help.
     """
@@ -74,6 +81,9 @@ def of_exception(error: BaseException) -> Outcome:
     """The outcome of a run that raised."""
     if isinstance(error, Pruned) or _is_optunas(error):
         return Outcome(Kind.PRUNED, reason=str(error) or "It was pruned.")
+    if (culprit := infrastructure_failure(error)) is not None:
+        reason = str(culprit).strip().rstrip(".") or type(culprit).__name__
+        return Outcome(Kind.WAITING, reason=f"{reason[:_MAX_REASON]}.")
     text = "".join(traceback.format_exception(error))
     message = str(error).strip().splitlines()
     name = type(error).__name__
@@ -97,10 +107,23 @@ def of_death(exit_code: int) -> Outcome:
     return Outcome(Kind.FAIL, reason=f"Its process was killed by {name}{hint}.", died=True)
 
 
-def tell(study: "Study", trial: "Trial", outcome: Outcome) -> None:
-    """Write an outcome to the study; a pruned trial keeps the last value it reported."""
+def tell(study: "Study", trial: "Trial", outcome: Outcome, sweep: str = "") -> None:
+    """Write an outcome to the study; a pruned trial keeps the last value it reported.
+
+    Args:
+        study: The trial's.
+        trial: A running one.
+        outcome: Of it.
+        sweep: `Budget.sweep`: which sweep ends if the trial is WAITING.
+    """
     from optuna.trial import TrialState
 
+    from flowersweep.sweep.claim import release
+
+    if outcome.kind is Kind.WAITING:
+        trial.set_user_attr(HINDRANCE, {"sweep": sweep, "reason": outcome.reason})
+        release(study, trial._trial_id)  # noqa: SLF001 - Optuna has no public way back to WAITING
+        return
     if outcome.kind is Kind.COMPLETE:
         study.tell(trial, list(outcome.values))
         return

@@ -57,7 +57,7 @@ def _give_back(study: Study, trial: FrozenTrial) -> Returned:
         lost += 1
         storage.set_trial_user_attr(trial_id, LOST, lost)
     if lost <= MAX_LOST:
-        release(study, trial)
+        release(study, trial_id)
         return Returned(trial.number, TrialState.WAITING, "Its worker died; it waits to be run again.")
     reason = f"Its worker died {lost} times while running it."
     storage.set_trial_user_attr(trial_id, FAIL_REASON, reason)

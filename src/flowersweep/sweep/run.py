@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from flowersweep import config as configuration
 from flowersweep.errors import SweepError, SweepStoppedError
-from flowersweep.sweep.budget import Budget, Stop, failure_summary, remaining
+from flowersweep.sweep.budget import Budget, Stop, failure_summary, hindrance_summary, remaining
 from flowersweep.sweep.check import check_choices, tell_of_first_trial
 from flowersweep.sweep.display import SweepDisplay, show_summary
 from flowersweep.sweep.identity import ENQUEUED, definition_of, derived_name, name_metrics, typed
@@ -23,11 +23,12 @@ from flowersweep.sweep.ledger import Ledger, open_store
 from flowersweep.sweep.lock import storage_lock
 from flowersweep.sweep.outcome import FAIL_REASON
 from flowersweep.sweep.parse import parse_space
+from flowersweep.sweep.pruner import make_pruner, refuse_other_steps
 from flowersweep.sweep.reconcile import reconcile
 from flowersweep.sweep.sampler import explicit_options, make_sampler
 from flowersweep.sweep.settings import Plan, Settings, make_plan, read_settings
 from flowersweep.sweep.space import Space
-from flowersweep.sweep.storage import open_storage, storage_url
+from flowersweep.sweep.storage import open_storage, stopped_in_words, storage_url
 from flowersweep.sweep.study import open_study
 from flowersweep.sweep.worker import WorkerReport
 from flowersweep.tracking import process
@@ -55,7 +56,8 @@ def run_study(
 
     Raises:
         SweepError: The sweep cannot begin; no study and no run were made.
-        SweepStoppedError: Too many trials failed, or all of them.
+        SweepStoppedError: Too many trials failed, or all of them; or what they stand on did, such as their pictures,
+            the disk or a store.
         Interrupted: SIGINT or SIGTERM; running trials wait for the next sweep.
     """
     metrics = objectives(config)
@@ -69,6 +71,7 @@ def run_study(
     storage = open_storage(settings.storage, directory)
     store = open_store(config)
     study = _study(settings, space, config, storage)
+    refuse_other_steps(study, make_pruner(settings.pruner, n_directions=len(settings.directions)))
     name_metrics(study, metrics)
     reconcile(study)
     _enqueue(study, plan)
@@ -94,7 +97,11 @@ def run_study(
 def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
     """Launch workers until there is nothing left to do, with the MLflow run and the display around them."""
     reports: list[WorkerReport] = []
-    with interruptible(), Ledger.open(sweep.config, study, plan, sweep.space, store) as ledger:
+    with (
+        interruptible(),
+        Ledger.open(sweep.config, study, plan, sweep.space, store) as ledger,
+        stopped_in_words(),
+    ):
         if remaining(study, sweep.space, sweep.budget) > 0:
             log.info("Study %r: %d trials, results in %s", study.study_name, plan.n_trials, sweep.folder)
             with SweepDisplay(study, plan, sweep.config, on_change=ledger.update):
@@ -205,6 +212,8 @@ def _remove_empty(folder: Path) -> None:
 
 
 def _refuse_failure(study: Study, sweep: Sweep, reports: Sequence[WorkerReport]) -> None:
+    if any(report.stop is Stop.HINDERED for report in reports):
+        raise SweepStoppedError(hindrance_summary(study, sweep.budget))
     if any(report.stop is Stop.FAILURES for report in reports):
         raise SweepStoppedError(failure_summary(study, sweep.budget))
     trials = study.get_trials(deepcopy=False)

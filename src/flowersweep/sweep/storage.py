@@ -15,13 +15,17 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from sqlalchemy import URL, Engine, create_engine, inspect, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from flowersweep.errors import SweepError
+from flowersweep.errors import InfrastructureError, SweepError, SweepStoppedError
 from flowersweep.sweep.journal import JournalFile
 from flowersweep.sweep.lock import engine_lock
 
 DEFAULT_NAME = "optuna.db"
 SQLITE_BUSY_SECONDS = 60.0
 CONNECT_SECONDS = 10
+
+# What Optuna's storages raise when their database fails; a journal raises OSError.
+STORAGE_FAILURES = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
+GOES_ON = "The sweep was stopped; the same command goes on with it."
 
 _JOURNAL_PREFIX = "journal:"
 _JOURNAL_SUFFIXES = (".log", ".journal")
@@ -84,6 +88,24 @@ def cause(error: BaseException) -> str:
     original = getattr(error, "orig", None) or error
     lines = str(original).strip().splitlines()
     return lines[0].rstrip(".;") if lines else type(original).__name__
+
+
+@contextmanager
+def stopped_in_words() -> Iterator[None]:
+    """Turn what a running sweep stands on, and what failed it, into one sentence that says how the sweep goes on.
+
+    Raises:
+        SweepStoppedError: The storage, the tracking store or the disk failed in the block.
+    """
+    try:
+        yield
+    except STORAGE_FAILURES as error:
+        raise SweepStoppedError(
+            f"The storage of the sweep does not answer any more: {cause(error)}; "
+            "the same command goes on with the sweep when it does."
+        ) from error
+    except (InfrastructureError, OSError) as error:
+        raise SweepStoppedError(f"{GOES_ON} {str(error).rstrip('.') or type(error).__name__}.") from error
 
 
 class SqliteConnection(sqlite3.Connection):

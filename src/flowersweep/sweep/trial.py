@@ -38,7 +38,9 @@ class RunningTrial:
         """Tell the sweep the objective after a step, and wait for its verdict.
 
         Args:
-            step: From 0, for instance the epoch.
+            step: How much the trial has trained, from 1, for instance the epochs that are behind it. Pruners compare
+                trials at equal steps, and take a step for what was spent; a program that counts otherwise is judged
+                by its own numbers.
             value: The objective so far; a NaN is kept, and pruners treat it as the worst.
 
         Raises:

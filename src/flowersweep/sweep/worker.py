@@ -5,19 +5,17 @@ Workers know nothing of each other. Each asks the shared study on its own, so a 
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from omegaconf import DictConfig
 from optuna import Study
-from optuna.exceptions import StorageInternalError
 from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import Trial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
 
-from flowersweep.errors import SweepError
 from flowersweep.sweep import claim as claims
 from flowersweep.sweep.budget import Budget, Grid, Stop, next_trial
 from flowersweep.sweep.child import Job
@@ -25,7 +23,7 @@ from flowersweep.sweep.lock import storage_lock
 from flowersweep.sweep.outcome import Kind, Outcome, of_exception, tell
 from flowersweep.sweep.reconcile import LOST
 from flowersweep.sweep.stopper import Stopper
-from flowersweep.sweep.storage import cause
+from flowersweep.sweep.storage import STORAGE_FAILURES, stopped_in_words
 from flowersweep.sweep.training_process import TrainingProcess
 
 log = logging.getLogger(__name__)
@@ -110,20 +108,11 @@ def work(worker: Worker) -> WorkerReport:
     SIGINT and SIGTERM end the running trial, which then waits for the next sweep. The training process is closed.
 
     Raises:
-        SweepError: No trial can run at all, or the storage cannot be locked or does not answer any more.
+        SweepError: No trial can run at all, or the storage cannot be locked.
+        SweepStoppedError: The storage or the disk failed.
     """
-    try:
-        return _work(worker)
-    except (StorageInternalError, SQLAlchemyError) as error:
-        raise SweepError(
-            f"The storage of the sweep does not answer any more: {cause(error)}; "
-            "the same command goes on with the sweep when it does."
-        ) from error
-
-
-def _work(worker: Worker) -> WorkerReport:
     report, began = WorkerReport(), time.monotonic()
-    with Stopper(worker.sweeper) as stopper, worker.process:
+    with stopped_in_words(), Stopper(worker.sweeper) as stopper, worker.process:
         while not stopper.must_stop():
             worker.process.start()  # it loads its modules while this process asks
             trial = next_trial(worker.study, worker.space, worker.budget, worker.sampler_for)
@@ -138,7 +127,11 @@ def _work(worker: Worker) -> WorkerReport:
 
 
 class _TrialRun:
-    """One trial: from its values to what the study is told. Also the `Relay` of its training process."""
+    """One trial: from its values to what the study is told. Also the `Relay` of its training process.
+
+    A worker that was paused may have lost its trial: another machine thought it dead. It then writes nothing more about
+    the trial, ends its training and takes another one.
+    """
 
     def __init__(self, worker: Worker, trial: Trial, stopper: Stopper, report: WorkerReport) -> None:
         self._worker = worker
@@ -146,29 +139,38 @@ class _TrialRun:
         self._stopper = stopper
         self._report = report
         self._claim = claims.claim_of(trial)
+        self._lost = False
         self._judged = max(trial._cached_frozen_trial.intermediate_values, default=-1)  # noqa: SLF001
         self._last_beat = time.monotonic()
 
     def run(self) -> None:
         """Run the trial and tell the study; if it is stopped, or this fails, the trial waits again."""
+        study, trial = self._worker.study, self._trial
         outcome: Outcome | None = None
         began = time.monotonic()
         try:
             outcome = self._outcome()
         finally:
             if outcome is None:
-                self._if_ours(lambda: claims.release(self._worker.study, self._frozen()))
+                with self._ours() as ours:
+                    if ours:
+                        claims.release(study, trial._trial_id)  # noqa: SLF001 - Optuna's own number for it
         if outcome is None:
             return
-        self._if_ours(lambda: tell(self._worker.study, self._trial, outcome))
+        with self._ours() as ours:
+            if not ours:
+                return
+            tell(study, trial, outcome, self._worker.budget.sweep)
         self._report.counts[outcome.kind] += 1
-        self._worker.listener.trial_ended(self._trial.number, outcome, time.monotonic() - began)
+        self._worker.listener.trial_ended(trial.number, outcome, time.monotonic() - began)
 
     def _outcome(self) -> Outcome | None:
         worker, trial = self._worker, self._trial
         try:
             params = worker.space.suggest(trial)
             config = worker.compose(trial.number, worker.space.overrides(params))
+        except (*STORAGE_FAILURES, OSError):
+            raise
         except Exception as error:  # noqa: BLE001 - a trial that cannot be composed has failed like any other
             return of_exception(error)
         worker.listener.trial_began(trial.number, params)
@@ -182,8 +184,8 @@ class _TrialRun:
             if outcome is None or not outcome.died:
                 return outcome
             deaths += 1
-            trial.set_user_attr(DEATHS, deaths)
-            if deaths > worker.max_retries or self._stopper.must_stop():
+            self.keep({DEATHS: deaths})
+            if deaths > worker.max_retries or self.must_stop():
                 return outcome if deaths > worker.max_retries else None
             log.warning("Trial %d: %s It is run once more.", trial.number, outcome.reason)
             job = job.again()
@@ -192,17 +194,20 @@ class _TrialRun:
         """Store a value and ask the pruner, but only once about each step if an earlier attempt had reached it."""
         study, trial = self._worker.study, self._trial
         self._worker.listener.trial_reported(trial.number, step, value)
-        if len(study.directions) > 1:
-            return False  # Optuna has no pruning for several objectives
-        # Trial.report() keeps the first value of a step; of two attempts it is the second that counts.
-        study._storage.set_trial_intermediate_value(trial._trial_id, step, value)  # noqa: SLF001
-        trial._cached_frozen_trial.intermediate_values[step] = value  # noqa: SLF001
-        return step > self._judged and trial.should_prune()
+        with self._ours() as ours:
+            if not ours or len(study.directions) > 1:
+                return False  # Optuna has no pruning for several objectives
+            # Trial.report() keeps the first value of a step; of two attempts it is the second that counts.
+            study._storage.set_trial_intermediate_value(trial._trial_id, step, value)  # noqa: SLF001
+            trial._cached_frozen_trial.intermediate_values[step] = value  # noqa: SLF001
+            return step > self._judged and trial.should_prune()
 
     def keep(self, attrs: Mapping[str, Any]) -> None:
         """Store attributes with the trial."""
-        for name, value in attrs.items():
-            self._trial.set_user_attr(name, value)
+        with self._ours() as ours:
+            if ours:
+                for name, value in attrs.items():
+                    self._trial.set_user_attr(name, value)
 
     def leads(self, value: float) -> bool:
         """Tell whether no complete trial is better; several objectives have no single best."""
@@ -215,22 +220,26 @@ class _TrialRun:
         return not values or (value >= max(values) if maximize else value <= min(values))
 
     def must_stop(self) -> bool:
-        """Tell whether the worker has to stop; lets other machines know that it lives."""
+        """Tell whether the trial has to stop; lets other machines know that its worker lives."""
         if time.monotonic() - self._last_beat >= claims.HEARTBEAT_SECONDS:
             self._last_beat = time.monotonic()
-            claims.beat(self._trial)
-        return self._stopper.must_stop()
+            with self._ours() as ours:
+                if ours:
+                    claims.beat(self._trial)
+        return self._lost or self._stopper.must_stop()
 
-    def _if_ours(self, action: Callable[[], None]) -> None:
-        """Do something with the trial, unless another machine thought this one dead and took it."""
-        with storage_lock(self._worker.study._storage):  # noqa: SLF001 - the lock belongs to the storage
-            frozen = self._frozen()
-            if claims.claim_of(frozen) == self._claim and not frozen.state.is_finished():
-                action()
-                return
-        log.warning(
-            "Trial %d was taken over by another worker; what happened here is not kept.", frozen.number
-        )
-
-    def _frozen(self) -> Any:
-        return self._worker.study._storage.get_trial(self._trial._trial_id)  # noqa: SLF001
+    @contextmanager
+    def _ours(self) -> Iterator[bool]:
+        """Lock the storage for writing about the trial; yield False if another machine took it, and nothing may be written."""
+        if self._lost:
+            yield False
+            return
+        storage, trial = self._worker.study._storage, self._trial  # noqa: SLF001 - the lock belongs to the storage
+        with storage_lock(storage):
+            frozen = storage.get_trial(trial._trial_id)  # noqa: SLF001 - as it is now, not as it was cached
+            self._lost = claims.claim_of(frozen) != self._claim or frozen.state.is_finished()
+            if self._lost:
+                log.warning(
+                    "Trial %d was taken over by another worker; what happened here is not kept.", trial.number
+                )
+            yield not self._lost

@@ -1,5 +1,6 @@
 """What training asks of a log: one object per run, a dozen methods, no knowledge of MLflow."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
@@ -9,9 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from flowersweep.errors import TrackingError
+
 if TYPE_CHECKING:  # these imports take seconds; whoever hands one over has paid for it already
     import keras
     from matplotlib.figure import Figure
+
+log = logging.getLogger(__name__)
 
 # The tag that MLflow shows as a run's description, in Markdown.
 NOTE = "mlflow.note.content"
@@ -123,13 +128,21 @@ def closing(tracker: AnyTracker) -> Iterator[AnyTracker]:
     try:
         yield tracker
     except Exception:
-        _end_if_open(tracker, RunStatus.FAILED)
+        _end_after_error(tracker, RunStatus.FAILED)
         raise
     except BaseException:  # KeyboardInterrupt and SystemExit: somebody stopped it
-        _end_if_open(tracker, RunStatus.KILLED)
+        _end_after_error(tracker, RunStatus.KILLED)
         raise
     else:
         _end_if_open(tracker, RunStatus.FINISHED)
+
+
+def _end_after_error(tracker: Tracker, status: RunStatus) -> None:
+    """A store that fails now as well must not hide what came first; the next run on this machine closes this one."""
+    try:
+        _end_if_open(tracker, status)
+    except TrackingError as error:
+        log.warning("%s", error)
 
 
 def _end_if_open(tracker: Tracker, status: RunStatus) -> None:

@@ -1,6 +1,7 @@
 """The phases of a run: the head first where the network asks for it, then the suffix. Importing imports Keras."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flowersweep.config.schema import AdamConfig, Config, FineTunedConfig, FrozenConfig, ModelConfig
@@ -56,7 +57,13 @@ class Evaluated:
 
 
 def train_phases(
-    network: Network, config: Config, pictures: Pictures, history: History, on_epoch: EpochListener
+    network: Network,
+    config: Config,
+    pictures: Pictures,
+    history: History,
+    *,
+    on_epoch: EpochListener,
+    on_last_phase: EpochListener = lambda _number, _values: None,
 ) -> Evaluated:
     """Train a network through all its phases on one epoch axis, and evaluate it.
 
@@ -66,6 +73,7 @@ def train_phases(
         pictures: The data.
         history: Gets the epochs.
         on_epoch: Called after each epoch, also those of a head that was trained for an earlier run.
+        on_last_phase: Called after each epoch of the last phase too, with its number in that phase, counted from 1.
     """
     model = config.model
     if isinstance(model, FineTunedConfig) and model.trains_head:
@@ -77,12 +85,18 @@ def train_phases(
             for number, values in enumerate(head.epochs, start=1):
                 on_epoch(number, values)
         network.whole.get_layer("logits").set_weights(head.weights)
-    name = "training" if not history.epochs else "fine-tuning"
+    before = len(history.epochs)
+
+    def last_phase_epoch(number: int, values: Mapping[str, float]) -> None:
+        on_epoch(number, values)
+        on_last_phase(number - before, values)
+
+    name = "training" if not before else "fine-tuning"
     phase = Phase(
         name, network, lambda: _built(config.model, config, pictures), config.optimizer, config.trainer.epochs
     )
     with feed(network, config, pictures) as source:
-        fit(phase, config, source, history, on_epoch)
+        fit(phase, config, source, history, last_phase_epoch)
         trained = source.model(network)
         validation = predict(trained, source.evaluation(pictures.validation), pictures.validation)
         test = (

@@ -62,7 +62,8 @@ def load_pictures(config: Config) -> Pictures:
     and test pictures always at `trainer.image_size`, so that every augmentation is judged on the same pixels.
 
     Raises:
-        DataError: The pictures are missing, unreadable or too few; the message says how to mend it.
+        DataError: The pictures are missing or unreadable; the message says how to mend it.
+        ConfigError: They are too few for the fractions of the split.
     """
     cache = cache_dir(config.paths.cache)
     catalogue, digest, parts = divided(config)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowersweep.config.schema import Config
-from flowersweep.errors import Pruned
+from flowersweep.errors import Pruned, infrastructure_failure
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import NOTE, RunStatus, Tracker, closing
 from flowersweep.tracking.reconcile import close_dead_runs
@@ -52,7 +52,8 @@ class Membership:
         parent_run_id: The MLflow run it is shown under.
         tags: To find it by.
         on_start: Called with the run's id when it has one.
-        on_epoch: Called after each epoch with its number and values; raises Pruned to end the run.
+        on_epoch: Called after each epoch of the last phase with its number in that phase, counted from 1, and its
+            values; raises Pruned to end the run.
         keeps_artifacts: Called with the objective; False if figures and model are not worth their time.
     """
 
@@ -79,6 +80,7 @@ def train(config: Config, *, overrides: Sequence[str] = (), member: Membership =
         DataError: The pictures cannot be used; no run is started.
         TrackingError: The store cannot be used; no run is started.
         TrainingError: The training cannot go on; the run ends FAILED.
+        InfrastructureError: The disk or the store failed; the run ends FAILED, or KILLED if it is a study's.
         Pruned: `member.on_epoch` wanted no more; the run ends FINISHED with a tag that says so.
         Interrupted: SIGINT or SIGTERM; the run ends KILLED.
     """
@@ -102,7 +104,7 @@ def train(config: Config, *, overrides: Sequence[str] = (), member: Membership =
             tags={**tags(config), "precision": resolve_precision(config), **lineage, **member.tags},
         )
         member.on_start(tracker.run_id)
-        with closing(tracker), failures_recorded(tracker), streams_forgotten():
+        with closing(tracker), failures_recorded(tracker, again=member is not ALONE), streams_forgotten():
             metrics = _train(config, pictures, network, tracker, overrides=overrides, member=member)
     return Result(metrics[config.objective.metric], metrics, tracker.run_id, store.uri)
 
@@ -124,8 +126,14 @@ def tags(config: Config) -> dict[str, str]:
 
 
 @contextmanager
-def failures_recorded(tracker: Tracker) -> Iterator[None]:
-    """Keep the traceback of whatever ends the run early as an artifact, and its message as a tag."""
+def failures_recorded(tracker: Tracker, *, again: bool) -> Iterator[None]:
+    """Keep the traceback of whatever ends the run early as an artifact, and its message as a tag.
+
+    Args:
+        tracker: The run's.
+        again: Whether what it was for is run once more if its infrastructure failed: then it is KILLED, as when it is
+            interrupted, with a tag that says so.
+    """
     try:
         yield
     except Pruned:
@@ -135,6 +143,9 @@ def failures_recorded(tracker: Tracker) -> Iterator[None]:
     except BaseException as error:
         tracker.tags({"failure": f"{type(error).__name__}: {error}"})
         tracker.text(traceback.format_exc(), "failure.txt")
+        if again and infrastructure_failure(error) is not None:
+            tracker.tags({"trial.state": "WAITING"})
+            tracker.end(RunStatus.KILLED)
         raise
 
 
@@ -162,10 +173,11 @@ def _train(
         def log_epoch(number: int, values: Mapping[str, float]) -> None:
             tracker.metrics(values, step=number)
             write_events(number, values)
-            member.on_epoch(number, values)
 
         try:
-            evaluated = train_phases(network, config, pictures, history, log_epoch)
+            evaluated = train_phases(
+                network, config, pictures, history, on_epoch=log_epoch, on_last_phase=member.on_epoch
+            )
         except Pruned:
             tracker.metrics(history.summary())
             raise

@@ -1,8 +1,9 @@
 """The configuration of `hydra/sweeper: study`. Hydra imports this at every start, so it imports no Optuna.
 
 Samplers are those of hydra-optuna-sweeper, in the group `hydra/sweeper/sampler`; pruners are here, in
-`hydra/sweeper/pruner`. A trial reports its objective once per epoch, so the steps of a pruner are epochs; the
-defaults are meant for trainings of 10 to 100 epochs.
+`hydra/sweeper/pruner`. A trial reports its objective after each epoch of its last phase, counted from 1, so the steps
+of a pruner are epochs that were trained, without those of a head; with n_repeats they are trainings. The defaults are
+meant for trainings of 10 to 100 epochs.
 """
 
 from dataclasses import dataclass, field
@@ -35,7 +36,7 @@ class MedianPrunerConf(PrunerConf):
     _target_: str = "optuna.pruners.MedianPruner"
     # Trials that finish before any is pruned.
     n_startup_trials: int = bounded(5, low=0)
-    # Epochs that every trial trains; the first ones say little.
+    # Epochs that every trial trains before the first look, which comes right after them; the first ones say little.
     n_warmup_steps: int = bounded(3, low=0)
     # Epochs between two looks.
     interval_steps: int = bounded(1, low=1)
@@ -66,7 +67,7 @@ class HyperbandPrunerConf(PrunerConf):
 
     _target_: str = "optuna.pruners.HyperbandPruner"
     min_resource: int = bounded(3, low=1)
-    # The longest training; auto: what the first finished trial took, before which nothing is pruned.
+    # Epochs of the longest training; auto: those of the first finished trial, before which nothing is pruned.
     max_resource: Any = field(default="auto", metadata={RULE_KEY: Rule(_is_resource, "auto, or at least 1")})
     reduction_factor: int = bounded(3, low=2)
     bootstrap_count: int = bounded(0, low=0)
