@@ -1,6 +1,7 @@
 """`python -m flowersweep --multirun` with real trainings, tiny ones, and what they leave in study and MLflow."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -97,6 +98,26 @@ class Real:
 def real(folder: Path, tmp_path: Path) -> Real:
     """Sweeps of real trainings."""
     return Real(folder, tmp_path / "results")
+
+
+class TestPictures:
+    def test_other_pictures_are_another_study(self, real: Real, drawn: Path, tmp_path: Path) -> None:
+        """The same command with other pictures trains on them; with the same ones elsewhere it trains nothing."""
+        other, moved = (shutil.copytree(drawn, tmp_path / name) for name in ("other", "moved"))
+        next(path for path in other.rglob("*") if path.is_file()).unlink()
+        for folder, n_runs in ((drawn, 1), (moved, 1), (other, 2)):
+            code, _, err = real.run("data=folder", f"data.dir={folder}", "seed=0", epochs=1)
+            assert code == 0, err
+            assert len(real.runs("trial")) == n_runs
+        assert len(real.runs("study")) == 2
+
+    def test_missing_pictures(self, real: Real) -> None:
+        """Pictures that are not there end the sweep before it has begun, in a sentence, and leave nothing behind."""
+        code, out, err = real.run("data=folder", "data.dir=nowhere", "aug=none,RandomFlip")
+        assert (code, out) == (2, "")
+        assert err.startswith("flowersweep: The picture folder ")
+        assert err.count("\n") == 1
+        assert not real.results.exists()
 
 
 class TestRuns:

@@ -16,6 +16,7 @@ from flowersweep import config as configuration
 from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.sweep.budget import Budget, Stop, failure_summary, remaining
 from flowersweep.sweep.check import check_choices
+from flowersweep.sweep.content import contents
 from flowersweep.sweep.display import SweepDisplay, show_summary
 from flowersweep.sweep.identity import ENQUEUED, definition_of, derived_name, name_metrics, typed
 from flowersweep.sweep.launch import Sweep, launch
@@ -63,17 +64,20 @@ def run_study(
     loader = hydra_context.config_loader
     space = parse_space(arguments, settings.params, settings.conditions, config_loader=loader)
     plan = _plan(settings, space, config)
-    check_choices(space, config, loader)
+    configs = check_choices(space, config, loader)
     directory = Path(OmegaConf.select(config, "tracking.dir") or "mlruns")
-    storage = open_storage(settings.storage, directory)
+    url = storage_url(settings.storage, directory)
+    # Before anything is written: without the pictures there is no study.
+    definition = definition_of(space, config, settings.n_repeats, contents(configs) if configs else None)
+    storage = open_storage(url, directory)
     store = open_store(config)
-    study = _study(settings, space, config, storage)
+    study = _study(settings, space, definition, storage)
     name_metrics(study, metrics)
     reconcile(study)
     _enqueue(study, plan)
     sweep = Sweep(
         study_name=study.study_name,
-        storage=storage_url(settings.storage, directory),
+        storage=url,
         space=FirstPoints(space.items, plan.n_trials) if plan.is_grid else space,
         settings=settings,
         budget=_budget(study, settings, plan),
@@ -160,8 +164,7 @@ def _explicit(config: DictConfig) -> frozenset[str]:
     return explicit_options(typed(config, "hydra"))
 
 
-def _study(settings: Settings, space: Space, config: DictConfig, storage: BaseStorage) -> Study:
-    definition = definition_of(space, config, settings.n_repeats)
+def _study(settings: Settings, space: Space, definition: Mapping[str, Any], storage: BaseStorage) -> Study:
     name = settings.study_name or derived_name(space, definition, settings.directions)
     return open_study(storage, name, definition, settings.directions, settings.on_mismatch)
 

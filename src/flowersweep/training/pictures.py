@@ -65,8 +65,7 @@ def load_pictures(config: Config) -> Pictures:
         DataError: The pictures are missing, unreadable or too few; the message says how to mend it.
     """
     cache = cache_dir(config.paths.cache)
-    catalogue = read_folder(_folder(config.data, cache))
-    digest = fingerprint(catalogue, cache)
+    catalogue, digest = find_pictures(config)
     if config.data.unreadable == "skip":
         catalogue = readable(catalogue, cache=cache, fingerprint=digest)
         digest = fingerprint(catalogue, cache)
@@ -93,6 +92,17 @@ def load_pictures(config: Config) -> Pictures:
         validation=PictureSet(evaluation.images, parts.validation, labels[parts.validation]),
         test=PictureSet(evaluation.images, parts.test, labels[parts.test]) if len(parts.test) else None,
     )
+
+
+def find_pictures(config: Config) -> tuple[Catalogue, str]:
+    """The list of a configuration's pictures and their fingerprint; decodes none, and leaves out none.
+
+    Raises:
+        DataError: There are none.
+    """
+    cache = cache_dir(config.paths.cache)
+    catalogue = read_folder(_folder(config.data, cache))
+    return catalogue, fingerprint(catalogue, cache)
 
 
 def _folder(data: DataConfig, cache: Path) -> Path:
