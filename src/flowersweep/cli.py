@@ -92,12 +92,12 @@ def _job(cfg: DictConfig) -> float | list[float]:
 
 
 def _train_and_show(cfg: DictConfig) -> float | list[float]:
-    settings = config.settings(cfg)
     overrides = [str(override) for override in HydraConfig.get().overrides.task]
     if (trial := current_trial()) is not None:
         from flowersweep.sweep.objective import run_trial
 
-        return run_trial(settings, overrides, trial, n_repeats=HydraConfig.get().sweeper.n_repeats)
+        return run_trial(config.repeats(cfg, HydraConfig.get().sweeper.n_repeats), overrides, trial)
+    settings = config.settings(cfg)
     # Training needs TensorFlow, which a configuration that is refused must not wait for.
     from flowersweep.training import train
     from flowersweep.training.display import show_result

@@ -5,7 +5,7 @@ from omegaconf import OmegaConf
 from flowersweep.config.explain import explain
 from flowersweep.config.locations import cache_dir, conf_dir, in_checkout, results_dir
 from flowersweep.config.schema import Config, register
-from flowersweep.config.validate import settings
+from flowersweep.config.validate import repeats, settings
 from flowersweep.fields import MAXIMIZED
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "in_checkout",
     "prepare",
     "register",
+    "repeats",
     "results_dir",
     "settings",
 ]

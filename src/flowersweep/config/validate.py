@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
 from flowersweep.config.schema import ALSO, Config, FineTunedConfig, FrozenConfig
@@ -48,6 +48,36 @@ def settings(cfg: DictConfig) -> Config:
     if conflicts:
         raise ConfigError("\n".join(conflicts))
     return config
+
+
+def repeats(cfg: DictConfig, count: int) -> list[Config]:
+    """The settings of several trainings with the seeds `seed`, `seed + 1` and so on.
+
+    Whatever refers to the seed, as in `data.split_seed=${seed}`, follows it.
+
+    Args:
+        cfg: As for `settings`; it is not changed.
+        count: How many.
+
+    Raises:
+        ConfigError: As `settings` does, for any of them.
+    """
+    first = settings(cfg)
+    return [first, *(settings(_seeded(cfg, first.seed + more)) for more in range(1, count))]
+
+
+def _seeded(cfg: DictConfig, seed: int) -> DictConfig:
+    seeded = cfg.copy()
+    with flag_override(seeded, ["readonly"], [False]):
+        seeded.seed = seed
+    # OmegaConf remembers what some resolvers gave by the text of their arguments. What stands for one moment, as
+    # ${now:%H}, stays; what refers to another value may refer to the seed.
+    remembered = OmegaConf.get_cache(cfg)
+    OmegaConf.clear_cache(seeded)
+    for resolver, results in remembered.items():
+        kept = {text: result for text, result in results.items() if "${" not in str(text)}
+        OmegaConf.get_cache(seeded)[resolver] = kept
+    return seeded
 
 
 def nearest(received: object, allowed: Iterator[str] | tuple[str, ...] | list[str]) -> str:
