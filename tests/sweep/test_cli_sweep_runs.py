@@ -66,6 +66,13 @@ class Real:
         out, err = running.communicate(timeout=300)
         return running.returncode, out, err
 
+    def report(self) -> str:
+        """The page about the latest sweep."""
+        page = self.results / "page"
+        where = f"tracking.dir={self.results}", f"output={page}"
+        subprocess.run([sys.executable, "-m", "flowersweep.report", *where], check=True, cwd=self.folder)
+        return (page / "report.html").read_text(encoding="utf-8")
+
     @property
     def study(self) -> optuna.Study:
         """The only study."""
@@ -212,6 +219,22 @@ class TestRuns:
             assert run.data.metrics["best/val_accuracy"] == pytest.approx(trial.value)
             assert run.data.params["optimizer.learning_rate"] == str(trial.params["optimizer.learning_rate"])
             assert trial.intermediate_values == pytest.approx(dict(enumerate(values)))
+
+    def test_taken_over(self, real: Real) -> None:
+        """A trial with the values of another has a run that names it, and no figures of its own; the report says so."""
+        code, out, err = real.run(
+            "model.dense_units=4,8", "hydra/sweeper/sampler=random", f"{TYPED}n_trials=3", epochs=1
+        )
+        runs = real.runs("trial")
+        (taken,) = (run for run in runs if "taken_from" in run.data.tags)
+        twin = next(run for run in runs if run.data.tags["trial"] == taken.data.tags["taken_from"])
+        assert code == 0, err
+        assert taken.info.status == "FINISHED"
+        assert taken.data.params["model.dense_units"] == twin.data.params["model.dense_units"]
+        assert [name for name in taken.data.metrics if not name.startswith("searched/")] == []
+        assert f"as trial {twin.data.tags['trial']}" in out
+        page = real.report()
+        assert "1 trial had the same values as another one, and took its result over untrained." in page
 
     def test_several_objectives(self, real: Real) -> None:
         """Each objective has its own direction; the leaderboard begins with the Pareto set."""

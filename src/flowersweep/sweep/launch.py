@@ -26,7 +26,7 @@ from flowersweep.sweep.check import probes
 from flowersweep.sweep.child import Application
 from flowersweep.sweep.identity import typed
 from flowersweep.sweep.pruner import make_pruner
-from flowersweep.sweep.sampler import explicit_options, make_sampler
+from flowersweep.sweep.sampler import distinct_sampler, explicit_options
 from flowersweep.sweep.settings import Settings
 from flowersweep.sweep.space import Space
 from flowersweep.sweep.storage import open_storage
@@ -240,7 +240,7 @@ def _compose(sweep: Sweep, _number: int, overrides: list[str]) -> DictConfig:
 
 def _sampler(sweep: Sweep, number: int) -> BaseSampler:
     settings = sweep.settings
-    return make_sampler(
+    return distinct_sampler(
         settings.sampler,
         trial_number=number,
         space=sweep.space,

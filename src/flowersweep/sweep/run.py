@@ -25,7 +25,7 @@ from flowersweep.sweep.lock import storage_lock
 from flowersweep.sweep.outcome import FAIL_REASON
 from flowersweep.sweep.parse import parse_space
 from flowersweep.sweep.reconcile import reconcile
-from flowersweep.sweep.sampler import explicit_options, make_sampler
+from flowersweep.sweep.sampler import explicit_options
 from flowersweep.sweep.settings import Plan, Settings, make_plan, read_settings
 from flowersweep.sweep.space import Space
 from flowersweep.sweep.storage import open_storage, storage_url
@@ -64,6 +64,7 @@ def run_study(
     loader = hydra_context.config_loader
     space = parse_space(arguments, settings.params, settings.conditions, config_loader=loader)
     plan = _plan(settings, space, config)
+    settings = _seeded(settings, config)
     configs = check_choices(space, config, loader)
     directory = Path(OmegaConf.select(config, "tracking.dir") or "mlruns")
     url = storage_url(settings.storage, directory)
@@ -78,7 +79,7 @@ def run_study(
     sweep = Sweep(
         study_name=study.study_name,
         storage=url,
-        space=FirstPoints(space.items, plan.n_trials) if plan.is_grid else space,
+        space=space,
         settings=settings,
         budget=_budget(study, settings, plan),
         folder=_folder(config, study.study_name),
@@ -98,6 +99,12 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
     """Launch workers until there is nothing left to do, with the MLflow run and the display around them."""
     reports: list[WorkerReport] = []
     with interruptible(), Ledger.open(sweep.config, study, plan, sweep.space, store) as ledger:
+        if plan.is_grid and (sweep.budget.n_trials or 0) > plan.n_trials:
+            log.info(
+                "The grid has %d points, fewer than hydra.sweeper.n_trials=%d; the study ends with them.",
+                plan.n_trials,
+                sweep.budget.n_trials,
+            )
         if remaining(study, sweep.space, sweep.budget) > 0:
             log.info("Study %r: %d trials, results in %s", study.study_name, plan.n_trials, sweep.folder)
             with SweepDisplay(study, plan, sweep.config, on_change=ledger.update):
@@ -120,7 +127,7 @@ def objectives(config: DictConfig) -> list[str]:
 
 
 def _settings(config: DictConfig, metrics: Sequence[str]) -> Settings:
-    """`hydra.sweeper`, with the directions of the objectives and the seed of the runs where it names none."""
+    """`hydra.sweeper`, with the directions of the objectives where it names none."""
     settings = read_settings(config.hydra.sweeper)
     if metrics and config.hydra.sweeper.direction is None:
         settings = replace(settings, directions=tuple(map(configuration.direction_of, metrics)))
@@ -129,6 +136,11 @@ def _settings(config: DictConfig, metrics: Sequence[str]) -> Settings:
             f"hydra.sweeper.direction must have one entry for each of {', '.join(metrics)}, but has "
             f"{len(settings.directions)}; leave it out, and each gets its own."
         )
+    return settings
+
+
+def _seeded(settings: Settings, config: DictConfig) -> Settings:
+    """With the seed of the runs for the sampler, unless it was given one."""
     seed, sampler = OmegaConf.select(config, "seed"), settings.sampler
     if isinstance(seed, int) and sampler.get("seed", 0) is None and "seed" not in _explicit(config):
         sampler = sampler.copy()
@@ -139,14 +151,7 @@ def _settings(config: DictConfig, metrics: Sequence[str]) -> Settings:
 
 
 def _plan(settings: Settings, space: Space, config: DictConfig) -> Plan:
-    plan = make_plan(settings, space)
-    make_sampler(
-        settings.sampler,
-        trial_number=0,
-        space=space,
-        n_directions=len(settings.directions),
-        explicit=_explicit(config),
-    )
+    plan = make_plan(settings, space, _explicit(config))
     if plan.enqueue and plan.is_grid:
         raise SweepError(
             "hydra.sweeper.enqueue puts points before those of a sampler, but a grid has all points in its own order; "
@@ -183,7 +188,8 @@ def _enqueue(study: Study, plan: Plan) -> None:
 def _budget(study: Study, settings: Settings, plan: Plan) -> Budget:
     return Budget.begun(
         study,
-        None if plan.is_grid else plan.n_trials,
+        settings.n_trials,
+        is_grid=plan.is_grid,
         timeout=settings.timeout,
         max_failures=settings.max_failures,
         max_failures_in_a_row=settings.max_failures_in_a_row,
@@ -219,17 +225,3 @@ def _refuse_failure(study: Study, sweep: Sweep, reports: Sequence[WorkerReport])
 def _best(study: Study) -> float | None:
     complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
     return float(study.best_value) if complete and len(study.directions) == 1 else None
-
-
-class FirstPoints(Space):
-    """A space of whose grid only the first points are run.
-
-    Args:
-        items: As those of the whole space.
-        count: How many points; not more than there are.
-    """
-
-    def __init__(self, items: tuple[Any, ...], count: int) -> None:
-        super().__init__(items)
-        # It takes the place of what the whole space would compute.
-        self.__dict__["size"] = count

@@ -1,20 +1,19 @@
 """The search space of a sweep: what is searched, what is fixed, and the overrides of each trial."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from hydra.core.override_parser.types import Override
 from optuna.distributions import BaseDistribution
-from optuna.trial import BaseTrial
 
 from flowersweep.config.validate import nearest
 from flowersweep.errors import SweepError
 from flowersweep.sweep import conditions as conditional
 from flowersweep.sweep.definition import describe
-from flowersweep.sweep.dimension import Dimension
+from flowersweep.sweep.dimension import Dimension, Suggesting
 from flowersweep.sweep.overrides import name_of
 
 
@@ -103,7 +102,7 @@ class Space:
         for point in self._walk(list(self.searched.values())):
             yield {name: self.searched[name].options[index].label for name, index in point.items()}
 
-    def suggest(self, trial: BaseTrial) -> dict[str, Any]:
+    def suggest(self, trial: Suggesting) -> dict[str, Any]:
         """Ask a trial for the values of all dimensions whose conditions hold."""
         when = {name: dimension.when for name, dimension in self.searched.items()}
         params: dict[str, Any] = {}
@@ -111,6 +110,14 @@ class Space:
             if self._holds(self.searched[name], params):
                 params[name] = self.searched[name].suggest(trial)
         return {name: params[name] for name in self.searched if name in params}
+
+    def key(self, params: Mapping[str, Any]) -> Hashable:
+        """The same for two legal points, as the study has them, if and only if they are one and the same."""
+        return frozenset((name, self.searched[name].identity(value)) for name, value in params.items())
+
+    def is_point(self, params: Mapping[str, Any]) -> bool:
+        """Whether a value is there for every dimension whose conditions hold, and for no other."""
+        return not self.check_point(params) and not self._lacking(params)
 
     def overrides(self, params: Mapping[str, Any]) -> list[str]:
         """All overrides of one trial, fixed ones among them, in the order they were given.
