@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -13,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from flowersweep import config
 from flowersweep.errors import ConfigError, FlowersweepError, SweepStoppedError, TrainingError
+from flowersweep.sweep.overrides import left_to_trials
 from flowersweep.sweep.trial import current_trial
 
 # What Hydra may instantiate: its own plugins, its logging and Optuna's samplers; nothing else a configuration names.
@@ -33,7 +35,7 @@ def run() -> int:
     Returns:
         The exit code: 0; 1 for a run that failed; 2 for bad input; 128 + signal number for an interrupted run.
     """
-    sys.argv[1:] = map(_without_plus, sys.argv[1:])
+    sys.argv[1:] = left_to_trials(list(map(_without_plus, sys.argv[1:])))
     # With this set Hydra hands errors on, to be put in a sentence here, in place of its own report and exit.
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -92,12 +94,14 @@ def _job(cfg: DictConfig) -> float | list[float]:
 
 
 def _train_and_show(cfg: DictConfig) -> float | list[float]:
+    typed_in = Path(HydraConfig.get().runtime.cwd)
     overrides = [str(override) for override in HydraConfig.get().overrides.task]
     if (trial := current_trial()) is not None:
         from flowersweep.sweep.objective import run_trial
 
-        return run_trial(config.repeats(cfg, HydraConfig.get().sweeper.n_repeats), overrides, trial)
-    settings = config.settings(cfg)
+        n_repeats = HydraConfig.get().sweeper.n_repeats
+        return run_trial(config.repeats(cfg, n_repeats, typed_in), overrides, trial)
+    settings = config.settings(cfg, typed_in)
     # Training needs TensorFlow, which a configuration that is refused must not wait for.
     from flowersweep.training import train
     from flowersweep.training.display import show_result

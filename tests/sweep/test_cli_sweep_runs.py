@@ -127,6 +127,24 @@ class TestPictures:
         assert not real.results.exists()
 
 
+class TestRelativePaths:
+    def test_mean_where_the_command_was_typed(self, real: Real, drawn: Path) -> None:
+        """Trials that run in folders of their own find pictures, results, cache and storage all the same."""
+        shutil.copytree(drawn, real.folder / "pictures", dirs_exist_ok=True)
+        typed = [
+            "data=folder",
+            "data.dir=pictures",
+            "tracking.dir=here",
+            "hydra.job.chdir=true",
+            "paths.cache=cache",
+        ]
+        code, _, err = real.run(*typed, "seed=0,1", f"{TYPED}storage=sqlite:///here/s.db", epochs=1)
+        assert code == 0, err
+        found = [path.relative_to(real.folder).as_posix() for path in real.folder.rglob("*.db")]
+        assert sorted(found) == ["here/mlflow.db", "here/s.db"]
+        assert not list(real.folder.glob("here/sweeps/*/trial_*/*"))
+
+
 class TestRuns:
     def test_grid(self, real: Real) -> None:
         """A parent run with leaderboard, plots and a command; below it a run per trial, found by searched values."""

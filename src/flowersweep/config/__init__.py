@@ -30,4 +30,6 @@ def direction_of(metric: str) -> str:
 def prepare() -> None:
     """Register the schema and the resolvers that `conf/` uses; harmless when called again."""
     register()
-    OmegaConf.register_resolver("results_dir", lambda: str(results_dir()), replace=True)
+    # Of this moment: a run may change into a folder of its own before it asks.
+    results = str(results_dir())
+    OmegaConf.register_resolver("results_dir", lambda: results, replace=True)

@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
+from flowersweep.config.locations import locate
 from flowersweep.config.schema import ALSO, Config, FineTunedConfig, FrozenConfig
 from flowersweep.errors import ConfigError
 from flowersweep.fields import RULE_KEY, Rule
@@ -21,11 +22,12 @@ MIN_BACKBONE_SIZE = 32
 TRACKING_SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql")
 
 
-def settings(cfg: DictConfig) -> Config:
-    """Turn a composed configuration into typed objects, all of whose values are legal.
+def settings(cfg: DictConfig, base: Path | None = None) -> Config:
+    """Turn a composed configuration into typed objects, all of whose values are legal and all of whose paths absolute.
 
     Args:
         cfg: What Hydra composed, without its `hydra` node.
+        base: The folder that relative paths refer to; the current one if None.
 
     Returns:
         The same configuration as dataclass instances, interpolations resolved.
@@ -44,13 +46,14 @@ def settings(cfg: DictConfig) -> Config:
         raise ConfigError(
             "The configuration has no schema; call `flowersweep.config.prepare()` before composing."
         )
+    locate(config, base or Path.cwd())
     conflicts = list(_conflicts(config))
     if conflicts:
         raise ConfigError("\n".join(conflicts))
     return config
 
 
-def repeats(cfg: DictConfig, count: int) -> list[Config]:
+def repeats(cfg: DictConfig, count: int, base: Path | None = None) -> list[Config]:
     """The settings of several trainings with the seeds `seed`, `seed + 1` and so on.
 
     Whatever refers to the seed, as in `data.split_seed=${seed}`, follows it.
@@ -58,12 +61,13 @@ def repeats(cfg: DictConfig, count: int) -> list[Config]:
     Args:
         cfg: As for `settings`; it is not changed.
         count: How many.
+        base: As for `settings`.
 
     Raises:
         ConfigError: As `settings` does, for any of them.
     """
-    first = settings(cfg)
-    return [first, *(settings(_seeded(cfg, first.seed + more)) for more in range(1, count))]
+    first = settings(cfg, base)
+    return [first, *(settings(_seeded(cfg, first.seed + more), base) for more in range(1, count))]
 
 
 def _seeded(cfg: DictConfig, seed: int) -> DictConfig:

@@ -135,7 +135,8 @@ class Dimension:
         """The same for two values of the study, legal ones, if and only if they are one and the same."""
         distribution = self.distribution
         if isinstance(distribution, FloatDistribution) and distribution.step is not None:
-            return int(round((value - distribution.low) / distribution.step))
+            steps: int = round((value - distribution.low) / distribution.step)
+            return steps
         return (type(value) is bool, value)
 
     def _nearly(self, value: Any, other: float) -> bool:

@@ -11,6 +11,7 @@ from optuna import Study
 from optuna.exceptions import ExperimentalWarning
 
 from flowersweep.sweep.definition import CONTENT
+from flowersweep.sweep.overrides import as_typed
 from flowersweep.sweep.space import Space
 
 # The attribute of a study that lists the points put before those of its sampler.
@@ -79,7 +80,7 @@ def typed(config: DictConfig, whose: str) -> list[str]:
     """
     plain = OmegaConf.to_container(config.hydra.overrides[whose], resolve=False)
     assert isinstance(plain, list)  # noqa: S101 (Hydra's own list)
-    return [str(line) for line in plain]
+    return [as_typed(str(line)) for line in plain]
 
 
 def derived_name(space: Space, definition: Mapping[str, Any], directions: Sequence[str]) -> str:

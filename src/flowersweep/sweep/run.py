@@ -202,7 +202,7 @@ def _folder(config: DictConfig, study_name: str) -> Path:
     OmegaConf.copy_cache(from_config=config, to_config=named)
     with flag_override(named.hydra, ["readonly", "struct"], [False, False]):
         named.hydra.study = study_name
-    return Path(named.hydra.sweep.dir).absolute()
+    return Path(named.hydra.sweep.dir).expanduser().absolute()
 
 
 def _remove_empty(folder: Path) -> None:
