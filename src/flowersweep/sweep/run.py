@@ -113,7 +113,6 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
             log.info("All %d trials of study %r are done.", plan.n_trials, study.study_name)
         signals = [report.signal_number for report in reports if report.signal_number is not None]
         ledger.finish(draw=not signals)
-        _remove_empty(sweep.folder)
         show_summary(study, plan, ledger, sweep.folder)
         if signals:
             raise Interrupted(signals[0])
@@ -203,13 +202,6 @@ def _folder(config: DictConfig, study_name: str) -> Path:
     with flag_override(named.hydra, ["readonly", "struct"], [False, False]):
         named.hydra.study = study_name
     return Path(named.hydra.sweep.dir).expanduser().absolute()
-
-
-def _remove_empty(folder: Path) -> None:
-    """Hydra makes a folder for every job, whether or not anything comes to lie in it."""
-    for inner in folder.glob("*/"):
-        if not any(inner.iterdir()):
-            inner.rmdir()
 
 
 def _refuse_failure(study: Study, sweep: Sweep, reports: Sequence[WorkerReport]) -> None:
