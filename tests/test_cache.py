@@ -17,6 +17,9 @@ from flowersweep.data.store import Store, open_store
 from flowersweep.errors import ConfigError
 from flowersweep.models.draw_file import draw_path, open_draw, write_draw
 
+# Feature banks, and other things, are named by digests.
+OLD, NEW = "0" * 32, "1" * 32
+
 
 @pytest.fixture
 def filled(drawn: Path, tmp_path: Path) -> Path:
@@ -26,10 +29,10 @@ def filled(drawn: Path, tmp_path: Path) -> Path:
     for draw in range(3):
         write_features(folder, "b" * 32, draw)
     (folder / "heads").mkdir()
-    with (folder / "heads" / "head.npz").open("wb") as file:
+    with (folder / "heads" / f"{OLD}.npz").open("wb") as file:
         np.savez(file, kernel=np.zeros((1280, 5)), bias=np.zeros(5), epochs="[]")
     (folder / "prefixes").mkdir()
-    (folder / "prefixes" / "p-4.tflite").write_bytes(bytes(1000))
+    (folder / "prefixes" / f"{OLD}-4.tflite").write_bytes(bytes(1000))
     (folder / "flower_photos").mkdir()
     (folder / "flower_photos" / "a.jpg").write_bytes(bytes(2000))
     (folder / "mine.txt").write_text("not flowersweep's")
@@ -141,15 +144,15 @@ class TestPrune:
     ) -> None:
         """The older bank goes, and its folder with it; the newer one stays whole."""
         for draw in range(2):
-            write_features(tmp_path, "old", draw, used=100)
-            write_features(tmp_path, "new", draw, used=200)
+            write_features(tmp_path, OLD, draw, used=100)
+            write_features(tmp_path, NEW, draw, used=200)
         removed = ran(capsys, "prune", "--cache", str(tmp_path), "--max-size", "14KB")
 
         assert [Path(item["path"]).relative_to(tmp_path / "features") for item in removed] == [
-            Path("old/00001.npy"),
-            Path("old/00000.npy"),
+            Path(OLD, "00001.npy"),
+            Path(OLD, "00000.npy"),
         ]
-        assert [path.name for path in (tmp_path / "features").iterdir()] == ["new"]
+        assert [path.name for path in (tmp_path / "features").iterdir()] == [NEW]
 
     def test_leaves_what_is_in_use_and_data_sets(
         self, filled: Path, capsys: pytest.CaptureFixture[str]
@@ -206,6 +209,25 @@ class TestClear:
 
         assert ran(capsys, "list", "--cache", str(filled)) == []
         assert (filled / "mine.txt").exists()
+
+    @pytest.mark.parametrize("command", [["verify"], ["prune", "--max-size", "0"], ["clear", "--data-sets"]])
+    def test_a_wrong_folder_loses_nothing(self, tmp_path: Path, command: list[str]) -> None:
+        """What merely lies where flowersweep would keep something stays, files and folders alike."""
+        theirs = (
+            "pictures/a.npy",
+            "features/mine/b.npy",
+            "features/c/d.txt",
+            "heads/e.npz",
+            "prefixes/f.tflite",
+        )
+        more = ("demo-mine/g.txt", "thesis.part", "hashes/h.json", "features/00000.txt", "pictures/i.part")
+        for name in (*theirs, *more):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text("mine")
+        (tmp_path / "features" / "empty").mkdir()
+        assert main([*command, "--cache", str(tmp_path), "--json"]) == 0
+        assert all((tmp_path / name).read_text() == "mine" for name in (*theirs, *more))
+        assert (tmp_path / "features" / "empty").is_dir()
 
     def test_what_was_cleared_is_made_again(
         self, filled: Path, drawn: Path, capsys: pytest.CaptureFixture[str]

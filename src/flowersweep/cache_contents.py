@@ -4,6 +4,7 @@ Only files that flowersweep itself puts there are ever looked at, so that a wron
 """
 
 import hashlib
+import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ from filelock import FileLock, Timeout
 from flowersweep.data.atomic import read_json
 from flowersweep.models.draw_file import draws, features_folder, is_whole, remove_draw
 
+_DIGITS = 32
+_DIGEST = re.compile(f"[0-9a-f]{{{_DIGITS}}}")
 DATA_SET = "data set"  # downloaded or drawn, and not computed from something else
 
 
@@ -42,7 +45,7 @@ def contents(cache: Path) -> list[Item]:
     """Everything in the cache, by kind; a feature bank is one item."""
     return [
         *_files(cache, "pictures", "pictures/*.npy", _about_pictures),
-        *(_bank(folder) for folder in sorted(features_folder(cache).glob("*")) if folder.is_dir()),
+        *(_bank(folder) for folder in _banks(cache)),
         *_files(cache, "head", "heads/*.npz", lambda _: "a trained last layer"),
         *_files(cache, "prefix", "prefixes/*.tflite", lambda _: "a prefix converted for LiteRT"),
         *_files(cache, "record", "hashes/*.json", lambda _: "hashes of a folder's files"),
@@ -122,7 +125,7 @@ def clear(cache: Path, *, data_sets: bool) -> list[Item]:
 
 def _checks(cache: Path) -> Iterator[tuple[Path, bool]]:
     """Each file that has a checksum, and whether it is whole."""
-    for path in sorted(cache.glob("pictures/*.npy")):
+    for path in _ours(cache, "pictures/*.npy"):
         noted = (read_json(path.with_suffix(".json")) or {}).get("sha256")
         with path.open("rb") as file:
             yield path, hashlib.file_digest(file, "sha256").hexdigest() == noted
@@ -131,7 +134,7 @@ def _checks(cache: Path) -> Iterator[tuple[Path, bool]]:
             yield draw.path, is_whole(draw.path)
         except FileNotFoundError:
             continue  # another process evicted it
-    for path in sorted(cache.glob("heads/*.npz")):
+    for path in _ours(cache, "heads/*.npz"):
         yield path, _is_whole_archive(path)
 
 
@@ -143,8 +146,17 @@ def _is_whole_archive(path: Path) -> bool:
         return False
 
 
+def _ours(cache: Path, pattern: str) -> list[Path]:
+    """What fits a pattern and is named as flowersweep names things, by a digest; anything else is somebody's own."""
+    return [path for path in sorted(cache.glob(pattern)) if _DIGEST.match(path.name)]
+
+
+def _banks(cache: Path) -> list[Path]:
+    return [path for path in _ours(cache, "features/*") if path.is_dir() and len(path.name) == _DIGITS]
+
+
 def _files(cache: Path, kind: str, pattern: str, about: Callable[[Path], str]) -> Iterator[Item]:
-    for path in sorted(cache.glob(pattern)):
+    for path in _ours(cache, pattern):
         size = sum(_size(one) for one in _with_companions(path))
         yield Item(kind, path, size, _used(path), about(path))
 
@@ -177,15 +189,20 @@ def _data_sets(cache: Path) -> Iterator[tuple[Path, str]]:
     for name, about in known.items():
         if (cache / name).exists():
             yield cache / name, about
-    for path in sorted(cache.glob("demo-*")):
+    for path in sorted(cache.glob("demo-[0-9]*-[0-9]*")):
         if path.is_dir() and not path.name.endswith(".part"):
             yield path, "drawn flowers"
 
 
 def _leftovers(cache: Path) -> list[Path]:
     """What killed processes left half written: nobody holds its lock."""
-    patterns = ("*.part", "pictures/*.part", "features/*/*.part", "heads/*.part", "prefixes/*.part")
-    found = [path for pattern in patterns for path in sorted(cache.glob(pattern))]
+    found = [
+        path for pattern in ("flower_photos*.part", "demo-*-*.part") for path in sorted(cache.glob(pattern))
+    ]
+    found += [
+        path for folder in ("pictures", "heads", "prefixes") for path in _ours(cache, f"{folder}/*.part")
+    ]
+    found += [path for bank in _banks(cache) for path in sorted(bank.glob("*.part"))]
     return [path for path in found if _is_free(path.with_name(f"{path.name.removesuffix('.part')}.lock"))]
 
 
@@ -215,7 +232,7 @@ def _remove(path: Path) -> bool:
 
 
 def _remove_empty_banks(cache: Path) -> None:
-    for folder in features_folder(cache).glob("*"):
+    for folder in _banks(cache):
         locks = list(folder.glob("*.lock"))
         if not draws(folder) and not list(folder.glob("*.part")) and all(map(_is_free, locks)):
             shutil.rmtree(folder, ignore_errors=True)

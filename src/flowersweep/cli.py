@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -13,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from flowersweep import config
 from flowersweep.errors import ConfigError, FlowersweepError, SweepStoppedError, TrainingError
+from flowersweep.sweep.overrides import left_to_trials
 from flowersweep.sweep.trial import current_trial
 from flowersweep.texts import in_one_line, is_line
 
@@ -40,7 +42,8 @@ def run() -> int:
             return _complain(
                 ConfigError(f"The argument {shown} is not one line of UTF-8; rename what it names.")
             )
-    sys.argv[1:] = [config.texts_quoted(_without_plus(argument)) for argument in sys.argv[1:]]
+    quoted = [config.texts_quoted(_without_plus(argument)) for argument in sys.argv[1:]]
+    sys.argv[1:] = left_to_trials(quoted)
     # With this set Hydra hands errors on, to be put in a sentence here, in place of its own report and exit.
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -99,12 +102,14 @@ def _job(cfg: DictConfig) -> float | list[float]:
 
 
 def _train_and_show(cfg: DictConfig) -> float | list[float]:
-    settings = config.settings(cfg)
+    typed_in = Path(HydraConfig.get().runtime.cwd)
     overrides = [str(override) for override in HydraConfig.get().overrides.task]
     if (trial := current_trial()) is not None:
         from flowersweep.sweep.objective import run_trial
 
-        return run_trial(settings, overrides, trial, n_repeats=HydraConfig.get().sweeper.n_repeats)
+        n_repeats = HydraConfig.get().sweeper.n_repeats
+        return run_trial(config.repeats(cfg, n_repeats, typed_in), overrides, trial)
+    settings = config.settings(cfg, typed_in)
     # Training needs TensorFlow, which a configuration that is refused must not wait for.
     from flowersweep.training import train
     from flowersweep.training.display import show_result

@@ -3,6 +3,7 @@
 import copy
 import functools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -13,8 +14,17 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
 from flowersweep import config
+from flowersweep.augment import Augmentation
 from flowersweep.config import settings
-from flowersweep.config.schema import BACKBONES, NODES, AdamConfig, CNNConfig, CosineConfig, PlateauConfig
+from flowersweep.config.schema import (
+    BACKBONES,
+    NODES,
+    AdamConfig,
+    CNNConfig,
+    CosineConfig,
+    DataConfig,
+    PlateauConfig,
+)
 from flowersweep.config.validate import MIN_BACKBONE_SIZE, MIN_BACKBONE_SIZES, nearest
 from flowersweep.errors import ConfigError, WeightsError
 
@@ -36,6 +46,34 @@ def composed(*overrides: str) -> DictConfig:
 def composed_once() -> DictConfig:
     """The default configuration; to be copied before it is changed."""
     return composed()
+
+
+class TestRepeats:
+    def test_what_refers_to_the_seed_follows_it(self) -> None:
+        """Draws, split and whatever a resolver makes of the seed are those of each repeat; all else is shared."""
+        OmegaConf.register_resolver("hundredfold", lambda seed: 100 * seed, use_cache=True, replace=True)
+        cfg = composed(
+            "seed=3",
+            "tracking.run_name='${now:%f}'",
+            "aug=RandomFlip",
+            "aug.seed='${hundredfold:${seed}}'",
+            "data.split_seed='${aug.seed}'",
+        )
+        repeats = config.repeats(cfg, 3)
+        assert [one.seed for one in repeats] == [3, 4, 5]
+        assert [one.aug.seed for one in repeats] == [300, 400, 500]
+        assert [one.data.split_seed for one in repeats] == [300, 400, 500]
+        assert (
+            len({repr(replace(one, seed=0, aug=Augmentation(), data=DataConfig())) for one in repeats}) == 1
+        )
+        assert settings(cfg).seed == 3
+
+    def test_each_is_checked(self) -> None:
+        """A repeat whose values are out of range is refused before the first one is trained."""
+        cfg = composed("seed=1", "data.test_split='${oc.decode:0.${seed}}'", "data.validation_split=0.75")
+        assert len(config.repeats(cfg, 2)) == 2
+        with pytest.raises(ConfigError, match=r"must be less than 1, but are 0\.75"):
+            config.repeats(cfg, 3)
 
 
 class TestSettings:

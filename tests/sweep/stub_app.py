@@ -214,6 +214,7 @@ def run_worker(settings: Settings, listener: Listener | None = None) -> WorkerRe
     budget = Budget.begun(
         study,
         settings.n_trials,
+        is_grid=settings.n_trials is None,
         timeout=settings.timeout,
         max_failures=settings.max_failures,
         max_failures_in_a_row=settings.max_failures_in_a_row,

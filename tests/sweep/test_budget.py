@@ -20,6 +20,7 @@ from flowersweep.sweep.storage import open_storage
 
 LINE = parse_space(["x=interval(0,1)"])
 GRID = parse_space(["a=1,2", "b=u,v,w"])
+WHOLE = Budget(None, is_grid=True)
 
 
 @pytest.fixture
@@ -104,27 +105,46 @@ class TestGrid:
         """Each point is one trial, in Hydra's order, and made only when it is taken."""
         points = []
         for count in range(1, GRID.size + 1):
-            points.append(GRID.suggest(_taken(study, Budget(None), GRID)))
+            points.append(GRID.suggest(_taken(study, WHOLE, GRID)))
             assert len(study.trials) == count
 
         assert points == list(GRID.grid())
-        assert next_trial(study, GRID, Budget(None)) is Stop.SPENT
-        assert remaining(study, GRID, Budget(None)) == 0
+        assert next_trial(study, GRID, WHOLE) is Stop.SPENT
+        assert remaining(study, GRID, WHOLE) == 0
 
-    def test_enqueued_points_come_before_and_beside_it(self, study: optuna.Study) -> None:
-        """Trials that somebody enqueued are run too, and no point of the grid is left out for them."""
-        study.enqueue_trial({"a": 2, "b": "w"})
-        budget = Budget(None)
+    def test_a_point_is_run_once_whoever_chose_it(self, study: optuna.Study) -> None:
+        """A point that somebody enqueued comes first, and is left out where the grid would have it."""
+        study.enqueue_trial({"a": 2, "b": "u"})
 
-        assert remaining(study, GRID, budget) == 7
-        points = [GRID.suggest(_taken(study, budget, GRID)) for _ in range(7)]
-        assert points[1:] == list(GRID.grid())
-        assert next_trial(study, GRID, budget) is Stop.SPENT
+        assert remaining(study, GRID, WHOLE) == 6
+        points = [GRID.suggest(_taken(study, WHOLE, GRID)) for _ in range(6)]
+        assert points[0] == {"a": 2, "b": "u"}
+        assert points[1:] == [point for point in GRID.grid() if point != points[0]]
+        assert next_trial(study, GRID, WHOLE) is Stop.SPENT
+
+    @given(st.lists(st.integers(1, 12), min_size=1, max_size=4), st.integers(0, 4), st.integers(0, 10))
+    def test_larger_budgets_go_on_in_it(self, budgets: list[int], sampled: int, seed: int) -> None:
+        """However the budget grows, and whatever a sampler tried before, points come once, in order, and are no more."""
+        study = optuna.create_study(sampler=RandomSampler(seed))
+        for _ in range(sampled):
+            trial = study.ask()
+            GRID.suggest(trial)
+            study.tell(trial, 1.0)
+        before = [trial.params for trial in study.trials]
+        for n_trials in budgets:
+            budget = Budget(n_trials, is_grid=True)
+            while isinstance(found := next_trial(study, GRID, budget), Trial):
+                GRID.suggest(found)
+            assert remaining(study, GRID, budget) <= 0
+
+        rest = [point for point in GRID.grid() if point not in before]
+        expected = max(0, min(max(budgets) - sampled, len(rest)))
+        assert [trial.params for trial in study.trials[sampled:]] == rest[:expected]
 
     def test_interval_has_no_grid(self, study: optuna.Study) -> None:
         """An interval without a number of trials is refused before any trial is made."""
         with pytest.raises(SweepError, match="no grid"):
-            next_trial(study, LINE, Budget(None))
+            next_trial(study, LINE, WHOLE)
 
         assert study.trials == []
 

@@ -1,5 +1,6 @@
 """What a sweep would compose is composed before any trial."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from omegaconf import DictConfig
 
 from flowersweep import config
 from flowersweep.errors import DataError, SweepError
-from flowersweep.sweep.check import check_choices, probes, tell_of_first_trial
+from flowersweep.sweep.check import check_choices, probes
 from flowersweep.sweep.parse import parse_space
+from flowersweep.training.notices import tell_of_pictures_to_come
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,27 @@ class TestProbes:
         assert all(space.check_point(point) == [] for point in points)
         assert all(space.overrides(point) for point in points)
 
+    def test_of_many_numbers_a_sample(self) -> None:
+        """Of a long range both ends and thirty between them; of a choice of texts all, and of each kind of number some."""
+        values = [point["a"] for point in probes(parse_space(["a=range(0,10000)"]))]
+        assert (len(values), values[0], values[-1]) == (32, 0, 9999)
+        assert max(after - before for before, after in itertools.pairwise(sorted(values))) <= 323
+        texts = ",".join(f"t{number}" for number in range(100))
+        assert len(list(probes(parse_space([f"a={texts}"])))) == 100
+        mixed = ",".join(
+            [*map(str, range(50)), *(f"{number}.5" for number in range(50)), "true", "null", "word"]
+        )
+        points = [point["a"] for point in probes(parse_space([f"a={mixed}"]))]
+        assert len(points) == 32 + 32 + 3
+        assert {"0", "49", "0.5", "49.5", "true", "null", "word"} <= set(points)
+
+    def test_both_ends_of_a_long_list_are_checked(self, loader: Any, sweep: DictConfig) -> None:
+        """The largest number is among the sample, wherever in the list it stands."""
+        numbers = [f"{number / 1000}" for number in range(100)]
+        numbers.insert(1, "1.5")
+        with pytest.raises(SweepError, match=r"model.dropout=1.5 cannot run"):
+            check_choices(parse_space([f"model.dropout={','.join(numbers)}"]), sweep, loader)
+
     def test_nothing_searched(self) -> None:
         """A space without a search has its one point."""
         assert list(probes(parse_space(["a=1"]))) == [{}]
@@ -73,10 +96,10 @@ def test_what_there_is_to_know_is_told_once(
         cfg = loader.load_configuration("config", overrides=fixed, run_mode=RunMode.MULTIRUN)
         space = parse_space(given, config_loader=loader)
         if folder == drawn:
-            tell_of_first_trial(space, cfg, loader)
+            tell_of_pictures_to_come(check_choices(space, cfg, loader)[0])
         else:
             with pytest.raises(DataError, match="nowhere does not exist"):
-                tell_of_first_trial(space, cfg, loader)
+                tell_of_pictures_to_come(check_choices(space, cfg, loader)[0])
     assert [record.levelname for record in caplog.records].count("WARNING") == 1
     assert "schedule.epochs=N" in caplog.text
 
@@ -100,6 +123,17 @@ class TestCheck:
         """The trial that would fail is named with the reason."""
         with pytest.raises(SweepError, match=said):
             check_choices(parse_space(arguments), sweep, loader)
+
+    def test_a_fixed_value_that_some_choices_lack(self, loader: Any, sweep: DictConfig) -> None:
+        """The choices without the key are named, and the condition that gives it to the others works."""
+        typed = ["optimizer=adam,sgd,adamw,rmsprop", "optimizer.momentum=0.5"]
+        with pytest.raises(SweepError, match=r"as optimizer=adam and adamw have no such key") as raised:
+            check_choices(parse_space(typed), sweep, loader)
+        assert "'+hydra.sweeper.conditions={optimizer.momentum: {optimizer: [sgd, rmsprop]}}'" in str(
+            raised.value
+        )
+        conditions = {"optimizer.momentum": {"optimizer": ["sgd", "rmsprop"]}}
+        assert len(check_choices(parse_space(typed, conditions=conditions), sweep, loader)) == 5
 
     def test_accepted(self, loader: Any, sweep: DictConfig) -> None:
         """A condition makes a key of one choice legal."""

@@ -37,6 +37,14 @@ BAD_INPUT = {
         ["optimizer=adam,sgd", "optimizer.momentum=0.5,0.9"],
         "hydra.sweeper.conditions",
     ),
+    "value for one choice only": (
+        ["optimizer=adam,sgd,adamw,rmsprop", "optimizer.momentum=0.5"],
+        "adam and adamw have no such key; to give it to the others only, add '+hydra.sweeper.conditions={optimizer.",
+    ),
+    "value for a choice that is not searched": (
+        ["optimizer=adam", "optimizer.momentum=0.5", "aug=none,RandomFlip"],
+        "with the optimizer that is chosen; it belongs to optimizer=sgd or rmsprop.\n",
+    ),
     "no trials": ([LR, f"{TYPED}n_trials=0"], "n_trials must be at least 1, but is 0"),
     "no workers": (["aug=none,RandomFlip", f"{TYPED}n_jobs=0"], "n_jobs must be at least 1, but is 0"),
     "unknown setting": ([LR, f"{TYPED}n_trial=5"], "n_trial"),

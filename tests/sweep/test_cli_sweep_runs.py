@@ -69,6 +69,13 @@ class Real:
         out, err = running.communicate(timeout=300)
         return running.returncode, out, err
 
+    def report(self) -> str:
+        """The page about the latest sweep."""
+        page = self.results / "page"
+        where = f"tracking.dir={self.results}", f"output={page}"
+        subprocess.run([sys.executable, "-m", "flowersweep.report", *where], check=True, cwd=self.folder)
+        return (page / "report.html").read_text(encoding="utf-8")
+
     @property
     def study(self) -> optuna.Study:
         """The only study."""
@@ -159,6 +166,44 @@ class TestInfrastructure:
         assert [trial.state.name for trial in real.study.trials] == ["COMPLETE"] * 3
         latest = {run.data.tags["trial"]: run.info.status for run in real.runs("trial")}
         assert latest == dict.fromkeys("012", "FINISHED")
+
+
+class TestPictures:
+    def test_other_pictures_are_another_study(self, real: Real, drawn: Path, tmp_path: Path) -> None:
+        """The same command with other pictures trains on them; with the same ones elsewhere it trains nothing."""
+        other, moved = (shutil.copytree(drawn, tmp_path / name) for name in ("other", "moved"))
+        next(path for path in other.rglob("*") if path.is_file()).unlink()
+        for folder, n_runs in ((drawn, 1), (moved, 1), (other, 2)):
+            code, _, err = real.run("data=folder", f"data.dir={folder}", "seed=0", epochs=1)
+            assert code == 0, err
+            assert len(real.runs("trial")) == n_runs
+        assert len(real.runs("study")) == 2
+
+    def test_missing_pictures(self, real: Real) -> None:
+        """Pictures that are not there end the sweep before it has begun, in a sentence, and leave nothing behind."""
+        code, out, err = real.run("data=folder", "data.dir=nowhere", "aug=none,RandomFlip")
+        assert (code, out) == (2, "")
+        assert err.startswith("flowersweep: The picture folder ")
+        assert err.count("\n") == 1
+        assert not real.results.exists()
+
+
+class TestRelativePaths:
+    def test_mean_where_the_command_was_typed(self, real: Real, drawn: Path) -> None:
+        """Trials that run in folders of their own find pictures, results, cache and storage all the same."""
+        shutil.copytree(drawn, real.folder / "pictures", dirs_exist_ok=True)
+        typed = [
+            "data=folder",
+            "data.dir=pictures",
+            "tracking.dir=here",
+            "hydra.job.chdir=true",
+            "paths.cache=cache",
+        ]
+        code, _, err = real.run(*typed, "seed=0,1", f"{TYPED}storage=sqlite:///here/s.db", epochs=1)
+        assert code == 0, err
+        found = [path.relative_to(real.folder).as_posix() for path in real.folder.rglob("*.db")]
+        assert sorted(found) == ["here/mlflow.db", "here/s.db"]
+        assert not list(real.folder.glob("here/sweeps/*/trial_*/*"))
 
 
 class TestRuns:
@@ -253,6 +298,22 @@ class TestRuns:
             assert run.data.metrics["best/val_accuracy"] == pytest.approx(trial.value)
             assert run.data.params["optimizer.learning_rate"] == str(trial.params["optimizer.learning_rate"])
             assert trial.intermediate_values == pytest.approx(dict(enumerate(values, start=1)))
+
+    def test_taken_over(self, real: Real) -> None:
+        """A trial with the values of another has a run that names it, and no figures of its own; the report says so."""
+        code, out, err = real.run(
+            "model.dense_units=4,8", "hydra/sweeper/sampler=random", f"{TYPED}n_trials=3", epochs=1
+        )
+        runs = real.runs("trial")
+        (taken,) = (run for run in runs if "taken_from" in run.data.tags)
+        twin = next(run for run in runs if run.data.tags["trial"] == taken.data.tags["taken_from"])
+        assert code == 0, err
+        assert taken.info.status == "FINISHED"
+        assert taken.data.params["model.dense_units"] == twin.data.params["model.dense_units"]
+        assert [name for name in taken.data.metrics if not name.startswith("searched/")] == []
+        assert f"as trial {twin.data.tags['trial']}" in out
+        page = real.report()
+        assert "1 trial had the same values as another one, and took its result over untrained." in page
 
     def test_several_objectives(self, real: Real) -> None:
         """Each objective has its own direction; the leaderboard begins with the Pareto set."""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def test_searched_numbers() -> None:
 def test_one_training(make_config: MakeConfig) -> None:
     """A report per epoch, from step 1, and the best value as the objective; the run carries the searched number."""
     config, study = make_config(*TINY), Study()
-    value = run_trial(config, ["x=1"], study.trial)
+    value = run_trial([config], ["x=1"], study.trial)
     assert [step for step, _ in study.reports] == [1, 2]
     assert value == max(reported for _, reported in study.reports)
     run = study.run(config)
@@ -81,7 +82,7 @@ def test_one_training(make_config: MakeConfig) -> None:
 def test_several_objectives(make_config: MakeConfig) -> None:
     """objective.also makes it a list, in the order of the names."""
     config = make_config(*TINY, "objective.also=[model/parameters,total/epochs]")
-    value = run_trial(config, [], Study().trial)
+    value = run_trial([config], [], Study().trial)
     assert isinstance(value, list)
     # 4 filters of 3 x 3 x 3, a dense layer of 4 on 7 x 7 x 4, and 5 logits, each with its biases.
     assert value[1:] == [4 * 27 + 4 + 196 * 4 + 4 + 4 * 5 + 5, 2.0]
@@ -92,7 +93,7 @@ def test_pruned_between_repeats(make_config: MakeConfig) -> None:
     """A trial that is ended after its second seed is FINISHED with a tag, its third one never runs."""
     config, study = make_config(*TINY), Study(prune_after=2)
     with pytest.raises(Pruned):
-        run_trial(config, [], study.trial, n_repeats=3)
+        run_trial([replace(config, seed=seed) for seed in range(3)], [], study.trial)
     run = study.run(config)
     assert [step for step, _ in study.reports] == [1, 2]
     assert (run.info.status, run.data.tags["trial.state"]) == ("FINISHED", "PRUNED")

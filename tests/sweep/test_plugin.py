@@ -51,7 +51,9 @@ def test_defaults() -> None:
 
 
 @pytest.mark.parametrize("pruner", list(config.PRUNERS))
-@pytest.mark.parametrize("sampler", ["tpe", "random", "grid", "qmc", "gp", "cmaes", "nsgaii", "nsgaiii"])
+@pytest.mark.parametrize(
+    "sampler", ["auto", "tpe", "random", "grid", "qmc", "gp", "cmaes", "nsgaii", "nsgaiii"]
+)
 def test_groups(sampler: str, pruner: str) -> None:
     """Every sampler of the official group and every pruner can be chosen."""
     sweeper = _sweeper(f"hydra/sweeper/sampler={sampler}", f"hydra/sweeper/pruner={pruner}")

@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from flowersweep.errors import SweepError
 from flowersweep.sweep.parse import parse_space
 from flowersweep.sweep.settings import Plan, Settings, make_plan, read_settings
-from hydra_plugins.flowersweep_study.config import PRUNERS, StudySweeperConf
+from hydra_plugins.flowersweep_study.config import PRUNERS, AutoSamplerConf, StudySweeperConf
 from hydra_plugins.hydra_optuna_sweeper import config as official
 
 FINITE = parse_space(["a=x,y", "b=range(3)"])
@@ -99,6 +99,26 @@ class TestPlan:
     def test_finite(self, values: dict[str, Any], plan: Plan) -> None:
         """Without n_trials a finite space is a grid; the grid sampler makes it one anyway, cut short by n_trials."""
         assert make_plan(_settings(**values), FINITE) == plan
+
+    @pytest.mark.parametrize(
+        ("sampler", "more", "explicit", "expected"),
+        [
+            (AutoSamplerConf(), {}, (), True),
+            (AutoSamplerConf(), {}, ("seed",), False),
+            (AutoSamplerConf(), {}, ("n_startup_trials",), False),
+            (AutoSamplerConf(n_startup_trials=3), {}, (), False),
+            (AutoSamplerConf(), {"enqueue": [{"b": 1}]}, (), False),
+            (official.TPESamplerConfig(), {}, (), False),
+            (official.RandomSamplerConfig(), {}, (), False),
+            (official.GridSamplerConfig(), {}, (), True),
+        ],
+    )
+    def test_a_sampler_that_was_chosen(
+        self, sampler: Any, more: dict[str, Any], explicit: tuple[str, ...], expected: Any
+    ) -> None:
+        """n_trials makes a sampler of a grid only if a sampler, one of its options or points to try first are named."""
+        plan = make_plan(_settings(sampler=sampler, n_trials=40, **more), FINITE, explicit)
+        assert (plan.is_grid, plan.n_trials) == ((True, 6) if expected else (False, 40))
 
     def test_endless(self) -> None:
         """An interval needs n_trials, and the message says how to give it."""

@@ -71,6 +71,64 @@ class TestGrid:
         ]
         assert app.study().best_value == 2.5
 
+    def test_stays_a_grid_with_a_number_of_trials(
+        self, app: Any, sweep: Sweep, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Each larger n_trials goes on in the grid's order, and one beyond it ends with it and says so."""
+        caplog.set_level("INFO")
+        for n_trials in (2, 9):
+            sweep("y=8,16,32", "hydra.sweeper.study_name=grid", f"hydra.sweeper.n_trials={n_trials}")
+            done = [trial.params["y"] for trial in app.study().trials]
+            assert done == [8, 16, 32][:n_trials]
+        said = [record.message for record in caplog.records if "n_trials=" in record.message]
+        assert said == [
+            "The grid has 3 points, fewer than hydra.sweeper.n_trials=9; the study ends with them."
+        ]
+
+
+class TestFolders:
+    def test_only_its_own_empty_ones_are_removed(self, app: Any, sweep: Sweep, tmp_path: Path) -> None:
+        """Trials and workers leave no empty folder; what was empty before stays, whatever it is called."""
+        for name in ("mine", "nested/empty", "workers", "trial_0"):
+            (tmp_path / name).mkdir(parents=True)
+        sweep("x=0.1,0.2", "hydra.sweep.dir=.", "hydra.sweep.subdir='trial_${hydra.job.num}'")
+        assert states(app) == ["COMPLETE"] * 2
+        folders = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*/"))
+        assert [name for name in folders if not name.startswith(("results", "__pycache__"))] == [
+            "mine",
+            "nested",
+            "nested/empty",
+            "trial_0",
+            "workers",
+        ]
+
+
+class TestTakenOver:
+    def test_is_not_trained_again(self, app: Any, sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+        """A chosen sampler goes through a small space; what is left of the budget takes results over, marked as such."""
+        sweep("y=8,16,32", "hydra/sweeper/sampler=random", "hydra.sweeper.n_trials=6")
+        trials = app.study().trials
+        assert states(app) == ["COMPLETE"] * 6
+        assert len(app.beginnings()) == 3
+        taken = [trial for trial in trials if "taken_from" in trial.user_attrs]
+        assert len(taken) == 3
+        for trial in taken:
+            twin = trials[trial.user_attrs["taken_from"]]
+            assert (trial.params, trial.values) == (twin.params, twin.values)
+            assert twin not in taken
+        shown = capsys.readouterr()
+        assert shown.out.count("as trial ") == 3
+        assert shown.err.count(" as trial ") == 3
+
+    @pytest.mark.slow
+    def test_only_complete_ones_are_taken_over(self, app: Any, sweep: Sweep) -> None:
+        """What failed is tried again."""
+        sweep("kind=failing", "x=0.2,0.8", "hydra/sweeper/sampler=random", "hydra.sweeper.n_trials=4")
+        trials = app.study().trials
+        failed = [trial for trial in trials if trial.params["x"] == 0.8]
+        assert {trial.state.name for trial in failed} == {"FAIL"}
+        assert len(app.beginnings()) == 1 + len(failed)
+
 
 class TestSearch:
     @pytest.mark.slow

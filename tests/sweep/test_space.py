@@ -1,6 +1,7 @@
 """A space's grid, suggestions and overrides agree with Hydra and Optuna."""
 
 import itertools
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -111,6 +112,19 @@ class TestGrid:
             list(space.grid())
         with pytest.raises(SweepError, match="which has no grid"):
             _ = space.size
+
+
+class TestLarge:
+    def test_products_are_counted_not_walked(self) -> None:
+        """The size of a hundred million points, conditions among them, and the first points come at once."""
+        ranges = ["a=range(0,10000)", "b=range(0,10000)", "c=1,2"]
+        plain = parse_space(ranges)
+        conditional = parse_space(ranges, conditions={"c": {"a": [5, 7], "b": 3}})
+        began = time.process_time()
+        assert plain.size == 2 * 10**8
+        assert conditional.size == 10**8 + 2
+        assert [point["b"] for point in itertools.islice(conditional.grid(), 5)] == [0, 1, 2, 3, 4]
+        assert time.process_time() - began < 2
 
 
 class TestSuggest:

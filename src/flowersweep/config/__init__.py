@@ -6,7 +6,7 @@ from flowersweep.config.explain import explain
 from flowersweep.config.locations import cache_dir, conf_dir, in_checkout, results_dir
 from flowersweep.config.quoting import texts_quoted
 from flowersweep.config.schema import Config, register
-from flowersweep.config.validate import settings
+from flowersweep.config.validate import repeats, settings
 from flowersweep.fields import MAXIMIZED
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "in_checkout",
     "prepare",
     "register",
+    "repeats",
     "results_dir",
     "settings",
     "texts_quoted",
@@ -31,4 +32,6 @@ def direction_of(metric: str) -> str:
 def prepare() -> None:
     """Register the schema and the resolvers that `conf/` uses; harmless when called again."""
     register()
-    OmegaConf.register_resolver("results_dir", lambda: str(results_dir()), replace=True)
+    # Of this moment: a run may change into a folder of its own before it asks.
+    results = str(results_dir())
+    OmegaConf.register_resolver("results_dir", lambda: results, replace=True)

@@ -1,8 +1,11 @@
 """Where the configuration folder, the results and the cache are."""
 
+import re
 from pathlib import Path
 
 import platformdirs
+
+from flowersweep.config.schema import Config, FrozenConfig
 
 PACKAGE = Path(__file__).resolve().parents[1]
 CHECKOUT = PACKAGE.parents[1]
@@ -34,3 +37,26 @@ def cache_dir(configured: str | None) -> Path:
         if configured
         else platformdirs.user_cache_path("flowersweep")
     )
+
+
+def locate(config: Config, base: Path) -> None:
+    """Make every place of a configuration absolute: the current folder may be another one when it is needed.
+
+    Args:
+        config: Is changed.
+        base: The folder in which the command was typed, which relative paths refer to.
+    """
+    config.data.dir = _absolute(config.data.dir, base)
+    config.paths.cache = _absolute(config.paths.cache, base)
+    config.tracking.dir = str(base / Path(config.tracking.dir).expanduser())
+    # Of the address of a SQLite file what stands behind the third slash is a path.
+    if config.tracking.uri and (
+        match := re.fullmatch(r"(sqlite(?:\+\w+)?:///)([^/].*)", config.tracking.uri)
+    ):
+        config.tracking.uri = match.group(1) + str(_absolute(match.group(2), base))
+    if isinstance(config.model, FrozenConfig) and config.model.weights != "imagenet":
+        config.model.weights = _absolute(config.model.weights, base)
+
+
+def _absolute(path: str | None, base: Path) -> str | None:
+    return None if path is None else str(base / Path(path).expanduser())

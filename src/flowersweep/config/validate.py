@@ -8,9 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
+from flowersweep.config.locations import locate
 from flowersweep.config.schema import ALSO, Config, CosineConfig, FineTunedConfig, FrozenConfig
 from flowersweep.errors import ConfigError, WeightsError
 from flowersweep.fields import RULE_KEY, Rule
@@ -22,11 +23,12 @@ MIN_BACKBONE_SIZES = {"InceptionV3": 75, "Xception": 71}
 TRACKING_SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql")
 
 
-def settings(cfg: DictConfig) -> Config:
-    """Turn a composed configuration into typed objects, all of whose values are legal.
+def settings(cfg: DictConfig, base: Path | None = None) -> Config:
+    """Turn a composed configuration into typed objects, all of whose values are legal and all of whose paths absolute.
 
     Args:
         cfg: What Hydra composed, without its `hydra` node.
+        base: The folder that relative paths refer to; the current one if None.
 
     Returns:
         The same configuration as dataclass instances, interpolations resolved.
@@ -46,11 +48,43 @@ def settings(cfg: DictConfig) -> Config:
         raise ConfigError(
             "The configuration has no schema; call `flowersweep.config.prepare()` before composing."
         )
+    locate(config, base or Path.cwd())
     conflicts = list(_conflicts(config))
     if conflicts:
         raise ConfigError("\n".join(conflicts))
     _require_weights(config)
     return config
+
+
+def repeats(cfg: DictConfig, count: int, base: Path | None = None) -> list[Config]:
+    """The settings of several trainings with the seeds `seed`, `seed + 1` and so on.
+
+    Whatever refers to the seed, as in `data.split_seed=${seed}`, follows it.
+
+    Args:
+        cfg: As for `settings`; it is not changed.
+        count: How many.
+        base: As for `settings`.
+
+    Raises:
+        ConfigError: As `settings` does, for any of them.
+    """
+    first = settings(cfg, base)
+    return [first, *(settings(_seeded(cfg, first.seed + more), base) for more in range(1, count))]
+
+
+def _seeded(cfg: DictConfig, seed: int) -> DictConfig:
+    seeded = cfg.copy()
+    with flag_override(seeded, ["readonly"], [False]):
+        seeded.seed = seed
+    # OmegaConf remembers what some resolvers gave by the text of their arguments. What stands for one moment, as
+    # ${now:%H}, stays; what refers to another value may refer to the seed.
+    remembered = OmegaConf.get_cache(cfg)
+    OmegaConf.clear_cache(seeded)
+    for resolver, results in remembered.items():
+        kept = {text: result for text, result in results.items() if "${" not in str(text)}
+        OmegaConf.get_cache(seeded)[resolver] = kept
+    return seeded
 
 
 def nearest(received: object, allowed: Iterator[str] | tuple[str, ...] | list[str]) -> str:

@@ -61,11 +61,12 @@ def composed(overrides: Sequence[str], *, multirun: bool = False) -> Patient:
 def _sweep(overrides: Sequence[str], loader: ConfigLoader) -> Patient:
     """Check a sweep as it checks itself before it begins."""
     from flowersweep.sweep.check import check_choices, probes
-    from flowersweep.sweep.overrides import read_arguments
+    from flowersweep.sweep.overrides import left_to_trials, read_arguments
     from flowersweep.sweep.parse import parse_space
     from flowersweep.sweep.settings import make_plan, read_settings
 
-    cfg = loader.load_configuration("config", list(overrides), run_mode=RunMode.MULTIRUN)
+    given = left_to_trials(["--multirun", *overrides])[1:]
+    cfg = loader.load_configuration("config", given, run_mode=RunMode.MULTIRUN)
     sweeper = cfg.hydra.sweeper
     if not str(sweeper.get("_target_")).endswith(_SWEEPER):
         raise ConfigError(

@@ -53,6 +53,10 @@ def draw_path(cache: Path, key: str, draw: int) -> Path:
     return features_folder(cache) / key / f"{draw:05d}.npy"
 
 
+# Another name is not ours, and may be somebody's file.
+_DRAWS = f"{'[0-9]' * 5}.npy"
+
+
 def features_folder(cache: Path) -> Path:
     """The folder of all feature banks."""
     return cache / "features"
@@ -138,7 +142,7 @@ def draws(folder: Path) -> list[DrawFile]:
     begins with epoch 0 and few reach the last ones, so that of a bank too large for the limit the first epochs stay.
     """
     found = []
-    for path in folder.rglob("*.npy"):
+    for path in folder.rglob(_DRAWS):
         try:
             status = path.stat()
         except OSError:

@@ -98,6 +98,7 @@ class Trial:
         ended: When; None while it runs.
         worker: Which one ran it; empty if that was not recorded.
         reason: Why it failed; empty otherwise.
+        taken_from: The trial with the same values whose result it has; nothing was trained for it. None for others.
     """
 
     number: int
@@ -109,6 +110,7 @@ class Trial:
     ended: dt.datetime | None = None
     worker: str = ""
     reason: str = ""
+    taken_from: int | None = None
 
 
 @dataclass(frozen=True)

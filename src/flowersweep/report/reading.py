@@ -86,7 +86,8 @@ def _command(files: Files) -> str:
 
 def _trial(store: Store, run: "Run", row: Mapping[str, Any] | None, keys: Sequence[str]) -> Trial:
     tags = run.data.tags
-    runs = _repeats(store, run) if "n_repeats" in tags else [run]
+    taken_from = int(tags["taken_from"]) if "taken_from" in tags else None
+    runs = _repeats(store, run) if "n_repeats" in tags else [run] if taken_from is None else []
     trainings = [_training(store, one) for one in runs]
     host = tags.get(HOST_TAG, "")
     return Trial(
@@ -99,6 +100,7 @@ def _trial(store: Store, run: "Run", row: Mapping[str, Any] | None, keys: Sequen
         ended=_moment(run.info.end_time),
         worker=f"{host}:{tags['worker']}" if "worker" in tags else "",
         reason=str(row["reason"]) if row else tags.get("failure", ""),
+        taken_from=taken_from,
     )
 
 

@@ -154,6 +154,11 @@ def _unfinished(study: Study) -> list[str]:
     if n_pruned := count.get(State.PRUNED):
         were = "trial was pruned: it trained" if n_pruned == 1 else "trials were pruned: they trained"
         sentences.append(f"{n_pruned} {were} fewer epochs than the others and cannot be ranked with them.")
+    if n_taken := sum(trial.taken_from is not None for trial in study.trials):
+        had = "trial had" if n_taken == 1 else "trials had"
+        sentences.append(
+            f"{n_taken} {had} the same values as another one, and took its result over untrained."
+        )
     if n_failed := count.get(State.FAILED):
         reasons = list(
             dict.fromkeys(

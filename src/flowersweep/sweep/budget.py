@@ -3,7 +3,7 @@
 import itertools
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from operator import itemgetter
@@ -31,6 +31,12 @@ class Grid(Protocol):
     def grid(self) -> Iterator[dict[str, Any]]:
         """The points in their order."""
 
+    def key(self, params: Mapping[str, Any]) -> Hashable:
+        """What a point has in common with itself only."""
+
+    def is_point(self, params: Mapping[str, Any]) -> bool:
+        """Whether these are all values of a point."""
+
 
 class Stop(StrEnum):
     """Why there is no next trial."""
@@ -48,6 +54,8 @@ class Budget:
 
     Attributes:
         n_trials: Trials of the study in all, failed and pruned ones among them; None for every point of the grid.
+        is_grid: Whether trials are the points of the grid in their order, and end with them. A point that some trial
+            has had, whoever chose it, is not run again.
         deadline: Seconds since the epoch after which no trial is begun; None for no limit.
         max_failures: The sweep stops when this many trials have failed since it began; None for no limit.
         max_failures_in_a_row: The same for trials that failed one after another.
@@ -56,11 +64,16 @@ class Budget:
     """
 
     n_trials: int | None
+    is_grid: bool = False
     deadline: float | None = None
     max_failures: int | None = None
     max_failures_in_a_row: int | None = None
     failed_before: int = 0
     sweep: str = ""
+
+    def __post_init__(self) -> None:
+        if self.n_trials is None and not self.is_grid:
+            raise ValueError("A budget needs a number of trials, or a grid that ends.")
 
     @classmethod
     def begun(
@@ -68,6 +81,7 @@ class Budget:
         study: Study,
         n_trials: int | None,
         *,
+        is_grid: bool = False,
         timeout: float | None = None,
         max_failures: int | None = None,
         max_failures_in_a_row: int | None = None,
@@ -77,13 +91,22 @@ class Budget:
         Args:
             study: Failures that it has already do not count.
             n_trials: As the attribute.
+            is_grid: As the attribute.
             timeout: Seconds from now after which no trial is begun.
             max_failures: As the attribute.
             max_failures_in_a_row: As the attribute.
         """
         deadline = None if timeout is None else time.time() + timeout
         before = len(_failed(study.get_trials(deepcopy=False)))
-        return cls(n_trials, deadline, max_failures, max_failures_in_a_row, before, uuid.uuid4().hex)
+        return cls(
+            n_trials,
+            is_grid,
+            deadline,
+            max_failures,
+            max_failures_in_a_row,
+            before,
+            uuid.uuid4().hex,
+        )
 
 
 def next_trial(
@@ -99,7 +122,7 @@ def next_trial(
 
     Args:
         study: The worker's own object; its sampler is replaced if `sampler_for` is given.
-        space: Its grid is walked if the budget has no number of trials.
+        space: Its grid is walked if the budget is one.
         budget: Of the sweep.
         sampler_for: Makes the sampler of a trial from its number.
     """
@@ -110,8 +133,8 @@ def next_trial(
         if stop := _stop(trials, space, budget):
             return stop
         waiting = [trial.number for trial in trials if trial.state is TrialState.WAITING]
-        if budget.n_trials is None and not waiting:
-            _enqueue_point(study, space, _next_point(trials))
+        if budget.is_grid and not waiting:
+            _enqueue_point(study, space, trials)
         if sampler_for is not None:
             study.sampler = sampler_for(waiting[0] if waiting else len(trials))
         trial = study.ask()
@@ -160,18 +183,39 @@ def _stop(trials: Sequence[FrozenTrial], space: Grid, budget: Budget) -> Stop | 
 
 def _remaining(trials: Sequence[FrozenTrial], space: Grid, budget: Budget) -> int:
     waiting = sum(trial.state is TrialState.WAITING for trial in trials)
-    if budget.n_trials is None:
-        return space.size - _next_point(trials) + waiting
-    return budget.n_trials - (len(trials) - waiting)
+    counts = [] if budget.n_trials is None else [budget.n_trials - (len(trials) - waiting)]
+    if budget.is_grid:
+        indices, others = _had(trials, space)
+        counts.append(space.size - len(indices) - len(others) + waiting)
+    return min(counts)
 
 
-def _next_point(trials: Sequence[FrozenTrial]) -> int:
-    return 1 + max((int(trial.user_attrs.get(GRID_POINT, -1)) for trial in trials), default=-1)
+def _had(trials: Sequence[FrozenTrial], space: Grid) -> tuple[set[int], set[Hashable]]:
+    """The points that trials have had: the indices of those taken from the grid, and the keys of further ones."""
+    points = {int(trial.user_attrs[GRID_POINT]) for trial in trials if GRID_POINT in trial.user_attrs}
+    others = [trial for trial in trials if GRID_POINT not in trial.user_attrs]
+    if not others:
+        return points, set()
+    # Without values is also a trial that died before it had some; it is not the point of a space without keys.
+    values = [_values(trial) for trial in others if _values(trial) or trial.state is TrialState.COMPLETE]
+    keys = {space.key(point) for point in values if space.is_point(point)}
+    taken = itertools.islice(space.grid(), max(points, default=-1) + 1)
+    keys.difference_update(space.key(point) for index, point in enumerate(taken) if index in points)
+    return points, keys
 
 
-def _enqueue_point(study: Study, space: Grid, index: int) -> None:
-    point: Mapping[str, Any] = next(itertools.islice(space.grid(), index, None))
-    study.enqueue_trial(dict(point), user_attrs={GRID_POINT: index})
+def _values(trial: FrozenTrial) -> Mapping[str, Any]:
+    """What a trial has or, where it waits, what it will have."""
+    enqueued: Mapping[str, Any] = trial.system_attrs.get("fixed_params", {})
+    return trial.params or enqueued
+
+
+def _enqueue_point(study: Study, space: Grid, trials: Sequence[FrozenTrial]) -> None:
+    indices, others = _had(trials, space)
+    for index, point in enumerate(space.grid()):
+        if index not in indices and not (others and space.key(point) in others):
+            study.enqueue_trial(dict(point), user_attrs={GRID_POINT: index})
+            return
 
 
 def _too_many_failures(trials: Sequence[FrozenTrial], budget: Budget) -> bool:

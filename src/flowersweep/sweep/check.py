@@ -1,6 +1,8 @@
 """Compose what a sweep would compose, before any trial: a bad key or value ends here, in one sentence."""
 
-from collections.abc import Iterator, Mapping
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -11,66 +13,117 @@ from optuna.distributions import FloatDistribution, IntDistribution
 
 from flowersweep import config as configuration
 from flowersweep.errors import ConfigError, SweepError
+from flowersweep.sweep.dimension import Dimension, Option
 from flowersweep.sweep.space import Space
-from flowersweep.training.notices import tell_of_pictures_to_come
+
+log = logging.getLogger(__name__)
+
+# Of a range with more numbers this many are composed; each takes some hundredths of a second.
+MAX_NUMBERS = 32
+TELL_SECONDS = 2.0
 
 _CONDITION = " To search it with these only, say so in hydra.sweeper.conditions."
 _WHOLE = " For whole numbers search int(interval(low, high))."
 
 
-def check_choices(space: Space, config: DictConfig, loader: ConfigLoader) -> None:
-    """Compose every option of every dimension once, and both ends of every interval.
+def check_choices(space: Space, config: DictConfig, loader: ConfigLoader) -> list[configuration.Config]:
+    """Compose every option of every dimension once, and both ends of every interval; of many numbers a sample.
 
     Args:
         space: What is searched.
         config: The sweep's own configuration.
         loader: Composes trials' configurations from it.
 
+    Returns:
+        What was composed; empty for an application with a configuration of its own.
+
     Raises:
         SweepError: A composition fails, or gives a configuration that cannot be run.
     """
+    checked = []
+    tell_at = time.monotonic() + TELL_SECONDS
     for params in probes(space):
+        if time.monotonic() > tell_at:
+            log.info("Checking what the trials will be; the first one begins when that is done.")
+            tell_at = float("inf")
         overrides = space.overrides(params)
         try:
             composed = loader.load_sweep_config(config, overrides)
         except (HydraException, OmegaConfBaseException) as error:
-            reason = configuration.explain(error)
-            raise SweepError(
-                f"A trial with {_words(overrides)} cannot be composed: {reason}{_hint(reason, space)}"
-            ) from None
+            raise SweepError(_refusal(space, params, error, _composes(space, config, loader))) from None
         if OmegaConf.get_type(composed) is configuration.Config:
-            _check_values(composed, overrides)
+            checked.append(_checked(composed, overrides))
+    return checked
 
 
-def tell_of_first_trial(space: Space, config: DictConfig, loader: ConfigLoader) -> None:
-    """Log what somebody would want to know of the pictures and settings; trials say nothing of it.
+def _composes(space: Space, config: DictConfig, loader: ConfigLoader) -> Callable[[Mapping[str, Any]], bool]:
+    def composes(params: Mapping[str, Any]) -> bool:
+        try:
+            loader.load_sweep_config(config, space.overrides(params))
+        except (HydraException, OmegaConfBaseException):
+            return False
+        return True
 
-    Raises:
-        DataError: The pictures are missing, unreadable or too few.
-    """
-    composed = loader.load_sweep_config(config, space.overrides(next(probes(space))))
-    if OmegaConf.get_type(composed) is configuration.Config:
-        with open_dict(composed):
-            del composed["hydra"]
-        tell_of_pictures_to_come(configuration.settings(composed))
+    return composes
+
+
+def _refusal(
+    space: Space, params: Mapping[str, Any], error: Exception, composes: Callable[[Mapping[str, Any]], bool]
+) -> str:
+    reason = configuration.explain(error)
+    for name, line in space.given.items():
+        group = name.partition(".")[0]
+        if f"'{name}'" not in reason or group == name or group not in space.searched:
+            continue
+        options = space.searched[group].options
+        without = [
+            option.text
+            for option in options
+            if not composes(next(_completed(space, {**params, group: option.label})))
+        ]
+        others = [option.text for option in options if option.text not in without]
+        if others:
+            return (
+                f"{line} cannot be given to every trial, as {group}={' and '.join(without)} "
+                f"{'has' if len(without) == 1 else 'have'} no such key; to give it to the others only, add "
+                f"'+hydra.sweeper.conditions={{{name}: {{{group}: [{', '.join(others)}]}}}}'."
+            )
+    overrides = _words(space.overrides(params))
+    return f"A trial with {overrides} cannot be composed: {reason}{_hint(reason, space)}"
 
 
 def _hint(reason: str, space: Space) -> str:
-    if "belongs to" in reason:
+    if "belongs to" in reason and any(f"'{name}." in reason for name in space.searched):
         return _CONDITION
     searches_floats = any(isinstance(found, FloatDistribution) for found in space.dimensions.values())
     return _WHOLE if searches_floats and "must be a whole number" in reason else ""
 
 
 def probes(space: Space) -> Iterator[dict[str, Any]]:
-    """Points that together have every option of every dimension, conditions respected."""
+    """Points that together have every option of every dimension, conditions respected; of many numbers a sample."""
     base = next(_completed(space, {}))
     yield base
     for name, dimension in space.searched.items():
-        options = [option.label for option in dimension.options] or _ends(dimension.distribution)
+        options = _sample(dimension) or _ends(dimension.distribution)
         for value in options:
             if base.get(name) != value:
                 yield from _completed(space, {name: value})
+
+
+def _sample(dimension: Dimension) -> list[Any]:
+    """The options, but of more than `MAX_NUMBERS` numbers of a kind so many, the least and the largest among them."""
+    kinds: dict[type[Any], list[Option]] = {}
+    for option in dimension.options:
+        kinds.setdefault(type(option.value), []).append(option)
+    kept: set[str] = set()
+    for kind, options in kinds.items():
+        chosen = options
+        if kind in {int, float} and len(options) > MAX_NUMBERS:
+            ordered = sorted(options, key=lambda option: option.value)
+            last = len(ordered) - 1
+            chosen = [ordered[round(place * last / (MAX_NUMBERS - 1))] for place in range(MAX_NUMBERS)]
+        kept.update(option.text for option in chosen)
+    return [option.label for option in dimension.options if option.text in kept]
 
 
 def _completed(space: Space, chosen: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -111,11 +164,11 @@ def _ends(distribution: Any) -> list[Any]:
     return [distribution.low, distribution.high]
 
 
-def _check_values(composed: DictConfig, overrides: list[str]) -> None:
+def _checked(composed: DictConfig, overrides: list[str]) -> configuration.Config:
     with open_dict(composed):
         del composed["hydra"]
     try:
-        configuration.settings(composed)
+        return configuration.settings(composed)
     except ConfigError as error:
         raise SweepError(f"A trial with {_words(overrides)} cannot run: {error}") from None
 

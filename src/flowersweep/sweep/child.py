@@ -8,8 +8,11 @@ import platform
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped] # it ships no types
@@ -150,13 +153,28 @@ def _hydra_job(application: Application, config: DictConfig, number: int) -> Job
         config.hydra.job.id = f"{config.hydra.job.name}_{number}"
         config.hydra.job.num = number
     HydraConfig.instance().set_config(config)
-    return run_job(
-        task_function=_quiet_about_pruning(application.task_function),
-        config=config,
-        job_dir_key="hydra.sweep.dir",
-        job_subdir_key="hydra.sweep.subdir",
-        hydra_context=application.hydra_context,
-    )
+    folder = Path(str(config.hydra.sweep.dir)) / str(config.hydra.sweep.subdir)
+    with without_empty(folder):
+        return run_job(
+            task_function=_quiet_about_pruning(application.task_function),
+            config=config,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+            hydra_context=application.hydra_context,
+        )
+
+
+@contextmanager
+def without_empty(folder: Path) -> Iterator[None]:
+    """Remove a folder that the block made, if it is empty when that ends; one that was there before stays.
+
+    Hydra makes a folder for every job, whether or not anything comes to lie in it.
+    """
+    existed = folder.exists()
+    yield
+    if not existed:
+        with suppress(OSError):  # something lies in it, or nobody made it
+            folder.rmdir()
 
 
 def _quiet_about_pruning(task_function: TaskFunction) -> TaskFunction:

@@ -8,6 +8,18 @@ from hydra.core.override_parser.types import Override
 from flowersweep.sweep.dimension import Dimension
 from flowersweep.sweep.values import plain, same, text_of
 
+# Under this key a definition has what its trainings read, by its content: a list of digests for each of these.
+CONTENT = "content"
+_UNBOUND = (
+    "It was begun before studies were bound to the content of their pictures, so there is no telling whether its "
+    "trials were trained on these."
+)
+_READ = {
+    "data.dir": "The pictures are",
+    "model.weights": "The pretrained weights in model.weights are",
+    "model.init_from": "The run that model.init_from=best stands for is",
+}
+
 
 def describe(items: Sequence[Dimension | Override]) -> dict[str, Any]:
     """A space as JSON has it; see `Space.definition`."""
@@ -33,9 +45,12 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
     Args:
         old: What `Space.definition` gave, possibly after a way through JSON. Under `config` it may have the
-            configuration that all trials share; what a changed override explains is not said twice.
+            configuration that all trials share, and under `content` what they read; what a changed override explains
+            is not said twice.
         new: The same of the other space.
     """
+    if CONTENT in new and CONTENT not in old:
+        return [_UNBOUND]
     changes = list(_searched(old["searched"], new["searched"]))
     both = [key for key in new["searched"] if key in old["searched"]]
     for key in both:
@@ -44,6 +59,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
             changes.append(f"{key} was searched {before}, and is now searched {after}.")
     changes.extend(_fixed(old["fixed"], new["fixed"]))
     changes.extend(_configured(old, new))
+    changes.extend(_content(old.get(CONTENT, {}), new.get(CONTENT, {})))
     if not changes and old["order"] != new["order"]:
         changes.append(
             f"The searched keys were in the order {', '.join(old['order'])}, and are now {', '.join(new['order'])}."
@@ -89,6 +105,17 @@ def _configured(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]
             yield f"{key} is now in the configuration, as {text_of(after[key])}; it was not."
         else:
             yield f"{key} was {text_of(before[key])}, and is now {text_of(after[key])}."
+
+
+def _content(old: Mapping[str, Sequence[str]], new: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    for key, subject in _READ.items():
+        before, after = (list(content.get(key, ())) for content in (old, new))
+        if before != after:
+            yield f"{subject} not what its trials read: the content was {_digests(before)}, and is now {_digests(after)}."
+
+
+def _digests(content: Sequence[str]) -> str:
+    return ", ".join(digest[:12] for digest in content) or "none"
 
 
 def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,9 +1,9 @@
 """One searched key: what it can be, how Optuna knows its values, and how an override spells them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from optuna.distributions import (
     BaseDistribution,
@@ -12,13 +12,27 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.trial import BaseTrial
 
 from flowersweep.errors import SweepError
 from flowersweep.sweep.values import same, text_of
 
 # Optuna computes a value of a float range as low + k * step, in floats; within this part of a step it is that value.
 TOLERANCE = 1e-6
+
+
+class Suggesting(Protocol):
+    """Whatever gives values: an Optuna trial, for instance."""
+
+    def suggest_categorical(self, name: str, choices: Sequence[CategoricalChoiceType]) -> Any:
+        """One of some values."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        """A whole number; both ends belong to the range."""
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        """A number; both ends belong to the range."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +118,7 @@ class Dimension:
         text = text_of(self.label(value)) if index is None else self.options[index].text
         return f"{self.key}={text}"
 
-    def suggest(self, trial: BaseTrial) -> Any:
+    def suggest(self, trial: Suggesting) -> Any:
         """Ask a trial for its value; the trial remembers it."""
         distribution = self.distribution
         if isinstance(distribution, CategoricalDistribution):
@@ -116,6 +130,14 @@ class Dimension:
             bounds = distribution.low, distribution.high
             return trial.suggest_float(self.name, *bounds, step=distribution.step, log=distribution.log)
         raise TypeError(f"no suggestion is known for {distribution}")
+
+    def identity(self, value: Any) -> Hashable:
+        """The same for two values of the study, legal ones, if and only if they are one and the same."""
+        distribution = self.distribution
+        if isinstance(distribution, FloatDistribution) and distribution.step is not None:
+            steps: int = round((value - distribution.low) / distribution.step)
+            return steps
+        return (type(value) is bool, value)
 
     def _nearly(self, value: Any, other: float) -> bool:
         """Whether a value is that of a float range but for rounding."""

@@ -23,6 +23,7 @@ from flowersweep.sweep.leaderboard import as_table, leaderboard
 from flowersweep.sweep.ledger import Ledger
 from flowersweep.sweep.outcome import FAIL_REASON
 from flowersweep.sweep.settings import Plan
+from flowersweep.sweep.twin import TAKEN_FROM
 from flowersweep.texts import plain_console
 
 log = logging.getLogger(__name__)
@@ -106,6 +107,8 @@ class SweepDisplay:
         params = " ".join(f"{name}={spelled(value)}" for name, value in trial.params.items())
         value = " ".join(f"{value:.6g}" for value in trial.values or ())
         reason = trial.user_attrs.get(FAIL_REASON, "")
+        twin = trial.user_attrs.get(TAKEN_FROM)
+        value += "" if twin is None else f" as trial {twin}"
         done = sum(other.state.is_finished() for other in trials)
         return (
             f"trial {trial.number} {trial.state.name} {value or reason}  {params}  "

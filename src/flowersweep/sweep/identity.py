@@ -10,50 +10,64 @@ from omegaconf import DictConfig, OmegaConf
 from optuna import Study
 from optuna.exceptions import ExperimentalWarning
 
+from flowersweep.sweep.definition import CONTENT
+from flowersweep.sweep.overrides import as_typed
 from flowersweep.sweep.space import Space
 
 # The attribute of a study that lists the points put before those of its sampler.
 ENQUEUED = "enqueued"
 # What of a configuration says where things are kept, and nothing about what a trial comes to.
-PLACES = ("tracking", "paths", "hydra", "bank", "data.dir")
+PLACES = ("tracking", "paths", "hydra", "bank")
+# The same, where the content of what is read from there is known instead.
+READ_FROM = ("data.dir", "model.weights")
 
 
-def definition_of(space: Space, config: DictConfig, n_repeats: int = 1) -> dict[str, Any]:
+def definition_of(
+    space: Space,
+    config: DictConfig,
+    n_repeats: int = 1,
+    content: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, Any]:
     """What a study searches, as it is stored with it and compared with what a later command searches.
 
     Args:
         space: Of the sweep.
         config: The sweep's own configuration.
         n_repeats: Of the sweep.
+        content: What its trials read, see `flowersweep.sweep.content.contents`; where it lies is then no part of the
+            definition. None for an application of which that is not known.
     """
+    places = PLACES if content is None else (*PLACES, *READ_FROM)
     given = space.definition()
-    fixed = {key: text for key, text in given["fixed"].items() if not _is_place(key.lstrip("+~"))}
-    return {**given, "fixed": fixed, "config": base_config(config, n_repeats)}
+    fixed = {key: text for key, text in given["fixed"].items() if not _is_place(key.lstrip("+~"), places)}
+    definition = {**given, "fixed": fixed, "config": base_config(config, n_repeats, places)}
+    return definition if content is None else {**definition, CONTENT: dict(content)}
 
 
-def _is_place(key: str) -> bool:
-    return any(f"{key}.".startswith(f"{place}.") for place in PLACES)
+def _is_place(key: str, places: Sequence[str]) -> bool:
+    return any(f"{key}.".startswith(f"{place}.") for place in places)
 
 
-def base_config(config: DictConfig, n_repeats: int = 1) -> dict[str, Any]:
+def base_config(config: DictConfig, n_repeats: int = 1, places: Sequence[str] = PLACES) -> dict[str, Any]:
     """The configuration that all trials of a sweep share, as JSON has it, without the places on this machine.
 
     Args:
         config: The sweep's own; searched keys have their defaults in it.
         n_repeats: A mean of three trainings is not to be compared with a single one.
+        places: The keys that are left out.
     """
     plain = OmegaConf.to_container(config, resolve=False)
     assert isinstance(plain, dict)  # noqa: S101 (a DictConfig is a mapping)
-    kept = _without_places(plain)
+    kept = _without_places(plain, places)
     kept["hydra.sweeper.n_repeats"] = n_repeats
     return dict(json.loads(json.dumps(kept, default=str)))
 
 
-def _without_places(node: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+def _without_places(node: Mapping[Any, Any], places: Sequence[str], prefix: str = "") -> dict[str, Any]:
     return {
-        str(key): _without_places(value, f"{prefix}{key}.") if isinstance(value, dict) else value
+        str(key): _without_places(value, places, f"{prefix}{key}.") if isinstance(value, dict) else value
         for key, value in node.items()
-        if not _is_place(f"{prefix}{key}")
+        if not _is_place(f"{prefix}{key}", places)
     }
 
 
@@ -66,7 +80,7 @@ def typed(config: DictConfig, whose: str) -> list[str]:
     """
     plain = OmegaConf.to_container(config.hydra.overrides[whose], resolve=False)
     assert isinstance(plain, list)  # noqa: S101 (Hydra's own list)
-    return [str(line) for line in plain]
+    return [as_typed(str(line)) for line in plain]
 
 
 def derived_name(space: Space, definition: Mapping[str, Any], directions: Sequence[str]) -> str:

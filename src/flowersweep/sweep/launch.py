@@ -23,10 +23,10 @@ from optuna.samplers import BaseSampler
 from flowersweep.errors import SweepError
 from flowersweep.sweep.budget import Budget, Stop, remaining
 from flowersweep.sweep.check import probes
-from flowersweep.sweep.child import Application
+from flowersweep.sweep.child import Application, without_empty
 from flowersweep.sweep.identity import typed
 from flowersweep.sweep.pruner import make_pruner
-from flowersweep.sweep.sampler import explicit_options, make_sampler
+from flowersweep.sweep.sampler import distinct_sampler, explicit_options
 from flowersweep.sweep.settings import Settings
 from flowersweep.sweep.space import Space
 from flowersweep.sweep.storage import open_storage
@@ -42,6 +42,7 @@ MAX_LAUNCHES = 5
 # They announce the jobs they launch; here these are workers, of which nobody wants to know.
 TALKATIVE = ("hydra._internal.core_plugins.basic_launcher", "hydra_plugins.hydra_joblib_launcher._core")
 TRAINING_LOG = "training.log"
+WORKERS = "workers"
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,10 @@ def _launch_once(sweep: Sweep) -> list[WorkerReport]:
     n_workers = sweep.settings.n_jobs
     sweep.folder.mkdir(parents=True, exist_ok=True)
     reports = []
-    for done in _launcher(sweep, n_workers).launch([_overrides(sweep)] * n_workers, initial_job_idx=0):
+    launcher = _launcher(sweep, n_workers)
+    with without_empty(sweep.folder / WORKERS):
+        returned = launcher.launch([_overrides(sweep)] * n_workers, initial_job_idx=0)
+    for done in returned:
         if isinstance(done._return_value, BaseException):  # noqa: SLF001 (the property writes to stderr)
             raise done._return_value  # noqa: SLF001 (as above)
         reports.append(done.return_value)
@@ -175,7 +179,7 @@ def _overrides(sweep: Sweep) -> list[str]:
     return [
         *sweep.space.overrides(next(probes(sweep.space))),
         f"hydra.sweep.dir={text_of(str(sweep.folder))}",
-        "hydra.sweep.subdir=workers",
+        f"hydra.sweep.subdir={WORKERS}",
         "hydra.output_subdir=null",
         "hydra.job.chdir=false",
     ]
@@ -240,7 +244,7 @@ def _compose(sweep: Sweep, _number: int, overrides: list[str]) -> DictConfig:
 
 def _sampler(sweep: Sweep, number: int) -> BaseSampler:
     settings = sweep.settings
-    return make_sampler(
+    return distinct_sampler(
         settings.sampler,
         trial_number=number,
         space=sweep.space,

@@ -12,6 +12,7 @@ from rich.table import Table
 from flowersweep.report.evidence import spelled
 from flowersweep.sweep.outcome import FAIL_REASON
 from flowersweep.sweep.trial import RUN_ID
+from flowersweep.sweep.twin import TAKEN_FROM
 
 # More searched keys than this share a column of a terminal's table, and take the room of epochs and seconds.
 MAX_COLUMNS = 3
@@ -34,6 +35,8 @@ class Row:
         params: The searched values.
         run_id: Its MLflow run, if it has one.
         reason: Why it failed; empty otherwise.
+        taken_from: The trial with the same values whose result it has, as nothing was trained for it; None for the
+            others.
     """
 
     rank: int | None
@@ -45,6 +48,7 @@ class Row:
     params: dict[str, Any]
     run_id: str | None
     reason: str
+    taken_from: int | None = None
 
 
 def leaderboard(study: Study) -> list[Row]:
@@ -54,7 +58,7 @@ def leaderboard(study: Study) -> list[Row]:
     others = [trial for trial in trials if trial.state in {TrialState.PRUNED, TrialState.FAIL}]
     if len(study.directions) == 1:
         sign = -1 if study.direction is StudyDirection.MAXIMIZE else 1
-        complete.sort(key=lambda trial: (sign * trial.values[0], trial.number))
+        complete.sort(key=lambda one: (sign * one.values[0], TAKEN_FROM in one.user_attrs, one.number))
         ranks: Sequence[int | None] = range(1, len(complete) + 1)
     else:
         front = {trial.number for trial in study.best_trials} if complete else set()
@@ -133,7 +137,8 @@ def cells(row: Row, columns: Sequence[str], n_values: int = 1) -> list[str]:
     seconds = "" if row.seconds is None else f"{row.seconds:.1f}"
     params = [spelled(row.params[name]) if name in row.params else "" for name in columns]
     padded = values + [""] * (n_values - len(values))
-    return [str(row.rank or ""), str(row.trial), *params, *padded, str(row.epochs or ""), seconds, row.state]
+    state = row.state if row.taken_from is None else f"as trial {row.taken_from}"
+    return [str(row.rank or ""), str(row.trial), *params, *padded, str(row.epochs or ""), seconds, state]
 
 
 def _row(trial: FrozenTrial, rank: int | None) -> Row:
@@ -147,4 +152,5 @@ def _row(trial: FrozenTrial, rank: int | None) -> Row:
         params=dict(trial.params),
         run_id=trial.user_attrs.get(RUN_ID),
         reason=str(trial.user_attrs.get(FAIL_REASON, "")),
+        taken_from=trial.user_attrs.get(TAKEN_FROM),
     )

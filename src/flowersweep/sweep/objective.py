@@ -4,7 +4,6 @@ import os
 import statistics
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +24,15 @@ MAX_NAME = 80
 
 
 def run_trial(
-    config: Config, overrides: Sequence[str], trial: RunningTrial, *, n_repeats: int = 1
+    configs: Sequence[Config], overrides: Sequence[str], trial: RunningTrial
 ) -> float | list[float]:
-    """Train a trial's configuration and return its objective.
+    """Train a trial's configurations and return its objective.
 
     Args:
-        config: The trial's configuration.
+        configs: One, or one for each repeat, which differ in their seed and in what follows it; the objective is
+            then the mean.
         overrides: Of the trial, for the record.
         trial: Gets a report per epoch, or, with repeats, one per repeat.
-        n_repeats: How often to train, with the seeds `seed`, `seed + 1`, ...; the objective is their mean.
 
     Returns:
         The value of `objective.metric`; with `objective.also` a list, that value first.
@@ -41,11 +40,12 @@ def run_trial(
     Raises:
         Pruned: The study wants no more of this trial.
     """
+    config = configs[0]
     store = prepare_store(Path(config.tracking.dir), config.tracking.uri)
     values = (
         _once(config, overrides, trial, store)
-        if n_repeats == 1
-        else _repeated(config, overrides, trial, store, n_repeats)
+        if len(configs) == 1
+        else _repeated(configs, overrides, trial, store)
     )
     return list(values.values()) if config.objective.also else values[config.objective.metric]
 
@@ -100,9 +100,10 @@ def _once(config: Config, overrides: Sequence[str], trial: RunningTrial, store: 
 
 
 def _repeated(
-    config: Config, overrides: Sequence[str], trial: RunningTrial, store: Store, n_repeats: int
+    configs: Sequence[Config], overrides: Sequence[str], trial: RunningTrial, store: Store
 ) -> Values:
     """One run for the trial, which holds mean and spread, and one below it for each seed."""
+    config, n_repeats = configs[0], len(configs)
     tracker = MLflowTracker.start(
         store,
         config.tracking.experiment,
@@ -114,12 +115,11 @@ def _repeated(
     repeats: list[Values] = []
     with closing(tracker), failures_recorded(tracker, again=True):
         tracker.metrics(searched_numbers(trial.params))
-        for repeat in range(n_repeats):
-            seeded = replace(config, seed=config.seed + repeat)
+        for repeat, seeded in enumerate(configs):
             member = _seeded(trial, tracker.run_id, repeat, seeded)
             repeats.append(_values(config, store, train(seeded, overrides=overrides, member=member)))
             if repeat == 0:
-                _record_params(tracker, config, overrides)
+                _record_params(tracker, configs, overrides)
             value = repeats[-1][config.objective.metric]
             tracker.metrics({"repeat/value": value}, step=repeat)
             trial.report(repeat + 1, value)
@@ -159,8 +159,11 @@ def _values(config: Config, store: Store, result: Result) -> Values:
     return {name: float(logged[name]) for name in (config.objective.metric, *config.objective.also)}
 
 
-def _record_params(tracker: MLflowTracker, config: Config, overrides: Sequence[str]) -> None:
+def _record_params(tracker: MLflowTracker, configs: Sequence[Config], overrides: Sequence[str]) -> None:
     """What all repeats share; after the first of them, as only a run may import Keras."""
     from flowersweep.training.record import parameters
 
-    tracker.params({name: value for name, value in parameters(config, overrides).items() if name != "seed"})
+    first, *others = (parameters(config, overrides) for config in configs)
+    tracker.params(
+        {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
+    )

@@ -1,6 +1,8 @@
 """What a sweep was given: the command line and `hydra.sweeper.params`, parsed and merged as Hydra does."""
 
+import dataclasses
 import inspect
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,10 +11,53 @@ from hydra.core.override_parser.overrides_parser import OverridesParser, create_
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from flowersweep.config.schema import NODES
 from flowersweep.errors import SweepError
-from flowersweep.sweep.values import text_of
+from flowersweep.sweep.values import plain, text_of
 
 PARAMS = "hydra.sweeper.params"
+_MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
+_SHOWS = ("-c", "--cfg", "--info", "-i", "--help", "-h")
+_OTHERS = re.compile(r"hydra/sweeper=(?!study$)")
+_FOR_TRIALS = re.compile(r"([^=]+)=tag\(fixed,choice\(\[(.*)\]\)\)", re.DOTALL)
+
+
+def left_to_trials(arguments: Sequence[str]) -> list[str]:
+    """The arguments of a sweep, with values that Hydra need not find a key for in the sweep's own configuration.
+
+    That one is composed with the default choice of every group that is searched, which may lack a key that all
+    searched choices have. Written as a search of one value it is left out there; `as_typed` undoes that.
+
+    Args:
+        arguments: Of the command line, flags among them.
+    """
+    is_sweep = any(argument in _MULTIRUN for argument in arguments)
+    if not is_sweep or any(argument in _SHOWS or _OTHERS.match(argument) for argument in arguments):
+        return list(arguments)
+    return [_left_to_trials(argument) for argument in arguments]
+
+
+def _left_to_trials(argument: str) -> str:
+    key, equals, _ = argument.partition("=")
+    group, _, leaf = key.partition(".")
+    nodes = NODES.get(group, {}).values()
+    names = [{field.name for field in dataclasses.fields(node)} for node in nodes]
+    leaf = leaf.partition(".")[0]
+    if not equals or all(leaf in known for known in names) or not any(leaf in known for known in names):
+        return argument
+    try:
+        override = OverridesParser.create().parse_override(argument)
+        if override.is_sweep_override():
+            return argument
+        return f"{key}=tag(fixed,choice([{text_of(plain(override.value()))}]))"
+    except (HydraException, SweepError):
+        return argument  # Hydra says what is wrong with it
+
+
+def as_typed(line: str) -> str:
+    """An override as it was before `left_to_trials`."""
+    match = _FOR_TRIALS.fullmatch(line)
+    return f"{match.group(1)}={match.group(2)}" if match else line
 
 
 def name_of(override: Override) -> str:
@@ -26,7 +71,7 @@ def read_arguments(arguments: Sequence[str], config_loader: ConfigLoader | None)
     Raises:
         SweepError: One does not parse, or a key is given twice although one of the two is a sweep.
     """
-    parsed = [_parse(argument, argument, config_loader) for argument in arguments]
+    parsed = [_parse(argument, argument, config_loader) for argument in map(as_typed, arguments)]
     _refuse_twice(parsed, "on the command line")
     return parsed
 

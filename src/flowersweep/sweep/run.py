@@ -15,7 +15,8 @@ from optuna.trial import TrialState
 from flowersweep import config as configuration
 from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.sweep.budget import Budget, Stop, failure_summary, hindrance_summary, remaining
-from flowersweep.sweep.check import check_choices, tell_of_first_trial
+from flowersweep.sweep.check import check_choices
+from flowersweep.sweep.content import contents
 from flowersweep.sweep.display import SweepDisplay, show_summary
 from flowersweep.sweep.identity import ENQUEUED, definition_of, derived_name, name_metrics, typed
 from flowersweep.sweep.launch import Sweep, launch
@@ -25,7 +26,7 @@ from flowersweep.sweep.outcome import FAIL_REASON
 from flowersweep.sweep.parse import parse_space
 from flowersweep.sweep.pruner import make_pruner, refuse_other_steps
 from flowersweep.sweep.reconcile import reconcile
-from flowersweep.sweep.sampler import explicit_options, make_sampler
+from flowersweep.sweep.sampler import explicit_options
 from flowersweep.sweep.settings import Plan, Settings, make_plan, read_settings
 from flowersweep.sweep.space import Space
 from flowersweep.sweep.storage import open_storage, stopped_in_words, storage_url
@@ -34,6 +35,7 @@ from flowersweep.sweep.worker import WorkerReport
 from flowersweep.tracking import process
 from flowersweep.tracking.store import Store
 from flowersweep.training.interrupt import Interrupted, interruptible
+from flowersweep.training.notices import tell_of_pictures_to_come
 
 log = logging.getLogger(__name__)
 
@@ -65,20 +67,25 @@ def run_study(
     loader = hydra_context.config_loader
     space = parse_space(arguments, settings.params, settings.conditions, config_loader=loader)
     plan = _plan(settings, space, config)
-    check_choices(space, config, loader)
-    tell_of_first_trial(space, config, loader)
+    settings = _seeded(settings, config)
+    configs = check_choices(space, config, loader)
+    if configs:
+        tell_of_pictures_to_come(configs[0])
     directory = Path(OmegaConf.select(config, "tracking.dir") or "mlruns")
-    storage = open_storage(settings.storage, directory)
+    url = storage_url(settings.storage, directory)
+    # Before anything is written: without the pictures there is no study.
+    definition = definition_of(space, config, settings.n_repeats, contents(configs) if configs else None)
+    storage = open_storage(url, directory)
     store = open_store(config)
-    study = _study(settings, space, config, storage)
+    study = _study(settings, space, definition, storage)
     refuse_other_steps(study, make_pruner(settings.pruner, n_directions=len(settings.directions)))
     name_metrics(study, metrics)
     reconcile(study)
     _enqueue(study, plan)
     sweep = Sweep(
         study_name=study.study_name,
-        storage=storage_url(settings.storage, directory),
-        space=FirstPoints(space.items, plan.n_trials) if plan.is_grid else space,
+        storage=url,
+        space=space,
         settings=settings,
         budget=_budget(study, settings, plan),
         folder=_folder(config, study.study_name),
@@ -102,6 +109,12 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
         Ledger.open(sweep.config, study, plan, sweep.space, store) as ledger,
         stopped_in_words(),
     ):
+        if plan.is_grid and (sweep.budget.n_trials or 0) > plan.n_trials:
+            log.info(
+                "The grid has %d points, fewer than hydra.sweeper.n_trials=%d; the study ends with them.",
+                plan.n_trials,
+                sweep.budget.n_trials,
+            )
         if remaining(study, sweep.space, sweep.budget) > 0:
             log.info("Study %r: %d trials, results in %s", study.study_name, plan.n_trials, sweep.folder)
             with SweepDisplay(study, plan, sweep.config, on_change=ledger.update):
@@ -110,7 +123,6 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
             log.info("All %d trials of study %r are done.", plan.n_trials, study.study_name)
         signals = [report.signal_number for report in reports if report.signal_number is not None]
         ledger.finish(draw=not signals)
-        _remove_empty(sweep.folder)
         show_summary(study, plan, ledger, sweep.folder)
         if signals:
             raise Interrupted(signals[0])
@@ -124,7 +136,7 @@ def objectives(config: DictConfig) -> list[str]:
 
 
 def _settings(config: DictConfig, metrics: Sequence[str]) -> Settings:
-    """`hydra.sweeper`, with the directions of the objectives and the seed of the runs where it names none."""
+    """`hydra.sweeper`, with the directions of the objectives where it names none."""
     settings = read_settings(config.hydra.sweeper)
     if metrics and config.hydra.sweeper.direction is None:
         settings = replace(settings, directions=tuple(map(configuration.direction_of, metrics)))
@@ -133,6 +145,11 @@ def _settings(config: DictConfig, metrics: Sequence[str]) -> Settings:
             f"hydra.sweeper.direction must have one entry for each of {', '.join(metrics)}, but has "
             f"{len(settings.directions)}; leave it out, and each gets its own."
         )
+    return settings
+
+
+def _seeded(settings: Settings, config: DictConfig) -> Settings:
+    """With the seed of the runs for the sampler, unless it was given one."""
     seed, sampler = OmegaConf.select(config, "seed"), settings.sampler
     if isinstance(seed, int) and sampler.get("seed", 0) is None and "seed" not in _explicit(config):
         sampler = sampler.copy()
@@ -143,14 +160,7 @@ def _settings(config: DictConfig, metrics: Sequence[str]) -> Settings:
 
 
 def _plan(settings: Settings, space: Space, config: DictConfig) -> Plan:
-    plan = make_plan(settings, space)
-    make_sampler(
-        settings.sampler,
-        trial_number=0,
-        space=space,
-        n_directions=len(settings.directions),
-        explicit=_explicit(config),
-    )
+    plan = make_plan(settings, space, _explicit(config))
     if plan.enqueue and plan.is_grid:
         raise SweepError(
             "hydra.sweeper.enqueue puts points before those of a sampler, but a grid has all points in its own order; "
@@ -168,8 +178,7 @@ def _explicit(config: DictConfig) -> frozenset[str]:
     return explicit_options(typed(config, "hydra"))
 
 
-def _study(settings: Settings, space: Space, config: DictConfig, storage: BaseStorage) -> Study:
-    definition = definition_of(space, config, settings.n_repeats)
+def _study(settings: Settings, space: Space, definition: Mapping[str, Any], storage: BaseStorage) -> Study:
     name = settings.study_name or derived_name(space, definition, settings.directions)
     return open_study(storage, name, definition, settings.directions, settings.on_mismatch)
 
@@ -188,7 +197,8 @@ def _enqueue(study: Study, plan: Plan) -> None:
 def _budget(study: Study, settings: Settings, plan: Plan) -> Budget:
     return Budget.begun(
         study,
-        None if plan.is_grid else plan.n_trials,
+        settings.n_trials,
+        is_grid=plan.is_grid,
         timeout=settings.timeout,
         max_failures=settings.max_failures,
         max_failures_in_a_row=settings.max_failures_in_a_row,
@@ -201,14 +211,7 @@ def _folder(config: DictConfig, study_name: str) -> Path:
     OmegaConf.copy_cache(from_config=config, to_config=named)
     with flag_override(named.hydra, ["readonly", "struct"], [False, False]):
         named.hydra.study = study_name
-    return Path(named.hydra.sweep.dir).absolute()
-
-
-def _remove_empty(folder: Path) -> None:
-    """Hydra makes a folder for every job, whether or not anything comes to lie in it."""
-    for inner in folder.glob("*/"):
-        if not any(inner.iterdir()):
-            inner.rmdir()
+    return Path(named.hydra.sweep.dir).expanduser().absolute()
 
 
 def _refuse_failure(study: Study, sweep: Sweep, reports: Sequence[WorkerReport]) -> None:
@@ -226,17 +229,3 @@ def _refuse_failure(study: Study, sweep: Sweep, reports: Sequence[WorkerReport])
 def _best(study: Study) -> float | None:
     complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
     return float(study.best_value) if complete and len(study.directions) == 1 else None
-
-
-class FirstPoints(Space):
-    """A space of whose grid only the first points are run.
-
-    Args:
-        items: As those of the whole space.
-        count: How many points; not more than there are.
-    """
-
-    def __init__(self, items: tuple[Any, ...], count: int) -> None:
-        super().__init__(items)
-        # It takes the place of what the whole space would compute.
-        self.__dict__["size"] = count

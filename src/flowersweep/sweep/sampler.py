@@ -14,7 +14,9 @@ from optuna.samplers import BaseSampler, RandomSampler
 
 from flowersweep.errors import SweepError
 from flowersweep.sweep.build import build, require
+from flowersweep.sweep.distinct import MAX_ASKED, DistinctSampler
 from flowersweep.sweep.space import Space
+from hydra_plugins.flowersweep_study.config import AutoSamplerConf
 
 GROUP = "hydra/sweeper/sampler"
 PREFIX = "hydra.sweeper.sampler."
@@ -34,6 +36,7 @@ def make_sampler(
     space: Space,
     n_directions: int = 1,
     explicit: Collection[str] = (),
+    attempt: int = 0,
 ) -> BaseSampler:
     """The sampler for one trial.
 
@@ -46,12 +49,13 @@ def make_sampler(
         space: What is searched.
         n_directions: How many objectives the study has.
         explicit: The options that were set on purpose, as `explicit_options` finds them.
+        attempt: How often the trial was asked for before, without avail; the seed is another one each time.
 
     Raises:
         SweepError: The sampler cannot search this space, an option is not legal, or a package is missing.
     """
     _refuse_misfit(cfg, space, n_directions)
-    seed = trial_seed(cfg.get("seed"), trial_number)
+    seed = trial_seed(cfg.get("seed"), trial_number, attempt)
     if is_grid(cfg):
         # The points of a grid are queued by number; what is drawn here is never used.
         return RandomSampler(seed)
@@ -72,13 +76,49 @@ def make_sampler(
     return sampler
 
 
+def distinct_sampler(
+    cfg: DictConfig, *, trial_number: int, space: Space, n_directions: int, explicit: Collection[str]
+) -> BaseSampler:
+    """The sampler for one trial, asked again where it would suggest what was trained already; see `make_sampler`.
+
+    One that insists, as TPE does where few values promise much, gives way to a random one after half of the attempts.
+    """
+
+    def asked(attempt: int) -> BaseSampler:
+        if attempt >= MAX_ASKED // 2:
+            return RandomSampler(trial_seed(cfg.get("seed"), trial_number, attempt))
+        return make_sampler(
+            cfg,
+            trial_number=trial_number,
+            space=space,
+            n_directions=n_directions,
+            explicit=explicit,
+            attempt=attempt,
+        )
+
+    return DistinctSampler(space, asked)
+
+
+def wants_grid(cfg: DictConfig, space: Space, explicit: Collection[str] = ()) -> bool:
+    """Whether the sampler is one that nobody chose, over a space that has a grid.
+
+    With hydra/sweeper/sampler=auto, the default, that is so unless an option is set: options are those of TPE.
+
+    Args:
+        cfg: `hydra.sweeper.sampler`, before the seed of the runs is put into it.
+        space: What is searched.
+        explicit: As for `make_sampler`.
+    """
+    return space.finite and OmegaConf.get_type(cfg) is AutoSamplerConf and not _options(cfg, explicit)
+
+
 def is_grid(cfg: DictConfig) -> bool:
     """Whether the node is hydra/sweeper/sampler=grid, which means Hydra's own order of points."""
     return _name(cfg) == "GridSampler"
 
 
-def trial_seed(seed: object, trial_number: int) -> int | None:
-    """The seed of one trial: a number of 32 bits that depends on both; None if the sweep has no seed.
+def trial_seed(seed: object, trial_number: int, attempt: int = 0) -> int | None:
+    """The seed of one trial: a number of 32 bits that depends on all of these; None if the sweep has no seed.
 
     Raises:
         SweepError: The seed is not a whole number from 0 to 2**32 - 1.
@@ -89,7 +129,8 @@ def trial_seed(seed: object, trial_number: int) -> int | None:
         raise SweepError(
             f"{PREFIX}seed must be a whole number from 0 to {MAX_SEED}, or null, but is {seed!r}."
         )
-    return int(np.random.SeedSequence((seed, trial_number)).generate_state(1)[0])
+    entropy = (seed, trial_number, attempt) if attempt else (seed, trial_number)
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
 
 def explicit_options(overrides: Collection[str]) -> frozenset[str]:

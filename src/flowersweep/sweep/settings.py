@@ -1,6 +1,6 @@
 """The settings of a sweep: `hydra.sweeper`, typed and checked, and what follows from them for a space."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from flowersweep.errors import SweepError
 from flowersweep.sweep.build import broken_rules
 from flowersweep.sweep.pruner import make_pruner
-from flowersweep.sweep.sampler import is_grid, make_sampler
+from flowersweep.sweep.sampler import is_grid, make_sampler, wants_grid
 from flowersweep.sweep.space import Space
 
 DIRECTIONS = ("minimize", "maximize")
@@ -97,19 +97,25 @@ def read_settings(node: DictConfig, default_direction: str = "maximize") -> Sett
     )
 
 
-def make_plan(settings: Settings, space: Space) -> Plan:
+def make_plan(settings: Settings, space: Space, explicit: Collection[str] = ()) -> Plan:
     """What these settings mean for a space, once sampler, pruner and points are known to work with it.
 
-    A space of choices and ranges without n_trials is a grid, as it is with hydra/sweeper/sampler=grid, where n_trials
-    may cut it short; everything else is n_trials suggestions of the sampler.
+    A space of choices and ranges is a grid, of which n_trials may run the first points only, unless it has n_trials
+    and a sampler that somebody chose, or points to try first; everything else is n_trials suggestions of the sampler.
+
+    Args:
+        settings: As they were given, without the seed of the runs.
+        space: What is searched.
+        explicit: As for `make_sampler`.
 
     Raises:
         SweepError: A trial would fail for these settings, or there is no telling when to stop.
     """
     n_directions = len(settings.directions)
-    make_sampler(settings.sampler, trial_number=0, space=space, n_directions=n_directions)
+    make_sampler(settings.sampler, trial_number=0, space=space, n_directions=n_directions, explicit=explicit)
     make_pruner(settings.pruner, n_directions=n_directions)
-    grid = is_grid(settings.sampler) or (space.finite and settings.n_trials is None)
+    unchosen = wants_grid(settings.sampler, space, explicit) and not settings.enqueue
+    grid = is_grid(settings.sampler) or unchosen or (space.finite and settings.n_trials is None)
     if not grid and settings.n_trials is None:
         endless = next(name for name, dimension in space.searched.items() if not dimension.options)
         raise SweepError(

@@ -1,20 +1,20 @@
 """The search space of a sweep: what is searched, what is fixed, and the overrides of each trial."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from hydra.core.override_parser.types import Override
 from optuna.distributions import BaseDistribution
-from optuna.trial import BaseTrial
 
 from flowersweep.config.validate import nearest
 from flowersweep.errors import SweepError
 from flowersweep.sweep import conditions as conditional
 from flowersweep.sweep.definition import describe
-from flowersweep.sweep.dimension import Dimension
+from flowersweep.sweep.dimension import Dimension, Suggesting
+from flowersweep.sweep.overrides import name_of
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ class Space:
         return tuple(item.input_line or "" for item in self.items if isinstance(item, Override))
 
     @property
+    def given(self) -> dict[str, str]:
+        """The keys that every trial has a fixed value of, each with the override as it was typed."""
+        return {name_of(item): item.input_line or "" for item in self.items if isinstance(item, Override)}
+
+    @property
     def conditional(self) -> bool:
         """Whether some dimensions are searched only when others have certain values."""
         return any(dimension.when for dimension in self.searched.values())
@@ -63,10 +68,26 @@ class Space:
         self._refuse_infinite()
         parents = {parent for dimension in self.searched.values() for parent in dimension.when}
         others = [dimension for name, dimension in self.searched.items() if name not in parents]
-        points = self._walk([self.searched[name] for name in self.searched if name in parents])
+        # Options of a parent that all conditions treat alike are counted as one, so that no long list is walked.
+        alike = {name: self._alike(name) for name in parents}
+        first = {name: sorted(groups) for name, groups in alike.items()}
         return sum(
-            math.prod(len(other.options) for other in others if _active(other, point)) for point in points
+            math.prod(alike[name][index] for name, index in point.items())
+            * math.prod(len(other.options) for other in others if _active(other, point))
+            for point in self._walk([self.searched[name] for name in self.searched if name in parents], first)
         )
+
+    def _alike(self, parent: str) -> dict[int, int]:
+        """How many options of a parent no condition tells apart, by the index of the first of them."""
+        conditions = [
+            dimension.when[parent] for dimension in self.searched.values() if parent in dimension.when
+        ]
+        first: dict[tuple[bool, ...], int] = {}
+        counts: dict[int, int] = {}
+        for index in range(len(self.searched[parent].options)):
+            place = first.setdefault(tuple(index in wanted for wanted in conditions), index)
+            counts[place] = counts.get(place, 0) + 1
+        return counts
 
     def grid(self) -> Iterator[dict[str, Any]]:
         """Every point once, in the order of Hydra's own grid: the last key given varies fastest.
@@ -81,7 +102,7 @@ class Space:
         for point in self._walk(list(self.searched.values())):
             yield {name: self.searched[name].options[index].label for name, index in point.items()}
 
-    def suggest(self, trial: BaseTrial) -> dict[str, Any]:
+    def suggest(self, trial: Suggesting) -> dict[str, Any]:
         """Ask a trial for the values of all dimensions whose conditions hold."""
         when = {name: dimension.when for name, dimension in self.searched.items()}
         params: dict[str, Any] = {}
@@ -89,6 +110,14 @@ class Space:
             if self._holds(self.searched[name], params):
                 params[name] = self.searched[name].suggest(trial)
         return {name: params[name] for name in self.searched if name in params}
+
+    def key(self, params: Mapping[str, Any]) -> Hashable:
+        """The same for two legal points, as the study has them, if and only if they are one and the same."""
+        return frozenset((name, self.searched[name].identity(value)) for name, value in params.items())
+
+    def is_point(self, params: Mapping[str, Any]) -> bool:
+        """Whether a value is there for every dimension whose conditions hold, and for no other."""
+        return not self.check_point(params) and not self._lacking(params)
 
     def overrides(self, params: Mapping[str, Any]) -> list[str]:
         """All overrides of one trial, fixed ones among them, in the order they were given.
@@ -157,22 +186,26 @@ class Space:
             )
 
     def _walk(
-        self, dimensions: Sequence[Dimension], chosen: Mapping[str, int] | None = None
+        self,
+        dimensions: Sequence[Dimension],
+        considered: Mapping[str, Sequence[int]] | None = None,
+        chosen: Mapping[str, int] | None = None,
     ) -> Iterator[dict[str, int]]:
         """The grid of some dimensions, and of all they depend on, as the indices of the active ones.
 
         Of the points that differ only where nothing is searched, the first in order has the first value there.
+        Where `considered` names a dimension, only these of its options are walked.
         """
-        chosen = chosen or {}
+        chosen, considered = chosen or {}, considered or {}
         if len(chosen) == len(dimensions):
             active = {name: index for name, index in chosen.items() if self._open(name, chosen)}
             if all(index == 0 for name, index in chosen.items() if name not in active):
                 yield active
             return
         dimension = dimensions[len(chosen)]
-        indices = range(len(dimension.options) if self._open(dimension.name, chosen) else 1)
-        for index in indices:
-            yield from self._walk(dimensions, {**chosen, dimension.name: index})
+        indices = considered.get(dimension.name, range(len(dimension.options)))
+        for index in indices if self._open(dimension.name, chosen) else [0]:
+            yield from self._walk(dimensions, considered, {**chosen, dimension.name: index})
 
     def _open(self, name: str, chosen: Mapping[str, int]) -> bool:
         """Whether none of the values chosen so far rules a dimension out."""

@@ -25,6 +25,8 @@ from flowersweep.sweep.reconcile import LOST
 from flowersweep.sweep.stopper import Stopper
 from flowersweep.sweep.storage import STORAGE_FAILURES, stopped_in_words
 from flowersweep.sweep.training_process import TrainingProcess
+from flowersweep.sweep.trial import RunningTrial
+from flowersweep.sweep.twin import take_over, twin_of
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +169,8 @@ class _TrialRun:
     def _outcome(self) -> Outcome | None:
         worker, trial = self._worker, self._trial
         try:
-            params = worker.space.suggest(trial)
+            with storage_lock(worker.study._storage):  # noqa: SLF001 - so that no two are given the same values
+                params = worker.space.suggest(trial)
             config = worker.compose(trial.number, worker.space.overrides(params))
         except (*STORAGE_FAILURES, OSError):
             raise
@@ -176,6 +179,15 @@ class _TrialRun:
         worker.listener.trial_began(trial.number, params)
         deaths = int(trial.user_attrs.get(DEATHS) or 0)
         attempt = deaths + int(trial.user_attrs.get(LOST) or 0)
+        if (twin := twin_of(worker.study, worker.space, trial, params)) is not None:
+            running = RunningTrial(
+                trial.number,
+                worker.study.study_name,
+                params,
+                parent_run_id=worker.parent_run_id,
+                _keep=self.keep,
+            )
+            return take_over(running, twin, config)
         job = Job(config, trial.number, worker.study.study_name, params, attempt, worker.parent_run_id)
         while True:
             began = time.monotonic()

@@ -86,6 +86,17 @@ def load_pictures(config: Config) -> Pictures:
     )
 
 
+def find_pictures(config: Config) -> tuple[Catalogue, str]:
+    """The list of a configuration's pictures and their fingerprint; decodes none, and leaves out none.
+
+    Raises:
+        DataError: There are none.
+    """
+    cache = cache_dir(config.paths.cache)
+    catalogue = read_folder(_folder(config.data, cache))
+    return catalogue, fingerprint(catalogue, cache)
+
+
 def divided(config: Config) -> tuple[Catalogue, str, Split]:
     """The pictures of a configuration, their fingerprint, and which of them train, validate and test.
 
@@ -94,10 +105,9 @@ def divided(config: Config) -> tuple[Catalogue, str, Split]:
     Raises:
         DataError: As `load_pictures`.
     """
-    cache = cache_dir(config.paths.cache)
-    catalogue = read_folder(_folder(config.data, cache))
-    digest = fingerprint(catalogue, cache)
+    catalogue, digest = find_pictures(config)
     if config.data.unreadable == "skip":
+        cache = cache_dir(config.paths.cache)
         catalogue = readable(catalogue, cache=cache, fingerprint=digest)
         digest = fingerprint(catalogue, cache)
     return catalogue, digest, divide(catalogue, config.data)

@@ -1,21 +1,24 @@
 """Begin with the weights of another run. Weights only: no optimizer's state can come along, and none does."""
 
 import logging
+from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
 from flowersweep.config.schema import Config, FineTunedConfig
 from flowersweep.errors import ConfigError
-from flowersweep.models.network import Network
 from flowersweep.tracking.lookup import best_run, run_config, run_labels, run_model
 from flowersweep.tracking.store import Store
 from flowersweep.training.history import maximized
 from flowersweep.training.pictures import Pictures
 
+if TYPE_CHECKING:  # it imports Keras
+    from flowersweep.models.network import Network
+
 log = logging.getLogger(__name__)
 
 
-def load_run(network: Network, config: Config, pictures: Pictures, store: Store) -> str:
+def load_run(network: "Network", config: Config, pictures: Pictures, store: Store) -> str:
     """Give a network the weights of the run that `model.init_from` names.
 
     Args:
@@ -35,20 +38,30 @@ def load_run(network: Network, config: Config, pictures: Pictures, store: Store)
     assert isinstance(model, FineTunedConfig)  # noqa: S101 (for the type checker; nothing else has init_from)
     run_id = str(model.init_from)
     if run_id == "best":
-        run_id = _best(config, pictures, store)
+        run_id = best_start(config, pictures.fingerprint, store)
     _check(run_id, config, pictures, store)
     network.whole.set_weights(run_model(store, run_id).get_weights())
     log.info("Starting from the weights of run %s.", run_id)
     return run_id
 
 
-def _best(config: Config, pictures: Pictures, store: Store) -> str:
+def best_start(config: Config, fingerprint: str, store: Store) -> str:
+    """Id of the run that `model.init_from=best` stands for at this moment.
+
+    Args:
+        config: Its backbone and objective count.
+        fingerprint: Of the pictures; the other run must have been trained on the same.
+        store: Where it is looked for.
+
+    Raises:
+        TrackingError: There is none.
+    """
     model = config.model
     assert isinstance(model, FineTunedConfig)  # noqa: S101 (as above)
     metric = config.objective.metric
     wanted = (
         f"params.`model.backbone` = '{model.backbone}' and tags.frozen = 'true' "
-        f"and dataset.digest = '{pictures.fingerprint}'"
+        f"and dataset.digest = '{fingerprint}'"
     )
     return best_run(
         store, config.tracking.experiment, filter_string=wanted, metric=metric, maximize=maximized(metric)

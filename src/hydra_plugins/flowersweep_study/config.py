@@ -1,6 +1,6 @@
 """The configuration of `hydra/sweeper: study`. Hydra imports this at every start, so it imports no Optuna.
 
-Samplers are those of hydra-optuna-sweeper, in the group `hydra/sweeper/sampler`; pruners are here, in
+Samplers are those of hydra-optuna-sweeper, in the group `hydra/sweeper/sampler`, and `auto`; pruners are here, in
 `hydra/sweeper/pruner`. A trial reports its objective after each epoch of its last phase, counted from 1, so the steps
 of a pruner are epochs that were trained, without those of a head; with n_repeats they are trainings. The defaults are
 meant for trainings of 10 to 100 epochs.
@@ -13,6 +13,12 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
 from flowersweep.fields import RULE_KEY, Rule, bounded, one_of
+from hydra_plugins.hydra_optuna_sweeper.config import TPESamplerConfig
+
+
+@dataclass
+class AutoSamplerConf(TPESamplerConfig):
+    """The grid where every key has a list of values, TPE otherwise and as soon as one of its options is set."""
 
 
 @dataclass
@@ -91,7 +97,7 @@ class StudySweeperConf:
     """A sweep: what is searched, how, for how long, and what happens when things go wrong."""
 
     _target_: str = "hydra_plugins.flowersweep_study.study_sweeper.StudySweeper"
-    defaults: list[Any] = field(default_factory=lambda: [{"sampler": "tpe"}, {"pruner": "none"}])
+    defaults: list[Any] = field(default_factory=lambda: [{"sampler": "auto"}, {"pruner": "none"}])
 
     sampler: Any = MISSING
     pruner: Any = MISSING
@@ -104,7 +110,7 @@ class StudySweeperConf:
     # When the study of that name was started with another space, direction or fixed values: stop, or start a new study.
     on_mismatch: str = one_of("error", "new", default="error")
 
-    # Trials in all, over every run of the command; null: the whole grid.
+    # Trials in all, over every run of the command, of a grid its first points; null: the whole grid.
     n_trials: int | None = bounded(None, low=1)
     # Workers, each with one trial at a time.
     n_jobs: int = bounded(1, low=1)
@@ -140,6 +146,7 @@ PRUNERS = {
 def register() -> None:
     """Make the sweeper and its pruners known to Hydra."""
     store = ConfigStore.instance()
+    store.store(group="hydra/sweeper/sampler", name="auto", node=AutoSamplerConf, provider="flowersweep")
     store.store(group="hydra/sweeper", name="study", node=StudySweeperConf, provider="flowersweep")
     for name, node in PRUNERS.items():
         store.store(group="hydra/sweeper/pruner", name=name, node=node, provider="flowersweep")
