@@ -61,12 +61,14 @@ def composed(overrides: Sequence[str], *, multirun: bool = False) -> Patient:
 def _sweep(overrides: Sequence[str], loader: ConfigLoader) -> Patient:
     """Check a sweep as it checks itself before it begins."""
     from flowersweep.sweep.check import check_choices, probes
+    from flowersweep.sweep.identity import typed
     from flowersweep.sweep.overrides import left_to_trials, read_arguments
     from flowersweep.sweep.parse import parse_space
+    from flowersweep.sweep.sampler import explicit_options
     from flowersweep.sweep.settings import make_plan, read_settings
 
-    given = left_to_trials(["--multirun", *overrides])[1:]
-    cfg = loader.load_configuration("config", given, run_mode=RunMode.MULTIRUN)
+    _, *typed_in = left_to_trials(["--multirun", *overrides])
+    cfg = loader.load_configuration("config", typed_in, run_mode=RunMode.MULTIRUN)
     sweeper = cfg.hydra.sweeper
     if not str(sweeper.get("_target_")).endswith(_SWEEPER):
         raise ConfigError(
@@ -77,7 +79,7 @@ def _sweep(overrides: Sequence[str], loader: ConfigLoader) -> Patient:
     settings = read_settings(sweeper)
     arguments = [one.input_line or "" for one in given]
     space = parse_space(arguments, settings.params, settings.conditions, config_loader=loader)
-    plan = make_plan(settings, space)
+    plan = make_plan(settings, space, explicit_options(typed(cfg, "hydra")))
     check_choices(space, cfg, loader)
     first = space.overrides(next(probes(space)))
     trials = f"{plan.n_trials} trial{'s' * (plan.n_trials != 1)}{' as a grid' * plan.is_grid}"

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from optuna import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from flowersweep.sweep.outcome import Kind, Outcome
+from flowersweep.sweep.outcome import Kind, Outcome, of_exception
 from flowersweep.sweep.trial import RUN_ID, RunningTrial
 
 # The attribute of such a trial, and the tag of its run, that name the trial whose result it has.
@@ -45,9 +45,13 @@ def take_over(running: RunningTrial, twin: FrozenTrial, config: DictConfig) -> O
         twin: As `twin_of` found it.
         config: Composed for the trial, with its `hydra` node.
     """
-    running.user_attrs({TAKEN_FROM: twin.number})
-    if (run_id := _recorded(running, twin, config)) is not None:
-        running.user_attrs({RUN_ID: run_id})
+    try:
+        run_id = _recorded(running, twin, config)
+    except Exception as error:  # noqa: BLE001 - as when a training cannot begin its run
+        return of_exception(error)
+    running.user_attrs(
+        {TAKEN_FROM: twin.number} if run_id is None else {TAKEN_FROM: twin.number, RUN_ID: run_id}
+    )
     return Outcome(Kind.COMPLETE, tuple(twin.values))
 
 
