@@ -26,6 +26,7 @@ class Writer:
     name: str
     goal: str = "maximize best/val_accuracy"
     data: str = "demo"
+    n_validation: int | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -86,6 +87,11 @@ class Writer:
         run.metrics(metrics)
         if files:
             self._files(run)
+        elif self.n_validation is not None:
+            profile = {"validation": self.n_validation}
+            run.dataset(
+                "demo", digest="f00d", source="/data", context="training, validation", profile=profile
+            )
 
     def _files(self, run: MLflowTracker) -> None:
         labels, chances = np.arange(10) % 5, np.eye(5)[np.arange(10) % 5] * 0.6 + 0.08
@@ -140,6 +146,17 @@ def repeated(store: Store) -> str:
             seed: quality(value, **{"test/accuracy": value - 0.05}) for seed, value in enumerate(found)
         }
         writer.trial(number, {"aug": name}, metrics, repeated=True, files=number == 0)
+    writer.end()
+    return writer.name
+
+
+@pytest.fixture(scope="session")
+def counted(store: Store) -> str:
+    """Two augmentations with two seeds each, apart by one of 734 pictures in both, as Keras logs accuracies."""
+    writer = Writer(store, "counted", n_validation=734)
+    for number, (name, counts) in enumerate({"RandomFlip": (640, 642), "none": (639, 641)}.items()):
+        metrics = {seed: quality(float(np.float32(count / 734))) for seed, count in enumerate(counts)}
+        writer.trial(number, {"aug": name}, metrics, repeated=True)
     writer.end()
     return writer.name
 

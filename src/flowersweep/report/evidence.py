@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import Any
 
 SEED = "seed"
+# The goal whose values are shares of the validation pictures.
+ACCURACY = "best/val_accuracy"
 # A longer label stands in a table; a chart and a sentence name the trial instead.
 MAX_NAME = 44
 
@@ -63,6 +65,7 @@ class Training:
         curves: (step, value) of each epoch by metric, in order.
         settings: The configuration as dotted keys and texts.
         tags: Of the run.
+        n_validation: How many pictures its validation accuracy is a share of; None if that was not recorded.
     """
 
     run_id: str
@@ -71,6 +74,7 @@ class Training:
     curves: Mapping[str, Curve] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    n_validation: int | None = None
 
     @property
     def epochs(self) -> int:

@@ -136,7 +136,14 @@ def _training(store: Store, run: "Run") -> Training:
         curves={key: _curve(store, run.info.run_id, key) for key in CURVES if key in metrics},
         settings=dict(run.data.params),
         tags=dict(run.data.tags),
+        n_validation=_n_validation(run),
     )
+
+
+def _n_validation(run: "Run") -> int | None:
+    used = run.inputs.dataset_inputs if run.inputs else []
+    found = json.loads(used[0].dataset.profile or "{}").get("validation") if used else None
+    return None if found is None else int(found)
 
 
 def _curve(store: Store, run_id: str, key: str) -> Curve:
