@@ -1,12 +1,19 @@
 """Studies in a real store, written as a sweep writes them but without training anything."""
 
 import json
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pytest
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    distribution_to_json,
+)
 
 from flowersweep.report.predictions import predictions_table
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
@@ -28,6 +35,7 @@ class Writer:
     data: str = "demo"
     n_validation: int | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
+    distributions: dict[str, BaseDistribution] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         tags = {"study": self.name, "kind": "study", "study.goal": self.goal}
@@ -65,8 +73,11 @@ class Writer:
                 run.end(RunStatus.FINISHED)
         trial.end(RunStatus.FAILED if state == FAIL else RunStatus.FINISHED if listed else RunStatus.KILLED)
         if listed:
+            metric = self.goal.split(", ", maxsplit=1)[0].split()[1]
+            found = [one[metric] for one in values.values() if metric in one]
             row = {"trial": number, "state": state, "params": dict(params), "reason": reason}
-            self.rows.append({**row, "run_id": trial.run_id, "values": [], "epochs": 2, "seconds": 1.0})
+            told = [statistics.mean(found)] if found else []
+            self.rows.append({**row, "run_id": trial.run_id, "values": told, "epochs": 2, "seconds": 1.0})
         return trial.run_id
 
     def _training(
@@ -114,6 +125,9 @@ class Writer:
     def end(self, status: RunStatus = RunStatus.FINISHED) -> str:
         """Write what the study's own run has; return its id."""
         self.tracker.text(json.dumps(self.rows), "study/leaderboard.json")
+        if self.distributions:
+            known = {key: json.loads(distribution_to_json(one)) for key, one in self.distributions.items()}
+            self.tracker.json(known, "study/distributions.json")
         self.tracker.text("python -m flowersweep --multirun aug=none\n", "study/command.txt")
         self.tracker.end(status)
         return self.tracker.run_id
@@ -164,7 +178,12 @@ def counted(store: Store) -> str:
 @pytest.fixture(scope="session")
 def searched(store: Store) -> str:
     """One run each of a search with a conditional key, strange names, and trials that ended in every way."""
-    writer = Writer(store, NASTY)
+    distributions: dict[str, BaseDistribution] = {
+        "optimizer.learning_rate": FloatDistribution(1e-10, 1.0, log=True),
+        "aug": CategoricalDistribution((NASTY, "x")),
+        "optimizer.momentum": FloatDistribution(0.0, 1.0),
+    }
+    writer = Writer(store, NASTY, distributions=distributions)
     for number in range(10):
         params: dict[str, Any] = {
             "optimizer.learning_rate": 10.0 ** (number - 10),

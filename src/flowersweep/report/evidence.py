@@ -6,7 +6,10 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 SEED = "seed"
 # The goal whose values are shares of the validation pictures.
@@ -102,6 +105,7 @@ class Trial:
         ended: When; None while it runs.
         worker: Which one ran it; empty if that was not recorded.
         reason: Why it failed; empty otherwise.
+        values: Of the goals, as the study has them; empty if it is not in the leaderboard or came to none.
     """
 
     number: int
@@ -113,6 +117,7 @@ class Trial:
     ended: dt.datetime | None = None
     worker: str = ""
     reason: str = ""
+    values: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -163,6 +168,7 @@ class Study:
         goals: One or more.
         trials: In the order of their numbers.
         class_names: Of the pictures; empty if no training came so far.
+        distributions: From which the searched values were drawn, by key; empty if that was not recorded.
     """
 
     name: str
@@ -175,6 +181,7 @@ class Study:
     goals: tuple[Goal, ...]
     trials: tuple[Trial, ...]
     class_names: tuple[str, ...] = ()
+    distributions: Mapping[str, "BaseDistribution"] = field(default_factory=dict)
 
     @property
     def goal(self) -> Goal:

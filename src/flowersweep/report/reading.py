@@ -19,10 +19,12 @@ from flowersweep.tracking.store import Store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+    from optuna.distributions import BaseDistribution
 
 # What the page draws over epochs; the seconds tell what a training cost that did not come to its end.
 CURVES = ("val_accuracy", "val_loss", "learning_rate", "seconds")
 GOAL_TAG = "study.goal"
+DISTRIBUTIONS = "study/distributions.json"
 
 _STATES = {"COMPLETE": State.COMPLETE, "PRUNED": State.PRUNED, "FAIL": State.FAILED}
 _STATUSES = {"FINISHED": State.COMPLETE, "FAILED": State.FAILED, "KILLED": State.STOPPED}
@@ -58,7 +60,15 @@ def read_study(store: Store, run: "Run") -> Study:
         goals=_goals(run),
         trials=trials,
         class_names=_class_names(store, trials),
+        distributions=_distributions(files),
     )
+
+
+def _distributions(files: Files) -> dict[str, "BaseDistribution"]:
+    from optuna.distributions import json_to_distribution
+
+    found = json.loads(files.text(DISTRIBUTIONS) or "{}")
+    return {key: json_to_distribution(json.dumps(one)) for key, one in found.items()}
 
 
 def _goals(run: "Run") -> tuple[Goal, ...]:
@@ -99,6 +109,7 @@ def _trial(store: Store, run: "Run", row: Mapping[str, Any] | None, keys: Sequen
         ended=_moment(run.info.end_time),
         worker=f"{host}:{tags['worker']}" if "worker" in tags else "",
         reason=str(row["reason"]) if row else tags.get("failure", ""),
+        values=tuple(row["values"]) if row else (),
     )
 
 
