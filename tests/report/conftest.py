@@ -16,6 +16,7 @@ from optuna.distributions import (
 )
 
 from flowersweep.report.predictions import predictions_table
+from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import RunStatus
 from flowersweep.tracking.store import Store, prepare_store
@@ -217,6 +218,24 @@ def lost(store: Store) -> str:
     writer.trial(0, {"aug": "a"}, {0: {}}, state=FAIL, reason="MemoryError")
     writer.trial(1, {"aug": "b"}, {0: {"best/val_accuracy": 0.1}}, state=PRUNED)
     writer.end(RunStatus.FAILED)
+    return writer.name
+
+
+@pytest.fixture(scope="session")
+def incomplete(store: Store) -> str:
+    """Three trials of which the best one's run was deleted, one that failed before it had a run, and one repeat less."""
+    writer = Writer(store, "incomplete")
+    service = client(store.uri)
+    service.delete_run(writer.trial(0, {"aug": "a"}, {0: quality(0.9)}))
+    writer.trial(1, {"aug": "b"}, {0: quality(0.7)})
+    trial = writer.trial(2, {"aug": "c"}, {0: quality(0.5), 1: quality(0.6)}, repeated=True)
+    found = service.search_runs(
+        [service.get_run(trial).info.experiment_id], f"tags.`mlflow.parentRunId` = '{trial}'"
+    )
+    service.delete_run(found[0].info.run_id)
+    row = {"trial": 3, "state": FAIL, "params": {"aug": "d"}, "reason": "it died", "run_id": None}
+    writer.rows.append({**row, "values": [], "epochs": 0, "seconds": None})
+    writer.end()
     return writer.name
 
 

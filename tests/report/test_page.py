@@ -206,6 +206,17 @@ class TestOthers:
         assert "MemoryError" in made.told
         assert {"val-accuracy", "timeline"} <= Page(made.html).charts().keys()
 
+    def test_runs_that_are_gone(self, store: Store, incomplete: str) -> None:
+        """What MLflow does not have any more is named, first of all the study's best; no other one passes for it."""
+        made = make(store, incomplete)
+        assert made.told.startswith(
+            "Missing are runs of trial 0 (best/val_accuracy 0.9000) and trial 2 (best/val_accuracy 0.5500): they are not "
+            "in MLflow any more. Trial 0 is the study's best, so what leads here is not."
+        )
+        assert made.rows[0].configuration.label == "b"
+        assert "1 trial failed: it died." in made.told
+        assert [trial.number for trial in made.study.trials] == [0, 1, 2, 3]
+
     def test_one_trial(self, store: Store, single: str) -> None:
         """It is shown, compared with nothing, and a run without files leaves out what they would tell."""
         made = make(store, single)

@@ -106,6 +106,7 @@ class Trial:
         worker: Which one ran it; empty if that was not recorded.
         reason: Why it failed; empty otherwise.
         values: Of the goals, as the study has them; empty if it is not in the leaderboard or came to none.
+        n_lost: How many of its trainings MLflow does not have any more.
     """
 
     number: int
@@ -118,6 +119,7 @@ class Trial:
     worker: str = ""
     reason: str = ""
     values: tuple[float, ...] = ()
+    n_lost: int = 0
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,10 @@ def read_study(store: Store, run: "Run") -> Study:
     rows = {row["trial"]: row for row in json.loads(files.text("study/leaderboard.json") or "[]")}
     keys = list(dict.fromkeys(key for row in rows.values() for key in row["params"]))
     runs = trials_of(store, run)
-    trials = tuple(_trial(store, one, rows.get(int(one.data.tags["trial"])), keys) for one in runs)
+    found = [_trial(store, one, rows.get(int(one.data.tags["trial"])), keys) for one in runs]
+    known = {trial.number for trial in found}
+    lost = [_without_run(row) for number, row in rows.items() if number not in known]
+    trials = tuple(sorted([*found, *lost], key=lambda trial: trial.number))
     with translated(f"read the experiment of study {run.info.run_name}"):
         experiment = client(store.uri).get_experiment(run.info.experiment_id).name
     return Study(
@@ -98,10 +101,10 @@ def _trial(store: Store, run: "Run", row: Mapping[str, Any] | None, keys: Sequen
     tags = run.data.tags
     runs = _repeats(store, run) if "n_repeats" in tags else [run]
     trainings = [_training(store, one) for one in runs]
-    host = tags.get(HOST_TAG, "")
+    host, state = tags.get(HOST_TAG, ""), _state(run, row)
     return Trial(
         number=int(tags["trial"]),
-        state=_state(run, row),
+        state=state,
         params=row["params"] if row else _params(run, keys),
         run_id=run.info.run_id,
         trainings=tuple(sorted(trainings, key=lambda training: training.seed)),
@@ -110,6 +113,21 @@ def _trial(store: Store, run: "Run", row: Mapping[str, Any] | None, keys: Sequen
         worker=f"{host}:{tags['worker']}" if "worker" in tags else "",
         reason=str(row["reason"]) if row else tags.get("failure", ""),
         values=tuple(row["values"]) if row else (),
+        n_lost=max(int(tags.get("n_repeats", 1)) - len(runs), 0) if state is State.COMPLETE else 0,
+    )
+
+
+def _without_run(row: Mapping[str, Any]) -> Trial:
+    """A trial that the leaderboard knows and MLflow does not: its run was deleted, or it failed before it had one."""
+    state = _STATES[row["state"]]
+    return Trial(
+        number=row["trial"],
+        state=state,
+        params=row["params"],
+        run_id=row["run_id"] or "",
+        reason=str(row["reason"]),
+        values=tuple(row["values"]),
+        n_lost=int(state is State.COMPLETE),
     )
 
 

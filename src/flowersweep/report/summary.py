@@ -22,7 +22,10 @@ def summary(study: Study, rows: Sequence[Row], winner: Winner | None) -> list[st
     """
     if not rows or winner is None:
         return [
-            f"No trial has come to a value of {study.goal.metric} yet, so there is nothing to rank.",
+            *(
+                _lost(study, rows)
+                or [f"No trial has come to a value of {study.goal.metric} yet, so there is nothing to rank."]
+            ),
             *_unfinished(study),
         ]
     told = (
@@ -30,7 +33,13 @@ def summary(study: Study, rows: Sequence[Row], winner: Winner | None) -> list[st
         if len(study.goals) == 1
         else _trade_offs(study, rows)
     )
-    return [*told, *_chosen_by(rows, winner), *_published(study, rows), *_unfinished(study)]
+    return [
+        *_lost(study, rows),
+        *told,
+        *_chosen_by(rows, winner),
+        *_published(study, rows),
+        *_unfinished(study),
+    ]
 
 
 def listed(names: Sequence[str], limit: int = MAX_LISTED) -> str:
@@ -166,6 +175,31 @@ def _published(study: Study, rows: Sequence[Row]) -> list[str]:
     return [
         f"The published article reports {figure.words} for this kind of network; the figure here is {gap}."
     ]
+
+
+def _lost(study: Study, rows: Sequence[Row]) -> list[str]:
+    """Trials that came to a value but whose runs are not in MLflow any more; the best of them first."""
+    sign = study.goal.sign()
+    lost = sorted(
+        (trial for trial in study.trials if trial.n_lost),
+        key=lambda one: sign * one.values[0] if one.values else 0,
+    )
+    if not lost:
+        return []
+    told = [
+        f"trial {one.number}" + (f" ({study.goal.metric} {shown(one.values[0])})" if one.values else "")
+        for one in lost
+    ]
+    shown_best = [sign * row.configuration.mean(study.goal.metric) for row in rows]
+    best = lost[0].values and all(sign * lost[0].values[0] < value for value in shown_best)
+    leads = (
+        f" Trial {lost[0].number} is the study's best, so what leads here is not." if best and rows else ""
+    )
+    sentence = (
+        f"Missing are runs of {listed(told)}: they are not in MLflow any more.{leads} Deleted runs come back with "
+        "`mlflow runs restore --run-id ID`; the ids are in study/leaderboard.json, with the study's run."
+    )
+    return [sentence]
 
 
 def _unfinished(study: Study) -> list[str]:
