@@ -6,6 +6,9 @@ PORT ?= 5000
 DASHBOARD_PORT ?= 8080
 SERVE_PORT ?= 5001
 
+# The registry and the results are those of this folder, whatever the environment says of another MLflow.
+unexport MLFLOW_TRACKING_URI MLFLOW_REGISTRY_URI MLFLOW_RUN_ID MLFLOW_EXPERIMENT_ID MLFLOW_EXPERIMENT_NAME MLFLOW_ACTIVE_MODEL_ID
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow lint format typecheck check ui serve dashboard clean
 

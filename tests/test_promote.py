@@ -1,5 +1,7 @@
 """The command that promotes: what it prints and what it refuses."""
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,8 @@ import pytest
 from flowersweep.promote import main
 from flowersweep.tracking.mlflow_api import client
 from winners import Winners
+
+MAKE = shutil.which("make")
 
 
 def test_the_table_says_what_was_promoted(results: Winners, capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,6 +36,33 @@ def test_nothing_is_left_in_the_current_folder(
     assert main(["study=petals", results.where, "name=elsewhere"]) == 0
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_registry_elsewhere_is_ignored(
+    results: Winners, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The version is where predict and make serve look for it: in the store that the command was told of."""
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", f"sqlite:///{tmp_path}/elsewhere.db")
+    assert main(["study=petals", results.where, "name=here"]) == 0
+
+    assert client(results.store.uri).get_model_version_by_alias("here", "champion").version == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(MAKE is None, reason="there is no make here")
+def test_make_passes_no_other_registry_on() -> None:
+    """What `make serve` starts does not see where the environment says that another registry is."""
+    elsewhere = dict.fromkeys(("MLFLOW_REGISTRY_URI", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"), "elsewhere")
+    done = subprocess.run(
+        [str(MAKE), "--no-print-directory", "--eval", "probe: ; @env", "probe"],
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, **elsewhere, "KEPT": "elsewhere"},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+
+    assert [line for line in done.stdout.splitlines() if line.endswith("=elsewhere")] == ["KEPT=elsewhere"]
 
 
 def test_again_is_told(results: Winners, capsys: pytest.CaptureFixture[str]) -> None:

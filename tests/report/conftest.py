@@ -1,14 +1,22 @@
 """Studies in a real store, written as a sweep writes them but without training anything."""
 
 import json
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pytest
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    distribution_to_json,
+)
 
 from flowersweep.report.predictions import predictions_table
+from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import RunStatus
 from flowersweep.tracking.store import Store, prepare_store
@@ -26,7 +34,9 @@ class Writer:
     name: str
     goal: str = "maximize best/val_accuracy"
     data: str = "demo"
+    n_validation: int | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
+    distributions: dict[str, BaseDistribution] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         tags = {"study": self.name, "kind": "study", "study.goal": self.goal}
@@ -64,8 +74,11 @@ class Writer:
                 run.end(RunStatus.FINISHED)
         trial.end(RunStatus.FAILED if state == FAIL else RunStatus.FINISHED if listed else RunStatus.KILLED)
         if listed:
+            metric = self.goal.split(", ", maxsplit=1)[0].split()[1]
+            found = [one[metric] for one in values.values() if metric in one]
             row = {"trial": number, "state": state, "params": dict(params), "reason": reason}
-            self.rows.append({**row, "run_id": trial.run_id, "values": [], "epochs": 2, "seconds": 1.0})
+            told = [statistics.mean(found)] if found else []
+            self.rows.append({**row, "run_id": trial.run_id, "values": told, "epochs": 2, "seconds": 1.0})
         return trial.run_id
 
     def _training(
@@ -86,6 +99,11 @@ class Writer:
         run.metrics(metrics)
         if files:
             self._files(run)
+        elif self.n_validation is not None:
+            profile = {"validation": self.n_validation}
+            run.dataset(
+                "demo", digest="f00d", source="/data", context="training, validation", profile=profile
+            )
 
     def _files(self, run: MLflowTracker) -> None:
         labels, chances = np.arange(10) % 5, np.eye(5)[np.arange(10) % 5] * 0.6 + 0.08
@@ -108,6 +126,9 @@ class Writer:
     def end(self, status: RunStatus = RunStatus.FINISHED) -> str:
         """Write what the study's own run has; return its id."""
         self.tracker.text(json.dumps(self.rows), "study/leaderboard.json")
+        if self.distributions:
+            known = {key: json.loads(distribution_to_json(one)) for key, one in self.distributions.items()}
+            self.tracker.json(known, "study/distributions.json")
         self.tracker.text("python -m flowersweep --multirun aug=none\n", "study/command.txt")
         self.tracker.end(status)
         return self.tracker.run_id
@@ -145,9 +166,25 @@ def repeated(store: Store) -> str:
 
 
 @pytest.fixture(scope="session")
+def counted(store: Store) -> str:
+    """Two augmentations with two seeds each, apart by one of 734 pictures in both, as Keras logs accuracies."""
+    writer = Writer(store, "counted", n_validation=734)
+    for number, (name, counts) in enumerate({"RandomFlip": (640, 642), "none": (639, 641)}.items()):
+        metrics = {seed: quality(float(np.float32(count / 734))) for seed, count in enumerate(counts)}
+        writer.trial(number, {"aug": name}, metrics, repeated=True)
+    writer.end()
+    return writer.name
+
+
+@pytest.fixture(scope="session")
 def searched(store: Store) -> str:
     """One run each of a search with a conditional key, strange names, and trials that ended in every way."""
-    writer = Writer(store, NASTY)
+    distributions: dict[str, BaseDistribution] = {
+        "optimizer.learning_rate": FloatDistribution(1e-10, 1.0, log=True),
+        "aug": CategoricalDistribution((NASTY, "x")),
+        "optimizer.momentum": FloatDistribution(0.0, 1.0),
+    }
+    writer = Writer(store, NASTY, distributions=distributions)
     for number in range(10):
         params: dict[str, Any] = {
             "optimizer.learning_rate": 10.0 ** (number - 10),
@@ -181,6 +218,24 @@ def lost(store: Store) -> str:
     writer.trial(0, {"aug": "a"}, {0: {}}, state=FAIL, reason="MemoryError")
     writer.trial(1, {"aug": "b"}, {0: {"best/val_accuracy": 0.1}}, state=PRUNED)
     writer.end(RunStatus.FAILED)
+    return writer.name
+
+
+@pytest.fixture(scope="session")
+def incomplete(store: Store) -> str:
+    """Three trials of which the best one's run was deleted, one that failed before it had a run, and one repeat less."""
+    writer = Writer(store, "incomplete")
+    service = client(store.uri)
+    service.delete_run(writer.trial(0, {"aug": "a"}, {0: quality(0.9)}))
+    writer.trial(1, {"aug": "b"}, {0: quality(0.7)})
+    trial = writer.trial(2, {"aug": "c"}, {0: quality(0.5), 1: quality(0.6)}, repeated=True)
+    found = service.search_runs(
+        [service.get_run(trial).info.experiment_id], f"tags.`mlflow.parentRunId` = '{trial}'"
+    )
+    service.delete_run(found[0].info.run_id)
+    row = {"trial": 3, "state": FAIL, "params": {"aug": "d"}, "reason": "it died", "run_id": None}
+    writer.rows.append({**row, "values": [], "epochs": 0, "seconds": None})
+    writer.end()
     return writer.name
 
 

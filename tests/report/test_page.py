@@ -56,7 +56,7 @@ class TestRepeated:
         assert trace(Page(of_repeated.html), store) == 5 * (4 + 3 + 1 + 2)
 
     def test_p_values_are_scipys(self, of_repeated: Made, store: Store) -> None:
-        """The p beside each of the four that do not lead is SciPy's on MLflow's values, corrected by Holm."""
+        """The p beside each of the four that do not lead is SciPy's on MLflow's values."""
         assert trace_p(Page(of_repeated.html), store) == 4
 
     def test_summary(self, of_repeated: Made) -> None:
@@ -64,10 +64,10 @@ class TestRepeated:
         assert of_repeated.told.startswith(
             "The best value is that of RandomZoom: best/val_accuracy 0.7100 on average over 3 seeds, standard "
             "deviation 0.0100, from 0.7000 to 0.7200. RandomZoom, RandomFlip and none cannot be told apart on this "
-            "evidence (paired t-test over 3 common seeds, p corrected by Holm's method, limit 0.05). That does not "
+            "evidence (Tukey's range test and paired t-tests over 3 common seeds, limit 0.05). That does not "
             "make them equal: a study of its own with more seeds, hydra.sweeper.n_repeats=5 for instance, may tell more "
             "of them apart. "
-            "RandomTranslation_prob and RandomTranslation are worse than RandomZoom (p at most 0.000"
+            "RandomTranslation_prob and RandomTranslation are worse than RandomZoom (p at most 0.00"
         )
         assert (
             "The validation set (10 pictures) chose the best epoch of every run and the best"
@@ -205,6 +205,17 @@ class TestOthers:
         assert made.told.startswith("No trial has come to a value of best/val_accuracy yet")
         assert "MemoryError" in made.told
         assert {"val-accuracy", "timeline"} <= Page(made.html).charts().keys()
+
+    def test_runs_that_are_gone(self, store: Store, incomplete: str) -> None:
+        """What MLflow does not have any more is named, first of all the study's best; no other one passes for it."""
+        made = make(store, incomplete)
+        assert made.told.startswith(
+            "Missing are runs of trial 0 (best/val_accuracy 0.9000) and trial 2 (best/val_accuracy 0.5500): they are not "
+            "in MLflow any more. Trial 0 is the study's best, so what leads here is not."
+        )
+        assert made.rows[0].configuration.label == "b"
+        assert "1 trial failed: it died." in made.told
+        assert [trial.number for trial in made.study.trials] == [0, 1, 2, 3]
 
     def test_one_trial(self, store: Store, single: str) -> None:
         """It is shown, compared with nothing, and a run without files leaves out what they would tell."""

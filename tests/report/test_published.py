@@ -2,8 +2,9 @@
 
 import pytest
 
+from flowersweep.report.evidence import ACCURACY as METRIC
 from flowersweep.report.evidence import Training
-from flowersweep.report.published import FLOWERS, METRIC, published
+from flowersweep.report.published import FLOWERS, published
 
 
 def training(model: str, augmentation: str = "none", **settings: str) -> Training:

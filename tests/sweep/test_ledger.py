@@ -97,6 +97,7 @@ def test_what_the_run_has(config: DictConfig, study: optuna.Study) -> None:
             "sweeper.yaml",
             "overrides.txt",
             "command.txt",
+            "distributions.json",
         )
     }
     settings = Path(service.download_artifacts(ledger.run_id, "study/sweeper.yaml")).read_text(

@@ -20,6 +20,7 @@ from flowersweep.sweep.outcome import Kind, Outcome
 from flowersweep.sweep.training_process import TrainingProcess, environment
 from flowersweep.sweep.trial import current_trial
 from flowersweep.tracking import process
+from flowersweep.tracking.mlflow_api import ELSEWHERE
 
 HERE = Path(__file__).parent
 
@@ -250,9 +251,10 @@ class TestEnvironment:
         assert environment(30)["TF_NUM_INTEROP_THREADS"] == "1"
 
     def test_what_the_user_set_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Threads that the user chose are kept, and an MLflow run that is not the trial's is not passed on."""
+        """Threads that the user chose are kept, and what leads MLflow elsewhere than to the trial's run is not passed on."""
         monkeypatch.setenv("OMP_NUM_THREADS", "5")
-        monkeypatch.setenv("MLFLOW_RUN_ID", "abc")
+        for name in ELSEWHERE:
+            monkeypatch.setenv(name, "abc")
 
         assert environment(1)["OMP_NUM_THREADS"] == "5"
-        assert "MLFLOW_RUN_ID" not in environment(1)
+        assert not set(ELSEWHERE) & environment(1).keys()

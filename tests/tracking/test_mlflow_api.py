@@ -3,12 +3,14 @@
 import errno
 import logging
 import os
+from pathlib import Path
 
 import pytest
 from mlflow.exceptions import MlflowException
 
 from flowersweep.errors import TrackingError
-from flowersweep.tracking.mlflow_api import quiet, translated
+from flowersweep.tracking.mlflow_api import ELSEWHERE, client, quiet, translated
+from flowersweep.tracking.store import prepare_store
 
 # As MLflow 3.17 with SQLAlchemy 2.1 says it where SQLite finds no room.
 AUTOFLUSH = """(raised as a result of Query-invoked autoflush; consider using a session.no_autoflush block)
@@ -39,3 +41,16 @@ def test_databases_print_no_tracebacks() -> None:
     """MLflow logs hundreds of lines beside the error that it raises."""
     quiet()
     assert not logging.getLogger("mlflow.store.db.utils").isEnabledFor(logging.ERROR)
+
+
+def test_the_environment_leads_nowhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever MLflow would take from the environment, a client's store and registry are what it was told."""
+    store = prepare_store(tmp_path / "here")
+    for name in ELSEWHERE:
+        monkeypatch.setenv(name, f"sqlite:///{tmp_path}/elsewhere.db")
+    service = client(store.uri)
+    assert not set(ELSEWHERE) & os.environ.keys()
+    assert service._registry_uri == store.uri
+    service.create_registered_model("flowers")
+    assert [one.name for one in client(store.uri).search_registered_models()] == ["flowers"]
+    assert not (tmp_path / "elsewhere.db").exists()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from flowersweep.arguments import Argument
 from flowersweep.deploy.model_info import ModelInfo, model_info
-from flowersweep.deploy.winner import best_of, counts, described, overrides_of, winner
+from flowersweep.deploy.winner import best_of, counts, described, overrides_of, refuse_deleted, winner
 from flowersweep.errors import ConfigError, TrackingError
 from flowersweep.tracking.lookup import logged_model
 from flowersweep.tracking.mlflow_api import client, translated
@@ -170,8 +170,7 @@ def _choice(store: Store, run: "Run") -> Choice:
         name = run.info.run_name
         raise ConfigError(f"run={run.info.run_id[:8]} is a whole study; write run=best study={name} instead.")
     if "n_repeats" in run.data.tags:
-        repeats = [one for one in children_of(store, run) if counts(one)]
-        run = best_of(repeats) if repeats else run
+        run = _best_repeat(store, run)
     with translated(f"look for the model of run {run.info.run_id}"):
         model = logged_model(store, run)
     if model is None:
@@ -180,6 +179,21 @@ def _choice(store: Store, run: "Run") -> Choice:
             f"{command_again(store, run)}\nand name the new run with run=ID."
         )
     return Choice(store, run, model, model_info(store, model.artifact_location))
+
+
+def _best_repeat(store: Store, run: "Run") -> "Run":
+    """The best of a trial's repeats; the trial itself if it was not trained to its end."""
+    repeats = [one for one in children_of(store, run) if counts(one)]
+    deleted = [one for one in children_of(store, run, deleted=True) if counts(one)]
+    refuse_deleted(store, f"repeat of {described(run)}", repeats, deleted)
+    n_lost = int(run.data.tags["n_repeats"]) - len(repeats) - len(deleted)
+    if counts(run) and n_lost > 0:
+        left = ", ".join(one.info.run_id[:8] for one in repeats) or "none"
+        raise TrackingError(
+            f"Of the {run.data.tags['n_repeats']} repeats of {described(run)}, {n_lost} cannot be found any more, and the "
+            f"best may be among them; name the one you mean with run=ID (there: {left})."
+        )
+    return best_of(repeats) if repeats else run
 
 
 def command_again(store: Store, run: "Run") -> str:

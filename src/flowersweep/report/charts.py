@@ -16,7 +16,7 @@ def charts(study: Study, rows: Sequence[Row]) -> dict[str, list[Chart]]:
         _curves("val-loss", "Validation loss over the epochs", study, rows, "val_loss"),
         _curves("learning-rate", "Learning rate over the epochs", study, rows, "learning_rate"),
     ]
-    search = [search_charts.importance(study, rows, goal), search_charts.parallel(study, rows, goal)]
+    search = [search_charts.importance(study, goal), search_charts.parallel(study, rows, goal)]
     return {
         "ranking": [_ranking(rows, goal)] if rows else [],
         "curves": [chart for chart in curves if chart],

@@ -6,9 +6,14 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 SEED = "seed"
+# The goal whose values are shares of the validation pictures.
+ACCURACY = "best/val_accuracy"
 # A longer label stands in a table; a chart and a sentence name the trial instead.
 MAX_NAME = 44
 
@@ -63,6 +68,7 @@ class Training:
         curves: (step, value) of each epoch by metric, in order.
         settings: The configuration as dotted keys and texts.
         tags: Of the run.
+        n_validation: How many pictures its validation accuracy is a share of; None if that was not recorded.
     """
 
     run_id: str
@@ -71,6 +77,7 @@ class Training:
     curves: Mapping[str, Curve] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    n_validation: int | None = None
 
     @property
     def epochs(self) -> int:
@@ -99,6 +106,8 @@ class Trial:
         worker: Which one ran it; empty if that was not recorded.
         reason: Why it failed; empty otherwise.
         taken_from: The trial with the same values whose result it has; nothing was trained for it. None for others.
+        values: Of the goals, as the study has them; empty if it is not in the leaderboard or came to none.
+        n_lost: How many of its trainings MLflow does not have any more.
     """
 
     number: int
@@ -111,6 +120,8 @@ class Trial:
     worker: str = ""
     reason: str = ""
     taken_from: int | None = None
+    values: tuple[float, ...] = ()
+    n_lost: int = 0
 
 
 @dataclass(frozen=True)
@@ -161,6 +172,7 @@ class Study:
         goals: One or more.
         trials: In the order of their numbers.
         class_names: Of the pictures; empty if no training came so far.
+        distributions: From which the searched values were drawn, by key; empty if that was not recorded.
     """
 
     name: str
@@ -173,6 +185,7 @@ class Study:
     goals: tuple[Goal, ...]
     trials: tuple[Trial, ...]
     class_names: tuple[str, ...] = ()
+    distributions: Mapping[str, "BaseDistribution"] = field(default_factory=dict)
 
     @property
     def goal(self) -> Goal:

@@ -8,6 +8,7 @@ from typing import Any
 from flowersweep.report.charts import charts
 from flowersweep.report.evidence import Study
 from flowersweep.report.ranking import TEST_METRIC, Row, shown
+from flowersweep.report.searched import unknown
 from flowersweep.report.summary import summary
 from flowersweep.report.winner import Winner
 
@@ -44,6 +45,7 @@ def page(study: Study, rows: Sequence[Row], winner: Winner | None, *, made: dt.d
         rows=rows,
         winner=winner,
         charts=charts(study, rows),
+        unknown=unknown(study),
         sentences=summary(study, rows, winner),
         facts=facts(study),
         columns=columns(study, rows),

@@ -27,7 +27,7 @@ def pictures(study: Study, rows: Sequence[Row]) -> Iterator[tuple[str, "Figure"]
     ):
         if lines := series.lines(study, rows, metric):
             yield name, _curves(lines, metric, label)
-    if shares := searched.importances(study, rows):
+    if shares := searched.importances(study):
         yield "importance", _importance(shares, study.goal.metric)
     if len(rows) > 1:
         yield "pareto" if len(study.goals) > 1 else "trade_off", _trade_off(study, rows)

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flowersweep.report.evidence import Training
+from flowersweep.report.evidence import ACCURACY, Training
 
-METRIC = "best/val_accuracy"
 FLOWERS = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
 
 CNN_PLAIN = (0.6499, 0.6785)
@@ -42,7 +41,7 @@ def published(training: Training, class_names: Sequence[str], metric: str) -> Pu
     source = training.tags.get("data")
     # The drawn flowers have the same classes, but are other pictures.
     is_photos = source == "flower_photos" or (source != "demo" and tuple(sorted(class_names)) == FLOWERS)
-    if metric != METRIC or not is_photos:
+    if metric != ACCURACY or not is_photos:
         return None
     model = training.settings.get("model.name", training.tags.get("model", ""))
     if model == "cnn":

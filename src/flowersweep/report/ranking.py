@@ -4,11 +4,13 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from flowersweep.report.comparison import Comparison, compare, groups
-from flowersweep.report.evidence import Configuration, Goal, Study, configurations
+from flowersweep.report.comparison import PRECISION, Comparison, Sample, compare, fit, groups
+from flowersweep.report.evidence import ACCURACY, Configuration, Goal, Study, configurations
 from flowersweep.report.published import Published, published
 
 TEST_METRIC = "test/accuracy"
+# Levels that differ by less are a tie, which the numbers of the trials decide.
+DECIMALS = 9
 STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
     "mean": statistics.mean,
     "sd": statistics.stdev,
@@ -90,14 +92,40 @@ def ranking(study: Study) -> list[Row]:
             Row(one, None, one in front, None, figure) for one, figure in zip(found, figures, strict=True)
         ]
         return sorted(rows, key=lambda row: not row.in_front)
-    samples = [one.sample(study.goal.metric) for one in found]
-    together: Sequence[int | None] = groups(samples) or [None] * len(found)
-    compared: list[Comparison | None] = [None, *compare(samples[0], samples[1:])] if found else []
+    if not found:
+        return []
+    samples, counts = measured(found, study.goal.metric)
+    levels, sign = fit(samples).levels.tolist(), study.goal.sign()
+    # By what the values are without their seeds' worth: with the same seeds for all that is the order of the means.
+    order = sorted(range(len(found)), key=lambda i: (round(sign * levels[i], DECIMALS), i))
+    samples = [samples[index] for index in order]
+    together: Sequence[int | None] = groups(samples, counts=counts) or [None] * len(found)
+    compared: list[Comparison | None] = [None, *compare(samples, counts=counts)]
     rows = [
-        Row(*parts)
-        for parts in zip(found, together, [one is found[0] for one in found], compared, figures, strict=True)
+        Row(found[index], group, index == order[0], beside, figures[index])
+        for index, group, beside in zip(order, together, compared, strict=True)
     ]
     return sorted(rows, key=lambda row: row.group or 0)
+
+
+def measured(found: Sequence[Configuration], metric: str) -> tuple[list[Sample], bool]:
+    """The values of each configuration by seed, and whether they are counts of pictures.
+
+    Accuracies become the counts that they are shares of, which are exact; they were logged in single precision. They stay
+    shares if not all were judged on equally many pictures, or if it was not recorded on how many.
+    """
+    samples = [one.sample(metric) for one in found]
+    sizes = {training.n_validation for one in found for training in one.trainings}
+    (size,) = sizes if len(sizes) == 1 else (None,)
+    if metric != ACCURACY or not size:
+        return list(samples), False
+    counted = [{seed: round(value * size) for seed, value in sample.items()} for sample in samples]
+    exact = all(
+        abs(value - counts[seed] / size) <= PRECISION
+        for sample, counts in zip(samples, counted, strict=True)
+        for seed, value in sample.items()
+    )
+    return (list(counted), True) if exact else (list(samples), False)
 
 
 def pareto_front(found: Sequence[Configuration], goals: Sequence[Goal]) -> list[Configuration]:

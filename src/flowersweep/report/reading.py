@@ -19,10 +19,12 @@ from flowersweep.tracking.store import Store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+    from optuna.distributions import BaseDistribution
 
 # What the page draws over epochs; the seconds tell what a training cost that did not come to its end.
 CURVES = ("val_accuracy", "val_loss", "learning_rate", "seconds")
 GOAL_TAG = "study.goal"
+DISTRIBUTIONS = "study/distributions.json"
 
 _STATES = {"COMPLETE": State.COMPLETE, "PRUNED": State.PRUNED, "FAIL": State.FAILED}
 _STATUSES = {"FINISHED": State.COMPLETE, "FAILED": State.FAILED, "KILLED": State.STOPPED}
@@ -44,7 +46,10 @@ def read_study(store: Store, run: "Run") -> Study:
     rows = {row["trial"]: row for row in json.loads(files.text("study/leaderboard.json") or "[]")}
     keys = list(dict.fromkeys(key for row in rows.values() for key in row["params"]))
     runs = trials_of(store, run)
-    trials = tuple(_trial(store, one, rows.get(int(one.data.tags["trial"])), keys) for one in runs)
+    found = [_trial(store, one, rows.get(int(one.data.tags["trial"])), keys) for one in runs]
+    known = {trial.number for trial in found}
+    lost = [_without_run(row) for number, row in rows.items() if number not in known]
+    trials = tuple(sorted([*found, *lost], key=lambda trial: trial.number))
     with translated(f"read the experiment of study {run.info.run_name}"):
         experiment = client(store.uri).get_experiment(run.info.experiment_id).name
     return Study(
@@ -58,7 +63,15 @@ def read_study(store: Store, run: "Run") -> Study:
         goals=_goals(run),
         trials=trials,
         class_names=_class_names(store, trials),
+        distributions=_distributions(files),
     )
+
+
+def _distributions(files: Files) -> dict[str, "BaseDistribution"]:
+    from optuna.distributions import json_to_distribution
+
+    found = json.loads(files.text(DISTRIBUTIONS) or "{}")
+    return {key: json_to_distribution(json.dumps(one)) for key, one in found.items()}
 
 
 def _goals(run: "Run") -> tuple[Goal, ...]:
@@ -88,11 +101,12 @@ def _trial(store: Store, run: "Run", row: Mapping[str, Any] | None, keys: Sequen
     tags = run.data.tags
     taken_from = int(tags["taken_from"]) if "taken_from" in tags else None
     runs = _repeats(store, run) if "n_repeats" in tags else [run] if taken_from is None else []
+    n_trained = int(tags.get("n_repeats", 1)) if taken_from is None else 0
     trainings = [_training(store, one) for one in runs]
-    host = tags.get(HOST_TAG, "")
+    host, state = tags.get(HOST_TAG, ""), _state(run, row)
     return Trial(
         number=int(tags["trial"]),
-        state=_state(run, row),
+        state=state,
         params=row["params"] if row else _params(run, keys),
         run_id=run.info.run_id,
         trainings=tuple(sorted(trainings, key=lambda training: training.seed)),
@@ -101,6 +115,22 @@ def _trial(store: Store, run: "Run", row: Mapping[str, Any] | None, keys: Sequen
         worker=f"{host}:{tags['worker']}" if "worker" in tags else "",
         reason=str(row["reason"]) if row else tags.get("failure", ""),
         taken_from=taken_from,
+        values=tuple(row["values"]) if row else (),
+        n_lost=max(n_trained - len(runs), 0) if state is State.COMPLETE else 0,
+    )
+
+
+def _without_run(row: Mapping[str, Any]) -> Trial:
+    """A trial that the leaderboard knows and MLflow does not: its run was deleted, or it failed before it had one."""
+    state = _STATES[row["state"]]
+    return Trial(
+        number=row["trial"],
+        state=state,
+        params=row["params"],
+        run_id=row["run_id"] or "",
+        reason=str(row["reason"]),
+        values=tuple(row["values"]),
+        n_lost=int(state is State.COMPLETE),
     )
 
 
@@ -138,7 +168,14 @@ def _training(store: Store, run: "Run") -> Training:
         curves={key: _curve(store, run.info.run_id, key) for key in CURVES if key in metrics},
         settings=dict(run.data.params),
         tags=dict(run.data.tags),
+        n_validation=_n_validation(run),
     )
+
+
+def _n_validation(run: "Run") -> int | None:
+    used = run.inputs.dataset_inputs if run.inputs else []
+    found = json.loads(used[0].dataset.profile or "{}").get("validation") if used else None
+    return None if found is None else int(found)
 
 
 def _curve(store: Store, run_id: str, key: str) -> Curve:

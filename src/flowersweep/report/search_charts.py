@@ -12,9 +12,9 @@ from flowersweep.report.ranking import Row
 from flowersweep.report.series import COLOURS
 
 
-def importance(study: Study, rows: Sequence[Row], goal: Goal) -> Chart | None:
+def importance(study: Study, goal: Goal) -> Chart | None:
     """A bar for each searched key; None where too little is known."""
-    shares = searched.importances(study, rows)
+    shares = searched.importances(study)
     if not shares:
         return None
     names = list(shares)[::-1]
@@ -31,23 +31,23 @@ def importance(study: Study, rows: Sequence[Row], goal: Goal) -> Chart | None:
     figure.update_xaxes(range=[0, 1])
     figure.update_yaxes(tickvals=list(range(len(names))), ticktext=[wrapped(name) for name in names])
     note = (
-        f"What mattered for being among the best, estimated by Optuna from {len(rows)} configurations; with fewer than "
-        "fifty of them this is rough."
+        f"What mattered for being among the best, estimated by Optuna from {len(searched.counted(study))} trials; with "
+        "fewer than fifty of them this is rough."
     )
     return Chart("importance", "How much each searched key mattered", figure, note)
 
 
 def parallel(study: Study, rows: Sequence[Row], goal: Goal) -> Chart | None:
     """One line for each configuration through its values; None for fewer than two keys or configurations."""
-    columns = searched.parallel(study, rows)
-    if len(columns) < 2 or len(rows) < 2:
+    axes = searched.parallel(study, rows)
+    if len(axes) < 2 or len(rows) < 2:
         return None
     means = [row.configuration.mean(goal.metric) for row in rows]
     figure = empty(height=420)
     figure.add_parcoords(
         line={"color": means, "colorscale": "Viridis", "reversescale": not goal.maximize, "showscale": False},
         dimensions=[
-            *(_dimension(name, values) for name, values in columns.items()),
+            *map(_dimension, axes),
             {"label": safe(goal.monitor), "values": means},
         ],
         labelfont={"size": 13},
@@ -57,23 +57,26 @@ def parallel(study: Study, rows: Sequence[Row], goal: Goal) -> Chart | None:
     return Chart("parallel", "Which values went together", figure, note, is_wide=True)
 
 
-def _dimension(name: str, values: Sequence[object]) -> dict[str, Any]:
+def _dimension(axis: searched.Axis) -> dict[str, Any]:
     """An axis: of numbers, of their powers of ten, or of choices; a key that is not there is a choice too."""
+    name, values = safe(axis.name), axis.values
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-    if len(numbers) == len(values):
-        if not searched.is_logarithmic(numbers):
-            return {"label": safe(name), "values": numbers}
+    if len(numbers) == len(values) and not hasattr(axis.distribution, "choices"):
+        if not searched.is_logarithmic(numbers, axis.distribution):
+            return {"label": name, "values": numbers}
         powers = range(math.floor(math.log10(min(numbers))), math.ceil(math.log10(max(numbers))) + 1)
         return {
-            "label": safe(name),
+            "label": name,
             "values": [math.log10(value) for value in numbers],
             "tickvals": list(powers),
             "ticktext": [f"1e{power}" for power in powers],
         }
     texts = ["(not there)" if value is None else str(value) for value in values]
     choices = list(dict.fromkeys(texts))
+    if len(numbers) == len(values):
+        choices.sort(key=float)
     return {
-        "label": safe(name),
+        "label": name,
         "values": [choices.index(text) for text in texts],
         "tickvals": list(range(len(choices))),
         "ticktext": [safe(textwrap.shorten(c, 18, placeholder="…")) for c in choices],

@@ -130,7 +130,7 @@ def trade_off(study: Study, rows: Sequence[Row]) -> tuple[str, list[Point]]:
 def timeline(study: Study) -> list[Bar]:
     """When each trial ran."""
     now = study.ended or dt.datetime.now(dt.UTC)
-    known = all(trial.worker for trial in study.trials)
+    known = all(trial.worker for trial in study.trials if trial.began is not None)
     workers = list(dict.fromkeys(trial.worker for trial in study.trials))
     bars = []
     for trial in study.trials:

@@ -22,11 +22,24 @@ def summary(study: Study, rows: Sequence[Row], winner: Winner | None) -> list[st
     """
     if not rows or winner is None:
         return [
-            f"No trial has come to a value of {study.goal.metric} yet, so there is nothing to rank.",
+            *(
+                _lost(study, rows)
+                or [f"No trial has come to a value of {study.goal.metric} yet, so there is nothing to rank."]
+            ),
             *_unfinished(study),
         ]
-    told = [_leader(study, rows), *_apart(rows)] if len(study.goals) == 1 else _trade_offs(study, rows)
-    return [*told, *_chosen_by(rows, winner), *_published(study, rows), *_unfinished(study)]
+    told = (
+        [_leader(study, rows), *_other_seeds(study, rows), *_apart(rows)]
+        if len(study.goals) == 1
+        else _trade_offs(study, rows)
+    )
+    return [
+        *_lost(study, rows),
+        *told,
+        *_chosen_by(rows, winner),
+        *_published(study, rows),
+        *_unfinished(study),
+    ]
 
 
 def listed(names: Sequence[str], limit: int = MAX_LISTED) -> str:
@@ -57,7 +70,7 @@ def _apart(rows: Sequence[Row]) -> list[str]:
             f"{leader.name} is the only configuration with a value, so there is nothing to compare it with."
         ]
     compared = [(row.configuration, row.comparison) for row in rows[1:] if row.comparison is not None]
-    untested = [one.name for one, found in compared if found.adjusted is None]
+    untested = [one.name for one, found in compared if found.p is None]
     if len(untested) == len(compared):
         together = (
             "No two configurations share two seeds, so they are not ranked here: one run each ranks noise as much as "
@@ -66,11 +79,11 @@ def _apart(rows: Sequence[Row]) -> list[str]:
             "with three seeds."
         )
         return [together]
-    alike = [one.name for one, found in compared if found.adjusted is not None and not found.apart]
+    alike = [one.name for one, found in compared if found.p is not None and not found.apart]
     worse = [(one.name, found) for one, found in compared if found.apart]
-    n_seeds = sorted({found.n_seeds for _, found in compared if found.adjusted is not None})
+    n_seeds = sorted({found.n_seeds for _, found in compared if found.p is not None})
     seeds = str(n_seeds[0]) if len(n_seeds) == 1 else f"{n_seeds[0]} to {n_seeds[-1]}"
-    test = f"paired t-test over {seeds} common seeds, p corrected by Holm's method, limit {ALPHA}"
+    test = f"Tukey's range test and paired t-tests over {seeds} common seeds, limit {ALPHA}"
     sentences = []
     if alike:
         sentences.append(
@@ -79,20 +92,36 @@ def _apart(rows: Sequence[Row]) -> list[str]:
             "apart."
         )
     if worse:
-        highest = max(found.adjusted or 0.0 for _, found in worse)
-        names = listed([name for name, _ in worse])
+        highest = max(0.0001, *(found.p or 0.0 for _, found in worse))
         verb = "is" if len(worse) == 1 else "are"
-        because = (
-            f"p at most {max(highest, 0.0001):.4f}"
-            if alike
-            else f"{test}; p at most {max(highest, 0.0001):.4f}"
+        because = f"p at most {highest:.4f}" if alike else f"{test}; p at most {highest:.4f}"
+        sentences.append(
+            f"{listed([name for name, _ in worse])} {verb} worse than {leader.name} ({because})."
         )
-        sentences.append(f"{names} {verb} worse than {leader.name} ({because}).")
     if untested:
         sentences.append(
             f"{listed(untested)} shared fewer than {MIN_SEEDS} seeds with {leader.name} and could not be compared."
         )
     return sentences
+
+
+def _other_seeds(study: Study, rows: Sequence[Row]) -> list[str]:
+    """Configurations whose mean is better than the leader's, but by seeds that others were not trained with."""
+    sign, metric, leader = study.goal.sign(), study.goal.metric, rows[0].configuration
+    seeds = leader.sample(metric).keys()
+    better = [
+        one.name
+        for one in (row.configuration for row in rows[1:])
+        if one.sample(metric).keys() != seeds and sign * one.mean(metric) < sign * leader.mean(metric)
+    ]
+    if not better:
+        return []
+    has = "has a better mean" if len(better) == 1 else "have better means"
+    told = (
+        f"{listed(better)} {has} than {leader.name}, but over other seeds: what a seed is worth to all configurations "
+        "that share it is taken off before they are put in order."
+    )
+    return [told]
 
 
 def _trade_offs(study: Study, rows: Sequence[Row]) -> list[str]:
@@ -146,6 +175,31 @@ def _published(study: Study, rows: Sequence[Row]) -> list[str]:
     return [
         f"The published article reports {figure.words} for this kind of network; the figure here is {gap}."
     ]
+
+
+def _lost(study: Study, rows: Sequence[Row]) -> list[str]:
+    """Trials that came to a value but whose runs are not in MLflow any more; the best of them first."""
+    sign = study.goal.sign()
+    lost = sorted(
+        (trial for trial in study.trials if trial.n_lost),
+        key=lambda one: sign * one.values[0] if one.values else 0,
+    )
+    if not lost:
+        return []
+    told = [
+        f"trial {one.number}" + (f" ({study.goal.metric} {shown(one.values[0])})" if one.values else "")
+        for one in lost
+    ]
+    shown_best = [sign * row.configuration.mean(study.goal.metric) for row in rows]
+    best = lost[0].values and all(sign * lost[0].values[0] < value for value in shown_best)
+    leads = (
+        f" Trial {lost[0].number} is the study's best, so what leads here is not." if best and rows else ""
+    )
+    sentence = (
+        f"Missing are runs of {listed(told)}: they are not in MLflow any more.{leads} Deleted runs come back with "
+        "`mlflow runs restore --run-id ID`; the ids are in study/leaderboard.json, with the study's run."
+    )
+    return [sentence]
 
 
 def _unfinished(study: Study) -> list[str]:

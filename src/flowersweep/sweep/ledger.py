@@ -1,5 +1,6 @@
 """The study's own run in MLflow: the parent of its trials' runs, with leaderboard, best configuration and plots."""
 
+import json
 import logging
 import shlex
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 from optuna import Study
+from optuna.distributions import distribution_to_json
 from optuna.trial import TrialState
 
 from flowersweep.sweep import plots
@@ -101,6 +103,9 @@ class Ledger:
             overrides = "".join(f"{line}\n" for line in typed(config, "task"))
             tracker.text(without_passwords(overrides), "study/overrides.txt")
             tracker.text(f"{without_passwords(command_line())}\n", "study/command.txt")
+            # The report needs them to say how much each key mattered; the values alone do not tell.
+            known = {key: json.loads(distribution_to_json(one)) for key, one in space.dimensions.items()}
+            tracker.json(known, "study/distributions.json")
             yield ledger
 
     @property

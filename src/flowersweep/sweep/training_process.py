@@ -14,6 +14,7 @@ from flowersweep.errors import SweepError
 from flowersweep.sweep.child import ATTRS, BROKEN, LEADS, OUTCOME, READY, REPORT, Application, Job, packed
 from flowersweep.sweep.outcome import Outcome, of_death
 from flowersweep.sweep.spawned import Spawned
+from flowersweep.tracking.mlflow_api import ELSEWHERE
 
 TICK_SECONDS = 0.2
 
@@ -182,7 +183,7 @@ def environment(n_workers: int) -> dict[str, str]:
         n_workers: How many share this machine.
     """
     threads = str(max(1, _cores() // n_workers))
-    inherited = {name: value for name, value in os.environ.items() if name != "MLFLOW_RUN_ID"}
+    inherited = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     return dict.fromkeys(_THREADS, threads) | inherited
 
 

@@ -20,6 +20,25 @@ _ENVIRONMENT = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout belongs to the program
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
+# By these the environment would lead MLflow, or its server, to another store, registry, experiment, run or model than the
+# one that a command was told of.
+ELSEWHERE = (
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_REGISTRY_URI",
+    "MLFLOW_EXPERIMENT_ID",
+    "MLFLOW_EXPERIMENT_NAME",
+    "MLFLOW_RUN_ID",
+    "MLFLOW_ACTIVE_MODEL_ID",
+    "_MLFLOW_ACTIVE_MODEL_ID",
+    "MLFLOW_TRACING_DESTINATION",
+    "MLFLOW_BACKEND_STORE_URI",
+    "MLFLOW_READ_REPLICA_BACKEND_STORE_URI",
+    "MLFLOW_REGISTRY_STORE_URI",
+    "MLFLOW_DEFAULT_ARTIFACT_ROOT",
+    "MLFLOW_ARTIFACTS_DESTINATION",
+    "MLFLOW_ARTIFACTS_ONLY",
+    "MLFLOW_STATIC_PREFIX",
+)
 # What SQLite and the operating system say when there is no room.
 _FULL = ("database or disk is full", "No space left on device")
 # SQLAlchemy puts a remark in a line of its own before the reason, and the kind of error before its words.
@@ -28,7 +47,7 @@ _KIND = re.compile(r"^\(sqlite3\.\w+\) ")
 
 
 def client(uri: str) -> "MlflowClient":
-    """Return an MLflow client bound to one store, so that no global tracking URI is involved."""
+    """Return an MLflow client bound to one store, which is its registry too: no global URI is involved."""
     quiet()
     from mlflow import MlflowClient
 
@@ -36,7 +55,9 @@ def client(uri: str) -> "MlflowClient":
 
 
 def quiet() -> None:
-    """Turn MLflow's telemetry and chatter off; to be called before its first import."""
+    """Turn MLflow's telemetry and chatter off, and forget what leads elsewhere; to be called before its first import."""
+    for name in ELSEWHERE:
+        os.environ.pop(name, None)
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     # Somebody may have imported MLflow before us.

@@ -2,7 +2,6 @@
 
 import getpass
 import json
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -61,8 +60,6 @@ class MLflowTracker:
         Raises:
             TrackingError: If the store refuses, the experiment is deleted, or there is no such parent.
         """
-        # Set by somebody's earlier `mlflow run`, it would make MLflow's own functions write into that run.
-        os.environ.pop("MLFLOW_RUN_ID", None)
         service, experiment_key = client(store.uri), experiment_id(store, experiment)
         known: dict[str, object] = {**_source_tags(), **process.identity(), **(tags or {})}
         if parent_run_id is not None:

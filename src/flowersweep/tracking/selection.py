@@ -1,5 +1,6 @@
 """Find what one wants to look at or use: a store with results, a study in it, its trials, the best run."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ from flowersweep.arguments import Argument, allowed
 from flowersweep.config.locations import results_dir
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.provenance import without_passwords
 from flowersweep.tracking.store import DATABASE_NAME, Store, prepare_store
 
 if TYPE_CHECKING:
@@ -68,19 +70,41 @@ def find_study(store: Store, study: str | None = None, experiment: str | None = 
     raise TrackingError(f"There is no study {study!r}; {allowed(study or '', names)}")
 
 
-def trials_of(store: Store, study: "Run") -> list["Run"]:
-    """The runs of a study's trials, in the order of their numbers; of several attempts at a trial the last one."""
+def trials_of(store: Store, study: "Run", *, deleted: bool = False) -> list["Run"]:
+    """The runs of a study's trials, in the order of their numbers; of several attempts at a trial the last one.
+
+    Args:
+        store: Where they are.
+        study: Its run.
+        deleted: Those that were deleted in MLflow, which can be brought back, instead of those that are there.
+    """
     latest: dict[int, Run] = {}
-    for run in sorted(children_of(store, study), key=lambda run: int(run.data.tags.get("attempt", 0))):
+    runs = children_of(store, study, deleted=deleted)
+    for run in sorted(runs, key=lambda run: int(run.data.tags.get("attempt", 0))):
         if run.data.tags.get("kind") == "trial":
             latest[int(run.data.tags["trial"])] = run
     return [latest[number] for number in sorted(latest)]
 
 
-def children_of(store: Store, run: "Run") -> list["Run"]:
-    """The runs below a run, in the order in which they began."""
-    found = _search(store, [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
+def children_of(store: Store, run: "Run", *, deleted: bool = False) -> list["Run"]:
+    """The runs below a run, in the order in which they began.
+
+    Args:
+        store: Where they are.
+        run: The one above them.
+        deleted: Those that were deleted in MLflow instead of those that are there.
+    """
+    below = f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
+    found = _search(store, [run.info.experiment_id], below, deleted=deleted)
     return sorted(found, key=lambda child: int(child.info.start_time))
+
+
+def restoring(store: Store, run_id: str) -> str:
+    """How to bring a deleted run back, as it ends a sentence."""
+    uri = without_passwords(store.uri)
+    return (
+        f"bring it back with `MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow runs restore --run-id {run_id}`"
+    )
 
 
 def search(store: Store, filter_string: str, experiment: str | None = None) -> list["Run"]:
@@ -100,14 +124,19 @@ def search(store: Store, filter_string: str, experiment: str | None = None) -> l
     return _search(store, chosen, filter_string)
 
 
-def _search(store: Store, experiments: list[str], filter_string: str) -> list["Run"]:
+def _search(
+    store: Store, experiments: list[str], filter_string: str, *, deleted: bool = False
+) -> list["Run"]:
     service, token = client(store.uri), None
+    from mlflow.entities import ViewType
+
     runs: list[Run] = []
     with translated(f"look for runs in {store.uri}"):
         while True:
             page = service.search_runs(
                 experiments,
                 filter_string=filter_string,
+                run_view_type=ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY,
                 order_by=["attributes.start_time DESC"],
                 max_results=PAGE,
                 page_token=token,
