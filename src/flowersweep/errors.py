@@ -1,8 +1,13 @@
 """Every error that flowersweep raises on purpose; kept apart so that no module imports another for them."""
 
+from flowersweep.redaction import redacted
+
 
 class FlowersweepError(Exception):
-    """A problem the user can mend; its message is one sentence saying what, why and how to fix it."""
+    """A problem the user can mend; its message is one sentence saying what, why and how to fix it, without passwords."""
+
+    def __str__(self) -> str:
+        return redacted(super().__str__())
 
 
 class ConfigError(FlowersweepError):

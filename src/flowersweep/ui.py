@@ -10,6 +10,7 @@ from rich.console import Console
 
 from flowersweep.arguments import Argument, Command
 from flowersweep.errors import ConfigError
+from flowersweep.redaction import redacted
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.selection import STORE_ARGUMENTS, results_store
 from flowersweep.tracking.store import Store
@@ -80,7 +81,7 @@ def _say_where(store: Store, port: int) -> None:
                 if found.tags.get(key) != value:
                     service.set_experiment_tag(found.experiment_id, key, value)
     console = Console(soft_wrap=True)
-    console.print(f"Results in {store.uri}, the best runs first:", highlight=False)
+    console.print(f"Results in {redacted(store.uri)}, the best runs first:", highlight=False)
     for found in experiments:
         console.print(
             f"  {found.name}  {address(f'http://{HOST}:{port}', found.experiment_id)}", highlight=False

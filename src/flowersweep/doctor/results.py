@@ -15,6 +15,7 @@ from flowersweep.config.schema import Config
 from flowersweep.doctor.finding import Finding, Verdict
 from flowersweep.doctor.folders import LITTLE_ROOM, free_bytes, gigabytes, network_file_system, try_to_write
 from flowersweep.errors import TrackingError
+from flowersweep.redaction import redacted
 from flowersweep.sweep.claim import is_abandoned
 from flowersweep.sweep.storage import open_storage, shown, storage_url
 from flowersweep.tracking import process
@@ -49,7 +50,7 @@ def check_store(config: Config) -> Iterator[Finding]:
             yield Finding("results", f"{shown(uri)} is empty; the first run makes its tables")
             return
     check_server(uri)
-    place = place or make_url(uri).render_as_string(hide_password=True)
+    place = place or redacted(uri)
     yield from _what_is_there(Store(uri, None), place)
 
 

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from optuna import Study
 from optuna.trial import TrialState
 
+from flowersweep.redaction import redacted
 from flowersweep.sweep import plots
 from flowersweep.sweep.identity import typed
 from flowersweep.sweep.leaderboard import Row, as_json, as_markdown, best_rows, leaderboard
@@ -21,7 +22,7 @@ from flowersweep.sweep.storage import shown, storage_url
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import NOTE, closing
-from flowersweep.tracking.provenance import command_line, without_passwords
+from flowersweep.tracking.provenance import command_line
 from flowersweep.tracking.reconcile import close_dead_runs
 from flowersweep.tracking.store import Store, experiment_id, prepare_store
 
@@ -99,8 +100,8 @@ class Ledger:
             )
             tracker.text(_without_password(config.hydra.sweeper), "study/sweeper.yaml")
             overrides = "".join(f"{line}\n" for line in typed(config, "task"))
-            tracker.text(without_passwords(overrides), "study/overrides.txt")
-            tracker.text(f"{without_passwords(command_line())}\n", "study/command.txt")
+            tracker.text(overrides, "study/overrides.txt")
+            tracker.text(f"{command_line()}\n", "study/command.txt")
             yield ledger
 
     @property
@@ -111,7 +112,7 @@ class Ledger:
     @property
     def where(self) -> str | None:
         """The tracking store."""
-        return self._store.uri if self._store else None
+        return redacted(self._store.uri) if self._store else None
 
     @property
     def best_command(self) -> str | None:
@@ -123,7 +124,7 @@ class Ledger:
             return None
         where = [] if self._own_files is None else ["--config-dir", self._own_files]
         overrides = self._space.overrides(best[0].params)
-        return " ".join(["python -m flowersweep", *map(shlex.quote, [*where, *overrides])])
+        return redacted(shlex.join(["python", "-m", "flowersweep", *where, *overrides]))
 
     def update(self) -> None:
         """Write the leaderboard, unless that was done a moment ago."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from flowersweep.redaction import redacted
 from flowersweep.sweep.trial import Pruned
 
 # A training process uses this module too, and has no need of Optuna.
@@ -74,8 +75,8 @@ def of_exception(error: BaseException) -> Outcome:
     """The outcome of a run that raised."""
     if isinstance(error, Pruned) or _is_optunas(error):
         return Outcome(Kind.PRUNED, reason=str(error) or "It was pruned.")
-    text = "".join(traceback.format_exception(error))
-    message = str(error).strip().splitlines()
+    text = redacted("".join(traceback.format_exception(error)))
+    message = redacted(str(error)).strip().splitlines()
     name = type(error).__name__
     reason = f"{name}: {message[0]}" if message else name
     return Outcome(Kind.FAIL, reason=reason[:_MAX_REASON], traceback=text[-_MAX_TRACEBACK:])

@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 
 from flowersweep import config as configuration
 from flowersweep.errors import SweepError, SweepStoppedError
+from flowersweep.redaction import redacted
 from flowersweep.sweep.budget import Budget, Stop, failure_summary, remaining
 from flowersweep.sweep.check import check_choices
 from flowersweep.sweep.display import SweepDisplay, show_summary
@@ -31,6 +32,7 @@ from flowersweep.sweep.storage import open_storage, storage_url
 from flowersweep.sweep.study import open_study
 from flowersweep.sweep.worker import WorkerReport
 from flowersweep.tracking import process
+from flowersweep.tracking.provenance import command_line
 from flowersweep.tracking.store import Store
 from flowersweep.training.interrupt import Interrupted, interruptible
 
@@ -82,10 +84,11 @@ def run_study(
         hydra_context=hydra_context,
         task_function=task_function,
         sweeper=process.identity(),
+        command=command_line(),
     )
     if config.hydra.output_subdir is not None:  # an application that keeps its configuration in files
         sweep.folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(config, sweep.folder / "multirun.yaml")
+        (sweep.folder / "multirun.yaml").write_text(redacted(OmegaConf.to_yaml(config)), encoding="utf-8")
     _run(study, sweep, plan, store)
     return _best(study)
 

@@ -16,6 +16,7 @@ from sqlalchemy import URL, Engine, create_engine, inspect, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from flowersweep.errors import SweepError
+from flowersweep.redaction import learn
 from flowersweep.sweep.journal import JournalFile
 from flowersweep.sweep.lock import engine_lock
 
@@ -39,6 +40,7 @@ def storage_url(configured: str | None, directory: Path) -> str:
     Raises:
         SweepError: It is none of these.
     """
+    learn(configured)
     if configured is None:
         return _sqlite_url(directory.expanduser().absolute() / DEFAULT_NAME)
     path = configured.removeprefix(_JOURNAL_PREFIX)

@@ -1,11 +1,11 @@
 """Whether a tracking store can be used, found out in seconds: MLflow alone would retry for minutes."""
 
-import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from flowersweep.errors import TrackingError
+from flowersweep.redaction import redacted
 from flowersweep.tracking.mlflow_api import client, environment, quiet, reason
 
 PROBE_SECONDS = 3
@@ -44,7 +44,7 @@ def check_database(uri: str, scheme: str) -> None:
         raise TrackingError(f"Cannot use {scheme} for runs: install its driver, {error.name}.") from error
     except sqlalchemy.exc.SQLAlchemyError as error:
         raise TrackingError(
-            f"Cannot reach the database {_without_password(uri)}: {reason(error)}; is it running and is the "
+            f"Cannot reach the database {redacted(uri)}: {reason(error)}; is it running and is the "
             "address right?"
         ) from error
 
@@ -59,7 +59,7 @@ def check_server(uri: str) -> None:
         with environment(quick):
             client(uri).search_experiments(max_results=1)
     except MlflowException as error:
-        shown = _without_password(uri)
+        shown = redacted(uri)
         if "out-of-date database schema" in str(error):
             raise TrackingError(
                 f"{shown} was made by another version of MLflow; copy it, then run `mlflow db upgrade {shown}`."
@@ -67,7 +67,3 @@ def check_server(uri: str) -> None:
         raise TrackingError(
             f"Cannot use {shown} as a tracking store: {reason(error)}; is it running and is the address right?"
         ) from error
-
-
-def _without_password(uri: str) -> str:
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", uri)

@@ -11,6 +11,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from flowersweep.errors import TrackingError
+from flowersweep.redaction import learn
 from flowersweep.tracking.mlflow_api import client, quiet, reason, translated
 from flowersweep.tracking.reachable import check_database, check_server, check_sqlite
 from flowersweep.tracking.view import experiment_tags
@@ -49,6 +50,7 @@ def prepare_store(directory: Path, uri: str | None = None) -> Store:
     Raises:
         TrackingError: If the URI is not one of these, or nothing usable answers at it.
     """
+    learn(uri)
     directory = directory.expanduser().resolve()
     root = directory / "artifacts"
     if uri is None:
