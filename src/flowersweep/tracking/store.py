@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import learn
 from flowersweep.tracking.mlflow_api import client, quiet, reason, translated
+from flowersweep.tracking.moved import ARTIFACTS, refuse_moved
 from flowersweep.tracking.reachable import check_database, check_server, check_sqlite
 from flowersweep.tracking.view import experiment_tags
 
@@ -48,13 +49,15 @@ def prepare_store(directory: Path, uri: str | None = None) -> Store:
             a database (sqlite:///PATH, postgresql://..., mysql://..., mssql://...), used as it is.
 
     Raises:
-        TrackingError: If the URI is not one of these, or nothing usable answers at it.
+        TrackingError: If the URI is not one of these, nothing usable answers at it, or `directory` was moved or copied.
     """
     learn(uri)
     directory = directory.expanduser().resolve()
-    root = directory / "artifacts"
+    root = directory / ARTIFACTS
     if uri is None:
-        return _sqlite_store(directory / DATABASE_NAME, root)
+        store = _sqlite_store(directory / DATABASE_NAME, root)
+        refuse_moved(directory / DATABASE_NAME)
+        return store
     scheme = uri.split(":", 1)[0].split("+", 1)[0].lower()
     if scheme == "sqlite":
         return _sqlite_store(_sqlite_path(uri), root)
