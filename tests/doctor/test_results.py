@@ -19,7 +19,7 @@ from flowersweep.sweep.storage import open_storage
 from flowersweep.tracking import process
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.moved import correct
-from flowersweep.tracking.store import prepare_store
+from flowersweep.tracking.store import experiment_id, prepare_store
 from servers import mlflow_server
 
 
@@ -85,7 +85,7 @@ class TestStore:
     def test_tables_of_another_version_are_to_be_mended(
         self, make_config: MakeConfig, whole: Path, tmp_path: Path
     ) -> None:
-        """MLflow's own command is named."""
+        """Of an older one the command that upgrades them is named, which a newer one's would refuse."""
         _copied(whole, tmp_path)
         with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
             database.execute("UPDATE alembic_version SET version_num = '451aebb31d03'")
@@ -94,8 +94,32 @@ class TestStore:
         finding = _only("results", make_config(f"tracking.dir={tmp_path}"))
 
         assert finding.verdict is Verdict.MEND
-        assert "was made by another version of MLflow" in finding.found
-        assert "mlflow db upgrade" in finding.mend
+        assert finding.found.endswith("was made by an older version of MLflow")
+        assert "python -m mlflow db upgrade" in finding.mend
+
+        with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+            database.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+            database.commit()
+
+        finding = _only("results", make_config(f"tracking.dir={tmp_path}"))
+
+        assert "was made by a newer version of MLflow than 3." in finding.found
+        assert "db upgrade" not in finding.mend
+
+    def test_a_deleted_experiment_is_to_be_mended(
+        self, make_config: MakeConfig, whole: Path, tmp_path: Path
+    ) -> None:
+        """As a run would refuse it."""
+        _copied(whole, tmp_path)
+        store = prepare_store(tmp_path)
+        client(store.uri).delete_experiment(experiment_id(store, "gone"))
+        config = make_config(f"tracking.dir={tmp_path}", "tracking.experiment=gone")
+
+        counted, deleted = examine("results", lambda: check_store(config))
+
+        assert (counted.verdict, deleted.verdict) == (Verdict.FINE, Verdict.MEND)
+        assert deleted.found == f"Experiment 'gone' is deleted in {store.uri}"
+        assert "python -m mlflow experiments restore --experiment-id" in deleted.mend
 
     def test_a_run_of_a_dead_process_is_a_note(
         self, make_config: MakeConfig, whole: Path, tmp_path: Path

@@ -23,7 +23,7 @@ from flowersweep.tracking.mlflow_api import client, reason, translated
 from flowersweep.tracking.moved import command, correct, old_folders
 from flowersweep.tracking.reachable import check_database, check_server, check_sqlite
 from flowersweep.tracking.selection import search
-from flowersweep.tracking.store import DATABASE_NAME, Store, sqlite_uri
+from flowersweep.tracking.store import DATABASE_NAME, Store, known_experiment, sqlite_uri
 
 _NAMED = 3  # studies named in one line
 
@@ -56,6 +56,7 @@ def check_store(config: Config) -> Iterator[Finding]:
     check_server(uri)
     place = place or redacted(uri)
     yield from _what_is_there(Store(uri, None), place)
+    known_experiment(Store(uri, None), config.tracking.experiment)
 
 
 def fix_store(config: Config) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import NOTE, closing
 from flowersweep.tracking.provenance import command_line
 from flowersweep.tracking.reconcile import close_dead_runs
-from flowersweep.tracking.store import Store, experiment_id, prepare_store
+from flowersweep.tracking.store import Store, experiment_id, known_experiment, prepare_store
 
 log = logging.getLogger(__name__)
 
@@ -36,11 +36,13 @@ def open_store(config: DictConfig) -> Store | None:
     """The tracking store of a sweep's configuration; None for an application without one.
 
     Raises:
-        TrackingError: It cannot be used.
+        TrackingError: It, or its experiment, cannot be used.
     """
     if OmegaConf.select(config, "tracking.experiment") is None:
         return None
-    return prepare_store(Path(config.tracking.dir), config.tracking.uri)
+    store = prepare_store(Path(config.tracking.dir), config.tracking.uri)
+    known_experiment(store, config.tracking.experiment)  # a deleted one is refused before there is a study
+    return store
 
 
 class Ledger:

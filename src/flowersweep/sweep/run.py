@@ -67,15 +67,16 @@ def run_study(
     plan = _plan(settings, space, config)
     check_choices(space, config, loader)
     directory = Path(OmegaConf.select(config, "tracking.dir") or "mlruns")
-    storage = open_storage(settings.storage, directory)
-    store = open_store(config)
+    url = storage_url(settings.storage, directory)
+    store = open_store(config)  # it is asked first: what it refuses leaves no study behind
+    storage = open_storage(url, directory)
     study = _study(settings, space, config, storage)
     name_metrics(study, metrics)
     reconcile(study)
     _enqueue(study, plan)
     sweep = Sweep(
         study_name=study.study_name,
-        storage=storage_url(settings.storage, directory),
+        storage=url,
         space=FirstPoints(space.items, plan.n_trials) if plan.is_grid else space,
         settings=settings,
         budget=_budget(study, settings, plan),
