@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 
 import hydra
@@ -14,12 +15,19 @@ from omegaconf.errors import OmegaConfBaseException
 
 from flowersweep import config
 from flowersweep.errors import ConfigError, FlowersweepError, SweepStoppedError, TrainingError
+from flowersweep.redaction import redacted
 from flowersweep.sweep.overrides import left_to_trials
 from flowersweep.sweep.trial import current_trial
 from flowersweep.texts import in_one_line, is_line
 
-# What Hydra may instantiate: its own plugins, its logging and Optuna's samplers; nothing else a configuration names.
-EXECUTION_WHITELIST = ("hydra.*", "hydra_plugins.*", "optuna.samplers.*", "logging.*")
+# What Hydra may instantiate: its own plugins, logging and Optuna's samplers; nothing else a configuration names.
+EXECUTION_WHITELIST = (
+    "hydra.*",
+    "hydra_plugins.*",
+    "optuna.samplers.*",
+    "logging.*",
+    "flowersweep.redaction.Formatter",
+)
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
@@ -51,13 +59,9 @@ def run() -> int:
     try:
         _hydra_main()
     except _JobFailedError as failure:
-        if wants_traceback:
-            raise failure.error from None
-        return _complain(failure.error)
-    except Exception as error:
-        if wants_traceback:
-            raise
-        return _complain(error)
+        return _complain(failure.error, whole=wants_traceback)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+        return _complain(error, whole=wants_traceback)
     except KeyboardInterrupt as interruption:
         reason = str(interruption) or "interrupted"
         sys.stderr.write(f"flowersweep: {reason}; a run that had begun is marked KILLED.\n")
@@ -93,12 +97,24 @@ class _JobFailedError(BaseException):
 
 def _job(cfg: DictConfig) -> float | list[float]:
     """One job: check the configuration, train, show the result, return the objective."""
+    _redact_hydras_files()
     try:
         return _train_and_show(cfg)
     except Exception as error:
         if HydraConfig.get().mode is RunMode.RUN:
             raise _JobFailedError(error) from error
         raise
+
+
+def _redact_hydras_files() -> None:
+    """Take passwords out of the files that Hydra has just written, if it was told to (hydra.output_subdir=.hydra)."""
+    hydra_config = HydraConfig.get()
+    if hydra_config.output_subdir is None:
+        return
+    for path in Path(hydra_config.runtime.output_dir, hydra_config.output_subdir).glob("*.yaml"):
+        text = path.read_text(encoding="utf-8")
+        if (clean := redacted(text)) != text:
+            path.write_text(clean, encoding="utf-8")
 
 
 def _train_and_show(cfg: DictConfig) -> float | list[float]:
@@ -119,12 +135,15 @@ def _train_and_show(cfg: DictConfig) -> float | list[float]:
     return result.objective
 
 
-def _complain(error: Exception) -> int:
-    """Write an error as one line per sentence; return the exit code."""
+def _complain(error: Exception, *, whole: bool = False) -> int:
+    """Write an error as one line per sentence, or with its whole traceback; return the exit code."""
+    if whole:
+        sys.stderr.write(redacted("".join(traceback.format_exception(error))))
+        return EXIT_FAILED
     if not isinstance(error, FlowersweepError | HydraException | OmegaConfBaseException):
         return _complain_of_bug(error)
     message = str(error) if isinstance(error, FlowersweepError) else config.explain(error)
-    for line in message.splitlines():
+    for line in redacted(message).splitlines():
         sys.stderr.write(f"flowersweep: {line}\n")
     return EXIT_FAILED if isinstance(error, TrainingError | SweepStoppedError) else EXIT_BAD_INPUT
 
@@ -132,7 +151,7 @@ def _complain(error: Exception) -> int:
 def _complain_of_bug(error: Exception) -> int:
     kind = type(error).__name__
     sys.stderr.write(
-        f"flowersweep: failed unexpectedly with {kind}: {error}; a run that had begun is marked FAILED and keeps the "
+        f"flowersweep: failed unexpectedly with {kind}: {redacted(str(error))}; a run that had begun is marked FAILED and keeps the "
         "traceback in failure.txt; set HYDRA_FULL_ERROR=1 to see it here.\n"
     )
     return EXIT_FAILED

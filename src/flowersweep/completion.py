@@ -39,7 +39,7 @@ _SCRIPT = Path(__file__).with_suffix(".bash")
 _LINE = "COMP_LINE"  # the shell's name for the command line up to the cursor
 _FLAGS = {
     PROGRAM: ("--cfg ", "--help ", "--info ", "--multirun ", "--resolve "),
-    "doctor": ("--help ", "--json ", "--multirun "),
+    "doctor": ("--fix ", "--help ", "--json ", "--multirun "),
 }
 
 

@@ -2,6 +2,8 @@
 
 import errno
 
+from flowersweep.redaction import redacted
+
 # No room, a file system that may no longer be written to, a device or a mounted folder that is gone.
 _LOST = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENXIO, errno.ESTALE, errno.ENOTCONN}
@@ -9,7 +11,10 @@ _LOST = frozenset(
 
 
 class FlowersweepError(Exception):
-    """A problem the user can mend; its message is one sentence saying what, why and how to fix it."""
+    """A problem the user can mend; its message is one sentence saying what, why and how to fix it, without passwords."""
+
+    def __str__(self) -> str:
+        return redacted(super().__str__())
 
 
 class ConfigError(FlowersweepError):

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from flowersweep.arguments import Argument, Command
 from flowersweep.errors import ConfigError
+from flowersweep.redaction import redacted
 from flowersweep.texts import plain_console
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.selection import STORE_ARGUMENTS, results_store
@@ -79,7 +80,7 @@ def _say_where(store: Store, port: int) -> None:
                 if found.tags.get(key) != value:
                     service.set_experiment_tag(found.experiment_id, key, value)
     console = plain_console(soft_wrap=True)
-    console.print(f"Results in {store.uri}, the best runs first:", highlight=False)
+    console.print(f"Results in {redacted(store.uri)}, the best runs first:", highlight=False)
     for found in experiments:
         console.print(
             f"  {found.name}  {address(f'http://{HOST}:{port}', found.experiment_id)}", highlight=False

@@ -81,6 +81,14 @@ def test_several_faults_are_all_found(
     assert [one["check"] for one in told if one["verdict"] == "mend"] == ["pictures", "results", "weights"]
 
 
+def test_a_fix_is_all_that_is_done(good: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing else is looked at."""
+    assert main([*good, "--fix", "--json"]) == 0
+
+    (told,) = json.loads(capsys.readouterr().out)
+    assert told["found"] == "nothing to fix: they are no file in tracking.dir"
+
+
 @pytest.mark.parametrize(
     ("override", "expected"),
     [

@@ -13,12 +13,13 @@ from conftest import MakeConfig
 from flowersweep.config import Config
 from flowersweep.doctor import results
 from flowersweep.doctor.finding import Finding, Verdict, examine
-from flowersweep.doctor.results import check_store, check_studies
+from flowersweep.doctor.results import check_store, check_studies, fix_store
 from flowersweep.sweep.claim import OWNER, claim
 from flowersweep.sweep.storage import open_storage
 from flowersweep.tracking import process
 from flowersweep.tracking.mlflow_api import client
-from flowersweep.tracking.store import prepare_store
+from flowersweep.tracking.moved import correct
+from flowersweep.tracking.store import experiment_id, prepare_store
 from servers import mlflow_server
 
 
@@ -34,6 +35,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _only(name: str, config: Config) -> Finding:
     (finding,) = examine(name, lambda: check_store(config))
     return finding
+
+
+def _copied(whole: Path, folder: Path) -> None:
+    """A store of its own in another folder, in which nothing leads to the first one."""
+    (folder / "mlflow.db").write_bytes((whole / "mlflow.db").read_bytes())
+    assert correct(folder / "mlflow.db") is not None
 
 
 class TestStore:
@@ -78,8 +85,8 @@ class TestStore:
     def test_tables_of_another_version_are_to_be_mended(
         self, make_config: MakeConfig, whole: Path, tmp_path: Path
     ) -> None:
-        """MLflow's own command is named."""
-        (tmp_path / "mlflow.db").write_bytes((whole / "mlflow.db").read_bytes())
+        """Of an older one the command that upgrades them is named, which a newer one's would refuse."""
+        _copied(whole, tmp_path)
         with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
             database.execute("UPDATE alembic_version SET version_num = '451aebb31d03'")
             database.commit()
@@ -87,14 +94,38 @@ class TestStore:
         finding = _only("results", make_config(f"tracking.dir={tmp_path}"))
 
         assert finding.verdict is Verdict.MEND
-        assert "was made by another version of MLflow" in finding.found
-        assert "mlflow db upgrade" in finding.mend
+        assert finding.found.endswith("was made by an older version of MLflow")
+        assert "python -m mlflow db upgrade" in finding.mend
+
+        with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+            database.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+            database.commit()
+
+        finding = _only("results", make_config(f"tracking.dir={tmp_path}"))
+
+        assert "was made by a newer version of MLflow than 3." in finding.found
+        assert "db upgrade" not in finding.mend
+
+    def test_a_deleted_experiment_is_to_be_mended(
+        self, make_config: MakeConfig, whole: Path, tmp_path: Path
+    ) -> None:
+        """As a run would refuse it."""
+        _copied(whole, tmp_path)
+        store = prepare_store(tmp_path)
+        client(store.uri).delete_experiment(experiment_id(store, "gone"))
+        config = make_config(f"tracking.dir={tmp_path}", "tracking.experiment=gone")
+
+        counted, deleted = examine("results", lambda: check_store(config))
+
+        assert (counted.verdict, deleted.verdict) == (Verdict.FINE, Verdict.MEND)
+        assert deleted.found == f"Experiment 'gone' is deleted in {store.uri}"
+        assert "python -m mlflow experiments restore --experiment-id" in deleted.mend
 
     def test_a_run_of_a_dead_process_is_a_note(
         self, make_config: MakeConfig, whole: Path, tmp_path: Path
     ) -> None:
         """It is told, and left to the next run."""
-        (tmp_path / "mlflow.db").write_bytes((whole / "mlflow.db").read_bytes())
+        _copied(whole, tmp_path)
         service = client(f"sqlite:///{tmp_path}/mlflow.db")
         start = process.identity()[process.START_TAG].rsplit(" ", 1)[0]
         service.create_run("0", tags={**process.identity(), process.START_TAG: f"{start} 1"})
@@ -105,6 +136,41 @@ class TestStore:
         assert finding.verdict is Verdict.NOTE
         assert finding.found.endswith("; 1 run marked RUNNING whose process has died")
         assert finding.mend == "the next run closes them as KILLED"
+
+    def test_a_folder_that_was_moved_is_to_be_mended(
+        self, make_config: MakeConfig, whole: Path, tmp_path: Path
+    ) -> None:
+        """With the command that fixes it, after which it is fine."""
+        (tmp_path / "mlflow.db").write_bytes((whole / "mlflow.db").read_bytes())
+        config = make_config(f"tracking.dir={tmp_path}")
+
+        moved, counted = check_store(config)
+
+        assert (moved.verdict, counted.verdict) == (Verdict.MEND, Verdict.FINE)
+        assert moved.found == f"moved or copied from {whole}, where files are still looked for"
+        assert moved.mend == f"python -m flowersweep.doctor --fix tracking.dir={tmp_path}"
+
+        (fixed,) = fix_store(config)
+
+        assert fixed.verdict is Verdict.FINE
+        assert fixed.found == (
+            f"2 addresses of files led to {whole} and lead to {tmp_path} now; the database as it was is "
+            f"{tmp_path}/mlflow-before-fix.db"
+        )
+        assert _only("results", config).verdict is Verdict.FINE
+
+    def test_there_is_nothing_to_fix_where_nothing_was_moved(
+        self, make_config: MakeConfig, whole: Path
+    ) -> None:
+        """Nor without a store, nor in a server; nothing is made."""
+        said = [
+            finding.found
+            for where in (f"tracking.dir={whole}", "tracking.dir=/no/such", "tracking.uri=http://127.0.0.1:1")
+            for finding in fix_store(make_config(where))
+        ]
+
+        assert [one.split(":")[0] for one in said] == ["nothing to fix"] * 3
+        assert not list(whole.glob("*before*"))
 
     def test_a_server_that_does_not_answer_is_to_be_mended(self, make_config: MakeConfig) -> None:
         """Within seconds."""

@@ -11,7 +11,7 @@ import pytest
 from flowersweep import cli
 from flowersweep.sweep.storage import open_storage
 from flowersweep.tracking.mlflow_api import client
-from flowersweep.tracking.store import sqlite_uri
+from flowersweep.tracking.store import experiment_id, prepare_store, sqlite_uri
 
 Outcome = tuple[int, str]
 TYPED = "hydra.sweeper."
@@ -132,6 +132,37 @@ def run(
         return code, capsys.readouterr().err
 
     return type_in
+
+
+def test_a_deleted_experiment_is_refused_before_there_is_a_study(
+    run: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    """Nothing but the tracking store is there afterwards."""
+    store = prepare_store(tmp_path / "results")
+    client(store.uri).delete_experiment(experiment_id(store, "flowersweep"))
+    before = sorted((tmp_path / "results").iterdir())
+
+    code, said = run("aug=none,RandomFlip")
+
+    assert (code, said.count("\n")) == (cli.EXIT_BAD_INPUT, 1)
+    assert "Experiment 'flowersweep' is deleted" in said
+    assert sorted((tmp_path / "results").iterdir()) == before
+
+
+def test_moved_results_are_refused_before_there_is_a_study(
+    run: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    """The sentence names the command that corrects them."""
+    prepare_store(tmp_path / "old")
+    (tmp_path / "old").rename(tmp_path / "results")
+    before = sorted((tmp_path / "results").iterdir())
+
+    code, said = run("aug=none,RandomFlip")
+
+    assert (code, said.count("\n")) == (cli.EXIT_BAD_INPUT, 1)
+    assert said.endswith(f"python -m flowersweep.doctor --fix tracking.dir={tmp_path}/results\n")
+    assert sorted((tmp_path / "results").iterdir()) == before
+    assert not (tmp_path / "old").exists()
 
 
 def cases() -> list[Any]:

@@ -132,15 +132,24 @@ class TestOpen:
             open_storage("sqlite:///mlflow.db", tmp_path)
 
     def test_database_of_another_optuna(self, tmp_path: Path) -> None:
-        """Tables of another version of Optuna are refused with the command that upgrades them."""
+        """Tables of an older version are refused with the command that upgrades them, those of a newer one are not."""
         storage = open_storage(None, tmp_path)
         assert isinstance(storage, RDBStorage)
         with storage.engine.begin() as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = 'v0.9.0.a'"))
         storage.engine.dispose()
-        with pytest.raises(
-            SweepError, match="another version of Optuna; upgrade it with: optuna storage upgrade"
-        ):
+        copied = f"cp {tmp_path}/optuna.db {tmp_path}/optuna.db.old && "
+        with pytest.raises(SweepError) as caught:
+            open_storage(None, tmp_path)
+        assert str(caught.value).endswith(
+            "was made by an older version of Optuna; upgrade it with: "
+            f"{copied}optuna storage upgrade --storage sqlite:///{tmp_path}/optuna.db"
+        )
+
+        with storage.engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = 'v9.0.0.a'"))
+        storage.engine.dispose()
+        with pytest.raises(SweepError, match=r"a newer version of Optuna than 5\.\d.*; update flowersweep"):
             open_storage(None, tmp_path)
 
     def test_missing_driver(self, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -10,12 +11,14 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import alembic.command
 import pytest
 
 from flowersweep.errors import TrackingError
 from flowersweep.tracking import reachable
+from flowersweep.tracking.lookup import best_run
 from flowersweep.tracking.mlflow_api import client
-from flowersweep.tracking.store import Store, experiment_id, prepare_store
+from flowersweep.tracking.store import Store, experiment_id, known_experiment, prepare_store
 
 ENV = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
@@ -93,6 +96,36 @@ class TestSQLite:
         (tmp_path / "file").touch()
         with pytest.raises(TrackingError, match=r"Cannot keep runs in .*choose another folder"):
             prepare_store(tmp_path / "file" / "results")
+
+    @pytest.mark.slow
+    def test_an_older_one_can_be_upgraded_as_the_sentence_says(self, tmp_path: Path) -> None:
+        """The command, pasted, keeps a copy and makes the database fit."""
+        from mlflow.store.db.utils import _get_alembic_config
+
+        prepare_store(tmp_path)
+        # Under another name, as MLflow asks for the version of a database once in a process.
+        older = shutil.copy(tmp_path / "mlflow.db", tmp_path / "an older.db")
+        uri = f"sqlite:///{older}"
+        alembic.command.downgrade(_get_alembic_config(uri), "-1")
+        with closing(sqlite3.connect(older)) as database:
+            listed = "SELECT name FROM sqlite_master WHERE type = 'table'"
+            database.execute("ATTACH ? AS newest", (str(tmp_path / "mlflow.db"),))
+            new = database.execute(f"{listed.replace('FROM ', 'FROM newest.')} EXCEPT {listed}").fetchall()
+            # Where tables are missing MLflow upgrades by itself.
+            for (table,) in new:
+                database.execute(f"CREATE TABLE main.{table} (a)")
+            with pytest.raises(
+                TrackingError, match="an older version of MLflow; upgrade it with: cp "
+            ) as caught:
+                prepare_store(tmp_path, uri)
+            for (table,) in new:
+                database.execute(f"DROP TABLE main.{table}")
+
+        command = str(caught.value).partition("upgrade it with: ")[2]
+        subprocess.run(command, shell=True, check=True, env=ENV)  # noqa: S602 - it is what a person would paste
+
+        assert prepare_store(tmp_path, uri).uri == uri
+        assert (tmp_path / "an older.db.old").exists()
 
     @pytest.mark.slow
     def test_four_processes_may_create_it_at_once(self, tmp_path: Path) -> None:
@@ -201,6 +234,13 @@ class TestExperiments:
             experiment_id(store, "gone")
         client(store.uri).restore_experiment(number)
         assert experiment_id(store, "gone") == number
+
+    def test_looking_for_one_makes_none(self, store: Store) -> None:
+        """Nor does looking for the best run in it."""
+        assert known_experiment(store, "not yet") is None
+        with pytest.raises(TrackingError, match="no finished run in experiment 'not yet'"):
+            best_run(store, "not yet", filter_string="tags.a = 'b'", metric="m", maximize=True)
+        assert known_experiment(store, "not yet") is None
 
     def test_a_name_is_needed(self, store: Store) -> None:
         """An empty name is refused."""

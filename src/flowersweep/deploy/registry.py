@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from flowersweep.deploy.choose import Choice, registered
 from flowersweep.deploy.winner import described, objective, overrides_of
 from flowersweep.errors import ConfigError
+from flowersweep.redaction import redacted
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.rules import MAX_TAG_LENGTH, shortened
 
@@ -95,7 +96,7 @@ def about_version(version: "ModelVersion") -> str:
 def _description(choice: Choice, before: "ModelVersion | None") -> str:
     typed = shlex.join(["python", "-m", "flowersweep", *overrides_of(choice.store, choice.run)])
     replaced = "" if before is None else f" It followed version {before.version}."
-    return f"Run {choice.run_id}: {described(choice.run)}.{replaced}\n\n    {typed}\n"
+    return redacted(f"Run {choice.run_id}: {described(choice.run)}.{replaced}\n\n    {typed}\n")
 
 
 def _version_of(service: "MlflowClient", name: str, run_id: str) -> "ModelVersion | None":

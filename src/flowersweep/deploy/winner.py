@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from flowersweep.config import direction_of
 from flowersweep.errors import TrackingError
+from flowersweep.redaction import redacted
 from flowersweep.report.files import Files
 from flowersweep.tracking.lookup import run_overrides
-from flowersweep.tracking.provenance import without_passwords
 from flowersweep.tracking.selection import find_study, restoring, search, trials_of
 from flowersweep.tracking.store import Store
 
@@ -100,7 +100,7 @@ def _refuse_lost(store: Store, study: "Run", there: Sequence["Run"], known: Coll
         return
     raise TrackingError(
         f"The best trial of study {study.info.run_name!r} is trial {best['trial']}, {metric} {best['values'][0]:.4f}, but "
-        f"its run {best['run_id']} is not in {without_passwords(store.uri)}: it was removed for good, or is in the store "
+        f"its run {best['run_id']} is not in {redacted(store.uri)}: it was removed for good, or is in the store "
         f"of another machine; train it again with the command in the description of the study's run{_instead(there)}."
     )
 

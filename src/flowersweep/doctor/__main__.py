@@ -17,7 +17,8 @@ EXIT_BAD_INPUT = 2
 
 _DESCRIPTION = """\
 Check an installation and a configuration: Python and packages, processors and memory, cache, pictures, results,
-studies, ports, TensorFlow, what it will compute with, and whether weights fit. Nothing is changed.
+studies, ports, TensorFlow, what it will compute with, and whether weights fit. Nothing is changed,
+unless with --fix.
 
 Each line says what was found and whether it is fine, a note (runs work) or something to mend (and how).
 """
@@ -33,9 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0; 1 if something must be mended; 2 for bad input; 128 + SIGINT for an interruption.
     """
     given = _parser().parse_intermixed_args(arguments)
-    findings = examine("packages", _packages)
+    findings = [] if given.fix else examine("packages", _packages)
     try:
-        findings += _configured(given.overrides, multirun=given.multirun)
+        findings += _configured(given.overrides, multirun=given.multirun, fix=given.fix)
     except ModuleNotFoundError as error:
         found = f"not checked, for want of {error.name}"
         findings.append(Finding("all else", found, Verdict.MEND, "mend the lines above first"))
@@ -67,6 +68,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="they are a sweep's; its first trial is looked at closely",
     )
+    parser.add_argument(
+        "--fix",
+        action="store_true",
+        help="check nothing; correct the addresses of files in results that were moved or copied, after a copy of the database",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser
 
@@ -77,8 +83,8 @@ def _packages() -> Iterable[Finding]:
     return check_packages()
 
 
-def _configured(overrides: Sequence[str], *, multirun: bool) -> list[Finding]:
-    """What is found about the configuration, its places and its programs.
+def _configured(overrides: Sequence[str], *, multirun: bool, fix: bool) -> list[Finding]:
+    """What is found about the configuration, its places and its programs; or what was fixed.
 
     Raises:
         FlowersweepError: It is none.
@@ -91,11 +97,14 @@ def _configured(overrides: Sequence[str], *, multirun: bool) -> list[Finding]:
     from flowersweep.config import explain
     from flowersweep.doctor.configured import composed
     from flowersweep.doctor.examination import examination
+    from flowersweep.doctor.results import fix_store
 
     try:
         patient = composed(overrides, multirun=multirun)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error)) from error
+    if fix:
+        return examine("results", lambda: fix_store(patient.config))
     findings = []
     with Console(stderr=True).status("Looking ...") as status:  # shown in a terminal only
         for finding in examination(patient):

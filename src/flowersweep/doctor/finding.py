@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from flowersweep.errors import FlowersweepError
+from flowersweep.redaction import redacted
 
 
 class Verdict(StrEnum):
@@ -56,7 +57,7 @@ def examine(name: str, check: Check) -> list[Finding]:
         findings.append(
             Finding(name, told, Verdict.MEND, "see the traceback with HYDRA_FULL_ERROR=1; this is a bug")
         )
-    return findings
+    return [replace(one, found=redacted(one.found), mend=redacted(one.mend)) for one in findings]
 
 
 def broken(name: str, error: FlowersweepError) -> Finding:

@@ -1,4 +1,4 @@
-"""Where results are kept: MLflow's store and Optuna's studies. Nothing is made that is not there."""
+"""Where results are kept: MLflow's store and Optuna's studies. Checks make nothing that is not there."""
 
 import sqlite3
 import time
@@ -15,13 +15,15 @@ from flowersweep.config.schema import Config
 from flowersweep.doctor.finding import Finding, Verdict
 from flowersweep.doctor.folders import LITTLE_ROOM, free_bytes, gigabytes, network_file_system, try_to_write
 from flowersweep.errors import TrackingError
+from flowersweep.redaction import redacted
 from flowersweep.sweep.claim import is_abandoned
 from flowersweep.sweep.storage import open_storage, shown, storage_url
 from flowersweep.tracking import process
 from flowersweep.tracking.mlflow_api import client, reason, translated
+from flowersweep.tracking.moved import command, correct, old_folders
 from flowersweep.tracking.reachable import check_database, check_server, check_sqlite
 from flowersweep.tracking.selection import search
-from flowersweep.tracking.store import DATABASE_NAME, Store, sqlite_uri
+from flowersweep.tracking.store import DATABASE_NAME, Store, known_experiment, sqlite_uri
 
 _NAMED = 3  # studies named in one line
 
@@ -42,6 +44,9 @@ def check_store(config: Config) -> Iterator[Finding]:
             return
         _check_damage(path)
         check_sqlite(path)
+        if config.tracking.uri is None and (old := old_folders(path)):
+            found = f"moved or copied from {' and '.join(old)}, where files are still looked for"
+            yield Finding("results", found, Verdict.MEND, command(path.parent))
         uri, place = sqlite_uri(path), str(path)
     elif not uri.startswith("http"):
         check_database(uri, uri.split(":", 1)[0].split("+", 1)[0])
@@ -49,8 +54,34 @@ def check_store(config: Config) -> Iterator[Finding]:
             yield Finding("results", f"{shown(uri)} is empty; the first run makes its tables")
             return
     check_server(uri)
-    place = place or make_url(uri).render_as_string(hide_password=True)
+    place = place or redacted(uri)
     yield from _what_is_there(Store(uri, None), place)
+    known_experiment(Store(uri, None), config.tracking.experiment)
+
+
+def fix_store(config: Config) -> Iterator[Finding]:
+    """Let the addresses in a database of results that were moved or copied lead to the files beside it.
+
+    Raises:
+        TrackingError: It cannot be written.
+    """
+    path = Path(config.tracking.dir).expanduser().resolve() / DATABASE_NAME
+    if config.tracking.uri is not None or not path.exists():
+        yield Finding("results", "nothing to fix: they are no file in tracking.dir")
+        return
+    check_sqlite(path)
+    done = correct(path)
+    if done is None:
+        yield Finding("results", f"nothing to fix: the files of {path} are beside it")
+        return
+    found = (
+        f"{done.addresses} addresses of files led to {' and '.join(done.old)} and lead to {path.parent} now"
+    )
+    yield Finding("results", f"{found}; the database as it was is {done.kept}")
+    if old_folders(path):
+        yield Finding(
+            "results", "some files are in the old folder only", Verdict.MEND, "copy them, then fix again"
+        )
 
 
 def check_studies(config: Config, configured: str | None) -> Iterator[Finding]:

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowersweep.errors import TrackingError
+from flowersweep.redaction import redacted
 from flowersweep.report.evidence import Curve, Goal, State, Study, Training, Trial
 from flowersweep.report.files import Files
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.process import HOST_TAG
 from flowersweep.tracking.protocol import NOTE
-from flowersweep.tracking.provenance import without_passwords
 from flowersweep.tracking.selection import children_of, trials_of
 from flowersweep.tracking.store import Store
 
@@ -94,7 +94,7 @@ def _command(files: Files) -> str:
         typed = (
             " ".join(["python -m flowersweep --multirun", *map(shlex.quote, overrides)]) if overrides else ""
         )
-    return without_passwords(typed.strip())
+    return redacted(typed.strip())
 
 
 def _trial(store: Store, run: "Run", row: Mapping[str, Any] | None, keys: Sequence[str]) -> Trial:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from flowersweep.redaction import redacted
 from flowersweep.report.evidence import SEED, Configuration, Goal, Training
 from flowersweep.report.figures import confusion_counts, most_confident_mistakes
 from flowersweep.report.files import Files
 from flowersweep.tracking.mlflow_api import client, translated
-from flowersweep.tracking.provenance import without_passwords
 from flowersweep.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def read_winner(store: Store, configuration: Configuration, goal: Goal) -> Winne
         configuration=configuration,
         judgement=None if table is None else judgement(table),
         mistakes_png=None if picture is None else data_uri(picture),
-        config=without_passwords(files.text("config/config.yaml") or ""),
+        config=redacted(files.text("config/config.yaml") or ""),
         command=again(overrides, best.seed),
         versions=_versions(json.loads(files.text("config/provenance.json") or "{}")),
         data=_data(store, best.run_id),
@@ -155,7 +155,7 @@ def again(overrides: Sequence[str], seed: int) -> str:
     if not overrides:
         return ""
     typed = [one for one in overrides if not one.lstrip("+").startswith(f"{SEED}=")]
-    return without_passwords(shlex.join(["python", "-m", "flowersweep", *typed, f"{SEED}={seed}"]))
+    return redacted(shlex.join(["python", "-m", "flowersweep", *typed, f"{SEED}={seed}"]))
 
 
 def data_uri(png: bytes) -> str:

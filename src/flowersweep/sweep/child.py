@@ -38,19 +38,25 @@ class Application:
         hydra_context: As the sweeper got it from Hydra.
         singleton_state: `Singleton.get_state()` of the worker: Hydra's registered configurations and resolvers.
         n_objectives: How many numbers the function returns.
+        command: What was typed to begin the sweep.
     """
 
     task_function: TaskFunction
     hydra_context: HydraContext
     singleton_state: Any
     n_objectives: int = 1
+    command: str | None = None
 
     @classmethod
     def here(
-        cls, task_function: TaskFunction, hydra_context: HydraContext, n_objectives: int = 1
+        cls,
+        task_function: TaskFunction,
+        hydra_context: HydraContext,
+        n_objectives: int = 1,
+        command: str | None = None,
     ) -> "Application":
         """The application with this process's state of Hydra."""
-        return cls(task_function, hydra_context, Singleton.get_state(), n_objectives)
+        return cls(task_function, hydra_context, Singleton.get_state(), n_objectives, command)
 
 
 @dataclass(frozen=True)
@@ -134,6 +140,7 @@ def _run(application: Application, job: Job, connection: Connection) -> Outcome:
         params=job.params,
         attempt=job.attempt,
         parent_run_id=job.parent_run_id,
+        command=application.command,
         _report=report,
         _keep=keep,
         _leads=leads,

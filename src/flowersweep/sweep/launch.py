@@ -61,6 +61,7 @@ class Sweep:
         task_function: What a trial runs.
         sweeper: Identity of the process that launches the workers.
         parent_run_id: The MLflow run of the study, if there is one.
+        command: What was typed to begin the sweep.
     """
 
     study_name: str
@@ -74,6 +75,7 @@ class Sweep:
     task_function: TaskFunction
     sweeper: Mapping[str, str]
     parent_run_id: str | None = None
+    command: str | None = None
 
 
 def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
@@ -215,7 +217,7 @@ def worker_job(_config: DictConfig, *, sweep: Sweep) -> WorkerReport:
     study = join_study(storage, sweep.study_name, pruner=pruner)
     sweep.folder.mkdir(parents=True, exist_ok=True)
     process = TrainingProcess(
-        Application.here(sweep.task_function, sweep.hydra_context, len(settings.directions)),
+        Application.here(sweep.task_function, sweep.hydra_context, len(settings.directions), sweep.command),
         n_workers=settings.n_jobs,
         trials_per_process=settings.trials_per_process,
         output=sweep.folder / TRAINING_LOG,

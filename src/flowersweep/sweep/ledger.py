@@ -13,6 +13,7 @@ from optuna import Study
 from optuna.distributions import distribution_to_json
 from optuna.trial import TrialState
 
+from flowersweep.redaction import redacted
 from flowersweep.sweep import plots
 from flowersweep.sweep.identity import typed
 from flowersweep.sweep.leaderboard import Row, as_json, as_markdown, best_rows, leaderboard
@@ -23,9 +24,9 @@ from flowersweep.sweep.storage import shown, storage_url
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import NOTE, closing
-from flowersweep.tracking.provenance import command_line, without_passwords
+from flowersweep.tracking.provenance import command_line
 from flowersweep.tracking.reconcile import close_dead_runs
-from flowersweep.tracking.store import Store, experiment_id, prepare_store
+from flowersweep.tracking.store import Store, experiment_id, known_experiment, prepare_store
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +38,13 @@ def open_store(config: DictConfig) -> Store | None:
     """The tracking store of a sweep's configuration; None for an application without one.
 
     Raises:
-        TrackingError: It cannot be used.
+        TrackingError: It, or its experiment, cannot be used.
     """
     if OmegaConf.select(config, "tracking.experiment") is None:
         return None
-    return prepare_store(Path(config.tracking.dir), config.tracking.uri)
+    store = prepare_store(Path(config.tracking.dir), config.tracking.uri)
+    known_experiment(store, config.tracking.experiment)  # a deleted one is refused before there is a study
+    return store
 
 
 class Ledger:
@@ -101,8 +104,8 @@ class Ledger:
             )
             tracker.text(_without_password(config.hydra.sweeper), "study/sweeper.yaml")
             overrides = "".join(f"{line}\n" for line in typed(config, "task"))
-            tracker.text(without_passwords(overrides), "study/overrides.txt")
-            tracker.text(f"{without_passwords(command_line())}\n", "study/command.txt")
+            tracker.text(overrides, "study/overrides.txt")
+            tracker.text(f"{command_line()}\n", "study/command.txt")
             # The report needs them to say how much each key mattered; the values alone do not tell.
             known = {key: json.loads(distribution_to_json(one)) for key, one in space.dimensions.items()}
             tracker.json(known, "study/distributions.json")
@@ -116,7 +119,7 @@ class Ledger:
     @property
     def where(self) -> str | None:
         """The tracking store."""
-        return self._store.uri if self._store else None
+        return redacted(self._store.uri) if self._store else None
 
     @property
     def best_command(self) -> str | None:
@@ -128,7 +131,7 @@ class Ledger:
             return None
         where = [] if self._own_files is None else ["--config-dir", self._own_files]
         overrides = self._space.overrides(best[0].params)
-        return " ".join(["python -m flowersweep", *map(shlex.quote, [*where, *overrides])])
+        return redacted(shlex.join(["python", "-m", "flowersweep", *where, *overrides]))
 
     def update(self) -> None:
         """Write the leaderboard, unless that was done a moment ago."""

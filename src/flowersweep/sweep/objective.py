@@ -92,6 +92,7 @@ def _once(config: Config, overrides: Sequence[str], trial: RunningTrial, store: 
         run_name=name_of(trial),
         parent_run_id=trial.parent_run_id,
         tags=tags_of(trial),
+        command=trial.command,
         on_start=started,
         on_epoch=report,
         keeps_artifacts=lambda value: config.tracking.artifacts_of == "all" or trial.leads(value),
@@ -147,6 +148,7 @@ def _seeded(trial: RunningTrial, parent: str, repeat: int, config: Config) -> Me
         run_name=f"{name_of(trial)} seed={config.seed}",
         parent_run_id=parent,
         tags={**tags_of(trial), "kind": "repeat", "repeat": repeat},
+        command=trial.command,
         keeps_artifacts=lambda value: config.tracking.artifacts_of == "all" or trial.leads(value),
     )
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from flowersweep.errors import infrastructure_failure
+from flowersweep.redaction import redacted
 from flowersweep.sweep.trial import Pruned
 
 # A training process uses this module too, and has no need of Optuna.
@@ -82,10 +83,10 @@ def of_exception(error: BaseException) -> Outcome:
     if isinstance(error, Pruned) or _is_optunas(error):
         return Outcome(Kind.PRUNED, reason=str(error) or "It was pruned.")
     if (culprit := infrastructure_failure(error)) is not None:
-        reason = str(culprit).strip().rstrip(".") or type(culprit).__name__
+        reason = redacted(str(culprit)).strip().rstrip(".") or type(culprit).__name__
         return Outcome(Kind.WAITING, reason=f"{reason[:_MAX_REASON]}.")
-    text = "".join(traceback.format_exception(error))
-    message = str(error).strip().splitlines()
+    text = redacted("".join(traceback.format_exception(error)))
+    message = redacted(str(error)).strip().splitlines()
     name = type(error).__name__
     reason = f"{name}: {message[0]}" if message else name
     return Outcome(Kind.FAIL, reason=reason[:_MAX_REASON], traceback=text[-_MAX_TRACEBACK:])

@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 
 from flowersweep import config as configuration
 from flowersweep.errors import SweepError, SweepStoppedError
+from flowersweep.redaction import redacted
 from flowersweep.sweep.budget import Budget, Stop, failure_summary, hindrance_summary, remaining
 from flowersweep.sweep.check import check_choices
 from flowersweep.sweep.content import contents
@@ -33,6 +34,7 @@ from flowersweep.sweep.storage import open_storage, stopped_in_words, storage_ur
 from flowersweep.sweep.study import open_study
 from flowersweep.sweep.worker import WorkerReport
 from flowersweep.tracking import process
+from flowersweep.tracking.provenance import command_line
 from flowersweep.tracking.store import Store
 from flowersweep.training.interrupt import Interrupted, interruptible
 from flowersweep.training.notices import tell_of_pictures_to_come
@@ -73,10 +75,10 @@ def run_study(
         tell_of_pictures_to_come(configs[0])
     directory = Path(OmegaConf.select(config, "tracking.dir") or "mlruns")
     url = storage_url(settings.storage, directory)
-    # Before anything is written: without the pictures there is no study.
+    # Before anything is written: without the pictures there is no study, and what the store refuses leaves none behind.
     definition = definition_of(space, config, settings.n_repeats, contents(configs) if configs else None)
-    storage = open_storage(url, directory)
     store = open_store(config)
+    storage = open_storage(url, directory)
     study = _study(settings, space, definition, storage)
     refuse_other_steps(study, make_pruner(settings.pruner, n_directions=len(settings.directions)))
     name_metrics(study, metrics)
@@ -93,10 +95,11 @@ def run_study(
         hydra_context=hydra_context,
         task_function=task_function,
         sweeper=process.identity(),
+        command=command_line(),
     )
     if config.hydra.output_subdir is not None:  # an application that keeps its configuration in files
         sweep.folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(config, sweep.folder / "multirun.yaml")
+        (sweep.folder / "multirun.yaml").write_text(redacted(OmegaConf.to_yaml(config)), encoding="utf-8")
     _run(study, sweep, plan, store)
     return _best(study)
 

@@ -4,6 +4,7 @@ SQLite runs with a write-ahead log that is synced at checkpoints only: four work
 many trials a second. A killed process loses nothing; a power cut may lose the last seconds, never the file.
 """
 
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from sqlalchemy import URL, Engine, create_engine, inspect, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from flowersweep.errors import InfrastructureError, SweepError, SweepStoppedError
+from flowersweep.redaction import learn
 from flowersweep.sweep.journal import JournalFile
 from flowersweep.sweep.lock import engine_lock
 
@@ -43,6 +45,7 @@ def storage_url(configured: str | None, directory: Path) -> str:
     Raises:
         SweepError: It is none of these.
     """
+    learn(configured)
     if configured is None:
         return _sqlite_url(directory.expanduser().absolute() / DEFAULT_NAME)
     path = configured.removeprefix(_JOURNAL_PREFIX)
@@ -183,10 +186,22 @@ def _explained(url: URL) -> Iterator[None]:
             f"check that it runs and may be written to, or name another one with {_SETTING}=URL."
         ) from error
     except RuntimeError as error:
-        raise SweepError(
-            f"The storage {name} was made by another version of Optuna; "
-            f'upgrade it with: optuna storage upgrade --storage "{name}".'
-        ) from error
+        raise SweepError(f"The storage {name} was made by {_other_version(str(error), url)}") from error
+
+
+def _other_version(refusal: str, url: URL) -> str:
+    """Which version of Optuna made a storage that this one refuses, and what helps; the end of a sentence."""
+    if "storage upgrade" not in refusal:  # it does not know the version of its tables
+        return (
+            f"a newer version of Optuna than {optuna.__version__}, which is installed; update flowersweep and what it needs, "
+            f"or name another storage with {_SETTING}=URL."
+        )
+    name = shlex.quote(url.render_as_string(hide_password=True))
+    path = str(url.database)
+    is_file = url.get_backend_name() == "sqlite"
+    copy = f"cp {shlex.quote(path)} {shlex.quote(f'{path}.old')} && " if is_file else ""
+    first = "upgrade it" if is_file else "make a copy of it and upgrade it"
+    return f"an older version of Optuna; {first} with: {copy}optuna storage upgrade --storage {name}"
 
 
 def _parsed(url: str) -> URL:

@@ -23,6 +23,7 @@ class RunningTrial:
         params: The searched values by parameter name.
         attempt: 0 at first, one more for each time that the trial was begun and its process died.
         parent_run_id: The MLflow run of the whole study; None if there is none.
+        command: What was typed to begin the sweep.
     """
 
     number: int
@@ -30,6 +31,7 @@ class RunningTrial:
     params: Mapping[str, Any]
     attempt: int = 0
     parent_run_id: str | None = None
+    command: str | None = None
     _report: Callable[[int, float], bool] = field(default=lambda _step, _value: False, repr=False)
     _keep: Callable[[dict[str, Any]], None] = field(default=lambda _attrs: None, repr=False)
     _leads: Callable[[float], bool] = field(default=lambda _value: True, repr=False)

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.mlflow_api import client, translated
-from flowersweep.tracking.store import Store, experiment_id
+from flowersweep.tracking.store import Store, known_experiment
 
 if TYPE_CHECKING:
     import keras
@@ -32,13 +32,14 @@ def best_run(store: Store, experiment: str, *, filter_string: str, metric: str, 
         TrackingError: There is no such run.
     """
     order = f"metrics.`{metric}` {'DESC' if maximize else 'ASC'}"
-    with translated(f"look for the best run of {experiment!r}"):
-        runs = client(store.uri).search_runs(
-            [experiment_id(store, experiment)],
-            filter_string=f"attributes.status = 'FINISHED' and {filter_string}",
-            order_by=[order],
-            max_results=1,
-        )
+    known, finished = (
+        known_experiment(store, experiment),
+        f"attributes.status = 'FINISHED' and {filter_string}",
+    )
+    runs: list[Run] = []
+    if known is not None:
+        with translated(f"look for the best run of {experiment!r}"):
+            runs = client(store.uri).search_runs([known], finished, order_by=[order], max_results=1)
     if not runs or metric not in runs[0].data.metrics:
         raise TrackingError(
             f"There is no finished run in experiment {experiment!r} with {filter_string} and a value of {metric}; "

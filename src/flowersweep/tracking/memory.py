@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.errors import TrackingError
+from flowersweep.redaction import redacted
 from flowersweep.tracking import rules
 from flowersweep.tracking.protocol import Pictures, RunStatus
 
@@ -78,7 +79,7 @@ class MemoryTracker:
 
     def text(self, content: str, name: str) -> None:
         """See Tracker.text."""
-        self._keep(name, content)
+        self._keep(name, redacted(content))
 
     def json(self, content: object, name: str) -> None:
         """See Tracker.json."""

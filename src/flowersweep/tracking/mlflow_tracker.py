@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.errors import TrackingError
+from flowersweep.redaction import redacted
 from flowersweep.tracking import process, rules
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.protocol import NOTE, Pictures, RunStatus
@@ -73,7 +74,7 @@ class MLflowTracker:
         }
         with translated(f"start run {run_name!r} in {store.uri}"):
             # The tags come with the run: killed a moment later, it can still be told whose it was.
-            run = service.create_run(experiment_key, tags=texts, run_name=run_name)
+            run = service.create_run(experiment_key, tags=texts, run_name=redacted(run_name))
         tracker = cls(store, run.info.run_id)
         tracker._keep_whole(known, rules.MAX_TAG_LENGTH)
         return tracker
@@ -147,7 +148,7 @@ class MLflowTracker:
     def text(self, content: str, name: str) -> None:
         """Store a text file."""
         with self._storing(name):
-            self._client.log_text(self._run_id, content, name)
+            self._client.log_text(self._run_id, redacted(content), name)
 
     def json(self, content: object, name: str) -> None:
         """Store a JSON file."""
@@ -183,7 +184,7 @@ class MLflowTracker:
             name=name,
             digest=digest[: rules.MAX_DIGEST_LENGTH],
             source_type="http" if is_url else "local",
-            source=json.dumps({"url" if is_url else "uri": source}),
+            source=json.dumps({"url" if is_url else "uri": redacted(source)}),
             schema=None if picture_shape is None else _schema(picture_shape),
             profile=rules.json_text(dict(profile)) if profile else None,
         )

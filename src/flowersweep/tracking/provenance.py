@@ -2,7 +2,6 @@
 
 import os
 import platform
-import re
 import shlex
 import subprocess
 import sys
@@ -14,20 +13,23 @@ PACKAGES = ("tensorflow", "keras", "numpy", "hydra-core", "omegaconf", "optuna",
 
 _CHECKOUT = Path(__file__).parents[3]
 _GIT_SECONDS = 10
-_PASSWORD = re.compile(r"(://[^:/@\s]*):[^@/\s]+@")
 
 
-def provenance(checkout: Path = _CHECKOUT) -> dict[str, str]:
+def provenance(checkout: Path = _CHECKOUT, command: str | None = None) -> dict[str, str]:
     """Return everything below, flat, with dotted keys and text values.
 
     Keys are `git.commit` and `git.dirty` (absent outside a checkout), `version.PACKAGE` for each of PACKAGES that is
     installed, `host.name`, `host.cpus`, `host.platform`, `host.python` and `command`.
+
+    Args:
+        checkout: Of the project.
+        command: What was typed; None for how this process was started.
     """
     return {
         **{f"git.{key}": value for key, value in git_state(checkout).items()},
         **{f"version.{name}": number for name, number in package_versions().items()},
         **host(),
-        "command": command_line(),
+        "command": command_line() if command is None else command,
     }
 
 
@@ -84,11 +86,6 @@ def command_line(arguments: Sequence[str] | None = None) -> str:
             # `flowersweep` installed beside the interpreter shows as "python /folder/flowersweep".
             name, rest = PurePath(rest[0]).name, rest[1:]
     return shlex.join([name, *rest])
-
-
-def without_passwords(text: str) -> str:
-    """Return a text in which the passwords of addresses, as in postgresql://USER:PASSWORD@HOST, are stars."""
-    return _PASSWORD.sub(r"\1:***@", text)
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -1,11 +1,13 @@
 """Whether a tracking store can be used, found out in seconds: MLflow alone would retry for minutes."""
 
 import re
+import shlex
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from flowersweep.errors import TrackingError
+from flowersweep.redaction import redacted
 from flowersweep.tracking.mlflow_api import client, environment, quiet, reason
 
 PROBE_SECONDS = 3
@@ -44,7 +46,7 @@ def check_database(uri: str, scheme: str) -> None:
         raise TrackingError(f"Cannot use {scheme} for runs: install its driver, {error.name}.") from error
     except sqlalchemy.exc.SQLAlchemyError as error:
         raise TrackingError(
-            f"Cannot reach the database {_without_password(uri)}: {reason(error)}; is it running and is the "
+            f"Cannot reach the database {redacted(uri)}: {reason(error)}; is it running and is the "
             "address right?"
         ) from error
 
@@ -59,15 +61,27 @@ def check_server(uri: str) -> None:
         with environment(quick):
             client(uri).search_experiments(max_results=1)
     except MlflowException as error:
-        shown = _without_password(uri)
+        shown = redacted(uri)
         if "out-of-date database schema" in str(error):
-            raise TrackingError(
-                f"{shown} was made by another version of MLflow; copy it, then run `mlflow db upgrade {shown}`."
-            ) from error
+            raise TrackingError(f"{shown} was made by {_other_version(str(error), shown)}") from error
         raise TrackingError(
             f"Cannot use {shown} as a tracking store: {reason(error)}; is it running and is the address right?"
         ) from error
 
 
-def _without_password(uri: str) -> str:
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", uri)
+def _other_version(refusal: str, uri: str) -> str:
+    """Which version of MLflow made a database whose tables this one refuses, and what helps; the end of a sentence."""
+    import mlflow
+    from alembic.script import ScriptDirectory
+
+    found = re.search(r"found version (\w+)", refusal)
+    migrations = ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
+    if found is None or all(found.group(1) != one.revision for one in migrations.walk_revisions()):
+        return (
+            f"a newer version of MLflow than {mlflow.__version__}, which is installed; update flowersweep and what it needs, "
+            "or choose another folder with tracking.dir=DIR."
+        )
+    path = uri.removeprefix("sqlite:///")
+    copy = f"cp {shlex.quote(path)} {shlex.quote(f'{path}.old')} && " if path != uri else ""
+    first = "upgrade it" if copy else "make a copy of it and upgrade it"
+    return f"an older version of MLflow; {first} with: {copy}python -m mlflow db upgrade {shlex.quote(uri)}"

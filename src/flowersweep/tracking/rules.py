@@ -1,4 +1,4 @@
-"""What may be logged under which name: MLflow's limits, checked before the store is asked.
+"""What may be logged under which name: MLflow's limits, checked before the store is asked; and no passwords.
 
 Both trackers follow these rules, so that a test with the one in memory finds what MLflow would refuse.
 """
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.errors import TrackingError
+from flowersweep.redaction import redacted, redacted_tree
 
 MAX_KEY_LENGTH = 250
 MAX_PARAM_LENGTH = 6000
@@ -78,8 +79,8 @@ def check_file(path: Path) -> Path:
 
 
 def shortened(value: object, limit: int) -> str:
-    """Return the value as text of at most `limit` characters; where it was cut, its end says so."""
-    text = str(value)
+    """Return the value as text of at most `limit` characters, without passwords; where it was cut, its end says so."""
+    text = redacted(str(value))
     if len(text) <= limit:
         return text
     notice = f"... [cut from {len(text)} characters]"
@@ -88,7 +89,8 @@ def shortened(value: object, limit: int) -> str:
 
 def too_long(values: Mapping[str, object], limit: int) -> dict[str, str]:
     """Return the values whose text is longer than `limit`, whole, by the file name that is to keep them."""
-    long = {key: str(value) for key, value in values.items() if len(str(value)) > limit}
+    texts = {key: redacted(str(value)) for key, value in values.items()}
+    long = {key: text for key, text in texts.items() if len(text) > limit}
     return {f"long_values/{re.sub(r'[^-.A-Za-z0-9_]', '_', key)}.txt": text for key, text in long.items()}
 
 
@@ -101,7 +103,7 @@ def chunks(items: Sequence[Item], size: int = MAX_PER_BATCH) -> Iterator[Sequenc
 def json_text(content: object) -> str:
     """Return the content as indented JSON, or raise TrackingError if it holds something else."""
     try:
-        return json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n"
+        return json.dumps(redacted_tree(content), indent=2, ensure_ascii=False, default=_plain) + "\n"
     except (TypeError, ValueError) as error:
         raise TrackingError(
             f"Cannot write this as JSON ({error}); turn it into numbers, texts and lists."

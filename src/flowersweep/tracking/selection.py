@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from flowersweep.arguments import Argument, allowed
 from flowersweep.config.locations import results_dir
 from flowersweep.errors import TrackingError
+from flowersweep.redaction import redacted
 from flowersweep.tracking.mlflow_api import client, translated
-from flowersweep.tracking.provenance import without_passwords
 from flowersweep.tracking.store import DATABASE_NAME, Store, prepare_store
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def children_of(store: Store, run: "Run", *, deleted: bool = False) -> list["Run
 
 def restoring(store: Store, run_id: str) -> str:
     """How to bring a deleted run back, as it ends a sentence."""
-    uri = without_passwords(store.uri)
+    uri = redacted(store.uri)
     return (
         f"bring it back with `MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow runs restore --run-id {run_id}`"
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from flowersweep.errors import TrackingError
+from flowersweep.redaction import learn
 from flowersweep.tracking.mlflow_api import client, quiet, reason, translated
+from flowersweep.tracking.moved import ARTIFACTS, refuse_moved
 from flowersweep.tracking.reachable import check_database, check_server, check_sqlite
 from flowersweep.tracking.view import experiment_tags
 
@@ -47,12 +50,15 @@ def prepare_store(directory: Path, uri: str | None = None) -> Store:
             a database (sqlite:///PATH, postgresql://..., mysql://..., mssql://...), used as it is.
 
     Raises:
-        TrackingError: If the URI is not one of these, or nothing usable answers at it.
+        TrackingError: If the URI is not one of these, nothing usable answers at it, or `directory` was moved or copied.
     """
+    learn(uri)
     directory = directory.expanduser().resolve()
-    root = directory / "artifacts"
+    root = directory / ARTIFACTS
     if uri is None:
-        return _sqlite_store(directory / DATABASE_NAME, root)
+        store = _sqlite_store(directory / DATABASE_NAME, root)
+        refuse_moved(directory / DATABASE_NAME)
+        return store
     scheme = uri.split(":", 1)[0].split("+", 1)[0].lower()
     if scheme == "sqlite":
         return _sqlite_store(_sqlite_path(uri), root)
@@ -86,17 +92,31 @@ def experiment_id(store: Store, name: str) -> str:
     Raises:
         TrackingError: If the experiment has been deleted, or the name is empty.
     """
+    found = known_experiment(store, name)
+    if found is None:
+        with translated(f"open experiment {name!r} in {store.uri}"):
+            made = _create_experiment(client(store.uri), store, name)
+        found = str(made.experiment_id)
+    return found
+
+
+def known_experiment(store: Store, name: str) -> str | None:
+    """Return the identifier of the experiment of that name, or None if there is none and a run would create it.
+
+    Raises:
+        TrackingError: If the experiment has been deleted, or the name is empty.
+    """
     if not name.strip():
         raise TrackingError("An experiment needs a name; set tracking.experiment to one.")
-    service = client(store.uri)
-    with translated(f"open experiment {name!r} in {store.uri}"):
-        found = service.get_experiment_by_name(name) or _create_experiment(service, store, name)
-    if found.lifecycle_stage == "deleted":
+    with translated(f"look for experiment {name!r} in {store.uri}"):
+        found = client(store.uri).get_experiment_by_name(name)
+    if found is not None and found.lifecycle_stage == "deleted":
         raise TrackingError(
-            f"Experiment {name!r} is deleted in {store.uri}; bring it back with `mlflow experiments restore "
-            f"--experiment-id {found.experiment_id}` under MLFLOW_TRACKING_URI={store.uri}, or choose another name."
+            f"Experiment {name!r} is deleted in {store.uri}; choose another name with tracking.experiment=NAME, or bring it "
+            f"back with: MLFLOW_TRACKING_URI={shlex.quote(store.uri)} python -m mlflow experiments restore --experiment-id "
+            f"{found.experiment_id}"
         )
-    return str(found.experiment_id)
+    return None if found is None else str(found.experiment_id)
 
 
 def _create_experiment(service: Any, store: Store, name: str) -> Any:

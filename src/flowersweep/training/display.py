@@ -1,5 +1,6 @@
 """What a person sees while a run trains, and at its end."""
 
+import shlex
 import sys
 from collections.abc import Mapping
 from types import TracebackType
@@ -12,6 +13,7 @@ from rich.table import Table
 
 from flowersweep.config import in_checkout, results_dir
 from flowersweep.config.schema import Config
+from flowersweep.redaction import redacted
 from flowersweep.texts import plain_console
 from flowersweep.tracking.store import sqlite_uri
 from flowersweep.training.run import Result
@@ -98,7 +100,7 @@ def show_result(config: Config, result: Result, console: Console | None = None) 
     rows |= {
         "training time": f"{metrics['total/seconds']:.1f} s",
         "run": f"{result.run_id} in experiment {config.tracking.experiment}",
-        "results": result.tracking_uri,
+        "results": redacted(result.tracking_uri),
     }
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
@@ -117,7 +119,10 @@ def show_result(config: Config, result: Result, console: Console | None = None) 
 def ui_command(tracking_uri: str) -> str:
     """What shows a tracking store in the browser: a command to copy, or the server's address."""
     if tracking_uri.startswith("http"):
-        return tracking_uri
+        return redacted(tracking_uri)
     if in_checkout() and tracking_uri == sqlite_uri(results_dir() / "mlflow.db"):
         return "make ui"
-    return f"{sys.executable} -m mlflow ui --backend-store-uri {tracking_uri} --host 127.0.0.1"
+    shown = redacted(tracking_uri)
+    return shlex.join(
+        [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", shown, "--host", "127.0.0.1"]
+    )

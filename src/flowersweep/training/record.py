@@ -14,10 +14,11 @@ from flowersweep.augment.preview import preview
 from flowersweep.config.schema import Config
 from flowersweep.models.cuts import layers_csv
 from flowersweep.models.network import Network
+from flowersweep.redaction import redacted_tree
 from flowersweep.report.figures import confident_mistakes, confusion_matrix, learning_curves
 from flowersweep.report.predictions import predictions_table
 from flowersweep.tracking.protocol import Tracker
-from flowersweep.tracking.provenance import provenance, without_passwords
+from flowersweep.tracking.provenance import provenance
 from flowersweep.training.evaluate import Predictions
 from flowersweep.training.history import History
 from flowersweep.training.pictures import Pictures
@@ -60,16 +61,24 @@ def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, obje
             yield name, value
 
 
-def record_start(tracker: Tracker, config: Config, pictures: Pictures, overrides: Sequence[str]) -> None:
-    """Log what the run was given, before it trains: a run that dies still says what it was."""
+def record_start(
+    tracker: Tracker, config: Config, pictures: Pictures, overrides: Sequence[str], command: str | None = None
+) -> None:
+    """Log what the run was given, before it trains: a run that dies still says what it was.
+
+    Args:
+        tracker: Of the run.
+        config: Of the run.
+        pictures: Which it trains on.
+        overrides: As they were typed, or as a sweep chose them.
+        command: What was typed; None for how this process was started.
+    """
     tracker.params(parameters(config, overrides))
-    texts = {
-        "config/config.yaml": config_text(dataclasses.asdict(config)),
-        "config/overrides.txt": "".join(f"{override}\n" for override in overrides),
-    }
-    for path, text in texts.items():  # more people may read a store than may know its database's password
-        tracker.text(without_passwords(text), path)
-    tracker.json(provenance(), "config/provenance.json")
+    # More people may read a store than may know its database's password.
+    plain = redacted_tree(dataclasses.asdict(config))
+    tracker.text(config_text(plain), "config/config.yaml")
+    tracker.text("".join(f"{override}\n" for override in overrides), "config/overrides.txt")
+    tracker.json(provenance(command=command), "config/provenance.json")
     catalogue = pictures.catalogue
     tracker.json(list(catalogue.class_names), "labels.json")
     counts = np.bincount(catalogue.labels, minlength=len(catalogue.class_names))

@@ -51,6 +51,7 @@ class Membership:
         run_name: What the run is called there.
         parent_run_id: The MLflow run it is shown under.
         tags: To find it by.
+        command: What was typed for the whole; None for how this process was started.
         on_start: Called with the run's id when it has one.
         on_epoch: Called after each epoch of the last phase with its number in that phase, counted from 1, and its
             values; raises Pruned to end the run.
@@ -60,6 +61,7 @@ class Membership:
     run_name: str | None = None
     parent_run_id: str | None = None
     tags: Mapping[str, object] = field(default_factory=dict)
+    command: str | None = None
     on_start: Callable[[str], None] = lambda _run_id: None
     on_epoch: Callable[[int, Mapping[str, float]], None] = lambda _number, _values: None
     keeps_artifacts: Callable[[float], bool] = lambda _objective: True
@@ -163,7 +165,7 @@ def _train(
     from flowersweep.training.evaluate import with_probabilities
     from flowersweep.training.phases import train_phases
 
-    record.record_start(tracker, config, pictures, overrides)
+    record.record_start(tracker, config, pictures, overrides, member.command)
     record.record_network(tracker, network)
 
     history = History.of(config.objective.metric)
