@@ -39,9 +39,9 @@ def wait_for(url: str, server: "subprocess.Popen[bytes]", log: Path | None = Non
 
 
 @contextmanager
-def mlflow_server(folder: Path) -> Iterator[Store]:
+def mlflow_server(folder: Path, port: int | None = None) -> Iterator[Store]:
     """The store of an MLflow server over a database in a folder, as small as it can be made."""
-    port = free_port()
+    port = port or free_port()
     options = (
         "--backend-store-uri",
         prepare_store(folder).uri,

@@ -2,7 +2,13 @@
 
 
 class FlowersweepError(Exception):
-    """A problem the user can mend; its message is one sentence saying what, why and how to fix it."""
+    """A problem the user can mend; its message is one sentence saying what, why and how to fix it.
+
+    Attributes:
+        ended_a_run: It came when a run had begun, which has failed of it.
+    """
+
+    ended_a_run = False
 
 
 class ConfigError(FlowersweepError):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from flowersweep.errors import TrackingError
-from flowersweep.tracking import reachable
+from flowersweep.tracking import store as store_module
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.store import Store, experiment_id, prepare_store
 
@@ -80,11 +80,11 @@ class TestSQLite:
     ) -> None:
         """Whoever holds it is to be ended; moving the file away would be wrong."""
         prepare_store(tmp_path)
-        monkeypatch.setattr(reachable, "_PATIENCE_SECONDS", 0)
+        monkeypatch.setattr(store_module, "BUSY_SECONDS", 1.5)
         with closing(sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             with pytest.raises(
-                TrackingError, match=r"locked by another program for 0 seconds; end that program"
+                TrackingError, match=r"locked by another program \(tried for 1.5 seconds\); end that program"
             ):
                 prepare_store(tmp_path)
 
@@ -156,7 +156,7 @@ class TestRefusals:
             prepare_store(tmp_path, uri)
         assert time.perf_counter() - before < 5
         assert "\n" not in str(caught.value)
-        assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
+        assert "MLFLOW_HTTP_REQUEST_TIMEOUT" not in os.environ
 
     def test_a_server_that_does_not_answer_is_told_within_seconds(self, tmp_path: Path) -> None:
         """A port that accepts and then says nothing is given up after three seconds."""

@@ -18,7 +18,8 @@ from flowersweep.errors import TrackingError
 from flowersweep.sweep.claim import is_abandoned
 from flowersweep.sweep.storage import open_storage, shown, storage_url
 from flowersweep.tracking import process
-from flowersweep.tracking.mlflow_api import client, reason, translated
+from flowersweep.tracking.failure import reason
+from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.reachable import check_database, check_server, check_sqlite
 from flowersweep.tracking.selection import search
 from flowersweep.tracking.store import DATABASE_NAME, Store, sqlite_uri

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from flowersweep.config.schema import Config
 from flowersweep.errors import Pruned
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.patience import cleaning_up
 from flowersweep.tracking.protocol import NOTE, RunStatus, Tracker, closing
 from flowersweep.tracking.reconcile import close_dead_runs
 from flowersweep.tracking.store import experiment_id, prepare_store
@@ -83,7 +84,10 @@ def train(config: Config, *, overrides: Sequence[str] = (), member: Membership =
     """
     pictures = load_pictures(config)
     with interruptible():
-        store = prepare_store(Path(config.tracking.dir), config.tracking.uri)
+        # A trial waits for a store with which its sweep has begun.
+        store = prepare_store(
+            Path(config.tracking.dir), config.tracking.uri, known_to_work=member is not ALONE
+        )
         trainer = config.trainer
         start_tensorflow(seed=config.seed, threads=trainer.threads, deterministic=trainer.deterministic)
         from flowersweep.training.phases import build
@@ -130,8 +134,10 @@ def failures_recorded(tracker: Tracker) -> Iterator[None]:
         tracker.end(RunStatus.FINISHED)
         raise
     except BaseException as error:
-        tracker.tags({"failure": f"{type(error).__name__}: {error}"})
-        tracker.text(traceback.format_exc(), "failure.txt")
+        trace = traceback.format_exc()
+        with cleaning_up(error):
+            tracker.tags({"failure": f"{type(error).__name__}: {error}"})
+            tracker.text(trace, "failure.txt")
         raise
 
 
