@@ -53,6 +53,14 @@ def locked(store: Store, seconds: float | None = None) -> Iterator[None]:
         timer.join()
 
 
+@contextmanager
+def started(timer: threading.Timer) -> Iterator[None]:
+    """A timer that runs from the beginning of the block, and not beyond its end."""
+    timer.start()
+    yield
+    timer.cancel()
+
+
 WRITES: dict[str, Callable[[MLflowTracker], object]] = {
     "params": lambda run: run.params({"seed": 1}),
     "metrics": lambda run: run.metrics({"loss": 0.5}, step=3),
@@ -81,7 +89,10 @@ def test_a_lock_costs_no_write(
     assert "(database is locked); waiting for it, up to 600 seconds." in began
     assert ended.startswith("The tracking store can be used again after")
     assert len(run.data.params) + len(run.data.metrics) + len(run.inputs.dataset_inputs) <= 1
-    assert len(service.get_metric_history(tracker.run_id, "loss")) in {0, 2}  # written at two times of the clock
+    assert len(service.get_metric_history(tracker.run_id, "loss")) in {
+        0,
+        2,
+    }  # written at two times of the clock
 
 
 def test_a_run_is_started_once_after_a_lock(store: Store, tracker: MLflowTracker) -> None:
@@ -121,9 +132,9 @@ def test_the_end_of_patience_is_told_in_one_sentence(store: Store, tracker: MLfl
 def test_the_runs_own_error_is_what_is_told(store: Store, tracker: MLflowTracker) -> None:
     """A run that the store cannot close raises what ended it, at once, and stays RUNNING."""
     began = time.monotonic()
-    with locked(store), pytest.raises(TrackingError, match="Cannot log the metrics") as caught:
-        with closing(tracker), patience(0.2):
-            tracker.metrics({"loss": 1.0}, step=1)
+    refused = pytest.raises(TrackingError, match="Cannot log the metrics")
+    with locked(store), refused as caught, closing(tracker), patience(0.2):
+        tracker.metrics({"loss": 1.0}, step=1)
     assert time.monotonic() - began < 2
     assert caught.value.ended_a_run
     assert tracker.status is None
@@ -132,10 +143,9 @@ def test_the_runs_own_error_is_what_is_told(store: Store, tracker: MLflowTracker
 
 def test_an_interruption_ends_the_wait(store: Store, tracker: MLflowTracker) -> None:
     """SIGTERM while a lock is waited for is an interruption within a second, not a failure of the store."""
-    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM))
     began = time.monotonic()
-    with locked(store), pytest.raises(Interrupted), interruptible(), closing(tracker):
-        timer.start()
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM))
+    with interruptible(), started(timer), locked(store), pytest.raises(Interrupted), closing(tracker):
         tracker.metrics({"loss": 1.0}, step=1)
     assert 0.5 <= time.monotonic() - began < 1.5
 
@@ -146,8 +156,8 @@ def test_an_interruption_during_sqlites_own_wait_is_heard(
     """SQLite waits for a lock in C, where no signal is handled: a second, not MLflow's twenty."""
     monkeypatch.undo()
     began = time.monotonic()
-    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
-    with locked(store), pytest.raises(Interrupted), interruptible():
+    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+    with interruptible(), started(timer), locked(store), pytest.raises(Interrupted):
         tracker.metrics({"loss": 1.0}, step=1)
     assert time.monotonic() - began < 3
 

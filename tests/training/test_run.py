@@ -5,10 +5,12 @@ import io
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +19,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from flowersweep.config import Config
-from flowersweep.errors import DataError, TrainingError
+from flowersweep.errors import DataError, TrackingError, TrainingError
 from flowersweep.tracking.mlflow_api import client
-from flowersweep.tracking.store import sqlite_uri
-from flowersweep.training import Result, train
+from flowersweep.tracking.patience import patience
+from flowersweep.tracking.store import prepare_store, sqlite_uri
+from flowersweep.training import Membership, Result, train
 
 MakeConfig = Callable[..., Config]
 
@@ -142,6 +145,24 @@ class TestFailures:
         assert run.info.status == "FAILED"
         assert run.data.tags["failure"].startswith("TrainingError: ")
         assert "failure.txt" in {item.path for item in store_of(config).list_artifacts(run.info.run_id)}
+
+    def test_a_store_that_stays_locked_fails_the_run(self, make_config: MakeConfig) -> None:
+        """The first write that the store refuses for too long ends the run, with the store's sentence and no other."""
+        config = make_config("trainer.epochs=3", *QUICK)
+
+        def lock(number: int, _values: Mapping[str, float]) -> None:
+            if number == 1:
+                other.execute("BEGIN EXCLUSIVE")
+
+        prepare_store(Path(config.tracking.dir))
+        with closing(sqlite3.connect(Path(config.tracking.dir) / "mlflow.db", isolation_level=None)) as other:
+            with patience(0.5), pytest.raises(TrackingError, match="Cannot log the metrics") as caught:
+                train(config, member=Membership(on_epoch=lock))
+            other.execute("ROLLBACK")
+        (run,) = all_runs(config)
+
+        assert caught.value.ended_a_run
+        assert (run.info.status, run.data.metrics["loss"] > 0) == ("RUNNING", True)
 
     def test_bad_pictures_start_no_run(self, make_config: MakeConfig, tmp_path: Path) -> None:
         """An unreadable picture is named, and nothing is written to the store."""

@@ -91,15 +91,13 @@ def _configured(overrides: Sequence[str], *, multirun: bool) -> list[Finding]:
     from flowersweep.config import explain
     from flowersweep.doctor.configured import composed
     from flowersweep.doctor.examination import examination
-    from flowersweep.tracking.patience import patience
 
     try:
         patient = composed(overrides, multirun=multirun)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error)) from error
     findings = []
-    # The status is shown in a terminal only; that a store does not answer is a finding, not to be waited for.
-    with Console(stderr=True).status("Looking ...") as status, patience(0):
+    with Console(stderr=True).status("Looking ...") as status:  # shown in a terminal only
         for finding in examination(patient):
             status.update(f"Looking: {finding.check} ...")
             findings.append(finding)

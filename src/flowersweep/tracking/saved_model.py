@@ -79,8 +79,8 @@ def _create_logged_model(bare: "MlflowClient", run: "Run") -> "LoggedModel":
         return bare.create_logged_model(experiment, name=NAME, source_run_id=run_id, params=run.data.params)
 
     def find_or_create() -> "LoggedModel":
-        begun = bare.search_logged_models([experiment], f"source_run_id = '{run_id}' AND status = 'PENDING'")
-        return next(iter(begun), None) or create()
+        of_run = bare.search_logged_models([experiment], f"source_run_id = '{run_id}'")
+        return next((one for one in of_run if str(one.status) == "PENDING"), None) or create()
 
     return patiently(create, again=find_or_create)
 
