@@ -1,15 +1,19 @@
-"""Real servers for tests: an MLflow server of its own, a free port, and waiting until somebody answers."""
+"""Real servers for tests: MLflow, PostgreSQL and MariaDB, a free port, and waiting until somebody answers."""
 
 import os
+import pwd
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,9 +43,9 @@ def wait_for(url: str, server: "subprocess.Popen[bytes]", log: Path | None = Non
 
 
 @contextmanager
-def mlflow_server(folder: Path) -> Iterator[Store]:
+def mlflow_server(folder: Path, port: int | None = None) -> Iterator[Store]:
     """The store of an MLflow server over a database in a folder, as small as it can be made."""
-    port = free_port()
+    port = port or free_port()
     options = (
         "--backend-store-uri",
         prepare_store(folder).uri,
@@ -71,3 +75,87 @@ def _answering(folder: Path, uri: str) -> Store:
         except TrackingError:
             time.sleep(1)
     pytest.fail(f"The MLflow server did not answer within {START_SECONDS} s.")
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """The URL of a fresh PostgreSQL server that listens on a socket in a folder of its own only."""
+    binaries = _programs("initdb", *Path("/usr/lib/postgresql").glob("*/bin"))
+    with _as("postgres") as (user, folder, as_user):
+        data = folder / "data"
+        initialize = [binaries / "initdb", "-D", data, "-U", user, "--auth=trust", "--no-sync"]
+        subprocess.run(initialize, check=True, capture_output=True, cwd=folder, **as_user)
+        settings = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
+        ready = [binaries / "pg_isready", "-q", "-h", folder]
+        # SIGINT is a fast shutdown: SIGTERM would wait for every open connection.
+        with _running([binaries / "postgres", "-D", data, *settings], ready, folder, as_user, signal.SIGINT):
+            yield f"postgresql+psycopg://{user}@/postgres?host={folder}"
+
+
+@contextmanager
+def mariadb() -> Iterator[str]:
+    """The URL of a fresh database in a fresh MariaDB server, which listens on a socket in a folder of its own only."""
+    binaries = _programs("mariadbd", Path("/usr/sbin"))
+    with _as("mysql") as (_, folder, as_user):
+        data, socket_file = folder / "data", folder / "socket"
+        install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db"]
+        install += ["--auth-root-authentication-method=normal"]
+        subprocess.run(install, check=True, capture_output=True, cwd=folder, **as_user)
+        settings = [f"--datadir={data}", f"--socket={socket_file}", "--skip-networking"]
+        client = ["mariadb", "--no-defaults", f"--socket={socket_file}", "--user=root", "--execute"]
+        server = [binaries / "mariadbd", "--no-defaults", *settings]
+        with _running(server, [*client, "SELECT 1"], folder, as_user, signal.SIGTERM):
+            subprocess.run([*client, "CREATE DATABASE studies"], check=True)
+            yield f"mysql+pymysql://root@/studies?unix_socket={socket_file}"
+
+
+def _programs(name: str, *folders: Path) -> Path:
+    """The folder of a server's programs; the test is skipped where there is none, unless it has to run."""
+    found = shutil.which(name)
+    if found:
+        return Path(found).resolve().parent
+    for folder in sorted(folders, reverse=True):
+        if (folder / name).exists():
+            return folder
+    if os.environ.get("FLOWERSWEEP_REQUIRE_DATABASES"):
+        pytest.fail(f"FLOWERSWEEP_REQUIRE_DATABASES is set, but {name} is not installed")
+    pytest.skip(f"{name} is not installed")
+
+
+@contextmanager
+def _as(name: str) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+    """Who runs a server, its folder, and how `subprocess` is told: servers refuse to run as root."""
+    root = os.getuid() == 0
+    user = name if root else pwd.getpwuid(os.getuid()).pw_name
+    # Not in pytest's folder, which the server's user cannot enter; a socket's path must be short.
+    folder = Path(tempfile.mkdtemp(prefix=f"flowersweep-{name}-"))
+    try:
+        if root:
+            shutil.chown(folder, user)
+        yield user, folder, {"user": user} if root else {}
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def _running(
+    command: Sequence[object], ready: Sequence[object], folder: Path, as_user: dict[str, Any], stop: int
+) -> Iterator[None]:
+    """A server, from when it is ready to when it has ended."""
+    until = time.monotonic() + START_SECONDS
+    with subprocess.Popen(
+        [str(word) for word in command],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        **as_user,
+    ) as server:
+        try:
+            while subprocess.run([str(word) for word in ready], check=False, capture_output=True).returncode:
+                assert server.poll() is None
+                assert time.monotonic() < until
+                time.sleep(0.1)
+            yield
+        finally:
+            server.send_signal(stop)
+            server.wait(60)

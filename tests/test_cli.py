@@ -1,14 +1,21 @@
 """The command line as a person meets it: exit codes, sentences, and what does not happen."""
 
 import os
+import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from flowersweep import cli
+from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.patience import patience
+from flowersweep.tracking.store import prepare_store
 
 Outcome = tuple[int, str]
 Run = Callable[..., Outcome]
@@ -163,6 +170,28 @@ class TestLookingWithoutRunning:
         assert "aug: RandomBrightness" in done.stdout or "RandomFlip" in done.stdout
         assert "optimizer: adam, adamw, rmsprop, sgd" in done.stdout
         assert "python -m flowersweep model=cnn aug=RandomFlip" in done.stdout
+
+    @pytest.mark.slow
+    def test_a_store_that_stays_locked_exits_with_1(self, run: Run, tmp_path: Path) -> None:
+        """A run that had begun has failed; the same store at the start is bad input."""
+        database = tmp_path / "results" / "mlflow.db"
+        arguments = ("data=demo", "trainer=quick", "trainer.epochs=50", "trainer.patience=null")
+        store = prepare_store(database.parent)
+
+        def lock_when_it_trains() -> None:
+            while not client(store.uri).search_runs(["1"], "metrics.loss > 0"):
+                time.sleep(0.1)
+            other.execute("BEGIN EXCLUSIVE")
+
+        with closing(sqlite3.connect(database, isolation_level=None, check_same_thread=False)) as other:
+            thread = threading.Thread(target=lock_when_it_trains)
+            thread.start()
+            with patience(1):
+                assert run(*arguments)[0] == 1
+                thread.join()
+                code, said = run(*arguments)
+        assert code == 2
+        assert "mlflow.db is locked by another program (tried for 1 seconds)" in said
 
     def test_bad_input_exits_with_2(self, tmp_path: Path) -> None:
         """The process's own exit code is 2, and nothing is on standard output."""

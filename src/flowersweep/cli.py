@@ -145,7 +145,8 @@ def _complain(error: Exception, *, whole: bool = False) -> int:
     message = str(error) if isinstance(error, FlowersweepError) else config.explain(error)
     for line in redacted(message).splitlines():
         sys.stderr.write(f"flowersweep: {line}\n")
-    return EXIT_FAILED if isinstance(error, TrainingError | SweepStoppedError) else EXIT_BAD_INPUT
+    failed = isinstance(error, TrainingError | SweepStoppedError) or getattr(error, "ended_a_run", False)
+    return EXIT_FAILED if failed else EXIT_BAD_INPUT
 
 
 def _complain_of_bug(error: Exception) -> int:

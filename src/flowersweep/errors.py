@@ -11,7 +11,13 @@ _LOST = frozenset(
 
 
 class FlowersweepError(Exception):
-    """A problem the user can mend; its message is one sentence saying what, why and how to fix it, without passwords."""
+    """A problem the user can mend; its message is one sentence saying what, why and how to fix it, without passwords.
+
+    Attributes:
+        ended_a_run: It came when a run had begun, which has failed of it.
+    """
+
+    ended_a_run = False
 
     def __str__(self) -> str:
         return redacted(super().__str__())

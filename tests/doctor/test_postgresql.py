@@ -1,9 +1,5 @@
 """The doctor and a real PostgreSQL server, empty and in use."""
 
-import importlib
-import shutil
-import signal
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,24 +11,16 @@ from flowersweep.doctor.finding import Finding, Verdict, examine
 from flowersweep.doctor.results import check_store, check_studies
 from flowersweep.sweep.storage import open_storage, shown
 from flowersweep.tracking.store import prepare_store
+from servers import postgresql
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The URL of a fresh server, started as the tests of sweeps start theirs."""
-    pytest.importorskip("psycopg")
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "sweep"))
-    starter = importlib.import_module("test_postgresql")
-    folder = Path(tempfile.mkdtemp(prefix="flowersweep-postgresql-"))
-    server, user = starter.start_server(folder, starter._binaries())
-    try:
-        yield f"postgresql+psycopg://{user}@/postgres?host={folder}"
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(20)
-        shutil.rmtree(folder)
+def url() -> Iterator[str]:
+    """The URL of a fresh server."""
+    with postgresql() as address:
+        yield address
 
 
 def test_a_database_is_looked_at_and_not_filled(url: str, make_config: MakeConfig, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import alembic.command
 import pytest
 
 from flowersweep.errors import TrackingError
-from flowersweep.tracking import reachable
+from flowersweep.tracking import store as store_module
 from flowersweep.tracking.lookup import best_run
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.store import Store, experiment_id, known_experiment, prepare_store
@@ -83,11 +83,11 @@ class TestSQLite:
     ) -> None:
         """Whoever holds it is to be ended; moving the file away would be wrong."""
         prepare_store(tmp_path)
-        monkeypatch.setattr(reachable, "_PATIENCE_SECONDS", 0)
+        monkeypatch.setattr(store_module, "BUSY_SECONDS", 1.5)
         with closing(sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             with pytest.raises(
-                TrackingError, match=r"locked by another program for 0 seconds; end that program"
+                TrackingError, match=r"locked by another program \(tried for 1.5 seconds\); end that program"
             ):
                 prepare_store(tmp_path)
 
@@ -189,7 +189,7 @@ class TestRefusals:
             prepare_store(tmp_path, uri)
         assert time.perf_counter() - before < 5
         assert "\n" not in str(caught.value)
-        assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
+        assert "MLFLOW_HTTP_REQUEST_TIMEOUT" not in os.environ
 
     def test_a_server_that_does_not_answer_is_told_within_seconds(self, tmp_path: Path) -> None:
         """A port that accepts and then says nothing is given up after three seconds."""

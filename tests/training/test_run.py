@@ -6,10 +6,12 @@ import io
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +20,14 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from flowersweep.config import Config
-from flowersweep.errors import DataError, Pruned, TrainingError
+from flowersweep.errors import DataError, Pruned, TrackingError, TrainingError
 from flowersweep.tracking.memory import MemoryTracker
 from flowersweep.tracking.mlflow_api import client
-from flowersweep.tracking.protocol import RunStatus, closing
-from flowersweep.tracking.store import sqlite_uri
-from flowersweep.training import Result, train
+from flowersweep.tracking.patience import patience
+from flowersweep.tracking.protocol import RunStatus
+from flowersweep.tracking.protocol import closing as run_closing
+from flowersweep.tracking.store import prepare_store, sqlite_uri
+from flowersweep.training import Membership, Result, train
 from flowersweep.training.run import failures_recorded
 
 MakeConfig = Callable[..., Config]
@@ -161,10 +165,28 @@ class TestFailures:
     ) -> None:
         """The run of a trial that waits for its disk is KILLED with a tag; a run of its own is FAILED, and keeps both."""
         tracker = MemoryTracker()
-        with pytest.raises(type(error)), closing(tracker), failures_recorded(tracker, again=again):
+        with pytest.raises(type(error)), run_closing(tracker), failures_recorded(tracker, again=again):
             raise error
 
         assert (tracker.status, tracker.tag_values.get("trial.state")) == (status, state)
+
+    def test_a_store_that_stays_locked_fails_the_run(self, make_config: MakeConfig) -> None:
+        """The first write that the store refuses for too long ends the run, with the store's sentence and no other."""
+        config = make_config("trainer.epochs=3", *QUICK)
+
+        def lock(number: int, _values: Mapping[str, float]) -> None:
+            if number == 1:
+                other.execute("BEGIN EXCLUSIVE")
+
+        prepare_store(Path(config.tracking.dir))
+        with closing(sqlite3.connect(Path(config.tracking.dir) / "mlflow.db", isolation_level=None)) as other:
+            with patience(0.5), pytest.raises(TrackingError, match="Cannot log the metrics") as caught:
+                train(config, member=Membership(on_epoch=lock))
+            other.execute("ROLLBACK")
+        (run,) = all_runs(config)
+
+        assert caught.value.ended_a_run
+        assert (run.info.status, run.data.metrics["loss"] > 0) == ("RUNNING", True)
 
     def test_bad_pictures_start_no_run(self, make_config: MakeConfig, tmp_path: Path) -> None:
         """An unreadable picture is named, and nothing is written to the store."""

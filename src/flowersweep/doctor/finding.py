@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from flowersweep.errors import FlowersweepError
 from flowersweep.redaction import redacted
+from flowersweep.tracking.patience import patience
 
 
 class Verdict(StrEnum):
@@ -38,7 +39,7 @@ Check = Callable[[], Iterable[Finding]]
 
 
 def examine(name: str, check: Check) -> list[Finding]:
-    """Run a check. Whatever it raises becomes a finding, so that the other checks are made too.
+    """Run a check. Whatever it raises becomes a finding, so that the other checks are made too, and at once.
 
     Args:
         name: What is looked at, for findings that are made of errors.
@@ -46,8 +47,9 @@ def examine(name: str, check: Check) -> list[Finding]:
     """
     findings = []
     try:
-        for finding in check():
-            findings.append(finding)  # noqa: PERF402 - those before an error are kept
+        with patience(0):
+            for finding in check():
+                findings.append(finding)  # noqa: PERF402 - those before an error are kept
     except FlowersweepError as error:
         findings.append(broken(name, error))
     except Exception as error:

@@ -19,7 +19,8 @@ from flowersweep.redaction import redacted
 from flowersweep.sweep.claim import is_abandoned
 from flowersweep.sweep.storage import open_storage, shown, storage_url
 from flowersweep.tracking import process
-from flowersweep.tracking.mlflow_api import client, reason, translated
+from flowersweep.tracking.failure import reason
+from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.moved import command, correct, old_folders
 from flowersweep.tracking.reachable import check_database, check_server, check_sqlite
 from flowersweep.tracking.selection import search

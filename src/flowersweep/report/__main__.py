@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from flowersweep.arguments import Argument, Command
 from flowersweep.errors import ConfigError
-from flowersweep.tracking.mlflow_api import client, reason, translated
+from flowersweep.tracking.failure import reason
+from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.selection import STORE_ARGUMENTS, STUDY_ARGUMENTS, find_study, results_store
 from flowersweep.tracking.store import Store
 

@@ -21,8 +21,9 @@ from flowersweep.sweep.lock import storage_lock
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space import Space
 from flowersweep.sweep.storage import shown, storage_url
-from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.patience import patience
 from flowersweep.tracking.protocol import NOTE, closing
 from flowersweep.tracking.provenance import command_line
 from flowersweep.tracking.reconcile import close_dead_runs
@@ -138,7 +139,8 @@ class Ledger:
         if self._tracker is None or time.monotonic() - self._last < UPDATE_SECONDS:
             return
         self._last = time.monotonic()
-        self._write(self._tracker)
+        with patience(0):  # the next look writes all of it again
+            self._write(self._tracker)
 
     def finish(self, *, draw: bool = True) -> None:
         """Write everything.
@@ -234,10 +236,11 @@ def _exists(store: Store, run_id: str) -> bool:
     """Whether this store has a run; machines may share a study and keep their runs each for itself."""
     from mlflow.exceptions import MlflowException
 
-    try:
-        client(store.uri).get_run(run_id)
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return False
-        raise
+    with translated(f"look for the study's run {run_id}"):
+        try:
+            client(store.uri).get_run(run_id)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
     return True

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, text
 
 from flowersweep.errors import SweepError
 
+ASK_SECONDS = 10
 SUPPORTED = ("sqlite", "postgresql", "mysql", "mariadb")
 
 _NAME = "flowersweep"
@@ -73,11 +74,22 @@ def _postgresql(engine: Engine) -> Iterator[None]:
 
 @contextmanager
 def _mysql(engine: Engine) -> Iterator[None]:
-    """Hold a named lock; the name has the database in it because MySQL's names are the whole server's."""
+    """Hold a named lock; the name has the database in it because MySQL's names are the whole server's.
+
+    Raises:
+        SweepError: The server gives no answer to who has the lock, as when it is short of memory.
+    """
     digest = hashlib.sha256(f"{engine.url.database}".encode()).hexdigest()[:16]
     name = f"{_NAME}-{digest}"
     with engine.connect() as connection:
-        connection.execute(text("SELECT GET_LOCK(:name, -1)"), {"name": name})
+        # Asked again and again: MariaDB does not take the negative number that lets MySQL wait for ever.
+        asked = text("SELECT GET_LOCK(:name, :seconds)")
+        while (got := connection.scalar(asked, {"name": name, "seconds": ASK_SECONDS})) != 1:
+            if got is None:
+                raise SweepError(
+                    f"The database {engine.url.render_as_string()} did not say whether it can lock the studies; "
+                    "start the sweep again, or see the server's log."
+                )
         try:
             yield
         finally:

@@ -10,7 +10,7 @@ from typing import Any
 from flowersweep.config import Config
 from flowersweep.report.evidence import leaves, spelled
 from flowersweep.sweep.trial import RUN_ID, RunningTrial
-from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import NOTE, closing
 from flowersweep.tracking.store import Store, prepare_store
@@ -41,7 +41,7 @@ def run_trial(
         Pruned: The study wants no more of this trial.
     """
     config = configs[0]
-    store = prepare_store(Path(config.tracking.dir), config.tracking.uri)
+    store = prepare_store(Path(config.tracking.dir), config.tracking.uri, known_to_work=True)
     values = (
         _once(config, overrides, trial, store)
         if len(configs) == 1
@@ -157,7 +157,8 @@ def _values(config: Config, store: Store, result: Result) -> Values:
     """The objectives of a run, in their order."""
     if not config.objective.also:
         return {config.objective.metric: result.objective}
-    logged = client(store.uri).get_run(result.run_id).data.metrics
+    with translated(f"read the metrics of run {result.run_id}"):
+        logged = client(store.uri).get_run(result.run_id).data.metrics
     return {name: float(logged[name]) for name in (config.objective.metric, *config.objective.also)}
 
 

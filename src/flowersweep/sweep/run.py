@@ -34,6 +34,7 @@ from flowersweep.sweep.storage import open_storage, stopped_in_words, storage_ur
 from flowersweep.sweep.study import open_study
 from flowersweep.sweep.worker import WorkerReport
 from flowersweep.tracking import process
+from flowersweep.tracking.patience import cleaning_up
 from flowersweep.tracking.provenance import command_line
 from flowersweep.tracking.store import Store
 from flowersweep.training.interrupt import Interrupted, interruptible
@@ -125,10 +126,15 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
         else:
             log.info("All %d trials of study %r are done.", plan.n_trials, study.study_name)
         signals = [report.signal_number for report in reports if report.signal_number is not None]
-        ledger.finish(draw=not signals)
+        if signals:
+            interruption = Interrupted(signals[0])
+            with cleaning_up(interruption):
+                ledger.finish(draw=False)
+        else:
+            ledger.finish()
         show_summary(study, plan, ledger, sweep.folder)
         if signals:
-            raise Interrupted(signals[0])
+            raise interruption
         _refuse_failure(study, sweep, reports)
 
 

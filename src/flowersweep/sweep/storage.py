@@ -20,6 +20,7 @@ from flowersweep.errors import InfrastructureError, SweepError, SweepStoppedErro
 from flowersweep.redaction import learn
 from flowersweep.sweep.journal import JournalFile
 from flowersweep.sweep.lock import engine_lock
+from flowersweep.sweep.mysql import exact_texts
 
 DEFAULT_NAME = "optuna.db"
 SQLITE_BUSY_SECONDS = 60.0
@@ -148,7 +149,10 @@ def _open_database(url: URL) -> BaseStorage:
             # Processes that create the tables at the same time make each other fail.
             with engine_lock(engine):
                 _refuse_other_programs(engine, url)
-                return RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=arguments)
+                storage = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=arguments)
+                if url.get_backend_name() == "mysql":
+                    exact_texts(engine)
+                return storage
         finally:
             engine.dispose()
 
@@ -213,7 +217,8 @@ def _parsed(url: str) -> URL:
             f"{_SETTING}={url} is not a storage; use an SQLAlchemy URL such as sqlite:///optuna.db or "
             "postgresql+psycopg://USER@HOST/NAME, journal:PATH, or leave it out for the file in tracking.dir."
         ) from error
-    return parsed
+    # Optuna knows MySQL by this name only.
+    return parsed.set(drivername=parsed.drivername.replace("mariadb", "mysql", 1))
 
 
 def _sqlite_url(path: Path) -> str:

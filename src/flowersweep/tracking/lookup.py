@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.patience import patiently
 from flowersweep.tracking.store import Store, known_experiment
 
 if TYPE_CHECKING:
@@ -133,6 +134,11 @@ def _artifact(store: Store, run_id: str, name: str) -> str:
 def _download(store: Store, location: str, folder: str) -> Path:
     import mlflow.artifacts
 
-    return Path(
-        mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=folder, tracking_uri=store.uri)
-    )
+    def download() -> str:
+        return str(
+            mlflow.artifacts.download_artifacts(
+                artifact_uri=location, dst_path=folder, tracking_uri=store.uri
+            )
+        )
+
+    return Path(patiently(download))

@@ -2,12 +2,13 @@
 
 import logging
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from flowersweep.errors import TrackingError
+from flowersweep.tracking.failure import is_passing, reason
+from flowersweep.tracking.patience import PatientClient, interruptible_locks, waited
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -19,6 +20,7 @@ _ENVIRONMENT = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",  # "Creating initial MLflow database tables" and such are not for the user
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout belongs to the program
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # it would wait in silence, and create twice what must be created once
 }
 # By these the environment would lead MLflow, or its server, to another store, registry, experiment, run or model than the
 # one that a command was told of.
@@ -41,14 +43,17 @@ ELSEWHERE = (
 )
 # What SQLite and the operating system say when there is no room.
 _FULL = ("database or disk is full", "No space left on device")
-# SQLAlchemy puts a remark in a line of its own before the reason, and the kind of error before its words.
-_REMARK = "(raised as a result of Query-invoked autoflush"
-_KIND = re.compile(r"^\(sqlite3\.\w+\) ")
 
 
 def client(uri: str) -> "MlflowClient":
+    """Return an MLflow client bound to one store, which waits for the store where that is locked or away."""
+    return cast("MlflowClient", PatientClient(bare_client(uri)))
+
+
+def bare_client(uri: str) -> "MlflowClient":
     """Return an MLflow client bound to one store, which is its registry too: no global URI is involved."""
     quiet()
+    interruptible_locks()
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri)
@@ -77,18 +82,12 @@ def translated(action: str) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
         why = reason(error)
-        mend = (
-            "; make room, or choose another folder with tracking.dir=DIR"
-            if any(one in why for one in _FULL)
-            else ""
-        )
+        mend = ""
+        if any(one in why for one in _FULL):
+            mend = "; make room, or choose another folder with tracking.dir=DIR"
+        elif is_passing(error):
+            mend = f"{waited()}; end the program that keeps the store locked, or start its server again"
         raise TrackingError(f"Cannot {action}: {why}{mend}.") from error
-
-
-def reason(error: BaseException) -> str:
-    """Return the first line of an error's text without its full stop, or its type if it has none."""
-    lines = [line for line in str(error).strip().splitlines() if not line.startswith(_REMARK)]
-    return _KIND.sub("", lines[0]).rstrip(". ") if lines else type(error).__name__
 
 
 @contextmanager

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
 from flowersweep.tracking import process, rules
-from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.mlflow_api import bare_client, client, translated
+from flowersweep.tracking.patience import patiently
 from flowersweep.tracking.protocol import NOTE, Pictures, RunStatus
 from flowersweep.tracking.provenance import git_state
 from flowersweep.tracking.saved_model import log_model
@@ -33,6 +34,7 @@ class MLflowTracker:
     """The log of one run in an MLflow store; made by `start` or `resume`. See Tracker for what its methods do."""
 
     def __init__(self, store: Store, run_id: str) -> None:
+        self._uri = store.uri
         self._client = client(store.uri)
         self._run_id = run_id
         self._status: RunStatus | None = None
@@ -74,8 +76,8 @@ class MLflowTracker:
         }
         with translated(f"start run {run_name!r} in {store.uri}"):
             # The tags come with the run: killed a moment later, it can still be told whose it was.
-            run = service.create_run(experiment_key, tags=texts, run_name=redacted(run_name))
-        tracker = cls(store, run.info.run_id)
+            run_id = _create_run(store, experiment_key, texts, redacted(run_name))
+        tracker = cls(store, run_id)
         tracker._keep_whole(known, rules.MAX_TAG_LENGTH)
         return tracker
 
@@ -204,7 +206,7 @@ class MLflowTracker:
         self._check_open()
         with translated(f"store the model of run {self._run_id}"):
             return log_model(
-                self._client,
+                self._uri,
                 self._run_id,
                 keras_model,
                 example=example,
@@ -249,6 +251,23 @@ class MLflowTracker:
             raise TrackingError(
                 f"Run {self._run_id} has ended ({self._status.value}); nothing can be logged to it."
             )
+
+
+def _create_run(store: Store, experiment_key: str, tags: Mapping[str, str], run_name: str) -> str:
+    """Create a run, once even if the store fails after it has done so."""
+    service, began = bare_client(store.uri), int(time.time() * 1000)
+
+    def create() -> str:
+        run = service.create_run(experiment_key, start_time=began, tags=tags, run_name=run_name)
+        return str(run.info.run_id)
+
+    def find_or_create() -> str:
+        for run in service.search_runs([experiment_key], f"attributes.start_time = {began}"):
+            if all(run.data.tags.get(key) == tags[key] for key in tags) and run.info.run_name == run_name:
+                return str(run.info.run_id)
+        return create()
+
+    return patiently(create, again=find_or_create)
 
 
 def _source_tags() -> dict[str, str]:

@@ -1,6 +1,5 @@
 """What training asks of a log: one object per run, a dozen methods, no knowledge of MLflow."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
@@ -10,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from flowersweep.errors import TrackingError
+from flowersweep.errors import FlowersweepError
+from flowersweep.tracking.patience import cleaning_up
 
 if TYPE_CHECKING:  # these imports take seconds; whoever hands one over has paid for it already
     import keras
     from matplotlib.figure import Figure
 
-log = logging.getLogger(__name__)
 
 # The tag that MLflow shows as a run's description, in Markdown.
 NOTE = "mlflow.note.content"
@@ -123,26 +122,19 @@ AnyTracker = TypeVar("AnyTracker", bound=Tracker)
 def closing(tracker: AnyTracker) -> Iterator[AnyTracker]:
     """End the run when the block is left: FINISHED, FAILED after an exception, KILLED after an interruption.
 
-    A run that was ended inside the block keeps the status it was given.
+    A run that was ended inside the block keeps the status it was given. One that the store does not let be ended
+    stays RUNNING until `close_dead_runs` finds it.
     """
     try:
         yield tracker
-    except Exception:
-        _end_after_error(tracker, RunStatus.FAILED)
-        raise
-    except BaseException:  # KeyboardInterrupt and SystemExit: somebody stopped it
-        _end_after_error(tracker, RunStatus.KILLED)
-        raise
-    else:
         _end_if_open(tracker, RunStatus.FINISHED)
-
-
-def _end_after_error(tracker: Tracker, status: RunStatus) -> None:
-    """A store that fails now as well must not hide what came first; the next run on this machine closes this one."""
-    try:
-        _end_if_open(tracker, status)
-    except TrackingError as error:
-        log.warning("%s", error)
+    except BaseException as error:
+        if isinstance(error, FlowersweepError):
+            error.ended_a_run = True
+        killed = not isinstance(error, Exception)  # KeyboardInterrupt and SystemExit: somebody stopped it
+        with cleaning_up(error):
+            _end_if_open(tracker, RunStatus.KILLED if killed else RunStatus.FAILED)
+        raise
 
 
 def _end_if_open(tracker: Tracker, status: RunStatus) -> None:

@@ -1,4 +1,4 @@
-"""Whether a tracking store can be used, found out in seconds: MLflow alone would retry for minutes."""
+"""Whether a tracking store can be used, found out as fast as `patience` wants it: MLflow alone would retry for minutes."""
 
 import re
 import shlex
@@ -8,21 +8,26 @@ from pathlib import Path
 
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
-from flowersweep.tracking.mlflow_api import client, environment, quiet, reason
+from flowersweep.tracking.failure import is_passing, reason
+from flowersweep.tracking.mlflow_api import client, environment, quiet
+from flowersweep.tracking.patience import BUSY_MILLISECONDS, patiently, waited
 
 PROBE_SECONDS = 3
-_PATIENCE_SECONDS = 20
 
 
 def check_sqlite(path: Path) -> None:
     """Raise TrackingError unless the file is MLflow's; MLflow itself would retry for a minute and a half."""
+
+    def find_tables() -> list[tuple[str]]:
+        with closing(sqlite3.connect(path, timeout=BUSY_MILLISECONDS / 1000)) as database:
+            return database.execute("SELECT name FROM sqlite_master WHERE name = 'experiments'").fetchall()
+
     try:
-        with closing(sqlite3.connect(path, timeout=_PATIENCE_SECONDS)) as database:
-            tables = database.execute("SELECT name FROM sqlite_master WHERE name = 'experiments'").fetchall()
+        tables = patiently(find_tables)
     except sqlite3.Error as error:
-        if "locked" in str(error):
+        if is_passing(error):
             raise TrackingError(
-                f"{path} was locked by another program for {_PATIENCE_SECONDS} seconds; end that program (a database "
+                f"{path} is locked by another program{waited()}; end that program (a database "
                 "browser with unsaved changes, for instance), or choose another folder with tracking.dir=DIR. On a "
                 "network disk locks may never come free; choose a disk of this machine."
             ) from error
@@ -34,13 +39,13 @@ def check_sqlite(path: Path) -> None:
 
 
 def check_database(uri: str, scheme: str) -> None:
-    """Raise TrackingError within seconds if the database server does not answer."""
+    """Raise TrackingError if the database server does not answer."""
     import sqlalchemy
 
     timeout = {} if scheme == "mssql" else {"connect_timeout": PROBE_SECONDS}
     try:
         engine = sqlalchemy.create_engine(uri, connect_args=timeout)
-        engine.connect().close()
+        patiently(lambda: engine.connect().close())
         engine.dispose()
     except ModuleNotFoundError as error:
         raise TrackingError(f"Cannot use {scheme} for runs: install its driver, {error.name}.") from error
@@ -52,15 +57,16 @@ def check_database(uri: str, scheme: str) -> None:
 
 
 def check_server(uri: str) -> None:
-    """Ask the store for one experiment; raise TrackingError within seconds if there is no answer."""
+    """Ask the store for one experiment; raise TrackingError if there is no answer."""
     quiet()
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     quick = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(PROBE_SECONDS)}
     try:
         with environment(quick):
             client(uri).search_experiments(max_results=1)
-    except MlflowException as error:
+    except (MlflowException, SQLAlchemyError) as error:
         shown = redacted(uri)
         if "out-of-date database schema" in str(error):
             raise TrackingError(f"{shown} was made by {_other_version(str(error), shown)}") from error

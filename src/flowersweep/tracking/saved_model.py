@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flowersweep.errors import TrackingError
+from flowersweep.tracking.mlflow_api import bare_client, client, translated
+from flowersweep.tracking.patience import cleaning_up, patiently
 from flowersweep.tracking.protocol import Pictures
 from flowersweep.tracking.provenance import package_versions
 
 if TYPE_CHECKING:
     import keras
     from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel, Run
 
 NAME = "model"
 _REQUIREMENTS = ("tensorflow", "keras", "mlflow", "numpy")
 
 
 def log_model(
-    service: "MlflowClient",
+    uri: str,
     run_id: str,
     keras_model: "keras.Model",
     *,
@@ -28,7 +31,7 @@ def log_model(
     class_names: Sequence[str],
     metadata: Mapping[str, Any] | None = None,
 ) -> str:
-    """Store a model with a run; the arguments are those of Tracker.model.
+    """Store a model with a run of the store at `uri`; the other arguments are those of Tracker.model.
 
     `mlflow.keras.log_model` works on a global tracking URI, and infers the requirements by loading the model once
     more in another process; here the same steps are taken with the client, and the requirements are known.
@@ -37,17 +40,15 @@ def log_model(
         The address `runs:/RUN_ID/model`.
     """
     import mlflow.keras
-    from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
 
     signature = _signature(keras_model, example, class_names)
     facts = {"class_names": list(class_names), "picture_shape": list(example.shape[1:]), **(metadata or {})}
+    service, bare = client(uri), bare_client(uri)
     run = service.get_run(run_id)
-    logged = service.create_logged_model(
-        run.info.experiment_id, name=NAME, source_run_id=run_id, params=run.data.params
-    )
+    logged = _create_logged_model(bare, run)
     try:
-        service.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+        _log_output(bare, run_id, logged.model_id)
         identity = {"model_id": logged.model_id, "model_uuid": logged.model_id, "run_id": run_id}
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, NAME)
@@ -62,11 +63,40 @@ def log_model(
                 metadata=facts,
             )
             service.log_model_artifacts(logged.model_id, str(path))
-    except BaseException:
-        service.finalize_logged_model(logged.model_id, "FAILED")
+    except BaseException as error:
+        with cleaning_up(error), translated(f"mark the model of run {run_id} as failed"):
+            service.finalize_logged_model(logged.model_id, "FAILED")
         raise
     service.finalize_logged_model(logged.model_id, "READY")
     return f"runs:/{run_id}/{NAME}"
+
+
+def _create_logged_model(bare: "MlflowClient", run: "Run") -> "LoggedModel":
+    """Create the entry of a model, once even if the store fails after it has done so."""
+    run_id, experiment = run.info.run_id, run.info.experiment_id
+
+    def create() -> "LoggedModel":
+        return bare.create_logged_model(experiment, name=NAME, source_run_id=run_id, params=run.data.params)
+
+    def find_or_create() -> "LoggedModel":
+        of_run = bare.search_logged_models([experiment], f"source_run_id = '{run_id}'")
+        return next((one for one in of_run if str(one.status) == "PENDING"), None) or create()
+
+    return patiently(create, again=find_or_create)
+
+
+def _log_output(bare: "MlflowClient", run_id: str, model_id: str) -> None:
+    """Put a model among a run's outputs, which MLflow refuses to do twice."""
+    from mlflow.entities import LoggedModelOutput
+
+    def put() -> None:
+        bare.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+
+    def put_unless_there() -> None:
+        if model_id not in {output.model_id for output in bare.get_run(run_id).outputs.model_outputs}:
+            put()
+
+    patiently(put, again=put_unless_there)
 
 
 def _signature(keras_model: "keras.Model", example: Pictures, class_names: Sequence[str]) -> Any:

@@ -13,12 +13,15 @@ from filelock import FileLock, Timeout
 
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import learn
-from flowersweep.tracking.mlflow_api import client, quiet, reason, translated
+from flowersweep.tracking.failure import reason
+from flowersweep.tracking.mlflow_api import client, quiet, translated
 from flowersweep.tracking.moved import ARTIFACTS, refuse_moved
+from flowersweep.tracking.patience import PATIENCE_SECONDS, patience
 from flowersweep.tracking.reachable import check_database, check_server, check_sqlite
 from flowersweep.tracking.view import experiment_tags
 
 DATABASE_NAME = "mlflow.db"
+BUSY_SECONDS = 20  # so long a database may be locked when a program starts
 LOCK_SECONDS = 120  # making the database takes one to three seconds; a slow disk may need longer
 
 _SERVERS = ("http", "https", "databricks")
@@ -38,7 +41,7 @@ class Store:
     artifact_root: Path | None
 
 
-def prepare_store(directory: Path, uri: str | None = None) -> Store:
+def prepare_store(directory: Path, uri: str | None = None, *, known_to_work: bool = False) -> Store:
     """Make the store ready for use, creating what is missing.
 
     Any number of processes may call it at once. A database appears under its name only when it is complete, so
@@ -48,18 +51,25 @@ def prepare_store(directory: Path, uri: str | None = None) -> Store:
         directory: Where results land; relative to the current folder.
         uri: None for a SQLite file in `directory`; otherwise a server (http://..., https://..., databricks) or
             a database (sqlite:///PATH, postgresql://..., mysql://..., mssql://...), used as it is.
+        known_to_work: It has been used before, so that a server which is away now is waited for like one that goes
+            away while it is used. Otherwise only a lock of a few seconds is.
 
     Raises:
         TrackingError: If the URI is not one of these, nothing usable answers at it, or `directory` was moved or copied.
     """
     learn(uri)
-    directory = directory.expanduser().resolve()
+    scheme = ("sqlite" if uri is None else uri).split(":", 1)[0].split("+", 1)[0].lower()
+    at_start = BUSY_SECONDS if scheme == "sqlite" else 0
+    with patience(PATIENCE_SECONDS if known_to_work else at_start):
+        return _prepared(directory.expanduser().resolve(), uri, scheme)
+
+
+def _prepared(directory: Path, uri: str | None, scheme: str) -> Store:
     root = directory / ARTIFACTS
     if uri is None:
         store = _sqlite_store(directory / DATABASE_NAME, root)
         refuse_moved(directory / DATABASE_NAME)
         return store
-    scheme = uri.split(":", 1)[0].split("+", 1)[0].lower()
     if scheme == "sqlite":
         return _sqlite_store(_sqlite_path(uri), root)
     if scheme in _SERVERS:

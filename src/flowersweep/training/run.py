@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from flowersweep.config.schema import Config
 from flowersweep.errors import Pruned, infrastructure_failure
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.patience import cleaning_up
 from flowersweep.tracking.protocol import NOTE, RunStatus, Tracker, closing
 from flowersweep.tracking.reconcile import close_dead_runs
 from flowersweep.tracking.store import experiment_id, prepare_store
@@ -90,7 +91,10 @@ def train(config: Config, *, overrides: Sequence[str] = (), member: Membership =
     if member is ALONE:  # a sweep has told it once for all its trials
         tell(config, pictures.catalogue, pictures.split)
     with interruptible():
-        store = prepare_store(Path(config.tracking.dir), config.tracking.uri)
+        # A trial waits for a store with which its sweep has begun.
+        store = prepare_store(
+            Path(config.tracking.dir), config.tracking.uri, known_to_work=member is not ALONE
+        )
         trainer = config.trainer
         start_tensorflow(seed=config.seed, threads=trainer.threads, deterministic=trainer.deterministic)
         from flowersweep.training.phases import build
@@ -143,11 +147,13 @@ def failures_recorded(tracker: Tracker, *, again: bool) -> Iterator[None]:
         tracker.end(RunStatus.FINISHED)
         raise
     except BaseException as error:
-        tracker.tags({"failure": f"{type(error).__name__}: {error}"})
-        tracker.text(traceback.format_exc(), "failure.txt")
-        if again and infrastructure_failure(error) is not None:
-            tracker.tags({"trial.state": "WAITING"})
-            tracker.end(RunStatus.KILLED)
+        trace = traceback.format_exc()
+        with cleaning_up(error):
+            tracker.tags({"failure": f"{type(error).__name__}: {error}"})
+            tracker.text(trace, "failure.txt")
+            if again and infrastructure_failure(error) is not None:
+                tracker.tags({"trial.state": "WAITING"})
+                tracker.end(RunStatus.KILLED)
         raise
 
 

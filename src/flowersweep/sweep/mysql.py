@@ -1,0 +1,45 @@
+"""What MySQL and MariaDB need so that texts come back as they were written."""
+
+from sqlalchemy import Engine, inspect, text
+
+_COLLATION = "utf8mb4_bin"
+
+
+def exact_texts(engine: Engine) -> None:
+    """Make Optuna's tables tell upper from lower case, take every letter, and take more than 65,535 bytes.
+
+    As they are made, the study `a` is `A` too, a server's default may know Latin letters only, and a longer
+    definition, traceback or list of choices is refused or, where the server is not strict, cut. Must be called under
+    the storage's lock.
+    """
+    quoted = engine.dialect.identifier_preparer.quote
+    with engine.begin() as connection:
+        found = inspect(connection)
+        collation = text(
+            "SELECT table_collation FROM information_schema.tables "
+            "WHERE table_schema = DATABASE() AND table_name = :table"
+        )
+        # The last one to be changed, so that a change that was cut short is begun again.
+        if connection.scalar(collation, {"table": "studies"}) == _COLLATION:
+            return
+        tables = sorted(_optunas(set(found.get_table_names())), key=lambda table: table == "studies")
+        for table in tables:
+            long = [str(column["name"]) for column in found.get_columns(table) if _is_text(column["type"])]
+            changes = [f"CONVERT TO CHARACTER SET utf8mb4 COLLATE {_COLLATION}"]
+            changes += [
+                f"MODIFY {quoted(name)} LONGTEXT CHARACTER SET utf8mb4 COLLATE {_COLLATION}" for name in long
+            ]
+            connection.execute(text(f"ALTER TABLE {quoted(table)} {', '.join(changes)}"))
+
+
+def _optunas(tables: set[str]) -> set[str]:
+    from optuna.storages._rdb.models import BaseModel  # Optuna tells its tables' names nowhere else
+
+    return tables & set(BaseModel.metadata.tables)
+
+
+def _is_text(kind: object) -> bool:
+    from sqlalchemy.dialects.mysql import LONGTEXT
+    from sqlalchemy.types import Text
+
+    return isinstance(kind, Text) and not isinstance(kind, LONGTEXT)

@@ -1,0 +1,206 @@
+"""Tests of flowersweep.tracking.patience, on stores that are really locked."""
+
+import logging
+import os
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing as closed
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from flowersweep.errors import TrackingError
+from flowersweep.tracking import patience as patience_module
+from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.patience import cleaning_up, patience, patiently
+from flowersweep.tracking.protocol import RunStatus, closing
+from flowersweep.tracking.reconcile import close_dead_runs
+from flowersweep.tracking.store import Store, experiment_id, prepare_store
+from flowersweep.training.interrupt import Interrupted, interruptible
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A SQLite store shared by the tests of this file."""
+    return prepare_store(tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture
+def tracker(store: Store, monkeypatch: pytest.MonkeyPatch) -> MLflowTracker:
+    """An open run, in whose store SQLite itself waits for a lock hardly at all."""
+    monkeypatch.setattr(patience_module, "BUSY_MILLISECONDS", 20)
+    return MLflowTracker.start(store, "locks", "a run")
+
+
+@contextmanager
+def locked(store: Store, seconds: float | None = None) -> Iterator[None]:
+    """Another program locks the store's file: for so many seconds, or else for the block."""
+    path = Path(store.uri.removeprefix("sqlite:///"))
+    with closed(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        if seconds is None:
+            yield
+            other.execute("ROLLBACK")
+            return
+        timer = threading.Timer(seconds, lambda: other.execute("ROLLBACK"))
+        timer.start()
+        yield
+        timer.join()
+
+
+@contextmanager
+def started(timer: threading.Timer) -> Iterator[None]:
+    """A timer that runs from the beginning of the block, and not beyond its end."""
+    timer.start()
+    yield
+    timer.cancel()
+
+
+WRITES: dict[str, Callable[[MLflowTracker], object]] = {
+    "params": lambda run: run.params({"seed": 1}),
+    "metrics": lambda run: run.metrics({"loss": 0.5}, step=3),
+    "tags": lambda run: run.tags({"kind": "run"}),
+    "text": lambda run: run.text("a", "a.txt"),
+    "dataset": lambda run: run.dataset("set", digest="0", source="/pictures", context="training"),
+    "end": lambda run: run.end(RunStatus.FINISHED),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_a_lock_costs_no_write(
+    write: Callable[[MLflowTracker], object],
+    store: Store,
+    tracker: MLflowTracker,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Whatever a run writes waits until the lock is gone, is written once, and two lines tell of it."""
+    with locked(store, 0.4):
+        write(tracker)
+    if tracker.status is None:
+        write(tracker)
+    service = client(store.uri)
+    run = service.get_run(tracker.run_id)
+    began, ended = (text for text in caplog.messages if text.startswith("The tracking store"))
+    assert "(database is locked); waiting for it, up to 600 seconds." in began
+    assert ended.startswith("The tracking store can be used again after")
+    assert len(run.data.params) + len(run.data.metrics) + len(run.inputs.dataset_inputs) <= 1
+    assert len(service.get_metric_history(tracker.run_id, "loss")) in {
+        0,
+        2,
+    }  # written at two times of the clock
+
+
+def test_a_run_is_started_once_after_a_lock(store: Store, tracker: MLflowTracker) -> None:
+    """Starting and resuming wait too, and so does closing what dead processes left; one run comes of it."""
+    number = experiment_id(store, "starts")
+    with locked(store, 0.4):
+        first = MLflowTracker.start(store, "starts", "first", tags={"flowersweep.process_start": "other x 1"})
+    with locked(store, 0.4):
+        closed_runs = close_dead_runs(store, [number])
+    with locked(store, 0.4):
+        MLflowTracker.resume(store, first.run_id)
+    found = client(store.uri).search_runs([number])
+    assert [run.info.run_id for run in found] == [first.run_id] == closed_runs
+    assert found[0].info.status == "RUNNING"
+    assert tracker.status is None
+
+
+def test_a_lock_at_the_start_is_waited_for(store: Store) -> None:
+    """A program that begins while the file is locked for a moment begins all the same."""
+    path = Path(store.uri.removeprefix("sqlite:///"))
+    with locked(store, 1.5):
+        assert prepare_store(path.parent) == store
+
+
+def test_the_end_of_patience_is_told_in_one_sentence(store: Store, tracker: MLflowTracker) -> None:
+    """A lock that stays ends the call after the time that was given, with what to do."""
+    began = time.monotonic()
+    with locked(store), patience(0.3), pytest.raises(TrackingError) as caught:
+        tracker.metrics({"loss": 1.0}, step=1)
+    assert 0.3 <= time.monotonic() - began < 2
+    assert str(caught.value) == (
+        f"Cannot log the metrics of run {tracker.run_id}: database is locked (tried for 0.3 seconds); end the program "
+        "that keeps the store locked, or start its server again."
+    )
+
+
+def test_the_runs_own_error_is_what_is_told(store: Store, tracker: MLflowTracker) -> None:
+    """A run that the store cannot close raises what ended it, at once, and stays RUNNING."""
+    began = time.monotonic()
+    refused = pytest.raises(TrackingError, match="Cannot log the metrics")
+    with locked(store), refused as caught, closing(tracker), patience(0.2):
+        tracker.metrics({"loss": 1.0}, step=1)
+    assert time.monotonic() - began < 2
+    assert caught.value.ended_a_run
+    assert tracker.status is None
+    assert client(store.uri).get_run(tracker.run_id).info.status == "RUNNING"
+
+
+def test_an_interruption_ends_the_wait(store: Store, tracker: MLflowTracker) -> None:
+    """SIGTERM while a lock is waited for is an interruption within a second, not a failure of the store."""
+    began = time.monotonic()
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM))
+    with interruptible(), started(timer), locked(store), pytest.raises(Interrupted), closing(tracker):
+        tracker.metrics({"loss": 1.0}, step=1)
+    assert 0.5 <= time.monotonic() - began < 1.5
+
+
+def test_an_interruption_during_sqlites_own_wait_is_heard(
+    store: Store, tracker: MLflowTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite waits for a lock in C, where no signal is handled: a second, not MLflow's twenty."""
+    monkeypatch.undo()
+    began = time.monotonic()
+    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+    with interruptible(), started(timer), locked(store), pytest.raises(Interrupted):
+        tracker.metrics({"loss": 1.0}, step=1)
+    assert time.monotonic() - began < 3
+
+
+def test_what_is_no_lock_is_told_at_once(store: Store) -> None:
+    """A run that does not exist is not waited for."""
+    began = time.monotonic()
+    with pytest.raises(TrackingError, match="not found"):
+        MLflowTracker.resume(store, "0" * 32)
+    assert time.monotonic() - began < 2
+
+
+def test_a_failed_call_may_be_repeated_in_another_way() -> None:
+    """After a failure it is `again` that is called, whatever number of times, never the first call."""
+    calls: list[str] = []
+
+    def attempt(name: str, succeeds_at: int) -> int:
+        calls.append(name)
+        if len(calls) < succeeds_at:
+            raise ConnectionResetError
+        return len(calls)
+
+    assert patiently(lambda: attempt("first", 3), again=lambda: attempt("again", 3)) == 3
+    assert calls == ["first", "again", "again"]
+
+
+def test_blocks_of_less_patience_are_nested() -> None:
+    """The shortest time wins, and comes to its end with its block."""
+    with patience(5):
+        with patience(30), patience(1), translated("x"):
+            assert patience_module.waited() == " (tried for 1 seconds)"
+        assert patience_module.waited() == " (tried for 5 seconds)"
+    with patience(0):
+        assert not patience_module.waited()
+
+
+def test_cleaning_up_takes_no_errors_place(caplog: pytest.LogCaptureFixture) -> None:
+    """What the store refuses on the way out is a warning, unless the store was the reason anyway."""
+    caplog.set_level(logging.INFO)
+    with cleaning_up(ValueError()):
+        raise TrackingError("Cannot end run 7.")
+    with cleaning_up(TrackingError()):
+        raise TrackingError("Cannot end run 8.")
+    assert caplog.messages == ["Cannot end run 7."]
+    with pytest.raises(KeyError), cleaning_up(ValueError()):
+        raise KeyError
