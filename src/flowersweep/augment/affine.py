@@ -125,10 +125,9 @@ class RandomRotation(Affine):
 
 @dataclass
 class RandomZoom(Affine):
-    """Zoom height and width by independent draws (the article's RandomZoom(0.1, 0.1), as Keras 2 has it).
+    """Zoom height and width by independent draws (the article's RandomZoom(0.1, 0.1), as Keras has it).
 
-    The visible part of the source is 1 - factor to 1 + factor of its height and width. Keras 3.15 draws once
-    for both, so that the aspect never changes; leave out `width_factor` for that.
+    The visible part of the source is 1 - factor to 1 + factor of its height and width.
 
     Attributes:
         height_factor: Largest change of the height, as a part of it.
@@ -172,7 +171,9 @@ class RandomTranslation(Affine):
 
 @dataclass
 class RandomShear(Affine):
-    """Shear along x and along y by independent draws (Keras 3's RandomShear, symmetric about no shear).
+    """Shear along x and along y by independent draws, about the middle of the picture.
+
+    Keras 3.15's layer of this name draws the same and shears about the upper left corner.
 
     Attributes:
         x_factor: Largest shift along x per pixel of distance from the middle row; 0.2 is 11 degrees.

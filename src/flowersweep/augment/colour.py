@@ -59,7 +59,8 @@ class ColourMatrix(Augmentation):
 class RandomSaturation(ColourMatrix):
     """Scale the distance of every colour from its grey by 1 - factor to 1 + factor.
 
-    Named as Keras 3's layer, with the meaning of the other factors here: 0 is no change.
+    Named as Keras 3.15's layer, which scales the saturation of HSV and for which 0.5 is no change; here that is 0, as for
+    the other factors.
 
     Attributes:
         factor: Largest change of the saturation, up or down, as a part of it; with 1 a picture may become grey.
@@ -77,9 +78,10 @@ class RandomSaturation(ColourMatrix):
 
 @dataclass
 class RandomHue(ColourMatrix):
-    """Turn all hues by an angle drawn from +-factor * 180 degrees (Keras 3's RandomHue).
+    """Turn all hues by an angle drawn from +-factor * 180 degrees.
 
-    The colours are turned about the grey axis, so that grey stays grey and the luma is kept.
+    The colours are turned about the grey axis in YIQ, so that grey stays grey and the luma is kept. Keras 3.15's layer of
+    this name draws the same angles and turns in HSV, which keeps the largest channel and not the luma.
 
     Attributes:
         factor: Largest angle as a part of 180 degrees, in either direction.

@@ -46,7 +46,7 @@ def blur(images: "tf.Tensor", weights: "tf.Tensor") -> "tf.Tensor":
 class RandomSharpness(Augmentation):
     """Sharpen or soften: scale the distance from the smoothed picture by 1 - factor to 1 + factor.
 
-    Named as Keras 3's layer, with the meaning of the other factors here: 0 is no change.
+    Named as Keras 3.15's layer, for which 0.5 is no change; here that is 0, as for the other factors.
 
     Attributes:
         factor: Largest change of the sharpness, up or down; 1 reaches from smoothed to as much sharper.
@@ -68,7 +68,9 @@ class RandomSharpness(Augmentation):
 
 @dataclass
 class RandomGaussianBlur(Augmentation):
-    """Blur with a Gaussian of a width drawn for each picture (Keras 3's RandomGaussianBlur).
+    """Blur with a Gaussian of a width drawn for each picture.
+
+    Keras 3.15's layer of this name draws one width for each axis, for a whole batch.
 
     Attributes:
         kernel_size: Side length of the filter in pixels, odd.

@@ -27,7 +27,7 @@ from flowersweep.augment.tone import RandomBrightness, RandomContrast, RandomInv
 from flowersweep.errors import ConfigError
 from flowersweep.fields import RULE_KEY
 
-# The article's in its order, the policies, then the rest of what Keras 3 offers, by alphabet.
+# The article's in its order, the policies, then others of which Keras 3 has a layer of that name, by alphabet.
 LAYERS: dict[str, type[Augmentation]] = {
     "none": NoAugmentation,
     "RandomFlip": RandomFlip,

@@ -134,7 +134,9 @@ class RandomBrightness(Augmentation):
 
 @dataclass
 class RandomInvert(Augmentation):
-    """Turn some pictures into their negative, 255 minus the value (Keras 3's RandomInvert).
+    """Turn some pictures into their negative, 255 minus the value.
+
+    Keras 3.15's layer of this name draws the probability itself from 0 to `factor`, and so inverts half as many.
 
     Attributes:
         factor: Probability that a picture is inverted.
@@ -158,7 +160,7 @@ class RandomInvert(Augmentation):
 class RandomPosterization(Augmentation):
     """Keep the first few of the 8 bits of every value (posterize of Cubuk et al. 2018, arXiv 1805.09501).
 
-    Keras 3's layer of this name always keeps `factor` bits; here their number is drawn.
+    Keras 3.15's layer of this name draws fewer than `factor` bits, 1 at least; here `factor` is the fewest.
 
     Attributes:
         factor: Fewest bits kept; each picture keeps `factor` to 8 of them, all equally likely.
