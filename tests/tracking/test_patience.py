@@ -200,11 +200,15 @@ def test_blocks_of_less_patience_are_nested() -> None:
 
 def test_cleaning_up_takes_no_errors_place(caplog: pytest.LogCaptureFixture) -> None:
     """What the store refuses on the way out is a warning, unless the store was the reason anyway."""
+
+    def refuse(sentence: str) -> None:
+        raise TrackingError(sentence)
+
     caplog.set_level(logging.INFO)
     with cleaning_up(ValueError()):
-        raise TrackingError("Cannot end run 7.")
+        refuse("Cannot end run 7.")
     with cleaning_up(TrackingError()):
-        raise TrackingError("Cannot end run 8.")
+        refuse("Cannot end run 8.")
     assert caplog.messages == ["Cannot end run 7."]
     with pytest.raises(KeyError), cleaning_up(ValueError()):
         raise KeyError
