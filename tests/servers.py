@@ -83,7 +83,7 @@ def postgresql() -> Iterator[str]:
     binaries = _programs("initdb", *Path("/usr/lib/postgresql").glob("*/bin"))
     with _as("postgres") as (user, folder, as_user):
         data = folder / "data"
-        initialize = [binaries / "initdb", "-D", data, "-U", user, "--auth=trust", "--no-sync"]
+        initialize = [str(binaries / "initdb"), "-D", str(data), "-U", user, "--auth=trust", "--no-sync"]
         subprocess.run(initialize, check=True, capture_output=True, cwd=folder, **as_user)
         settings = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
         ready = [binaries / "pg_isready", "-q", "-h", folder]

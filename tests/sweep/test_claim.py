@@ -80,6 +80,16 @@ def test_other_machine_is_trusted_for_a_while() -> None:
     assert not is_abandoned({**attrs, HEARTBEAT: now + 60}, now + GRACE_SECONDS + 5)
 
 
+def test_machines_of_one_name_do_not_take_each_others_trials() -> None:
+    """An owner on another machine with this one's name, and one of unknown machine, are left to their heartbeats."""
+    _, namespace, ticks = process.identity()[process.START_TAG].split(" ", 2)
+    now = time.time()
+    for machine in ("fedcba9876543210", ""):
+        owner = {process.START_TAG: f"another-boot {namespace} {ticks}", "flowersweep.machine": machine}
+        assert not is_abandoned(_owned(**owner), now + GRACE_SECONDS - 5)
+        assert is_abandoned(_owned(**owner), now + GRACE_SECONDS + 5)
+
+
 def test_nobody_owns_a_trial_without_claim() -> None:
     """A running trial without a claim was left by somebody who died before he made one."""
     assert is_abandoned({}, time.time())

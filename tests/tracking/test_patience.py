@@ -15,6 +15,7 @@ import pytest
 
 from flowersweep.errors import TrackingError
 from flowersweep.tracking import patience as patience_module
+from flowersweep.tracking import process
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.patience import cleaning_up, patience, patiently
@@ -22,6 +23,9 @@ from flowersweep.tracking.protocol import RunStatus, closing
 from flowersweep.tracking.reconcile import close_dead_runs
 from flowersweep.tracking.store import Store, experiment_id, prepare_store
 from flowersweep.training.interrupt import Interrupted, interruptible
+
+# A process with the id of this one, which lives no more.
+EARLIER = process.identity()[process.START_TAG].rsplit(" ", 1)[0] + " 1"
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +103,7 @@ def test_a_run_is_started_once_after_a_lock(store: Store, tracker: MLflowTracker
     """Starting and resuming wait too, and so does closing what dead processes left; one run comes of it."""
     number = experiment_id(store, "starts")
     with locked(store, 0.4):
-        first = MLflowTracker.start(store, "starts", "first", tags={"flowersweep.process_start": "other x 1"})
+        first = MLflowTracker.start(store, "starts", "first", tags={"flowersweep.process_start": EARLIER})
     with locked(store, 0.4):
         closed_runs = close_dead_runs(store, [number])
     with locked(store, 0.4):
@@ -196,11 +200,15 @@ def test_blocks_of_less_patience_are_nested() -> None:
 
 def test_cleaning_up_takes_no_errors_place(caplog: pytest.LogCaptureFixture) -> None:
     """What the store refuses on the way out is a warning, unless the store was the reason anyway."""
+
+    def refuse(sentence: str) -> None:
+        raise TrackingError(sentence)
+
     caplog.set_level(logging.INFO)
     with cleaning_up(ValueError()):
-        raise TrackingError("Cannot end run 7.")
+        refuse("Cannot end run 7.")
     with cleaning_up(TrackingError()):
-        raise TrackingError("Cannot end run 8.")
+        refuse("Cannot end run 8.")
     assert caplog.messages == ["Cannot end run 7."]
     with pytest.raises(KeyError), cleaning_up(ValueError()):
         raise KeyError

@@ -17,6 +17,9 @@ from flowersweep.tracking.store import Store, experiment_id, prepare_store
 
 ENV = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
+# A process with the id of this one, which lives no more.
+EARLIER = process.identity()[process.START_TAG].rsplit(" ", 1)[0] + " 1"
+
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
@@ -55,9 +58,18 @@ def test_only_runs_of_dead_processes_of_this_host_are_closed(store: Store) -> No
     living.end(RunStatus.FINISHED)
 
 
+def test_runs_of_another_machine_with_the_same_name_are_left_alone(store: Store) -> None:
+    """Two machines that are both called `ubuntu` do not close each other's runs."""
+    namespace = process.identity()[process.START_TAG].split(" ")[1]
+    run = start(store, "ubuntu", process_start=f"another-boot {namespace} 4711", machine="fedcba9876543210")
+    assert close_dead_runs(store, [experiment_id(store, "ubuntu")]) == []
+    assert status(store, run.run_id) == "RUNNING"
+    run.end(RunStatus.FINISHED)
+
+
 def test_other_experiments_are_left_alone(store: Store) -> None:
     """Only the experiments asked for are looked at, and none is no error."""
-    run = start(store, "other", process_start="another-boot x 1")
+    run = start(store, "other", process_start=EARLIER)
     assert close_dead_runs(store, []) == []
     assert close_dead_runs(store, [experiment_id(store, "empty")]) == []
     assert status(store, run.run_id) == "RUNNING"
@@ -66,7 +78,7 @@ def test_other_experiments_are_left_alone(store: Store) -> None:
 
 def test_a_resumed_run_belongs_to_the_process_that_resumed_it(store: Store) -> None:
     """After resuming, the dead first owner no longer matters."""
-    first = start(store, "resumed", process_start="another-boot x 1")
+    first = start(store, "resumed", process_start=EARLIER)
     second = MLflowTracker.resume(store, first.run_id)
     assert close_dead_runs(store, [experiment_id(store, "resumed")]) == []
     second.end(RunStatus.FINISHED)

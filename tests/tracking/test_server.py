@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from flowersweep.errors import TrackingError
+from flowersweep.tracking import process
 from flowersweep.tracking.mlflow_api import client, environment
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import RunStatus, closing
@@ -15,6 +16,9 @@ from flowersweep.tracking.store import Store, experiment_id
 from servers import mlflow_server
 
 pytestmark = pytest.mark.slow
+
+# A process with the id of this one, which lives no more.
+EARLIER = process.identity()[process.START_TAG].rsplit(" ", 1)[0] + " 1"
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +55,7 @@ def test_a_run_is_logged_through_the_server(store: Store, tmp_path: Path) -> Non
 
 def test_refusals_and_dead_runs_are_the_same_over_http(store: Store) -> None:
     """Another value for a param, a deleted experiment and a dead process are told as with SQLite."""
-    run = MLflowTracker.start(
-        store, "refusing", "run", tags={"flowersweep.process_start": "another-boot x 1"}
-    )
+    run = MLflowTracker.start(store, "refusing", "run", tags={"flowersweep.process_start": EARLIER})
     run.params({"seed": 1})
     with pytest.raises(TrackingError, match="Cannot log the params of run"):
         run.params({"seed": 2})

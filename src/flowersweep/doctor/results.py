@@ -18,11 +18,11 @@ from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
 from flowersweep.sweep.claim import is_abandoned
 from flowersweep.sweep.storage import open_storage, shown, storage_url
-from flowersweep.tracking import process
 from flowersweep.tracking.failure import reason
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.moved import command, correct, old_folders
 from flowersweep.tracking.reachable import check_database, check_server, check_sqlite
+from flowersweep.tracking.reconcile import is_orphaned
 from flowersweep.tracking.selection import search
 from flowersweep.tracking.store import DATABASE_NAME, Store, known_experiment, sqlite_uri
 
@@ -156,7 +156,7 @@ def _what_is_there(store: Store, place: str) -> Iterator[Finding]:
     with translated(f"read the experiments of {store.uri}"):
         number = len(client(store.uri).search_experiments())
     found = f"{number} experiment{'s' * (number != 1)} in {place}, made for this version of MLflow"
-    dead = [run for run in search(store, "attributes.status = 'RUNNING'") if process.is_dead(run.data.tags)]
+    dead = [run for run in search(store, "attributes.status = 'RUNNING'") if is_orphaned(run)]
     if dead:
         runs = f"{len(dead)} run{'s' * (len(dead) != 1)} marked RUNNING whose process has died"
         yield Finding("results", f"{found}; {runs}", Verdict.NOTE, "the next run closes them as KILLED")

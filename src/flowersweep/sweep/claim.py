@@ -66,11 +66,11 @@ def is_abandoned(user_attrs: Mapping[str, Any], now: float) -> bool:
     owner = user_attrs.get(OWNER)
     if owner is None:
         return True  # claims are made under the lock, so whoever asked for it died before he made his
-    if process.is_dead(owner):
+    last = max(float(owner[_SINCE]), float(user_attrs.get(HEARTBEAT) or 0))
+    if process.is_dead(owner, last):
         return True
     pid = int(owner[process.PID_TAG])
     here = owner[process.HOST_TAG] == socket.gethostname()
     if here and owner[process.START_TAG] and process.start_of(pid) == owner[process.START_TAG]:
         return False
-    last = max(float(owner[_SINCE]), float(user_attrs.get(HEARTBEAT) or 0))
     return now - last > GRACE_SECONDS

@@ -26,6 +26,7 @@ class Stopper:
         self.signal_number: int | None = None
         self._sweeper = sweeper
         self._sweeper_died = False
+        self._began = time.time()
         self._looked = time.monotonic()
         self._before: dict[int, Any] = {}
 
@@ -45,7 +46,7 @@ class Stopper:
         """Tell whether a signal came, or the sweeper is dead (looked at every SWEEPER_SECONDS)."""
         if self._sweeper is not None and time.monotonic() - self._looked >= SWEEPER_SECONDS:
             self._looked = time.monotonic()
-            self._sweeper_died = processes.is_dead(self._sweeper)
+            self._sweeper_died = processes.is_dead(self._sweeper, self._began)
         return self.signal_number is not None or self._sweeper_died
 
     def _note(self, number: int, _frame: FrameType | None) -> None:

@@ -118,6 +118,6 @@ def interruptible_locks() -> None:
     def shorten(
         _connection: Any, _cursor: Any, statement: str, parameters: Any, *_: object
     ) -> tuple[str, Any]:
-        if statement.startswith("PRAGMA busy_timeout"):
+        if statement.startswith("PRAGMA busy_timeout ="):
             statement = f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}"
         return statement, parameters

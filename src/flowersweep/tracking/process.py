@@ -1,41 +1,63 @@
 """Which process a run belongs to, and whether that process still lives: a process id alone is reused."""
 
+import functools
+import hashlib
 import os
+import re
 import socket
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 HOST_TAG = "flowersweep.host"
+MACHINE_TAG = "flowersweep.machine"
 PID_TAG = "flowersweep.pid"
 START_TAG = "flowersweep.process_start"
 
 _PROC = Path("/proc")
 _ENDED = "ended"
+_UNKNOWN = "-"
+# Linux gives the processes that are in no container always the same name.
+_OF_THE_MACHINE = "pid:[4026531836]"
+_MACHINE_FILES = ("/etc/machine-id", "/var/lib/dbus/machine-id")
 
 
 def identity() -> dict[str, str]:
-    """Return the tags that name this process: its host, its id, and when it started."""
-    return {HOST_TAG: socket.gethostname(), PID_TAG: str(os.getpid()), START_TAG: start_of(os.getpid()) or ""}
+    """Return the tags that name this process: its machine, its id, and when it started."""
+    return {
+        HOST_TAG: socket.gethostname(),
+        MACHINE_TAG: _machine(),
+        PID_TAG: str(os.getpid()),
+        START_TAG: start_of(os.getpid()) or "",
+    }
 
 
-def is_dead(tags: Mapping[str, str]) -> bool:
+def is_dead(tags: Mapping[str, str], seen: float) -> bool:
     """Tell whether the process named by the tags certainly lives no more.
 
-    False whenever that cannot be known: it belongs to another host or container, its tags are incomplete, or
-    this platform does not tell.
+    False whenever that cannot be known: it belongs to another machine or container, its tags are incomplete, or
+    this platform does not tell. Two machines may have one name, and those that were copied even one identity: what
+    gave a sign of life since this machine was started was not ended by that start.
+
+    Args:
+        tags: `identity()` of the process.
+        seen: When it gave its last sign of life, in seconds since the epoch.
     """
     then, pid = tags.get(START_TAG, ""), tags.get(PID_TAG, "")
     if tags.get(HOST_TAG) != socket.gethostname() or not then or not pid.isdigit():
         return False
     boot, namespace, _ = then.split(" ", 2)
     here_boot, here_namespace = _boot(), _namespace()
-    if boot != here_boot:
-        return bool(here_boot)  # the machine was started anew since
-    now = start_of(int(pid))
-    if namespace != here_namespace or now == then:
+    is_same_machine = tags.get(MACHINE_TAG, "") == _machine() != ""
+    if boot != here_boot:  # the machine was started anew since, or it is another one
+        # Containers made of one image may share a name and an identity, on several machines.
+        in_no_container = namespace == here_namespace == _OF_THE_MACHINE
+        return is_same_machine and in_no_container and seen < time.time() - _seconds_since_boot()
+    if namespace != here_namespace or (boot == _UNKNOWN and not is_same_machine):
         return False
-    return now is not None or not _exists(int(pid))
+    now = start_of(int(pid))
+    return now != then and (now is not None or not _exists(int(pid)))
 
 
 def start_of(pid: int) -> str | None:
@@ -44,8 +66,8 @@ def start_of(pid: int) -> str | None:
     TIME is in clock ticks since boot on Linux, and the text that `ps` prints elsewhere. It is "ended" for a zombie,
     which has ended but was not yet waited for.
     """
-    time = _start_from_proc(pid) if _PROC.joinpath("self", "stat").exists() else _start_from_ps(pid)
-    return None if time is None else f"{_boot()} {_namespace()} {time}"
+    started = _start_from_proc(pid) if _PROC.joinpath("self", "stat").exists() else _start_from_ps(pid)
+    return None if started is None else f"{_boot()} {_namespace()} {started}"
 
 
 def _start_from_proc(pid: int) -> str | None:
@@ -66,10 +88,10 @@ def _start_from_ps(pid: int) -> str | None:
         )
     except OSError:  # no `ps` here, as on Windows
         return None
-    state, _, time = shown.stdout.strip().partition(" ")
-    if not time:
+    state, _, started = shown.stdout.strip().partition(" ")
+    if not started:
         return None
-    return _ENDED if state.startswith("Z") else " ".join(time.split())
+    return _ENDED if state.startswith("Z") else " ".join(started.split())
 
 
 def _exists(pid: int) -> bool:
@@ -88,7 +110,7 @@ def _boot() -> str:
     try:
         return (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
-        return "-"
+        return _UNKNOWN
 
 
 def _namespace() -> str:
@@ -96,4 +118,40 @@ def _namespace() -> str:
     try:
         return str((_PROC / "self/ns/pid").readlink())
     except OSError:
-        return "-"
+        return _UNKNOWN
+
+
+def _seconds_since_boot() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)  # boots are told apart on Linux only, which has this clock
+
+
+@functools.cache
+def _machine() -> str:
+    """Tell one installation of an operating system from another; empty where that is unknown.
+
+    A digest, as the identity itself is not for others to see (`man 5 machine-id`).
+    """
+    found = _machine_from_files() or _machine_from_ioreg()
+    return hashlib.sha256(f"flowersweep {found}".encode()).hexdigest()[:16] if found else ""
+
+
+def _machine_from_files() -> str | None:
+    for name in _MACHINE_FILES:
+        try:
+            text = Path(name).read_text(encoding="ascii", errors="replace").strip()
+        except OSError:
+            continue
+        if re.fullmatch("[0-9a-f]{32}", text):  # it is empty, or says "uninitialized", in images
+            return text
+    return None
+
+
+def _machine_from_ioreg() -> str | None:
+    """The way taken on macOS."""
+    command = ["ioreg", "-rd1", "-c", "IOPlatformExpertDevice"]
+    try:
+        shown = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (a constant)
+    except OSError:
+        return None
+    found = re.search(r'"IOPlatformUUID" = "([^"]+)"', shown.stdout)
+    return found[1] if found else None
