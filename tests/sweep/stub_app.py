@@ -35,7 +35,6 @@ from flowersweep.sweep.training_process import TrainingProcess
 from flowersweep.sweep.trial import Pruned, current_trial
 from flowersweep.sweep.worker import Listener, Worker, WorkerReport, work
 from flowersweep.tracking import process
-from flowersweep.training.interrupt import Interrupted, interruptible
 
 
 @dataclass
@@ -144,6 +143,9 @@ def in_trouble(cfg: DictConfig) -> float:
 
 def counting(cfg: DictConfig) -> float:
     """Report by attempt and step, `seconds` apart; return the number of the attempt, or leave a mark if interrupted."""
+    # Half a second that the other objectives need not wait for.
+    from flowersweep.training.interrupt import Interrupted, interruptible
+
     trial = current_trial()
     assert trial is not None
     try:

@@ -20,6 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.sweep.budget import Stop
 from flowersweep.sweep.claim import OWNER
+from flowersweep.sweep.lock import file_lock
 from flowersweep.sweep.outcome import FAIL_REASON, TRACEBACK, Outcome
 from flowersweep.sweep.worker import DEATHS, Listener, WorkerReport
 from flowersweep.tracking import process
@@ -315,10 +316,11 @@ def test_storage_that_takes_no_values_fails_no_trial(sweep: Sweeps) -> None:
 def test_paused_worker_leaves_alone_what_another_took(sweep: Sweeps, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that wakes up after another one finished its trial writes nothing, stops its training and takes the next."""
     settings = sweep.stub.Settings(str(sweep.folder), "counting", n_trials=3, seconds=0.1)
+    study = sweep.stub.prepare(settings)
     paused = subprocess.Popen(sweep.stub.command(settings), stdout=subprocess.PIPE, start_new_session=True)
-    _wait_until(lambda: (sweep.folder / "optuna.db").exists() and _reports(sweep) >= 2)
-    paused.send_signal(signal.SIGSTOP)
-    study = optuna.load_study(study_name="stub", storage=f"sqlite:///{sweep.folder}/optuna.db")
+    _wait_until(lambda: any(len(trial.intermediate_values) >= 2 for trial in study.trials))
+    with file_lock(sweep.folder / "optuna.db"):  # paused while it writes, it would keep everybody waiting
+        paused.send_signal(signal.SIGSTOP)
     # As if it ran on another machine, which was silent for longer than one waits for it.
     owner = study.trials[0].user_attrs[OWNER] | {process.HOST_TAG: "elsewhere", process.START_TAG: ""}
     study._storage.set_trial_user_attr(study.trials[0]._trial_id, OWNER, owner)
@@ -335,13 +337,6 @@ def test_paused_worker_leaves_alone_what_another_took(sweep: Sweeps, monkeypatch
     assert sweep.states == ["COMPLETE"] * 3
     assert (report["stop"], report["counts"]["COMPLETE"]) == (Stop.SPENT, 2)
     assert (sweep.folder / "interrupted-0-0").exists()
-
-
-def _reports(sweep: Sweeps) -> int:
-    try:
-        return len(sweep.trials[0].intermediate_values)
-    except (IndexError, KeyError):
-        return 0  # neither study nor trial is there yet
 
 
 def _wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
