@@ -18,7 +18,7 @@ from optuna.distributions import (
 from flowersweep.report.predictions import predictions_table
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.protocol import RunStatus
+from flowersweep.tracking.protocol import PICTURES, RunStatus
 from flowersweep.tracking.store import Store, prepare_store
 
 FLOWERS = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
@@ -99,7 +99,9 @@ class Writer:
         run.metrics(metrics)
         if files:
             self._files(run)
-        elif self.n_validation is not None:
+        if self.n_validation is not None:
+            run.tags({f"{PICTURES}validation": self.n_validation})
+            # Of the same pictures as in other studies, which divide them otherwise: MLflow keeps the profile it got first.
             profile = {"validation": self.n_validation}
             run.dataset(
                 "demo", digest="f00d", source="/data", context="training, validation", profile=profile

@@ -12,7 +12,7 @@ from flowersweep.report.evidence import Goal, State, Study, Training, Trial, con
 from flowersweep.report.ranking import measured, ranking
 from flowersweep.report.reading import read_study
 from flowersweep.report.summary import summary
-from flowersweep.report.winner import Winner
+from flowersweep.report.winner import Winner, read_winner
 from flowersweep.tracking.selection import find_study
 from flowersweep.tracking.store import Store
 
@@ -53,9 +53,15 @@ def single(counts: Mapping[int, int], n_pictures: int) -> dict[int, float]:
 
 
 class TestCounts:
-    def test_one_picture_in_both_seeds(self, store: Store, counted: str) -> None:
-        """Accuracies logged in single precision are compared as counts: one picture more with two seeds is p 0.5."""
+    def test_one_picture_in_both_seeds(self, store: Store, repeated: str, counted: str) -> None:
+        """Accuracies logged in single precision are compared as counts: one picture more with two seeds is p 0.5.
+
+        Their number is the run's own, although another study of the experiment divided the same pictures otherwise.
+        """
+        other = read_study(store, find_study(store, repeated))
+        assert {one.n_validation for one in other.trials[0].trainings} == {10}
         rows = ranking(read_study(store, find_study(store, counted)))
+        assert read_winner(store, rows[0].configuration, ACCURACY).n_validation == 734
         assert [row.configuration.label for row in rows] == ["RandomFlip", "none"]
         assert [row.group for row in rows] == [1, 1]
         assert rows[1].comparison is not None

@@ -91,6 +91,9 @@ class TestWhatIsLogged:
         (used,) = run.inputs.dataset_inputs
         profile = json.loads(used.dataset.profile)
         assert (profile["training"], profile["validation"], profile["test"]) == (36, 12, 12)
+        # The run's own; the profile is that of the experiment's first run with these pictures.
+        own = [run.data.tags[f"pictures.{part}"] for part in ("training", "validation", "test")]
+        assert own == ["36", "12", "12"]
         assert used.tags[0].value == "training, validation, test"
         assert len(run.outputs.model_outputs) == 1
 

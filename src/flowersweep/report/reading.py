@@ -13,7 +13,7 @@ from flowersweep.report.evidence import Curve, Goal, State, Study, Training, Tri
 from flowersweep.report.files import Files
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.process import HOST_TAG
-from flowersweep.tracking.protocol import NOTE
+from flowersweep.tracking.protocol import NOTE, PICTURES
 from flowersweep.tracking.selection import children_of, trials_of
 from flowersweep.tracking.store import Store
 
@@ -173,6 +173,9 @@ def _training(store: Store, run: "Run") -> Training:
 
 
 def _n_validation(run: "Run") -> int | None:
+    if (told := run.data.tags.get(f"{PICTURES}validation")) is not None:
+        return int(told)
+    # Runs from before the tag; if it is another run's number, the accuracies are no shares of it.
     used = run.inputs.dataset_inputs if run.inputs else []
     found = json.loads(used[0].dataset.profile or "{}").get("validation") if used else None
     return None if found is None else int(found)

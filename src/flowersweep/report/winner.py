@@ -17,6 +17,7 @@ from flowersweep.report.evidence import SEED, Configuration, Goal, Training
 from flowersweep.report.figures import confusion_counts, most_confident_mistakes
 from flowersweep.report.files import Files
 from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.protocol import PICTURES
 from flowersweep.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -182,7 +183,8 @@ def _versions(provenance: dict[str, str]) -> dict[str, str]:
 
 def _data(store: Store, run_id: str) -> dict[str, str]:
     with translated(f"read the data set of run {run_id}"):
-        inputs = client(store.uri).get_run(run_id).inputs
+        run = client(store.uri).get_run(run_id)
+    inputs = run.inputs
     if not inputs or not inputs.dataset_inputs:
         return {}
     used: Dataset = inputs.dataset_inputs[0].dataset
@@ -191,4 +193,5 @@ def _data(store: Store, run_id: str) -> dict[str, str]:
         "name": used.name,
         "fingerprint": used.digest,
         **{key: str(value) for key, value in profile.items()},
+        **{key.removeprefix(PICTURES): n for key, n in run.data.tags.items() if key.startswith(PICTURES)},
     }

@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # these imports take seconds; whoever hands one over has paid
 
 # The tag that MLflow shows as a run's description, in Markdown.
 NOTE = "mlflow.note.content"
+# The beginning of the tags that tell how many pictures a run used for training, validation and test.
+PICTURES = "pictures."
 
 Pictures = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 

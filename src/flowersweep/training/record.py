@@ -17,7 +17,7 @@ from flowersweep.models.network import Network
 from flowersweep.redaction import redacted_tree
 from flowersweep.report.figures import confident_mistakes, confusion_matrix, learning_curves
 from flowersweep.report.predictions import predictions_table
-from flowersweep.tracking.protocol import Tracker
+from flowersweep.tracking.protocol import PICTURES, Tracker
 from flowersweep.tracking.provenance import provenance
 from flowersweep.training.evaluate import Predictions
 from flowersweep.training.history import History
@@ -82,6 +82,13 @@ def record_start(
     catalogue = pictures.catalogue
     tracker.json(list(catalogue.class_names), "labels.json")
     counts = np.bincount(catalogue.labels, minlength=len(catalogue.class_names))
+    parts = {
+        "training": len(pictures.train),
+        "validation": len(pictures.validation),
+        "test": 0 if pictures.test is None else len(pictures.test),
+    }
+    # MLflow keeps the profile that a data set came with first, for all runs of an experiment, however they divide it.
+    tracker.tags({f"{PICTURES}{part}": number for part, number in parts.items()})
     # One record: MLflow keeps a data set of one name and digest once per run, whatever its context.
     tracker.dataset(
         config.data.source,
@@ -91,9 +98,7 @@ def record_start(
         picture_shape=(config.trainer.image_size, config.trainer.image_size, 3),
         profile={
             "pictures": len(catalogue.paths),
-            "training": len(pictures.train),
-            "validation": len(pictures.validation),
-            "test": 0 if pictures.test is None else len(pictures.test),
+            **parts,
             # A class may be called `validation`.
             **{
                 f"class {name}": count
