@@ -37,6 +37,7 @@ BAD_INPUT = {
         ["optimizer=adam,sgd", "optimizer.momentum=0.5,0.9"],
         "hydra.sweeper.conditions",
     ),
+    "lists in quotes": (['model.filters=choice("[8,16]","[16,32]")'], "leave out the quotes around [8,16]"),
     "no trials": ([LR, f"{TYPED}n_trials=0"], "n_trials must be at least 1, but is 0"),
     "no workers": (["aug=none,RandomFlip", f"{TYPED}n_jobs=0"], "n_jobs must be at least 1, but is 0"),
     "unknown setting": ([LR, f"{TYPED}n_trial=5"], "n_trial"),

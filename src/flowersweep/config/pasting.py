@@ -15,7 +15,9 @@ def pasted(key: str, value: str) -> str:
         value: The text, without any quotes.
     """
     candidates = (value, QuotedString(value, Quote.single).with_quotes())
-    return shlex.quote(next((f"{key}={one}" for one in candidates if _reads(one, value)), f"{key}={value}"))
+    text = next((f"{key}={one}" for one in candidates if _reads(one, value)), f"{key}={value}")
+    # The same to the shell, and easier to read than a ' that is quoted by itself.
+    return f'"{text}"' if "'" in text and not set('"$`\\!') & set(text) else shlex.quote(text)
 
 
 def _reads(text: str, value: str) -> bool:

@@ -7,7 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowersweep.config.quoting import pasted
+from flowersweep.config.pasting import pasted
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from flowersweep.config.quoting import pasted
     [
         ("/home/me/results", "tracking.dir=/home/me/results"),
         ("/home/me/my results", "'tracking.dir=/home/me/my results'"),
-        ("/a,b", shlex.quote("tracking.dir='/a,b'")),
+        ("/a,b", "\"tracking.dir='/a,b'\""),
     ],
 )
 def test_quotes_are_where_they_are_needed(value: str, expected: str) -> None:
