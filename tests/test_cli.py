@@ -56,6 +56,18 @@ BAD_INPUT = {
     "bad reference": (["optimizer.learning_rate=${nokey}"], "'nokey' not found"),
     "not an override": (["trainer"], "write key=value"),
     "bracket left open": (["aug=[none"], "write key=value"),
+    "letters that need quotes": (["data.dir=grün"], "type: \"data.dir='grün'\""),
+    "a hash": (["data.dir=a#b"], "type: \"data.dir='a#b'\""),
+    "brackets in a text": (["data.dir=a (1)"], "type: \"data.dir='a (1)'\""),
+    "a tab": (["trainer.epochs=\t[3"], "leave out the character U+0009"),
+    "a list in quotes": (["model.filters='[8,16]'"], "leave out the quotes around [8,16]"),
+    "augmentations in quotes": (
+        ["aug=stack", "aug.layers='[RandomFlip]'"],
+        "leave out the quotes around [RandomFlip]",
+    ),
+    "no key": (["=3"], "A group is chosen by a name"),
+    "a number for a group": (["trainer=5"], "A group is chosen by a name"),
+    "unknown function": (["seed=nofunc(1)"], "Unknown function 'nofunc'"),
     "unknown objective": (["objective.metric=accuracy"], "best/val_accuracy"),
     "a sweep without its flag": (["aug=none,RandomFlip"], "--multirun"),
     "unknown augmentation in a stack": (

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from flowersweep import config
-from flowersweep.errors import ConfigError, FlowersweepError, SweepStoppedError, TrainingError
+from flowersweep.errors import FlowersweepError, SweepStoppedError, TrainingError
 from flowersweep.redaction import redacted
 from flowersweep.sweep.overrides import left_to_trials
 from flowersweep.sweep.trial import current_trial
@@ -78,13 +78,8 @@ def _hydra_main() -> None:
     decorate = hydra.main(
         config_path=str(config.conf_dir()), config_name="config", execution_whitelist=EXECUTION_WHITELIST
     )
-    try:
+    with config.composing():
         decorate(_job)()
-    except ValueError as error:
-        # Hydra checks which of its flags go together with bare ValueErrors; all others are bugs.
-        if not str(error).startswith(("Only one of --", "The --resolve flag")):
-            raise
-        raise ConfigError(str(error)) from None
 
 
 class _JobFailedError(BaseException):
@@ -142,8 +137,8 @@ def _complain(error: Exception, *, whole: bool = False) -> int:
         return EXIT_FAILED
     if not isinstance(error, FlowersweepError | HydraException | OmegaConfBaseException):
         return _complain_of_bug(error)
-    message = str(error) if isinstance(error, FlowersweepError) else config.explain(error)
-    for line in redacted(message).splitlines():
+    message = str(error) if isinstance(error, FlowersweepError) else redacted(config.explain(error))
+    for line in message.splitlines():
         sys.stderr.write(f"flowersweep: {line}\n")
     failed = isinstance(error, TrainingError | SweepStoppedError) or getattr(error, "ended_a_run", False)
     return EXIT_FAILED if failed else EXIT_BAD_INPUT

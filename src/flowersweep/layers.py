@@ -5,8 +5,6 @@ import sys
 from collections.abc import Sequence
 
 from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
 
 from flowersweep import config
 from flowersweep.config.schema import FrozenConfig
@@ -35,21 +33,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         _show(parser.parse_args(arguments).overrides)
-    except (HydraException, OmegaConfBaseException, FlowersweepError) as error:
-        message = str(error) if isinstance(error, FlowersweepError) else config.explain(error)
-        sys.stderr.write(f"flowersweep: {message}\n")
+    except FlowersweepError as error:
+        sys.stderr.write(f"flowersweep: {error}\n")
         return EXIT_BAD_INPUT
     return 0
 
 
 def _show(overrides: Sequence[str]) -> None:
     config.prepare()
-    with initialize_config_dir(str(config.conf_dir())):
+    with config.composing(), initialize_config_dir(str(config.conf_dir())):
         # Weights do not change the table, and getting them may take a download.
         cfg = compose("config", overrides=["model=mobilenet_ft", *overrides])
     if "weights" in cfg.model:
         cfg.model.weights = None
-    settings = config.settings(cfg)
+    with config.composing():
+        settings = config.settings(cfg)
     if not isinstance(settings.model, FrozenConfig):
         raise ConfigError(
             f"model={settings.model.name} has no backbone; choose mobilenet_frozen, mobilenet_ft or backbone."

@@ -1,6 +1,4 @@
-"""Values of text keys stay texts, whatever Hydra would take them for, and can be pasted into a shell."""
-
-import shlex
+"""Values of text keys stay texts, whatever Hydra would take them for."""
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -9,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowersweep import config
-from flowersweep.config.quoting import pasted, texts_quoted
+from flowersweep.config.quoting import texts_quoted
 
 LIKE_NUMBERS = ("1e5", "1_000", "1.", ".5", "+1", "-0", "true", "TRUE", "False", "inf", "nan", "1e400", "017")
 
@@ -46,26 +44,3 @@ def test_everything_else_is_left_as_it_was_typed(value: str) -> None:
     assert texts_quoted(value.partition("=")[0]) == value.partition("=")[0]
     assert texts_quoted(f"data.dir='{value}'") == f"data.dir='{value}'"
     assert texts_quoted(f"data.dir=[{value}]") == f"data.dir=[{value}]"
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ("/home/me/results", "tracking.dir=/home/me/results"),
-        ("/home/me/my results", "'tracking.dir=/home/me/my results'"),
-        ("/a,b", shlex.quote("tracking.dir='/a,b'")),
-    ],
-)
-def test_quotes_are_where_they_are_needed(value: str, expected: str) -> None:
-    """For the shell, for Hydra, or for both."""
-    assert pasted("tracking.dir", value) == expected
-
-
-@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
-def test_what_is_pasted_is_the_value(value: str) -> None:
-    """The shell and Hydra give the very text back, unless it has a reference to another key in it."""
-    value = value.replace("${", "$ {")
-    (word,) = shlex.split(pasted("a.b", value))
-    override = OverridesParser.create().parse_override(word)
-
-    assert str(override.value()) == value

@@ -45,6 +45,7 @@ BAD_INPUT = {
         ["optimizer=adam", "optimizer.momentum=0.5", "aug=none,RandomFlip"],
         "with the optimizer that is chosen; it belongs to optimizer=sgd or rmsprop.\n",
     ),
+    "lists in quotes": (['model.filters=choice("[8,16]","[16,32]")'], "leave out the quotes around [8,16]"),
     "no trials": ([LR, f"{TYPED}n_trials=0"], "n_trials must be at least 1, but is 0"),
     "no workers": (["aug=none,RandomFlip", f"{TYPED}n_jobs=0"], "n_jobs must be at least 1, but is 0"),
     "unknown setting": ([LR, f"{TYPED}n_trial=5"], "n_trial"),

@@ -2,7 +2,8 @@
 
 from omegaconf import OmegaConf
 
-from flowersweep.config.explain import explain
+from flowersweep.config import files
+from flowersweep.config.explain import composing, explain
 from flowersweep.config.locations import cache_dir, conf_dir, in_checkout, results_dir
 from flowersweep.config.quoting import texts_quoted
 from flowersweep.config.schema import Config, register
@@ -12,6 +13,7 @@ from flowersweep.fields import MAXIMIZED
 __all__ = [
     "Config",
     "cache_dir",
+    "composing",
     "conf_dir",
     "explain",
     "in_checkout",
@@ -30,8 +32,9 @@ def direction_of(metric: str) -> str:
 
 
 def prepare() -> None:
-    """Register the schema and the resolvers that `conf/` uses; harmless when called again."""
+    """Register the schema, the reader of files and the resolvers that `conf/` uses; harmless when called again."""
     register()
+    files.register()
     # Of this moment: a run may change into a folder of its own before it asks.
     results = str(results_dir())
     OmegaConf.register_resolver("results_dir", lambda: results, replace=True)

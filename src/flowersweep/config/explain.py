@@ -2,14 +2,19 @@
 
 import dataclasses
 import re
+import shlex
+import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from hydra.errors import MissingConfigException, OverrideParseException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
+from flowersweep.config.pasting import pasted
 from flowersweep.config.schema import NODES, Config
 from flowersweep.config.validate import nearest
+from flowersweep.errors import ConfigError, FlowersweepError
 
 
 def explain(error: Exception) -> str:
@@ -23,15 +28,85 @@ def explain(error: Exception) -> str:
     if isinstance(error, MissingConfigException):
         return _unknown_choice(error)
     if isinstance(error, OverrideParseException):
-        detail = text.splitlines()[1] if "\n" in text else text
-        return f"{error.override!r} is not a valid override ({detail}); write key=value, and quote values with spaces or commas."
+        return _no_override(error.override, f"{error.__cause__ or ''}\n{text}")
     if match := re.match(r"Could not override '([^']+)'", text):
         return _unknown_key(match.group(1))
-    if match := re.match(r"Error merging override (.+)", text.splitlines()[0] if text else ""):
+    if match := re.match(r"Error merging override (.+)", text):
         return _bad_value(match.group(1), cause)
-    if cause is not None:
-        return f"{_one_line(text)}: {_one_line(str(cause))}"
+    if match := re.match(r"In '([^']+)': \w+ raised while composing config:\n(.*)", text, re.DOTALL):
+        text = f"In {match.group(1)}.yaml: {_in_a_file(match.group(2))}"
+    return ": ".join(_one_line(part) for part in (text, str(cause or "")) if part)
+
+
+@contextmanager
+def composing() -> Iterator[None]:
+    """Raise what Hydra and OmegaConf refuse in the block as ConfigError, in one sentence."""
+    try:
+        yield
+    except FlowersweepError:
+        raise
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error)) from error
+    except Exception as error:
+        # Hydra complains of some input with bare ValueErrors and the like; what others raise is a bug.
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        if not str(frame.f_globals.get("__name__")).startswith(("hydra.", "omegaconf.")):
+            raise
+        if str(error).startswith("Config group override must be"):
+            raise ConfigError(
+                "A group is chosen by a name, as in trainer=quick, but one is given something else; see --help for the "
+                "choices of each group, and set a key of it as in trainer.epochs=5."
+            ) from error
+        raise ConfigError(f"{_one_line(str(error)).rstrip('.') or type(error).__name__}.") from error
+
+
+def _no_override(override: str, text: str) -> str:
+    """What does not follow Hydra's grammar, and, where it is a text that only lacks quotes, the same with quotes."""
+    if odd := [character for character in override if not character.isprintable()]:
+        return f"{override!r} is not a valid override; leave out the character U+{ord(odd[0]):04X}, which is not visible."
+    key, equals, value = override.partition("=")
+    expected = _expected_type(key.lstrip("+"))
+    is_text = expected.startswith("a text") if expected else not set("()[]{}") & set(value)
+    is_whole = value[:1] not in {"", "'", '"'} and "${" not in value
+    if equals and is_text and is_whole and (quoted := pasted(key, value)) != shlex.quote(override):
+        return f"{override!r} is not a valid override, as Hydra's grammar wants quotes around this value; type: {quoted}"
+    said = ("LexerNoViable", "Error parsing", "Error when parsing", "See https:")
+    told = (line.partition(" expecting {")[0] for line in text.splitlines() if not line.startswith(said))
+    lines, reason = (
+        [line for line in told if line.strip(" ^")],
+        "an odd character" if equals else "it has no =",
+    )
+    return (
+        f"{override!r} is not a valid override ({_one_line(lines[0]) if lines else reason}); "
+        "write key=value, close every bracket and quote, and quote values with spaces or commas."
+    )
+
+
+def _in_a_file(text: str) -> str:
+    """What OmegaConf says of a key in a file."""
+    first, found = text.splitlines()[0], re.search(r"full_key: (\S+)", text)
+    key = found.group(1) if found else ""
+    if re.match(r"Key '.*' not in", first):
+        meant = re.search(r"Did you mean: '(.*)'", first)
+        return f"There is no key {key!r}. Did you mean {meant.group(1)}?" if meant else _unknown_key(key)
+    value, expected = re.match(r"Value (.*) of type '\w+' could not be converted", first), _expected_type(key)
+    if value and expected:
+        return f"{key} must be {expected}, but is {value.group(1)}."
+    if match := re.match(r"Merge error: \w+ is not a subclass of (\w+)\. value: (.*)", first):
+        return _no_keys(match.group(1), match.group(2))
     return _one_line(text)
+
+
+def _no_keys(kind: str, value: str) -> str:
+    """A group was given a value where it has keys."""
+    for field in dataclasses.fields(Config):
+        nodes = [field.type, *NODES.get(field.name, {}).values()]
+        if kind in {getattr(node, "__name__", "") for node in nodes}:
+            return (
+                f"{field.name} has keys of its own, but is {value!r} here; set these, or choose a whole group in the file's "
+                f"defaults list, as in '- override /{field.name}: NAME'."
+            )
+    return f"a {kind} cannot be {value!r}."
 
 
 def _one_line(text: str) -> str:
@@ -44,6 +119,8 @@ def _unknown_choice(error: MissingConfigException) -> str:
     options = [str(option) for option in error.options or ()]
     if not group:
         return _one_line(str(error))
+    if "/" in group and (absolute := group.rpartition("/")[2]) in _GROUPS:
+        return f"There is no group {group!r}; in a defaults list write '- override /{absolute}: {choice}'."
     listed = f"; choose one of {', '.join(options)}." if options else "."
     return f"{group} has no choice {choice!r}{listed}{nearest(choice, options)}"
 
@@ -66,10 +143,17 @@ def _field_names(node: type[Any]) -> set[str]:
 
 def _bad_value(override: str, cause: OmegaConfBaseException | None) -> str:
     key, _, value = override.partition("=")
+    bare = value.replace("\\", "").strip("'\"")
     reason = _one_line(str(cause)) if cause is not None else ""
     if "is not in struct" in reason or "not in" in reason:
         return _unknown_key(key.lstrip("+~"))
     expected = _expected_type(key.lstrip("+~"))
+    if (
+        bare.startswith("[")
+        and value != bare
+        and ("list" in (expected or "") or "not a ListConfig" in reason)
+    ):
+        return f"{key} must be {expected or 'a list'}, but is the text {bare!r}; leave out the quotes around {bare}."
     if expected is None:
         return f"{key}={value} does not fit: {reason or 'see --cfg job for what does'}."
     return f"{key} must be {expected}, but is {value!r}."

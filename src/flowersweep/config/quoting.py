@@ -1,8 +1,7 @@
-"""Quotes around values: `data.dir=1e5` names a folder, though Hydra reads a number, and a shell has rules of its own."""
+"""Arguments of keys whose values are texts: `data.dir=1e5` names a folder, though Hydra reads a number."""
 
 import dataclasses
 import re
-import shlex
 import types
 import typing
 from collections.abc import Iterator
@@ -10,7 +9,6 @@ from functools import cache
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
 from flowersweep.config.schema import NODES, Config
@@ -58,22 +56,3 @@ def _keys(node: type[Any], prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{field.name}"
         elif dataclasses.is_dataclass(kind) and isinstance(kind, type):
             yield from _keys(kind, f"{prefix}{field.name}.")
-
-
-def pasted(key: str, value: str) -> str:
-    """`key=value` as it is typed in a shell for a value that is a text.
-
-    Args:
-        key: As in `tracking.dir`; + and ++ before it stay.
-        value: The text, without any quotes.
-    """
-    candidates = (value, QuotedString(value, Quote.single).with_quotes())
-    return shlex.quote(next((f"{key}={one}" for one in candidates if _reads(one, value)), f"{key}={value}"))
-
-
-def _reads(text: str, value: str) -> bool:
-    try:
-        read = OverridesParser.create().parse_rule(text, "element")
-    except HydraException:
-        return False
-    return bool((read.text if isinstance(read, QuotedString) else read) == value)

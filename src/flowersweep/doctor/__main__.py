@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from flowersweep.doctor.finding import Finding, Verdict, examine
-from flowersweep.errors import ConfigError, FlowersweepError
+from flowersweep.errors import FlowersweepError
 
 EXIT_MEND = 1
 EXIT_BAD_INPUT = 2
@@ -90,19 +90,15 @@ def _configured(overrides: Sequence[str], *, multirun: bool, fix: bool) -> list[
         FlowersweepError: It is none.
         ModuleNotFoundError: A package is missing that the checks themselves need.
     """
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
     from rich.console import Console
 
-    from flowersweep.config import explain
+    from flowersweep.config import composing
     from flowersweep.doctor.configured import composed
     from flowersweep.doctor.examination import examination
     from flowersweep.doctor.results import fix_store
 
-    try:
+    with composing():
         patient = composed(overrides, multirun=multirun)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(explain(error)) from error
     if fix:
         return examine("results", lambda: fix_store(patient.config))
     findings = []

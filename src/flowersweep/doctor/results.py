@@ -1,5 +1,6 @@
 """Where results are kept: MLflow's store and Optuna's studies. Checks make nothing that is not there."""
 
+import shlex
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -148,7 +149,7 @@ def _check_damage(path: Path) -> None:
     if answer != "ok":
         raise TrackingError(
             f"{path} is damaged ({answer.splitlines()[-1]}); put a copy of it away, then get back what can be read with: "
-            f"sqlite3 {path} .recover | sqlite3 mended.db"
+            f"sqlite3 {shlex.quote(str(path))} .recover | sqlite3 mended.db"
         )
 
 

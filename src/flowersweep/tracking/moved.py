@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from flowersweep.config.quoting import pasted
+from flowersweep.config.pasting import pasted
 from flowersweep.errors import TrackingError
 
 ARTIFACTS = "artifacts"

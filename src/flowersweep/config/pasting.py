@@ -1,0 +1,28 @@
+"""Write an override so that it can be pasted into a shell: quoted for Hydra where its grammar wants that, then for the shell."""
+
+import shlex
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
+
+
+def pasted(key: str, value: str) -> str:
+    """`key=value` as it is typed in a shell for a value that is a text.
+
+    Args:
+        key: As in `tracking.dir`; + and ++ before it stay.
+        value: The text, without any quotes.
+    """
+    candidates = (value, QuotedString(value, Quote.single).with_quotes())
+    text = next((f"{key}={one}" for one in candidates if _reads(one, value)), f"{key}={value}")
+    # The same to the shell, and easier to read than a ' that is quoted by itself.
+    return f'"{text}"' if "'" in text and not set('"$`\\!') & set(text) else shlex.quote(text)
+
+
+def _reads(text: str, value: str) -> bool:
+    try:
+        read = OverridesParser.create().parse_rule(text, "element")
+    except HydraException:
+        return False
+    return bool((read.text if isinstance(read, QuotedString) else read) == value)
