@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from flowersweep import config
-from flowersweep.errors import FlowersweepError, SweepStoppedError, TrainingError
+from flowersweep.errors import ConfigError, FlowersweepError, SweepStoppedError, TrainingError
 from flowersweep.redaction import redacted
 from flowersweep.sweep.overrides import left_to_trials
 from flowersweep.sweep.trial import current_trial

@@ -1,5 +1,7 @@
 """Values of text keys stay texts, whatever Hydra would take them for."""
 
+from pathlib import Path
+
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -33,7 +35,11 @@ def test_the_configuration_has_the_folder_that_was_typed() -> None:
         composed = config.settings(
             compose("config", overrides=[*typed, texts_quoted("model.init_from=null")])
         )
-    assert (composed.data.dir, composed.seed, vars(composed.model)["init_from"]) == ("1e5", 7, None)
+    assert (composed.data.dir, composed.seed, vars(composed.model)["init_from"]) == (
+        str(Path("1e5").absolute()),
+        7,
+        None,
+    )
 
 
 @given(value=st.text())

@@ -11,7 +11,7 @@ from flowersweep.deploy.choose import CHOICE_ARGUMENTS, chosen
 from flowersweep.deploy.winner import winner
 from flowersweep.errors import TrackingError
 from flowersweep.promote import main
-from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.mlflow_api import bare_client, client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import RunStatus
 from flowersweep.tracking.store import Store, prepare_store
@@ -60,7 +60,7 @@ def lose(store: Store) -> Callable[[str], None]:
     """Remove a run for good, as MLflow's garbage collection does."""
 
     def remove(run_id: str) -> None:
-        client(store.uri)._tracking_client.store._hard_delete_run(run_id)
+        bare_client(store.uri)._tracking_client.store._hard_delete_run(run_id)
 
     return remove
 

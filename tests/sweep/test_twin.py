@@ -30,7 +30,7 @@ def test_the_one_that_was_trained() -> None:
 
 
 def test_a_store_that_cannot_be_used(tmp_path: Path) -> None:
-    """If the trial can have no run it fails, as it would have failed in training, and is not marked."""
+    """If the trial can have no run it waits, as it would have waited in training, and is not marked."""
     study = optuna.create_study()
     study.tell(study.ask(), 0.5)
     kept: dict[str, Any] = {}
@@ -40,5 +40,5 @@ def test_a_store_that_cannot_be_used(tmp_path: Path) -> None:
     kept.clear()
     tracking = {"experiment": "e", "dir": str(tmp_path), "uri": "ftp://nowhere"}
     outcome = take_over(running, study.trials[0], OmegaConf.create({"tracking": tracking}))
-    assert (outcome.kind, kept) == (Kind.FAIL, {})
+    assert (outcome.kind, kept) == (Kind.WAITING, {})
     assert "ftp://nowhere" in outcome.reason

@@ -9,7 +9,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from flowersweep.errors import TrackingError
-from flowersweep.tracking.mlflow_api import ELSEWHERE, client, quiet, translated
+from flowersweep.tracking.mlflow_api import ELSEWHERE, bare_client, client, quiet, translated
 from flowersweep.tracking.store import prepare_store
 
 # As MLflow 3.17 with SQLAlchemy 2.1 says it where SQLite finds no room.
@@ -50,7 +50,7 @@ def test_the_environment_leads_nowhere_else(tmp_path: Path, monkeypatch: pytest.
         monkeypatch.setenv(name, f"sqlite:///{tmp_path}/elsewhere.db")
     service = client(store.uri)
     assert not set(ELSEWHERE) & os.environ.keys()
-    assert service._registry_uri == store.uri
+    assert bare_client(store.uri)._registry_uri == store.uri
     service.create_registered_model("flowers")
     assert [one.name for one in client(store.uri).search_registered_models()] == ["flowers"]
     assert not (tmp_path / "elsewhere.db").exists()
