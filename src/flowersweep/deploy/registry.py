@@ -10,7 +10,8 @@ from flowersweep.deploy.choose import Choice, registered
 from flowersweep.deploy.winner import described, objective, overrides_of
 from flowersweep.errors import ConfigError
 from flowersweep.redaction import redacted
-from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.mlflow_api import bare_client, client, translated
+from flowersweep.tracking.patience import patiently
 from flowersweep.tracking.rules import MAX_TAG_LENGTH, shortened
 
 if TYPE_CHECKING:
@@ -107,16 +108,21 @@ def _version_of(service: "MlflowClient", name: str, run_id: str) -> "ModelVersio
 def _new_version(
     service: "MlflowClient", name: str, choice: Choice, before: "ModelVersion | None"
 ) -> "ModelVersion":
-    model = choice.model
-    version = service.create_model_version(
-        name,
-        # The files; MLflow would look models:/ID up in a global store, and not in this one.
-        source=choice.location,
-        run_id=choice.run_id,
-        model_id=model.model_id,
-        tags=lineage(choice, before),
-        description=_description(choice, before),
-    )
+    model, bare = choice.model, bare_client(choice.store.uri)
+
+    def create() -> "ModelVersion":
+        return bare.create_model_version(
+            name,
+            # The files; MLflow would look models:/ID up in a global store, and not in this one.
+            source=choice.location,
+            run_id=choice.run_id,
+            model_id=model.model_id,
+            tags=lineage(choice, before),
+            description=_description(choice, before),
+        )
+
+    # The answer may have been lost, not the version.
+    version = patiently(create, again=lambda: _version_of(bare, name, choice.run_id) or create())
     # By this the run's page shows which versions were made of it.
     registrations = [*json.loads(model.tags.get(_VERSIONS, "[]")), {"name": name, "version": version.version}]
     service.set_logged_model_tags(model.model_id, {_VERSIONS: json.dumps(registrations)})
