@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PORT ?= 5000
 DASHBOARD_PORT ?= 8080
 SERVE_PORT ?= 5001
+# Tests wait for processes and imports more than they compute. Those of one file share servers and trained networks.
+IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # The registry and the results are those of this folder, whatever the environment says of another MLflow.
 unexport MLFLOW_TRACKING_URI MLFLOW_REGISTRY_URI MLFLOW_RUN_ID MLFLOW_EXPERIMENT_ID MLFLOW_EXPERIMENT_NAME MLFLOW_ACTIVE_MODEL_ID
@@ -28,10 +30,10 @@ demo: setup ## One run on drawn flowers: no pictures and no network needed (unde
 	$(BIN)/python -m flowersweep data=demo model=cnn aug=RandomFlip trainer=quick
 
 test: setup ## The fast tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(IN_PARALLEL)
 
 test-slow: setup ## The slow tests: real photographs, real servers (minutes)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow $(IN_PARALLEL)
 
 lint: setup ## Style and common mistakes
 	$(BIN)/ruff check .
