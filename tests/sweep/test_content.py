@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from flowersweep import config
 from flowersweep.errors import DataError, SweepError, TrackingError
 from flowersweep.sweep.check import check_choices
-from flowersweep.sweep.content import contents
+from flowersweep.sweep.content import contents, find_all
 from flowersweep.sweep.identity import definition_of, derived_name
 from flowersweep.sweep.parse import parse_space
 from flowersweep.sweep.storage import open_storage
@@ -39,7 +39,8 @@ def define(loader: Any, cache: Path, tmp_path: Path) -> Define:
         space = parse_space(given)
         fixed = [line for line in given if line in space.fixed]
         sweep = loader.load_configuration("config", overrides=fixed, run_mode=RunMode.MULTIRUN)
-        return definition_of(space, sweep, 1, contents(check_choices(space, sweep, loader)))
+        configs = check_choices(space, sweep, loader)
+        return definition_of(space, sweep, 1, contents(configs, find_all(configs)))
 
     return typed
 

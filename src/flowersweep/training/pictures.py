@@ -24,6 +24,9 @@ from flowersweep.errors import DataError
 
 log = logging.getLogger(__name__)
 
+# The list of a configuration's pictures, and their fingerprint.
+Found = tuple[Catalogue, str]
+
 
 @dataclass(frozen=True)
 class PictureSet:
@@ -86,7 +89,7 @@ def load_pictures(config: Config) -> Pictures:
     )
 
 
-def find_pictures(config: Config) -> tuple[Catalogue, str]:
+def find_pictures(config: Config) -> Found:
     """The list of a configuration's pictures and their fingerprint; decodes none, and leaves out none.
 
     Raises:
@@ -97,15 +100,19 @@ def find_pictures(config: Config) -> tuple[Catalogue, str]:
     return catalogue, fingerprint(catalogue, cache)
 
 
-def divided(config: Config) -> tuple[Catalogue, str, Split]:
+def divided(config: Config, found: Found | None = None) -> tuple[Catalogue, str, Split]:
     """The pictures of a configuration, their fingerprint, and which of them train, validate and test.
 
     Decodes none of them, unless unreadable ones are to be left out and it is not known yet which these are.
 
+    Args:
+        config: The configuration.
+        found: From `find_pictures`, if it was asked already; it says in the log what it finds.
+
     Raises:
         DataError: As `load_pictures`.
     """
-    catalogue, digest = find_pictures(config)
+    catalogue, digest = found or find_pictures(config)
     if config.data.unreadable == "skip":
         cache = cache_dir(config.paths.cache)
         catalogue = readable(catalogue, cache=cache, fingerprint=digest)
