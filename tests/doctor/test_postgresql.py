@@ -9,6 +9,7 @@ import pytest
 from conftest import MakeConfig
 from flowersweep.doctor.finding import Finding, Verdict, examine
 from flowersweep.doctor.results import check_store, check_studies
+from flowersweep.redaction import redacted
 from flowersweep.sweep.storage import open_storage, shown
 from flowersweep.tracking.store import prepare_store
 from servers import postgresql
@@ -29,14 +30,14 @@ def test_a_database_is_looked_at_and_not_filled(url: str, make_config: MakeConfi
 
     (store,), (studies,) = check_store(config), check_studies(config, url)
     assert (store.found, store.verdict) == (
-        f"{shown(url)} is empty; the first run makes its tables",
+        f"{redacted(url)} is empty; the first run makes its tables",
         Verdict.FINE,
     )
     assert studies.found == f"none yet; the first sweep makes {shown(url)}"
 
     prepare_store(tmp_path, url)
     (store,) = check_store(config)
-    assert store == Finding("results", f"1 experiment in {shown(url)}, made for this version of MLflow")
+    assert store == Finding("results", f"1 experiment in {redacted(url)}, made for this version of MLflow")
 
 
 def test_studies_in_a_database_are_counted(url: str, make_config: MakeConfig, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def check_store(config: Config) -> Iterator[Finding]:
     elif not uri.startswith("http"):
         check_database(uri, uri.split(":", 1)[0].split("+", 1)[0])
         if "experiments" not in _tables(uri):
-            yield Finding("results", f"{shown(uri)} is empty; the first run makes its tables")
+            yield Finding("results", f"{redacted(uri)} is empty; the first run makes its tables")
             return
     check_server(uri)
     place = place or redacted(uri)
