@@ -7,7 +7,7 @@ from flowersweep.config import cache_dir
 from flowersweep.config.schema import Config, CosineConfig
 from flowersweep.data import Catalogue, Split, possible_copies
 from flowersweep.data.notices import Notice, picture_notices
-from flowersweep.training.pictures import divided
+from flowersweep.training.pictures import Found, divided
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +32,15 @@ def tell(config: Config, catalogue: Catalogue, parts: Split) -> None:
         log.warning("%s", notice)
 
 
-def tell_of_pictures_to_come(config: Config) -> None:
+def tell_of_pictures_to_come(config: Config, found: Found | None = None) -> None:
     """The same before the pictures are decoded, once for all trials of a sweep.
+
+    Args:
+        config: Of the first trial.
+        found: Its pictures, from `find_pictures`, if it was asked already.
 
     Raises:
         DataError: The pictures are missing, unreadable or too few.
     """
-    catalogue, _, parts = divided(config)
+    catalogue, _, parts = divided(config, found)
     tell(config, catalogue, parts)

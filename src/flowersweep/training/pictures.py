@@ -24,6 +24,9 @@ from flowersweep.errors import DataError
 
 log = logging.getLogger(__name__)
 
+# The list of a configuration's pictures, and their fingerprint.
+Found = tuple[Catalogue, str]
+
 
 @dataclass(frozen=True)
 class PictureSet:
@@ -55,18 +58,28 @@ class Pictures:
     test: PictureSet | None
 
 
-def load_pictures(config: Config) -> Pictures:
+def load_pictures(config: Config, expected: str | None = None) -> Pictures:
     """Open the data set of a configuration.
 
     Training pictures are decoded at the size the augmentation wants (RandomCrop wants larger ones), validation
     and test pictures always at `trainer.image_size`, so that every augmentation is judged on the same pixels.
 
+    Args:
+        config: The configuration.
+        expected: The fingerprint that `find_pictures` must give; None for any.
+
     Raises:
-        DataError: The pictures are missing or unreadable; the message says how to mend it.
+        DataError: The pictures are missing, unreadable or others; the message says how to mend it.
         ConfigError: They are too few for the fractions of the split.
     """
     cache = cache_dir(config.paths.cache)
-    catalogue, digest, parts = divided(config)
+    found = find_pictures(config)
+    if expected not in {None, found[1]}:
+        raise DataError(
+            f"The pictures in {found[0].root} are no longer those that the sweep began with; put those back, or begin "
+            "another sweep with these."
+        )
+    catalogue, digest, parts = divided(config, found)
     size = config.trainer.image_size
     evaluation = open_store(catalogue, fingerprint=digest, size=size, cache=cache)
     source_size = config.aug.source_size(size)
@@ -86,7 +99,7 @@ def load_pictures(config: Config) -> Pictures:
     )
 
 
-def find_pictures(config: Config) -> tuple[Catalogue, str]:
+def find_pictures(config: Config) -> Found:
     """The list of a configuration's pictures and their fingerprint; decodes none, and leaves out none.
 
     Raises:
@@ -97,15 +110,19 @@ def find_pictures(config: Config) -> tuple[Catalogue, str]:
     return catalogue, fingerprint(catalogue, cache)
 
 
-def divided(config: Config) -> tuple[Catalogue, str, Split]:
+def divided(config: Config, found: Found | None = None) -> tuple[Catalogue, str, Split]:
     """The pictures of a configuration, their fingerprint, and which of them train, validate and test.
 
     Decodes none of them, unless unreadable ones are to be left out and it is not known yet which these are.
 
+    Args:
+        config: The configuration.
+        found: From `find_pictures`, if it was asked already; it says in the log what it finds.
+
     Raises:
         DataError: As `load_pictures`.
     """
-    catalogue, digest = find_pictures(config)
+    catalogue, digest = found or find_pictures(config)
     if config.data.unreadable == "skip":
         cache = cache_dir(config.paths.cache)
         catalogue = readable(catalogue, cache=cache, fingerprint=digest)
