@@ -124,6 +124,14 @@ class TestCheck:
         with pytest.raises(SweepError, match=said):
             check_choices(parse_space(arguments), sweep, loader)
 
+    def test_every_repeat(self, loader: Any, sweep: DictConfig) -> None:
+        """What is legal for the first seed only is refused too; each repeat is among what was composed."""
+        with pytest.raises(SweepError, match=r"cannot run: seed must be .*, but is 2147483648"):
+            check_choices(parse_space(["seed=2147483647"]), sweep, loader, 2)
+        space = parse_space(["seed=3", "data.split_seed='${seed}'", "aug=none,RandomFlip"])
+        checked = check_choices(space, sweep, loader, 3)
+        assert [one.data.split_seed for one in checked] == [3, 4, 5, 3, 4, 5]
+
     def test_a_fixed_value_that_some_choices_lack(self, loader: Any, sweep: DictConfig) -> None:
         """The choices without the key are named, and the condition that gives it to the others works."""
         typed = ["optimizer=adam,sgd,adamw,rmsprop", "optimizer.momentum=0.5"]

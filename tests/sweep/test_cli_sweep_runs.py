@@ -140,6 +140,29 @@ class TestInfrastructure:
         assert real.study.trials[len(states) - 1].params == params
         assert [run.info.status for run in real.runs("trial")] == ["FINISHED"] * 4
 
+    def test_pictures_that_are_changed_meanwhile(self, real: Real, tmp_path: Path) -> None:
+        """No trial trains on other pictures than those before it; with the old ones back the same command goes on."""
+        pictures = tmp_path / "pictures"
+        shutil.copytree(demo(real.folder / "cache"), pictures)
+        command = ("data=folder", f"data.dir={pictures}", "optimizer.learning_rate=0.001,0.002,0.003")
+        running = real.start(*command, epochs=6)
+        until = time.monotonic() + 60
+        while not real.reporting() and time.monotonic() < until:
+            time.sleep(0.1)
+        changed = next(pictures.rglob("*.jpg"))
+        aside = changed.rename(tmp_path / changed.name)
+        _, err = running.communicate(timeout=120)
+        (line,) = [line for line in err.splitlines() if line.startswith("flowersweep: ")]
+        assert running.returncode == 1
+        assert f"The pictures in {pictures} are no longer those that the sweep began with" in line
+        assert real.study.trials[-1].state.name == "WAITING"
+        aside.rename(changed)
+        code, _, err = real.run(*command, epochs=6)
+        assert code == 0, err
+        assert [trial.state.name for trial in real.study.trials] == ["COMPLETE"] * 3
+        digests = {one.dataset.digest for run in real.runs("trial") for one in run.inputs.dataset_inputs}
+        assert len(digests) == 1
+
     def test_a_store_that_is_away_for_a_while(self, real: Real) -> None:
         """While MLflow's database cannot be written to trials wait, and the same command goes on."""
         command = ("optimizer.learning_rate=0.001,0.002,0.003",)

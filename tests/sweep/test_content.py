@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,21 @@ import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
+from omegaconf import open_dict
 
 from flowersweep import config
-from flowersweep.errors import DataError, SweepError, TrackingError
+from flowersweep.config import Config
+from flowersweep.config.schema import FineTunedConfig
+from flowersweep.errors import DataError, SweepError, TrackingError, WeightsError
 from flowersweep.sweep.check import check_choices
-from flowersweep.sweep.content import contents, find_all
+from flowersweep.sweep.content import Content, find_all, place_of
 from flowersweep.sweep.identity import definition_of, derived_name
 from flowersweep.sweep.parse import parse_space
 from flowersweep.sweep.storage import open_storage
 from flowersweep.sweep.study import open_study
 
 Define = Callable[..., dict[str, Any]]
+Configured = Callable[..., Config]
 
 
 @pytest.fixture(scope="module")
@@ -34,15 +39,30 @@ def loader() -> Iterator[Any]:
 def define(loader: Any, cache: Path, tmp_path: Path) -> Define:
     """The definition of a sweep's study, from what was typed."""
 
-    def typed(*arguments: str) -> dict[str, Any]:
+    def typed(*arguments: str, n_repeats: int = 1) -> dict[str, Any]:
         given = [f"paths.cache={cache}", f"tracking.dir={tmp_path}/results", *arguments]
         space = parse_space(given)
         fixed = [line for line in given if line in space.fixed]
         sweep = loader.load_configuration("config", overrides=fixed, run_mode=RunMode.MULTIRUN)
-        configs = check_choices(space, sweep, loader)
-        return definition_of(space, sweep, 1, contents(configs, find_all(configs)))
+        configs = check_choices(space, sweep, loader, n_repeats)
+        return definition_of(space, sweep, n_repeats, Content.of(configs, find_all(configs)).listed())
 
     return typed
+
+
+@pytest.fixture
+def configured(loader: Any, cache: Path, drawn: Path, tmp_path: Path) -> Configured:
+    """A configuration as a trial has it."""
+
+    def made(*arguments: str) -> Config:
+        places = [f"paths.cache={cache}", f"tracking.dir={tmp_path}/results", f"data.dir={drawn}"]
+        given = ["data=folder", *places, *arguments]
+        composed = loader.load_configuration("config", given, run_mode=RunMode.RUN)
+        with open_dict(composed):
+            del composed["hydra"]
+        return config.settings(composed)
+
+    return made
 
 
 @pytest.fixture
@@ -94,6 +114,8 @@ def test_every_option_that_is_searched(define: Define, drawn: Path, other: Path)
     (other.parent / "1").symlink_to(other)
     by_seed = define("seed=0,1", "data=folder", f"data.dir='{other.parent}/${{seed}}'")
     assert by_seed["content"]["data.dir"] == found
+    folds = define("seed=0", "data=folder", f"data.dir='{other.parent}/${{seed}}'", n_repeats=2)
+    assert folds["content"]["data.dir"] == found
 
 
 def test_weights_by_content(define: Define, drawn: Path, tmp_path: Path) -> None:
@@ -145,3 +167,27 @@ def test_missing(define: Define, drawn: Path, more: list[str], error: type[Excep
     """Without the pictures, or the run to begin with, there is no definition and so no study."""
     with pytest.raises(error, match=r"nowhere does not exist|no finished run"):
         define("aug=none,RandomFlip", *(line.format(drawn=drawn) for line in more))
+
+
+def test_weights_that_are_changed_meanwhile(configured: Configured, tmp_path: Path) -> None:
+    """A trial whose weights are others than when its sweep began is not run; those that nobody looked at are let be."""
+    file = tmp_path / "one.weights.h5"
+    file.write_bytes(b"one")
+    one = configured("model=mobilenet_frozen", f"model.weights={file}")
+    content = Content.of([one], find_all([one]))
+    assert content.held(one) == one
+    file.write_bytes(b"two")
+    with pytest.raises(WeightsError, match=r"one\.weights\.h5 are no longer those that the sweep began with"):
+        content.held(one)
+    assert replace(content, weights={}).held(one) == one
+
+
+def test_best_stays_what_it_was(configured: Configured) -> None:
+    """All trials of a sweep start from the run that was the best when it began."""
+    one = configured("model=mobilenet_ft", "model.init_from=best")
+    fingerprint = find_all([one])[place_of(one)][1]
+    content = Content({place_of(one): fingerprint}, {}, {("MobileNetV2", fingerprint): "a" * 32})
+    held = content.held(one).model
+    assert isinstance(held, FineTunedConfig)
+    assert held.init_from == "a" * 32
+    assert replace(content, starts={}).held(one) == one

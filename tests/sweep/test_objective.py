@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from flowersweep.config import Config
-from flowersweep.errors import Pruned
+from flowersweep.errors import DataError, Pruned
+from flowersweep.sweep.content import Content, place_of
 from flowersweep.sweep.objective import name_of, run_trial, searched_numbers, tags_of
 from flowersweep.sweep.trial import RunningTrial
 from flowersweep.tracking.mlflow_api import client
@@ -76,6 +77,16 @@ def test_one_training(make_config: MakeConfig) -> None:
     run = study.run(config)
     assert (run.info.run_name, run.info.status) == ("trial-0007 learning_rate=0.5 aug=none", "FINISHED")
     assert run.data.metrics["searched/optimizer.learning_rate"] == 0.5
+
+
+@pytest.mark.parametrize("n_repeats", [1, 2])
+def test_other_pictures_than_the_sweep_began_with(make_config: MakeConfig, n_repeats: int) -> None:
+    """A trial does not train on pictures that were changed since its sweep began, and says which these are."""
+    config, study = make_config(*TINY), Study()
+    trial = replace(study.trial, content=Content({place_of(config): "0" * 32}, {}, {}))
+    with pytest.raises(DataError, match=f"{config.data.dir} are no longer those that the sweep began with"):
+        run_trial([replace(config, seed=seed) for seed in range(n_repeats)], [], trial)
+    assert study.reports == []
 
 
 @pytest.mark.slow

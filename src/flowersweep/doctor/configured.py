@@ -80,7 +80,7 @@ def _sweep(overrides: Sequence[str], loader: ConfigLoader) -> Patient:
     arguments = [one.input_line or "" for one in given]
     space = parse_space(arguments, settings.params, settings.conditions, config_loader=loader)
     plan = make_plan(settings, space, explicit_options(typed(cfg, "hydra")))
-    check_choices(space, cfg, loader)
+    check_choices(space, cfg, loader, settings.n_repeats)
     first = space.overrides(next(probes(space)))
     trials = f"{plan.n_trials} trial{'s' * (plan.n_trials != 1)}{' as a grid' * plan.is_grid}"
     return Patient(

@@ -26,13 +26,16 @@ _CONDITION = " To search it with these only, say so in hydra.sweeper.conditions.
 _WHOLE = " For whole numbers search int(interval(low, high))."
 
 
-def check_choices(space: Space, config: DictConfig, loader: ConfigLoader) -> list[configuration.Config]:
+def check_choices(
+    space: Space, config: DictConfig, loader: ConfigLoader, n_repeats: int = 1
+) -> list[configuration.Config]:
     """Compose every option of every dimension once, and both ends of every interval; of many numbers a sample.
 
     Args:
         space: What is searched.
         config: The sweep's own configuration.
         loader: Composes trials' configurations from it.
+        n_repeats: Of the sweep; whatever refers to the seed is checked for each of them.
 
     Returns:
         What was composed; empty for an application with a configuration of its own.
@@ -52,7 +55,7 @@ def check_choices(space: Space, config: DictConfig, loader: ConfigLoader) -> lis
         except (HydraException, OmegaConfBaseException) as error:
             raise SweepError(_refusal(space, params, error, _composes(space, config, loader))) from None
         if OmegaConf.get_type(composed) is configuration.Config:
-            checked.append(_checked(composed, overrides))
+            checked.extend(_checked(composed, overrides, n_repeats))
     return checked
 
 
@@ -164,11 +167,11 @@ def _ends(distribution: Any) -> list[Any]:
     return [distribution.low, distribution.high]
 
 
-def _checked(composed: DictConfig, overrides: list[str]) -> configuration.Config:
+def _checked(composed: DictConfig, overrides: list[str], n_repeats: int) -> list[configuration.Config]:
     with open_dict(composed):
         del composed["hydra"]
     try:
-        return configuration.settings(composed)
+        return configuration.repeats(composed, n_repeats)
     except ConfigError as error:
         raise SweepError(f"A trial with {_words(overrides)} cannot run: {error}") from None
 

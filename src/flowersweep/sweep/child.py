@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cloudpickle  # type: ignore[import-untyped] # it ships no types
 from hydra.core.hydra_config import HydraConfig
@@ -24,6 +24,9 @@ from omegaconf import DictConfig, open_dict
 
 from flowersweep.sweep.outcome import Outcome, of_exception, of_value
 from flowersweep.sweep.trial import Pruned, RunningTrial, running
+
+if TYPE_CHECKING:
+    from flowersweep.sweep.content import Content
 
 _PR_SET_PDEATHSIG = 1
 _LOOK_SECONDS = 1.0
@@ -39,6 +42,7 @@ class Application:
         singleton_state: `Singleton.get_state()` of the worker: Hydra's registered configurations and resolvers.
         n_objectives: How many numbers the function returns.
         command: What was typed to begin the sweep.
+        content: What its trials read; None where that is not known.
     """
 
     task_function: TaskFunction
@@ -46,6 +50,7 @@ class Application:
     singleton_state: Any
     n_objectives: int = 1
     command: str | None = None
+    content: "Content | None" = None
 
     @classmethod
     def here(
@@ -54,9 +59,10 @@ class Application:
         hydra_context: HydraContext,
         n_objectives: int = 1,
         command: str | None = None,
+        content: "Content | None" = None,
     ) -> "Application":
         """The application with this process's state of Hydra."""
-        return cls(task_function, hydra_context, Singleton.get_state(), n_objectives, command)
+        return cls(task_function, hydra_context, Singleton.get_state(), n_objectives, command, content)
 
 
 @dataclass(frozen=True)
@@ -141,6 +147,7 @@ def _run(application: Application, job: Job, connection: Connection) -> Outcome:
         attempt=job.attempt,
         parent_run_id=job.parent_run_id,
         command=application.command,
+        content=application.content,
         _report=report,
         _keep=keep,
         _leads=leads,

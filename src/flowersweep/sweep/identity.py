@@ -34,7 +34,7 @@ def definition_of(
         space: Of the sweep.
         config: The sweep's own configuration.
         n_repeats: Of the sweep.
-        content: What its trials read, see `flowersweep.sweep.content.contents`; where it lies is then no part of the
+        content: What its trials read, see `flowersweep.sweep.content.Content.listed`; where it lies is then no part of the
             definition. None for an application of which that is not known.
     """
     places = PLACES if content is None else (*PLACES, *READ_FROM)

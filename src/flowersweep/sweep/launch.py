@@ -24,6 +24,7 @@ from flowersweep.errors import SweepError
 from flowersweep.sweep.budget import Budget, Stop, remaining
 from flowersweep.sweep.check import probes
 from flowersweep.sweep.child import Application, without_empty
+from flowersweep.sweep.content import Content
 from flowersweep.sweep.identity import typed
 from flowersweep.sweep.pruner import make_pruner
 from flowersweep.sweep.sampler import distinct_sampler, explicit_options
@@ -62,6 +63,7 @@ class Sweep:
         sweeper: Identity of the process that launches the workers.
         parent_run_id: The MLflow run of the study, if there is one.
         command: What was typed to begin the sweep.
+        content: What the trials read; None where that is not known.
     """
 
     study_name: str
@@ -76,6 +78,7 @@ class Sweep:
     sweeper: Mapping[str, str]
     parent_run_id: str | None = None
     command: str | None = None
+    content: Content | None = None
 
 
 def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
@@ -217,7 +220,13 @@ def worker_job(_config: DictConfig, *, sweep: Sweep) -> WorkerReport:
     study = join_study(storage, sweep.study_name, pruner=pruner)
     sweep.folder.mkdir(parents=True, exist_ok=True)
     process = TrainingProcess(
-        Application.here(sweep.task_function, sweep.hydra_context, len(settings.directions), sweep.command),
+        Application.here(
+            sweep.task_function,
+            sweep.hydra_context,
+            len(settings.directions),
+            sweep.command,
+            sweep.content,
+        ),
         n_workers=settings.n_jobs,
         trials_per_process=settings.trials_per_process,
         output=sweep.folder / TRAINING_LOG,

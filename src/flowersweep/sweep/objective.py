@@ -4,6 +4,7 @@ import os
 import statistics
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def _once(config: Config, overrides: Sequence[str], trial: RunningTrial, store: 
         on_epoch=report,
         keeps_artifacts=lambda value: config.tracking.artifacts_of == "all" or trial.leads(value),
     )
-    return _values(config, store, train(config, overrides=overrides, member=member))
+    return _values(config, store, _train(config, overrides, trial, member))
 
 
 def _repeated(
@@ -118,7 +119,7 @@ def _repeated(
         tracker.metrics(searched_numbers(trial.params))
         for repeat, seeded in enumerate(configs):
             member = _seeded(trial, tracker.run_id, repeat, seeded)
-            repeats.append(_values(config, store, train(seeded, overrides=overrides, member=member)))
+            repeats.append(_values(config, store, _train(seeded, overrides, trial, member)))
             if repeat == 0:
                 _record_params(tracker, configs, overrides)
             value = repeats[-1][config.objective.metric]
@@ -132,6 +133,14 @@ def _repeated(
         tracker.tags({NOTE: _description(config, values)})
         trial.user_attrs({"repeats": values, "standard_deviation": spread})
     return means
+
+
+def _train(config: Config, overrides: Sequence[str], trial: RunningTrial, member: Membership) -> Result:
+    """Train with what the sweep began with, or not at all."""
+    if trial.content is not None:
+        config = trial.content.held(config)
+        member = replace(member, fingerprint=trial.content.fingerprint(config))
+    return train(config, overrides=overrides, member=member)
 
 
 def _description(config: Config, values: Sequence[float]) -> str:

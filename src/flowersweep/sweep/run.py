@@ -17,7 +17,7 @@ from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.redaction import redacted
 from flowersweep.sweep.budget import Budget, Stop, failure_summary, hindrance_summary, remaining
 from flowersweep.sweep.check import check_choices
-from flowersweep.sweep.content import contents, find_all, place_of
+from flowersweep.sweep.content import Content, find_all, place_of
 from flowersweep.sweep.display import SweepDisplay, show_summary
 from flowersweep.sweep.identity import ENQUEUED, definition_of, derived_name, name_metrics, typed
 from flowersweep.sweep.launch import Sweep, launch
@@ -71,16 +71,15 @@ def run_study(
     space = parse_space(arguments, settings.params, settings.conditions, config_loader=loader)
     plan = _plan(settings, space, config)
     settings = _seeded(settings, config)
-    configs = check_choices(space, config, loader)
+    configs = check_choices(space, config, loader, settings.n_repeats)
     pictures = find_all(configs)
     if configs:
         tell_of_pictures_to_come(configs[0], pictures[place_of(configs[0])])
     directory = Path(OmegaConf.select(config, "tracking.dir") or "mlruns")
     url = storage_url(settings.storage, directory)
     # Before anything is written: without the pictures there is no study, and what the store refuses leaves none behind.
-    definition = definition_of(
-        space, config, settings.n_repeats, contents(configs, pictures) if configs else None
-    )
+    content = Content.of(configs, pictures) if configs else None
+    definition = definition_of(space, config, settings.n_repeats, content.listed() if content else None)
     store = open_store(config)
     storage = open_storage(url, directory)
     study = _study(settings, space, definition, storage)
@@ -100,6 +99,7 @@ def run_study(
         task_function=task_function,
         sweeper=process.identity(),
         command=command_line(),
+        content=content,
     )
     if config.hydra.output_subdir is not None:  # an application that keeps its configuration in files
         sweep.folder.mkdir(parents=True, exist_ok=True)

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowersweep.errors import Pruned
+
+if TYPE_CHECKING:
+    from flowersweep.sweep.content import Content
 
 __all__ = ["RUN_ID", "Pruned", "RunningTrial", "current_trial", "running"]
 
@@ -24,6 +27,7 @@ class RunningTrial:
         attempt: 0 at first, one more for each time that the trial was begun and its process died.
         parent_run_id: The MLflow run of the whole study; None if there is none.
         command: What was typed to begin the sweep.
+        content: What the trials of the sweep read; None where that is not known.
     """
 
     number: int
@@ -32,6 +36,7 @@ class RunningTrial:
     attempt: int = 0
     parent_run_id: str | None = None
     command: str | None = None
+    content: "Content | None" = None
     _report: Callable[[int, float], bool] = field(default=lambda _step, _value: False, repr=False)
     _keep: Callable[[dict[str, Any]], None] = field(default=lambda _attrs: None, repr=False)
     _leads: Callable[[float], bool] = field(default=lambda _value: True, repr=False)

@@ -58,18 +58,28 @@ class Pictures:
     test: PictureSet | None
 
 
-def load_pictures(config: Config) -> Pictures:
+def load_pictures(config: Config, expected: str | None = None) -> Pictures:
     """Open the data set of a configuration.
 
     Training pictures are decoded at the size the augmentation wants (RandomCrop wants larger ones), validation
     and test pictures always at `trainer.image_size`, so that every augmentation is judged on the same pixels.
 
+    Args:
+        config: The configuration.
+        expected: The fingerprint that `find_pictures` must give; None for any.
+
     Raises:
-        DataError: The pictures are missing or unreadable; the message says how to mend it.
+        DataError: The pictures are missing, unreadable or others; the message says how to mend it.
         ConfigError: They are too few for the fractions of the split.
     """
     cache = cache_dir(config.paths.cache)
-    catalogue, digest, parts = divided(config)
+    found = find_pictures(config)
+    if expected not in {None, found[1]}:
+        raise DataError(
+            f"The pictures in {found[0].root} are no longer those that the sweep began with; put those back, or begin "
+            "another sweep with these."
+        )
+    catalogue, digest, parts = divided(config, found)
     size = config.trainer.image_size
     evaluation = open_store(catalogue, fingerprint=digest, size=size, cache=cache)
     source_size = config.aug.source_size(size)

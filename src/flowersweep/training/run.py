@@ -53,6 +53,7 @@ class Membership:
         parent_run_id: The MLflow run it is shown under.
         tags: To find it by.
         command: What was typed for the whole; None for how this process was started.
+        fingerprint: That the pictures must have; None for any.
         on_start: Called with the run's id when it has one.
         on_epoch: Called after each epoch of the last phase with its number in that phase, counted from 1, and its
             values; raises Pruned to end the run.
@@ -63,6 +64,7 @@ class Membership:
     parent_run_id: str | None = None
     tags: Mapping[str, object] = field(default_factory=dict)
     command: str | None = None
+    fingerprint: str | None = None
     on_start: Callable[[str], None] = lambda _run_id: None
     on_epoch: Callable[[int, Mapping[str, float]], None] = lambda _number, _values: None
     keeps_artifacts: Callable[[float], bool] = lambda _objective: True
@@ -87,7 +89,7 @@ def train(config: Config, *, overrides: Sequence[str] = (), member: Membership =
         Pruned: `member.on_epoch` wanted no more; the run ends FINISHED with a tag that says so.
         Interrupted: SIGINT or SIGTERM; the run ends KILLED.
     """
-    pictures = load_pictures(config)
+    pictures = load_pictures(config, member.fingerprint)
     if member is ALONE:  # a sweep has told it once for all its trials
         tell(config, pictures.catalogue, pictures.split)
     with interruptible():
