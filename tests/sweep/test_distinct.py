@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from optuna.samplers import BaseSampler
+from optuna.trial import TrialState
 
 from flowersweep.sweep.distinct import MAX_ASKED, DistinctSampler
 from flowersweep.sweep.parse import parse_space
@@ -81,6 +82,19 @@ def test_running_trials_count() -> None:
         if number < 4:
             assert running[number] not in running[:number]
     assert len(running) == 6
+
+
+def test_what_was_pruned_is_not_suggested_again() -> None:
+    """A point that a pruner ended would end so again: other points come first, and then results that are taken over."""
+    study, space = optuna.create_study(), parse_space(["a=1,2,3,4"])
+    had = []
+    for number in range(12):
+        study.sampler = of("random", space)(number)
+        trial = study.ask()
+        had.append(space.suggest(trial)["a"])
+        study.tell(trial, *((None, TrialState.PRUNED) if had[-1] < 3 else (float(number),)))
+    assert sorted(had[:4]) == [1, 2, 3, 4]
+    assert set(had[4:]) <= {3, 4}
 
 
 class Stubborn(BaseSampler):

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import optuna
 import pytest
@@ -159,6 +161,22 @@ def test_runs_of_dead_processes_are_closed(config: DictConfig, study: optuna.Stu
         assert run.info.status == "KILLED"
         assert f"process {dead.pid}" in run.data.tags["flowersweep.closed_because"]
         assert os.getpid() != dead.pid
+
+
+def test_plots_that_there_is_no_room_for(
+    config: DictConfig, study: optuna.Study, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The trials are done, so that a store which takes no plots is a warning of one sentence, without a traceback."""
+    store = store_of(config)
+    with Ledger.open(config, study, PLAN, parse_space(ARGUMENTS), store) as ledger:
+        run = client(store.uri).get_run(str(ledger.run_id))
+        artifacts = Path(url2pathname(urlsplit(run.info.artifact_uri).path))
+        (artifacts / "study/plots.html").mkdir(parents=True)
+        ledger.finish()
+    (record,) = [one for one in caplog.records if one.name == "flowersweep.sweep.ledger"]
+    assert "plots were not kept: Cannot store study/plots.html" in record.getMessage()
+    assert record.exc_info is None
+    assert client(store.uri).get_run(run.info.run_id).info.status == "FINISHED"
 
 
 def test_without_tracking(study: optuna.Study) -> None:

@@ -1,16 +1,21 @@
 """Sweeps from their command to their end, around an application that trains nothing."""
 
 import importlib
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flowersweep.errors import SweepError, SweepStoppedError
+from flowersweep.sweep.storage import open_storage
 
 Sweep = Callable[..., None]
 TEN = "hydra.sweeper.n_trials=10"
+# What a disk without room does to a database.
+FULL = "CREATE TRIGGER full BEFORE INSERT ON trials BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
 
 
 @pytest.fixture
@@ -225,6 +230,23 @@ class TestFailures:
 
 class TestGoingOn:
     BEGUN = "x=0.1,0.2", "hydra.sweeper.study_name=mine"
+
+    def test_a_storage_that_fails_before_the_first_trial(self, app: Any, sweep: Sweep) -> None:
+        """A storage that can be opened but takes no more trials is told in a sentence; the same command goes on later."""
+        command = "x=0.1,0.2", "hydra.sweeper.study_name=full", "hydra.sweeper.n_trials=2"
+        queued = (*command, "hydra.sweeper.enqueue=[{x: 0.2}]")
+        Path("results").mkdir()
+        open_storage(None, Path("results"))
+        with closing(sqlite3.connect("results/optuna.db")) as database, database:
+            database.execute(FULL)
+        with pytest.raises(
+            SweepStoppedError, match=r"does not answer any more: .*disk is full; the same command"
+        ):
+            sweep(*queued)
+        with closing(sqlite3.connect("results/optuna.db")) as database, database:
+            database.execute("DROP TRIGGER full")
+        sweep(*queued)
+        assert [trial.params["x"] for trial in app.study().trials] == [0.2, 0.1]
 
     def test_another_search_is_refused(self, app: Any, sweep: Sweep) -> None:
         """A name stands for one search: the difference is shown, once, and nothing is run."""

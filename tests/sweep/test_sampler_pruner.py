@@ -7,7 +7,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from flowersweep.errors import SweepError
-from flowersweep.sweep.pruner import make_pruner, refuse_other_steps
+from flowersweep.sweep.pruner import make_pruner
 from hydra_plugins.flowersweep_study import config
 
 EXPECTED = {
@@ -139,27 +139,6 @@ def test_wilcoxon_pairs_repeats() -> None:
         verdicts.append(trial.should_prune())
 
     assert verdicts == [False, False, False, True, True]
-
-
-def _study_with(values: dict[int, float], **attrs: str) -> optuna.Study:
-    study = optuna.create_study(study_name="old")
-    trial = optuna.trial.create_trial(value=0.5, intermediate_values=values, user_attrs=attrs)
-    study.add_trial(trial)
-    return study
-
-
-def test_epochs_counted_from_0_are_not_compared() -> None:
-    """A study whose trainings counted epochs from 0 goes on without a pruner only."""
-    old = _study_with({0: 0.1, 1: 0.5}, mlflow_run_id="r")
-    refuse_other_steps(old, make_pruner(_node("none")))
-    with pytest.raises(SweepError, match=r"Trial 0 of study 'old'.*counted epochs from 0.*pruner=none"):
-        refuse_other_steps(old, make_pruner(_node("asha")))
-
-
-def test_other_programs_count_as_they_like() -> None:
-    """A trial from epoch 1 on, or one of a program that counts its own steps, is compared by every pruner."""
-    refuse_other_steps(_study_with({1: 0.1, 2: 0.5}, mlflow_run_id="r"), make_pruner(_node("asha")))
-    refuse_other_steps(_study_with({0: 0.1, 1000: 0.5}), make_pruner(_node("asha")))
 
 
 @pytest.mark.parametrize(

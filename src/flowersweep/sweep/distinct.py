@@ -18,7 +18,7 @@ MAX_ASKED = 16
 class DistinctSampler(BaseSampler):
     """Suggests whole points of a space, a new one if it can.
 
-    A suggestion is new if no complete trial has had it and no running one has it. The first one that another sampler
+    A suggestion is new if no trial has had it or has it, but for those that failed or wait. The first one that another sampler
     makes is taken if it is new, so that nothing changes where points do not coincide.
 
     Args:
@@ -41,7 +41,7 @@ class DistinctSampler(BaseSampler):
     ) -> dict[str, Any]:
         """The values of all dimensions whose conditions hold."""
         del search_space
-        complete, running = _known(self._space, study, trial)
+        complete, others = _known(self._space, study, trial)
         size = self._space.size if self._space.finite else None
         point: dict[str, Any] = {}
         # In a space of which every point is known there is nothing to ask for.
@@ -49,7 +49,7 @@ class DistinctSampler(BaseSampler):
             sampler = self._sampler_for(attempt) if attempt else self._first
             asked = _ask(self._space, sampler, study, trial)
             key = self._space.key(asked)
-            if key not in complete and key not in running:
+            if key not in complete and key not in others:
                 return asked
             # Of what is not new rather something that need not be trained.
             point = asked if not point or key in complete else point
@@ -73,11 +73,12 @@ class DistinctSampler(BaseSampler):
 
 
 def _known(space: Space, study: Study, trial: FrozenTrial) -> tuple[set[Hashable], set[Hashable]]:
-    """The points of complete trials, and those of running ones."""
+    """The points of complete trials, and those of running and pruned ones."""
     # Not study.get_trials(): a pruner may have hidden some.
     trials = study._storage.get_all_trials(study._study_id, deepcopy=False)  # noqa: SLF001
     complete = {space.key(one.params) for one in trials if one.state is TrialState.COMPLETE}
-    others = (one for one in trials if one.state is TrialState.RUNNING and one.number != trial.number)
+    states = (TrialState.RUNNING, TrialState.PRUNED)
+    others = (one for one in trials if one.state in states and one.number != trial.number)
     return complete, {space.key(one.params) for one in others}
 
 

@@ -13,6 +13,7 @@ from optuna import Study
 from optuna.distributions import distribution_to_json
 from optuna.trial import TrialState
 
+from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
 from flowersweep.sweep import plots
 from flowersweep.sweep.identity import typed
@@ -160,6 +161,8 @@ class Ledger:
                 tracker.text(html, "study/plots.html")
             for name, figure in plots.pictures(self._study):
                 tracker.figure(figure, f"study/{name}.png")
+        except TrackingError as error:
+            log.warning("The study's plots were not kept: %s", error)
         except Exception:
             # The trials are done and stored; a plot that cannot be drawn must not make the sweep a failure.
             log.warning("The study's plots could not be drawn.", exc_info=True)

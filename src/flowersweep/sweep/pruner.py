@@ -1,12 +1,10 @@
 """The pruner of a sweep, from its node of the configuration."""
 
 from omegaconf import DictConfig
-from optuna import Study
 from optuna.pruners import BasePruner, NopPruner
 
 from flowersweep.errors import SweepError
 from flowersweep.sweep.build import broken_rules, build, require
-from flowersweep.sweep.trial import RUN_ID
 
 GROUP = "hydra/sweeper/pruner"
 
@@ -32,22 +30,3 @@ def make_pruner(cfg: DictConfig, *, n_directions: int = 1) -> BasePruner:
             f"use {GROUP}=none."
         )
     return pruner
-
-
-def refuse_other_steps(study: Study, pruner: BasePruner) -> None:
-    """Make sure that a pruner compares equal epochs: earlier versions counted them from 0, and a head's among them.
-
-    Trials of other programs, which count as they like, have no run of flowersweep's.
-
-    Raises:
-        SweepError: The study has such a trial, and the pruner compares.
-    """
-    if isinstance(pruner, NopPruner):
-        return
-    for trial in study.get_trials(deepcopy=False):
-        if RUN_ID in trial.user_attrs and 0 in trial.intermediate_values:
-            raise SweepError(
-                f"Trial {trial.number} of study {study.study_name!r} was run by an earlier version, which counted epochs "
-                f"from 0, so that a pruner would compare different epochs; set {GROUP}=none, or give this sweep its "
-                "own hydra.sweeper.study_name=NAME."
-            )

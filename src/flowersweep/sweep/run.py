@@ -25,7 +25,6 @@ from flowersweep.sweep.ledger import Ledger, open_store
 from flowersweep.sweep.lock import storage_lock
 from flowersweep.sweep.outcome import FAIL_REASON
 from flowersweep.sweep.parse import parse_space
-from flowersweep.sweep.pruner import make_pruner, refuse_other_steps
 from flowersweep.sweep.reconcile import reconcile
 from flowersweep.sweep.sampler import explicit_options
 from flowersweep.sweep.settings import Plan, Settings, make_plan, read_settings
@@ -82,40 +81,36 @@ def run_study(
     definition = definition_of(space, config, settings.n_repeats, content.listed() if content else None)
     store = open_store(config)
     storage = open_storage(url, directory)
-    study = _study(settings, space, definition, storage)
-    refuse_other_steps(study, make_pruner(settings.pruner, n_directions=len(settings.directions)))
-    name_metrics(study, metrics)
-    reconcile(study)
-    _enqueue(study, plan)
-    sweep = Sweep(
-        study_name=study.study_name,
-        storage=url,
-        space=space,
-        settings=settings,
-        budget=_budget(study, settings, plan),
-        folder=_folder(config, study.study_name),
-        config=config,
-        hydra_context=hydra_context,
-        task_function=task_function,
-        sweeper=process.identity(),
-        command=command_line(),
-        content=content,
-    )
-    if config.hydra.output_subdir is not None:  # an application that keeps its configuration in files
-        sweep.folder.mkdir(parents=True, exist_ok=True)
-        (sweep.folder / "multirun.yaml").write_text(redacted(OmegaConf.to_yaml(config)), encoding="utf-8")
-    _run(study, sweep, plan, store)
-    return _best(study)
+    with stopped_in_words():
+        study = _study(settings, space, definition, storage)
+        name_metrics(study, metrics)
+        reconcile(study)
+        _enqueue(study, plan)
+        sweep = Sweep(
+            study_name=study.study_name,
+            storage=url,
+            space=space,
+            settings=settings,
+            budget=_budget(study, settings, plan),
+            folder=_folder(config, study.study_name),
+            config=config,
+            hydra_context=hydra_context,
+            task_function=task_function,
+            sweeper=process.identity(),
+            command=command_line(),
+            content=content,
+        )
+        if config.hydra.output_subdir is not None:  # an application that keeps its configuration in files
+            sweep.folder.mkdir(parents=True, exist_ok=True)
+            (sweep.folder / "multirun.yaml").write_text(redacted(OmegaConf.to_yaml(config)), encoding="utf-8")
+        _run(study, sweep, plan, store)
+        return _best(study)
 
 
 def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
     """Launch workers until there is nothing left to do, with the MLflow run and the display around them."""
     reports: list[WorkerReport] = []
-    with (
-        interruptible(),
-        Ledger.open(sweep.config, study, plan, sweep.space, store) as ledger,
-        stopped_in_words(),
-    ):
+    with interruptible(), Ledger.open(sweep.config, study, plan, sweep.space, store) as ledger:
         if plan.is_grid and (sweep.budget.n_trials or 0) > plan.n_trials:
             log.info(
                 "The grid has %d points, fewer than hydra.sweeper.n_trials=%d; the study ends with them.",
