@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.errors import DataError
+from flowersweep.redaction import tell
 from flowersweep.texts import in_one_line, is_line
 
 _log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ def read_folder(root: Path) -> Catalogue:
     folder = class_root(root)
     class_names = tuple(_subfolders(folder))
     _refuse_odd(folder, class_names)
+    tell(class_names)
     if len(class_names) < 2:
         found = f"only the class folder {class_names[0]}" if class_names else "no class folders"
         raise DataError(
