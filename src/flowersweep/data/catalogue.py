@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from flowersweep.errors import DataError
 from flowersweep.redaction import tell
-from flowersweep.texts import in_one_line, is_line
+from flowersweep.texts import expanded, in_one_line, is_line
 
 _log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def class_root(folder: Path) -> Path:
     Raises:
         DataError: `folder` is missing, is not a folder, or cannot be listed.
     """
-    folder = folder.expanduser().absolute()
+    folder = expanded(folder).absolute()
     if not folder.exists():
         raise DataError(
             f"The picture folder {folder} does not exist; give a folder with one sub-folder per class."
