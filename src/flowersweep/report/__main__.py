@@ -24,7 +24,7 @@ ARTIFACTS = "report"
 
 COMMAND = Command(
     name="report",
-    about="Write a page about a sweep: what won, what cannot be told apart from it, curves, costs and mistakes. "
+    about="Write a page about a sweep: what won, what cannot be distinguished from it, curves, costs and mistakes. "
     "Everything is read from MLflow; page and pictures are also kept there, with the study's run.",
     arguments=(
         *STUDY_ARGUMENTS,
