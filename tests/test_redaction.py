@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowersweep import redaction
+from flowersweep.data.catalogue import read_folder
 from flowersweep.errors import SweepError, TrackingError
 from flowersweep.redaction import Formatter, learn, redacted, redacted_tree
 from flowersweep.sweep.outcome import of_exception
@@ -28,6 +29,7 @@ from servers import mlflow_server
 def _forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test learns its own passwords."""
     monkeypatch.setattr(redaction, "_learned", {})
+    monkeypatch.setattr(redaction, "_told", {})
     monkeypatch.setattr(sys, "orig_argv", ["python"])
 
 
@@ -48,8 +50,16 @@ class TestByShape:
             ("sqlite:////home/me@work/mlflow.db", "sqlite:////home/me@work/mlflow.db"),
             ("http://:pw@host", "http://:***@host"),
             ("s3://bucket/a:b@c", "s3://bucket/a:b@c"),
+            ("http://[::1]:5000/models@champion", "http://[::1]:5000/models@champion"),
+            ("http://me:pw@[::1]:5000/a", "http://me:***@[::1]:5000/a"),
+            (
+                "mssql+pyodbc:///?odbc_connect=UID%3Dsa%3BPWD%3Da%26b%3BServer%3Dx",
+                "mssql+pyodbc:///?odbc_connect=UID%3Dsa%3BPWD%3D***%3BServer%3Dx",
+            ),
+            ("odbc_connect=Pwd%3D%7Ba%3Bb%7D%3BServer%3Dx", "odbc_connect=Pwd%3D***%3BServer%3Dx"),
+            ("DRIVER={ODBC};UID=sa;PWD={a;b};SERVER=x", "DRIVER={ODBC};UID=sa;PWD=***;SERVER=x"),
         ],
-        ids=range(10),  # pytest puts them into the environment
+        ids=range(15),  # pytest puts them into the environment
     )
     def test_an_address_keeps_all_but_its_password(self, text: str, expected: str) -> None:
         """User, host, path and whatever merely looks alike stay as they are."""
@@ -97,9 +107,12 @@ class TestInUse:
             ("MLFLOW_TRACKING_TOKEN", "hush-hush"),
             ("AWS_SECRET_ACCESS_KEY", "hush-hush"),
             ("PGPASSWORD", "hush-hush"),
+            ("DB_PASS", "hush-hush"),
             ("OPTUNA_STORAGE", "postgresql://me:hush-hush@host/db"),
+            ("OPTUNA_STORAGE", "http://me:hush-hush@host/somebody@work"),
+            ("OPTUNA_STORAGE", "mssql+pyodbc:///?odbc_connect=UID%3Dsa%3BPWD%3Dhush-hush%3BServer%3Dx"),
         ],
-        ids=range(5),
+        ids=range(8),
     )
     def test_one_in_the_environment_is_known(
         self, monkeypatch: pytest.MonkeyPatch, name: str, value: str
@@ -122,6 +135,33 @@ class TestInUse:
 
         assert redacted(text) == text
         assert ":***@host" in redacted(address)
+
+    def test_the_words_of_commands_and_paths_stay(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Stars for what a command or a folder is called would hide nothing, and nothing could be typed again."""
+        monkeypatch.setenv("PWD", "/srv/greenhouse")
+        for name, value in (
+            ("A_PASSWORD", "flowersweep"),
+            ("B_PASSWORD", "MLflow"),
+            ("C_PASSWORD", "greenhouse"),
+        ):
+            monkeypatch.setenv(name, value)
+        text = "python -m flowersweep.ui tracking.dir=/srv/greenhouse with mlflow.db"
+
+        assert redacted(text) == text
+        assert redacted("postgresql://me:mlflow@host/db") == "postgresql://me:***@host/db"
+
+    def test_classes_keep_their_names(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """One that somebody has for a password is in the labels, in which other programs look it up."""
+        monkeypatch.setenv("SOME_TOKEN", "sunflowers")
+        for name in ("daisy", "sunflowers"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "1.png").touch()
+        tracker = MemoryTracker()
+
+        read_folder(tmp_path)
+        tracker.json(["daisy", "sunflowers"], "labels.json")
+
+        assert json.loads(str(tracker.artifacts["labels.json"])) == ["daisy", "sunflowers"]
 
     def test_a_switch_is_no_password(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Names that merely contain such a word are not meant, nor are folders."""

@@ -12,23 +12,26 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
 STARS = "***"
 
 # A password may itself hold @, : and /, so that it reaches to the last @ of an address.
-_ADDRESS = re.compile(r"://([^:/@\s]*):((?:(?!://).)+)@", re.DOTALL)
-_SHOWN = re.compile(r"://([^:/@\s]*):((?:(?!://)[^\s'\"])+)@")
-_QUERY = re.compile(
-    r"([?&;](?:\w*password|passwd|pwd|\w*token|\w*secret|api_?key|sig)=)([^&;\s'\"]+)", re.IGNORECASE
+_ADDRESS = re.compile(r"://([^:/@\s\[]*):((?:(?!://).)+)@", re.DOTALL)
+_SHOWN = re.compile(r"://([^:/@\s\[]*):((?:(?!://)[^\s'\"])+)@")
+_KEYS = r"(?:\w*password|passwd|pwd|\w*token|\w*secret|api_?key|sig)"
+_QUERY = re.compile(rf"([?&;]{_KEYS}=)(\{{[^}}]*\}}|[^&;\s'\"]+)", re.IGNORECASE)
+# The same within one value of a query, as in ?odbc_connect=UID%3Dme%3BPWD%3Dsecret%3B.
+_QUERY_INSIDE = re.compile(
+    rf"((?:=|%3B|%26|%3F){_KEYS}%3D)(%7B(?:(?!%7D).)*%7D|(?:(?!%3B)[^&;\s'\"])+)", re.IGNORECASE
 )
 _SCHEME, _HOST = re.compile(r"[\w+.-]{1,30}$"), re.compile(r"[^\s,'\"\]]*")
 # As in http://127.0.0.1:5000/a@b, where the @ belongs to the path.
 _PORT = re.compile(r"\d{1,5}[/?#\s]")
 _NAME = re.compile(
-    r"(?:password|passwd|mysql_pwd|token|secret|secret_key|access_key|api_?key|private_key|connection_string)$",
+    r"(?:password|passwd|mysql_pwd|(?:\b|_)pass|token|secret|secret_key|access_key|api_?key|private_key|connection_string)$",
     re.IGNORECASE,
 )
 _LONG, _SHORT, _NUMBER = (
@@ -37,7 +40,26 @@ _LONG, _SHORT, _NUMBER = (
     10,
 )  # least lengths of words, of what has other characters in it, and of numbers
 
+# Words that commands, addresses and names of files are made of: stars in their place would hide nothing and break these.
+_PUBLIC = frozenset(
+    {
+        "flowersweep",
+        "hydra",
+        "keras",
+        "mlflow",
+        "mysql",
+        "optuna",
+        "postgres",
+        "postgresql",
+        "python",
+        "sqlite",
+        "tensorflow",
+    }
+)
+_PLACES = ("HOME", "LOGNAME", "PWD", "USER")
+
 _learned: dict[str, None] = {}
+_told: dict[str, None] = {}
 
 
 def learn(address: str | None) -> None:
@@ -46,17 +68,24 @@ def learn(address: str | None) -> None:
         _learned.update(dict.fromkeys(_in_address(address)))
 
 
+def tell(names: Iterable[str]) -> None:
+    """Remember names that must be shown as they are, though somebody may have one for a password: those of classes."""
+    _told.update(dict.fromkeys(name.lower() for name in names))
+
+
 def redacted(text: str) -> str:
     """A text with stars in place of every password.
 
     Passwords are found by the shape of their address, and those in use (of the command line, the environment and what was
-    learned) wherever they stand, also percent-encoded. One that is too common a word to be told from other text is found
-    by the shape only: a short one, or the user's name once more.
+    learned) wherever they stand, also percent-encoded. One that cannot be distinguished from other text is found by the
+    shape only: a short one, the user's name, a package, a class, or a part of the current folder's path.
     """
-    known = _in_use(tuple(sys.orig_argv), tuple(os.environ.items()), tuple(_learned))
+    known = _in_use(tuple(sys.orig_argv), tuple(os.environ.items()), tuple(_learned), tuple(_told))
     if known is not None:
         text = known.sub(STARS, text)
-    return _QUERY.sub(rf"\1{STARS}", _SHOWN.sub(_starred, text))
+    for shape in (_QUERY, _QUERY_INSIDE):
+        text = shape.sub(rf"\1{STARS}", text)
+    return _SHOWN.sub(_starred, text)
 
 
 def redacted_tree(value: Any) -> Any:
@@ -90,7 +119,10 @@ def _has_port(match: "re.Match[str]") -> bool:
 
 @functools.lru_cache(maxsize=8)
 def _in_use(
-    arguments: tuple[str, ...], environment: tuple[tuple[str, str], ...], learned: tuple[str, ...]
+    arguments: tuple[str, ...],
+    environment: tuple[tuple[str, str], ...],
+    learned: tuple[str, ...],
+    told: tuple[str, ...],
 ) -> "re.Pattern[str] | None":
     """What finds the passwords in use, in all their spellings; None where there are none."""
     found = dict.fromkeys(learned)
@@ -99,9 +131,10 @@ def _in_use(
     for name, value in environment:
         if _NAME.search(name) and _tells(value):
             found.update(dict.fromkeys(_spellings(value)))
-    if not found:
+    public = _PUBLIC.union(told, *(_words(value) for name, value in environment if name in _PLACES))
+    longest_first = sorted((one for one in found if one.lower() not in public), key=len, reverse=True)
+    if not longest_first:
         return None
-    longest_first = sorted(found, key=len, reverse=True)
     # Within a word it would be another word; an escape before it, as in %3A or \n, is none of it.
     before, after = r"(?:(?<!\w)|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))", r"(?!\w)"
     return re.compile(f"{before}(?:{'|'.join(map(re.escape, longest_first))}){after}")
@@ -110,15 +143,27 @@ def _in_use(
 def _in_address(text: str) -> Iterator[str]:
     """The passwords in a text that is an address or holds some, in all spellings."""
     for match in _ADDRESS.finditer(text):
-        user, password = map(unquote, match.groups())
+        user = unquote(match.group(1))
         scheme, host = _SCHEME.search(text, 0, match.start()), _HOST.match(text, match.end())
         public = unquote(f"{scheme and scheme.group()} {user} {host and host.group()}").lower()
-        if not _has_port(match) and password.lower() not in public and _tells(password):
+        if _has_port(match):
+            continue
+        # Where an @ follows in the path, the password ends before it: as in http://me:password@host/a@b.
+        authority = re.split(r"[/?#]", match.group(2), maxsplit=1)[0]
+        for raw in dict.fromkeys((match.group(2), authority.rpartition("@")[0])):
+            password = unquote(raw)
+            if password.lower() not in public and _tells(password):
+                yield from _spellings(raw)
+                yield base64.b64encode(f"{user}:{password}".encode()).decode().rstrip("=")
+    for match in (*_QUERY.finditer(text), *_QUERY_INSIDE.finditer(text)):
+        password = unquote(match.group(2)).strip("{}")
+        if _tells(password):
             yield from _spellings(match.group(2))
-            yield base64.b64encode(f"{user}:{password}".encode()).decode().rstrip("=")
-    for match in _QUERY.finditer(text):
-        if _tells(match.group(2)):
-            yield from _spellings(match.group(2))
+            yield from _spellings(password)
+
+
+def _words(path: str) -> set[str]:
+    return set(re.split(r"[/\\]", path.lower()))
 
 
 def _tells(password: str) -> bool:

@@ -1,8 +1,8 @@
-"""Names that others have chosen, of files, classes and studies, shown as they are."""
+"""Names that others have chosen, of files, classes and studies, read and shown as they are."""
 
 import os
 import unicodedata
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +21,11 @@ def is_line(name: str) -> bool:
 def as_text(name: str | PurePath) -> str:
     r"""A name that any text file takes: bytes that are no UTF-8 are written as in `caf\xe9.jpg`."""
     return os.fsencode(name).decode(errors="backslashreplace")
+
+
+def expanded(path: str | PurePath) -> Path:
+    """A path with the home folder in place of `~`; as in a shell, `~nobody` is a name like any other if there is no such user."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 (Path's own raises there)
 
 
 def in_one_line(name: str | PurePath) -> str:

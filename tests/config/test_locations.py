@@ -67,3 +67,11 @@ def test_results_are_where_they_were_when_it_began(folder: Path, monkeypatch: py
     config.prepare()
     monkeypatch.chdir("/")
     assert OmegaConf.create({"dir": "${results_dir:}"}).dir == f"{folder}/mlruns"
+
+
+@pytest.mark.parametrize("key", ["data.dir", "paths.cache", "tracking.dir"])
+def test_a_user_that_there_is_not(tmp_path: Path, key: str) -> None:
+    """As in a shell, ~NAME is a folder like any other then."""
+    found = settings(tmp_path, f"{key}='~nobody-of-that-name/x'")
+
+    assert OmegaConf.select(OmegaConf.structured(found), key) == f"{tmp_path}/~nobody-of-that-name/x"

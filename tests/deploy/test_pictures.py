@@ -57,6 +57,20 @@ def test_nothing_is_refused(given: str, message: str) -> None:
         find_pictures([given], io.StringIO("\n"))
 
 
+def test_a_closed_input_is_an_empty_list() -> None:
+    """As a service manager leaves it."""
+    with pytest.raises(DataError, match="there was none"):
+        find_pictures(["-"], None)
+
+
+def test_a_name_may_begin_like_a_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a user that there is not."""
+    monkeypatch.chdir(tmp_path)
+    Path("~nobody-of-that-name.jpg").touch()
+
+    assert find_pictures(["~nobody-of-that-name.jpg"], NO_LINES) == [Path("~nobody-of-that-name.jpg")]
+
+
 def test_a_list_has_to_be_text() -> None:
     """A picture sent where its path was expected."""
     with pytest.raises(DataError, match="standard input is no text"):

@@ -60,13 +60,13 @@ class TestRepeated:
         assert trace_p(Page(of_repeated.html), store) == 4
 
     def test_summary(self, of_repeated: Made) -> None:
-        """It names the leader with its spread, who cannot be told apart from it, who is worse, and which set chose."""
+        """It names the leader with its spread, who cannot be distinguished from it, who is worse, and which set chose."""
         assert of_repeated.told.startswith(
             "The best value is that of RandomZoom: best/val_accuracy 0.7100 on average over 3 seeds, standard "
-            "deviation 0.0100, from 0.7000 to 0.7200. RandomZoom, RandomFlip and none cannot be told apart on this "
-            "evidence (Tukey's range test and paired t-tests over 3 common seeds, limit 0.05). That does not "
-            "make them equal: a study of its own with more seeds, hydra.sweeper.n_repeats=5 for instance, may tell more "
-            "of them apart. "
+            "deviation 0.0100, from 0.7000 to 0.7200. RandomZoom, RandomFlip and none cannot be distinguished on "
+            "this evidence (Tukey's range test and paired t-tests over 3 common seeds, limit 0.05). That does not "
+            "make them equal: a study of its own with more seeds, hydra.sweeper.n_repeats=5 for instance, may find "
+            "differences. "
             "RandomTranslation_prob and RandomTranslation are worse than RandomZoom (p at most 0.00"
         )
         assert (
@@ -79,7 +79,7 @@ class TestRepeated:
         )
 
     def test_ranks(self, of_repeated: Made) -> None:
-        """Those that are not told apart share a rank; the article's figures stand beside."""
+        """Those that cannot be distinguished share a rank; the article's figures stand beside."""
         assert [row.group for row in of_repeated.rows] == [1, 1, 1, 2, 3]
         words = [row.published.words for row in of_repeated.rows if row.published]
         assert words[0] == "place 6 of 7, below 0.7316"

@@ -1,7 +1,9 @@
 """The order of a study's configurations, from values as trainings log them."""
 
 import datetime as dt
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,7 +77,7 @@ class TestCounts:
         rows = ranking(study(values, n_validation=n_validation))
         assert rows[1].comparison is not None
         assert rows[1].comparison.p == 0.5
-        assert "cannot be told apart" in told(study(values, n_validation=n_validation))
+        assert "cannot be distinguished" in told(study(values, n_validation=n_validation))
 
     @given(st.integers(1, 50_000), st.data())
     def test_exact(self, n_pictures: int, data: st.DataObject) -> None:
@@ -89,6 +91,83 @@ class TestCounts:
         values = {"a": {0: 0.4501, 1: 0.5502}}
         for of in (study(values, LOSS, 100), study(values, n_validation=100), study(values)):
             assert measured(configurations(of), of.goal.metric) == ([values["a"]], False)
+
+
+class TestSentences:
+    def test_the_best_has_seeds_of_its_own(self) -> None:
+        """The others share seeds: it is only the best value that can be compared with none."""
+        values = {"a": {0: 0.8, 1: 0.81}, "b": {0: 0.7, 1: 0.72}, "lucky": {5: 0.99}}
+        assert (
+            "lucky shares fewer than 2 seeds with every other configuration and cannot be compared with any, so they are "
+            "not ranked here, and the order"
+        ) in told(study(values))
+        assert "share 2 seeds" not in told(study(values))
+
+    def test_no_seeds_in_common(self) -> None:
+        """Two runs each are not one run each."""
+        apart = told(study({"a": {0: 0.8, 1: 0.81}, "b": {2: 0.7, 3: 0.72}}))
+        assert (
+            "No two configurations share 2 seeds, so they are not ranked here: other seeds for each" in apart
+        )
+        assert "one run each" not in apart
+        assert "one run each ranks noise" in told(study({"a": {0: 0.8}, "b": {0: 0.7}}))
+
+    def test_worse_is_not_rank_one(self) -> None:
+        """The table and its ranks judge by the same p, also where some have seeds of their own."""
+        near = {"a": {0: 91, 1: 92, 2: 93}, "b": {0: 87, 1: 86, 2: 87}}
+        others = {f"c{i}": {10 + i: 40, 20 + i: 45} for i in range(20)}
+        rows = ranking(
+            study({name: single(some, 100) for name, some in {**near, **others}.items()}, n_validation=100)
+        )
+        assert rows[1].configuration.label == "b"
+        assert rows[1].comparison is not None
+        assert rows[1].comparison.apart == (rows[1].group != 1)
+
+    @given(
+        st.lists(st.integers(0, 9), min_size=3, max_size=3),
+        st.lists(st.integers(0, 60), min_size=3, max_size=3),
+    )
+    def test_at_most_is_at_most(self, high: list[int], low: list[int]) -> None:
+        """No p of those that are worse is greater than what is said."""
+        values = {
+            "a": single(dict(enumerate(one + 200 for one in high)), 300),
+            "b": single(dict(enumerate(low)), 300),
+        }
+        of = study(values, n_validation=300)
+        said = re.search(r"p at most (0\.\d+)", told(of))
+        comparison = ranking(of)[1].comparison
+        assert comparison is not None
+        assert comparison.p is not None
+        assert (said is not None) == comparison.apart
+        if said is not None:
+            assert comparison.p <= float(said.group(1)) <= comparison.p + 1e-4
+
+    def test_what_is_expected_of_new_pictures(self) -> None:
+        """Worse, which of a loss is not less."""
+        text = told(study({"a": {0: 0.5}}, LOSS, 100))
+        assert "expect somewhat worse ones on new pictures" in text
+        assert "The validation set (100 pictures)" in text
+
+    def test_unequal_validation_sets(self) -> None:
+        """Their sizes are told; what one picture is worth is not, as it differs."""
+        of = study({"a": {0: 0.5}, "b": {0: 0.4}}, n_validation=100)
+        first, second = of.trials
+        smaller = replace(second.trainings[0], n_validation=50)
+        text = told(replace(of, trials=(first, replace(second, trainings=(smaller,)))))
+        assert "Validation sets of 50 and 100 pictures chose" in text
+        assert "One picture is" not in text
+
+    def test_two_goals_have_no_best(self) -> None:
+        """It is the Pareto set that was chosen."""
+        of = study({"a": {0: 0.5}})
+        training = replace(
+            of.trials[0].trainings[0], metrics={"best/val_accuracy": 0.5, "best/val_loss": 0.7}
+        )
+        text = told(
+            replace(of, goals=(ACCURACY, LOSS), trials=(replace(of.trials[0], trainings=(training,)),))
+        )
+        assert "chose the best epoch of every run and the Pareto set" in text
+        assert "best configuration" not in text
 
 
 class TestSeeds:

@@ -49,6 +49,14 @@ class TestStores:
         assert results_store({"tracking.dir": folder}).uri == store.uri
         assert results_store({"tracking.dir": folder, "tracking.uri": store.uri}).uri == store.uri
 
+    def test_in_the_home_folder(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Shells leave ~ as it is behind tracking.dir=."""
+        assert store.artifact_root is not None
+        folder = store.artifact_root.parent
+        monkeypatch.setenv("HOME", str(folder.parent))
+
+        assert results_store({"tracking.dir": f"~/{folder.name}"}).uri == store.uri
+
     def test_nothing_there(self, tmp_path: Path) -> None:
         """A folder without results is refused, and nothing is made in it."""
         with pytest.raises(TrackingError, match=r"There are no results in .*; train something first"):

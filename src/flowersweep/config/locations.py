@@ -6,6 +6,7 @@ from pathlib import Path
 import platformdirs
 
 from flowersweep.config.schema import Config, FrozenConfig
+from flowersweep.texts import expanded
 
 PACKAGE = Path(__file__).resolve().parents[1]
 CHECKOUT = PACKAGE.parents[1]
@@ -32,11 +33,7 @@ def cache_dir(configured: str | None) -> Path:
     Args:
         configured: `paths.cache`; None for the platform's cache folder.
     """
-    return (
-        Path(configured).expanduser().absolute()
-        if configured
-        else platformdirs.user_cache_path("flowersweep")
-    )
+    return expanded(configured).absolute() if configured else platformdirs.user_cache_path("flowersweep")
 
 
 def locate(config: Config, base: Path) -> None:
@@ -48,7 +45,7 @@ def locate(config: Config, base: Path) -> None:
     """
     config.data.dir = _absolute(config.data.dir, base)
     config.paths.cache = _absolute(config.paths.cache, base)
-    config.tracking.dir = str(base / Path(config.tracking.dir).expanduser())
+    config.tracking.dir = str(base / expanded(config.tracking.dir))
     # Of the address of a SQLite file what stands behind the third slash is a path.
     if config.tracking.uri and (
         match := re.fullmatch(r"(sqlite(?:\+\w+)?:///)([^/].*)", config.tracking.uri)
@@ -59,4 +56,4 @@ def locate(config: Config, base: Path) -> None:
 
 
 def _absolute(path: str | None, base: Path) -> str | None:
-    return None if path is None else str(base / Path(path).expanduser())
+    return None if path is None else str(base / expanded(path))

@@ -15,6 +15,7 @@ from flowersweep.config.locations import locate
 from flowersweep.config.schema import ALSO, Config, CosineConfig, FineTunedConfig, FrozenConfig
 from flowersweep.errors import ConfigError, WeightsError
 from flowersweep.fields import RULE_KEY, Rule
+from flowersweep.texts import expanded
 
 # Smallest side of a picture that Keras builds a backbone for: most halve it five times.
 MIN_BACKBONE_SIZE = 32
@@ -250,7 +251,7 @@ def _backbone(config: Config) -> Iterator[str]:
 def _require_weights(config: Config) -> None:
     """The one rule that may hold now and not later: the file may be on a mounted folder."""
     weights = getattr(config.model, "weights", None)
-    if weights not in {None, "imagenet"} and not Path(str(weights)).expanduser().is_file():
+    if weights not in {None, "imagenet"} and not expanded(str(weights)).is_file():
         raise WeightsError(
             f"model.weights must be imagenet, null or an existing .weights.h5 file, but there is no file {weights!r}."
         )

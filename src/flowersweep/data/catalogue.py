@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.errors import DataError
-from flowersweep.texts import in_one_line, is_line
+from flowersweep.redaction import tell
+from flowersweep.texts import expanded, in_one_line, is_line
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ def read_folder(root: Path) -> Catalogue:
     folder = class_root(root)
     class_names = tuple(_subfolders(folder))
     _refuse_odd(folder, class_names)
+    tell(class_names)
     if len(class_names) < 2:
         found = f"only the class folder {class_names[0]}" if class_names else "no class folders"
         raise DataError(
@@ -90,7 +92,7 @@ def class_root(folder: Path) -> Path:
     Raises:
         DataError: `folder` is missing, is not a folder, or cannot be listed.
     """
-    folder = folder.expanduser().absolute()
+    folder = expanded(folder).absolute()
     if not folder.exists():
         raise DataError(
             f"The picture folder {folder} does not exist; give a folder with one sub-folder per class."

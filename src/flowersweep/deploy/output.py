@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flowersweep.arguments import Argument
 from flowersweep.errors import ConfigError
+from flowersweep.texts import expanded
 
 OVERWRITE = Argument(
     "overwrite", "whether output= may replace what is there", default="false", choices=("true", "false")
@@ -22,7 +23,7 @@ def output_path(values: Mapping[str, str | None]) -> Path | None:
     given = values.get("output")
     if given is None:
         return None
-    path = Path(given).expanduser()
+    path = expanded(given)
     check_free(path, overwrite=values.get("overwrite") == "true")
     return path
 

@@ -16,6 +16,7 @@ from flowersweep.data import decode
 from flowersweep.data.catalogue import ending, is_picture, log_left_out, no_pictures
 from flowersweep.data.decode import Pixels, UnreadableError
 from flowersweep.errors import DataError
+from flowersweep.texts import expanded
 
 STDIN = "-"
 
@@ -39,12 +40,12 @@ class Batch:
         return len(self.positions) + len(self.unreadable)
 
 
-def find_pictures(given: Sequence[str], stdin: TextIO) -> list[Path]:
+def find_pictures(given: Sequence[str], stdin: TextIO | None) -> list[Path]:
     """The pictures that `images=` names.
 
     Args:
         given: Each a file; a folder, with all its sub-folders; or `-` for one path per line on standard input.
-        stdin: Where these lines come from.
+        stdin: Where these lines come from; None if it is closed.
 
     Returns:
         Paths in the order of what was given; those of a folder sorted, those of standard input as its lines are.
@@ -92,25 +93,26 @@ def _batch(results: list[tuple[int, Pixels | str]], size: int) -> Batch:
     return Batch([position for position, _ in read], images, unreadable)
 
 
-def _listed(stdin: TextIO) -> list[Path]:
+def _listed(stdin: TextIO | None) -> list[Path]:
     if isinstance(stdin, io.TextIOWrapper):
         # Names of files are bytes, which need not be UTF-8, and may hold whatever else Python breaks lines at.
         encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
         stdin.reconfigure(encoding=encoding, errors=errors, newline="\n")
-    listed = stdin.read()
+    listed = stdin.read() if stdin else ""
     if "\0" in listed:
         raise DataError(
-            "images=- reads one path per line, but standard input is no text; send the names of pictures, not a picture."
+            "images=- reads one path per line, but standard input is no text; send the names of pictures, not a picture, and from "
+            "find with -print, not -print0."
         )
     lines = (line.removesuffix("\r") for line in listed.split("\n"))
-    paths = [Path(os.path.expanduser(line)) for line in lines if line.strip()]  # noqa: PTH111 (Path's raises on ~x)
+    paths = [expanded(line) for line in lines if line.strip()]
     if not paths:
         raise DataError("images=- reads one path per line from standard input, but there was none.")
     return paths
 
 
 def _found(given: str) -> list[Path]:
-    place = Path(given).expanduser()
+    place = expanded(given)
     if not place.exists():
         raise DataError(f"images={given} does not exist; give a picture, a folder of pictures, or -.")
     if not place.is_dir():

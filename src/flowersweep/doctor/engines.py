@@ -13,6 +13,7 @@ from flowersweep.config.schema import Config, FrozenConfig
 from flowersweep.doctor.finding import Finding, Verdict
 from flowersweep.doctor.probe import Report
 from flowersweep.errors import ConfigError, TrainingError
+from flowersweep.texts import expanded
 from flowersweep.training.precision import BFLOAT16_FLAGS, cpu_has_bfloat16
 
 _SECONDS = 300
@@ -32,10 +33,10 @@ def check_weights(config: Config) -> Iterator[Finding]:
     if given is None:
         yield Finding("weights", "random: model.weights=null")
     elif given == "imagenet":
-        home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "models"
+        home = expanded(os.environ.get("KERAS_HOME") or "~/.keras") / "models"
         yield Finding("weights", f"ImageNet's, which Keras downloads into {home} unless they are there")
     else:
-        path = Path(given).expanduser()
+        path = expanded(given)
         try:
             with path.open("rb") as file:
                 begins = file.read(len(_HDF5))

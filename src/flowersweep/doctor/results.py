@@ -19,6 +19,7 @@ from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
 from flowersweep.sweep.claim import is_abandoned
 from flowersweep.sweep.storage import open_storage, shown, storage_url
+from flowersweep.texts import expanded
 from flowersweep.tracking.failure import reason
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.moved import command, correct, old_folders
@@ -36,7 +37,7 @@ def check_store(config: Config) -> Iterator[Finding]:
     Raises:
         TrackingError: They cannot.
     """
-    directory = Path(config.tracking.dir).expanduser().resolve()
+    directory = expanded(config.tracking.dir).resolve()
     uri, place = config.tracking.uri, None
     if uri is None or uri.startswith("sqlite"):
         path = directory / DATABASE_NAME if uri is None else Path(str(make_url(uri).database)).resolve()
@@ -67,7 +68,7 @@ def fix_store(config: Config) -> Iterator[Finding]:
     Raises:
         TrackingError: It cannot be written.
     """
-    path = Path(config.tracking.dir).expanduser().resolve() / DATABASE_NAME
+    path = expanded(config.tracking.dir).resolve() / DATABASE_NAME
     if config.tracking.uri is not None or not path.exists():
         yield Finding("results", "nothing to fix: they are no file in tracking.dir")
         return

@@ -15,6 +15,7 @@ from flowersweep.config.schema import FrozenConfig
 from flowersweep.errors import ConfigError, WeightsError
 from flowersweep.models.cuts import cut_before
 from flowersweep.models.network import InferenceMode, Network
+from flowersweep.texts import expanded
 
 # How a backbone wants its pixels, after keras.applications' preprocess_input; the others rescale inside.
 MINUS_ONE_TO_ONE = frozenset(
@@ -106,7 +107,7 @@ def _base(config: FrozenConfig, image_size: int) -> keras.Model:
             ) from error
     base = factory(**options)
     if config.weights is not None:
-        _load(base, Path(config.weights).expanduser(), config)
+        _load(base, expanded(config.weights), config)
     return base
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from flowersweep.arguments import Argument, Command
 from flowersweep.errors import ConfigError
+from flowersweep.texts import expanded
 from flowersweep.tracking.failure import reason
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.selection import STORE_ARGUMENTS, STUDY_ARGUMENTS, find_study, results_store
@@ -23,7 +24,7 @@ ARTIFACTS = "report"
 
 COMMAND = Command(
     name="report",
-    about="Write a page about a sweep: what won, what cannot be told apart from it, curves, costs and mistakes. "
+    about="Write a page about a sweep: what won, what cannot be distinguished from it, curves, costs and mistakes. "
     "Everything is read from MLflow; page and pictures are also kept there, with the study's run.",
     arguments=(
         *STUDY_ARGUMENTS,
@@ -56,7 +57,7 @@ def _report(values: Mapping[str, str | None]) -> int:
     study = read_study(store, find_study(store, values["study"], values["experiment"]))
     rows = ranking(study)
     winner = read_winner(store, rows[0].configuration, study.goal) if rows else None
-    folder = Path(values["output"] or Path("reports") / folder_name(study.name))
+    folder = expanded(values["output"] or Path("reports") / folder_name(study.name))
     files = _write(folder, study, rows, winner)
     for file in files:
         sys.stdout.write(f"{file}\n")

@@ -84,7 +84,9 @@ def _ranking(rows: Sequence[Row], goal: Goal) -> Chart:
     ticks = [wrapped(row.configuration.name) for row in few]
     figure.update_yaxes(tickvals=places, ticktext=ticks, range=[-len(few) + 0.4, 0.6], title=None)
     left_out = f" The best {len(few)} of {len(rows)} are shown." if len(rows) > len(few) else ""
-    alike = " Blue: not told apart from the leader." if any((row.group or 1) > 1 for row in rows) else ""
+    alike = (
+        " Blue: cannot be distinguished from the leader." if any((row.group or 1) > 1 for row in rows) else ""
+    )
     return Chart(
         "ranking",
         f"Configurations by {goal.metric}",

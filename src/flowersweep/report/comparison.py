@@ -1,4 +1,4 @@
-"""Which configurations can be told apart: differences over common seeds, beside what seeds alone would make of them.
+"""Which configurations can be distinguished: differences over common seeds, beside what seeds alone would make of them.
 
 A seed decides the first weights and the order of the pictures, so configurations trained with the same seed share what
 chance gave them. What a seed is worth is therefore taken off first, as in a randomized block design. The leader is chosen
@@ -40,7 +40,7 @@ class Comparison:
 
     @property
     def apart(self) -> bool:
-        """Whether the evidence tells the two apart."""
+        """Whether the evidence distinguishes the two."""
         return self.p is not None and self.p < ALPHA
 
 
@@ -160,7 +160,7 @@ def compare(samples: Sequence[Sample], *, counts: bool = False) -> list[Comparis
         counts: Whether the values are counts of pictures.
     """
     leader, *others = samples
-    ps = dict(_judged(samples, resolution(samples, counts=counts)))
+    ps = dict(_judged(samples, resolution(samples, counts=counts), _n_compared(samples)))
     return [
         Comparison(len(gaps), statistics.mean(gaps) if gaps else None, ps.get(index))
         for index, gaps in enumerate((differences(leader, other) for other in others), start=1)
@@ -168,7 +168,7 @@ def compare(samples: Sequence[Sample], *, counts: bool = False) -> list[Comparis
 
 
 def _judged(
-    samples: Sequence[Sample], least: float, *, n_compared: int = 0, enough: float = 1.0
+    samples: Sequence[Sample], least: float, n_compared: int, *, enough: float = 1.0
 ) -> Iterator[tuple[int, float]]:
     """Index and p of each sample that has two seeds in common with the first.
 
@@ -179,7 +179,7 @@ def _judged(
     Args:
         samples: As `compare` takes them.
         least: The least standard deviation of a value.
-        n_compared: Of how many configurations the first was chosen, if of more than these.
+        n_compared: Of how many configurations the first was chosen.
         enough: Once a p is known to be so large it need not be known better, which saves time.
     """
     leader = samples[0]
@@ -196,14 +196,19 @@ def _judged(
         if p < enough:
             variance = max(found.variance, statistics.variance(gaps) / 2, least**2)
             error = math.sqrt(variance * found.factor(0, place))
-            p = max(p, range_p(difference, error, max(n_compared, len(testable)), found.freedom))
+            p = max(p, range_p(difference, error, n_compared, found.freedom))
         yield testable[place], p
 
 
-def groups(samples: Sequence[Sample], *, counts: bool = False) -> list[int] | None:
-    """Which samples share a rank, because the evidence does not tell them apart.
+def _n_compared(samples: Sequence[Sample]) -> int:
+    """Of how many configurations the leader is the best, as far as any can be compared."""
+    return sum(len(sample) >= MIN_SEEDS for sample in samples)
 
-    The first sample and all that cannot be told apart from it are group 1. What is left is treated the same way.
+
+def groups(samples: Sequence[Sample], *, counts: bool = False) -> list[int] | None:
+    """Which samples share a rank, because the evidence does not distinguish them.
+
+    The first sample and all that cannot be distinguished from it are group 1. What is left is treated the same way.
 
     Args:
         samples: The best first, in the order of their levels.
@@ -214,12 +219,12 @@ def groups(samples: Sequence[Sample], *, counts: bool = False) -> list[int] | No
     """
     found = [0] * len(samples)
     least = resolution(samples, counts=counts)
-    n_compared = sum(len(sample) >= MIN_SEEDS for sample in samples)
+    n_compared = _n_compared(samples)
     left, group, tested = list(range(len(samples))), 0, len(samples) == 1
     while left:
         group += 1
         some = [samples[index] for index in left]
-        ps = {left[i]: p for i, p in _judged(some, least, n_compared=n_compared, enough=ALPHA)}
+        ps = {left[i]: p for i, p in _judged(some, least, n_compared, enough=ALPHA)}
         tested = tested or bool(ps)
         apart = [index for index in left if ps.get(index, 1.0) < ALPHA]
         for index in set(left) - set(apart):

@@ -53,7 +53,7 @@ class Row:
 
     Attributes:
         configuration: Which one.
-        group: Those of one group are not told apart; None if nothing could be tested.
+        group: Those of one group cannot be distinguished; None if nothing could be tested.
         in_front: Whether no other is better in every goal; with one goal, whether it leads.
         comparison: With the leader; None for the leader itself, and with several goals.
         published: The article's figure for the same, if it has one.
@@ -83,7 +83,7 @@ class Row:
 
 
 def ranking(study: Study) -> list[Row]:
-    """The configurations of a study, the best first; what is not told apart stands together."""
+    """The configurations of a study, the best first; what cannot be distinguished stands together."""
     found = configurations(study)
     figures = [published(one.trainings[0], study.class_names, study.goal.metric) for one in found]
     front = pareto_front(found, study.goals)

@@ -1,10 +1,11 @@
 """What a study says in plain sentences, and what it does not say."""
 
+import math
 import statistics
 from collections.abc import Sequence
 
-from flowersweep.report.comparison import ALPHA, MIN_SEEDS
-from flowersweep.report.evidence import State, Study
+from flowersweep.report.comparison import ALPHA, MIN_SEEDS, differences
+from flowersweep.report.evidence import SEED, State, Study
 from flowersweep.report.ranking import TEST_METRIC, Row, shown
 from flowersweep.report.winner import Winner
 
@@ -29,14 +30,14 @@ def summary(study: Study, rows: Sequence[Row], winner: Winner | None) -> list[st
             *_unfinished(study),
         ]
     told = (
-        [_leader(study, rows), *_other_seeds(study, rows), *_apart(rows)]
+        [_leader(study, rows), *_other_seeds(study, rows), *_apart(study, rows)]
         if len(study.goals) == 1
         else _trade_offs(study, rows)
     )
     return [
         *_lost(study, rows),
         *told,
-        *_chosen_by(rows, winner),
+        *_chosen_by(study, rows, winner),
         *_published(study, rows),
         *_unfinished(study),
     ]
@@ -62,8 +63,8 @@ def _leader(study: Study, rows: Sequence[Row]) -> str:
     return f"The best value is that of {leader.full_name}: {spread}."
 
 
-def _apart(rows: Sequence[Row]) -> list[str]:
-    """Who can and who cannot be told apart from the leader."""
+def _apart(study: Study, rows: Sequence[Row]) -> list[str]:
+    """Who can and who cannot be distinguished from the leader."""
     leader = rows[0].configuration
     if len(rows) == 1:
         return [
@@ -72,13 +73,7 @@ def _apart(rows: Sequence[Row]) -> list[str]:
     compared = [(row.configuration, row.comparison) for row in rows[1:] if row.comparison is not None]
     untested = [one.name for one, found in compared if found.p is None]
     if len(untested) == len(compared):
-        together = (
-            "No two configurations share two seeds, so they are not ranked here: one run each ranks noise as much as "
-            "configurations, and the order below is merely that of the values. To learn which can be told apart, sweep "
-            "again with hydra.sweeper.n_repeats=3 (and its own hydra.sweeper.study_name=NAME); every trial then trains "
-            "with three seeds."
-        )
-        return [together]
+        return [_untested(study, rows)]
     alike = [one.name for one, found in compared if found.p is not None and not found.apart]
     worse = [(one.name, found) for one, found in compared if found.apart]
     n_seeds = sorted({found.n_seeds for _, found in compared if found.p is not None})
@@ -87,12 +82,11 @@ def _apart(rows: Sequence[Row]) -> list[str]:
     sentences = []
     if alike:
         sentences.append(
-            f"{listed([leader.name, *alike])} cannot be told apart on this evidence ({test}). That does not make them "
-            "equal: a study of its own with more seeds, hydra.sweeper.n_repeats=5 for instance, may tell more of them "
-            "apart."
+            f"{listed([leader.name, *alike])} cannot be distinguished on this evidence ({test}). That does not make "
+            "them equal: a study of its own with more seeds, hydra.sweeper.n_repeats=5 for instance, may find differences."
         )
     if worse:
-        highest = max(0.0001, *(found.p or 0.0 for _, found in worse))
+        highest = max(1, *(math.ceil((found.p or 0.0) * 10_000) for _, found in worse)) / 10_000
         verb = "is" if len(worse) == 1 else "are"
         because = f"p at most {highest:.4f}" if alike else f"{test}; p at most {highest:.4f}"
         sentences.append(
@@ -103,6 +97,29 @@ def _apart(rows: Sequence[Row]) -> list[str]:
             f"{listed(untested)} shared fewer than {MIN_SEEDS} seeds with {leader.name} and could not be compared."
         )
     return sentences
+
+
+def _untested(study: Study, rows: Sequence[Row]) -> str:
+    """Why the leader could be compared with none, and how to compare them."""
+    samples = [row.configuration.sample(study.goal.metric) for row in rows]
+    pairs = ((one, other) for place, one in enumerate(samples) for other in samples[:place])
+    if any(len(differences(one, other)) >= MIN_SEEDS for one, other in pairs):
+        why = (
+            f"{rows[0].configuration.name} shares fewer than {MIN_SEEDS} seeds with every other configuration and cannot be "
+            "compared with any, so they are not ranked here"
+        )
+    else:
+        noise = "one run each ranks" if all(len(one) == 1 for one in samples) else "other seeds for each rank"
+        why = (
+            f"No two configurations share {MIN_SEEDS} seeds, so they are not ranked here: {noise} noise as much as "
+            "configurations"
+        )
+    unsearched = " without searching seed" if any(SEED in trial.params for trial in study.trials) else ""
+    return (
+        f"{why}, and the order below is merely that of the values. To learn which can be distinguished, sweep again"
+        f"{unsearched} with hydra.sweeper.n_repeats=3 (and its own hydra.sweeper.study_name=NAME); every trial then trains "
+        "with the same three seeds."
+    )
 
 
 def _other_seeds(study: Study, rows: Sequence[Row]) -> list[str]:
@@ -139,11 +156,16 @@ def _trade_offs(study: Study, rows: Sequence[Row]) -> list[str]:
     return [best, f"These are {evidence}; whether the differences are more than noise was not tested."]
 
 
-def _chosen_by(rows: Sequence[Row], winner: Winner) -> list[str]:
+def _chosen_by(study: Study, rows: Sequence[Row], winner: Winner) -> list[str]:
     """Which pictures chose, and which were only looked at."""
-    n_pictures = winner.n_validation
+    trainings = (one for row in rows for one in row.configuration.trainings)
+    sizes = sorted({one.n_validation for one in trainings if one.n_validation is not None})
+    n_pictures = sizes[0] if len(sizes) == 1 else None
     validation = "The validation set" if n_pictures is None else f"The validation set ({n_pictures} pictures)"
-    chose = f"{validation} chose the best epoch of every run and the best configuration"
+    if len(sizes) > 1:
+        validation = f"Validation sets of {listed([str(size) for size in sizes])} pictures"
+    best = "the best configuration" if len(study.goals) == 1 else "the Pareto set"
+    chose = f"{validation} chose the best epoch of every run and {best}"
     test = rows[0].number(TEST_METRIC, "mean")
     if test is not None:
         held_out = f" ({winner.n_test} pictures)" if winner.n_test else ""
@@ -155,7 +177,7 @@ def _chosen_by(rows: Sequence[Row], winner: Winner) -> list[str]:
         one = f" One picture is {1 / n_pictures:.4f} of its accuracy." if n_pictures else ""
         told = (
             f"{chose}. The same pictures give the figures reported here, so the best of them is optimistic: expect "
-            f"somewhat less on new pictures (data.test_split=0.1 holds some out on which nothing is chosen).{one}"
+            f"somewhat worse ones on new pictures (data.test_split=0.1 holds some out on which nothing is chosen).{one}"
         )
     return [told]
 
@@ -206,8 +228,10 @@ def _unfinished(study: Study) -> list[str]:
     """Trials that are missing from the ranking, and why."""
     count, sentences = study.count(), []
     if n_pruned := count.get(State.PRUNED):
-        were = "trial was pruned: it trained" if n_pruned == 1 else "trials were pruned: they trained"
-        sentences.append(f"{n_pruned} {were} fewer epochs than the others and cannot be ranked with them.")
+        were = "trial was" if n_pruned == 1 else "trials were"
+        sentences.append(
+            f"{n_pruned} {were} pruned before the training was complete and cannot be ranked with the others."
+        )
     if n_taken := sum(trial.taken_from is not None for trial in study.trials):
         had = "trial had" if n_taken == 1 else "trials had"
         sentences.append(
@@ -224,6 +248,6 @@ def _unfinished(study: Study) -> list[str]:
     if n_open := count.get(State.STOPPED, 0) + count.get(State.RUNNING, 0):
         have = "trial has" if n_open == 1 else "trials have"
         sentences.append(
-            f"{n_open} {have} not come to an end; the same sweep, typed once more, goes on from there."
+            f"{n_open} {have} not come to an end; the same sweep's command continues from there."
         )
     return sentences

@@ -32,6 +32,7 @@ from flowersweep.sweep.space import Space
 from flowersweep.sweep.storage import open_storage, stopped_in_words, storage_url
 from flowersweep.sweep.study import open_study
 from flowersweep.sweep.worker import WorkerReport
+from flowersweep.texts import expanded
 from flowersweep.tracking import process
 from flowersweep.tracking.patience import cleaning_up
 from flowersweep.tracking.provenance import command_line
@@ -218,7 +219,7 @@ def _folder(config: DictConfig, study_name: str) -> Path:
     OmegaConf.copy_cache(from_config=config, to_config=named)
     with flag_override(named.hydra, ["readonly", "struct"], [False, False]):
         named.hydra.study = study_name
-    return Path(named.hydra.sweep.dir).expanduser().absolute()
+    return expanded(named.hydra.sweep.dir).absolute()
 
 
 def _refuse_failure(study: Study, sweep: Sweep, reports: Sequence[WorkerReport]) -> None:

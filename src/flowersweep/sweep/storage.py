@@ -21,6 +21,7 @@ from flowersweep.redaction import learn
 from flowersweep.sweep.journal import JournalFile
 from flowersweep.sweep.lock import engine_lock
 from flowersweep.sweep.mysql import exact_texts
+from flowersweep.texts import expanded
 
 DEFAULT_NAME = "optuna.db"
 SQLITE_BUSY_SECONDS = 60.0
@@ -48,10 +49,10 @@ def storage_url(configured: str | None, directory: Path) -> str:
     """
     learn(configured)
     if configured is None:
-        return _sqlite_url(directory.expanduser().absolute() / DEFAULT_NAME)
+        return _sqlite_url(expanded(directory).absolute() / DEFAULT_NAME)
     path = configured.removeprefix(_JOURNAL_PREFIX)
     if path != configured or ("://" not in configured and configured.endswith(_JOURNAL_SUFFIXES)):
-        return f"{_JOURNAL_PREFIX}{Path(path).expanduser().absolute()}"
+        return f"{_JOURNAL_PREFIX}{expanded(path).absolute()}"
     url = _parsed(configured)
     if url.get_backend_name() != "sqlite":
         return configured
@@ -60,7 +61,7 @@ def storage_url(configured: str | None, directory: Path) -> str:
             f"{_SETTING}={configured} lives in one process only, but a sweep has several; "
             "name a file, as in sqlite:///optuna.db, or leave it out."
         )
-    return _sqlite_url(Path(url.database).expanduser().absolute())
+    return _sqlite_url(expanded(url.database).absolute())
 
 
 def open_storage(configured: str | None, directory: Path) -> BaseStorage:

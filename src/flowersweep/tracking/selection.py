@@ -2,13 +2,13 @@
 
 import shlex
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowersweep.arguments import Argument, allowed
 from flowersweep.config.locations import results_dir
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
+from flowersweep.texts import expanded
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.store import DATABASE_NAME, Store, prepare_store
 
@@ -37,7 +37,7 @@ def results_store(values: Mapping[str, str | None]) -> Store:
     Raises:
         TrackingError: There are no results yet, or they cannot be reached.
     """
-    directory = Path(values.get("tracking.dir") or results_dir())
+    directory = expanded(values.get("tracking.dir") or results_dir())
     uri = values.get("tracking.uri")
     if uri is None and not (directory / DATABASE_NAME).exists():
         raise TrackingError(

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import learn
+from flowersweep.texts import expanded
 from flowersweep.tracking.failure import reason
 from flowersweep.tracking.mlflow_api import client, quiet, translated
 from flowersweep.tracking.moved import ARTIFACTS, refuse_moved
@@ -61,7 +62,7 @@ def prepare_store(directory: Path, uri: str | None = None, *, known_to_work: boo
     scheme = ("sqlite" if uri is None else uri).split(":", 1)[0].split("+", 1)[0].lower()
     at_start = BUSY_SECONDS if scheme == "sqlite" else 0
     with patience(PATIENCE_SECONDS if known_to_work else at_start):
-        return _prepared(directory.expanduser().resolve(), uri, scheme)
+        return _prepared(expanded(directory).resolve(), uri, scheme)
 
 
 def _prepared(directory: Path, uri: str | None, scheme: str) -> Store:
@@ -153,7 +154,7 @@ def _sqlite_path(uri: str) -> Path:
         raise TrackingError(
             f"Cannot keep runs at {uri!r}: other processes cannot see it; give sqlite:///PATH."
         )
-    return Path(file).expanduser().resolve()
+    return expanded(file).resolve()
 
 
 def _sqlite_store(path: Path, root: Path) -> Store:

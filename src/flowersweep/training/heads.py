@@ -24,6 +24,7 @@ from flowersweep.config.schema import Config, FineTunedConfig
 from flowersweep.data.atomic import cache_errors, locked, part_of
 from flowersweep.models.bank_key import code_digest
 from flowersweep.models.engine import engine_version, resolve_engine
+from flowersweep.texts import expanded
 from flowersweep.training.pictures import Pictures
 from flowersweep.training.precision import resolve_precision
 
@@ -97,7 +98,7 @@ def weights_digest(weights: str | None) -> str:
     """What identifies a backbone's weights: the content of their file, or their name."""
     if weights is None or weights == "imagenet":
         return str(weights)
-    return hashlib.sha256(Path(weights).expanduser().read_bytes()).hexdigest()
+    return hashlib.sha256(expanded(weights).read_bytes()).hexdigest()
 
 
 def _read(path: Path, num_classes: int) -> Head | None:

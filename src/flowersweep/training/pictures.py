@@ -21,6 +21,7 @@ from flowersweep.data import (
     split,
 )
 from flowersweep.errors import DataError
+from flowersweep.texts import expanded
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +137,7 @@ def divide(catalogue: Catalogue, data: DataConfig) -> Split:
 
 
 def _folder(data: DataConfig, cache: Path) -> Path:
-    directory = Path(data.dir).expanduser().absolute() if data.dir else None
+    directory = expanded(data.dir).absolute() if data.dir else None
     if data.source == "demo":
         return directory or demo(cache)
     if data.source == "flower_photos":
