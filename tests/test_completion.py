@@ -130,17 +130,15 @@ class TestCandidates:
 
 
 def test_an_answer_imports_nothing_heavy() -> None:
-    """Neither TensorFlow, Keras, MLflow, Optuna nor Matplotlib; the whole answer takes less than two seconds."""
+    """Neither TensorFlow, Keras, MLflow, Optuna nor Matplotlib, which take seconds."""
     code = (
         "import sys; from flowersweep.completion import candidates\n"
         "print(candidates('flowersweep aug=RandA'))\n"
         "print(sorted({'tensorflow', 'keras', 'mlflow', 'optuna', 'matplotlib'} & set(sys.modules)))"
     )
-    start = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines() == ["['aug=RandAugment ']", "[]"]
-    assert time.perf_counter() - start < 2
 
 
 @needs_bash
