@@ -33,7 +33,8 @@ test: setup ## The fast tests
 	$(BIN)/python -m pytest $(IN_PARALLEL)
 
 test-slow: setup ## The slow tests: real photographs, real servers (minutes)
-	$(BIN)/python -m pytest -m slow $(IN_PARALLEL)
+	$(BIN)/python -m pytest -m slow $(IN_PARALLEL) --ignore=tests/browser
+	$(BIN)/python -m pytest -m slow tests/browser
 
 lint: setup ## Style and common mistakes
 	$(BIN)/ruff check .
