@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from flowersweep import cli
+from flowersweep.tracking.lookup import run_overrides
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.patience import patience
 from flowersweep.tracking.store import prepare_store
@@ -54,6 +55,12 @@ BAD_INPUT = {
         "shorten the warm-up or train longer",
     ),
     "bad reference": (["optimizer.learning_rate=${nokey}"], "'nokey' not found"),
+    "a key that is taken out": (["~seed"], "seed has no value; give it one on the command line: seed=VALUE."),
+    "a key of a group that is taken out": (
+        ["~data.dir"],
+        "data.dir cannot be taken out of the configuration",
+    ),
+    "no such file": (["--config-name", "nope"], "There is no configuration file nope.yaml"),
     "not an override": (["trainer"], "write key=value"),
     "bracket left open": (["aug=[none"], "write key=value"),
     "letters that need quotes": (["data.dir=grün"], "type: \"data.dir='grün'\""),
@@ -182,6 +189,21 @@ class TestLookingWithoutRunning:
         assert "aug: RandomBrightness" in done.stdout or "RandomFlip" in done.stdout
         assert "optimizer: adam, adamw, rmsprop, sgd" in done.stdout
         assert "python -m flowersweep model=cnn aug=RandomFlip" in done.stdout
+
+    @pytest.mark.slow
+    def test_the_command_that_trains_it_again_names_ones_own_files(self, run: Run, tmp_path: Path) -> None:
+        """What is recorded of a run is all that it takes to train it again."""
+        (tmp_path / "mine.yaml").write_text(
+            "defaults: [config, _self_]\ntrainer: {epochs: 1}\n", encoding="utf-8"
+        )
+
+        code, said = run("data=demo", "trainer=quick", "--config-dir", str(tmp_path), "--config-name", "mine")
+
+        assert code == 0, said
+        store = prepare_store(tmp_path / "results")
+        (found,) = client(store.uri).search_runs(["1"])
+        typed = run_overrides(store, found.info.run_id)
+        assert typed[:3] == [f"--config-dir={tmp_path}", "--config-name=mine", "data=demo"]
 
     @pytest.mark.slow
     def test_a_store_that_stays_locked_exits_with_1(self, run: Run, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from PIL import Image
 
 from flowersweep.config import Config
 from flowersweep.data import decode, split
-from flowersweep.evaluate import main
+from flowersweep.evaluate import main, show_matrix
+from flowersweep.texts import plain_console
 from winners import SIZE, SPLIT_SEED, Winners
 
 MakeConfig = Callable[..., Config]
@@ -83,6 +84,26 @@ def test_tables_and_picture(
     assert all(name in text for name in results.class_names)
     with Image.open(output) as picture:
         assert picture.format == "PNG"
+
+
+def test_a_matrix_that_is_too_wide(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where its numbers would have no room, the most frequent mistakes are in lines."""
+    names = [f"class number {number}" for number in range(30)]
+    confusion = np.diag(np.full(30, 5))
+    confusion[3, 7], confusion[20, 2] = 4, 9
+    monkeypatch.setenv("COLUMNS", "80")
+
+    show_matrix(plain_console(), names, confusion)
+    lines = [line.split("│")[1:4] for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    assert [[cell.strip() for cell in line] for line in lines] == [
+        ["class number 20", "class number 2", "9"],
+        ["class number 3", "class number 7", "4"],
+    ]
+
+    show_matrix(plain_console(), names[:3], confusion[:3, :3])
+    assert "class number 2 │" in capsys.readouterr().out
 
 
 def test_what_is_left_out_is_told(

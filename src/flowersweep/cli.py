@@ -10,7 +10,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from flowersweep import config
@@ -114,7 +114,8 @@ def _redact_hydras_files() -> None:
 
 def _train_and_show(cfg: DictConfig) -> float | list[float]:
     typed_in = Path(HydraConfig.get().runtime.cwd)
-    overrides = [str(override) for override in HydraConfig.get().overrides.task]
+    files = config.flags(OmegaConf.create({"hydra": HydraConfig.get()}))
+    overrides = [*files, *(str(override) for override in HydraConfig.get().overrides.task)]
     if (trial := current_trial()) is not None:
         from flowersweep.sweep.objective import run_trial
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from flowersweep.arguments import EXIT_FAILED, Argument, Command
@@ -24,6 +26,8 @@ from flowersweep.texts import in_one_line, plain_console
 
 if TYPE_CHECKING:
     from flowersweep.training.evaluate import Predictions
+
+_MISTAKES = 20  # lines in place of a matrix that is too wide
 
 COMMAND = Command(
     name="evaluate",
@@ -151,17 +155,42 @@ def _show_tables(choice: Choice, _judged: Judged, predictions: "Predictions", fi
             *("-" if np.isnan(rate) else f"{rate:.4f}" for rate in rates),
             str(figures.pictures[i]),
         )
-    matrix = Table("true", title="What was taken for what (columns: predicted)", title_justify="left")
-    for name in names:
-        matrix.add_column(name, justify="right")
-    for name, row in zip(names, figures.confusion.tolist(), strict=True):
-        matrix.add_row(name, *map(str, row))
     console.print(choice.about[0].upper() + choice.about[1:], highlight=False, soft_wrap=True)
     console.print(
         f"{len(predictions.labels)} pictures: accuracy {predictions.accuracy:.4f}, loss {predictions.loss:.4f}",
         highlight=False,
     )
-    console.print(table, matrix, highlight=False)
+    console.print(table, highlight=False)
+    show_matrix(console, names, figures.confusion)
+
+
+def show_matrix(console: Console, names: Sequence[str], confusion: npt.NDArray[np.int64]) -> None:
+    """Print what was taken for what: all of it or, where its columns have no room, the most frequent mistakes.
+
+    Args:
+        console: Where to.
+        names: Of the classes, each one line.
+        confusion: How often each true class (row) was predicted as each class (column).
+    """
+    matrix = Table("true", title="What was taken for what (columns: predicted)", title_justify="left")
+    for name in names:
+        matrix.add_column(name, justify="right")
+    for name, row in zip(names, confusion.tolist(), strict=True):
+        matrix.add_row(name, *map(str, row))
+    width = Measurement.get(console, console.options.update(max_width=sys.maxsize), matrix).maximum
+    console.print(matrix if width <= console.width else _mistakes(names, confusion), highlight=False)
+
+
+def _mistakes(names: Sequence[str], confusion: npt.NDArray[np.int64]) -> Table:
+    counts = confusion - np.diag(confusion.diagonal())
+    order = np.argsort(-counts, axis=None, kind="stable")[:_MISTAKES]
+    title = "What was taken for what most often (all of it: format=json, or output=FILE.png)"
+    table = Table("true", "predicted", title=title, title_justify="left")
+    table.add_column("pictures", justify="right")
+    for true, predicted in zip(*np.unravel_index(order, counts.shape), strict=True):
+        if counts[true, predicted]:
+            table.add_row(names[true], names[predicted], str(counts[true, predicted]))
+    return table
 
 
 if __name__ == "__main__":

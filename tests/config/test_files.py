@@ -8,6 +8,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
 from flowersweep import config
 from flowersweep.errors import ConfigError, FlowersweepError
@@ -58,6 +59,10 @@ FAULTS: dict[str, tuple[str | bytes, str]] = {
         "seed: 1\n",
         f" does not begin with the line {HEAD.strip()!r}, by which a preset may set any key",
     ),
+    "hydra as a value": (
+        f"{HEAD}hydra: 5\n",
+        ": hydra has keys of its own, but is 5; set these, or leave it out.",
+    ),
     "half a package": ("# @package\nseed: 1\n", ", line 1: Expected header format: KEY VALUE"),
 }
 # What is wrong with keys and values, which composing finds.
@@ -75,6 +80,17 @@ REFUSED = {
         "write '- override /trainer: quick'",
     ),
     "an unknown choice": ("defaults:\n  - override /aug: RandomFlp\n", "Did you mean RandomFlip?"),
+    "a group without keys": ("trainer: null\n", "trainer has keys of its own, but is null here; set these"),
+    "no number": ("trainer:\n  epochs: null\n", "trainer.epochs must be a whole number, but is null."),
+    "an unknown file": ("defaults:\n  - /nope\n", "There is no configuration file nope.yaml"),
+    "an unknown group": (
+        "defaults:\n  - /mdoel: cnn\n",
+        "There is no group 'mdoel'; choose one of data, model,",
+    ),
+    "itself": (
+        "defaults:\n  - /search/mine@_global_\n",
+        "A file's defaults list leads back to the file itself",
+    ),
     "no list of defaults": ("defaults: 3\n", "defaults must be a list"),
 }
 
@@ -140,6 +156,42 @@ def test_what_does_not_fit_is_told_with_its_file(own: Path, case: str) -> None:
 def test_what_editors_do_to_files_is_read(own: Path, content: bytes) -> None:
     """Marks before the text and ends of lines of other systems change nothing."""
     assert composed(own, content).seed == 7
+
+
+@pytest.mark.parametrize("typed", ["1e5", "017", "1_000", "12:30:00", "yes", "0x10", ".inf", "2026-01-01"])
+def test_texts_are_texts_in_files_too(own: Path, typed: str) -> None:
+    """A folder, an experiment and a name that YAML would read as numbers, truth values or times."""
+    found = composed(
+        own, f"{HEAD}data:\n  dir: {typed}\ntracking:\n  run_name: {typed}\n  experiment: {typed}\n"
+    )
+
+    assert found.data.dir is not None
+    assert Path(found.data.dir).name == typed
+    assert [found.tracking.run_name, found.tracking.experiment] == [typed, typed]
+
+
+def test_texts_are_texts_in_a_file_of_a_group(own: Path) -> None:
+    """Its keys have no group before them; null and numbers stay what they are."""
+    (own / "data").mkdir(exist_ok=True)
+    (own / "data" / "mine.yaml").write_text(
+        "defaults: [folder]\ndir: 017\nvalidation_split: 0.5\n", encoding="utf-8"
+    )
+
+    found = composed(own, f"{HEAD}tracking:\n  run_name: null\n", "data=mine")
+
+    assert found.data.dir is not None
+    assert Path(found.data.dir).name == "017"
+    assert found.data.validation_split == 0.5
+    assert found.tracking.run_name is None
+
+
+def test_what_names_ones_own_files() -> None:
+    """The folder and the name, as they are typed; without them nothing."""
+    sources = [{"path": "/conf", "provider": "main"}, {"path": "/my own", "provider": "command-line"}]
+    told = {"runtime": {"config_sources": sources}, "job": {"config_name": "mine"}}
+
+    assert config.flags(OmegaConf.create({"hydra": told})) == ["--config-dir=/my own", "--config-name=mine"]
+    assert config.flags(OmegaConf.create({"hydra": {"job": {"config_name": "config"}}})) == []
 
 
 LINES = [

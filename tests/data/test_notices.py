@@ -44,12 +44,31 @@ def test_copies_in_both_parts_are_counted_with_an_example(tmp_path: Path) -> Non
     )
 
 
+def test_a_copy_in_another_class_flatters_nobody(tmp_path: Path) -> None:
+    """What was learned as another class is taken for it, which is a mistake; several are spoken of as such."""
+    files = {
+        "a/1.jpg": b"same", "a/2.jpg": b"else", "b/1.jpg": b"same", "b/2.jpg": b"else", "b/3.jpg": b"b3",
+    }  # fmt: skip
+    (said,) = told(tmp_path, files, train=[0, 3], validation=[1, 2], test=[])
+    assert said == (
+        "2 pictures lie byte for byte in more than one class, as a/1.jpg and b/1.jpg; no model can be right wherever they "
+        "are; leave pictures of your own in one class."
+    )
+
+
+def test_several_classes_that_are_missing(tmp_path: Path) -> None:
+    """They are classes, not a class."""
+    files = {f"{name}/1.jpg": name.encode() * (index + 1) for index, name in enumerate("abcd")}
+    said = told(tmp_path, files, train=[0, 1, 2, 3], validation=[2, 0], test=[])
+    assert said[0].startswith("None of the 2 pictures that validate is of the classes b, d; add pictures, or")
+
+
 def test_a_picture_in_two_classes_is_named(tmp_path: Path) -> None:
     """Whatever part it is in."""
     files = {"a/1.jpg": b"same", "a/2.jpg": b"a2", "b/1.jpg": b"same", "b/2.jpg": b"b2"}
     (said,) = told(tmp_path, files, train=[0, 2], validation=[1, 3], test=[])
     assert said == (
-        "1 picture lies byte for byte in more than one class, as a/1.jpg and b/1.jpg; no model can tell it apart; "
+        "1 picture lies byte for byte in more than one class, as a/1.jpg and b/1.jpg; no model can be right wherever it is; "
         "leave pictures of your own in one class."
     )
 
@@ -108,11 +127,11 @@ def test_remembered_hashes_are_used_and_nothing_is_written(tmp_path: Path) -> No
 
 @pytest.mark.photos
 def test_the_published_photographs_have_copies(photos_dir: Path, cache: Path) -> None:
-    """Under the default split three validation pictures are among those that train, and one has two classes."""
+    """Under the default split two validation pictures are among those that train in their class, and one has two classes."""
     from flowersweep.data import split
 
     catalogue = read_folder(photos_dir)
     parts = split(len(catalogue), seed=123, validation=0.2)
     said = [str(one) for one in picture_notices(catalogue, parts, possible_copies(catalogue, cache))]
-    assert [line.partition(" ")[0] for line in said] == ["3", "1"]
-    assert "by up to 0.0041" in said[0]
+    assert [line.partition(" ")[0] for line in said] == ["2", "1"]
+    assert "by up to 0.0027" in said[0]

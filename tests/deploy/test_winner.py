@@ -14,6 +14,7 @@ from flowersweep.promote import main
 from flowersweep.tracking.mlflow_api import bare_client, client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import RunStatus
+from flowersweep.tracking.selection import find_study
 from flowersweep.tracking.store import Store, prepare_store
 
 VALUES = {0: 0.7, 1: 0.9, 2: 0.8}
@@ -92,6 +93,39 @@ def test_all_deleted(store: Store, runs: dict[int, str], study: str) -> None:
     with pytest.raises(TrackingError, match="no other finished one is left") as raised:
         winner(store, study)
     assert "go on with the sweep" not in str(raised.value)
+
+
+def test_a_deleted_study(store: Store, runs: dict[int, str], study: str) -> None:
+    """It is not said that there is none; with the command that is told it is there again."""
+    client(store.uri).delete_run(runs[-1])
+    with pytest.raises(
+        TrackingError, match=f"The study '{study}' was deleted in MLflow; bring it back"
+    ) as raised:
+        winner(store, study)
+    assert f"runs restore --run-id {runs[-1]}`" in str(raised.value)
+    client(store.uri).restore_run(runs[-1])
+    assert winner(store, study).info.run_id == runs[1]
+
+
+def test_only_deleted_studies(tmp_path: Path) -> None:
+    """Whoever means the latest one is told that it was deleted, not that nothing was ever trained."""
+    store = prepare_store(tmp_path)
+    parent = MLflowTracker.start(store, "e", "gone", tags={"study": "gone", "kind": "study"})
+    client(store.uri).delete_run(parent.run_id)
+    for look in (winner, find_study):
+        with pytest.raises(TrackingError, match="The study 'gone' was deleted in MLflow"):
+            look(store)
+
+
+def test_a_deleted_run_that_is_named(store: Store, runs: dict[int, str]) -> None:
+    """By its whole id or the beginning of it."""
+    assert store.artifact_root is not None
+    client(store.uri).delete_run(runs[1])
+    values = dict.fromkeys(argument.name for argument in CHOICE_ARGUMENTS)
+    for digits in (8, 32):
+        given = {"run": runs[1][:digits], "tracking.dir": str(store.artifact_root.parent)}
+        with pytest.raises(TrackingError, match=f"The run {runs[1]} was deleted in MLflow; bring it back"):
+            chosen({**values, **given})
 
 
 def test_removed_for_good(

@@ -104,6 +104,14 @@ class TestConfusionMatrix:
         assert len(figure.axes[0].texts) == 0
         assert rendered(figure).width < 2000
 
+    def test_names_in_any_script_are_drawn(self) -> None:
+        """Characters that the font has not are escaped, each another way; Matplotlib would warn of each."""
+        figure = confusion_matrix([0, 1, 2], [0, 1, 1], ["郁金香", "tulip 🌷", "$a$ grün"])
+        figure.savefig(io.BytesIO())
+
+        labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+        assert labels == [r"\u90c1\u91d1\u9999", r"tulip \U0001f337", r"\$a\$ grün"]
+
     @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=50))
     def test_counts_are_those_of_a_plain_loop(self, pairs: list[tuple[int, int]]) -> None:
         """The counts equal those found one pair at a time."""

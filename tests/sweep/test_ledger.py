@@ -112,13 +112,14 @@ def test_what_the_run_has(config: DictConfig, study: optuna.Study) -> None:
 
 
 def test_the_command_finds_ones_own_presets(config: DictConfig, study: optuna.Study) -> None:
-    """Where the sweep was told of a folder with --config-dir, the command is told of it too."""
+    """Where the sweep was told of a folder and a file of one's own, the command is told of them too."""
     sources = [{"path": "hydra.conf", "provider": "hydra"}, {"path": "/my own", "provider": "command-line"}]
     told = config.copy()
     told.hydra.runtime = {"config_sources": sources}
+    told.hydra.job = {"config_name": "mine"}
     with opened(told, study) as ledger:
         assert ledger.best_command.startswith(
-            "python -m flowersweep --config-dir '/my own' optimizer.learning_rate"
+            "python -m flowersweep '--config-dir=/my own' --config-name=mine optimizer.learning_rate"
         )
 
 

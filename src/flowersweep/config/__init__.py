@@ -4,6 +4,7 @@ from omegaconf import OmegaConf
 
 from flowersweep.config import files
 from flowersweep.config.explain import composing, explain
+from flowersweep.config.files import flags
 from flowersweep.config.locations import cache_dir, conf_dir, in_checkout, results_dir
 from flowersweep.config.quoting import texts_quoted
 from flowersweep.config.schema import Config, register
@@ -16,6 +17,7 @@ __all__ = [
     "composing",
     "conf_dir",
     "explain",
+    "flags",
     "in_checkout",
     "prepare",
     "register",

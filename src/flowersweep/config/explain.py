@@ -47,6 +47,13 @@ def composing() -> Iterator[None]:
         raise
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error)) from error
+    except RecursionError as error:
+        frames = (frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__))
+        if "hydra._internal.defaults_list" not in frames:
+            raise
+        raise ConfigError(
+            "A file's defaults list leads back to the file itself; take one of the files that name each other out of it."
+        ) from error
     except Exception as error:
         # Hydra complains of some input with bare ValueErrors and the like; what others raise is a bug.
         *_, (frame, _) = traceback.walk_tb(error.__traceback__)
@@ -94,6 +101,10 @@ def _in_a_file(text: str) -> str:
         return f"{key} must be {expected}, but is {value.group(1)}."
     if match := re.match(r"Merge error: \w+ is not a subclass of (\w+)\. value: (.*)", first):
         return _no_keys(match.group(1), match.group(2))
+    if re.match(r"field '\w+' is not Optional|Incompatible value 'None'", first):
+        if key in _GROUPS:
+            return _set_its_keys(key, "null")
+        return f"{key} must be {expected or 'given a value'}, but is null."
     return _one_line(text)
 
 
@@ -102,11 +113,15 @@ def _no_keys(kind: str, value: str) -> str:
     for field in dataclasses.fields(Config):
         nodes = [field.type, *NODES.get(field.name, {}).values()]
         if kind in {getattr(node, "__name__", "") for node in nodes}:
-            return (
-                f"{field.name} has keys of its own, but is {value!r} here; set these, or choose a whole group in the file's "
-                f"defaults list, as in '- override /{field.name}: NAME'."
-            )
+            return _set_its_keys(field.name, repr(value))
     return f"a {kind} cannot be {value!r}."
+
+
+def _set_its_keys(group: str, value: str) -> str:
+    return (
+        f"{group} has keys of its own, but is {value} here; set these, or choose a whole group in the file's defaults list, "
+        f"as in '- override /{group}: NAME'."
+    )
 
 
 def _one_line(text: str) -> str:
@@ -118,9 +133,14 @@ def _unknown_choice(error: MissingConfigException) -> str:
     group, _, choice = str(error.missing_cfg_file).rpartition("/")
     options = [str(option) for option in error.options or ()]
     if not group:
-        return _one_line(str(error))
+        return (
+            f"There is no configuration file {choice}.yaml; write the name of one in the folder of --config-dir, without its "
+            "ending."
+        )
     if "/" in group and (absolute := group.rpartition("/")[2]) in _GROUPS:
         return f"There is no group {group!r}; in a defaults list write '- override /{absolute}: {choice}'."
+    if not options and group not in _GROUPS:
+        return f"There is no group {group!r}; choose one of {', '.join(_GROUPS)}.{nearest(group, _GROUPS)}"
     listed = f"; choose one of {', '.join(options)}." if options else "."
     return f"{group} has no choice {choice!r}{listed}{nearest(choice, options)}"
 
@@ -145,6 +165,8 @@ def _bad_value(override: str, cause: OmegaConfBaseException | None) -> str:
     key, _, value = override.partition("=")
     bare = value.replace("\\", "").strip("'\"")
     reason = _one_line(str(cause)) if cause is not None else ""
+    if override.startswith("~") and key.lstrip("~") in known_keys():
+        return f"{key.lstrip('~')} cannot be taken out of the configuration; give it a value."
     if "is not in struct" in reason or "not in" in reason:
         return _unknown_key(key.lstrip("+~"))
     expected = _expected_type(key.lstrip("+~"))

@@ -2,7 +2,9 @@
 
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml  # type: ignore[import-untyped] # OmegaConf's parser ships no types
 from hydra._internal.core_plugins import file_config_source
@@ -11,16 +13,32 @@ from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import GrammarParseError
 
+from flowersweep.config.quoting import text_keys
 from flowersweep.errors import ConfigError
 
 # Groups whose files change others; Hydra would look for a key of the group's own name.
 _PRESETS = ("experiment", "search")
+_PRIMARY = "config"
 _PACKAGE = "# @package _global_"
 
 
 def register() -> None:
     """Let Hydra read files through this module; it has no other place for it. Harmless when called again."""
     SourcesRegistry.instance().types["file"] = FileConfigSource
+
+
+def flags(config: DictConfig) -> list[str]:
+    """What names a user's own files on the command line, `--config-dir=DIR` and `--config-name=NAME`; nothing without any.
+
+    Args:
+        config: As Hydra composed it, with its `hydra` node.
+    """
+    sources = OmegaConf.select(config, "hydra.runtime.config_sources") or []
+    name = OmegaConf.select(config, "hydra.job.config_name")
+    return [
+        *(f"--config-dir={source.path}" for source in sources if source.provider == "command-line"),
+        *([f"--config-name={name}"] if name not in {None, _PRIMARY} else []),
+    ]
 
 
 class FileConfigSource(file_config_source.FileConfigSource):
@@ -51,6 +69,7 @@ class FileConfigSource(file_config_source.FileConfigSource):
             raise ConfigError(
                 f"{path} does not begin with the line {_PACKAGE!r}, by which a preset may set any key; add that line."
             )
+        _keep_texts(config, text, _package(config_path, header.get("package")))
         return ConfigResult(
             config=config, path=f"{self.scheme()}://{self.path}", provider=self.provider, header=header
         )
@@ -93,7 +112,39 @@ def _mapping(path: Path, text: str) -> DictConfig:
     if not isinstance(config, DictConfig) or _is_a_word(config, text):
         kind = "words" if isinstance(config, DictConfig) else "a list"
         raise ConfigError(f"{path} holds {kind}; it must hold keys and their values, as in 'seed: 1'.")
+    own = config.get("hydra") if not OmegaConf.is_interpolation(config, "hydra") else "a reference"
+    if "hydra" in config and not isinstance(own, DictConfig):
+        raise ConfigError(f"{path}: hydra has keys of its own, but is {own!r}; set these, or leave it out.")
     return config
+
+
+def _package(config_path: str, package: str | None) -> tuple[str, ...]:
+    """Where in the configuration the content of a file goes."""
+    group = tuple(config_path.split("/")[:-1])
+    return {None: group, "_group_": group, "_global_": ()}.get(package, tuple((package or "").split(".")))
+
+
+def _keep_texts(config: DictConfig, text: str, package: tuple[str, ...]) -> None:
+    """Read `dir: 1e5` as the text that it is meant to be, as on the command line; to YAML it is a number."""
+    for path, typed in _scalars(yaml.compose(text, Loader=yaml.SafeLoader)):
+        if ".".join((*package, *path)) not in text_keys() or "${" in typed:
+            continue
+        *parents, leaf = path
+        node: Any = config
+        for name in parents:
+            node = node[name]
+        if isinstance(node.get(leaf), bool | int | float):
+            node[leaf] = typed
+
+
+def _scalars(node: yaml.Node | None) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Where in a mapping a value without quotes is, and how it was typed."""
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        if isinstance(value, yaml.ScalarNode):
+            if value.style is None:
+                yield (key.value,), value.value
+        else:
+            yield from (((key.value, *path), typed) for path, typed in _scalars(value))
 
 
 def _character(error: yaml.reader.ReaderError) -> str:

@@ -26,7 +26,7 @@ def texts_quoted(argument: str) -> str:
         argument: Of the command line, such as `data.dir=1e5` or, in a sweep, `data.dir=1e5,2e5`.
     """
     key, equals, value = argument.partition("=")
-    if not equals or key.lstrip("+") not in _text_keys() or not _BARE.fullmatch(value):
+    if not equals or key.lstrip("+") not in text_keys() or not _BARE.fullmatch(value):
         return argument
     return f"{key}={','.join(_quoted(part) for part in value.split(','))}"
 
@@ -40,7 +40,8 @@ def _quoted(part: str) -> str:
 
 
 @cache
-def _text_keys() -> frozenset[str]:
+def text_keys() -> frozenset[str]:
+    """Dotted keys whose values are texts, whatever is chosen of the groups."""
     groups = ((group, node) for group, nodes in NODES.items() for node in nodes.values())
     inside = (key for group, node in groups for key in _keys(node, f"{group}."))
     return frozenset({*_keys(Config), *inside, *_SWEEPS_TEXTS})

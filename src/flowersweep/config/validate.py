@@ -99,8 +99,21 @@ def _first_line(error: Exception) -> str:
 
 
 def _missing(cfg: DictConfig) -> Iterator[str]:
-    for key in sorted(OmegaConf.missing_keys(cfg)):
+    for key in sorted({*OmegaConf.missing_keys(cfg), *_removed(cfg)}):
         yield f"{key} has no value; give it one on the command line: {key}=VALUE."
+
+
+def _removed(node: Any, prefix: str = "") -> Iterator[str]:
+    """Keys that were taken out, as by `~seed`."""
+    if not isinstance(node, DictConfig) or OmegaConf.is_missing(node, "") or node._is_none():  # noqa: SLF001 (no public test for a null node)
+        return
+    node_type = OmegaConf.get_type(node)
+    for field in dataclasses.fields(node_type) if dataclasses.is_dataclass(node_type) else ():
+        if field.name not in node:
+            yield f"{prefix}{field.name}"
+    for key in map(str, node):
+        if key in node and not OmegaConf.is_missing(node, key) and not OmegaConf.is_interpolation(node, key):
+            yield from _removed(node[key], f"{prefix}{key}.")
 
 
 def _illegal(node: Any, path: str = "") -> Iterator[str]:

@@ -48,15 +48,16 @@ def picture_notices(catalogue: Catalogue, parts: Split, contents: Mapping[str, s
 
 
 def _in_both_parts(catalogue: Catalogue, parts: Split, contents: Mapping[str, str]) -> Iterator[Notice]:
-    training: dict[str, str] = {}
-    for index in parts.train:
-        path = catalogue.paths[index]
-        if path in contents:
-            training.setdefault(contents[path], path)
-    judging = [catalogue.paths[index] for index in (*parts.validation, *parts.test)]
-    copies = [path for path in judging if contents.get(path) in training]
-    if copies:
-        original = training[contents[copies[0]]]
+    """Copies of one class: one that is learned as another class flatters nobody."""
+    named = [
+        (contents.get(path), label)
+        for path, label in zip(catalogue.paths, catalogue.labels.tolist(), strict=True)
+    ]
+    training = {named[index]: catalogue.paths[index] for index in reversed(parts.train) if named[index][0]}
+    judging = [*parts.validation, *parts.test]
+    found = [index for index in judging if named[index] in training]
+    if found:
+        copies, original = [catalogue.paths[index] for index in found], training[named[found[0]]]
         are = "is" if len(copies) == 1 else "are"
         yield Notice(
             f"{len(copies)} of the {len(judging)} pictures that judge {are} byte for byte among those that train, as "
@@ -73,11 +74,13 @@ def _in_two_classes(catalogue: Catalogue, contents: Mapping[str, str]) -> Iterat
             classes.setdefault(contents[path], {}).setdefault(label, path)
     torn = [list(found.values()) for found in classes.values() if len(found) > 1]
     if torn:
-        pictures = "1 picture lies" if len(torn) == 1 else f"{len(torn)} pictures lie"
+        pictures, it = (
+            ("1 picture lies", "it is") if len(torn) == 1 else (f"{len(torn)} pictures lie", "they are")
+        )
         yield Notice(
             f"{pictures} byte for byte in more than one class, as {in_one_line(torn[0][0])} and "
             f"{in_one_line(torn[0][1])}",
-            "no model can tell it apart; leave pictures of your own in one class",
+            f"no model can be right wherever {it}; leave pictures of your own in one class",
         )
 
 
@@ -91,7 +94,7 @@ def _classes_left_out(catalogue: Catalogue, parts: Split) -> Iterator[Notice]:
         if missing and len(part):
             names = _some([catalogue.class_names[label] for label in sorted(missing)])
             yield Notice(
-                f"None of the {len(part)} pictures that {verb} is of the class {names}",
+                f"None of the {len(part)} pictures that {verb} is of the class{'es' * (len(missing) > 1)} {names}",
                 f"add pictures, or choose another data.split_seed or {remedy}",
             )
 

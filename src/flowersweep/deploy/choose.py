@@ -16,6 +16,7 @@ from flowersweep.tracking.selection import (
     STORE_ARGUMENTS,
     STUDY_ARGUMENTS,
     children_of,
+    restoring,
     results_store,
     search,
 )
@@ -144,6 +145,10 @@ def _is_named(wanted: str) -> bool:
 def _by_id(store: Store, beginning: str) -> "Run":
     runs = search(store, f"attributes.run_id LIKE '{beginning}%'")
     if not runs:
+        for run in search(store, f"attributes.run_id LIKE '{beginning}%'", deleted=True):
+            raise TrackingError(
+                f"The run {run.info.run_id} was deleted in MLflow; {restoring(store, run.info.run_id)}."
+            )
         raise TrackingError(
             f"There is no run {beginning} in {store.uri}; python -m flowersweep.ui shows which there are."
         )

@@ -10,7 +10,14 @@ from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
 from flowersweep.report.files import Files
 from flowersweep.tracking.lookup import run_overrides
-from flowersweep.tracking.selection import find_study, restoring, search, trials_of
+from flowersweep.tracking.selection import (
+    STUDIES,
+    find_study,
+    refuse_deleted_study,
+    restoring,
+    search,
+    trials_of,
+)
 from flowersweep.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -31,7 +38,7 @@ def winner(store: Store, study: str | None = None, experiment: str | None = None
     Raises:
         TrackingError: There is none, or its run is not there any more.
     """
-    if study is None and not search(store, "tags.kind = 'study'", experiment):
+    if study is None and not search(store, STUDIES, experiment):
         return _best_alone(store, experiment)
     found = find_study(store, study, experiment)
     there = trials_of(store, found)
@@ -146,6 +153,7 @@ def _best_alone(store: Store, experiment: str | None) -> "Run":
     found = search(store, "attributes.status = 'FINISHED'", experiment)
     runs = [run for run in found if counts(run) and run.data.tags.get("kind", "run") == "run"]
     if not runs:
+        refuse_deleted_study(store, experiment=experiment)
         raise TrackingError(
             "No run has finished yet; train one, as in python -m flowersweep data=demo trainer=quick."
         )

@@ -1,10 +1,11 @@
 """The figures of one run: learning curves, confusion matrix, and the mistakes it was surest of.
 
-They are drawn without pyplot, so nothing is left open, and in colours that colour-blind readers can tell apart
+They are drawn without pyplot, so nothing is left open, and in colours that colour-blind readers can distinguish
 (Okabe and Ito, 2008). The sizes suit the width at which MLflow shows a picture.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -231,7 +232,21 @@ def _percent() -> "PercentFormatter":
 
 
 def plain(name: str, limit: int = 26) -> str:
-    """A name in one line and as it is: matplotlib takes what is between two dollars for mathematics."""
-    shown = in_one_line(name)
+    r"""A name in one line and as it is: matplotlib takes what is between two dollars for mathematics.
+
+    Characters that its font has not are escaped, as in `\u5411`.
+    """
+    line = in_one_line(name)
+    # Matplotlib would draw a box for each, all alike, and warn.
+    shown = "".join(one if _has_glyph(one) else one.encode("unicode_escape").decode() for one in line)
     shown = shown if len(shown) <= limit else f"{shown[: limit - 10]}...{shown[-7:]}"
     return shown.replace("$", r"\$")
+
+
+@cache
+def _has_glyph(character: str) -> bool:
+    if character.isascii():
+        return True
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    return get_font(findfont(FontProperties())).get_char_index(ord(character)) != 0

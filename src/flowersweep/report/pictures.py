@@ -1,12 +1,11 @@
 """The main charts once more as pictures, for a paper or a message: the same series, drawn by matplotlib."""
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from flowersweep.report import searched, series
 from flowersweep.report.evidence import State, Study
-from flowersweep.report.figures import blank
+from flowersweep.report.figures import blank, plain
 from flowersweep.report.ranking import Row
 
 if TYPE_CHECKING:
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GRID = "#DDDDDD"
+_LONGEST = 40  # characters of a name
 
 
 def pictures(study: Study, rows: Sequence[Row]) -> Iterator[tuple[str, "Figure"]]:
@@ -69,7 +69,7 @@ def _ranking(study: Study, rows: Sequence[Row]) -> "Figure":
         x, y = [value for value, _ in marks], [place for _, place in marks]
         low, high = [place - 0.4 for place in y], [place + 0.4 for place in y]
         axis.vlines(x, low, high, color=series.COLOURS[1], linestyles=":", linewidth=2, label="published")
-    axis.set_yticks(range(len(few)), [_short(row.configuration.name) for row in few])
+    axis.set_yticks(range(len(few)), [plain(row.configuration.name, _LONGEST) for row in few])
     axis.set_ylim(len(few) - 0.4, -0.6)
     axis.set(xlabel=metric, title=f"Configurations by {metric}")
     _finish(axis, legend=True)
@@ -84,7 +84,7 @@ def _curves(lines: Sequence[series.Line], metric: str, label: str) -> "Figure":
     named: set[str] = set()
     for line in lines:
         best = line.rank is not None
-        name = _short(line.name) if best else "others"
+        name = plain(line.name, _LONGEST) if best else "others"
         style = "-" if len(line.epochs) > 1 else "o"
         known = None if name in named else name
         width, alpha = (2.0, 1.0) if best else (0.8, 0.6)
@@ -103,7 +103,7 @@ def _curves(lines: Sequence[series.Line], metric: str, label: str) -> "Figure":
 def _importance(shares: dict[str, float], metric: str) -> "Figure":
     figure = blank(8.5, 1.4 + 0.4 * len(shares))
     axis = figure.subplots()
-    axis.barh([_short(name) for name in shares], list(shares.values()), color=series.COLOURS[0])
+    axis.barh([plain(name, _LONGEST) for name in shares], list(shares.values()), color=series.COLOURS[0])
     axis.invert_yaxis()
     axis.set(
         xlim=(0, 1),
@@ -151,16 +151,11 @@ def _timeline(bars: Sequence[series.Bar]) -> "Figure":
                 edgecolor="white",
                 label=state.value,
             )
-    axis.set_yticks(range(len(lanes)), [_short(lane) for lane in lanes])
+    axis.set_yticks(range(len(lanes)), [plain(lane, _LONGEST) for lane in lanes])
     axis.invert_yaxis()
     axis.set(xlabel=f"{unit_name} since {first:%Y-%m-%d %H:%M} UTC", title="When each trial ran")
     _finish(axis, legend=True)
     return figure
-
-
-def _short(name: str) -> str:
-    """A name as matplotlib shows it, which takes what is between two dollars for mathematics."""
-    return textwrap.shorten(name, 40, placeholder="…").replace("$", r"\$")
 
 
 def _finish(axis: "Axes", *, legend: bool = False) -> None:

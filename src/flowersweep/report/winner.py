@@ -92,11 +92,6 @@ class Winner:
     data: dict[str, str] = field(default_factory=dict)
 
     @property
-    def n_validation(self) -> int | None:
-        """How many pictures chose; None if that was not recorded."""
-        return int(self.data["validation"]) if "validation" in self.data else None
-
-    @property
     def n_test(self) -> int:
         """How many pictures were held out; 0 also if that was not recorded."""
         return int(self.data.get("test", 0))

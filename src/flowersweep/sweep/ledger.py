@@ -13,6 +13,7 @@ from optuna import Study
 from optuna.distributions import distribution_to_json
 from optuna.trial import TrialState
 
+from flowersweep.config.files import flags
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
 from flowersweep.sweep import plots
@@ -59,7 +60,7 @@ class Ledger:
         store: Where runs are kept; None for no tracking.
         experiment: The id of the experiment that the study's run is in.
         tracker: The study's run; None for no tracking.
-        own_files: The folder of `--config-dir`, whose presets the overrides may name; None without one.
+        own_files: What names the user's own files on the command line, as `config.flags` says.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Ledger:
         store: Store | None = None,
         experiment: str = "",
         tracker: MLflowTracker | None = None,
-        own_files: str | None = None,
+        own_files: Sequence[str] = (),
     ) -> None:
         self._study = study
         self._plan = plan
@@ -102,7 +103,7 @@ class Ledger:
                 store=store,
                 experiment=experiment,
                 tracker=tracker,
-                own_files=_config_dir(config),
+                own_files=flags(config),
             )
             tracker.text(_without_password(config.hydra.sweeper), "study/sweeper.yaml")
             overrides = "".join(f"{line}\n" for line in typed(config, "task"))
@@ -131,9 +132,8 @@ class Ledger:
         best = best_rows(leaderboard(self._study))
         if len(best) != 1:
             return None
-        where = [] if self._own_files is None else ["--config-dir", self._own_files]
         overrides = self._space.overrides(best[0].params)
-        return redacted(shlex.join(["python", "-m", "flowersweep", *where, *overrides]))
+        return redacted(shlex.join(["python", "-m", "flowersweep", *self._own_files, *overrides]))
 
     def update(self) -> None:
         """Write the leaderboard, unless that was done a moment ago."""
@@ -207,11 +207,6 @@ class Ledger:
             f"**{self._study.study_name}**: {self._goal()}; {len(rows)} of {self._plan.n_trials} trials done.\n\n"
             f"{command}{table}\n\nPlots, the whole table and the sweep's settings: artifacts, `study/`.\n"
         )
-
-
-def _config_dir(config: DictConfig) -> str | None:
-    sources = OmegaConf.select(config, "hydra.runtime.config_sources") or []
-    return next((source.path for source in sources if source.provider == "command-line"), None)
 
 
 def _without_password(sweeper: DictConfig) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 PAGE = 1000
+STUDIES = "tags.kind = 'study'"
 
 # How every command that reads results is told where they are, and which are meant.
 STORE_ARGUMENTS = (
@@ -56,18 +57,37 @@ def find_study(store: Store, study: str | None = None, experiment: str | None = 
         experiment: Name of the experiment to look in; None for all.
 
     Raises:
-        TrackingError: There is none of that name, or none at all.
+        TrackingError: There is none of that name, or none at all, or it was deleted in MLflow.
     """
-    runs = search(store, "tags.kind = 'study'", experiment)
+    runs = search(store, STUDIES, experiment)
+    for run in runs:
+        if study is None or run.info.run_name == study:
+            return run
+    refuse_deleted_study(store, study, experiment)
     if not runs:
         raise TrackingError(
             "There is no study yet; a sweep makes one, as in python -m flowersweep --multirun aug=none,RandomFlip."
         )
-    for run in runs:
-        if study is None or run.info.run_name == study:
-            return run
     names = list(dict.fromkeys(str(run.info.run_name) for run in runs))
     raise TrackingError(f"There is no study {study!r}; {allowed(study or '', names)}")
+
+
+def refuse_deleted_study(store: Store, study: str | None = None, experiment: str | None = None) -> None:
+    """Say of a study that was deleted in MLflow how to bring it back; nothing if there is none.
+
+    Args:
+        store: Where to look.
+        study: Its name; None for any.
+        experiment: Name of the experiment to look in; None for all.
+
+    Raises:
+        TrackingError: There is one.
+    """
+    for run in search(store, STUDIES, experiment, deleted=True):
+        if study is None or run.info.run_name == study:
+            raise TrackingError(
+                f"The study {run.info.run_name!r} was deleted in MLflow; {restoring(store, run.info.run_id)}."
+            )
 
 
 def trials_of(store: Store, study: "Run", *, deleted: bool = False) -> list["Run"]:
@@ -107,8 +127,16 @@ def restoring(store: Store, run_id: str) -> str:
     )
 
 
-def search(store: Store, filter_string: str, experiment: str | None = None) -> list["Run"]:
+def search(
+    store: Store, filter_string: str, experiment: str | None = None, *, deleted: bool = False
+) -> list["Run"]:
     """Runs that pass MLflow's filter, the latest first.
+
+    Args:
+        store: Where to look.
+        filter_string: MLflow's.
+        experiment: Name of the experiment to look in; None for all.
+        deleted: Those that were deleted in MLflow instead of those that are there.
 
     Raises:
         TrackingError: There is no such experiment.
@@ -121,7 +149,7 @@ def search(store: Store, filter_string: str, experiment: str | None = None) -> l
             f"There is no experiment {experiment!r}; {allowed(experiment, list(experiments))}"
         )
     chosen = list(experiments.values()) if experiment is None else [experiments[experiment]]
-    return _search(store, chosen, filter_string)
+    return _search(store, chosen, filter_string, deleted=deleted)
 
 
 def _search(
