@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
 from flowersweep.errors import SweepError, SweepStoppedError
+from flowersweep.sweep.overrides import left_to_trials
+from flowersweep.sweep.run import as_kept
 from flowersweep.sweep.storage import open_storage
 
 Sweep = Callable[..., None]
@@ -226,6 +229,15 @@ class TestFailures:
             SweepStoppedError, match=r"All 2 trials of the sweep failed; .*ValueError: x is 0.8"
         ):
             sweep("kind=failing", "x=0.8,0.9")
+
+
+def test_overrides_are_kept_as_typed() -> None:
+    """In multirun.yaml stands what was typed, also of values that only trials can take; interpolations stay."""
+    typed = ["optimizer=sgd,rmsprop", "optimizer.momentum=0.5", "data.split_seed=${seed}"]
+    _, *given = left_to_trials(["--multirun", *typed])
+    kept = OmegaConf.create(as_kept(OmegaConf.create({"hydra": {"overrides": {"task": given}}})))
+    assert given != typed
+    assert OmegaConf.to_container(kept, resolve=False) == {"hydra": {"overrides": {"task": typed}}}
 
 
 class TestGoingOn:

@@ -103,7 +103,7 @@ def run_study(
         )
         if config.hydra.output_subdir is not None:  # an application that keeps its configuration in files
             sweep.folder.mkdir(parents=True, exist_ok=True)
-            (sweep.folder / "multirun.yaml").write_text(redacted(OmegaConf.to_yaml(config)), encoding="utf-8")
+            (sweep.folder / "multirun.yaml").write_text(as_kept(config), encoding="utf-8")
         _run(study, sweep, plan, store)
         return _best(study)
 
@@ -220,6 +220,14 @@ def _folder(config: DictConfig, study_name: str) -> Path:
     with flag_override(named.hydra, ["readonly", "struct"], [False, False]):
         named.hydra.study = study_name
     return expanded(named.hydra.sweep.dir).absolute()
+
+
+def as_kept(config: DictConfig) -> str:
+    """A sweep's configuration as YAML, with the overrides as they were typed and without passwords."""
+    kept = config.copy()
+    with flag_override(kept.hydra, ["readonly", "struct"], [False, False]):
+        kept.hydra.overrides.task = typed(config, "task")
+    return redacted(OmegaConf.to_yaml(kept))
 
 
 def _refuse_failure(study: Study, sweep: Sweep, reports: Sequence[WorkerReport]) -> None:
