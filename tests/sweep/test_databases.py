@@ -17,6 +17,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy import create_engine, make_url
 
 import servers
+from additions import added
 from flowersweep.errors import SweepError
 from flowersweep.sweep.lock import storage_lock
 from flowersweep.sweep.storage import open_storage
@@ -76,23 +77,7 @@ def administer(address: str, statement: str) -> None:
 
 def test_lock_excludes(url: str, opened: Open) -> None:
     """Of threads with their own connections that add to a number in two steps none loses an addition."""
-    total = [0]
-
-    def add() -> None:
-        storage = opened(url)
-        for _ in range(5):
-            with storage_lock(storage):
-                seen = total[0]
-                time.sleep(0.02)
-                total[0] = seen + 1
-
-    threads = [threading.Thread(target=add) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert total == [30]
+    assert added(lambda: opened(url), n_threads=6, seconds=0.02) == 30
 
 
 def test_a_long_wait_for_the_lock_ends_with_the_lock(

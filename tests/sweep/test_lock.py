@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from optuna.storages import BaseStorage, InMemoryStorage
 from sqlalchemy import create_engine
 
+from additions import added
 from flowersweep.errors import SweepError
 from flowersweep.sweep.lock import engine_lock, storage_lock
 from flowersweep.sweep.storage import open_storage
@@ -40,22 +40,7 @@ def _in_tmp_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_one_at_a_time(storage: BaseStorage) -> None:
     """Of eight threads that add to a number in two steps none loses the addition of another."""
-    total = [0]
-
-    def add() -> None:
-        for _ in range(5):
-            with storage_lock(storage):
-                seen = total[0]
-                time.sleep(0.0005)
-                total[0] = seen + 1
-
-    threads = [threading.Thread(target=add) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert total == [40]
+    assert added(lambda: storage, n_threads=8, seconds=0.0005) == 40
 
 
 def test_studies_own_wrapper_has_the_same_lock(tmp_path: Path) -> None:

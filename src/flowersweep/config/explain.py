@@ -79,10 +79,8 @@ def _no_override(override: str, text: str) -> str:
         return f"{override!r} is not a valid override, as Hydra's grammar wants quotes around this value; type: {quoted}"
     said = ("LexerNoViable", "Error parsing", "Error when parsing", "See https:")
     told = (line.partition(" expecting {")[0] for line in text.splitlines() if not line.startswith(said))
-    lines, reason = (
-        [line for line in told if line.strip(" ^")],
-        "an odd character" if equals else "it has no =",
-    )
+    lines = [line for line in told if line.strip(" ^")]
+    reason = "an odd character" if equals else "it has no ="
     return (
         f"{override!r} is not a valid override ({_one_line(lines[0]) if lines else reason}); "
         "write key=value, close every bracket and quote, and quote values with spaces or commas."

@@ -140,7 +140,7 @@ class Ledger:
         if self._tracker is None or time.monotonic() - self._last < UPDATE_SECONDS:
             return
         self._last = time.monotonic()
-        with patience(0):  # the next look writes all of it again
+        with patience(0):  # all of it is written again when the next trial has ended
             self._write(self._tracker)
 
     def finish(self, *, draw: bool = True) -> None:

@@ -33,10 +33,8 @@ def best_run(store: Store, experiment: str, *, filter_string: str, metric: str, 
         TrackingError: There is no such run.
     """
     order = f"metrics.`{metric}` {'DESC' if maximize else 'ASC'}"
-    known, finished = (
-        known_experiment(store, experiment),
-        f"attributes.status = 'FINISHED' and {filter_string}",
-    )
+    known = known_experiment(store, experiment)
+    finished = f"attributes.status = 'FINISHED' and {filter_string}"
     runs: list[Run] = []
     if known is not None:
         with translated(f"look for the best run of {experiment!r}"):

@@ -113,23 +113,22 @@ def _address(here: Path, root: str, rest: str) -> str:
 
 def _moved_roots(connection: sqlite3.Connection, database: Path) -> list[str]:
     """The addresses of `artifacts/` folders of old places, as the database has them."""
-    here = database.parent.resolve() / ARTIFACTS
     placed: dict[str, list[str]] = {}
     for (location,) in connection.execute("SELECT DISTINCT artifact_location FROM experiments"):
         root, _, name = re.sub(r"[\\/]+$", "", location or "").replace("\\", "/").rpartition("/")
         if name and root.endswith(f"/{ARTIFACTS}") and _path(location) is not None:
             placed.setdefault(location[: len(root)], []).append(name)
-    return [root for root, names in placed.items() if _is_moved(root, names, here)]
+    return [root for root, names in placed.items() if _is_moved(root, names, database)]
 
 
-def _is_moved(root: str, names: list[str], here: Path) -> bool:
-    old = _path(root)
+def _is_moved(root: str, names: list[str], database: Path) -> bool:
+    old, here = _path(root), database.parent.resolve() / ARTIFACTS
     if old is None or old.resolve() == here:
         return False
     if not old.exists():
         return True
     # The old place is still there: this is a copy if it has the files too, or a database of its own.
-    return (old.parent / "mlflow.db").exists() or any(_exists(_address(here, root, name)) for name in names)
+    return (old.parent / database.name).exists() or any(_exists(_address(here, root, name)) for name in names)
 
 
 def _path(location: str) -> Path | None:

@@ -15,7 +15,7 @@ from flowersweep.config import in_checkout, results_dir
 from flowersweep.config.schema import Config
 from flowersweep.redaction import redacted
 from flowersweep.texts import plain_console
-from flowersweep.tracking.store import sqlite_uri
+from flowersweep.tracking.store import DATABASE_NAME, sqlite_uri
 from flowersweep.training.run import Result
 
 
@@ -120,7 +120,7 @@ def ui_command(tracking_uri: str) -> str:
     """What shows a tracking store in the browser: a command to copy, or the server's address."""
     if tracking_uri.startswith("http"):
         return redacted(tracking_uri)
-    if in_checkout() and tracking_uri == sqlite_uri(results_dir() / "mlflow.db"):
+    if in_checkout() and tracking_uri == sqlite_uri(results_dir() / DATABASE_NAME):
         return "make ui"
     shown = redacted(tracking_uri)
     return shlex.join(
