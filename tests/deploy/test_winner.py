@@ -186,3 +186,40 @@ def test_promote_says_so(
     assert main([f"study={study}", f"tracking.dir={directory}", "name=never"]) == 2
     assert "was deleted in MLflow; bring it back" in capsys.readouterr().err
     assert not client(store.uri).search_registered_models("name = 'never'")
+
+
+class TestAlone:
+    """Runs that are no part of a study."""
+
+    @pytest.fixture
+    def runs(self, tmp_path: Path) -> tuple[Store, dict[float, str]]:
+        """A store with three runs; the id of each by its accuracy."""
+        store, found = prepare_store(tmp_path), {}
+        for value in VALUES.values():
+            run = MLflowTracker.start(store, "e", f"run-{value}", tags={"objective": "best/val_accuracy"})
+            run.metrics({"best/val_accuracy": value})
+            run.end(RunStatus.FINISHED)
+            found[value] = run.run_id
+        return store, found
+
+    def test_a_deleted_best_run_is_not_replaced(self, runs: tuple[Store, dict[float, str]]) -> None:
+        """As little as a trial is; a worse one that was deleted makes no difference."""
+        store, ids = runs
+        client(store.uri).delete_run(ids[0.7])
+        assert winner(store).info.run_id == ids[0.9]
+        client(store.uri).delete_run(ids[0.9])
+        with pytest.raises(
+            TrackingError, match=r"The best run is run-0\.9, best/val_accuracy 0\.9000, but"
+        ) as raised:
+            winner(store)
+        assert f"with run={ids[0.8][:8]}" in str(raised.value)
+        client(store.uri).restore_run(ids[0.9])
+        assert winner(store).info.run_id == ids[0.9]
+
+    def test_all_deleted(self, runs: tuple[Store, dict[float, str]]) -> None:
+        """It is not said that nothing was ever trained."""
+        store, ids = runs
+        for run_id in ids.values():
+            client(store.uri).delete_run(run_id)
+        with pytest.raises(TrackingError, match="no other finished one is left"):
+            winner(store)

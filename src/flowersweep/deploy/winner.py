@@ -150,14 +150,23 @@ def overrides_of(store: Store, run: "Run") -> list[str]:
 
 def _best_alone(store: Store, experiment: str | None) -> "Run":
     """The best of those runs that are no part of a study and share experiment, metric and data with the latest."""
-    found = search(store, "attributes.status = 'FINISHED'", experiment)
-    runs = [run for run in found if counts(run) and run.data.tags.get("kind", "run") == "run"]
-    if not runs:
+    there, deleted = _alone(store, experiment), _alone(store, experiment, deleted=True)
+    if not there:
         refuse_deleted_study(store, experiment=experiment)
+    if not (there or deleted):
         raise TrackingError(
             "No run has finished yet; train one, as in python -m flowersweep data=demo trainer=quick."
         )
-    return best_of([run for run in runs if _comparable(run) == _comparable(runs[0])])
+    latest = _comparable((there or deleted)[0])
+    comparable = [run for run in there if _comparable(run) == latest]
+    refuse_deleted(store, "run", comparable, [run for run in deleted if _comparable(run) == latest])
+    return best_of(comparable)
+
+
+def _alone(store: Store, experiment: str | None, *, deleted: bool = False) -> list["Run"]:
+    """Finished runs that are no part of a study, the latest first."""
+    found = search(store, "attributes.status = 'FINISHED'", experiment, deleted=deleted)
+    return [run for run in found if counts(run) and run.data.tags.get("kind", "run") == "run"]
 
 
 def _comparable(run: "Run") -> tuple[str, ...]:
