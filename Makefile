@@ -50,7 +50,7 @@ typecheck: setup ## Types, strictly
 check: lint typecheck test ## All that must pass before a commit
 
 ui: setup ## Compare results in the browser (PORT=5000)
-	@$(BIN)/python -m flowersweep.ui port=$(PORT)
+	@$(BIN)/python -m flowersweep ui port=$(PORT)
 
 serve: setup ## Serve the champion on 127.0.0.1 (SERVE_PORT=5001)
 	@test -f mlruns/mlflow.db || { echo "There are no results yet; make some with: make demo"; exit 1; }

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from flowersweep.report.comparison import Sample, groups
+from flowersweep.report.statistics.comparison import Sample, groups
 
 # The standard deviation of a training, in pictures, by what it is called; None: each picture is right by itself with the
 # same chance, as if seeds had nothing in common.

@@ -115,7 +115,7 @@ def _look_at_children(parent: int) -> list[Look]:
             fields = dict(line.split(":", 1) for line in status.read_text(encoding="utf-8").splitlines())
             if int(fields["PPid"]) != parent or "VmRSS" not in fields:
                 continue
-            if b"flowersweep.sweep.child" not in status.with_name("cmdline").read_bytes():
+            if b"flowersweep.sweep.workers.trial_server" not in status.with_name("cmdline").read_bytes():
                 continue
         except OSError:
             continue  # it has ended

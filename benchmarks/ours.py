@@ -15,8 +15,8 @@ import numpy as np
 from benchmarks.command import BATCH_SIZE, Options
 from benchmarks.fresh import Figures, run
 from flowersweep import config
+from flowersweep.training.dataset import Pictures, load_pictures
 from flowersweep.training.environment import start_tensorflow
-from flowersweep.training.pictures import Pictures, load_pictures
 
 if TYPE_CHECKING:
     from flowersweep.models.network import Network
@@ -106,7 +106,7 @@ def bare(*, overrides: list[str]) -> Figures:
     import keras
 
     from flowersweep.data.stream import steps_per_epoch
-    from flowersweep.training.feed import feed
+    from flowersweep.training.loader import feed
     from flowersweep.training.precision import policy, resolve_precision
 
     with policy(resolve_precision(settings)):

@@ -29,7 +29,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from flowersweep.sweep.storage import open_storage
+from flowersweep.sweep.storage.storage import open_storage
 
 WHITELIST = ("hydra.*", "hydra_plugins.*", "optuna.*", "logging.*")
 NODE = {

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from optuna.storages import BaseStorage
 
-from flowersweep.sweep.lock import storage_lock
+from flowersweep.sweep.storage.lock import storage_lock
 
 PER_THREAD = 5
 

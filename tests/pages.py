@@ -13,7 +13,7 @@ import pytest
 import scipy.stats  # type: ignore[import-untyped] # it ships no types
 
 from flowersweep.tracking.mlflow_api import client
-from flowersweep.tracking.store import Store
+from flowersweep.tracking.store.store import Store
 
 STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
     "value": lambda values: values[0],

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from flowersweep.errors import TrackingError
-from flowersweep.tracking.store import Store, prepare_store
+from flowersweep.tracking.store.store import Store, prepare_store
 
 START_SECONDS = 120
 

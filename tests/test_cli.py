@@ -16,7 +16,7 @@ from flowersweep import cli
 from flowersweep.tracking.lookup import run_overrides
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.patience import patience
-from flowersweep.tracking.store import prepare_store
+from flowersweep.tracking.store.store import prepare_store
 
 Outcome = tuple[int, str]
 Run = Callable[..., Outcome]

@@ -18,10 +18,10 @@ from flowersweep import redaction
 from flowersweep.data.catalogue import read_folder
 from flowersweep.errors import SweepError, TrackingError
 from flowersweep.redaction import Formatter, learn, redacted, redacted_tree
-from flowersweep.sweep.outcome import of_exception
-from flowersweep.sweep.storage import open_storage
+from flowersweep.sweep.storage.storage import open_storage
+from flowersweep.sweep.study.outcome import of_exception
 from flowersweep.tracking.memory import MemoryTracker
-from flowersweep.tracking.store import prepare_store
+from flowersweep.tracking.store.store import prepare_store
 from servers import mlflow_server
 
 
@@ -145,7 +145,7 @@ class TestInUse:
             ("C_PASSWORD", "greenhouse"),
         ):
             monkeypatch.setenv(name, value)
-        text = "python -m flowersweep.ui tracking.dir=/srv/greenhouse with mlflow.db"
+        text = "python -m flowersweep ui tracking.dir=/srv/greenhouse with mlflow.db"
 
         assert redacted(text) == text
         assert redacted("postgresql://me:mlflow@host/db") == "postgresql://me:***@host/db"

@@ -11,7 +11,7 @@ import numpy as np
 from flowersweep.data import fingerprint, read_folder
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import RunStatus
-from flowersweep.tracking.store import Store, prepare_store
+from flowersweep.tracking.store.store import Store, prepare_store
 
 SIZE = 16
 SPLIT_SEED = 5

@@ -16,8 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 from flowersweep import config
 from flowersweep.errors import ConfigError, FlowersweepError, SweepStoppedError, TrainingError
 from flowersweep.redaction import redacted
-from flowersweep.sweep.overrides import left_to_trials
-from flowersweep.sweep.trial import current_trial
+from flowersweep.sweep.space.overrides import left_to_trials
+from flowersweep.sweep.workers.trial import current_trial
 from flowersweep.texts import in_one_line, is_line
 
 # What Hydra may instantiate: its own plugins, logging and Optuna's samplers; nothing else a configuration names.
@@ -117,14 +117,14 @@ def _train_and_show(cfg: DictConfig) -> float | list[float]:
     files = config.flags(OmegaConf.create({"hydra": HydraConfig.get()}))
     overrides = [*files, *(str(override) for override in HydraConfig.get().overrides.task)]
     if (trial := current_trial()) is not None:
-        from flowersweep.sweep.objective import run_trial
+        from flowersweep.sweep.workers.objective import run_trial
 
         n_repeats = HydraConfig.get().sweeper.n_repeats
         return run_trial(config.repeats(cfg, n_repeats, typed_in), overrides, trial)
     settings = config.settings(cfg, typed_in)
     # Training needs TensorFlow, which a configuration that is refused must not wait for.
     from flowersweep.training import train
-    from flowersweep.training.display import show_result
+    from flowersweep.training.logs.console import show_result
 
     result = train(settings, overrides=overrides)
     show_result(settings, result)

@@ -82,9 +82,9 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def server(swept: Path) -> Iterator[str]:
-    """Address of the pages that `python -m flowersweep.ui` serves over the sweep."""
+    """Address of the pages that `python -m flowersweep ui` serves over the sweep."""
     port = free_port()
-    command = [sys.executable, "-m", "flowersweep.ui", f"port={port}", f"tracking.dir={swept}"]
+    command = [sys.executable, "-m", "flowersweep", "ui", f"port={port}", f"tracking.dir={swept}"]
     with subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL) as process:
         try:
             wait_for(f"http://127.0.0.1:{port}/health", process)

@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from flowersweep.tracking.mlflow_api import client
-from flowersweep.tracking.store import Store, prepare_store
-from flowersweep.tracking.view import address
+from flowersweep.tracking.store.store import Store, prepare_store
+from flowersweep.tracking.store.view import address
 
 EXPERIMENT = "flowersweep"
 

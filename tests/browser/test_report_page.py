@@ -41,7 +41,7 @@ class Opened:
 def report(swept: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of the sweep's latest study."""
     folder = tmp_path_factory.mktemp("report") / "page"
-    command = [sys.executable, "-m", "flowersweep.report", f"tracking.dir={swept}", f"output={folder}"]
+    command = [sys.executable, "-m", "flowersweep", "report", f"tracking.dir={swept}", f"output={folder}"]
     subprocess.run(command, check=True)
     return next(folder.glob("*.html"))
 

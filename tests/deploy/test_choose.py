@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from flowersweep.deploy.best_run import objective
 from flowersweep.deploy.choose import ALIAS, CHOICE_ARGUMENTS, chosen
 from flowersweep.deploy.choose import MODEL_NAME as NAME
 from flowersweep.deploy.registry import promote
-from flowersweep.deploy.winner import objective
 from flowersweep.errors import ConfigError, FlowersweepError, TrackingError
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.store import prepare_store
+from flowersweep.tracking.store.store import prepare_store
 from winners import SIZE, Winners
 
 

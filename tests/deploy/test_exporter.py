@@ -110,7 +110,7 @@ def logged_mobilenet(folder: Path, weights: Path) -> Choice:
     import keras
 
     from flowersweep.tracking.protocol import RunStatus
-    from flowersweep.tracking.store import prepare_store
+    from flowersweep.tracking.store.store import prepare_store
 
     keras.utils.set_random_seed(1)
     pictures = keras.Input((180, 180, 3))

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from mlflow.models import Model
 from PIL import Image
 
+from flowersweep.commands.evaluate import main as evaluate
+from flowersweep.commands.predict import main as predict
 from flowersweep.data import read_folder
 from flowersweep.deploy.choose import chosen
-from flowersweep.deploy.judged import judged_pictures
+from flowersweep.deploy.evaluation import judged_pictures
 from flowersweep.deploy.model_info import model_info
-from flowersweep.evaluate import main as evaluate
-from flowersweep.predict import main as predict
 from flowersweep.texts import in_one_line
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import RunStatus
-from flowersweep.tracking.store import Store, prepare_store
+from flowersweep.tracking.store.store import Store, prepare_store
 from texts import ODD_NAMES
 from winners import SIZE, small_model
 

@@ -10,8 +10,8 @@ from conftest import MakeConfig
 from flowersweep.doctor.finding import Finding, Verdict, examine
 from flowersweep.doctor.results import check_store, check_studies
 from flowersweep.redaction import redacted
-from flowersweep.sweep.storage import open_storage, shown
-from flowersweep.tracking.store import prepare_store
+from flowersweep.sweep.storage.storage import open_storage, shown
+from flowersweep.tracking.store.store import prepare_store
 from servers import postgresql
 
 pytestmark = pytest.mark.slow

@@ -10,16 +10,16 @@ import optuna
 import pytest
 
 from conftest import MakeConfig
+from flowersweep import process
 from flowersweep.config import Config
 from flowersweep.doctor import results
 from flowersweep.doctor.finding import Finding, Verdict, examine
 from flowersweep.doctor.results import check_store, check_studies, fix_store
-from flowersweep.sweep.claim import OWNER, claim
-from flowersweep.sweep.storage import open_storage
-from flowersweep.tracking import process
+from flowersweep.sweep.storage.storage import open_storage
+from flowersweep.sweep.study.claim import OWNER, claim
 from flowersweep.tracking.mlflow_api import client
-from flowersweep.tracking.moved import correct
-from flowersweep.tracking.store import experiment_id, prepare_store
+from flowersweep.tracking.store.moved import correct
+from flowersweep.tracking.store.store import experiment_id, prepare_store
 from servers import mlflow_server
 
 
@@ -148,7 +148,7 @@ class TestStore:
 
         assert (moved.verdict, counted.verdict) == (Verdict.MEND, Verdict.FINE)
         assert moved.found == f"moved or copied from {whole}, where files are still looked for"
-        assert moved.mend == f"python -m flowersweep.doctor --fix tracking.dir={tmp_path}"
+        assert moved.mend == f"python -m flowersweep doctor --fix tracking.dir={tmp_path}"
 
         (fixed,) = fix_store(config)
 

@@ -13,16 +13,16 @@ import pytest
 import tensorflow as tf
 
 from flowersweep.augment import build, uniforms
+from flowersweep.cache.draws import draw_path
 from flowersweep.config.schema import FineTunedConfig, FrozenConfig, HeadConfig
 from flowersweep.data import open_store, read_folder
 from flowersweep.data.stream import evaluation_stream, training_stream
 from flowersweep.errors import ConfigError, DataError
 from flowersweep.models import build_network
 from flowersweep.models.bank import FeatureBank
-from flowersweep.models.draw_file import draw_path
 from flowersweep.models.features import evaluation_features, feature_stream
 from flowersweep.models.network import Network
-from flowersweep.training.pictures import PictureSet
+from flowersweep.training.dataset import PictureSet
 from support import calibrated
 
 SIZE, SOURCE = 32, 40

@@ -12,7 +12,7 @@ from pathlib import Path
 import keras, numpy as np
 from flowersweep.augment import build
 from flowersweep.models.bank import FeatureBank
-from flowersweep.training.pictures import PictureSet
+from flowersweep.training.dataset import PictureSet
 logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 keras.utils.set_random_seed(0)
 inputs = keras.Input((64, 64, 3))

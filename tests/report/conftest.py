@@ -15,11 +15,11 @@ from optuna.distributions import (
     distribution_to_json,
 )
 
-from flowersweep.report.predictions import predictions_table
+from flowersweep.figures.predictions import predictions_table
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import PICTURES, RunStatus
-from flowersweep.tracking.store import Store, prepare_store
+from flowersweep.tracking.store.store import Store, prepare_store
 
 FLOWERS = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
 NASTY = '</script><img src=x onerror="alert(1)"> & $x_1$ <b>{{ 7 * 7 }}</b>'

@@ -6,13 +6,13 @@ from typing import NamedTuple
 import pytest
 
 from flowersweep.report.evidence import Study
+from flowersweep.report.leader import Winner, read_winner
 from flowersweep.report.page import duration, page, shade
-from flowersweep.report.ranking import Row, ranking
 from flowersweep.report.reading import read_study
+from flowersweep.report.statistics.ranking import Row, ranking
 from flowersweep.report.summary import summary
-from flowersweep.report.winner import Winner, read_winner
 from flowersweep.tracking.selection import find_study
-from flowersweep.tracking.store import Store
+from flowersweep.tracking.store.store import Store
 from pages import Page, trace, trace_p
 
 

@@ -15,9 +15,9 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
+from flowersweep import process
 from flowersweep.errors import FlowersweepError, Pruned
-from flowersweep.sweep.trial import RunningTrial, current_trial
-from flowersweep.tracking import process
+from flowersweep.sweep.workers.trial import RunningTrial, current_trial
 from flowersweep.training.interrupt import Interrupted
 
 # A training process imports this file too, and has no need of these.
@@ -133,7 +133,7 @@ def names() -> list[str]:
 
 
 def _storage() -> "optuna.storages.BaseStorage":
-    from flowersweep.sweep.storage import open_storage
+    from flowersweep.sweep.storage.storage import open_storage
 
     return open_storage(None, Path("results"))
 

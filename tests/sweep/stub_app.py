@@ -23,18 +23,18 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
+from flowersweep import process
 from flowersweep.errors import DataError, TrackingError
-from flowersweep.sweep.budget import Budget
-from flowersweep.sweep.child import Application
-from flowersweep.sweep.parse import parse_space
-from flowersweep.sweep.reconcile import reconcile
-from flowersweep.sweep.space import Space
-from flowersweep.sweep.storage import open_storage
-from flowersweep.sweep.study import join_study, open_study
-from flowersweep.sweep.training_process import TrainingProcess
-from flowersweep.sweep.trial import Pruned, current_trial
-from flowersweep.sweep.worker import Listener, Worker, WorkerReport, work
-from flowersweep.tracking import process
+from flowersweep.sweep.space.parse import parse_space
+from flowersweep.sweep.space.space import Space
+from flowersweep.sweep.storage.storage import open_storage
+from flowersweep.sweep.study.budget import Budget
+from flowersweep.sweep.study.reclaim import reconcile
+from flowersweep.sweep.study.study import join_study, open_study
+from flowersweep.sweep.workers.training_process import TrainingProcess
+from flowersweep.sweep.workers.trial import Pruned, current_trial
+from flowersweep.sweep.workers.trial_server import Application
+from flowersweep.sweep.workers.worker import Listener, Worker, WorkerReport, work
 
 
 @dataclass

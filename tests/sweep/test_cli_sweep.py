@@ -9,9 +9,9 @@ import optuna
 import pytest
 
 from flowersweep import cli
-from flowersweep.sweep.storage import open_storage
+from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.tracking.mlflow_api import client
-from flowersweep.tracking.store import experiment_id, prepare_store, sqlite_uri
+from flowersweep.tracking.store.store import experiment_id, prepare_store, sqlite_uri
 
 Outcome = tuple[int, str]
 TYPED = "hydra.sweeper."
@@ -161,7 +161,7 @@ def test_moved_results_are_refused_before_there_is_a_study(
     code, said = run("aug=none,RandomFlip")
 
     assert (code, said.count("\n")) == (cli.EXIT_BAD_INPUT, 1)
-    assert said.endswith(f"python -m flowersweep.doctor --fix tracking.dir={tmp_path}/results\n")
+    assert said.endswith(f"python -m flowersweep doctor --fix tracking.dir={tmp_path}/results\n")
     assert sorted((tmp_path / "results").iterdir()) == before
     assert not (tmp_path / "old").exists()
 

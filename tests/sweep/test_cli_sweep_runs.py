@@ -17,9 +17,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from flowersweep.data import demo
-from flowersweep.sweep.storage import open_storage
+from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.tracking.mlflow_api import client
-from flowersweep.tracking.store import sqlite_uri
+from flowersweep.tracking.store.store import sqlite_uri
 
 pytestmark = pytest.mark.slow
 TYPED = "hydra.sweeper."
@@ -73,7 +73,7 @@ class Real:
         """The page about the latest sweep."""
         page = self.results / "page"
         where = f"tracking.dir={self.results}", f"output={page}"
-        subprocess.run([sys.executable, "-m", "flowersweep.report", *where], check=True, cwd=self.folder)
+        subprocess.run([sys.executable, "-m", "flowersweep", "report", *where], check=True, cwd=self.folder)
         return (page / "report.html").read_text(encoding="utf-8")
 
     @property

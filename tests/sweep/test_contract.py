@@ -27,7 +27,7 @@ from hydra.test_utils.test_utils import SweepTaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from flowersweep.errors import SweepStoppedError
-from flowersweep.sweep.storage import open_storage
+from flowersweep.sweep.storage.storage import open_storage
 
 pytestmark = pytest.mark.slow
 

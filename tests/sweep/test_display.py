@@ -13,9 +13,9 @@ from rich.console import Console
 
 from flowersweep.sweep import display
 from flowersweep.sweep.display import SweepDisplay, show_summary
-from flowersweep.sweep.ledger import Ledger
-from flowersweep.sweep.parse import parse_space
+from flowersweep.sweep.parent_run import Ledger
 from flowersweep.sweep.settings import Plan
+from flowersweep.sweep.space.parse import parse_space
 
 CONFIG = OmegaConf.create({"trainer": {"epochs": 30}})
 SPACE = {"x": FloatDistribution(0, 1)}

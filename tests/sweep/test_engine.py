@@ -14,10 +14,10 @@ from typing import Any
 import optuna
 import pytest
 
-from flowersweep.sweep.budget import Stop
-from flowersweep.sweep.parse import parse_space
-from flowersweep.sweep.storage import open_storage
-from flowersweep.tracking import process
+from flowersweep import process
+from flowersweep.sweep.space.parse import parse_space
+from flowersweep.sweep.storage.storage import open_storage
+from flowersweep.sweep.study.budget import Stop
 
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.slow

@@ -11,10 +11,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from flowersweep import config
-from flowersweep.sweep.check import check_choices, probes
-from flowersweep.sweep.parse import parse_space
 from flowersweep.sweep.settings import Plan, make_plan, read_settings
-from flowersweep.sweep.space import Space
+from flowersweep.sweep.space.check import check_choices, probes
+from flowersweep.sweep.space.parse import parse_space
+from flowersweep.sweep.space.space import Space
 
 CONF = Path(__file__).parents[2] / "conf"
 PRESETS = sorted(

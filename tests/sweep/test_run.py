@@ -11,9 +11,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from flowersweep.errors import SweepError, SweepStoppedError
-from flowersweep.sweep.overrides import left_to_trials
 from flowersweep.sweep.run import as_kept
-from flowersweep.sweep.storage import open_storage
+from flowersweep.sweep.space.overrides import left_to_trials
+from flowersweep.sweep.storage.storage import open_storage
 
 Sweep = Callable[..., None]
 TEN = "hydra.sweeper.n_trials=10"

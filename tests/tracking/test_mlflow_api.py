@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.mlflow_api import ELSEWHERE, bare_client, client, quiet, translated
-from flowersweep.tracking.store import prepare_store
+from flowersweep.tracking.store.store import prepare_store
 
 # As MLflow 3.17 with SQLAlchemy 2.1 says it where SQLite finds no room.
 AUTOFLUSH = """(raised as a result of Query-invoked autoflush; consider using a session.no_autoflush block)

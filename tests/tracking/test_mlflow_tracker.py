@@ -19,7 +19,7 @@ from flowersweep.errors import TrackingError
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import RunStatus
-from flowersweep.tracking.store import Store, prepare_store
+from flowersweep.tracking.store.store import Store, prepare_store
 
 ENV = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
@@ -201,7 +201,7 @@ def test_console_stays_silent_in_a_whole_run(tmp_path: Path) -> None:
     """Creating a store and logging a run in a fresh process writes nothing to the console."""
     code = (
         "import sys; from flowersweep.tracking.mlflow_tracker import *;"
-        "from flowersweep.tracking.store import prepare_store;"
+        "from flowersweep.tracking.store.store import prepare_store;"
         "run = MLflowTracker.start(prepare_store(Path(sys.argv[1])), 'quiet', 'run');"
         "run.params({'a': 1}); run.metrics({'b': 2.0}); run.text('c', 'd.txt'); run.end(RunStatus.FINISHED)"
     )
@@ -213,7 +213,7 @@ def test_console_stays_silent_in_a_whole_run(tmp_path: Path) -> None:
 def test_importing_the_tracker_imports_nothing_heavy() -> None:
     """MLflow, TensorFlow and matplotlib wait until they are used."""
     code = (
-        "import sys, flowersweep.tracking.mlflow_tracker, flowersweep.tracking.reconcile, flowersweep.report.figures;"
+        "import sys, flowersweep.tracking.mlflow_tracker, flowersweep.tracking.dead_runs, flowersweep.figures.figures;"
         "print({'mlflow', 'tensorflow', 'keras', 'matplotlib', 'sqlalchemy'} & sys.modules.keys())"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENV)

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from flowersweep import process
 from flowersweep.errors import TrackingError
 from flowersweep.tracking import patience as patience_module
-from flowersweep.tracking import process
+from flowersweep.tracking.dead_runs import close_dead_runs
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.patience import cleaning_up, patience, patiently
 from flowersweep.tracking.protocol import RunStatus, closing
-from flowersweep.tracking.reconcile import close_dead_runs
-from flowersweep.tracking.store import Store, experiment_id, prepare_store
+from flowersweep.tracking.store.store import Store, experiment_id, prepare_store
 from flowersweep.training.interrupt import Interrupted, interruptible
 
 # A process with the id of this one, which lives no more.

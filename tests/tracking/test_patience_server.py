@@ -17,7 +17,7 @@ from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.patience import patience
 from flowersweep.tracking.protocol import closing
-from flowersweep.tracking.store import Store, prepare_store
+from flowersweep.tracking.store.store import Store, prepare_store
 from servers import free_port, mlflow_server
 
 pytestmark = pytest.mark.slow

@@ -14,7 +14,7 @@ from flowersweep.errors import TrackingError
 from flowersweep.tracking.memory import MemoryTracker
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import RunStatus, Tracker, closing
-from flowersweep.tracking.store import Store, prepare_store
+from flowersweep.tracking.store.store import Store, prepare_store
 
 REFUSED: list[tuple[Callable[[Tracker], Any], str]] = [
     (lambda run: run.params({"bad(name)": 1}), "Cannot log under the name"),

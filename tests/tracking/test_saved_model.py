@@ -14,7 +14,7 @@ from flowersweep.errors import TrackingError
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.provenance import package_versions
-from flowersweep.tracking.store import Store, prepare_store
+from flowersweep.tracking.store.store import Store, prepare_store
 
 if TYPE_CHECKING:
     import keras

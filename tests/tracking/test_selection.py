@@ -15,7 +15,7 @@ from flowersweep.tracking.selection import (
     search,
     trials_of,
 )
-from flowersweep.tracking.store import Store, prepare_store
+from flowersweep.tracking.store.store import Store, prepare_store
 
 
 @pytest.fixture(scope="module")

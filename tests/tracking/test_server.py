@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flowersweep import process
 from flowersweep.errors import TrackingError
-from flowersweep.tracking import process
+from flowersweep.tracking.dead_runs import close_dead_runs
 from flowersweep.tracking.mlflow_api import client, environment
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import RunStatus, closing
-from flowersweep.tracking.reconcile import close_dead_runs
-from flowersweep.tracking.store import Store, experiment_id
+from flowersweep.tracking.store.store import Store, experiment_id
 from servers import mlflow_server
 
 pytestmark = pytest.mark.slow

@@ -13,8 +13,8 @@ from flowersweep.augment import build
 from flowersweep.config import Config
 from flowersweep.data.stream import training_stream
 from flowersweep.training import train
+from flowersweep.training.dataset import PictureSet
 from flowersweep.training.environment import streams_forgotten
-from flowersweep.training.pictures import PictureSet
 
 MakeConfig = Callable[..., Config]
 

@@ -10,8 +10,8 @@ import pytest
 from conftest import MakeConfig
 from flowersweep.config import Config
 from flowersweep.training import heads
+from flowersweep.training.dataset import Pictures, load_pictures
 from flowersweep.training.heads import Head, head_key, reuse_or_train
-from flowersweep.training.pictures import Pictures, load_pictures
 
 FINE_TUNED = ("model=mobilenet_ft", "model.weights=null", "model.alpha=0.35")
 

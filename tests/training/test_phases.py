@@ -8,7 +8,7 @@ import pytest
 from flowersweep.config import Config
 from flowersweep.errors import Pruned
 from flowersweep.tracking.mlflow_api import client
-from flowersweep.tracking.store import prepare_store
+from flowersweep.tracking.store.store import prepare_store
 from flowersweep.training import Membership, train
 
 MakeConfig = Callable[..., Config]

@@ -8,9 +8,9 @@ import pytest
 
 from flowersweep.config import Config
 from flowersweep.tracking.lookup import run_model
-from flowersweep.tracking.store import prepare_store
+from flowersweep.tracking.store.store import prepare_store
 from flowersweep.training import train
-from flowersweep.training.pictures import load_pictures
+from flowersweep.training.dataset import load_pictures
 from flowersweep.training.precision import cpu_has_bfloat16, resolve_precision
 
 MakeConfig = Callable[..., Config]

@@ -26,7 +26,7 @@ from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.patience import patience
 from flowersweep.tracking.protocol import RunStatus
 from flowersweep.tracking.protocol import closing as run_closing
-from flowersweep.tracking.store import prepare_store, sqlite_uri
+from flowersweep.tracking.store.store import prepare_store, sqlite_uri
 from flowersweep.training import Membership, Result, train
 from flowersweep.training.run import failures_recorded
 

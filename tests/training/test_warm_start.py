@@ -12,12 +12,12 @@ from flowersweep.data import demo
 from flowersweep.errors import ConfigError, TrackingError, TrainingError
 from flowersweep.tracking.lookup import run_model
 from flowersweep.tracking.mlflow_api import client
-from flowersweep.tracking.store import Store, prepare_store
+from flowersweep.tracking.store.store import Store, prepare_store
 from flowersweep.training import Result, train
 from flowersweep.training.callbacks import LearningRateGuard
+from flowersweep.training.dataset import load_pictures
 from flowersweep.training.heads import head_key
 from flowersweep.training.phases import build
-from flowersweep.training.pictures import load_pictures
 
 MakeConfig = Callable[..., Config]
 SMALL = ("model.weights=null", "model.alpha=0.35", "tracking.log_figures=false")

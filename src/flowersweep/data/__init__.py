@@ -4,9 +4,9 @@ from flowersweep.data.catalogue import PICTURE_ENDINGS, Catalogue, class_root, r
 from flowersweep.data.decode import decode
 from flowersweep.data.download import FLOWER_PHOTOS, Archive
 from flowersweep.data.fingerprint import fingerprint, possible_copies
+from flowersweep.data.pixels import Store, open_store, readable, verify
 from flowersweep.data.source import demo, flower_photos
 from flowersweep.data.split import Split, split
-from flowersweep.data.store import Store, open_store, readable, verify
 
 __all__ = [
     "FLOWER_PHOTOS",

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
-from flowersweep.data.progress import progress
+from flowersweep.progress import progress
 
 VERSION = 1  # raise it when any drawing changes
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from flowersweep.data.atomic import cache_errors, new_folder, part_of, require_space
-from flowersweep.data.progress import progress
+from flowersweep.cache.atomic import cache_errors, new_folder, part_of, require_space
 from flowersweep.errors import DownloadError
+from flowersweep.progress import progress
 
 _CHUNK = 1 << 20  # bytes
 

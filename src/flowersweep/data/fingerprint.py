@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from flowersweep.data.atomic import read_json, write_json
+from flowersweep.cache.atomic import read_json, write_json
 from flowersweep.data.catalogue import Catalogue
-from flowersweep.data.progress import progress
+from flowersweep.progress import progress
 
 # A file changed twice within one tick of the file system's clock keeps its times, so hashes of files that
 # changed this recently are not remembered. FAT has the coarsest clock, two seconds.

@@ -107,7 +107,7 @@ def _imbalance(catalogue: Catalogue) -> Iterator[Notice]:
         yield Notice(
             f"The class {most} has {counts[largest]:,} pictures and {least} only {counts[smallest]:,}",
             f"accuracy says little of {least}; add pictures of it, or look at each class with python -m "
-            "flowersweep.evaluate",
+            "flowersweep.commands.evaluate",
         )
 
 

@@ -4,7 +4,7 @@ import logging
 import shutil
 from pathlib import Path
 
-from flowersweep.data.atomic import locked, new_folder
+from flowersweep.cache.atomic import locked, new_folder
 from flowersweep.data.catalogue import class_root, count_pictures
 from flowersweep.data.demo import KINDS, VERSION, draw_all
 from flowersweep.data.download import FLOWER_PHOTOS, Archive, fetch, unpack

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flowersweep.arguments import Argument
+from flowersweep.commands.arguments import Argument
+from flowersweep.deploy.best_run import best_of, counts, described, overrides_of, refuse_deleted, winner
 from flowersweep.deploy.model_info import ModelInfo, model_info
-from flowersweep.deploy.winner import best_of, counts, described, overrides_of, refuse_deleted, winner
 from flowersweep.errors import ConfigError, TrackingError
 from flowersweep.tracking.lookup import logged_model
 from flowersweep.tracking.mlflow_api import client, translated
@@ -20,7 +20,7 @@ from flowersweep.tracking.selection import (
     results_store,
     search,
 )
-from flowersweep.tracking.store import Store
+from flowersweep.tracking.store.store import Store
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel, Run
@@ -134,7 +134,7 @@ def registered(store: Store, address: str, *, missing_ok: bool = False) -> "Mode
     if missing_ok:
         return None
     raise TrackingError(
-        f"There is no registered model {address}; make one with python -m flowersweep.promote study=NAME."
+        f"There is no registered model {address}; make one with python -m flowersweep promote study=NAME."
     )
 
 
@@ -150,7 +150,7 @@ def _by_id(store: Store, beginning: str) -> "Run":
                 f"The run {run.info.run_id} was deleted in MLflow; {restoring(store, run.info.run_id)}."
             )
         raise TrackingError(
-            f"There is no run {beginning} in {store.uri}; python -m flowersweep.ui shows which there are."
+            f"There is no run {beginning} in {store.uri}; python -m flowersweep ui shows which there are."
         )
     if len(runs) > 1:
         raise TrackingError(f"{len(runs)} runs begin with {beginning}; give more digits of the one you mean.")
@@ -162,7 +162,7 @@ def _of_version(store: Store, version: "ModelVersion") -> Choice:
     if not version.run_id:
         raise TrackingError(
             f"Version {version.version} of {version.name} does not say which run it came from; register one with "
-            "python -m flowersweep.promote."
+            "python -m flowersweep promote."
         )
     with translated(f"look up run {version.run_id} of version {version.version} of {version.name}"):
         run = client(store.uri).get_run(version.run_id)

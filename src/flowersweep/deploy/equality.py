@@ -8,7 +8,7 @@ import numpy as np
 
 from flowersweep.data.decode import Pixels, resize
 from flowersweep.data.demo import KINDS, draw
-from flowersweep.deploy.pictures import batches
+from flowersweep.deploy.images import batches
 from flowersweep.errors import FlowersweepError
 from flowersweep.models.engine import Floats
 

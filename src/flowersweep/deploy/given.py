@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from flowersweep.arguments import Argument
+from flowersweep.commands.arguments import Argument
 from flowersweep.errors import ConfigError
 
 BATCH_SIZE = Argument("batch_size", "pictures that are in memory at a time", "N", default="32")

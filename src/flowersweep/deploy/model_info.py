@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.lookup import model_metadata
-from flowersweep.tracking.store import Store
+from flowersweep.tracking.store.store import Store
 
 
 @dataclass(frozen=True)

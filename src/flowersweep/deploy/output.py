@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from flowersweep.arguments import Argument
+from flowersweep.commands.arguments import Argument
 from flowersweep.errors import ConfigError
 from flowersweep.texts import expanded
 

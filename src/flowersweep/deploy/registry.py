@@ -6,8 +6,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flowersweep.deploy.best_run import described, objective, overrides_of
 from flowersweep.deploy.choose import Choice, registered
-from flowersweep.deploy.winner import described, objective, overrides_of
 from flowersweep.errors import ConfigError
 from flowersweep.redaction import redacted
 from flowersweep.tracking.mlflow_api import bare_client, client, translated

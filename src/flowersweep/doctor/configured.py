@@ -60,12 +60,12 @@ def composed(overrides: Sequence[str], *, multirun: bool = False) -> Patient:
 
 def _sweep(overrides: Sequence[str], loader: ConfigLoader) -> Patient:
     """Check a sweep as it checks itself before it begins."""
-    from flowersweep.sweep.check import check_choices, probes
-    from flowersweep.sweep.identity import typed
-    from flowersweep.sweep.overrides import left_to_trials, read_arguments
-    from flowersweep.sweep.parse import parse_space
-    from flowersweep.sweep.sampler import explicit_options
     from flowersweep.sweep.settings import make_plan, read_settings
+    from flowersweep.sweep.space.check import check_choices, probes
+    from flowersweep.sweep.space.overrides import left_to_trials, read_arguments
+    from flowersweep.sweep.space.parse import parse_space
+    from flowersweep.sweep.study.identity import typed
+    from flowersweep.sweep.study.sampler import explicit_options
 
     _, *typed_in = left_to_trials(["--multirun", *overrides])
     cfg = loader.load_configuration("config", typed_in, run_mode=RunMode.MULTIRUN)

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from flowersweep.doctor.configured import Patient
+from flowersweep.doctor.dataset import check_pictures
 from flowersweep.doctor.engines import check_litert, check_tensorflow, check_weights
 from flowersweep.doctor.finding import Check, Finding, examine
 from flowersweep.doctor.folders import check_cache
 from flowersweep.doctor.machine import check_machine, check_ports
-from flowersweep.doctor.pictures import check_pictures
 from flowersweep.doctor.results import check_store, check_studies
 
 

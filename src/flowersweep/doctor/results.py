@@ -17,16 +17,16 @@ from flowersweep.doctor.finding import Finding, Verdict
 from flowersweep.doctor.folders import LITTLE_ROOM, free_bytes, gigabytes, network_file_system, try_to_write
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
-from flowersweep.sweep.claim import is_abandoned
-from flowersweep.sweep.storage import open_storage, shown, storage_url
+from flowersweep.sweep.storage.storage import open_storage, shown, storage_url
+from flowersweep.sweep.study.claim import is_abandoned
 from flowersweep.texts import expanded
+from flowersweep.tracking.dead_runs import is_orphaned
 from flowersweep.tracking.failure import reason
 from flowersweep.tracking.mlflow_api import client, translated
-from flowersweep.tracking.moved import command, correct, old_folders
-from flowersweep.tracking.reachable import check_database, check_server, check_sqlite
-from flowersweep.tracking.reconcile import is_orphaned
 from flowersweep.tracking.selection import search
-from flowersweep.tracking.store import DATABASE_NAME, Store, known_experiment, sqlite_uri
+from flowersweep.tracking.store.moved import command, correct, old_folders
+from flowersweep.tracking.store.reachable import check_database, check_server, check_sqlite
+from flowersweep.tracking.store.store import DATABASE_NAME, Store, known_experiment, sqlite_uri
 
 _NAMED = 3  # studies named in one line
 

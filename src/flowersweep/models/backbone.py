@@ -46,7 +46,7 @@ def build_backbone(config: FrozenConfig, *, num_classes: int, image_size: int) -
     if fine_tune_at > len(base.layers):
         raise ConfigError(
             f"model.fine_tune_at must be at most {len(base.layers)}, the number of {config.backbone}'s layers, but is "
-            f"{fine_tune_at}; `python -m flowersweep.layers` lists them."
+            f"{fine_tune_at}; `python -m flowersweep layers` lists them."
         )
     for index, layer in enumerate(base.layers):
         layer.trainable = index >= fine_tune_at

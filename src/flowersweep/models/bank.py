@@ -18,15 +18,16 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.augment import Augmentation
-from flowersweep.data.atomic import locked, write_json
-from flowersweep.data.progress import progress
+from flowersweep.cache.atomic import locked, write_json
+from flowersweep.cache.draws import Features
+from flowersweep.commands.cache import draws as draw_file
 from flowersweep.data.stream import Part
 from flowersweep.errors import ConfigError, DataError
-from flowersweep.models import bank_key, draw_file
+from flowersweep.models import bank_key
 from flowersweep.models.bank_key import BankKey
-from flowersweep.models.draw_file import Features
 from flowersweep.models.drawn import DrawnPictures
 from flowersweep.models.engine import Engine, choose_engine, engine_version, resolve_engine
+from flowersweep.progress import progress
 
 if TYPE_CHECKING:
     import keras

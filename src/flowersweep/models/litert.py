@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flowersweep.data.atomic import cache_errors, locked, part_of
+from flowersweep.cache.atomic import cache_errors, locked, part_of
 from flowersweep.models.engine import Engine, Floats, traced
 from flowersweep.stderr import standard_error_held
 

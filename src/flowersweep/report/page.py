@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flowersweep.report.charts import charts
+from flowersweep.report.charts.charts import charts
 from flowersweep.report.evidence import Study
-from flowersweep.report.ranking import TEST_METRIC, Row, shown
-from flowersweep.report.searched import unknown
+from flowersweep.report.leader import Winner
+from flowersweep.report.statistics.ranking import TEST_METRIC, Row, shown
+from flowersweep.report.statistics.searched import unknown
 from flowersweep.report.summary import summary
-from flowersweep.report.winner import Winner
 
 TEMPLATES = Path(__file__).parent / "templates"
 WHEN = "%Y-%m-%d %H:%M UTC"

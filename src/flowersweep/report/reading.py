@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowersweep.errors import TrackingError
+from flowersweep.process import HOST_TAG
 from flowersweep.redaction import redacted
 from flowersweep.report.evidence import Curve, Goal, State, Study, Training, Trial
-from flowersweep.report.files import Files
+from flowersweep.tracking.files import Files
 from flowersweep.tracking.mlflow_api import client, translated
-from flowersweep.tracking.process import HOST_TAG
 from flowersweep.tracking.protocol import NOTE, PICTURES
 from flowersweep.tracking.selection import children_of, trials_of
-from flowersweep.tracking.store import Store
+from flowersweep.tracking.store.store import Store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

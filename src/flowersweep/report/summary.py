@@ -4,10 +4,10 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from flowersweep.report.comparison import ALPHA, MIN_SEEDS, differences
 from flowersweep.report.evidence import SEED, State, Study
-from flowersweep.report.ranking import TEST_METRIC, Row, shown
-from flowersweep.report.winner import Winner
+from flowersweep.report.leader import Winner
+from flowersweep.report.statistics.comparison import ALPHA, MIN_SEEDS, differences
+from flowersweep.report.statistics.ranking import TEST_METRIC, Row, shown
 
 MAX_LISTED = 6
 MAX_REASONS = 3

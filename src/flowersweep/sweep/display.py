@@ -18,12 +18,12 @@ from rich.table import Table
 from rich.text import Text
 
 from flowersweep.report.evidence import spelled
-from flowersweep.sweep.launch import TRAINING_LOG
 from flowersweep.sweep.leaderboard import as_table, leaderboard
-from flowersweep.sweep.ledger import Ledger
-from flowersweep.sweep.outcome import FAIL_REASON
+from flowersweep.sweep.parent_run import Ledger
 from flowersweep.sweep.settings import Plan
-from flowersweep.sweep.twin import TAKEN_FROM
+from flowersweep.sweep.study.outcome import FAIL_REASON
+from flowersweep.sweep.workers.duplicate import TAKEN_FROM
+from flowersweep.sweep.workers.launch import TRAINING_LOG
 from flowersweep.texts import plain_console
 
 log = logging.getLogger(__name__)

@@ -10,9 +10,9 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 
 from flowersweep.report.evidence import spelled
-from flowersweep.sweep.outcome import FAIL_REASON
-from flowersweep.sweep.trial import RUN_ID
-from flowersweep.sweep.twin import TAKEN_FROM
+from flowersweep.sweep.study.outcome import FAIL_REASON
+from flowersweep.sweep.workers.duplicate import TAKEN_FROM
+from flowersweep.sweep.workers.trial import RUN_ID
 
 # More searched keys than this share a column of a terminal's table, and take the room of epochs and seconds.
 MAX_COLUMNS = 3

@@ -13,32 +13,32 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from flowersweep import config as configuration
+from flowersweep import process
 from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.redaction import redacted
-from flowersweep.sweep.budget import Budget, Stop, failure_summary, hindrance_summary, remaining
-from flowersweep.sweep.check import check_choices
-from flowersweep.sweep.content import Content, find_all, place_of
 from flowersweep.sweep.display import SweepDisplay, show_summary
-from flowersweep.sweep.identity import ENQUEUED, definition_of, derived_name, name_metrics, typed
-from flowersweep.sweep.launch import Sweep, launch
-from flowersweep.sweep.ledger import Ledger, open_store
-from flowersweep.sweep.lock import storage_lock
-from flowersweep.sweep.outcome import FAIL_REASON
-from flowersweep.sweep.parse import parse_space
-from flowersweep.sweep.reconcile import reconcile
-from flowersweep.sweep.sampler import explicit_options
+from flowersweep.sweep.parent_run import Ledger, open_store
 from flowersweep.sweep.settings import Plan, Settings, make_plan, read_settings
-from flowersweep.sweep.space import Space
-from flowersweep.sweep.storage import open_storage, stopped_in_words, storage_url
-from flowersweep.sweep.study import open_study
-from flowersweep.sweep.worker import WorkerReport
+from flowersweep.sweep.space.check import check_choices
+from flowersweep.sweep.space.parse import parse_space
+from flowersweep.sweep.space.space import Space
+from flowersweep.sweep.storage.lock import storage_lock
+from flowersweep.sweep.storage.storage import open_storage, stopped_in_words, storage_url
+from flowersweep.sweep.study.budget import Budget, Stop, failure_summary, hindrance_summary, remaining
+from flowersweep.sweep.study.content import Content, find_all, place_of
+from flowersweep.sweep.study.identity import ENQUEUED, definition_of, derived_name, name_metrics, typed
+from flowersweep.sweep.study.outcome import FAIL_REASON
+from flowersweep.sweep.study.reclaim import reconcile
+from flowersweep.sweep.study.sampler import explicit_options
+from flowersweep.sweep.study.study import open_study
+from flowersweep.sweep.workers.launch import Sweep, launch
+from flowersweep.sweep.workers.worker import WorkerReport
 from flowersweep.texts import expanded
-from flowersweep.tracking import process
 from flowersweep.tracking.patience import cleaning_up
 from flowersweep.tracking.provenance import command_line
-from flowersweep.tracking.store import Store
+from flowersweep.tracking.store.store import Store
 from flowersweep.training.interrupt import Interrupted, interruptible
-from flowersweep.training.notices import tell_of_pictures_to_come
+from flowersweep.training.logs.notices import tell_of_pictures_to_come
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from flowersweep.errors import SweepError
-from flowersweep.sweep.build import broken_rules
-from flowersweep.sweep.pruner import make_pruner
-from flowersweep.sweep.sampler import is_grid, make_sampler, wants_grid
-from flowersweep.sweep.space import Space
+from flowersweep.sweep.space.space import Space
+from flowersweep.sweep.study.build import broken_rules
+from flowersweep.sweep.study.pruner import make_pruner
+from flowersweep.sweep.study.sampler import is_grid, make_sampler, wants_grid
 
 DIRECTIONS = ("minimize", "maximize")
 

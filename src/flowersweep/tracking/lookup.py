@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.patience import patiently
-from flowersweep.tracking.store import Store, known_experiment
+from flowersweep.tracking.store.store import Store, known_experiment
 
 if TYPE_CHECKING:
     import keras

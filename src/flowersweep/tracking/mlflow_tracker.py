@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from flowersweep import process
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
-from flowersweep.tracking import process, rules
+from flowersweep.tracking import rules
 from flowersweep.tracking.mlflow_api import bare_client, client, translated
 from flowersweep.tracking.patience import patiently
 from flowersweep.tracking.protocol import NOTE, Pictures, RunStatus
 from flowersweep.tracking.provenance import git_state
 from flowersweep.tracking.saved_model import log_model
-from flowersweep.tracking.store import Store, experiment_id
+from flowersweep.tracking.store.store import Store, experiment_id
 
 if TYPE_CHECKING:
     import keras

@@ -4,13 +4,13 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from flowersweep.arguments import Argument, allowed
+from flowersweep.commands.arguments import Argument, allowed
 from flowersweep.config.locations import results_dir
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
 from flowersweep.texts import expanded
 from flowersweep.tracking.mlflow_api import client, translated
-from flowersweep.tracking.store import DATABASE_NAME, Store, prepare_store
+from flowersweep.tracking.store.store import DATABASE_NAME, Store, prepare_store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -17,9 +17,9 @@ from flowersweep.training.callbacks import (
     LearningRateGuard,
     TwinValidation,
 )
-from flowersweep.training.display import TrainingDisplay
-from flowersweep.training.feed import Feed
 from flowersweep.training.history import History, maximized
+from flowersweep.training.loader import Feed
+from flowersweep.training.logs.console import TrainingDisplay
 from flowersweep.training.optimizer import build_optimizer, first_learning_rate
 from flowersweep.training.precision import policy, resolve_precision
 

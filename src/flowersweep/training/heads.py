@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from flowersweep.cache.atomic import cache_errors, locked, part_of
 from flowersweep.config import cache_dir
 from flowersweep.config.schema import Config, FineTunedConfig
-from flowersweep.data.atomic import cache_errors, locked, part_of
 from flowersweep.models.bank_key import code_digest
 from flowersweep.models.engine import engine_version, resolve_engine
 from flowersweep.texts import expanded
-from flowersweep.training.pictures import Pictures
+from flowersweep.training.dataset import Pictures
 from flowersweep.training.precision import resolve_precision
 
 log = logging.getLogger(__name__)

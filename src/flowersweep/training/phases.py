@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from flowersweep.config.schema import AdamConfig, Config, FineTunedConfig, FrozenConfig, ModelConfig
 from flowersweep.models import build_network
 from flowersweep.models.network import Network
-from flowersweep.tracking.store import Store
+from flowersweep.tracking.store.store import Store
 from flowersweep.training.callbacks import EpochListener
-from flowersweep.training.evaluate import Predictions, predict
-from flowersweep.training.feed import feed
+from flowersweep.training.dataset import Pictures
 from flowersweep.training.fit import Phase, fit
 from flowersweep.training.heads import Head, reuse_or_train
 from flowersweep.training.history import History
-from flowersweep.training.pictures import Pictures
+from flowersweep.training.loader import feed
+from flowersweep.training.probabilities import Predictions, predict
 from flowersweep.training.warm_start import load_run
 
 log = logging.getLogger(__name__)

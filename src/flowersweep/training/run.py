@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 from flowersweep.config.schema import Config
 from flowersweep.errors import Pruned, infrastructure_failure
+from flowersweep.tracking.dead_runs import close_dead_runs
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.patience import cleaning_up
 from flowersweep.tracking.protocol import NOTE, RunStatus, Tracker, closing
-from flowersweep.tracking.reconcile import close_dead_runs
-from flowersweep.tracking.store import experiment_id, prepare_store
-from flowersweep.training.description import describe
+from flowersweep.tracking.store.store import experiment_id, prepare_store
+from flowersweep.training.dataset import Pictures, load_pictures
 from flowersweep.training.environment import start_tensorflow, streams_forgotten
 from flowersweep.training.history import History
 from flowersweep.training.interrupt import interruptible
-from flowersweep.training.notices import tell
-from flowersweep.training.pictures import Pictures, load_pictures
+from flowersweep.training.logs.description import describe
+from flowersweep.training.logs.notices import tell
+from flowersweep.training.logs.tensorboard import event_files
 from flowersweep.training.precision import resolve_precision
-from flowersweep.training.tensorboard import event_files
 
 if TYPE_CHECKING:
     from flowersweep.models.network import Network
@@ -169,9 +169,9 @@ def _train(
     member: Membership,
 ) -> dict[str, float]:
     # These import Keras, which may happen only after `start_tensorflow`.
-    from flowersweep.training import record
-    from flowersweep.training.evaluate import with_probabilities
+    from flowersweep.training.logs import record
     from flowersweep.training.phases import train_phases
+    from flowersweep.training.probabilities import with_probabilities
 
     record.record_start(tracker, config, pictures, overrides, member.command)
     record.record_network(tracker, network)

@@ -8,9 +8,9 @@ from omegaconf import OmegaConf
 from flowersweep.config.schema import Config, FineTunedConfig
 from flowersweep.errors import ConfigError
 from flowersweep.tracking.lookup import best_run, run_config, run_labels, run_model
-from flowersweep.tracking.store import Store
+from flowersweep.tracking.store.store import Store
+from flowersweep.training.dataset import Pictures
 from flowersweep.training.history import maximized
-from flowersweep.training.pictures import Pictures
 
 if TYPE_CHECKING:  # it imports Keras
     from flowersweep.models.network import Network

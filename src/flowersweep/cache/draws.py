@@ -1,0 +1,240 @@
+"""Files of features, one for each draw: whole or absent, checked whenever they are opened, evicted to save space.
+
+A file is in NumPy's .npy format with twelve bytes behind the array: a mark and the CRC-32 of all before it. It is
+written under a temporary name and then renamed. While a process maps it, it holds a shared lock on it, which
+keeps the others from evicting it; the time of its last use is its modification time.
+"""
+
+import io
+import logging
+import os
+import sys
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flowersweep.cache.atomic import cache_errors, part_of, require_space
+from flowersweep.errors import DataError
+
+if sys.platform != "win32":
+    import fcntl
+
+log = logging.getLogger(__name__)
+
+_MARK = b"flowfeat"
+_TRAILER = len(_MARK) + 4
+_FLOAT16_MAX = 65504.0
+
+Features = npt.NDArray[Any]  # float16 or float32, memory-mapped, read-only
+
+
+@dataclass(frozen=True)
+class DrawFile:
+    """What the file system knows of a draw.
+
+    Attributes:
+        path: `features/<key>/<draw>.npy`.
+        size: Bytes.
+        used: Time of the last use, seconds since 1970.
+    """
+
+    path: Path
+    size: int
+    used: float
+
+
+def draw_path(cache: Path, key: str, draw: int) -> Path:
+    """Where a draw of a bank lies."""
+    return features_folder(cache) / key / f"{draw:05d}.npy"
+
+
+# Another name is not ours, and may be somebody's file.
+_DRAWS = f"{'[0-9]' * 5}.npy"
+
+
+def features_folder(cache: Path) -> Path:
+    """The folder of all feature banks."""
+    return cache / "features"
+
+
+def open_draw(path: Path) -> Features | None:
+    """Map a draw read-only and note its use.
+
+    Every byte is compared with the checksum: that takes 2 ms per 10 MB, and reads what training is about to read.
+
+    Returns:
+        The features, shape (n, *features); None if there is no file or it is damaged, which is logged.
+    """
+    try:
+        with path.open("rb") as file:
+            if not _lock(file, fcntl.LOCK_SH if sys.platform != "win32" else 0):
+                return None  # it is being evicted
+            features = _checked(file)
+            if features is not None:
+                os.utime(path)
+    except OSError:
+        return None
+    if features is None:
+        log.warning("%s is damaged and will be computed anew.", path)
+    return features
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a draw's checksum is right; does not count as a use.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        return _checked(file) is not None
+
+
+def write_draw(
+    path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike, chunks: Iterable[npt.NDArray[Any]]
+) -> None:
+    """Write a draw; the file appears when it is whole.
+
+    Must be used inside `locked(path)`.
+
+    Args:
+        path: From `draw_path`.
+        shape: (n, *features).
+        dtype: float16 or float32.
+        chunks: The features in their order, arrays of shape (k, *features) that are n together.
+
+    Raises:
+        DataError: The disk is full or cannot be written to.
+    """
+    part = part_of(path)
+    header = io.BytesIO()
+    description = {"shape": shape, "fortran_order": False, "descr": np.dtype(dtype).str}
+    np.lib.format.write_array_header_1_0(header, description)
+    try:
+        with cache_errors(path):
+            require_space(path, draw_size(shape, dtype))
+            with part.open("wb") as file:
+                file.write(header.getvalue())
+                checksum = zlib.crc32(header.getvalue())
+                for chunk in chunks:
+                    values = np.ascontiguousarray(chunk, dtype).data.cast("B")
+                    file.write(values)
+                    checksum = zlib.crc32(values, checksum)
+                file.write(_MARK + checksum.to_bytes(4, "little"))
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def draw_size(shape: tuple[int, ...], dtype: npt.DTypeLike) -> int:
+    """Bytes of the array of a draw; the file has some 140 more."""
+    return int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+
+
+def draws(folder: Path) -> list[DrawFile]:
+    """All draws below a folder, those that may go first at the front.
+
+    The bank that was not used for the longest time goes first, and of one bank the latest epoch: every training
+    begins with epoch 0 and few reach the last ones, so that of a bank too large for the limit the first epochs stay.
+    """
+    found = []
+    for path in folder.rglob(_DRAWS):
+        try:
+            status = path.stat()
+        except OSError:
+            continue  # another process removed it
+        found.append(DrawFile(path, status.st_size, status.st_mtime))
+    last_use: dict[Path, float] = {}
+    for draw in found:
+        last_use[draw.path.parent] = max(draw.used, last_use.get(draw.path.parent, 0.0))
+    found.sort(key=lambda draw: draw.path.name, reverse=True)
+    return sorted(found, key=lambda draw: (last_use[draw.path.parent], draw.path.parent))
+
+
+def make_room(cache: Path, needed: int, max_bytes: int) -> list[DrawFile]:
+    """Evict draws until `needed` more bytes fit below `max_bytes`; those in use stay.
+
+    Returns:
+        What was evicted.
+
+    Raises:
+        DataError: `needed` alone is more than `max_bytes`.
+    """
+    if needed > max_bytes:
+        raise DataError(
+            f"One epoch's features take {needed / 1e6:,.1f} MB, but the feature bank may take no more than "
+            f"{max_bytes / 1e6:,.1f} MB; raise its limit or turn it off."
+        )
+    candidates = draws(features_folder(cache))
+    total = sum(draw.size for draw in candidates) + needed
+    evicted = []
+    for draw in candidates:
+        if total <= max_bytes:
+            break
+        if remove_draw(draw.path):
+            total -= draw.size
+            evicted.append(draw)
+    if evicted:
+        log.info("Evicted %d draws of features (%.0f MB).", len(evicted), sum(d.size for d in evicted) / 1e6)
+    if total > max_bytes:
+        log.warning(
+            "The features in use take %.0f MB, more than the limit of %.0f MB.", total / 1e6, max_bytes / 1e6
+        )
+    return evicted
+
+
+def remove_draw(path: Path) -> bool:
+    """Delete a draw unless a process uses it; whether it is gone."""
+    try:
+        with path.open("rb") as file:
+            if not _lock(file, fcntl.LOCK_EX if sys.platform != "win32" else 0):
+                return False
+            path.unlink(missing_ok=True)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _checked(file: IO[bytes]) -> Features | None:
+    """The mapped array if the checksum is right; the map keeps the file's lock until it is garbage."""
+    if os.fstat(file.fileno()).st_size <= _TRAILER:
+        return None
+    content = np.memmap(file, np.uint8, mode="r")
+    trailer = content[-_TRAILER:].tobytes()
+    if trailer != _MARK + zlib.crc32(content[:-_TRAILER].data).to_bytes(4, "little"):
+        return None
+    file.seek(0)
+    np.lib.format.read_magic(file)
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    return content[file.tell() : -_TRAILER].view(dtype).reshape(shape)
+
+
+def _lock(file: IO[bytes], kind: int) -> bool:
+    """Lock an open file without waiting; whether it is locked, or cannot be on this file system."""
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            log.debug("%s is on a file system without locks.", file.name)
+    return True
+
+
+def stored(features: npt.NDArray[np.float32], dtype: str) -> npt.NDArray[Any]:
+    """Round features to the stored type.
+
+    Raises:
+        DataError: They are too large for it.
+    """
+    if dtype == "float16" and (largest := float(np.abs(features).max())) > _FLOAT16_MAX:
+        raise DataError(
+            f"The features reach {largest:.3g}, but float16 ends at {_FLOAT16_MAX:.0f}; store them as float32."
+        )
+    return features.astype(dtype)

@@ -1,0 +1,160 @@
+"""Look at the cache and keep it small: `python -m flowersweep cache`."""
+
+import argparse
+import datetime as dt
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from flowersweep.cache.contents import Item, clear, contents, prune, remove_damaged
+from flowersweep.config import cache_dir
+from flowersweep.errors import ConfigError, FlowersweepError
+from flowersweep.texts import plain_console
+
+EXIT_DAMAGED = 1
+EXIT_BAD_INPUT = 2
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+
+_DESCRIPTION = """\
+Look at the cache and keep it small. It holds what can be had again: decoded pictures, stored features, trained
+heads, converted prefixes, and the data sets that were downloaded or drawn.
+
+  list     what there is: kind, size, last use (the default)
+  verify   compare files with their checksums; remove damaged ones and what was left half written
+  prune    remove what was not used for the longest time, until --max-size is kept to
+  clear    remove everything but data sets; with --data-sets those too
+
+Features that a running process uses are never removed.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one of the commands.
+
+    Args:
+        arguments: As on the command line; None for the process's own.
+
+    Returns:
+        The exit code: 0; 1 if `verify` found something damaged; 2 for bad input.
+    """
+    try:
+        given = _parser().parse_args(arguments)
+        cache = cache_dir(given.cache or os.environ.get("FLOWERSWEEP_CACHE") or None)
+        return _COMMANDS[given.command](cache, given)
+    except FlowersweepError as error:
+        sys.stderr.write(f"flowersweep: {error}\n")
+    except OSError as error:
+        sys.stderr.write(f"flowersweep: {error.filename or 'the cache'}: {error.strerror}.\n")
+    return EXIT_BAD_INPUT
+
+
+def parse_size(text: str) -> int:
+    """Turn "5GB", "500 MB", "1.5GiB" or a number of bytes into bytes.
+
+    Raises:
+        ConfigError: It is none of these.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([KMGT]i?|)B?\s*", text, re.IGNORECASE)
+    if match is None:
+        raise ConfigError(f"--max-size must be a size like 5GB, 500MB or 1.5GiB, but is {text!r}.")
+    unit = match.group(2).capitalize()
+    return int(float(match.group(1)) * _UNITS[unit])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m flowersweep cache",
+        description=_DESCRIPTION,
+        epilog="example: python -m flowersweep cache prune --max-size 5GB",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", nargs="?", choices=list(_COMMANDS), default="list", help="see above")
+    parser.add_argument("--cache", metavar="DIR", help="the folder; FLOWERSWEEP_CACHE or the platform's own")
+    parser.add_argument("--max-size", metavar="SIZE", help="for prune: 5GB, 500MB, 1.5GiB")
+    parser.add_argument("--data-sets", action="store_true", help="for clear: remove data sets too")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    return parser
+
+
+def _list(cache: Path, given: argparse.Namespace) -> int:
+    _show(contents(cache), f"Cache {cache}", given)
+    return 0
+
+
+def _verify(cache: Path, given: argparse.Namespace) -> int:
+    checked, removed = remove_damaged(cache)
+    lines = [f"Checked {checked} files in {cache}; removed {len(removed)}.", *map(str, removed)]
+    _say({"checked": checked, "removed": [str(path) for path in removed]}, lines, given)
+    return EXIT_DAMAGED if removed else 0
+
+
+def _prune(cache: Path, given: argparse.Namespace) -> int:
+    if given.max_size is None:
+        raise ConfigError("prune needs to know what may stay; add --max-size SIZE, as in --max-size 5GB.")
+    _show(prune(cache, parse_size(given.max_size)), f"Removed from {cache}", given)
+    return 0
+
+
+def _clear(cache: Path, given: argparse.Namespace) -> int:
+    _show(clear(cache, data_sets=given.data_sets), f"Removed from {cache}", given)
+    return 0
+
+
+_COMMANDS: dict[str, Callable[[Path, argparse.Namespace], int]] = {
+    "list": _list,
+    "verify": _verify,
+    "prune": _prune,
+    "clear": _clear,
+}
+
+
+def _show(items: list[Item], title: str, given: argparse.Namespace) -> None:
+    if given.json:
+        sys.stdout.write(json.dumps([_as_json(item) for item in items], indent=2) + "\n")
+        return
+    total = sum(item.size for item in items)
+    table = Table(
+        title=f"{title}: {_megabytes(total)}" if items else f"{title}: nothing", title_justify="left"
+    )
+    for heading in ("kind", "MB", "last use", "what", "name"):
+        table.add_column(heading, justify="right" if heading == "MB" else "left", overflow="fold")
+    for item in items:
+        used = dt.datetime.fromtimestamp(item.used).astimezone().strftime("%Y-%m-%d %H:%M")
+        table.add_row(item.kind, f"{item.size / 1e6:,.1f}", used, item.about, _short(item.path.name))
+    plain_console().print(table)
+
+
+def _as_json(item: Item) -> dict[str, Any]:
+    used = dt.datetime.fromtimestamp(item.used, dt.UTC).isoformat(timespec="seconds")
+    return {
+        "kind": item.kind,
+        "path": str(item.path),
+        "bytes": item.size,
+        "last_use": used,
+        "about": item.about,
+    }
+
+
+def _say(value: dict[str, Any], lines: list[str], given: argparse.Namespace) -> None:
+    text = json.dumps(value, indent=2) if given.json else "\n".join(lines)
+    sys.stdout.write(f"{text}\n")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 16 else f"{name[:15]}…"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""`python -m flowersweep completion`: what the TAB key offers in a shell. Imports no TensorFlow, so it answers at once.
+
+The groups and keys come from Hydra's own completion; beside them this knows the legal values of a key, lists as sweeps
+have them, quoted words, and the commands that are no Hydra applications.
+"""
+
+import argparse
+import dataclasses
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from hydra import initialize_config_dir
+from hydra._internal.core_plugins.bash_completion import BashCompletion
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from flowersweep import config
+from flowersweep.commands.arguments import Command
+from flowersweep.fields import RULE_KEY
+
+PROGRAM = "flowersweep"
+# Commands that take the overrides of a run, and those that take arguments of their own.
+WITH_OVERRIDES = ("doctor", "layers")
+WITH_ARGUMENTS = ("evaluate", "export", "predict", "promote", "report", "ui")
+OTHERS = ("cache",)
+
+_SCRIPT = Path(__file__).with_suffix(".bash")
+_LINE = "COMP_LINE"  # the shell's name for the command line up to the cursor
+_FLAGS = {
+    PROGRAM: ("--cfg ", "--help ", "--info ", "--multirun ", "--resolve "),
+    "doctor": ("--fix ", "--help ", "--json ", "--multirun "),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the shell's part, or, with a command line in COMP_LINE, what may follow there.
+
+    Args:
+        arguments: As on the command line; None for the process's own.
+
+    Returns:
+        The exit code, 0.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m flowersweep completion",
+        description="Print what bash needs to complete flowersweep's commands with the TAB key.",
+        epilog='example: eval "$(python -m flowersweep completion)"',
+    )
+    parser.add_argument(
+        "what", nargs="?", choices=["bash", "query"], default="bash", help="query is for the shell"
+    )
+    if parser.parse_args(arguments).what == "query":
+        sys.stdout.writelines(f"{one}\n" for one in candidates(os.environ.get(_LINE, "")))
+    else:
+        sys.stdout.write(_SCRIPT.read_text(encoding="utf-8"))
+    return 0
+
+
+def candidates(line: str) -> list[str]:
+    """What the last word of a command line may become.
+
+    Args:
+        line: Up to the cursor, as in "flowersweep aug=Rand" or "python -m flowersweep report stu".
+
+    Returns:
+        Whole words, sorted. One that is complete ends with a space, one that goes on (a key, a list in a sweep) does not.
+    """
+    try:
+        words = shlex.split(line)
+    except ValueError:  # a quote is still open
+        return []
+    current = words.pop() if words and not line[-1].isspace() else ""
+    if _is_python(words):
+        words = words[2:]
+        if not words:
+            return sorted(_programs(current))
+    if not words:
+        return []
+    name, earlier = words[0].rpartition("/")[2].removeprefix(f"{PROGRAM}."), words[1:]
+    if current.startswith("-"):
+        return [flag for flag in _FLAGS.get(name, ("--help ",)) if flag.startswith(current)]
+    if name == PROGRAM or name in WITH_OVERRIDES:
+        return sorted(_overrides(current, earlier))
+    return sorted(_arguments(name, current)) if name in WITH_ARGUMENTS else []
+
+
+def _is_python(words: Sequence[str]) -> bool:
+    """Tell "python3 -m ..." from flowersweep's own -m, which is short for --multirun."""
+    return len(words) >= 2 and words[1] == "-m" and bool(re.fullmatch(r"(.*/)?python[\d.]*", words[0]))
+
+
+def _programs(current: str) -> Iterator[str]:
+    """Names for `python -m`."""
+    names = (PROGRAM, *(f"{PROGRAM}.{name}" for name in (*WITH_OVERRIDES, *WITH_ARGUMENTS, *OTHERS)))
+    return (f"{name} " for name in names if name.startswith(current))
+
+
+def _arguments(name: str, current: str) -> Iterator[str]:
+    """Arguments and choices of a command that declares them."""
+    inner = f"{PROGRAM}.{name}.__main__"
+    is_room = (Path(__file__).parent / name).is_dir() and find_spec(inner) is not None
+    command: Command = import_module(inner if is_room else f"{PROGRAM}.{name}").COMMAND
+    for one in command.arguments:
+        whole = [f"{one.name}={choice} " for choice in one.choices] if "=" in current else [f"{one.name}="]
+        yield from (word for word in whole if word.startswith(current))
+
+
+def _overrides(current: str, earlier: Sequence[str]) -> Iterator[str]:
+    """Groups, choices, keys and values of a run."""
+    multirun = any(word in {"-m", "--multirun"} for word in earlier)
+    # choice(...), interval(...) and the like cannot be composed; the key then has its default.
+    fixed = [_last_of_list(word) for word in earlier if "=" in word and not {" ", "("} & set(word)]
+    key, equals, value = current.partition("=")
+    if value.startswith(("/", ".", "~")):
+        return  # the shell completes paths by itself
+    before, comma, last = value.rpartition(",")  # aug=none,RandomFlip,Rand
+    config.prepare()
+    with initialize_config_dir(str(config.conf_dir())):
+        loader = GlobalHydra.instance().config_loader()
+        offered = _values(loader, key, last, fixed) if equals else _names(loader, key, fixed)
+    end = "" if multirun or comma else " "
+    taken = before.split(",")
+    for one in offered:
+        if not equals:
+            yield one
+        elif one not in taken:
+            yield f"{key}={before}{comma}{one}{end}"
+
+
+def _last_of_list(word: str) -> str:
+    """A swept group or value, as in aug=none,RandomFlip, as one that can be composed."""
+    key, _, value = word.partition("=")
+    return word if "[" in value else f"{key}={value.rpartition(',')[2]}"
+
+
+def _names(loader: ConfigLoader, key: str, fixed: list[str]) -> list[str]:
+    """Groups (they end with "=") and keys that begin like this; Hydra's own only when they are asked for."""
+    found = _hydra(loader, key, fixed)
+    return [one for one in found if not one.startswith("schema") and (key or not one.startswith("hydra"))]
+
+
+def _values(loader: ConfigLoader, key: str, value: str, fixed: list[str]) -> list[str]:
+    """Choices of a group, or the legal values of a key, else the one that it has."""
+    legal = list(_legal(loader, key, fixed))
+    if legal:
+        return [one for one in legal if one.startswith(value)]
+    return [
+        one.removeprefix(f"{key}=") for one in _hydra(loader, f"{key}={value}", fixed) if one.startswith(key)
+    ]
+
+
+def _legal(loader: ConfigLoader, key: str, fixed: list[str]) -> Iterator[str]:
+    """The values of a key that has few."""
+    parent, _, leaf = key.rpartition(".")
+    if not parent:
+        return
+    try:
+        composed = loader.load_configuration(config_name="config", overrides=fixed, run_mode=RunMode.RUN)
+        node = OmegaConf.select(composed, parent)
+    except (HydraException, OmegaConfBaseException):
+        return
+    shape = OmegaConf.get_type(node) if isinstance(node, DictConfig) else None
+    fields = dataclasses.fields(shape) if dataclasses.is_dataclass(shape) else ()
+    for field in fields:
+        if field.name == leaf:
+            yield from _choices(field)
+
+
+def _choices(field: "dataclasses.Field[Any]") -> Sequence[str]:
+    rule = field.metadata.get(RULE_KEY)
+    return ("false", "true") if field.type is bool else rule.choices if rule is not None else ()
+
+
+def _hydra(loader: ConfigLoader, word: str, fixed: list[str]) -> list[str]:
+    """What Hydra's completion offers for a word after others; nothing where those cannot be composed."""
+    try:
+        return BashCompletion(loader)._query(config_name="config", line=" ".join([*fixed, word]))  # noqa: SLF001 - its public name reads the process's environment
+    except (HydraException, OmegaConfBaseException):
+        return []
+
+
+if __name__ == "__main__":
+    sys.exit(main())

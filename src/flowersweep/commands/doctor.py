@@ -1,0 +1,125 @@
+"""`python -m flowersweep doctor`: what is fine, what is not, and how to mend it.
+
+What needs packages is imported late, so that a missing one is a line of the table.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+
+from flowersweep.doctor.finding import Finding, Verdict, examine
+from flowersweep.errors import FlowersweepError
+
+EXIT_MEND = 1
+EXIT_BAD_INPUT = 2
+
+_DESCRIPTION = """\
+Check an installation and a configuration: Python and packages, processors and memory, cache, pictures, results,
+studies, ports, TensorFlow, what it will compute with, and whether weights fit. Nothing is changed,
+unless with --fix.
+
+Each line says what was found and whether it is fine, a note (runs work) or something to mend (and how).
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make all checks and show what they found.
+
+    Args:
+        arguments: Overrides as for a run; None for the process's own.
+
+    Returns:
+        The exit code: 0; 1 if something must be mended; 2 for bad input; 128 + SIGINT for an interruption.
+    """
+    given = _parser().parse_intermixed_args(arguments)
+    findings = [] if given.fix else examine("packages", _packages)
+    try:
+        findings += _configured(given.overrides, multirun=given.multirun, fix=given.fix)
+    except ModuleNotFoundError as error:
+        found = f"not checked, for want of {error.name}"
+        findings.append(Finding("all else", found, Verdict.MEND, "mend the lines above first"))
+    except FlowersweepError as error:
+        for line in str(error).splitlines():
+            sys.stderr.write(f"flowersweep: {line}\n")
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        sys.stderr.write("flowersweep: interrupted.\n")
+        return 130
+    if given.json:
+        sys.stdout.write(json.dumps([asdict(finding) for finding in findings], indent=2) + "\n")
+    else:
+        _show(findings)
+    return EXIT_MEND if any(finding.verdict is Verdict.MEND for finding in findings) else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m flowersweep doctor",
+        description=_DESCRIPTION,
+        epilog="example: python -m flowersweep doctor model=mobilenet_frozen data.dir=PATH/flower_photos",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("overrides", nargs="*", help="as for a run or a sweep: model=cnn data.dir=PATH ...")
+    parser.add_argument(
+        "-m",
+        "--multirun",
+        action="store_true",
+        help="they are a sweep's; its first trial is looked at closely",
+    )
+    parser.add_argument(
+        "--fix",
+        action="store_true",
+        help="check nothing; correct the addresses of files in results that were moved or copied, after a copy of the database",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    return parser
+
+
+def _packages() -> Iterable[Finding]:
+    from flowersweep.doctor.packages import check_packages
+
+    return check_packages()
+
+
+def _configured(overrides: Sequence[str], *, multirun: bool, fix: bool) -> list[Finding]:
+    """What is found about the configuration, its places and its programs; or what was fixed.
+
+    Raises:
+        FlowersweepError: It is none.
+        ModuleNotFoundError: A package is missing that the checks themselves need.
+    """
+    from rich.console import Console
+
+    from flowersweep.config import composing
+    from flowersweep.doctor.configured import composed
+    from flowersweep.doctor.examination import examination
+    from flowersweep.doctor.results import fix_store
+
+    with composing():
+        patient = composed(overrides, multirun=multirun)
+    if fix:
+        return examine("results", lambda: fix_store(patient.config))
+    findings = []
+    with Console(stderr=True).status("Looking ...") as status:  # shown in a terminal only
+        for finding in examination(patient):
+            status.update(f"Looking: {finding.check} ...")
+            findings.append(finding)
+    return findings
+
+
+def _show(findings: Sequence[Finding]) -> None:
+    """A table, or plain lines where the package that draws tables is missing."""
+    try:
+        from flowersweep.doctor.table import show
+    except ModuleNotFoundError:
+        for one in findings:
+            mend = f" Mend: {one.mend}." if one.mend else ""
+            sys.stdout.write(f"{one.verdict:<5} {one.check}: {one.found}.{mend}\n")
+    else:
+        show(findings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

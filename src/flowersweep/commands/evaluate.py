@@ -1,0 +1,197 @@
+"""Judge a run's model on a folder of pictures: `python -m flowersweep evaluate`."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+
+from flowersweep.commands.arguments import EXIT_FAILED, Argument, Command
+from flowersweep.deploy.choose import CHOICE_ARGUMENTS, Choice, chosen
+from flowersweep.deploy.evaluation import SUBSETS, ClassFigures, Judged, class_figures, judged_pictures
+from flowersweep.deploy.given import BATCH_SIZE, whole_number
+from flowersweep.deploy.images import batches
+from flowersweep.deploy.output import OVERWRITE, draft, output_path
+from flowersweep.deploy.predictor import LocalPredictor
+from flowersweep.errors import ConfigError, DataError
+from flowersweep.figures.figures import confusion_matrix
+from flowersweep.progress import progress
+from flowersweep.texts import in_one_line, plain_console
+
+if TYPE_CHECKING:
+    from flowersweep.training.probabilities import Predictions
+
+_MISTAKES = 20  # lines in place of a matrix that is too wide
+
+COMMAND = Command(
+    name="evaluate",
+    about="Judge a run's model on a folder with one sub-folder per class: accuracy, loss, what is taken for what.",
+    arguments=(
+        Argument(
+            "data.dir",
+            "the folder; classes are matched by the names of its sub-folders",
+            "FOLDER",
+            required=True,
+        ),
+        *CHOICE_ARGUMENTS,
+        Argument(
+            "subset",
+            "which pictures: validation is those that the run validated on, of the same folder",
+            default="all",
+            choices=SUBSETS,
+        ),
+        Argument("format", "how to answer", default="table", choices=("table", "json")),
+        BATCH_SIZE,
+        Argument("output", "a .png file for the confusion matrix", "FILE"),
+        OVERWRITE,
+    ),
+    example="python -m flowersweep evaluate data.dir=flower_photos subset=validation",
+    positional="data.dir",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code is 0, 1 if pictures could not be read, or 2 for bad input."""
+    return COMMAND.run(_evaluate, arguments)
+
+
+def _evaluate(values: Mapping[str, str | None]) -> int:
+    batch_size = whole_number(values, "batch_size")
+    output = output_path(values)
+    if output is not None and output.suffix.lower() != ".png":
+        raise ConfigError(f"output={output} is a picture of the confusion matrix; let its name end in .png.")
+    choice = chosen(values)
+    judged = judged_pictures(choice, Path(str(values["data.dir"])), str(values["subset"]))
+    _say_what_is_left_out(judged)
+    predictions = _predictions(choice, judged, batch_size)
+    names = choice.info.class_names
+    figures = class_figures(predictions.labels, predictions.predicted, len(names))
+    show = _show_json if values["format"] == "json" else _show_tables
+    show(choice, judged, predictions, figures)
+    if output is not None:
+        with draft(output) as part:
+            confusion_matrix(predictions.labels, predictions.predicted, names).savefig(part)
+    return EXIT_FAILED if len(predictions.labels) < len(judged.paths) else 0
+
+
+def _say_what_is_left_out(judged: Judged) -> None:
+    for names, sentence in (
+        (judged.unknown, "The model does not know {}; those pictures are left out."),
+        (judged.missing, "The folder has no pictures of {}."),
+    ):
+        if names:
+            sys.stderr.write(f"flowersweep: {sentence.format(', '.join(map(in_one_line, names)))}\n")
+
+
+def _predictions(choice: Choice, judged: Judged, batch_size: int) -> "Predictions":
+    """What the model says of the pictures that can be read; the others are told."""
+    predictor = LocalPredictor(choice, batch_size)
+    from flowersweep.training.probabilities import Predictions
+
+    probabilities: list[npt.NDArray[np.float32]] = []
+    read: list[int] = []
+    with progress("Evaluating", len(judged.paths)) as advance:
+        for batch in batches(judged.paths, choice.info.size, batch_size):
+            for sentence in batch.unreadable:
+                sys.stderr.write(f"flowersweep: {sentence}\n")
+            if batch.positions:
+                probabilities.append(predictor(batch.images))
+                read += batch.positions
+            advance(len(batch))
+    if not read:
+        raise DataError("None of the pictures could be read.")
+    return Predictions(np.concatenate(probabilities), judged.labels[read].astype(np.int32))
+
+
+def _show_json(choice: Choice, judged: Judged, predictions: "Predictions", figures: ClassFigures) -> None:
+    names = choice.info.class_names
+    classes = {
+        name: {
+            "pictures": int(figures.pictures[i]),
+            "precision": _number(figures.precision[i]),
+            "recall": _number(figures.recall[i]),
+            "f1": _number(figures.f1[i]),
+        }
+        for i, name in enumerate(names)
+    }
+    found: dict[str, Any] = {
+        "run": choice.run_id,
+        "pictures": len(predictions.labels),
+        "accuracy": predictions.accuracy,
+        "loss": predictions.loss,
+        "classes": classes,
+        "confusion": {
+            name: dict(zip(names, row, strict=True))
+            for name, row in zip(names, figures.confusion.tolist(), strict=True)
+        },
+        "unknown": judged.unknown,
+        "missing": judged.missing,
+        "unreadable": len(judged.paths) - len(predictions.labels),
+    }
+    sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+
+
+def _number(value: float) -> float | None:
+    """A NaN as JSON has it."""
+    return None if np.isnan(value) else float(value)
+
+
+def _show_tables(choice: Choice, _judged: Judged, predictions: "Predictions", figures: ClassFigures) -> None:
+    console = plain_console()
+    names = [in_one_line(name) for name in choice.info.class_names]
+    table = Table("class", title="Classes", title_justify="left")
+    for heading in ("precision", "recall", "F1", "pictures"):
+        table.add_column(heading, justify="right")
+    for i, name in enumerate(names):
+        rates = (figures.precision[i], figures.recall[i], figures.f1[i])
+        table.add_row(
+            name,
+            *("-" if np.isnan(rate) else f"{rate:.4f}" for rate in rates),
+            str(figures.pictures[i]),
+        )
+    console.print(choice.about[0].upper() + choice.about[1:], highlight=False, soft_wrap=True)
+    console.print(
+        f"{len(predictions.labels)} pictures: accuracy {predictions.accuracy:.4f}, loss {predictions.loss:.4f}",
+        highlight=False,
+    )
+    console.print(table, highlight=False)
+    show_matrix(console, names, figures.confusion)
+
+
+def show_matrix(console: Console, names: Sequence[str], confusion: npt.NDArray[np.int64]) -> None:
+    """Print what was taken for what: all of it or, where its columns have no room, the most frequent mistakes.
+
+    Args:
+        console: Where to.
+        names: Of the classes, each one line.
+        confusion: How often each true class (row) was predicted as each class (column).
+    """
+    matrix = Table("true", title="What was taken for what (columns: predicted)", title_justify="left")
+    for name in names:
+        matrix.add_column(name, justify="right")
+    for name, row in zip(names, confusion.tolist(), strict=True):
+        matrix.add_row(name, *map(str, row))
+    width = Measurement.get(console, console.options.update(max_width=sys.maxsize), matrix).maximum
+    console.print(matrix if width <= console.width else _mistakes(names, confusion), highlight=False)
+
+
+def _mistakes(names: Sequence[str], confusion: npt.NDArray[np.int64]) -> Table:
+    counts = confusion - np.diag(confusion.diagonal())
+    order = np.argsort(-counts, axis=None, kind="stable")[:_MISTAKES]
+    title = "What was taken for what most often (all of it: format=json, or output=FILE.png)"
+    table = Table("true", "predicted", title=title, title_justify="left")
+    table.add_column("pictures", justify="right")
+    for true, predicted in zip(*np.unravel_index(order, counts.shape), strict=True):
+        if counts[true, predicted]:
+            table.add_row(names[true], names[predicted], str(counts[true, predicted]))
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())

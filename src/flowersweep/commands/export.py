@@ -1,0 +1,86 @@
+"""Write a run's model for other programs, checked against its source: `python -m flowersweep export`."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from flowersweep.commands.arguments import EXIT_FAILED, Argument, Command, values_of
+from flowersweep.deploy.choose import CHOICE_ARGUMENTS, Choice, chosen
+from flowersweep.deploy.equality import Equality, UnequalError, compare, shown_pictures
+from flowersweep.deploy.exporter import FORMATS, check_format, open_export, write_export
+from flowersweep.deploy.images import find_pictures
+from flowersweep.deploy.output import OVERWRITE, check_free, draft, output_path
+from flowersweep.deploy.predictor import LocalPredictor
+
+BATCH_SIZE = 16
+
+COMMAND = Command(
+    name="export",
+    about="Write a run's model for other programs, with labels.txt and labels.json beside it. What was written is "
+    "read back and must give the same probabilities, to 1e-4.",
+    arguments=(
+        Argument("format", "what to write", required=True, choices=FORMATS),
+        Argument("output", "the file, or for saved_model the folder", "PATH", required=True),
+        *CHOICE_ARGUMENTS,
+        Argument(
+            "images", "pictures to compare with; noise and drawn flowers unless given", "PATH", several=True
+        ),
+        OVERWRITE,
+    ),
+    example="python -m flowersweep export format=tflite output=exported/flowers.tflite",
+    positional="output",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code is 0, 1 if the export is not equal to its source, or 2 for bad input."""
+    return COMMAND.run(_export, arguments)
+
+
+def _export(values: Mapping[str, str | None]) -> int:
+    kind = str(values["format"])
+    output = output_path(values)
+    assert output is not None  # noqa: S101 (it is required)
+    check_format(kind, output)
+    images = values_of(values, "images")
+    pictures = find_pictures(images, sys.stdin) if images else None
+    choice = chosen(values)
+    labels = _labels(choice, output)
+    for path, text in labels.items():
+        if not (path.is_file() and path.read_text(encoding="utf-8") == text):
+            check_free(path, overwrite=values["overwrite"] == "true")
+    try:
+        equality = _write(kind, choice, output, pictures)
+    except UnequalError as error:
+        sys.stderr.write(f"flowersweep: {error}\n")
+        return EXIT_FAILED
+    for path, text in labels.items():
+        with draft(path) as part:
+            part.write_text(text, encoding="utf-8")
+    sys.stdout.write(
+        f"{output}: {kind} of {choice.about}; on {equality.pictures} pictures its probabilities differ from the "
+        f"source's by at most {equality.difference:.2g}.\n"
+    )
+    return 0
+
+
+def _write(kind: str, choice: Choice, output: Path, pictures: list[Path] | None) -> Equality:
+    predictor = LocalPredictor(choice, BATCH_SIZE)
+    with draft(output) as part:
+        write_export(kind, choice, predictor.model, part)
+        export = open_export(kind, predictor.model, part)
+        return compare(predictor, export, shown_pictures(pictures, choice.info.size))
+
+
+def _labels(choice: Choice, output: Path) -> dict[Path, str]:
+    """The names of the classes, in the order of the outputs, as other programs read them."""
+    names = choice.info.class_names
+    return {
+        output.with_name("labels.txt"): "".join(f"{name}\n" for name in names),
+        output.with_name("labels.json"): json.dumps(list(names), ensure_ascii=False) + "\n",
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

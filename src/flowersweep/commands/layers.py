@@ -1,0 +1,67 @@
+"""`python -m flowersweep layers model=mobilenet_ft`: the layers of a backbone, what is trained, where it is cut."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from hydra import compose, initialize_config_dir
+
+from flowersweep import config
+from flowersweep.config.schema import FrozenConfig
+from flowersweep.errors import ConfigError, FlowersweepError
+
+EXIT_BAD_INPUT = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the layer table of the configured network.
+
+    Args:
+        arguments: Overrides as for a run, model=... among them; None for the process's own.
+
+    Returns:
+        The exit code: 0, or 2 for bad input.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m flowersweep layers",
+        description="Show the layers of a backbone: index as model.fine_tune_at counts, output shape, whether it is "
+        "trained, and where the network can be cut.",
+        epilog="example: python -m flowersweep layers model=mobilenet_ft model.fine_tune_at=120",
+    )
+    parser.add_argument(
+        "overrides", nargs="*", help="as for a run: model=mobilenet_ft trainer.image_size=160 ..."
+    )
+    try:
+        _show(parser.parse_args(arguments).overrides)
+    except FlowersweepError as error:
+        sys.stderr.write(f"flowersweep: {error}\n")
+        return EXIT_BAD_INPUT
+    return 0
+
+
+def _show(overrides: Sequence[str]) -> None:
+    config.prepare()
+    with config.composing(), initialize_config_dir(str(config.conf_dir())):
+        # Weights do not change the table, and getting them may take a download.
+        cfg = compose("config", overrides=["model=mobilenet_ft", *overrides])
+    if "weights" in cfg.model:
+        cfg.model.weights = None
+    with config.composing():
+        settings = config.settings(cfg)
+    if not isinstance(settings.model, FrozenConfig):
+        raise ConfigError(
+            f"model={settings.model.name} has no backbone; choose mobilenet_frozen, mobilenet_ft or backbone."
+        )
+    from flowersweep.training.environment import start_tensorflow
+
+    start_tensorflow(seed=0, threads=None, deterministic=False)
+    from flowersweep.models import build_network
+    from flowersweep.models.cuts import table
+    from flowersweep.texts import plain_console
+
+    network = build_network(settings.model, num_classes=2, image_size=settings.trainer.image_size)
+    plain_console().print(table(network.base, network.cut))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""Say what is on pictures: `python -m flowersweep predict`."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TextIO
+
+from flowersweep.commands.arguments import EXIT_FAILED, Argument, Command, values_of
+from flowersweep.deploy.choose import CHOICE_ARGUMENTS, Choice, chosen
+from flowersweep.deploy.given import BATCH_SIZE, whole_number
+from flowersweep.deploy.images import batches, find_pictures
+from flowersweep.deploy.output import OVERWRITE, draft, output_path
+from flowersweep.deploy.predictor import LocalPredictor, Predictor, RemotePredictor
+from flowersweep.deploy.rows import FORMATS, guesses, writing
+from flowersweep.progress import progress
+from flowersweep.texts import as_text
+
+COMMAND = Command(
+    name="predict",
+    about="Say what is on pictures, with a run's model in this process or with one that a server has.",
+    arguments=(
+        Argument(
+            "images",
+            "a picture, a folder with all below it, or - for paths on stdin; may be given several times",
+            "PATH",
+            required=True,
+            several=True,
+        ),
+        *CHOICE_ARGUMENTS,
+        Argument("url", "a server that has this model, as in http://127.0.0.1:5001", "URL"),
+        Argument("format", "how to answer", default="table", choices=FORMATS),
+        Argument("top", "how many classes to name for each picture", "N", default="3"),
+        BATCH_SIZE,
+        Argument("output", "a file for the answers, in place of standard output", "FILE"),
+        OVERWRITE,
+    ),
+    example="python -m flowersweep predict flower.jpg more_flowers",
+    positional="images",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code is 0, 1 if pictures could not be read, or 2 for bad input."""
+    return COMMAND.run(_predict, arguments)
+
+
+def _predict(values: Mapping[str, str | None]) -> int:
+    batch_size, top = whole_number(values, "batch_size"), whole_number(values, "top")
+    output = output_path(values)
+    paths = find_pictures(values_of(values, "images"), sys.stdin)
+    choice = chosen(values)
+    sys.stderr.write(f"Asking {choice.about}.\n")
+    predictor = _predictor(values["url"], choice, min(batch_size, len(paths)))
+    with _stream(output) as stream:
+        unreadable = _write_all(
+            predictor, choice, paths, stream, kind=str(values["format"]), top=top, batch_size=batch_size
+        )
+    if unreadable:
+        sys.stderr.write(f"flowersweep: {unreadable} of {len(paths)} pictures could not be read.\n")
+    return EXIT_FAILED if unreadable else 0
+
+
+def _predictor(url: str | None, choice: Choice, batch_size: int) -> Predictor:
+    if url is not None:
+        return RemotePredictor(url, len(choice.info.class_names))
+    return LocalPredictor(choice, batch_size)
+
+
+def _write_all(
+    predictor: Predictor,
+    choice: Choice,
+    paths: Sequence[Path],
+    stream: TextIO,
+    *,
+    kind: str,
+    top: int,
+    batch_size: int,
+) -> int:
+    """Predict batch after batch; return how many pictures could not be read."""
+    class_names, names = choice.info.class_names, [as_text(path) for path in paths]
+    unreadable = 0
+    with (
+        _bar(len(paths), stream) as advance,
+        writing(kind, stream, names, class_names, top) as write,
+    ):
+        for batch in batches(paths, choice.info.size, batch_size):
+            for sentence in batch.unreadable:
+                sys.stderr.write(f"flowersweep: {sentence}\n")
+            unreadable += len(batch.unreadable)
+            if batch.positions:
+                for position, row in zip(batch.positions, predictor(batch.images), strict=True):
+                    write(names[position], guesses(row, class_names, top))
+            advance(len(batch))
+    return unreadable
+
+
+@contextmanager
+def _stream(output: Path | None) -> Iterator[TextIO]:
+    if output is None:
+        yield sys.stdout
+        return
+    with draft(output) as part, part.open("w", encoding="utf-8", newline="") as stream:
+        yield stream
+
+
+def _bar(total: int, stream: TextIO) -> AbstractContextManager[Callable[[int], None]]:
+    """A progress bar, unless the answers appear on the terminal themselves."""
+    return nullcontext(lambda _count: None) if stream.isatty() else progress("Predicting", total)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""Register the winner's model under an alias: `python -m flowersweep promote`."""
+
+import sys
+from collections.abc import Mapping, Sequence
+
+from rich.table import Table
+
+from flowersweep.commands.arguments import Argument, Command
+from flowersweep.deploy.best_run import objective
+from flowersweep.deploy.choose import ALIAS, BEST, CHOICE_ARGUMENTS, MODEL_NAME, chosen
+from flowersweep.deploy.registry import about_version, promote
+from flowersweep.texts import plain_console
+
+_RUN = Argument(
+    "run", "id of a run (its first 8 digits are enough) instead of the best one", "RUN", default=BEST
+)
+
+COMMAND = Command(
+    name="promote",
+    about="Register the best run's model in MLflow's registry and give it an alias, by which it is served and used.",
+    arguments=(
+        *(_RUN if one.name == "run" else one for one in CHOICE_ARGUMENTS),
+        Argument("name", "name of the registered model", "NAME", default=MODEL_NAME),
+        Argument("alias", "what the version is called; another one loses it", "ALIAS", default=ALIAS),
+    ),
+    example="python -m flowersweep promote study=aug-5e5153",
+    positional="study",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code is 0, or 2 for bad input."""
+    return COMMAND.run(_promote, arguments)
+
+
+def _promote(values: Mapping[str, str | None]) -> int:
+    choice = chosen(values)
+    name, alias = str(values["name"]), str(values["alias"])
+    promotion = promote(choice, name, alias)
+    metric, value = objective(choice.run)
+    tags = choice.run.data.tags
+    rows = {
+        "model": name,
+        "version": promotion.version if promotion.is_new else f"{promotion.version} (registered before)",
+        "alias": alias,
+        metric: f"{value:.4f}",
+        "study": f"{tags['study']}, trial {tags['trial']}" if "trial" in tags else "",
+        "run": f"{choice.run_id} {choice.run.info.run_name}",
+        "previous": about_version(promotion.previous) if promotion.previous else "none",
+    }
+    table = Table(show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for title, text in rows.items():
+        if text:
+            table.add_row(title, text)
+    plain_console().print(table, highlight=False)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""`python -m flowersweep report study=NAME`: a page about a sweep, and its main charts as pictures."""
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowersweep.commands.arguments import Argument, Command
+from flowersweep.errors import ConfigError
+from flowersweep.texts import expanded
+from flowersweep.tracking.failure import reason
+from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.selection import STORE_ARGUMENTS, STUDY_ARGUMENTS, find_study, results_store
+from flowersweep.tracking.store.store import Store
+
+if TYPE_CHECKING:
+    from flowersweep.report.evidence import Study
+    from flowersweep.report.leader import Winner
+    from flowersweep.report.statistics.ranking import Row
+
+PAGE = "report.html"
+ARTIFACTS = "report"
+
+COMMAND = Command(
+    name="report",
+    about="Write a page about a sweep: what won, what cannot be distinguished from it, curves, costs and mistakes. "
+    "Everything is read from MLflow; page and pictures are also kept there, with the study's run.",
+    arguments=(
+        *STUDY_ARGUMENTS,
+        Argument("output", "the folder of page and pictures; reports/STUDY unless given", "DIR"),
+        *STORE_ARGUMENTS,
+    ),
+    example="python -m flowersweep report study=article_cnn",
+    positional="study",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the report.
+
+    Args:
+        arguments: `name=value` each; None for the process's own.
+
+    Returns:
+        The exit code: 0, or 2 for bad input.
+    """
+    return COMMAND.run(_report, arguments)
+
+
+def _report(values: Mapping[str, str | None]) -> int:
+    from flowersweep.report.leader import read_winner
+    from flowersweep.report.reading import read_study
+    from flowersweep.report.statistics.ranking import ranking
+
+    store = results_store(values)
+    study = read_study(store, find_study(store, values["study"], values["experiment"]))
+    rows = ranking(study)
+    winner = read_winner(store, rows[0].configuration, study.goal) if rows else None
+    folder = expanded(values["output"] or Path("reports") / folder_name(study.name))
+    files = _write(folder, study, rows, winner)
+    for file in files:
+        sys.stdout.write(f"{file}\n")
+    _keep(store, study.run_id, files)
+    return 0
+
+
+def folder_name(study: str) -> str:
+    """A study's name as a folder of one level; names may contain anything."""
+    return re.sub(r"[^\w.-]+", "-", study).strip(".-") or "study"
+
+
+def _write(folder: Path, study: "Study", rows: "Sequence[Row]", winner: "Winner | None") -> list[Path]:
+    from flowersweep.report.charts.png import pictures
+    from flowersweep.report.page import page
+
+    html = page(study, rows, winner)
+    files = [folder / PAGE]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files[0].write_text(html, encoding="utf-8")
+        for name, figure in pictures(study, rows):
+            files.append(folder / f"{name}.png")
+            figure.savefig(files[-1])
+    except OSError as error:
+        raise ConfigError(
+            f"Cannot write to {folder}: {reason(error)}; choose another folder with output=DIR."
+        ) from error
+    return files
+
+
+def _keep(store: Store, run_id: str, files: Sequence[Path]) -> None:
+    """Log the files to the study's run, which stays as it ended."""
+    service = client(store.uri)
+    with translated(f"keep the report with run {run_id} (it is complete in {files[0].parent})"):
+        for file in files:
+            service.log_artifact(run_id, str(file), ARTIFACTS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""`python -m flowersweep ui` (`make ui`): MLflow's pages over the right store, on this machine only."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+
+from flowersweep.commands.arguments import Argument, Command
+from flowersweep.errors import ConfigError
+from flowersweep.redaction import redacted
+from flowersweep.texts import plain_console
+from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.selection import STORE_ARGUMENTS, results_store
+from flowersweep.tracking.store.store import Store
+from flowersweep.tracking.store.view import address, experiment_tags
+
+HOST = "127.0.0.1"
+
+COMMAND = Command(
+    name="ui",
+    about="Compare results in the browser. MLflow's pages are served on 127.0.0.1, to this machine only.",
+    arguments=(Argument("port", "where the pages are served", "N", default="5000"), *STORE_ARGUMENTS),
+    example="python -m flowersweep ui port=5001",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve MLflow's pages until they are interrupted.
+
+    Args:
+        arguments: As on the command line; None for the process's own.
+
+    Returns:
+        The exit code: MLflow's own, or 2 for bad input.
+    """
+    return COMMAND.run(_serve, arguments)
+
+
+def _serve(values: Mapping[str, str | None]) -> int:
+    port = _port(str(values["port"]))
+    store = results_store(values)
+    if store.uri.startswith(("http", "databricks")):
+        raise ConfigError(f"{store.uri} is a server that has its own pages; open it in the browser.")
+    _say_where(store, port)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri, "--host", HOST]
+    command += ["--port", str(port), "--workers", "1", "--serve-artifacts"]
+    if store.artifact_root is not None:
+        command += ["--default-artifact-root", store.artifact_root.as_uri()]
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    # It has the terminal, so Ctrl-C ends it, and its exit code is this one.
+    return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 - this interpreter
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise ConfigError(f"port must be a whole number from 1 to 65535, but is {text!r}.")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, int(text)))
+        except OSError as error:
+            raise ConfigError(
+                f"Port {text} cannot be used ({error.strerror}); choose another one, as in port={int(text) % 65535 + 1}."
+            ) from error
+    return int(text)
+
+
+def _say_where(store: Store, port: int) -> None:
+    """An address for each experiment with runs: MLflow's own start page sorts by time."""
+    service = client(store.uri)
+    with translated(f"read the experiments of {store.uri}"):
+        experiments = [
+            found
+            for found in service.search_experiments()
+            if service.search_runs([found.experiment_id], max_results=1)
+        ]
+        for found in experiments:  # made before the view was what it is now
+            for key, value in experiment_tags().items():
+                if found.tags.get(key) != value:
+                    service.set_experiment_tag(found.experiment_id, key, value)
+    console = plain_console(soft_wrap=True)
+    console.print(f"Results in {redacted(store.uri)}, the best runs first:", highlight=False)
+    for found in experiments:
+        console.print(
+            f"  {found.name}  {address(f'http://{HOST}:{port}', found.experiment_id)}", highlight=False
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

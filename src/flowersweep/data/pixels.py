@@ -1,0 +1,233 @@
+"""Pictures decoded once into a memory-mapped file that all runs and processes share.
+
+The file is named after the data's fingerprint and the picture size, so it can never hold the wrong pictures and
+may be deleted at any time. Beside it lies a small JSON file, written last, with its length and SHA-256.
+"""
+
+import hashlib
+import io
+import logging
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flowersweep.cache.atomic import cache_errors, locked, part_of, read_json, require_space, write_json
+from flowersweep.data.catalogue import Catalogue
+from flowersweep.data.decode import Pixels, UnreadableError, decode, load
+from flowersweep.errors import DataError
+from flowersweep.progress import progress
+from flowersweep.texts import in_one_line
+
+_log = logging.getLogger(__name__)
+
+_VERSION = 1  # part of the file name; raise it when `decode` changes what it returns
+_LISTED = 10  # how many unreadable pictures an error names
+_BATCH = 256  # pictures decoded ahead of the writer, which bounds the memory
+
+
+@dataclass(frozen=True, eq=False)
+class Store:
+    """All pictures of a catalogue at one size.
+
+    Attributes:
+        images: uint8, shape (n, size, size, 3), 0..255, RGB, in the catalogue's order; read-only.
+        path: The file behind `images`, in NumPy's .npy format.
+        fingerprint: That of the catalogue.
+        size: Side length of the pictures in pixels.
+    """
+
+    images: "np.memmap[Any, np.dtype[np.uint8]]"
+    path: Path
+    fingerprint: str
+    size: int
+
+
+def open_store(
+    catalogue: Catalogue, *, fingerprint: str, size: int, cache: Path, threads: int | None = None
+) -> Store:
+    """Open the decoded pictures, decoding them first if no process has done so yet.
+
+    A store whose length or header is wrong is built anew; `verify` compares all of its bytes.
+
+    Args:
+        catalogue: The pictures.
+        fingerprint: What `fingerprint(catalogue, cache)` returned.
+        size: Side length in pixels, at least 1.
+        cache: Folder that holds the stores.
+        threads: Threads that decode; as many as there are processors by default.
+
+    Raises:
+        DataError: Pictures are unreadable (the message names them), or the cache cannot be written to.
+    """
+    if size < 1:
+        raise DataError(f"Pictures must be at least 1 pixel wide, but the size asked for is {size}.")
+    path = cache / "pictures" / f"{fingerprint}-{size}-v{_VERSION}.npy"
+    if (images := _open(path, len(catalogue), size)) is None:
+        with locked(path):
+            if (images := _open(path, len(catalogue), size)) is None:
+                if path.exists():
+                    _log.warning("%s is damaged and will be built anew.", path)
+                _build(path, catalogue, fingerprint=fingerprint, size=size, cache=cache, threads=threads)
+                images = _open(path, len(catalogue), size)
+    if images is None:
+        raise DataError(f"{path} was just written but cannot be read back; check the disk it is on.")
+    return Store(images, path, fingerprint, size)
+
+
+def verify(store: Store) -> None:
+    """Read the whole file and compare its SHA-256 with the one noted when it was written.
+
+    Raises:
+        DataError: They differ, there is no note, or the file is gone.
+    """
+    noted = read_json(_sidecar(store.path)) or {}
+    try:
+        with store.path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(
+            f"{store.path} cannot be read: {error.strerror}; run again to decode it anew."
+        ) from error
+    if found != noted.get("sha256"):
+        raise DataError(
+            f"The decoded pictures in {store.path} are damaged: their SHA-256 is {found} instead of "
+            f"{noted.get('sha256', 'the one noted, which is missing')}; delete the file and they are decoded anew."
+        )
+
+
+def readable(catalogue: Catalogue, *, fingerprint: str, cache: Path, threads: int | None = None) -> Catalogue:
+    """The catalogue without the pictures that cannot be read; each of them is logged by name.
+
+    The first call decodes every picture; the result is remembered under the fingerprint, also when it was
+    `open_store` that failed on them. The smaller catalogue has a fingerprint of its own.
+
+    Raises:
+        DataError: A class has no readable picture left, or the cache cannot be written to.
+    """
+    record = _record(cache, fingerprint)
+    broken: dict[str, str] | None = read_json(record)
+    if broken is None:
+        results = _each(catalogue, load, "Checking pictures", threads)
+        broken = {
+            path: result
+            for path, result in zip(catalogue.paths, results, strict=True)
+            if isinstance(result, str)
+        }
+        write_json(record, broken)
+    if not broken:
+        return catalogue
+    for path, reason in broken.items():
+        _log.warning("Left out: %s %s.", in_one_line(path), reason)
+    kept = [i for i, path in enumerate(catalogue.paths) if path not in broken]
+    labels = catalogue.labels[kept]
+    for label, name in enumerate(catalogue.class_names):
+        if label not in labels:
+            raise DataError(f"None of the pictures in {catalogue.root / name} can be read; replace them.")
+    return replace(catalogue, paths=tuple(catalogue.paths[i] for i in kept), labels=labels)
+
+
+def _build(
+    path: Path, catalogue: Catalogue, *, fingerprint: str, size: int, cache: Path, threads: int | None
+) -> None:
+    part = part_of(path)
+    _log.info("Decoding %d pictures to %d x %d pixels into %s.", len(catalogue), size, size, path)
+    try:
+        with cache_errors(path):
+            require_space(path, len(catalogue) * size * size * 3)
+            # The old note goes first: while there is none, a new file under the old name is not taken for whole.
+            _sidecar(path).unlink(missing_ok=True)
+            sha256, broken = _write(part, catalogue, size, threads)
+            length = part.stat().st_size
+            if not broken:
+                part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    write_json(_record(cache, fingerprint), broken)
+    if broken:
+        raise DataError(_unreadable(catalogue.root, broken))
+    write_json(_sidecar(path), {"bytes": length, "sha256": sha256})
+
+
+def _write(part: Path, catalogue: Catalogue, size: int, threads: int | None) -> tuple[str, dict[str, str]]:
+    """Write the .npy file; return its SHA-256 and the unreadable pictures with their reasons."""
+    header = _header(len(catalogue), size)
+    digest = hashlib.sha256(header)
+    broken: dict[str, str] = {}
+    with part.open("wb") as file:
+        file.write(header)
+        results = _each(catalogue, lambda picture: decode(picture, size), "Decoding pictures", threads)
+        for name, result in zip(catalogue.paths, results, strict=True):
+            if isinstance(result, str):
+                broken[name] = result
+            elif not broken:  # once one is unreadable the others are only checked
+                file.write(result.data)
+                digest.update(result.data)
+        file.flush()
+        os.fsync(file.fileno())  # else a power cut could keep the note and lose the pictures
+    return digest.hexdigest(), broken
+
+
+def _header(n: int, size: int) -> bytes:
+    """The beginning of the .npy file."""
+    header = io.BytesIO()
+    shape = (n, size, size, 3)
+    np.lib.format.write_array_header_1_0(header, {"shape": shape, "fortran_order": False, "descr": "|u1"})
+    return header.getvalue()
+
+
+def _open(path: Path, n: int, size: int) -> "np.memmap[Any, np.dtype[np.uint8]] | None":
+    """Map the file if it is whole, judged by its length and header; None if not."""
+    noted, header = read_json(_sidecar(path)), _header(n, size)
+    try:
+        length = path.stat().st_size
+        if noted is None or not noted.get("bytes") == length == len(header) + n * size * size * 3:
+            return None
+        with path.open("rb") as file:
+            # Compared, not parsed: there is one right header, and NumPy's parser raises nearly anything on others.
+            if file.read(len(header)) != header:
+                return None
+        return np.memmap(path, np.uint8, mode="r", offset=len(header), shape=(n, size, size, 3))
+    except (OSError, ValueError):
+        return None
+
+
+def _each(
+    catalogue: Catalogue, read: Callable[[Path], Pixels], description: str, threads: int | None
+) -> Iterator[Pixels | str]:
+    """Read all pictures in order, several at a time; for an unreadable one yield the reason."""
+
+    def attempt(path: str) -> Pixels | str:
+        try:
+            return read(catalogue.root / path)
+        except UnreadableError as error:
+            return error.reason
+
+    workers = threads or os.cpu_count() or 1
+    with progress(description, len(catalogue)) as advance, ThreadPoolExecutor(workers) as pool:
+        for start in range(0, len(catalogue), _BATCH):
+            for result in pool.map(attempt, catalogue.paths[start : start + _BATCH]):
+                yield result
+                advance(1)
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _record(cache: Path, fingerprint: str) -> Path:
+    return cache / "unreadable" / f"{fingerprint}-v{_VERSION}.json"
+
+
+def _unreadable(root: Path, broken: dict[str, str]) -> str:
+    named = "".join(f"\n  {in_one_line(name)} {reason}" for name, reason in list(broken.items())[:_LISTED])
+    more = f"\n  and {len(broken) - _LISTED} more" if len(broken) > _LISTED else ""
+    subject = "1 picture" if len(broken) == 1 else f"{len(broken)} pictures"
+    return (
+        f"{subject} in {root} cannot be read; delete or repair what is listed, or leave it out with "
+        f"data.unreadable=skip:{named}{more}"
+    )

@@ -1,0 +1,131 @@
+"""A folder of classes as a model sees it: which of its pictures can be judged, and how the model did on them."""
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from flowersweep.config import cache_dir
+from flowersweep.data import Catalogue, fingerprint, read_folder, readable, split
+from flowersweep.deploy.choose import Choice
+from flowersweep.errors import DataError
+from flowersweep.figures.figures import confusion_counts
+from flowersweep.tracking.lookup import run_config
+
+_log = logging.getLogger(__name__)
+
+SUBSETS = ("all", "validation")
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Pictures whose class the model knows.
+
+    Attributes:
+        paths: Of the pictures.
+        labels: int64, shape (n,): their classes, in the model's numbering.
+        unknown: Class folders that the model does not know; their pictures are left out.
+        missing: Classes of the model without a folder.
+    """
+
+    paths: list[Path]
+    labels: npt.NDArray[np.int64]
+    unknown: list[str]
+    missing: list[str]
+
+
+@dataclass(frozen=True, eq=False)
+class ClassFigures:
+    """How well each class was found; NaN where nothing was there to be counted.
+
+    Attributes:
+        precision: float64, shape (n_classes,), 0..1: of those called so, how many were.
+        recall: Likewise: of those that were, how many were called so.
+        f1: Their harmonic mean.
+        pictures: int64, shape (n_classes,).
+        confusion: int64, shape (n_classes, n_classes): true class (row) by predicted class (column).
+    """
+
+    precision: npt.NDArray[np.float64]
+    recall: npt.NDArray[np.float64]
+    f1: npt.NDArray[np.float64]
+    pictures: npt.NDArray[np.int64]
+    confusion: npt.NDArray[np.int64]
+
+
+def judged_pictures(choice: Choice, folder: Path, subset: str) -> Judged:
+    """The pictures of a folder that a model can be judged on, classes matched by name.
+
+    Args:
+        choice: The model.
+        folder: With one sub-folder per class.
+        subset: `all`, or `validation`: those that its run validated on, of the same data.
+
+    Raises:
+        DataError: The folder is no data set, has no class that the model knows, or, for the validation pictures,
+            is not the data that the run was trained on.
+    """
+    catalogue = read_folder(folder)
+    names = choice.info.class_names
+    unknown = [name for name in catalogue.class_names if name not in names]
+    if len(unknown) == len(catalogue.class_names):
+        raise DataError(
+            f"{folder} holds {', '.join(unknown)}, but the model tells {', '.join(names)} apart; none of the classes "
+            "is the same."
+        )
+    if subset == "all":
+        positions = np.arange(len(catalogue))
+    else:
+        catalogue, positions = _validation(choice, catalogue)
+    number = {name: names.index(name) for name in catalogue.class_names if name in names}
+    kept = [
+        (catalogue.root / catalogue.paths[position], number[name])
+        for position in positions
+        if (name := catalogue.class_names[catalogue.labels[position]]) in number
+    ]
+    return Judged(
+        paths=[path for path, _ in kept],
+        labels=np.array([label for _, label in kept], np.int64),
+        unknown=unknown,
+        missing=[name for name in names if name not in catalogue.class_names],
+    )
+
+
+def _validation(choice: Choice, catalogue: Catalogue) -> tuple[Catalogue, npt.NDArray[np.int64]]:
+    """The catalogue as the run saw it, and where its validation pictures are."""
+    data = run_config(choice.store, choice.run_id).data
+    cache = cache_dir(os.environ.get("FLOWERSWEEP_CACHE") or None)
+    digest = fingerprint(catalogue, cache)
+    if data.unreadable == "skip":
+        catalogue = readable(catalogue, cache=cache, fingerprint=digest)
+        digest = fingerprint(catalogue, cache)
+    if digest != choice.info.fingerprint:
+        raise DataError(
+            f"{catalogue.root} is not the data that run {choice.run_id[:8]} was trained on (fingerprint {digest}, not "
+            f"{choice.info.fingerprint}), so it has no validation pictures of that run; give the same folder, or "
+            "subset=all."
+        )
+    parts = split(
+        len(catalogue), seed=data.split_seed, validation=data.validation_split, test=data.test_split
+    )
+    return catalogue, parts.validation
+
+
+def class_figures(
+    true: npt.NDArray[np.integer], predicted: npt.NDArray[np.integer], n_classes: int
+) -> ClassFigures:
+    """Precision, recall and F1 of each class.
+
+    Args:
+        true: Class numbers, shape (n,).
+        predicted: Likewise.
+        n_classes: How many classes there are.
+    """
+    counts = confusion_counts(true, predicted, n_classes)
+    right = np.diag(counts).astype(np.float64)
+    are, called = counts.sum(axis=1), counts.sum(axis=0)
+    with np.errstate(invalid="ignore"):  # 0 of 0 is NaN here
+        return ClassFigures(right / called, right / are, 2 * right / (are + called), are, counts)

@@ -1,0 +1,62 @@
+"""The pictures: where they are, how many there are, and whether they can be read."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from flowersweep.config import cache_dir
+from flowersweep.config.schema import Config
+from flowersweep.data import FLOWER_PHOTOS, Catalogue, class_root, read_folder
+from flowersweep.data.catalogue import count_pictures
+from flowersweep.data.decode import UnreadableError, load
+from flowersweep.doctor.finding import Finding, Verdict
+from flowersweep.doctor.folders import gigabytes
+from flowersweep.errors import DataError
+from flowersweep.texts import in_one_line
+from flowersweep.training.dataset import divide
+from flowersweep.training.logs.notices import notices
+
+
+def check_pictures(config: Config) -> Iterator[Finding]:
+    """What a run of this configuration would read; nothing is downloaded or drawn.
+
+    Raises:
+        DataError: The folder is missing, or not laid out as one folder per class, or its pictures are damaged.
+    """
+    source, given = config.data.source, config.data.dir
+    if source == "demo":
+        yield Finding("pictures", "drawn on first use, in the cache")
+        return
+    folder = Path(given) if given is not None else cache_dir(config.paths.cache) / "flower_photos"
+    if given is None and not folder.exists():
+        found = f"flower_photos is not in {folder.parent}"
+        mend = f"the first run downloads {gigabytes(FLOWER_PHOTOS.size)}; if you have it, say where: data.dir=PATH"
+        yield Finding("pictures", found, Verdict.NOTE, mend)
+        return
+    catalogue = read_folder(folder)
+    _read_one_of_each_class(catalogue)
+    found = f"{len(catalogue):,} of {len(catalogue.class_names)} classes in {catalogue.root}"
+    if source == "flower_photos" and count_pictures(class_root(folder)) != FLOWER_PHOTOS.counts:
+        published = sum(FLOWER_PHOTOS.counts.values())
+        if given is None:
+            mend = f"delete {folder} and it is downloaded anew"
+            yield Finding("pictures", f"{found}, not the published {published:,}", Verdict.MEND, mend)
+            return
+        mend = "if they are your own, write data=folder"
+        yield Finding("pictures", f"{found}, not the published {published:,}", Verdict.NOTE, mend)
+    else:
+        yield Finding("pictures", found)
+    for notice in notices(config, catalogue, divide(catalogue, config.data)):
+        yield Finding("pictures", notice.found, Verdict.NOTE, notice.mend)
+
+
+def _read_one_of_each_class(catalogue: Catalogue) -> None:
+    """Decode the first picture of each class: rights and mounts are the same for all; damage is found by a run."""
+    for label in range(len(catalogue.class_names)):
+        path = catalogue.root / catalogue.paths[int((catalogue.labels == label).argmax())]
+        try:
+            load(path)
+        except UnreadableError as error:
+            raise DataError(
+                f"{in_one_line(path)} {error.reason}; give the right to read it, mend it, or leave out what is damaged "
+                "with data.unreadable=skip."
+            ) from error

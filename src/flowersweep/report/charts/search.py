@@ -1,0 +1,83 @@
+"""The charts of a search: how much each key mattered, and which values went together."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+from flowersweep.report.charts.plotting import Chart, empty, safe, wrapped
+from flowersweep.report.charts.series import COLOURS
+from flowersweep.report.evidence import Goal, Study
+from flowersweep.report.statistics import searched
+from flowersweep.report.statistics.ranking import Row
+
+
+def importance(study: Study, goal: Goal) -> Chart | None:
+    """A bar for each searched key; None where too little is known."""
+    shares = searched.importances(study)
+    if not shares:
+        return None
+    names = list(shares)[::-1]
+    figure = empty(height=140 + 38 * len(names), x=f"importance for {goal.metric}")
+    figure.add_bar(
+        x=[shares[name] for name in names],
+        y=list(range(len(names))),
+        orientation="h",
+        text=[safe(n) for n in names],
+        textposition="none",
+        marker={"color": COLOURS[0]},
+        hovertemplate="%{text}: %{x:.2f}<extra></extra>",
+    )
+    figure.update_xaxes(range=[0, 1])
+    figure.update_yaxes(tickvals=list(range(len(names))), ticktext=[wrapped(name) for name in names])
+    note = (
+        f"What mattered for being among the best, estimated by Optuna from {len(searched.counted(study))} trials; with "
+        "fewer than fifty of them this is rough."
+    )
+    return Chart("importance", "How much each searched key mattered", figure, note)
+
+
+def parallel(study: Study, rows: Sequence[Row], goal: Goal) -> Chart | None:
+    """One line for each configuration through its values; None for fewer than two keys or configurations."""
+    axes = searched.parallel(study, rows)
+    if len(axes) < 2 or len(rows) < 2:
+        return None
+    means = [row.configuration.mean(goal.metric) for row in rows]
+    figure = empty(height=420)
+    figure.add_parcoords(
+        line={"color": means, "colorscale": "Viridis", "reversescale": not goal.maximize, "showscale": False},
+        dimensions=[
+            *map(_dimension, axes),
+            {"label": safe(goal.monitor), "values": means},
+        ],
+        labelfont={"size": 13},
+    )
+    figure.update_layout(margin={"l": 70, "r": 50, "t": 70, "b": 30})
+    note = "One line for each configuration; brighter is better. Drag along an axis to pick out some lines."
+    return Chart("parallel", "Which values went together", figure, note, is_wide=True)
+
+
+def _dimension(axis: searched.Axis) -> dict[str, Any]:
+    """An axis: of numbers, of their powers of ten, or of choices; a key that is not there is a choice too."""
+    name, values = safe(axis.name), axis.values
+    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    if len(numbers) == len(values) and not hasattr(axis.distribution, "choices"):
+        if not searched.is_logarithmic(numbers, axis.distribution):
+            return {"label": name, "values": numbers}
+        powers = range(math.floor(math.log10(min(numbers))), math.ceil(math.log10(max(numbers))) + 1)
+        return {
+            "label": name,
+            "values": [math.log10(value) for value in numbers],
+            "tickvals": list(powers),
+            "ticktext": [f"1e{power}" for power in powers],
+        }
+    texts = ["(not there)" if value is None else str(value) for value in values]
+    choices = list(dict.fromkeys(texts))
+    if len(numbers) == len(values):
+        choices.sort(key=float)
+    return {
+        "label": name,
+        "values": [choices.index(text) for text in texts],
+        "tickvals": list(range(len(choices))),
+        "ticktext": [safe(textwrap.shorten(c, 18, placeholder="…")) for c in choices],
+    }

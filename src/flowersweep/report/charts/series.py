@@ -1,0 +1,147 @@
+"""What the charts of a study show, before anything is drawn: the page and its pictures share these."""
+
+import datetime as dt
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flowersweep.report.evidence import State, Study, Training
+from flowersweep.report.statistics.ranking import Row
+
+# The best few have colours of their own, which colour-blind readers can tell apart (Okabe and Ito, 2008).
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+OTHERS = "#9A9A9A"
+STATE_COLOURS = {
+    State.COMPLETE: "#0072B2",
+    State.PRUNED: "#E69F00",
+    State.FAILED: "#D55E00",
+    State.RUNNING: "#56B4E9",
+    State.STOPPED: "#666666",
+}
+MAX_ROWS = 40
+
+
+@dataclass(frozen=True)
+class Line:
+    """One training over its epochs.
+
+    Attributes:
+        name: Of the configuration or the trial.
+        about: Name, seed and trial in one line.
+        colour: Its own for the best few.
+        rank: From 0 for the best few configurations; None for others.
+        epochs: Their numbers.
+        values: One for each epoch.
+    """
+
+    name: str
+    about: str
+    colour: str
+    rank: int | None
+    epochs: list[int]
+    values: list[float]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One configuration by two of its figures."""
+
+    name: str
+    x: float
+    y: float
+    in_front: bool
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One trial in time.
+
+    Attributes:
+        lane: The worker that ran it, or the trial itself if workers are not known.
+        number: Of the trial.
+        state: What became of it.
+        began: When.
+        ended: When; for a running one, when the page was made.
+    """
+
+    lane: str
+    number: int
+    state: State
+    began: dt.datetime
+    ended: dt.datetime
+
+
+def lines(study: Study, rows: Sequence[Row], metric: str) -> list[Line]:
+    """The trainings that have a value of an epoch's metric: those of the best configurations last, to lie on top."""
+    found: list[Line] = []
+    ranked = {one.run_id: place for place, row in enumerate(rows) for one in row.configuration.trainings}
+    names = {one.run_id: row.configuration.name for row in rows for one in row.configuration.trainings}
+    for trial in study.trials:
+        for training in trial.trainings:
+            points = training.curves.get(metric, ())
+            if not points:
+                continue
+            place = ranked.get(training.run_id)
+            best = place is not None and place < len(COLOURS)
+            name = names.get(training.run_id, f"trial {trial.number}")
+            about = f"{name}, seed {training.seed}, trial {trial.number} ({trial.state})"
+            colour = COLOURS[place] if best and place is not None else OTHERS
+            epochs, values = [step for step, _ in points], [value for _, value in points]
+            found.append(Line(name, about, colour, place if best else None, epochs, values))
+    return sorted(found, key=lambda line: len(COLOURS) if line.rank is None else line.rank, reverse=True)
+
+
+def seconds_of(trainings: Sequence[Training]) -> float:
+    """The mean training time of one run, in seconds."""
+    return statistics.mean(one.seconds for one in trainings)
+
+
+def trade_off(study: Study, rows: Sequence[Row]) -> tuple[str, list[Point]]:
+    """What the first goal costs: the name of the cost, and every configuration by cost and first goal.
+
+    The cost is the second goal; with one goal it is the time that a training takes.
+    """
+    goal = study.goal
+    if len(study.goals) > 1:
+        other = study.goals[1]
+        return other.metric, [
+            Point(
+                row.configuration.name,
+                row.configuration.mean(other.metric),
+                row.configuration.mean(goal.metric),
+                row.in_front,
+            )
+            for row in rows
+        ]
+    costs = [
+        (seconds_of(row.configuration.trainings), goal.sign() * row.configuration.mean(goal.metric))
+        for row in rows
+    ]
+    front = [
+        not any(other != mine and other[0] <= mine[0] and other[1] <= mine[1] for other in costs)
+        for mine in costs
+    ]
+    return "seconds of training in a run", [
+        Point(row.configuration.name, cost[0], goal.sign() * cost[1], in_front)
+        for row, cost, in_front in zip(rows, costs, front, strict=True)
+    ]
+
+
+def timeline(study: Study) -> list[Bar]:
+    """When each trial ran."""
+    now = study.ended or dt.datetime.now(dt.UTC)
+    known = all(trial.worker for trial in study.trials if trial.began is not None)
+    workers = list(dict.fromkeys(trial.worker for trial in study.trials))
+    bars = []
+    for trial in study.trials:
+        if trial.began is not None:
+            lane = f"worker {workers.index(trial.worker) + 1}" if known else f"trial {trial.number}"
+            ended = max(trial.ended or now, trial.began)
+            bars.append(Bar(lane, trial.number, trial.state, trial.began, ended))
+    return bars
+
+
+def span(bars: Sequence[Bar]) -> tuple[float, str]:
+    """Seconds in the unit that suits the whole length of a timeline, and the name of the unit."""
+    length = (max(bar.ended for bar in bars) - min(bar.began for bar in bars)).total_seconds()
+    return (1, "seconds") if length < 600 else (60, "minutes") if length < 36_000 else (3600, "hours")

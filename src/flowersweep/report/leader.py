@@ -1,0 +1,192 @@
+"""The leading training of a study: what it confused, which mistakes it was surest of, and how to train it again."""
+
+import base64
+import csv
+import io
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flowersweep.figures.figures import confusion_counts, most_confident_mistakes
+from flowersweep.redaction import redacted
+from flowersweep.report.evidence import SEED, Configuration, Goal, Training
+from flowersweep.tracking.files import Files
+from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.protocol import PICTURES
+from flowersweep.tracking.store.store import Store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Dataset
+
+MAX_MISTAKES = 12
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A picture that was taken for another class.
+
+    Attributes:
+        path: Of the picture, below the folder of the data.
+        true: Its class.
+        predicted: The class it was taken for.
+        chance: The model's probability of that class, 0..1.
+    """
+
+    path: str
+    true: str
+    predicted: str
+    chance: float
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a training said of the validation pictures.
+
+    Attributes:
+        class_names: In the order of rows and columns.
+        counts: How many pictures of each true class (row) were taken for which (column), int64, shape (n, n).
+        mistakes: The surest first.
+    """
+
+    class_names: tuple[str, ...]
+    counts: npt.NDArray[np.int64]
+    mistakes: tuple[Mistake, ...]
+
+    @property
+    def recalls(self) -> list[float | None]:
+        """Of each class, the share that was recognized, 0..1; None for a class without pictures."""
+        totals = self.counts.sum(axis=1)
+        return [
+            float(self.counts[index, index] / total) if total else None
+            for index, total in enumerate(totals.tolist())
+        ]
+
+
+@dataclass(frozen=True)
+class Winner:
+    """The best training of the leading configuration.
+
+    Attributes:
+        training: Which one.
+        configuration: To which it belongs.
+        judgement: None if the run has no table of predictions.
+        mistakes_png: The pictures of its mistakes, as a data URI; None if figures were not kept.
+        config: Its configuration as YAML; empty if the run has none.
+        command: That trains it again; empty if that was not recorded.
+        versions: Of packages, and the commit, by name.
+        data: Facts of the data set by name.
+    """
+
+    training: Training
+    configuration: Configuration
+    judgement: Judgement | None = None
+    mistakes_png: str | None = None
+    config: str = ""
+    command: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def n_test(self) -> int:
+        """How many pictures were held out; 0 also if that was not recorded."""
+        return int(self.data.get("test", 0))
+
+
+def read_winner(store: Store, configuration: Configuration, goal: Goal) -> Winner:
+    """Look closer at the training with the best value of a configuration.
+
+    Raises:
+        TrackingError: A file of its run is there but cannot be read.
+    """
+    best = min(configuration.trainings, key=lambda one: (goal.sign() * one.metrics[goal.metric], one.seed))
+    files = Files(store, best.run_id)
+    table, picture = files.text("validation_predictions.csv"), files.data("confident_mistakes.png")
+    overrides = (files.text("config/overrides.txt") or "").splitlines()
+    return Winner(
+        training=best,
+        configuration=configuration,
+        judgement=None if table is None else judgement(table),
+        mistakes_png=None if picture is None else data_uri(picture),
+        config=redacted(files.text("config/config.yaml") or ""),
+        command=again(overrides, best.seed),
+        versions=_versions(json.loads(files.text("config/provenance.json") or "{}")),
+        data=_data(store, best.run_id),
+    )
+
+
+def judgement(table: str) -> Judgement | None:
+    """What a table of predictions says; None if it has no line.
+
+    Args:
+        table: As `predictions_table` writes it.
+    """
+    head, *lines = list(csv.reader(io.StringIO(table))) or [[]]
+    if not lines:
+        return None
+    names = [column.removeprefix("p_") for column in head[3:]]
+    true = np.array([names.index(line[1]) for line in lines])
+    chances = np.array([[float(cell) for cell in line[3:]] for line in lines])
+    # The probabilities are rounded in the table, so that two may seem alike; the class that was predicted is beside them.
+    predicted = np.array([names.index(line[2]) for line in lines])
+    chances[np.arange(len(lines)), predicted] += 1e-9
+    surest = most_confident_mistakes(true, chances, MAX_MISTAKES)
+    mistakes = [
+        Mistake(lines[i][0], lines[i][1], lines[i][2], float(lines[i][3 + predicted[i]])) for i in surest
+    ]
+    return Judgement(tuple(names), confusion_counts(true, predicted, len(names)), tuple(mistakes))
+
+
+def again(overrides: Sequence[str], seed: int) -> str:
+    """The command that trains a run again; empty if its overrides are not known.
+
+    Args:
+        overrides: Of its trial; those of a repeat name no seed.
+        seed: Of the run.
+    """
+    if not overrides:
+        return ""
+    typed = [one for one in overrides if not one.lstrip("+").startswith(f"{SEED}=")]
+    return redacted(shlex.join(["python", "-m", "flowersweep", *typed, f"{SEED}={seed}"]))
+
+
+def data_uri(png: bytes) -> str:
+    """A picture as an address that holds it."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+
+
+def _versions(provenance: dict[str, str]) -> dict[str, str]:
+    """What may be shown to others; the machine's name and the process's command line are not."""
+    names = {
+        "git.commit": "commit",
+        "host.python": "python",
+        "host.platform": "platform",
+        "host.cpus": "CPUs",
+    }
+    packages = {
+        key.removeprefix("version."): text for key, text in provenance.items() if key.startswith("version.")
+    }
+    found = {**packages, **{name: provenance[key] for key, name in names.items() if key in provenance}}
+    if provenance.get("git.dirty") == "true":
+        found["commit"] = f"{found['commit']} with changes that were not committed"
+    return found
+
+
+def _data(store: Store, run_id: str) -> dict[str, str]:
+    with translated(f"read the data set of run {run_id}"):
+        run = client(store.uri).get_run(run_id)
+    inputs = run.inputs
+    if not inputs or not inputs.dataset_inputs:
+        return {}
+    used: Dataset = inputs.dataset_inputs[0].dataset
+    profile: dict[str, Any] = json.loads(used.profile or "{}")
+    return {
+        "name": used.name,
+        "fingerprint": used.digest,
+        **{key: str(value) for key, value in profile.items()},
+        **{key.removeprefix(PICTURES): n for key, n in run.data.tags.items() if key.startswith(PICTURES)},
+    }

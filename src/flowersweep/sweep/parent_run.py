@@ -1,0 +1,244 @@
+"""The study's own run in MLflow: the parent of its trials' runs, with leaderboard, best configuration and plots."""
+
+import json
+import logging
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+from optuna import Study
+from optuna.distributions import distribution_to_json
+from optuna.trial import TrialState
+
+from flowersweep.config.files import flags
+from flowersweep.errors import TrackingError
+from flowersweep.redaction import redacted
+from flowersweep.sweep import plots
+from flowersweep.sweep.leaderboard import Row, as_json, as_markdown, best_rows, leaderboard
+from flowersweep.sweep.settings import Plan
+from flowersweep.sweep.space.space import Space
+from flowersweep.sweep.storage.lock import storage_lock
+from flowersweep.sweep.storage.storage import shown, storage_url
+from flowersweep.sweep.study.identity import typed
+from flowersweep.tracking.dead_runs import close_dead_runs
+from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.patience import patience
+from flowersweep.tracking.protocol import NOTE, closing
+from flowersweep.tracking.provenance import command_line
+from flowersweep.tracking.store.store import Store, experiment_id, known_experiment, prepare_store
+
+log = logging.getLogger(__name__)
+
+PARENT_RUN = "mlflow_parent_run_id"
+UPDATE_SECONDS = 5.0
+
+
+def open_store(config: DictConfig) -> Store | None:
+    """The tracking store of a sweep's configuration; None for an application without one.
+
+    Raises:
+        TrackingError: It, or its experiment, cannot be used.
+    """
+    if OmegaConf.select(config, "tracking.experiment") is None:
+        return None
+    store = prepare_store(Path(config.tracking.dir), config.tracking.uri)
+    known_experiment(store, config.tracking.experiment)  # a deleted one is refused before there is a study
+    return store
+
+
+class Ledger:
+    """Writes a study's state to its MLflow run; does nothing without one.
+
+    Args:
+        study: Whose state it is.
+        plan: Says how many trials there are to be.
+        space: Spells the overrides of the best trial.
+        store: Where runs are kept; None for no tracking.
+        experiment: The id of the experiment that the study's run is in.
+        tracker: The study's run; None for no tracking.
+        own_files: What names the user's own files on the command line, as `config.flags` says.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        plan: Plan,
+        space: Space,
+        *,
+        store: Store | None = None,
+        experiment: str = "",
+        tracker: MLflowTracker | None = None,
+        own_files: Sequence[str] = (),
+    ) -> None:
+        self._study = study
+        self._plan = plan
+        self._space = space
+        self._store = store
+        self._experiment = experiment
+        self._tracker = tracker
+        self._own_files = own_files
+        self._last = 0.0
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls, config: DictConfig, study: Study, plan: Plan, space: Space, store: Store | None
+    ) -> Iterator["Ledger"]:
+        """Start the study's run, or go on with it; it ends with the block, as its trials' runs do."""
+        if store is None:
+            yield cls(study, plan, space)
+            return
+        experiment = experiment_id(store, config.tracking.experiment)
+        close_dead_runs(store, [experiment])
+        tracker = _parent_run(study, store, config.tracking.experiment)
+        with closing(tracker):
+            ledger = cls(
+                study,
+                plan,
+                space,
+                store=store,
+                experiment=experiment,
+                tracker=tracker,
+                own_files=flags(config),
+            )
+            tracker.text(_without_password(config.hydra.sweeper), "study/sweeper.yaml")
+            overrides = "".join(f"{line}\n" for line in typed(config, "task"))
+            tracker.text(overrides, "study/overrides.txt")
+            tracker.text(f"{command_line()}\n", "study/command.txt")
+            # The report needs them to say how much each key mattered; the values alone do not tell.
+            known = {key: json.loads(distribution_to_json(one)) for key, one in space.dimensions.items()}
+            tracker.json(known, "study/distributions.json")
+            yield ledger
+
+    @property
+    def run_id(self) -> str | None:
+        """The study's run."""
+        return self._tracker.run_id if self._tracker else None
+
+    @property
+    def where(self) -> str | None:
+        """The tracking store."""
+        return redacted(self._store.uri) if self._store else None
+
+    @property
+    def best_command(self) -> str | None:
+        """The command that trains the best trial's configuration once more; None without a best one or a store."""
+        if self._store is None:
+            return None
+        best = best_rows(leaderboard(self._study))
+        if len(best) != 1:
+            return None
+        overrides = self._space.overrides(best[0].params)
+        return redacted(shlex.join(["python", "-m", "flowersweep", *self._own_files, *overrides]))
+
+    def update(self) -> None:
+        """Write the leaderboard, unless that was done a moment ago."""
+        if self._tracker is None or time.monotonic() - self._last < UPDATE_SECONDS:
+            return
+        self._last = time.monotonic()
+        with patience(0):  # all of it is written again when the next trial has ended
+            self._write(self._tracker)
+
+    def finish(self, *, draw: bool = True) -> None:
+        """Write everything.
+
+        Args:
+            draw: Whether to draw the study's plots, which takes seconds.
+        """
+        if self._tracker is None:
+            return
+        self._write(self._tracker)
+        if draw:
+            self._draw(self._tracker)
+
+    def _draw(self, tracker: MLflowTracker) -> None:
+        try:
+            if (html := plots.page(self._study)) is not None:
+                tracker.text(html, "study/plots.html")
+            for name, figure in plots.pictures(self._study):
+                tracker.figure(figure, f"study/{name}.png")
+        except TrackingError as error:
+            log.warning("The study's plots were not kept: %s", error)
+        except Exception:
+            # The trials are done and stored; a plot that cannot be drawn must not make the sweep a failure.
+            log.warning("The study's plots could not be drawn.", exc_info=True)
+
+    def _write(self, tracker: MLflowTracker) -> None:
+        assert self._store is not None  # noqa: S101 (it comes with the tracker)
+        # A training process that was killed has left its run open.
+        close_dead_runs(self._store, [self._experiment])
+        rows = leaderboard(self._study)
+        tracker.json(as_json(rows), "study/leaderboard.json")
+        tracker.tags({NOTE: self._description(rows), **self._state(rows)})
+        best = best_rows(rows)
+        tracker.metrics({"trials/finished": float(len(rows))}, step=len(rows))
+        if len(best) == 1:
+            tracker.metrics(
+                {"best/value": best[0].values[0], "best/trial": float(best[0].trial)}, step=len(rows)
+            )
+        if best:
+            tracker.json([row.params for row in best], "study/best_params.json")
+
+    def _state(self, rows: Sequence[Row]) -> dict[str, object]:
+        states = [row.state for row in rows]
+        return {
+            "study.goal": self._goal(),
+            "study.finished": f"{len(rows)}/{self._plan.n_trials}",
+            "study.pruned": states.count(TrialState.PRUNED.name),
+            "study.failed": states.count(TrialState.FAIL.name),
+        }
+
+    def _goal(self) -> str:
+        """As in "maximize best/val_accuracy, minimize total/seconds"."""
+        pairs = zip(self._study.directions, self._names(), strict=True)
+        return ", ".join(f"{direction.name.lower()} {name}" for direction, name in pairs)
+
+    def _names(self) -> list[str]:
+        return self._study.metric_names or ["value"]
+
+    def _description(self, rows: Sequence[Row]) -> str:
+        command = f"Best again:\n\n    {self.best_command}\n\n" if self.best_command else ""
+        table = as_markdown(rows, self._names(), link=f"#/experiments/{self._experiment}/runs")
+        return (
+            f"**{self._study.study_name}**: {self._goal()}; {len(rows)} of {self._plan.n_trials} trials done.\n\n"
+            f"{command}{table}\n\nPlots, the whole table and the sweep's settings: artifacts, `study/`.\n"
+        )
+
+
+def _without_password(sweeper: DictConfig) -> str:
+    """The settings of the sweep as YAML; many may read what MLflow keeps."""
+    plain = OmegaConf.to_container(sweeper)
+    assert isinstance(plain, dict)  # noqa: S101 (a DictConfig is a mapping)
+    if plain.get("storage"):
+        plain["storage"] = shown(storage_url(str(plain["storage"]), Path()))
+    return OmegaConf.to_yaml(plain)
+
+
+def _parent_run(study: Study, store: Store, experiment: str) -> MLflowTracker:
+    """The study's run in this store; two sweeps that begin at once share it."""
+    with storage_lock(study._storage):  # noqa: SLF001 (the lock belongs to the storage)
+        known = study._storage.get_study_user_attrs(study._study_id).get(PARENT_RUN)  # noqa: SLF001 (not cached)
+        if known is not None and _exists(store, known):
+            return MLflowTracker.resume(store, known)
+        tags = {"study": study.study_name, "kind": "study"}
+        tracker = MLflowTracker.start(store, experiment, study.study_name, tags=tags)
+        study.set_user_attr(PARENT_RUN, tracker.run_id)
+        return tracker
+
+
+def _exists(store: Store, run_id: str) -> bool:
+    """Whether this store has a run; machines may share a study and keep their runs each for itself."""
+    from mlflow.exceptions import MlflowException
+
+    with translated(f"look for the study's run {run_id}"):
+        try:
+            client(store.uri).get_run(run_id)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
+    return True

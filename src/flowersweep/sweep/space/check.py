@@ -1,0 +1,180 @@
+"""Compose what a sweep would compose, before any trial: a bad key or value ends here, in one sentence."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+from optuna.distributions import FloatDistribution, IntDistribution
+
+from flowersweep import config as configuration
+from flowersweep.errors import ConfigError, SweepError
+from flowersweep.sweep.space.dimension import Dimension, Option
+from flowersweep.sweep.space.space import Space
+
+log = logging.getLogger(__name__)
+
+# Of a range with more numbers this many are composed; each takes some hundredths of a second.
+MAX_NUMBERS = 32
+TELL_SECONDS = 2.0
+
+_CONDITION = " To search it with these only, say so in hydra.sweeper.conditions."
+_WHOLE = " For whole numbers search int(interval(low, high))."
+
+
+def check_choices(
+    space: Space, config: DictConfig, loader: ConfigLoader, n_repeats: int = 1
+) -> list[configuration.Config]:
+    """Compose every option of every dimension once, and both ends of every interval; of many numbers a sample.
+
+    Args:
+        space: What is searched.
+        config: The sweep's own configuration.
+        loader: Composes trials' configurations from it.
+        n_repeats: Of the sweep; whatever refers to the seed is checked for each of them.
+
+    Returns:
+        What was composed; empty for an application with a configuration of its own.
+
+    Raises:
+        SweepError: A composition fails, or gives a configuration that cannot be run.
+    """
+    checked = []
+    tell_at = time.monotonic() + TELL_SECONDS
+    for params in probes(space):
+        if time.monotonic() > tell_at:
+            log.info("Checking what the trials will be; the first one begins when that is done.")
+            tell_at = float("inf")
+        overrides = space.overrides(params)
+        try:
+            composed = loader.load_sweep_config(config, overrides)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise SweepError(_refusal(space, params, error, _composes(space, config, loader))) from None
+        if OmegaConf.get_type(composed) is configuration.Config:
+            checked.extend(_checked(composed, overrides, n_repeats))
+    return checked
+
+
+def _composes(space: Space, config: DictConfig, loader: ConfigLoader) -> Callable[[Mapping[str, Any]], bool]:
+    def composes(params: Mapping[str, Any]) -> bool:
+        try:
+            loader.load_sweep_config(config, space.overrides(params))
+        except (HydraException, OmegaConfBaseException):
+            return False
+        return True
+
+    return composes
+
+
+def _refusal(
+    space: Space, params: Mapping[str, Any], error: Exception, composes: Callable[[Mapping[str, Any]], bool]
+) -> str:
+    reason = configuration.explain(error)
+    for name, line in space.given.items():
+        group = name.partition(".")[0]
+        if f"'{name}'" not in reason or group == name or group not in space.searched:
+            continue
+        options = space.searched[group].options
+        without = [
+            option.text
+            for option in options
+            if not composes(next(_completed(space, {**params, group: option.label})))
+        ]
+        others = [option.text for option in options if option.text not in without]
+        if others:
+            return (
+                f"{line} cannot be given to every trial, as {group}={' and '.join(without)} "
+                f"{'has' if len(without) == 1 else 'have'} no such key; to give it to the others only, add "
+                f"'+hydra.sweeper.conditions={{{name}: {{{group}: [{', '.join(others)}]}}}}'."
+            )
+    overrides = _words(space.overrides(params))
+    return f"A trial with {overrides} cannot be composed: {reason}{_hint(reason, space)}"
+
+
+def _hint(reason: str, space: Space) -> str:
+    if "belongs to" in reason and any(f"'{name}." in reason for name in space.searched):
+        return _CONDITION
+    searches_floats = any(isinstance(found, FloatDistribution) for found in space.dimensions.values())
+    return _WHOLE if searches_floats and "must be a whole number" in reason else ""
+
+
+def probes(space: Space) -> Iterator[dict[str, Any]]:
+    """Points that together have every option of every dimension, conditions respected; of many numbers a sample."""
+    base = next(_completed(space, {}))
+    yield base
+    for name, dimension in space.searched.items():
+        options = _sample(dimension) or _ends(dimension.distribution)
+        for value in options:
+            if base.get(name) != value:
+                yield from _completed(space, {name: value})
+
+
+def _sample(dimension: Dimension) -> list[Any]:
+    """The options, but of more than `MAX_NUMBERS` numbers of a kind so many, the least and the largest among them."""
+    kinds: dict[type[Any], list[Option]] = {}
+    for option in dimension.options:
+        kinds.setdefault(type(option.value), []).append(option)
+    kept: set[str] = set()
+    for kind, options in kinds.items():
+        chosen = options
+        if kind in {int, float} and len(options) > MAX_NUMBERS:
+            ordered = sorted(options, key=lambda option: option.value)
+            last = len(ordered) - 1
+            chosen = [ordered[round(place * last / (MAX_NUMBERS - 1))] for place in range(MAX_NUMBERS)]
+        kept.update(option.text for option in chosen)
+    return [option.label for option in dimension.options if option.text in kept]
+
+
+def _completed(space: Space, chosen: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A legal point with these values: what they depend on as they need it, all else at its first value."""
+    wanted, needing = dict(chosen), list(chosen)
+    while needing:
+        for parent, indices in space.searched[needing.pop()].when.items():
+            if parent not in wanted:
+                wanted[parent] = space.searched[parent].options[min(indices)].label
+                needing.append(parent)
+    for name, dimension in space.searched.items():
+        first = dimension.options[0].label if dimension.options else _ends(dimension.distribution)[0]
+        wanted.setdefault(name, first)
+    kept: dict[str, Any] = {}
+    for name in _parents_first(space):
+        if all(
+            parent in kept and space.searched[parent].index(kept[parent]) in indices
+            for parent, indices in space.searched[name].when.items()
+        ):
+            kept[name] = wanted[name]
+    yield {name: kept[name] for name in space.searched if name in kept}
+
+
+def _parents_first(space: Space) -> list[str]:
+    ordered: list[str] = []
+    waiting = list(space.searched)
+    while waiting:
+        name = next(
+            name for name in waiting if all(parent in ordered for parent in space.searched[name].when)
+        )
+        ordered.append(name)
+        waiting.remove(name)
+    return ordered
+
+
+def _ends(distribution: Any) -> list[Any]:
+    assert isinstance(distribution, FloatDistribution | IntDistribution)  # noqa: S101 (others have options)
+    return [distribution.low, distribution.high]
+
+
+def _checked(composed: DictConfig, overrides: list[str], n_repeats: int) -> list[configuration.Config]:
+    with open_dict(composed):
+        del composed["hydra"]
+    try:
+        return configuration.repeats(composed, n_repeats)
+    except ConfigError as error:
+        raise SweepError(f"A trial with {_words(overrides)} cannot run: {error}") from None
+
+
+def _words(overrides: list[str]) -> str:
+    return " ".join(overrides) or "no overrides"

@@ -1,0 +1,155 @@
+"""One searched key: what it can be, how Optuna knows its values, and how an override spells them."""
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalChoiceType,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from flowersweep.errors import SweepError
+from flowersweep.sweep.space.values import same, text_of
+
+# Optuna computes a value of a float range as low + k * step, in floats; within this part of a step it is that value.
+TOLERANCE = 1e-6
+
+
+class Suggesting(Protocol):
+    """Whatever gives values: an Optuna trial, for instance."""
+
+    def suggest_categorical(self, name: str, choices: Sequence[CategoricalChoiceType]) -> Any:
+        """One of some values."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        """A whole number; both ends belong to the range."""
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        """A number; both ends belong to the range."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One value of a choice or a range.
+
+    Attributes:
+        value: In the configuration.
+        label: In the study: the value itself where Optuna can store it, else its text.
+        text: In an override.
+    """
+
+    value: Any
+    label: CategoricalChoiceType
+    text: str
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """A key that is searched.
+
+    Attributes:
+        name: The key without Hydra's + or ++, `model.fine_tune_at`; the parameter's name in the study.
+        key: What stands left of the equals sign in an override, `+model.fine_tune_at`.
+        distribution: Optuna's.
+        text: The sweep in Hydra's grammar, in one canonical spelling.
+        options: The values in the grid's order; empty for an interval, which has no grid.
+        when: The keys this one depends on, each with the indices of its options under which this key is searched.
+    """
+
+    name: str
+    key: str
+    distribution: BaseDistribution
+    text: str
+    options: tuple[Option, ...] = ()
+    when: Mapping[str, frozenset[int]] = field(default_factory=dict)
+
+    @property
+    def allowed(self) -> str:
+        """The legal values in words, as they end the sentence "... must be ..."."""
+        distribution = self.distribution
+        if isinstance(distribution, CategoricalDistribution):
+            texts = ", ".join(option.text for option in self.options)
+            return texts if len(self.options) == 1 else f"one of {texts}"
+        low, high, step = (getattr(distribution, name) for name in ("low", "high", "step"))
+        number = "a whole number" if isinstance(distribution, IntDistribution) else "a number"
+        steps = "" if step is None or (step == 1 and isinstance(step, int)) else f" in steps of {step}"
+        return f"{number} from {low} to {high}{steps}"
+
+    def index(self, value: Any) -> int | None:
+        """Which option a value is, given as the study or as the configuration knows it; None if it is none."""
+        for index, option in enumerate(self.options):
+            if same(value, option.label):
+                return index
+        for index, option in enumerate(self.options):
+            if same(value, option.value) or self._nearly(value, option.value):
+                return index
+        return None
+
+    def label(self, value: Any) -> CategoricalChoiceType:
+        """A value as the study stores it.
+
+        Args:
+            value: As the study or as the configuration knows it.
+
+        Raises:
+            SweepError: The value is not one of this dimension.
+        """
+        index = self.index(value)
+        if index is not None:
+            return self.options[index].label
+        if self.options or not self._within(value):
+            raise SweepError(f"{self.name} must be {self.allowed}, but is {value!r}.")
+        return int(value) if isinstance(self.distribution, IntDistribution) else float(value)
+
+    def override(self, value: Any) -> str:
+        """`key=text` for a value; Hydra parses it back to the value of the configuration.
+
+        Raises:
+            SweepError: The value is not one of this dimension.
+        """
+        index = self.index(value)
+        text = text_of(self.label(value)) if index is None else self.options[index].text
+        return f"{self.key}={text}"
+
+    def suggest(self, trial: Suggesting) -> Any:
+        """Ask a trial for its value; the trial remembers it."""
+        distribution = self.distribution
+        if isinstance(distribution, CategoricalDistribution):
+            return trial.suggest_categorical(self.name, distribution.choices)
+        if isinstance(distribution, IntDistribution):
+            low, high = distribution.low, distribution.high
+            return trial.suggest_int(self.name, low, high, step=distribution.step, log=distribution.log)
+        if isinstance(distribution, FloatDistribution):
+            bounds = distribution.low, distribution.high
+            return trial.suggest_float(self.name, *bounds, step=distribution.step, log=distribution.log)
+        raise TypeError(f"no suggestion is known for {distribution}")
+
+    def identity(self, value: Any) -> Hashable:
+        """The same for two values of the study, legal ones, if and only if they are one and the same."""
+        distribution = self.distribution
+        if isinstance(distribution, FloatDistribution) and distribution.step is not None:
+            steps: int = round((value - distribution.low) / distribution.step)
+            return steps
+        return (type(value) is bool, value)
+
+    def _nearly(self, value: Any, other: float) -> bool:
+        """Whether a value is that of a float range but for rounding."""
+        distribution = self.distribution
+        if not isinstance(distribution, FloatDistribution) or not isinstance(value, float):
+            return False
+        return abs(value - other) <= TOLERANCE * (distribution.step or 0)
+
+    def _within(self, value: Any) -> bool:
+        """Whether an interval holds a value."""
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            return False
+        low, high = (getattr(self.distribution, name) for name in ("low", "high"))
+        whole = not isinstance(self.distribution, IntDistribution) or value == int(value)
+        return bool(low <= value <= high and whole)

@@ -1,0 +1,187 @@
+"""From a sweep in Hydra's grammar to a dimension.
+
+The distributions are those of hydra-optuna-sweeper, with one rule for the ends everywhere: `range` leaves its stop
+out as in Python, whatever its step, cast or order; `interval` includes both ends, as in Optuna.
+"""
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any, cast
+
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+
+from flowersweep.errors import SweepError
+from flowersweep.sweep.space.dimension import Dimension, Option
+from flowersweep.sweep.space.overrides import name_of
+from flowersweep.sweep.space.values import plain, text_of
+from hydra_plugins.hydra_optuna_sweeper._impl import create_optuna_distribution_from_override
+
+# A longer list is a slip of the pen, or wants an interval.
+MAX_VALUES = 10_000
+
+
+def dimension(override: Override) -> Dimension:
+    """The dimension of a sweep override.
+
+    Args:
+        override: As Hydra parsed it, with its config loader if the sweep is a `glob`.
+
+    Raises:
+        SweepError: The sweep is empty, holds a value twice, or its numbers do not fit together.
+    """
+    if override.is_range_sweep():
+        return _range(override)
+    return _interval(override) if override.is_interval_sweep() else _choice(override)
+
+
+def only(override: Override) -> Dimension:
+    """A dimension with the single value of an override that is not a sweep."""
+    return _categorical(override, [plain(override.value())])
+
+
+def _choice(override: Override) -> Dimension:
+    sweep = override.value()
+    if isinstance(sweep, ChoiceSweep):
+        if _is_log(sweep.tags):
+            raise SweepError(
+                "tag(log, ...) needs numbers in order: an interval, or a range of whole numbers."
+            )
+        return _categorical(override, [plain(item) for item in sweep.list], shuffled=sweep.shuffle)
+    if override.config_loader is None:
+        raise SweepError(
+            "glob needs the config groups to look into, and they are not at hand; list the options instead."
+        )
+    names = list(override.sweep_iterator())
+    if not names:
+        raise SweepError(
+            f"glob matches no option of the group {override.key_or_group}; write a pattern that does."
+        )
+    return _categorical(override, names)
+
+
+def _range(override: Override) -> Dimension:
+    sweep = cast("RangeSweep", override.value())
+    values = _range_values(override, sweep)
+    distribution = create_optuna_distribution_from_override(_in_order(override, sweep))
+    is_log = _is_log(sweep.tags)
+    if isinstance(distribution, CategoricalDistribution):
+        if is_log:
+            raise SweepError(
+                "tag(log, ...) does not go with a cast range; use tag(log, int(interval(low, high)))."
+            )
+        return _categorical(override, values, shuffled=sweep.shuffle)
+    if is_log:
+        if not isinstance(distribution, IntDistribution) or distribution.step != 1 or distribution.low < 1:
+            raise SweepError(
+                "tag(log, range(...)) needs whole numbers from 1 on, in steps of 1; use tag(log, interval(low, high))."
+            )
+        distribution = IntDistribution(distribution.low, distribution.high, log=True)
+    options = tuple(Option(value, value, text_of(value)) for value in values)
+    text = _range_text(values)
+    return _finish(
+        override, distribution, f"tag(log,{text})" if is_log else text, options, shuffled=sweep.shuffle
+    )
+
+
+def _range_values(override: Override, sweep: RangeSweep) -> list[Any]:
+    """The values before any shuffling, once it is certain that there are some and not too many."""
+    start, stop, step = (cast("float", number) for number in (sweep.start, sweep.stop, sweep.step))
+    if not all(math.isfinite(number) for number in (start, stop, step)):
+        raise SweepError("range needs finite numbers.")
+    if step == 0:
+        raise SweepError("range has a step of 0; give it one that leads from its start to its stop.")
+    count = math.ceil((Fraction(str(stop)) - Fraction(str(start))) / Fraction(str(step)))
+    if count < 1:
+        raise SweepError(
+            f"range is empty: steps of {step} from {start} to {stop} never begin, as the stop is left out; "
+            "swap the ends, or change the step's sign."
+        )
+    if count > MAX_VALUES:
+        raise SweepError(
+            f"range has {count} values, more than {MAX_VALUES}; use int(interval(low, high)) with n_trials."
+        )
+    return list(_in_order(override, sweep).sweep_iterator())
+
+
+def _range_text(values: Sequence[float]) -> str:
+    number = type(values[0])
+    first, last = Fraction(str(values[0])), Fraction(str(values[-1]))
+    step = (last - first) / (len(values) - 1) if len(values) > 1 else Fraction(1)
+    return f"range({values[0]},{number(last + step)},{number(step)})"
+
+
+def _in_order(override: Override, sweep: RangeSweep) -> Override:
+    # The sweeper's function would shuffle at random, and anew each time.
+    return replace(override, _value=replace(sweep, shuffle=False))
+
+
+def _interval(override: Override) -> Dimension:
+    sweep = cast("IntervalSweep", override.value())
+    low, high = (cast("float", end) for end in (sweep.start, sweep.end))
+    is_log = _is_log(sweep.tags)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise SweepError("interval needs finite numbers.")
+    if low > high:
+        raise SweepError(f"interval goes from {low} down to {high}; write the lower end first.")
+    if is_log and low <= 0:
+        raise SweepError(
+            f"tag(log, interval(...)) needs a lower end above 0, but it is {low}; use a small positive one."
+        )
+    text = f"interval({low},{high})"
+    text = f"int({text})" if isinstance(low, int) else text
+    distribution = create_optuna_distribution_from_override(override)
+    return _finish(override, distribution, f"tag(log,{text})" if is_log else text)
+
+
+def _categorical(override: Override, values: Sequence[Any], *, shuffled: bool = False) -> Dimension:
+    texts = [text_of(value) for value in values]
+    seen: dict[Any, str] = {}
+    for value, text in zip(values, texts, strict=True):
+        identity = value if _is_number(value) else text
+        if identity in seen:
+            raise SweepError(
+                f"choice holds the same value twice, as {seen[identity]} and {text}; leave one of them out."
+            )
+        seen[identity] = text
+    labels = [value if _storable(value) else text for value, text in zip(values, texts, strict=True)]
+    if len(set(labels)) < len(labels):
+        # Optuna takes true for 1, and the text of the list [1] may be a choice of its own.
+        labels = list(texts)
+    options = tuple(map(Option, values, labels, texts))
+    return _finish(
+        override, CategoricalDistribution(labels), f"choice({','.join(texts)})", options, shuffled=shuffled
+    )
+
+
+def _finish(
+    override: Override,
+    distribution: BaseDistribution,
+    text: str,
+    options: tuple[Option, ...] = (),
+    *,
+    shuffled: bool = False,
+) -> Dimension:
+    name = name_of(override)
+    if shuffled:
+        # Seeded by what is shuffled: the same command, run again to go on, has the same grid.
+        options = tuple(random.Random(f"{name}={text}").sample(options, len(options)))  # noqa: S311 (an order, no secret)
+        text = f"shuffle({text})"
+    return Dimension(name, override.get_key_element(), distribution, text, options)
+
+
+def _is_log(tags: set[str]) -> bool:
+    if unknown := sorted(tags - {"log"}):
+        raise SweepError(f"the tag {unknown[0]} means nothing here; the only one is log: tag(log, ...).")
+    return bool(tags)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _storable(value: Any) -> bool:
+    return value is None or isinstance(value, (bool, str)) or _is_number(value)

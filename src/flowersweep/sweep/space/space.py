@@ -1,0 +1,243 @@
+"""The search space of a sweep: what is searched, what is fixed, and the overrides of each trial."""
+
+import math
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from hydra.core.override_parser.types import Override
+from optuna.distributions import BaseDistribution
+
+from flowersweep.config.validate import nearest
+from flowersweep.errors import SweepError
+from flowersweep.sweep.space.definition import describe
+from flowersweep.sweep.space.dimension import Dimension, Suggesting
+from flowersweep.sweep.space.overrides import name_of
+from flowersweep.sweep.space.space import conditions as conditional
+
+
+@dataclass(frozen=True)
+class Space:
+    """A search space; params are always dicts of parameter name to value as an Optuna trial has them.
+
+    Attributes:
+        items: The sweep's overrides in their order: a dimension for what is searched, the parsed override for what
+            is fixed.
+    """
+
+    items: tuple[Dimension | Override, ...]
+
+    @cached_property
+    def searched(self) -> dict[str, Dimension]:
+        """The dimensions by name, in the order they were given."""
+        return {item.name: item for item in self.items if isinstance(item, Dimension)}
+
+    @property
+    def dimensions(self) -> dict[str, BaseDistribution]:
+        """Optuna's distributions by parameter name; conditional ones too."""
+        return {name: dimension.distribution for name, dimension in self.searched.items()}
+
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        """The overrides that every trial has, as they were typed."""
+        return tuple(item.input_line or "" for item in self.items if isinstance(item, Override))
+
+    @property
+    def given(self) -> dict[str, str]:
+        """The keys that every trial has a fixed value of, each with the override as it was typed."""
+        return {name_of(item): item.input_line or "" for item in self.items if isinstance(item, Override)}
+
+    @property
+    def conditional(self) -> bool:
+        """Whether some dimensions are searched only when others have certain values."""
+        return any(dimension.when for dimension in self.searched.values())
+
+    @property
+    def finite(self) -> bool:
+        """Whether every dimension is a list of values (an interval is none), so that there is a grid."""
+        return all(dimension.options for dimension in self.searched.values())
+
+    @cached_property
+    def size(self) -> int:
+        """How many points the grid has; one if nothing is searched.
+
+        Raises:
+            SweepError: The space is not finite.
+        """
+        self._refuse_infinite()
+        parents = {parent for dimension in self.searched.values() for parent in dimension.when}
+        others = [dimension for name, dimension in self.searched.items() if name not in parents]
+        # Options of a parent that all conditions treat alike are counted as one, so that no long list is walked.
+        alike = {name: self._alike(name) for name in parents}
+        first = {name: sorted(groups) for name, groups in alike.items()}
+        return sum(
+            math.prod(alike[name][index] for name, index in point.items())
+            * math.prod(len(other.options) for other in others if _active(other, point))
+            for point in self._walk([self.searched[name] for name in self.searched if name in parents], first)
+        )
+
+    def _alike(self, parent: str) -> dict[int, int]:
+        """How many options of a parent no condition tells apart, by the index of the first of them."""
+        conditions = [
+            dimension.when[parent] for dimension in self.searched.values() if parent in dimension.when
+        ]
+        first: dict[tuple[bool, ...], int] = {}
+        counts: dict[int, int] = {}
+        for index in range(len(self.searched[parent].options)):
+            place = first.setdefault(tuple(index in wanted for wanted in conditions), index)
+            counts[place] = counts.get(place, 0) + 1
+        return counts
+
+    def grid(self) -> Iterator[dict[str, Any]]:
+        """Every point once, in the order of Hydra's own grid: the last key given varies fastest.
+
+        A dimension whose condition does not hold is left out; points that are then alike come once, where the first
+        of them would.
+
+        Raises:
+            SweepError: The space is not finite.
+        """
+        self._refuse_infinite()
+        for point in self._walk(list(self.searched.values())):
+            yield {name: self.searched[name].options[index].label for name, index in point.items()}
+
+    def suggest(self, trial: Suggesting) -> dict[str, Any]:
+        """Ask a trial for the values of all dimensions whose conditions hold."""
+        when = {name: dimension.when for name, dimension in self.searched.items()}
+        params: dict[str, Any] = {}
+        for name in sorted(self.searched, key=lambda name: conditional.depth(name, when)):
+            if self._holds(self.searched[name], params):
+                params[name] = self.searched[name].suggest(trial)
+        return {name: params[name] for name in self.searched if name in params}
+
+    def key(self, params: Mapping[str, Any]) -> Hashable:
+        """The same for two legal points, as the study has them, if and only if they are one and the same."""
+        return frozenset((name, self.searched[name].identity(value)) for name, value in params.items())
+
+    def is_point(self, params: Mapping[str, Any]) -> bool:
+        """Whether a value is there for every dimension whose conditions hold, and for no other."""
+        return not self.check_point(params) and not self._lacking(params)
+
+    def overrides(self, params: Mapping[str, Any]) -> list[str]:
+        """All overrides of one trial, fixed ones among them, in the order they were given.
+
+        Args:
+            params: A value for every dimension whose conditions hold, and for no other.
+
+        Raises:
+            SweepError: A value is missing, or is not legal.
+        """
+        if problems := [*self.check_point(params), *self._lacking(params)]:
+            raise SweepError("\n".join(problems))
+        lines = []
+        for item in self.items:
+            if isinstance(item, Override):
+                lines.append(item.input_line or "")
+            elif item.name in params:
+                lines.append(item.override(params[item.name]))
+        return lines
+
+    def check_point(self, params: Mapping[str, Any]) -> list[str]:
+        """What is wrong with a point that is to be tried, one sentence each; it may leave dimensions out.
+
+        Args:
+            params: Values as the configuration or as the study knows them.
+        """
+        problems = []
+        for name, value in params.items():
+            if name not in self.searched:
+                problems.append(self._unknown(name))
+                continue
+            try:
+                self.searched[name].label(value)
+            except SweepError as error:
+                problems.append(str(error))
+        return problems or [
+            f"{name} is searched only with {self._words(self.searched[name])}; add that to the point, or leave {name} out."
+            for name in params
+            if not self._holds(self.searched[name], params)
+        ]
+
+    def point(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """A point as the study stores it, from values as the configuration knows them.
+
+        Raises:
+            SweepError: What `check_point` finds.
+        """
+        if problems := self.check_point(params):
+            raise SweepError("\n".join(problems))
+        return {name: self.searched[name].label(value) for name, value in params.items()}
+
+    def definition(self) -> dict[str, Any]:
+        """The space as JSON has it: equal for two spaces if and only if their studies can be one.
+
+        Returns:
+            `searched` and `fixed` (text by key, the prefix included), `conditions` (by name, then by the key they
+            depend on, the texts of its values), and `order`, the searched keys in the grid's order.
+        """
+        return describe(self.items)
+
+    def _refuse_infinite(self) -> None:
+        if endless := [name for name, dimension in self.searched.items() if not dimension.options]:
+            raise SweepError(
+                f"{endless[0]} is searched in an interval, which has no grid; set hydra.sweeper.n_trials, "
+                "or search a choice or a range."
+            )
+
+    def _walk(
+        self,
+        dimensions: Sequence[Dimension],
+        considered: Mapping[str, Sequence[int]] | None = None,
+        chosen: Mapping[str, int] | None = None,
+    ) -> Iterator[dict[str, int]]:
+        """The grid of some dimensions, and of all they depend on, as the indices of the active ones.
+
+        Of the points that differ only where nothing is searched, the first in order has the first value there.
+        Where `considered` names a dimension, only these of its options are walked.
+        """
+        chosen, considered = chosen or {}, considered or {}
+        if len(chosen) == len(dimensions):
+            active = {name: index for name, index in chosen.items() if self._open(name, chosen)}
+            if all(index == 0 for name, index in chosen.items() if name not in active):
+                yield active
+            return
+        dimension = dimensions[len(chosen)]
+        indices = considered.get(dimension.name, range(len(dimension.options)))
+        for index in indices if self._open(dimension.name, chosen) else [0]:
+            yield from self._walk(dimensions, considered, {**chosen, dimension.name: index})
+
+    def _open(self, name: str, chosen: Mapping[str, int]) -> bool:
+        """Whether none of the values chosen so far rules a dimension out."""
+        return all(
+            parent not in chosen or (chosen[parent] in indices and self._open(parent, chosen))
+            for parent, indices in self.searched[name].when.items()
+        )
+
+    def _holds(self, dimension: Dimension, params: Mapping[str, Any]) -> bool:
+        return all(
+            parent in params and self.searched[parent].index(params[parent]) in indices
+            for parent, indices in dimension.when.items()
+        )
+
+    def _lacking(self, params: Mapping[str, Any]) -> list[str]:
+        return [
+            f"{name} has no value in this trial; it must be {dimension.allowed}."
+            for name, dimension in self.searched.items()
+            if name not in params and self._holds(dimension, params)
+        ]
+
+    def _words(self, dimension: Dimension) -> str:
+        parents = {parent: self.searched[parent].options for parent in dimension.when}
+        return " and ".join(
+            f"{parent}={' or '.join(parents[parent][index].text for index in sorted(indices))}"
+            for parent, indices in dimension.when.items()
+        )
+
+    def _unknown(self, name: str) -> str:
+        known = list(self.searched)
+        return f"{name} is not searched in this sweep; searched are {', '.join(known) or 'no keys at all'}.{nearest(name, known)}"
+
+
+def _active(dimension: Dimension, point: Mapping[str, int]) -> bool:
+    return all(point.get(parent) in indices for parent, indices in dimension.when.items())

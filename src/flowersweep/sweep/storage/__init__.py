@@ -1,0 +1,1 @@
+"""Where studies are kept: databases and journal files, and the lock that writers of one study share."""

@@ -1,0 +1,226 @@
+"""Where studies are kept: SQLite in the results' folder by default, a database server, or a journal file.
+
+SQLite runs with a write-ahead log that is synced at checkpoints only: four workers finish two to three times as
+many trials a second. A killed process loses nothing; a power cut may lose the last seconds, never the file.
+"""
+
+import shlex
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from sqlalchemy import URL, Engine, create_engine, inspect, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from flowersweep.errors import InfrastructureError, SweepError, SweepStoppedError
+from flowersweep.redaction import learn
+from flowersweep.sweep.storage.journal import JournalFile
+from flowersweep.sweep.storage.lock import engine_lock
+from flowersweep.sweep.storage.mysql import exact_texts
+from flowersweep.texts import expanded
+
+DEFAULT_NAME = "optuna.db"
+SQLITE_BUSY_SECONDS = 60.0
+CONNECT_SECONDS = 10
+
+# What Optuna's storages raise when their database fails; a journal raises OSError.
+STORAGE_FAILURES = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
+GOES_ON = "The sweep was stopped; the same command goes on with it."
+
+_JOURNAL_PREFIX = "journal:"
+_JOURNAL_SUFFIXES = (".log", ".journal")
+_SETTING = "hydra.sweeper.storage"
+
+
+def storage_url(configured: str | None, directory: Path) -> str:
+    """Return the storage with all defaults filled in, the same from whichever folder it is opened.
+
+    Args:
+        configured: `hydra.sweeper.storage`: an SQLAlchemy URL, `journal:PATH`, a path that ends in .log or
+            .journal, or None for `optuna.db` in `directory`.
+        directory: `tracking.dir`.
+
+    Raises:
+        SweepError: It is none of these.
+    """
+    learn(configured)
+    if configured is None:
+        return _sqlite_url(expanded(directory).absolute() / DEFAULT_NAME)
+    path = configured.removeprefix(_JOURNAL_PREFIX)
+    if path != configured or ("://" not in configured and configured.endswith(_JOURNAL_SUFFIXES)):
+        return f"{_JOURNAL_PREFIX}{expanded(path).absolute()}"
+    url = _parsed(configured)
+    if url.get_backend_name() != "sqlite":
+        return configured
+    if not url.database or url.database == ":memory:":
+        raise SweepError(
+            f"{_SETTING}={configured} lives in one process only, but a sweep has several; "
+            "name a file, as in sqlite:///optuna.db, or leave it out."
+        )
+    return _sqlite_url(expanded(url.database).absolute())
+
+
+def open_storage(configured: str | None, directory: Path) -> BaseStorage:
+    """Open the storage of studies; make its folders, file and tables where they are missing.
+
+    Args:
+        configured: As for `storage_url`.
+        directory: `tracking.dir`.
+
+    Raises:
+        SweepError: The storage is malformed, cannot be reached or written, or belongs to another program.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    url = storage_url(configured, directory)
+    if url.startswith(_JOURNAL_PREFIX):
+        return _open_journal(Path(url.removeprefix(_JOURNAL_PREFIX)))
+    return _open_database(_parsed(url))
+
+
+def shown(url: str) -> str:
+    """The storage as it may be shown and logged: without its password."""
+    return url if url.startswith(_JOURNAL_PREFIX) else _parsed(url).render_as_string(hide_password=True)
+
+
+def cause(error: BaseException) -> str:
+    """The first line of what the driver said, without SQLAlchemy's and Optuna's wrapping."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    original = getattr(error, "orig", None) or error
+    lines = str(original).strip().splitlines()
+    return lines[0].rstrip(".;") if lines else type(original).__name__
+
+
+@contextmanager
+def stopped_in_words() -> Iterator[None]:
+    """Turn what a running sweep stands on, and what failed it, into one sentence that says how the sweep goes on.
+
+    Raises:
+        SweepStoppedError: The storage, the tracking store or the disk failed in the block.
+    """
+    try:
+        yield
+    except STORAGE_FAILURES as error:
+        raise SweepStoppedError(
+            f"The storage of the sweep does not answer any more: {cause(error)}; "
+            "the same command goes on with the sweep when it does."
+        ) from error
+    except (InfrastructureError, OSError) as error:
+        raise SweepStoppedError(f"{GOES_ON} {str(error).rstrip('.') or type(error).__name__}.") from error
+
+
+class SqliteConnection(sqlite3.Connection):
+    """A connection with the settings that suit several writing processes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.execute("PRAGMA journal_mode=WAL")
+        self.execute("PRAGMA synchronous=NORMAL")
+
+
+def _open_journal(path: Path) -> BaseStorage:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        storage = JournalStorage(JournalFile(path))
+    except OSError as error:
+        raise SweepError(
+            f"{path} cannot be used as the sweep's storage: {error.strerror or error}; "
+            f"give the right to write there or name another file with {_SETTING}=journal:PATH."
+        ) from error
+    except (ValueError, KeyError, AttributeError) as error:
+        raise SweepError(
+            f"{path} is not a journal of Optuna; name another file with {_SETTING}=journal:PATH."
+        ) from error
+    return storage
+
+
+def _open_database(url: URL) -> BaseStorage:
+    with _explained(url):
+        arguments: dict[str, Any] = {"connect_args": _connect_args(url)}
+        if url.get_backend_name() == "sqlite":
+            Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        else:
+            arguments["pool_pre_ping"] = True  # a server may close a connection during a long trial
+        engine = create_engine(url, **arguments)
+        try:
+            # Processes that create the tables at the same time make each other fail.
+            with engine_lock(engine):
+                _refuse_other_programs(engine, url)
+                storage = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=arguments)
+                if url.get_backend_name() == "mysql":
+                    exact_texts(engine)
+                return storage
+        finally:
+            engine.dispose()
+
+
+def _connect_args(url: URL) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite":
+        return {"timeout": SQLITE_BUSY_SECONDS, "factory": SqliteConnection}
+    knows_timeout = url.get_driver_name() in {"psycopg", "psycopg2", "pymysql", "mysqldb", "mysqlconnector"}
+    return {"connect_timeout": CONNECT_SECONDS} if knows_timeout else {}
+
+
+def _refuse_other_programs(engine: Engine, url: URL) -> None:
+    tables = set(inspect(engine).get_table_names())
+    if "experiments" in tables and "studies" not in tables:
+        raise SweepError(
+            f"{url.render_as_string()} holds MLflow's tables, which studies must not share a database with; "
+            f"name another database with {_SETTING}=URL, or leave it out."
+        )
+
+
+@contextmanager
+def _explained(url: URL) -> Iterator[None]:
+    """Turn what goes wrong while a database is opened into one sentence."""
+    name = url.render_as_string(hide_password=True)
+    try:
+        yield
+    except ImportError as error:
+        raise SweepError(
+            f"{_SETTING}={name} needs a Python package that is missing ({error.name or error}); "
+            "install it, or name its driver in the URL, as in postgresql+psycopg://."
+        ) from error
+    except (OSError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        raise SweepError(
+            f"The storage {name} cannot be opened: {cause(error)}; "
+            f"check that it runs and may be written to, or name another one with {_SETTING}=URL."
+        ) from error
+    except RuntimeError as error:
+        raise SweepError(f"The storage {name} was made by {_other_version(str(error), url)}") from error
+
+
+def _other_version(refusal: str, url: URL) -> str:
+    """Which version of Optuna made a storage that this one refuses, and what helps; the end of a sentence."""
+    if "storage upgrade" not in refusal:  # it does not know the version of its tables
+        return (
+            f"a newer version of Optuna than {optuna.__version__}, which is installed; update flowersweep and what it needs, "
+            f"or name another storage with {_SETTING}=URL."
+        )
+    name = shlex.quote(url.render_as_string(hide_password=True))
+    path = str(url.database)
+    is_file = url.get_backend_name() == "sqlite"
+    copy = f"cp {shlex.quote(path)} {shlex.quote(f'{path}.old')} && " if is_file else ""
+    first = "upgrade it" if is_file else "make a copy of it and upgrade it"
+    return f"an older version of Optuna; {first} with: {copy}optuna storage upgrade --storage {name}"
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        parsed.get_dialect()
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise SweepError(
+            f"{_SETTING}={url} is not a storage; use an SQLAlchemy URL such as sqlite:///optuna.db or "
+            "postgresql+psycopg://USER@HOST/NAME, journal:PATH, or leave it out for the file in tracking.dir."
+        ) from error
+    # Optuna knows MySQL by this name only.
+    return parsed.set(drivername=parsed.drivername.replace("mariadb", "mysql", 1))
+
+
+def _sqlite_url(path: Path) -> str:
+    return URL.create("sqlite", database=str(path)).render_as_string()

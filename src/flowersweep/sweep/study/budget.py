@@ -1,0 +1,240 @@
+"""How many trials a sweep may run, and the next of them; exact, however many workers and sweeps share a study."""
+
+import itertools
+import time
+import uuid
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from operator import itemgetter
+from typing import Any, Protocol
+
+from optuna import Study
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from flowersweep.sweep.storage.lock import storage_lock
+from flowersweep.sweep.study.claim import claim
+from flowersweep.sweep.study.outcome import FAIL_REASON, HINDRANCE
+from flowersweep.sweep.study.reclaim import reconcile_locked
+
+GRID_POINT = "grid_point"
+
+
+class Grid(Protocol):
+    """What the budget needs of a search space."""
+
+    @property
+    def size(self) -> int:
+        """How many points the grid has."""
+
+    def grid(self) -> Iterator[dict[str, Any]]:
+        """The points in their order."""
+
+    def key(self, params: Mapping[str, Any]) -> Hashable:
+        """What a point has in common with itself only."""
+
+    def is_point(self, params: Mapping[str, Any]) -> bool:
+        """Whether these are all values of a point."""
+
+
+class Stop(StrEnum):
+    """Why there is no next trial."""
+
+    SPENT = "all trials are done or under way"
+    TIMEOUT = "the time is up"
+    FAILURES = "too many trials failed"
+    HINDERED = "what the trials stand on failed"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a sweep may spend; the same for all its workers.
+
+    Attributes:
+        n_trials: Trials of the study in all, failed and pruned ones among them; None for every point of the grid.
+        is_grid: Whether trials are the points of the grid in their order, and end with them. A point that some trial
+            has had, whoever chose it, is not run again.
+        deadline: Seconds since the epoch after which no trial is begun; None for no limit.
+        max_failures: The sweep stops when this many trials have failed since it began; None for no limit.
+        max_failures_in_a_row: The same for trials that failed one after another.
+        failed_before: Failed trials of the study when the sweep began; see `begun`.
+        sweep: A name of its own: the infrastructure that failed may be that of one machine, and only its sweep ends.
+    """
+
+    n_trials: int | None
+    is_grid: bool = False
+    deadline: float | None = None
+    max_failures: int | None = None
+    max_failures_in_a_row: int | None = None
+    failed_before: int = 0
+    sweep: str = ""
+
+    def __post_init__(self) -> None:
+        if self.n_trials is None and not self.is_grid:
+            raise ValueError("A budget needs a number of trials, or a grid that ends.")
+
+    @classmethod
+    def begun(
+        cls,
+        study: Study,
+        n_trials: int | None,
+        *,
+        is_grid: bool = False,
+        timeout: float | None = None,
+        max_failures: int | None = None,
+        max_failures_in_a_row: int | None = None,
+    ) -> "Budget":
+        """The budget of a sweep that begins now.
+
+        Args:
+            study: Failures that it has already do not count.
+            n_trials: As the attribute.
+            is_grid: As the attribute.
+            timeout: Seconds from now after which no trial is begun.
+            max_failures: As the attribute.
+            max_failures_in_a_row: As the attribute.
+        """
+        deadline = None if timeout is None else time.time() + timeout
+        before = len(_failed(study.get_trials(deepcopy=False)))
+        return cls(
+            n_trials,
+            is_grid,
+            deadline,
+            max_failures,
+            max_failures_in_a_row,
+            before,
+            uuid.uuid4().hex,
+        )
+
+
+def next_trial(
+    study: Study,
+    space: Grid,
+    budget: Budget,
+    sampler_for: Callable[[int], BaseSampler] | None = None,
+) -> Trial | Stop:
+    """Take the next trial of a study, or learn why there is none.
+
+    Trials that wait (enqueued ones, and those of dead workers) come first. The trial belongs to this process and has
+    no values yet: `space.suggest` gives it some.
+
+    Args:
+        study: The worker's own object; its sampler is replaced if `sampler_for` is given.
+        space: Its grid is walked if the budget is one.
+        budget: Of the sweep.
+        sampler_for: Makes the sampler of a trial from its number.
+    """
+    with storage_lock(study._storage):  # noqa: SLF001 - the lock belongs to the storage
+        trials = study.get_trials(deepcopy=False)
+        if reconcile_locked(study, trials):
+            trials = study.get_trials(deepcopy=False)
+        if stop := _stop(trials, space, budget):
+            return stop
+        waiting = [trial.number for trial in trials if trial.state is TrialState.WAITING]
+        if budget.is_grid and not waiting:
+            _enqueue_point(study, space, trials)
+        if sampler_for is not None:
+            study.sampler = sampler_for(waiting[0] if waiting else len(trials))
+        trial = study.ask()
+        claim(trial)
+        return trial
+
+
+def remaining(study: Study, space: Grid, budget: Budget) -> int:
+    """How many trials are still to be begun; waiting ones are among them."""
+    return _remaining(study.get_trials(deepcopy=False), space, budget)
+
+
+def failure_summary(study: Study, budget: Budget) -> str:
+    """Say how many trials failed since the sweep began, and why the last ones did."""
+    failed = _by_end(_failed(study.get_trials(deepcopy=False)))
+    since = len(failed) - budget.failed_before
+    lines = [f"Trial {trial.number}: {trial.user_attrs.get(FAIL_REASON, 'unknown')}" for trial in failed[-3:]]
+    return "\n".join([f"{since} trials have failed, so the sweep was stopped; the last ones:", *lines])
+
+
+def hindrance_summary(study: Study, budget: Budget) -> str:
+    """Say which trial could not be run for what it stands on, and how the sweep goes on."""
+    trial, reason = _hindered(study.get_trials(deepcopy=False), budget)[-1]
+    return (
+        f"Trial {trial.number} could not be run and waits; the same command goes on with the sweep. {reason}"
+    )
+
+
+def _hindered(trials: Sequence[FrozenTrial], budget: Budget) -> list[tuple[FrozenTrial, str]]:
+    """The trials of this sweep that their infrastructure failed, and how it did."""
+    found = [(trial, trial.user_attrs.get(HINDRANCE) or {}) for trial in trials]
+    return [(trial, told["reason"]) for trial, told in found if told and told["sweep"] == budget.sweep]
+
+
+def _stop(trials: Sequence[FrozenTrial], space: Grid, budget: Budget) -> Stop | None:
+    if _hindered(trials, budget):
+        return Stop.HINDERED
+    if _too_many_failures(trials, budget):
+        return Stop.FAILURES
+    if _remaining(trials, space, budget) <= 0:
+        return Stop.SPENT
+    if budget.deadline is not None and time.time() >= budget.deadline:
+        return Stop.TIMEOUT
+    return None
+
+
+def _remaining(trials: Sequence[FrozenTrial], space: Grid, budget: Budget) -> int:
+    waiting = sum(trial.state is TrialState.WAITING for trial in trials)
+    counts = [] if budget.n_trials is None else [budget.n_trials - (len(trials) - waiting)]
+    if budget.is_grid:
+        indices, others = _had(trials, space)
+        counts.append(space.size - len(indices) - len(others) + waiting)
+    return min(counts)
+
+
+def _had(trials: Sequence[FrozenTrial], space: Grid) -> tuple[set[int], set[Hashable]]:
+    """The points that trials have had: the indices of those taken from the grid, and the keys of further ones."""
+    points = {int(trial.user_attrs[GRID_POINT]) for trial in trials if GRID_POINT in trial.user_attrs}
+    others = [trial for trial in trials if GRID_POINT not in trial.user_attrs]
+    if not others:
+        return points, set()
+    # Without values is also a trial that died before it had some; it is not the point of a space without keys.
+    values = [_values(trial) for trial in others if _values(trial) or trial.state is TrialState.COMPLETE]
+    keys = {space.key(point) for point in values if space.is_point(point)}
+    taken = itertools.islice(space.grid(), max(points, default=-1) + 1)
+    keys.difference_update(space.key(point) for index, point in enumerate(taken) if index in points)
+    return points, keys
+
+
+def _values(trial: FrozenTrial) -> Mapping[str, Any]:
+    """What a trial has or, where it waits, what it will have."""
+    enqueued: Mapping[str, Any] = trial.system_attrs.get("fixed_params", {})
+    return trial.params or enqueued
+
+
+def _enqueue_point(study: Study, space: Grid, trials: Sequence[FrozenTrial]) -> None:
+    indices, others = _had(trials, space)
+    for index, point in enumerate(space.grid()):
+        if index not in indices and not (others and space.key(point) in others):
+            study.enqueue_trial(dict(point), user_attrs={GRID_POINT: index})
+            return
+
+
+def _too_many_failures(trials: Sequence[FrozenTrial], budget: Budget) -> bool:
+    if budget.max_failures is None and budget.max_failures_in_a_row is None:
+        return False
+    since = len(_failed(trials)) - budget.failed_before
+    if budget.max_failures is not None and since >= budget.max_failures:
+        return True
+    if budget.max_failures_in_a_row is None:
+        return False
+    ended = reversed(_by_end([trial for trial in trials if trial.state.is_finished()]))
+    row = sum(1 for _ in itertools.takewhile(lambda trial: trial.state is TrialState.FAIL, ended))
+    return min(row, since) >= budget.max_failures_in_a_row
+
+
+def _failed(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    return [trial for trial in trials if trial.state is TrialState.FAIL]
+
+
+def _by_end(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    ended = [(trial.datetime_complete, trial.number, trial) for trial in trials if trial.datetime_complete]
+    return [trial for _, _, trial in sorted(ended, key=itemgetter(0, 1))]

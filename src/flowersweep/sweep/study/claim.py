@@ -1,0 +1,76 @@
+"""Which process runs a trial: written when a worker takes it, looked at when somebody wonders if it still lives."""
+
+import socket
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from optuna import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from flowersweep import process
+
+# Named so that no attribute of a run is taken for them.
+OWNER = "flowersweep.owner"
+HEARTBEAT = "flowersweep.heartbeat"
+
+HEARTBEAT_SECONDS = 60.0
+# Clocks of machines differ, and a database may hang for a while: much longer than a heartbeat.
+GRACE_SECONDS = 600.0
+
+_CLAIM = "claim"
+_SINCE = "since"
+
+
+def claim(trial: Trial) -> str:
+    """Make this process the owner of a trial; must be called under the storage's lock.
+
+    Returns:
+        What `owns` recognizes the claim by.
+    """
+    name = uuid.uuid4().hex
+    trial.set_user_attr(OWNER, {**process.identity(), _CLAIM: name, _SINCE: time.time()})
+    return name
+
+
+def claim_of(trial: Trial | FrozenTrial) -> str | None:
+    """The claim that was last made on a trial; None if there is none."""
+    owner = trial.user_attrs.get(OWNER) or {}
+    return owner.get(_CLAIM)
+
+
+def beat(trial: Trial) -> None:
+    """Write that the owner lives, for processes on other machines, which cannot see it."""
+    trial.set_user_attr(HEARTBEAT, time.time())
+
+
+def release(study: Study, trial_id: int) -> None:
+    """Put a running trial back among the waiting ones, under its number and with the values it was given."""
+    storage = study._storage  # noqa: SLF001 - Optuna's public interface has no way back to WAITING
+    # In this order: who finds a running trial without an owner knows that its losses are counted already.
+    storage.set_trial_user_attr(trial_id, OWNER, None)
+    storage.set_trial_state_values(trial_id, TrialState.WAITING)
+
+
+def is_abandoned(user_attrs: Mapping[str, Any], now: float) -> bool:
+    """Tell whether the process that runs a trial is gone.
+
+    Whether a process of this machine lives is seen; one of another machine, or of another container, counts as gone
+    when its last heartbeat is older than GRACE_SECONDS.
+
+    Args:
+        user_attrs: The trial's.
+        now: Seconds since the epoch.
+    """
+    owner = user_attrs.get(OWNER)
+    if owner is None:
+        return True  # claims are made under the lock, so whoever asked for it died before he made his
+    last = max(float(owner[_SINCE]), float(user_attrs.get(HEARTBEAT) or 0))
+    if process.is_dead(owner, last):
+        return True
+    pid = int(owner[process.PID_TAG])
+    here = owner[process.HOST_TAG] == socket.gethostname()
+    if here and owner[process.START_TAG] and process.start_of(pid) == owner[process.START_TAG]:
+        return False
+    return now - last > GRACE_SECONDS

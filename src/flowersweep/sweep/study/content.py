@@ -1,0 +1,102 @@
+"""What a study's trainings read besides their configuration, known by its content and not by where it lies."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from flowersweep.config import Config
+from flowersweep.config.schema import FineTunedConfig, FrozenConfig
+from flowersweep.errors import WeightsError
+from flowersweep.tracking.store.store import prepare_store
+from flowersweep.training.dataset import Found, find_pictures
+from flowersweep.training.heads import weights_digest
+from flowersweep.training.warm_start import best_start
+
+# What tells where a configuration's pictures are.
+Place = tuple[str, str | None, str | None]
+
+
+def place_of(config: Config) -> Place:
+    """Where a configuration's pictures are."""
+    return config.data.source, config.data.dir, config.paths.cache
+
+
+def find_all(configs: Iterable[Config]) -> dict[Place, Found]:
+    """The pictures of all configurations, each place looked into once.
+
+    Raises:
+        DataError: Pictures are missing.
+    """
+    by_place = {place_of(config): config for config in configs}
+    return {place: find_pictures(config) for place, config in by_place.items()}
+
+
+@dataclass(frozen=True)
+class Content:
+    """What trials read when their sweep began. Trials that come to read something else are not run.
+
+    Attributes:
+        pictures: Fingerprints, by where the pictures are.
+        weights: Digests, by the value of `model.weights`.
+        starts: Runs that `model.init_from=best` stands for, by backbone and fingerprint.
+    """
+
+    pictures: Mapping[Place, str]
+    weights: Mapping[str | None, str]
+    starts: Mapping[tuple[str, str], str]
+
+    @classmethod
+    def of(cls, configs: Iterable[Config], found: Mapping[Place, Found]) -> "Content":
+        """Everything that trials with these configurations read.
+
+        Args:
+            configs: Together they have every option that is searched.
+            found: Their pictures, from `find_all`.
+
+        Raises:
+            TrackingError: There is no run to begin with.
+        """
+        weights: dict[str | None, str] = {}
+        starts: dict[tuple[str, str], str] = {}
+        for config in configs:
+            model, (_, fingerprint) = config.model, found[place_of(config)]
+            if isinstance(model, FrozenConfig) and model.weights not in weights:
+                weights[model.weights] = weights_digest(model.weights)
+            if isinstance(model, FineTunedConfig) and model.init_from == "best":
+                start = (model.backbone, fingerprint)
+                if start not in starts:
+                    store = prepare_store(Path(config.tracking.dir), config.tracking.uri)
+                    starts[start] = best_start(config, fingerprint, store)
+        return cls({place: fingerprint for place, (_, fingerprint) in found.items()}, weights, starts)
+
+    def listed(self) -> dict[str, list[str]]:
+        """By key, a digest or name for each place, in the order of the configurations; only keys that are read."""
+        read: dict[str, Mapping[Any, str]] = {
+            "data.dir": self.pictures,
+            "model.weights": self.weights,
+            "model.init_from": self.starts,
+        }
+        return {key: list(by_place.values()) for key, by_place in read.items() if by_place}
+
+    def fingerprint(self, config: Config) -> str | None:
+        """That which a trial's pictures must have; None where nobody looked when the sweep began."""
+        return self.pictures.get(place_of(config))
+
+    def held(self, config: Config) -> Config:
+        """A trial's configuration, with the run that `model.init_from=best` stood for when the sweep began.
+
+        Raises:
+            WeightsError: The file of the weights has another content by now.
+        """
+        model = config.model
+        began_with = self.weights.get(model.weights) if isinstance(model, FrozenConfig) else None
+        if isinstance(model, FrozenConfig) and began_with not in {None, weights_digest(model.weights)}:
+            raise WeightsError(
+                f"The weights in {model.weights} are no longer those that the sweep began with; put those back, or "
+                "begin another sweep with these."
+            )
+        if isinstance(model, FineTunedConfig) and model.init_from == "best":
+            start = (model.backbone, self.fingerprint(config) or "")
+            config = replace(config, model=replace(model, init_from=self.starts.get(start, "best")))
+        return config

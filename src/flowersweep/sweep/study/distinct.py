@@ -1,0 +1,123 @@
+"""A sampler that asks again where it would suggest what a trial of the study has, or has had, already."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+from optuna import Study
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from flowersweep.sweep.space.dimension import Suggesting
+from flowersweep.sweep.space.space import Space
+
+# How often a sampler is asked for one trial; where that gives nothing new, another trial's result is taken over.
+MAX_ASKED = 16
+
+
+class DistinctSampler(BaseSampler):
+    """Suggests whole points of a space, a new one if it can.
+
+    A suggestion is new if no trial has had it or has it, but for those that failed or wait. The first one that another sampler
+    makes is taken if it is new, so that nothing changes where points do not coincide.
+
+    Args:
+        space: What is searched.
+        sampler_for: Makes the other sampler: the same for the same attempt, counted from 0.
+    """
+
+    def __init__(self, space: Space, sampler_for: Callable[[int], BaseSampler]) -> None:
+        self._space = space
+        self._sampler_for = sampler_for
+        self._first = sampler_for(0)
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """All dimensions: what is suggested is a point."""
+        del study, trial
+        return self._space.dimensions
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The values of all dimensions whose conditions hold."""
+        del search_space
+        complete, others = _known(self._space, study, trial)
+        size = self._space.size if self._space.finite else None
+        point: dict[str, Any] = {}
+        # In a space of which every point is known there is nothing to ask for.
+        for attempt in range(1 if size is not None and len(complete) >= size else MAX_ASKED):
+            sampler = self._sampler_for(attempt) if attempt else self._first
+            asked = _ask(self._space, sampler, study, trial)
+            key = self._space.key(asked)
+            if key not in complete and key not in others:
+                return asked
+            # Of what is not new rather something that need not be trained.
+            point = asked if not point or key in complete else point
+        return point
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """A value of something that is not in the space."""
+        return self._first.sample_independent(study, trial, param_name, param_distribution)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Let the other sampler know."""
+        self._first.before_trial(study, trial)
+
+    def after_trial(
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """Let the other sampler know."""
+        self._first.after_trial(study, trial, state, values)
+
+
+def _known(space: Space, study: Study, trial: FrozenTrial) -> tuple[set[Hashable], set[Hashable]]:
+    """The points of complete trials, and those of running and pruned ones."""
+    # Not study.get_trials(): a pruner may have hidden some.
+    trials = study._storage.get_all_trials(study._study_id, deepcopy=False)  # noqa: SLF001
+    complete = {space.key(one.params) for one in trials if one.state is TrialState.COMPLETE}
+    states = (TrialState.RUNNING, TrialState.PRUNED)
+    others = (one for one in trials if one.state in states and one.number != trial.number)
+    return complete, {space.key(one.params) for one in others}
+
+
+def _ask(space: Space, sampler: BaseSampler, study: Study, trial: FrozenTrial) -> dict[str, Any]:
+    dimensions = sampler.infer_relative_search_space(study, trial)
+    relative = sampler.sample_relative(study, trial, dimensions)
+    return space.suggest(_Draft(sampler, study, trial, relative))
+
+
+class _Draft(Suggesting):
+    """Values of a trial that are not stored yet, found in the order in which Optuna's own trials find theirs."""
+
+    def __init__(
+        self, sampler: BaseSampler, study: Study, trial: FrozenTrial, relative: Mapping[str, Any]
+    ) -> None:
+        self._sampler = sampler
+        self._study = study
+        self._trial = trial
+        # What somebody enqueued, or an earlier attempt was given.
+        self._given = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        self._relative = relative
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        return self._value(name, CategoricalDistribution(choices))
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        return int(self._value(name, IntDistribution(low, high, log=log, step=step)))
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        return float(self._value(name, FloatDistribution(low, high, log=log, step=step)))
+
+    def _value(self, name: str, distribution: BaseDistribution) -> Any:
+        if name in self._given:
+            return self._given[name]
+        if distribution.single():
+            is_choice = isinstance(distribution, CategoricalDistribution)
+            return distribution.choices[0] if is_choice else distribution.low  # type: ignore[attr-defined]
+        if name in self._relative:
+            return self._relative[name]
+        return self._sampler.sample_independent(self._study, self._trial, name, distribution)

@@ -1,0 +1,163 @@
+"""What became of a trial: the one map from values, exceptions and dead processes to COMPLETE, PRUNED and FAIL.
+
+A trial that its infrastructure failed has come to no end: it is WAITING again, and its sweep ends.
+"""
+
+import math
+import signal
+import traceback
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from flowersweep.errors import infrastructure_failure
+from flowersweep.redaction import redacted
+from flowersweep.sweep.workers.trial import Pruned
+
+# A training process uses this module too, and has no need of Optuna.
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import Trial
+
+FAIL_REASON = "fail_reason"
+TRACEBACK = "traceback"
+# Of a trial that waits again because its infrastructure failed: in which sweep, and how.
+HINDRANCE = "hindrance"
+
+# A column of MySQL holds 65,535 bytes; the end of a traceback says more than its beginning.
+_MAX_TRACEBACK = 15_000
+_MAX_REASON = 1_000
+
+
+class Kind(StrEnum):
+    """The three ends of a trial, and the state of one that came to none, by Optuna's names."""
+
+    COMPLETE = "COMPLETE"
+    PRUNED = "PRUNED"
+    FAIL = "FAIL"
+    WAITING = "WAITING"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended; made of plain values, so that it can cross processes.
+
+    Attributes:
+        kind: One of the three ends, or WAITING.
+        values: The objectives if it is COMPLETE, all finite; else empty.
+        reason: Why it is not COMPLETE, in one line; if it is WAITING, in one sentence; else empty.
+        traceback: Of the exception, if there was one; else empty.
+        died: Its process ended under it, so that running it again may help.
+    """
+
+    kind: Kind
+    values: tuple[float, ...] = ()
+    reason: str = ""
+    traceback: str = ""
+    died: bool = False
+
+
+def of_value(value: Any, n_objectives: int = 1) -> Outcome:
+    """The outcome of a run that returned.
+
+    Args:
+        value: What it returned; for more than one objective a list or tuple.
+        n_objectives: How many numbers are expected.
+    """
+    values = list(value) if n_objectives > 1 and isinstance(value, (list, tuple)) else [value]
+    if len(values) != n_objectives:
+        return _fail(f"It returned {value!r}; the objective must be {n_objectives} numbers.")
+    numbers = []
+    for item in values:
+        number = _number(item)
+        if number is None:
+            return _fail(f"It returned {_short(item)}; the objective must be a number.")
+        if not math.isfinite(number):
+            return _fail(f"It returned {number}; the objective must be a finite number.")
+        numbers.append(number)
+    return Outcome(Kind.COMPLETE, tuple(numbers))
+
+
+def of_exception(error: BaseException) -> Outcome:
+    """The outcome of a run that raised."""
+    if isinstance(error, Pruned) or _is_optunas(error):
+        return Outcome(Kind.PRUNED, reason=str(error) or "It was pruned.")
+    if (culprit := infrastructure_failure(error)) is not None:
+        reason = redacted(str(culprit)).strip().rstrip(".") or type(culprit).__name__
+        return Outcome(Kind.WAITING, reason=f"{reason[:_MAX_REASON]}.")
+    text = redacted("".join(traceback.format_exception(error)))
+    message = redacted(str(error)).strip().splitlines()
+    name = type(error).__name__
+    reason = f"{name}: {message[0]}" if message else name
+    return Outcome(Kind.FAIL, reason=reason[:_MAX_REASON], traceback=text[-_MAX_TRACEBACK:])
+
+
+def of_death(exit_code: int) -> Outcome:
+    """The outcome of a run whose process ended under it.
+
+    Args:
+        exit_code: Of the process; minus the signal's number if a signal ended it.
+    """
+    if exit_code >= 0:
+        return Outcome(Kind.FAIL, reason=f"Its process ended with exit code {exit_code}.", died=True)
+    try:
+        name = signal.Signals(-exit_code).name
+    except ValueError:
+        name = f"signal {-exit_code}"
+    hint = " (the machine may be out of memory)" if name == "SIGKILL" else ""
+    return Outcome(Kind.FAIL, reason=f"Its process was killed by {name}{hint}.", died=True)
+
+
+def tell(study: "Study", trial: "Trial", outcome: Outcome, sweep: str = "") -> None:
+    """Write an outcome to the study; a pruned trial keeps the last value it reported.
+
+    Args:
+        study: The trial's.
+        trial: A running one.
+        outcome: Of it.
+        sweep: `Budget.sweep`: which sweep ends if the trial is WAITING.
+    """
+    from optuna.trial import TrialState
+
+    from flowersweep.sweep.study.claim import release
+
+    if outcome.kind is Kind.WAITING:
+        trial.set_user_attr(HINDRANCE, {"sweep": sweep, "reason": outcome.reason})
+        release(study, trial._trial_id)  # noqa: SLF001 - Optuna has no public way back to WAITING
+        return
+    if outcome.kind is Kind.COMPLETE:
+        study.tell(trial, list(outcome.values))
+        return
+    if outcome.kind is Kind.FAIL:
+        trial.set_user_attr(FAIL_REASON, outcome.reason)
+        if outcome.traceback:
+            trial.set_user_attr(TRACEBACK, outcome.traceback)
+    study.tell(trial, state=TrialState[outcome.kind.value])
+
+
+def _fail(reason: str) -> Outcome:
+    return Outcome(Kind.FAIL, reason=reason)
+
+
+def _number(value: Any) -> float | None:
+    """Anything that is a number of Python, NumPy or TensorFlow; text and truth values are none."""
+    if isinstance(value, (bool, str, bytes)) or not hasattr(value, "__float__"):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    shown = text if len(text) <= 60 else f"{text[:57]}..."
+    return shown if value is None else f"{shown}, a {type(value).__name__}"
+
+
+def _is_optunas(error: BaseException) -> bool:
+    """Tell an optuna.TrialPruned without importing Optuna where a run did not."""
+    return any(
+        base.__name__ == "TrialPruned" and base.__module__.startswith("optuna.")
+        for base in type(error).__mro__
+    )

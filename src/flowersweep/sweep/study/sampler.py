@@ -1,0 +1,199 @@
+"""The sampler of one trial, from its node of the configuration.
+
+It is made anew for each trial, so that a sweep that was stopped and goes on suggests what an uninterrupted one would.
+"""
+
+import dataclasses
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+from optuna.distributions import CategoricalDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+
+from flowersweep.errors import SweepError
+from flowersweep.sweep.space.space import Space
+from flowersweep.sweep.study.build import build, require
+from flowersweep.sweep.study.distinct import MAX_ASKED, DistinctSampler
+from hydra_plugins.flowersweep_study.config import AutoSamplerConf
+
+GROUP = "hydra/sweeper/sampler"
+PREFIX = "hydra.sweeper.sampler."
+# hydra-optuna-sweeper makes the genetic samplers through functions of its own.
+ALLOWED = (
+    "optuna.samplers.*",
+    "hydra_plugins.hydra_optuna_sweeper._impl.create_nsgaii_sampler",
+    "hydra_plugins.hydra_optuna_sweeper._impl.create_nsgaiii_sampler",
+)
+MAX_SEED = 2**32 - 1
+
+
+def make_sampler(
+    cfg: DictConfig,
+    *,
+    trial_number: int,
+    space: Space,
+    n_directions: int = 1,
+    explicit: Collection[str] = (),
+    attempt: int = 0,
+) -> BaseSampler:
+    """The sampler for one trial.
+
+    Options that have the value of hydra-optuna-sweeper's dataclass are not passed on, so that Optuna's own defaults
+    hold where they have moved since (TPE is multivariate and knows of running trials); those in `explicit` are.
+
+    Args:
+        cfg: `hydra.sweeper.sampler`.
+        trial_number: Of the trial that is asked for, from 0 on; the seed is drawn from it and from `cfg.seed`.
+        space: What is searched.
+        n_directions: How many objectives the study has.
+        explicit: The options that were set on purpose, as `explicit_options` finds them.
+        attempt: How often the trial was asked for before, without avail; the seed is another one each time.
+
+    Raises:
+        SweepError: The sampler cannot search this space, an option is not legal, or a package is missing.
+    """
+    _refuse_misfit(cfg, space, n_directions)
+    seed = trial_seed(cfg.get("seed"), trial_number, attempt)
+    if is_grid(cfg):
+        # The points of a grid are queued by number; what is drawn here is never used.
+        return RandomSampler(seed)
+    options = _options(cfg, explicit)
+    name = _name(cfg)
+    if name != "QMCSampler" and seed is not None:
+        # A sequence of low discrepancy is one sequence: all its trials share the configured seed.
+        options["seed"] = seed
+    if (
+        name == "TPESampler"
+        and space.conditional
+        and n_directions == 1
+        and options.get("multivariate") is not False
+    ):
+        # Conditional dimensions are modelled together with those they appear with, not each by itself.
+        options.setdefault("group", True)
+    sampler: BaseSampler = build(OmegaConf.create({**options, "_target_": cfg["_target_"]}), GROUP, ALLOWED)
+    return sampler
+
+
+def distinct_sampler(
+    cfg: DictConfig, *, trial_number: int, space: Space, n_directions: int, explicit: Collection[str]
+) -> BaseSampler:
+    """The sampler for one trial, asked again where it would suggest what was trained already; see `make_sampler`.
+
+    One that insists, as TPE does where few values promise much, gives way to a random one after half of the attempts.
+    """
+
+    def asked(attempt: int) -> BaseSampler:
+        if attempt >= MAX_ASKED // 2:
+            return RandomSampler(trial_seed(cfg.get("seed"), trial_number, attempt))
+        return make_sampler(
+            cfg,
+            trial_number=trial_number,
+            space=space,
+            n_directions=n_directions,
+            explicit=explicit,
+            attempt=attempt,
+        )
+
+    return DistinctSampler(space, asked)
+
+
+def wants_grid(cfg: DictConfig, space: Space, explicit: Collection[str] = ()) -> bool:
+    """Whether the sampler is one that nobody chose, over a space that has a grid.
+
+    With hydra/sweeper/sampler=auto, the default, that is so unless an option is set: options are those of TPE.
+
+    Args:
+        cfg: `hydra.sweeper.sampler`, before the seed of the runs is put into it.
+        space: What is searched.
+        explicit: As for `make_sampler`.
+    """
+    return space.finite and OmegaConf.get_type(cfg) is AutoSamplerConf and not _options(cfg, explicit)
+
+
+def is_grid(cfg: DictConfig) -> bool:
+    """Whether the node is hydra/sweeper/sampler=grid, which means Hydra's own order of points."""
+    return _name(cfg) == "GridSampler"
+
+
+def trial_seed(seed: object, trial_number: int, attempt: int = 0) -> int | None:
+    """The seed of one trial: a number of 32 bits that depends on all of these; None if the sweep has no seed.
+
+    Raises:
+        SweepError: The seed is not a whole number from 0 to 2**32 - 1.
+    """
+    if seed is None:
+        return None
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
+        raise SweepError(
+            f"{PREFIX}seed must be a whole number from 0 to {MAX_SEED}, or null, but is {seed!r}."
+        )
+    entropy = (seed, trial_number, attempt) if attempt else (seed, trial_number)
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0])
+
+
+def explicit_options(overrides: Collection[str]) -> frozenset[str]:
+    """The sampler's options that the command line sets, whatever their value.
+
+    Args:
+        overrides: `hydra.overrides.hydra`, such as `hydra.sweeper.sampler.constant_liar=false`.
+    """
+    keys = (override.lstrip("+").partition("=")[0] for override in overrides)
+    return frozenset(key.removeprefix(PREFIX) for key in keys if key.startswith(PREFIX))
+
+
+def _options(cfg: DictConfig, explicit: Collection[str]) -> dict[str, Any]:
+    """The node without its target, and without what only repeats the dataclass's defaults."""
+    node_type = OmegaConf.get_type(cfg)
+    fields = dataclasses.fields(node_type) if dataclasses.is_dataclass(node_type) else ()
+    defaults = {field.name: field.default for field in fields}
+    options = {str(key): value for key, value in cfg.items() if key not in {"_target_", "_partial_"}}
+    return {
+        name: value
+        for name, value in options.items()
+        if name in explicit or value != defaults.get(name, dataclasses.MISSING)
+    }
+
+
+def _refuse_misfit(cfg: DictConfig, space: Space, n_directions: int) -> None:
+    """Refuse what Optuna would only answer by drawing at random, with a warning, or by failing in mid-sweep."""
+    name, choice = _name(cfg), f"{GROUP}={_choice(cfg)}"
+    otherwise = f"use {GROUP}=tpe."
+    if name == "raise_motpe_removed":
+        raise SweepError(f"{GROUP}=motpe is no more; {GROUP}=tpe takes several objectives.")
+    if name == "GridSampler" and not space.finite:
+        raise SweepError(
+            f"{choice} needs a choice or a range for every key, but an interval is searched; {otherwise}"
+        )
+    if name in {"CmaEsSampler", "GPSampler", "QMCSampler"} and space.conditional:
+        raise SweepError(f"{choice} cannot search keys under hydra.sweeper.conditions; {otherwise}")
+    if name == "CmaEsSampler":
+        numbers = [
+            d
+            for d in space.dimensions.values()
+            if not isinstance(d, CategoricalDistribution) and not d.single()
+        ]
+        if not numbers:
+            raise SweepError(f"{choice} searches numbers, but there are only choices here; {otherwise}")
+        if n_directions > 1:
+            raise SweepError(f"{choice} takes one objective, but there are {n_directions}; {otherwise}")
+        require("cmaes", choice, f"{GROUP}=tpe")
+    if name == "GPSampler":
+        for package in ("scipy", "torch"):
+            require(package, choice, f"{GROUP}=tpe")
+    if name == "QMCSampler" and cfg.get("scramble") and cfg.get("seed") is None:
+        raise SweepError(
+            f"{choice} with scramble=true needs {PREFIX}seed, or each trial would scramble another way."
+        )
+
+
+def _name(cfg: DictConfig) -> str:
+    return str(cfg.get("_target_")).rpartition(".")[2]
+
+
+def _choice(cfg: DictConfig) -> str:
+    """The name of the sampler in its group, near enough for a message."""
+    return {"CmaEsSampler": "cmaes", "GPSampler": "gp", "QMCSampler": "qmc", "GridSampler": "grid"}.get(
+        _name(cfg), _name(cfg)
+    )

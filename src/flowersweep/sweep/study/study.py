@@ -1,0 +1,120 @@
+"""A study is found by its name and goes on, if what it searches is still the same."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna import Study
+from optuna.exceptions import DuplicatedStudyError
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+
+from flowersweep.errors import SweepError
+from flowersweep.sweep.space.definition import differences
+from flowersweep.sweep.storage.lock import storage_lock
+
+DEFINITION = "definition"
+ON_MISMATCH = ("error", "new")
+
+
+def open_study(
+    storage: BaseStorage,
+    name: str,
+    definition: Mapping[str, Any],
+    directions: Sequence[str],
+    on_mismatch: str = "error",
+) -> Study:
+    """Make a study, or go on with the one of that name.
+
+    Args:
+        storage: As `open_storage` gives it.
+        name: Of the study.
+        definition: `Space.definition()`; stored with the study.
+        directions: "minimize" or "maximize" for each objective.
+        on_mismatch: What if a study of that name searches something else: "error" refuses; "new" takes the first of
+            NAME-2, NAME-3, ... that does not exist or has this definition.
+
+    Raises:
+        SweepError: The study of that name is another one, or an argument is not legal.
+    """
+    if on_mismatch not in ON_MISMATCH:
+        raise SweepError(f"on_mismatch is {on_mismatch!r}; it must be {' or '.join(ON_MISMATCH)}.")
+    for direction in directions:
+        if direction not in {"minimize", "maximize"}:
+            raise SweepError(f"The direction of a study is {direction!r}; it must be minimize or maximize.")
+    with storage_lock(storage):
+        for candidate in _names(name):
+            study = _made(storage, candidate, definition, directions)
+            changes = _changes(study, definition, directions)
+            if not changes:
+                return study
+            if on_mismatch == "error":
+                raise SweepError(_refusal(name, changes))
+    raise AssertionError("There is always a further name.")
+
+
+def join_study(
+    storage: BaseStorage,
+    name: str,
+    *,
+    sampler: optuna.samplers.BaseSampler | None = None,
+    pruner: optuna.pruners.BasePruner | None = None,
+) -> Study:
+    """Load the study that `open_study` made, for a worker.
+
+    Args:
+        storage: As `open_storage` gives it.
+        name: Of the study, as `open_study` returned it.
+        sampler: Suggests values; Optuna's default if None.
+        pruner: Judges reports; None never prunes.
+
+    Raises:
+        SweepError: There is none of that name.
+    """
+    try:
+        return optuna.load_study(
+            study_name=name, storage=storage, sampler=sampler, pruner=pruner or optuna.pruners.NopPruner()
+        )
+    except KeyError:
+        raise SweepError(
+            f"There is no study {name!r} in the storage; start the sweep that makes it first."
+        ) from None
+
+
+def _names(name: str) -> itertools.chain[str]:
+    return itertools.chain([name], (f"{name}-{count}" for count in itertools.count(2)))
+
+
+def _made(storage: BaseStorage, name: str, definition: Mapping[str, Any], directions: Sequence[str]) -> Study:
+    pruner = optuna.pruners.NopPruner()
+    try:
+        study = optuna.create_study(
+            storage=storage,
+            study_name=name,
+            directions=[StudyDirection[item.upper()] for item in directions],
+            pruner=pruner,
+        )
+    except DuplicatedStudyError:
+        study = optuna.load_study(study_name=name, storage=storage, pruner=pruner)
+    if DEFINITION not in study.user_attrs and not study.get_trials(deepcopy=False):
+        study.set_user_attr(DEFINITION, dict(definition))
+    return study
+
+
+def _changes(study: Study, definition: Mapping[str, Any], directions: Sequence[str]) -> list[str]:
+    if DEFINITION not in study.user_attrs:
+        return ["It was made by another program, which left no definition of its search space."]
+    changes = differences(study.user_attrs[DEFINITION], definition)
+    old = [direction.name.lower() for direction in study.directions]
+    if old != list(directions):
+        changes.append(f"It had to {', '.join(old)}, and has now to {', '.join(directions)}.")
+    return changes
+
+
+def _refusal(name: str, changes: Sequence[str]) -> str:
+    listed = "\n".join(f"  {change}" for change in changes)
+    return (
+        f"The study {name!r} is another search, so it cannot go on with this one:\n{listed}\n"
+        "Give this sweep its own hydra.sweeper.study_name=NAME, or set hydra.sweeper.on_mismatch=new."
+    )

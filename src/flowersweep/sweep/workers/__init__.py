@@ -1,0 +1,1 @@
+"""What runs trials: workers, their training processes, and the objective of a trial."""

@@ -1,0 +1,84 @@
+"""A trial whose values another one has had: its result is taken over, and nothing is trained."""
+
+import os
+from collections.abc import Hashable, Mapping
+from typing import Any, Protocol
+
+from omegaconf import DictConfig
+from optuna import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from flowersweep.sweep.study.outcome import Kind, Outcome, of_exception
+from flowersweep.sweep.workers.trial import RUN_ID, RunningTrial
+
+# The attribute of such a trial, and the tag of its run, that name the trial whose result it has.
+TAKEN_FROM = "taken_from"
+
+
+class _Keys(Protocol):
+    def key(self, params: Mapping[str, Any]) -> Hashable:
+        """What a point has in common with itself only."""
+
+
+def twin_of(study: Study, space: _Keys, trial: Trial, params: Mapping[str, Any]) -> FrozenTrial | None:
+    """The complete trial of the study that had the same values and was trained with them; None if there is none.
+
+    Args:
+        study: Of the trial.
+        space: Knows which values are the same.
+        trial: It is none itself.
+        params: Its values.
+    """
+    key = space.key(params)
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    trained = (one for one in complete if TAKEN_FROM not in one.user_attrs)
+    return next((one for one in trained if one.number != trial.number and space.key(one.params) == key), None)
+
+
+def take_over(running: RunningTrial, twin: FrozenTrial, config: DictConfig) -> Outcome:
+    """Give a trial the result of its twin, and say so in the study and in MLflow.
+
+    Its run there has no figures: they are those of a training that has a run already.
+
+    Args:
+        running: The trial.
+        twin: As `twin_of` found it.
+        config: Composed for the trial, with its `hydra` node.
+    """
+    try:
+        run_id = _recorded(running, twin, config)
+    except Exception as error:  # noqa: BLE001 - as when a training cannot begin its run
+        return of_exception(error)
+    running.user_attrs(
+        {TAKEN_FROM: twin.number} if run_id is None else {TAKEN_FROM: twin.number, RUN_ID: run_id}
+    )
+    return Outcome(Kind.COMPLETE, tuple(twin.values))
+
+
+def _recorded(running: RunningTrial, twin: FrozenTrial, config: DictConfig) -> str | None:
+    """The id of the trial's run; None for an application that keeps no runs."""
+    # A worker that never needs them is spared MLflow and what a training imports.
+    from flowersweep.sweep.parent_run import open_store
+    from flowersweep.sweep.workers.objective import name_of, searched_numbers, tags_of
+    from flowersweep.tracking.mlflow_tracker import MLflowTracker
+    from flowersweep.tracking.protocol import NOTE, closing
+
+    if (store := open_store(config)) is None:
+        return None
+    values = ", ".join(f"{value:.6g}" for value in twin.values)
+    tracker = MLflowTracker.start(
+        store,
+        config.tracking.experiment,
+        name_of(running),
+        parent_run_id=running.parent_run_id,
+        tags={
+            **tags_of(running),
+            "worker": os.getpid(),
+            TAKEN_FROM: twin.number,
+            NOTE: f"Not trained: trial {twin.number} had the same values, and this one has its result, {values}.",
+        },
+    )
+    with closing(tracker):
+        tracker.metrics(searched_numbers(running.params))
+        tracker.params(dict(running.params))
+    return tracker.run_id

@@ -1,0 +1,181 @@
+"""What a trial does: one training, or several with different seeds, tied to the study's run."""
+
+import os
+import statistics
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from flowersweep.config import Config
+from flowersweep.report.evidence import leaves, spelled
+from flowersweep.sweep.workers.trial import RUN_ID, RunningTrial
+from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.protocol import NOTE, closing
+from flowersweep.tracking.store.store import Store, prepare_store
+from flowersweep.training import Membership, Result, train
+from flowersweep.training.run import failures_recorded
+
+Values = dict[str, float]
+
+# Longer names are cut by MLflow's table and legends.
+MAX_NAME = 80
+
+
+def run_trial(
+    configs: Sequence[Config], overrides: Sequence[str], trial: RunningTrial
+) -> float | list[float]:
+    """Train a trial's configurations and return its objective.
+
+    Args:
+        configs: One, or one for each repeat, which differ in their seed and in what follows it; the objective is
+            then the mean.
+        overrides: Of the trial, for the record.
+        trial: Gets a report per epoch, or, with repeats, one per repeat.
+
+    Returns:
+        The value of `objective.metric`; with `objective.also` a list, that value first.
+
+    Raises:
+        Pruned: The study wants no more of this trial.
+    """
+    config = configs[0]
+    store = prepare_store(Path(config.tracking.dir), config.tracking.uri, known_to_work=True)
+    values = (
+        _once(config, overrides, trial, store)
+        if len(configs) == 1
+        else _repeated(configs, overrides, trial, store)
+    )
+    return list(values.values()) if config.objective.also else values[config.objective.metric]
+
+
+def name_of(trial: RunningTrial) -> str:
+    """What a trial's run is called: its number, as the study and Hydra count, and what is special about it."""
+    heads = leaves(trial.params)
+    values = " ".join(f"{heads[name]}={spelled(value)}" for name, value in trial.params.items())
+    return textwrap.shorten(f"trial-{trial.number:04d} {values}", MAX_NAME, placeholder=" …")
+
+
+def tags_of(trial: RunningTrial) -> dict[str, object]:
+    """By which a trial's runs are found; the searched values are among their params."""
+    return {
+        "study": trial.study_name,
+        "kind": "trial",
+        "trial": trial.number,
+        "attempt": trial.attempt,
+        # The process that started this one: training processes come and go, their worker stays.
+        "worker": os.getppid(),
+    }
+
+
+def searched_numbers(params: Mapping[str, Any]) -> Values:
+    """The searched numbers as metrics: MLflow sorts params as texts, by which 1e-05 is more than 0.001."""
+    return {
+        f"searched/{name}": float(value)
+        for name, value in params.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+
+
+def _once(config: Config, overrides: Sequence[str], trial: RunningTrial, store: Store) -> Values:
+    monitor = config.objective.metric.rpartition("/")[2]
+
+    def started(run_id: str) -> None:
+        trial.user_attrs({RUN_ID: run_id})
+        MLflowTracker(store, run_id).metrics(searched_numbers(trial.params))
+
+    def report(number: int, values: Mapping[str, float]) -> None:
+        trial.report(number, values[monitor])
+
+    member = Membership(
+        run_name=name_of(trial),
+        parent_run_id=trial.parent_run_id,
+        tags=tags_of(trial),
+        command=trial.command,
+        on_start=started,
+        on_epoch=report,
+        keeps_artifacts=lambda value: config.tracking.artifacts_of == "all" or trial.leads(value),
+    )
+    return _values(config, store, _train(config, overrides, trial, member))
+
+
+def _repeated(
+    configs: Sequence[Config], overrides: Sequence[str], trial: RunningTrial, store: Store
+) -> Values:
+    """One run for the trial, which holds mean and spread, and one below it for each seed."""
+    config, n_repeats = configs[0], len(configs)
+    tracker = MLflowTracker.start(
+        store,
+        config.tracking.experiment,
+        name_of(trial),
+        parent_run_id=trial.parent_run_id,
+        tags={**tags_of(trial), "n_repeats": n_repeats, "objective": config.objective.metric},
+    )
+    trial.user_attrs({RUN_ID: tracker.run_id})
+    repeats: list[Values] = []
+    with closing(tracker), failures_recorded(tracker, again=True):
+        tracker.metrics(searched_numbers(trial.params))
+        for repeat, seeded in enumerate(configs):
+            member = _seeded(trial, tracker.run_id, repeat, seeded)
+            repeats.append(_values(config, store, _train(seeded, overrides, trial, member)))
+            if repeat == 0:
+                _record_params(tracker, configs, overrides)
+            value = repeats[-1][config.objective.metric]
+            tracker.metrics({"repeat/value": value}, step=repeat)
+            trial.report(repeat + 1, value)
+        values = [repeat_values[config.objective.metric] for repeat_values in repeats]
+        spread = statistics.stdev(values)
+        means = {name: statistics.mean(one[name] for one in repeats) for name in repeats[0]}
+        tracker.metrics({**means, "spread/standard_deviation": spread})
+        tracker.metrics({"spread/min": min(values), "spread/max": max(values)})
+        tracker.tags({NOTE: _description(config, values)})
+        trial.user_attrs({"repeats": values, "standard_deviation": spread})
+    return means
+
+
+def _train(config: Config, overrides: Sequence[str], trial: RunningTrial, member: Membership) -> Result:
+    """Train with what the sweep began with, or not at all."""
+    if trial.content is not None:
+        config = trial.content.held(config)
+        member = replace(member, fingerprint=trial.content.fingerprint(config))
+    return train(config, overrides=overrides, member=member)
+
+
+def _description(config: Config, values: Sequence[float]) -> str:
+    return (
+        f"**{config.objective.metric} {statistics.mean(values):.4f}**, mean over {len(values)} seeds "
+        f"({min(values):.4f} to {max(values):.4f}, standard deviation {statistics.stdev(values):.4f})\n\n"
+        f"{config.model.name}, {config.aug.name}, {config.optimizer.name} at {config.optimizer.learning_rate:.3g}; "
+        "the runs of the seeds are below this one\n"
+    )
+
+
+def _seeded(trial: RunningTrial, parent: str, repeat: int, config: Config) -> Membership:
+    return Membership(
+        run_name=f"{name_of(trial)} seed={config.seed}",
+        parent_run_id=parent,
+        tags={**tags_of(trial), "kind": "repeat", "repeat": repeat},
+        command=trial.command,
+        keeps_artifacts=lambda value: config.tracking.artifacts_of == "all" or trial.leads(value),
+    )
+
+
+def _values(config: Config, store: Store, result: Result) -> Values:
+    """The objectives of a run, in their order."""
+    if not config.objective.also:
+        return {config.objective.metric: result.objective}
+    with translated(f"read the metrics of run {result.run_id}"):
+        logged = client(store.uri).get_run(result.run_id).data.metrics
+    return {name: float(logged[name]) for name in (config.objective.metric, *config.objective.also)}
+
+
+def _record_params(tracker: MLflowTracker, configs: Sequence[Config], overrides: Sequence[str]) -> None:
+    """What all repeats share; after the first of them, as only a run may import Keras."""
+    from flowersweep.training.logs.record import parameters
+
+    first, *others = (parameters(config, overrides) for config in configs)
+    tracker.params(
+        {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
+    )

@@ -1,0 +1,240 @@
+"""The inside of a training process: it runs one trial after another through Hydra, and dies with its worker."""
+
+import ctypes
+import gc
+import os
+import pickle
+import platform
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle  # type: ignore[import-untyped] # it ships no types
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict
+
+from flowersweep.sweep.study.outcome import Outcome, of_exception, of_value
+from flowersweep.sweep.workers.trial import Pruned, RunningTrial, running
+
+if TYPE_CHECKING:
+    from flowersweep.sweep.study.content import Content
+
+_PR_SET_PDEATHSIG = 1
+_LOOK_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Application:
+    """What a training process runs its trials with.
+
+    Attributes:
+        task_function: The function under `@hydra.main`; returns the objective.
+        hydra_context: As the sweeper got it from Hydra.
+        singleton_state: `Singleton.get_state()` of the worker: Hydra's registered configurations and resolvers.
+        n_objectives: How many numbers the function returns.
+        command: What was typed to begin the sweep.
+        content: What its trials read; None where that is not known.
+    """
+
+    task_function: TaskFunction
+    hydra_context: HydraContext
+    singleton_state: Any
+    n_objectives: int = 1
+    command: str | None = None
+    content: "Content | None" = None
+
+    @classmethod
+    def here(
+        cls,
+        task_function: TaskFunction,
+        hydra_context: HydraContext,
+        n_objectives: int = 1,
+        command: str | None = None,
+        content: "Content | None" = None,
+    ) -> "Application":
+        """The application with this process's state of Hydra."""
+        return cls(task_function, hydra_context, Singleton.get_state(), n_objectives, command, content)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One trial, as a worker hands it to its training process.
+
+    Attributes:
+        config: Composed for this trial, with its `hydra` node.
+        number: Of the trial.
+        study_name: Of the study.
+        params: The searched values by parameter name.
+        attempt: How often this trial was begun before.
+        parent_run_id: The MLflow run of the study, or None.
+    """
+
+    config: DictConfig
+    number: int
+    study_name: str
+    params: dict[str, Any]
+    attempt: int = 0
+    parent_run_id: str | None = None
+
+    def again(self) -> "Job":
+        """The same job once more."""
+        return replace(self, attempt=self.attempt + 1)
+
+
+# Messages from the training process; each is a tuple that begins with one of these.
+READY, BROKEN, REPORT, ATTRS, LEADS, OUTCOME = "ready", "broken", "report", "attrs", "leads", "outcome"
+
+
+def serve(descriptor: int, worker: int) -> None:
+    """Run the jobs that come through a socket until it says None or is closed.
+
+    Args:
+        descriptor: Of the socket, inherited from the worker.
+        worker: The worker's process id.
+    """
+    _die_with(worker)
+    connection = Connection(descriptor)
+    application = _received_application(connection)
+    while (job := _next_job(connection)) is not None:
+        connection.send((OUTCOME, _run(application, job, connection)))
+        gc.collect()  # a trained network is full of cycles; here nobody waits for it
+
+
+def _received_application(connection: Connection) -> Application:
+    try:
+        application = cloudpickle.loads(connection.recv_bytes())
+        setup_globals()
+        Singleton.set_state(application.singleton_state)
+    except Exception as error:  # noqa: BLE001 - the worker puts it into a sentence
+        connection.send((BROKEN, of_exception(error)))
+        raise SystemExit(1) from None
+    connection.send((READY,))
+    return application  # type: ignore[no-any-return] # unpickling has no types
+
+
+def _next_job(connection: Connection) -> Job | None:
+    try:
+        return connection.recv()  # type: ignore[no-any-return] # nor has a socket
+    except EOFError:
+        return None
+
+
+def _run(application: Application, job: Job, connection: Connection) -> Outcome:
+    def report(step: int, value: float) -> bool:
+        connection.send((REPORT, step, value))
+        return bool(connection.recv())
+
+    def keep(attrs: dict[str, Any]) -> None:
+        connection.send((ATTRS, attrs))
+
+    def leads(value: float) -> bool:
+        connection.send((LEADS, value))
+        return bool(connection.recv())
+
+    trial = RunningTrial(
+        number=job.number,
+        study_name=job.study_name,
+        params=job.params,
+        attempt=job.attempt,
+        parent_run_id=job.parent_run_id,
+        command=application.command,
+        content=application.content,
+        _report=report,
+        _keep=keep,
+        _leads=leads,
+    )
+    try:
+        with running(trial):
+            return _outcome(_hydra_job(application, job.config, job.number), application.n_objectives)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever a run raises is how it ended
+        return of_exception(error)
+
+
+def _hydra_job(application: Application, config: DictConfig, number: int) -> JobReturn:
+    """What Hydra's launchers do with a job."""
+    with open_dict(config):
+        config.hydra.job.id = f"{config.hydra.job.name}_{number}"
+        config.hydra.job.num = number
+    HydraConfig.instance().set_config(config)
+    folder = Path(str(config.hydra.sweep.dir)) / str(config.hydra.sweep.subdir)
+    with without_empty(folder):
+        return run_job(
+            task_function=_quiet_about_pruning(application.task_function),
+            config=config,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+            hydra_context=application.hydra_context,
+        )
+
+
+@contextmanager
+def without_empty(folder: Path) -> Iterator[None]:
+    """Remove a folder that the block made, if it is empty when that ends; one that was there before stays.
+
+    Hydra makes a folder for every job, whether or not anything comes to lie in it.
+    """
+    existed = folder.exists()
+    yield
+    if not existed:
+        with suppress(OSError):  # something lies in it, or nobody made it
+            folder.rmdir()
+
+
+def _quiet_about_pruning(task_function: TaskFunction) -> TaskFunction:
+    """Return Pruned instead of raising it: Hydra would write it down as a failed job."""
+
+    def task(config: DictConfig) -> Any:
+        try:
+            return task_function(config)
+        except Pruned as pruned:
+            return pruned
+
+    return task
+
+
+def _outcome(job: JobReturn, n_objectives: int) -> Outcome:
+    result = job._return_value  # noqa: SLF001 - the property raises what the run raised
+    if isinstance(result, BaseException):
+        return of_exception(result)
+    if job.status is not JobStatus.COMPLETED:
+        return of_exception(RuntimeError(f"Hydra ended the job with status {job.status.name}"))
+    return of_value(result, n_objectives)
+
+
+def _die_with(worker: int) -> None:
+    """Make sure that this process does not outlive its worker, however that dies."""
+    if platform.system() == "Linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != worker:  # it died before the line above
+            os._exit(1)
+        return
+    threading.Thread(target=_watch, args=(worker,), daemon=True).start()
+
+
+def _watch(worker: int) -> None:
+    while os.getppid() == worker:
+        time.sleep(_LOOK_SECONDS)
+    os._exit(1)
+
+
+def packed(application: Application) -> bytes:
+    """An application as bytes; functions that cannot be imported by name go by value.
+
+    Raises:
+        pickle.PicklingError: Something in it belongs to this process only.
+    """
+    try:
+        return cloudpickle.dumps(application)  # type: ignore[no-any-return] # it has no types
+    except (TypeError, AttributeError) as error:
+        raise pickle.PicklingError(str(error)) from error

@@ -1,0 +1,257 @@
+"""A worker: takes trials of a study one after another and has them run, until there is no next one.
+
+Workers know nothing of each other. Each asks the shared study on its own, so a long trial delays nobody.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from omegaconf import DictConfig
+from optuna import Study
+from optuna.samplers import BaseSampler
+from optuna.study import StudyDirection
+from optuna.trial import Trial, TrialState
+
+from flowersweep.sweep.storage.lock import storage_lock
+from flowersweep.sweep.storage.storage import STORAGE_FAILURES, stopped_in_words
+from flowersweep.sweep.study.budget import Budget, Grid, Stop, next_trial
+from flowersweep.sweep.study.outcome import Kind, Outcome, of_exception, tell
+from flowersweep.sweep.study.reclaim import LOST
+from flowersweep.sweep.study.study import claim as claims
+from flowersweep.sweep.workers.duplicate import take_over, twin_of
+from flowersweep.sweep.workers.stopper import Stopper
+from flowersweep.sweep.workers.training_process import TrainingProcess
+from flowersweep.sweep.workers.trial import RunningTrial
+from flowersweep.sweep.workers.trial_server import Job
+
+log = logging.getLogger(__name__)
+
+DEATHS = "deaths"
+
+
+class SearchSpace(Grid, Protocol):
+    """What a worker needs of a search space."""
+
+    def suggest(self, trial: Trial) -> dict[str, Any]:
+        """Give a trial its values."""
+
+    def overrides(self, params: Mapping[str, Any]) -> list[str]:
+        """All overrides of a trial with these values."""
+
+
+class Listener:
+    """Is told what happens in a worker, to show or log it; does nothing itself."""
+
+    def trial_began(self, number: int, params: Mapping[str, Any]) -> None:
+        """A trial has its values and is about to run."""
+
+    def trial_reported(self, number: int, step: int, value: float) -> None:
+        """A trial has a value after a step."""
+
+    def trial_ended(self, number: int, outcome: Outcome, seconds: float) -> None:
+        """A trial has ended, and the study knows."""
+
+
+@dataclass
+class WorkerReport:
+    """What a worker did.
+
+    Attributes:
+        stop: Why it ended.
+        signal_number: The signal that stopped it; None if none did.
+        counts: Trials by how they ended.
+        seconds: From beginning to end.
+        busy_seconds: Of these, the time in which a training process had a trial.
+    """
+
+    stop: Stop = Stop.SPENT
+    signal_number: int | None = None
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
+    seconds: float = 0.0
+    busy_seconds: float = 0.0
+
+
+@dataclass
+class Worker:
+    """What `work` keeps at hand.
+
+    Attributes:
+        study: With its pruner; its sampler too, unless `sampler_for` is given.
+        space: Gives a trial its values and overrides.
+        budget: Of the sweep.
+        compose: Makes the configuration, `hydra` node included, from a trial's number and overrides.
+        process: Runs the trials.
+        listener: Is told what happens.
+        sampler_for: Makes the sampler of a trial from its number.
+        sweeper: `process.identity()` of the process that launched this worker: when it is dead, the worker stops.
+        parent_run_id: The MLflow run of the study.
+        max_retries: How often a trial is begun again after its training process died.
+    """
+
+    study: Study
+    space: SearchSpace
+    budget: Budget
+    compose: Callable[[int, list[str]], DictConfig]
+    process: TrainingProcess
+    listener: Listener = field(default_factory=Listener)
+    sampler_for: Callable[[int], BaseSampler] | None = None
+    sweeper: Mapping[str, str] | None = None
+    parent_run_id: str | None = None
+    max_retries: int = 1
+
+
+def work(worker: Worker) -> WorkerReport:
+    """Run trials until the budget is spent, the time is up, too many failed, or the worker is told to stop.
+
+    SIGINT and SIGTERM end the running trial, which then waits for the next sweep. The training process is closed.
+
+    Raises:
+        SweepError: No trial can run at all, or the storage cannot be locked.
+        SweepStoppedError: The storage or the disk failed.
+    """
+    report, began = WorkerReport(), time.monotonic()
+    with stopped_in_words(), Stopper(worker.sweeper) as stopper, worker.process:
+        while not stopper.must_stop():
+            worker.process.start()  # it loads its modules while this process asks
+            trial = next_trial(worker.study, worker.space, worker.budget, worker.sampler_for)
+            if isinstance(trial, Stop):
+                report.stop = trial
+                break
+            _TrialRun(worker, trial, stopper, report).run()
+        else:
+            report.stop, report.signal_number = Stop.INTERRUPTED, stopper.signal_number
+    report.seconds = time.monotonic() - began
+    return report
+
+
+class _TrialRun:
+    """One trial: from its values to what the study is told. Also the `Relay` of its training process.
+
+    A worker that was paused may have lost its trial: another machine thought it dead. It then writes nothing more about
+    the trial, ends its training and takes another one.
+    """
+
+    def __init__(self, worker: Worker, trial: Trial, stopper: Stopper, report: WorkerReport) -> None:
+        self._worker = worker
+        self._trial = trial
+        self._stopper = stopper
+        self._report = report
+        self._claim = claims.claim_of(trial)
+        self._lost = False
+        self._judged = max(trial._cached_frozen_trial.intermediate_values, default=-1)  # noqa: SLF001
+        self._last_beat = time.monotonic()
+
+    def run(self) -> None:
+        """Run the trial and tell the study; if it is stopped, or this fails, the trial waits again."""
+        study, trial = self._worker.study, self._trial
+        outcome: Outcome | None = None
+        began = time.monotonic()
+        try:
+            outcome = self._outcome()
+        finally:
+            if outcome is None:
+                with self._ours() as ours:
+                    if ours:
+                        claims.release(study, trial._trial_id)  # noqa: SLF001 - Optuna's own number for it
+        if outcome is None:
+            return
+        with self._ours() as ours:
+            if not ours:
+                return
+            tell(study, trial, outcome, self._worker.budget.sweep)
+        self._report.counts[outcome.kind] += 1
+        self._worker.listener.trial_ended(trial.number, outcome, time.monotonic() - began)
+
+    def _outcome(self) -> Outcome | None:
+        worker, trial = self._worker, self._trial
+        try:
+            with storage_lock(worker.study._storage):  # noqa: SLF001 - so that no two are given the same values
+                params = worker.space.suggest(trial)
+            config = worker.compose(trial.number, worker.space.overrides(params))
+        except (*STORAGE_FAILURES, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a trial that cannot be composed has failed like any other
+            return of_exception(error)
+        worker.listener.trial_began(trial.number, params)
+        deaths = int(trial.user_attrs.get(DEATHS) or 0)
+        attempt = deaths + int(trial.user_attrs.get(LOST) or 0)
+        if (twin := twin_of(worker.study, worker.space, trial, params)) is not None:
+            running = RunningTrial(
+                trial.number,
+                worker.study.study_name,
+                params,
+                parent_run_id=worker.parent_run_id,
+                _keep=self.keep,
+            )
+            return take_over(running, twin, config)
+        job = Job(config, trial.number, worker.study.study_name, params, attempt, worker.parent_run_id)
+        while True:
+            began = time.monotonic()
+            outcome = worker.process.run(job, self)
+            self._report.busy_seconds += time.monotonic() - began
+            if outcome is None or not outcome.died:
+                return outcome
+            deaths += 1
+            self.keep({DEATHS: deaths})
+            if deaths > worker.max_retries or self.must_stop():
+                return outcome if deaths > worker.max_retries else None
+            log.warning("Trial %d: %s It is run once more.", trial.number, outcome.reason)
+            job = job.again()
+
+    def report(self, step: int, value: float) -> bool:
+        """Store a value and ask the pruner, but only once about each step if an earlier attempt had reached it."""
+        study, trial = self._worker.study, self._trial
+        self._worker.listener.trial_reported(trial.number, step, value)
+        with self._ours() as ours:
+            if not ours or len(study.directions) > 1:
+                return False  # Optuna has no pruning for several objectives
+            # Trial.report() keeps the first value of a step; of two attempts it is the second that counts.
+            study._storage.set_trial_intermediate_value(trial._trial_id, step, value)  # noqa: SLF001
+            trial._cached_frozen_trial.intermediate_values[step] = value  # noqa: SLF001
+            return step > self._judged and trial.should_prune()
+
+    def keep(self, attrs: Mapping[str, Any]) -> None:
+        """Store attributes with the trial."""
+        with self._ours() as ours:
+            if ours:
+                for name, value in attrs.items():
+                    self._trial.set_user_attr(name, value)
+
+    def leads(self, value: float) -> bool:
+        """Tell whether no complete trial is better; several objectives have no single best."""
+        study = self._worker.study
+        if len(study.directions) > 1:
+            return True
+        done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        values = [trial.values[0] for trial in done]
+        maximize = study.direction is StudyDirection.MAXIMIZE
+        return not values or (value >= max(values) if maximize else value <= min(values))
+
+    def must_stop(self) -> bool:
+        """Tell whether the trial has to stop; lets other machines know that its worker lives."""
+        if time.monotonic() - self._last_beat >= claims.HEARTBEAT_SECONDS:
+            self._last_beat = time.monotonic()
+            with self._ours() as ours:
+                if ours:
+                    claims.beat(self._trial)
+        return self._lost or self._stopper.must_stop()
+
+    @contextmanager
+    def _ours(self) -> Iterator[bool]:
+        """Lock the storage for writing about the trial; yield False if another machine took it, and nothing may be written."""
+        if self._lost:
+            yield False
+            return
+        storage, trial = self._worker.study._storage, self._trial  # noqa: SLF001 - the lock belongs to the storage
+        with storage_lock(storage):
+            frozen = storage.get_trial(trial._trial_id)  # noqa: SLF001 - as it is now, not as it was cached
+            self._lost = claims.claim_of(frozen) != self._claim or frozen.state.is_finished()
+            if self._lost:
+                log.warning(
+                    "Trial %d was taken over by another worker; what happened here is not kept.", trial.number
+                )
+            yield not self._lost

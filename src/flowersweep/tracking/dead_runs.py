@@ -1,0 +1,50 @@
+"""Closing the runs that nobody will close any more: `kill -9` and power cuts leave them RUNNING for ever."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from flowersweep import process
+from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.protocol import RunStatus
+from flowersweep.tracking.store.store import Store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+CLOSED_TAG = "flowersweep.closed_because"
+
+
+def is_orphaned(run: "Run") -> bool:
+    """Whether the process of a running run has certainly died."""
+    return process.is_dead(run.data.tags, run.info.start_time / 1000)
+
+
+def close_dead_runs(store: Store, experiment_ids: Sequence[str]) -> list[str]:
+    """Mark as KILLED the running runs whose process on this machine has died.
+
+    Runs of other machines and of living processes are left alone, and so are those of which it cannot be known.
+
+    Returns:
+        The identifiers of the runs that were closed.
+
+    Raises:
+        TrackingError: If the store does not answer.
+    """
+    service, closed, page = client(store.uri), [], None
+    with translated(f"look for interrupted runs in {store.uri}"):
+        while experiment_ids:
+            found = service.search_runs(
+                list(experiment_ids), "attributes.status = 'RUNNING'", page_token=page
+            )
+            dead = [run for run in found if is_orphaned(run)]
+            for run in dead:
+                pid, host = run.data.tags[process.PID_TAG], run.data.tags[process.HOST_TAG]
+                service.set_tag(
+                    run.info.run_id, CLOSED_TAG, f"process {pid} on {host} died without ending it"
+                )
+                service.set_terminated(run.info.run_id, RunStatus.KILLED.value)
+                closed.append(str(run.info.run_id))
+            page = found.token
+            if not page:
+                break
+    return closed

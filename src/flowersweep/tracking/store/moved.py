@@ -1,0 +1,181 @@
+"""Results in a folder that was moved or copied: MLflow's database has absolute addresses of files, those of the old place.
+
+Only what a store in its own folder would have placed below `artifacts/` is looked at; what somebody keeps elsewhere on
+purpose (a server, a bucket, another folder that is there) is left alone.
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from flowersweep.config.pasting import pasted
+from flowersweep.errors import TrackingError
+
+ARTIFACTS = "artifacts"
+
+# Where MLflow keeps addresses of files.
+_COLUMNS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/]")
+_PATIENCE_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """What `correct` has done.
+
+    Attributes:
+        addresses: How many were corrected.
+        old: The folders in which results were before.
+        kept: The database as it was.
+    """
+
+    addresses: int
+    old: tuple[str, ...]
+    kept: Path
+
+
+def refuse_moved(database: Path) -> None:
+    """Raise TrackingError if a run would write its files into the folder in which the results were before.
+
+    Args:
+        database: MLflow's, in the folder of results.
+    """
+    if old := old_folders(database):
+        raise TrackingError(
+            f"The results in {database.parent} were moved or copied from {' and '.join(old)}, where their files would still "
+            f"be looked for and new ones be put; correct that with: {command(database.parent)}"
+        )
+
+
+def command(folder: Path) -> str:
+    """What corrects the addresses of a folder of results, for a shell."""
+    return f"python -m flowersweep doctor --fix {pasted('tracking.dir', str(folder))}"
+
+
+def old_folders(database: Path) -> list[str]:
+    """The folders in which results of a database were before; none where all is as it should be."""
+    with _opened(database, "ro") as connection:
+        return sorted({_folder(root) for root in _moved_roots(connection, database)})
+
+
+def correct(database: Path) -> Corrected | None:
+    """Let a database's addresses lead to the files beside it, after a copy of the database; None if they do already.
+
+    Raises:
+        TrackingError: The database cannot be written.
+    """
+    with _opened(database, "rw") as connection:
+        roots = _moved_roots(connection, database)
+        if not roots:
+            return None
+        kept = _unused(database.with_name(f"{database.stem}-before-fix{database.suffix}"))
+        with closing(sqlite3.connect(kept)) as copy:
+            connection.backup(copy)
+        connection.execute("BEGIN IMMEDIATE")
+        count = sum(
+            _correct_column(connection, table, column, root, database.parent.resolve() / ARTIFACTS)
+            for table, column in _columns(connection)
+            for root in roots
+        )
+        connection.commit()
+    return Corrected(count, tuple(sorted(map(_folder, roots))), kept)
+
+
+def _correct_column(connection: sqlite3.Connection, table: str, column: str, root: str, here: Path) -> int:
+    """Replace an old root where the files are not there any more, or are here too."""
+    begins = f"substr({column}, 1, {len(root) + 1}) IN (?, ?)"
+    found = connection.execute(
+        f"SELECT rowid, {column} FROM {table} WHERE {begins}",  # noqa: S608 - the names are this module's own
+        (f"{root}/", f"{root}\\"),
+    ).fetchall()
+    pairs = [(_address(here, root, old[len(root) + 1 :]), old, row) for row, old in found]
+    rows = [(new, row) for new, old, row in pairs if _exists(new) or not _exists(old)]
+    connection.executemany(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", rows)  # noqa: S608 - as above
+    return len(rows)
+
+
+def _address(here: Path, root: str, rest: str) -> str:
+    """What was below an old root, below a folder; the rest of a file: address is percent-encoded already."""
+    rest = rest.replace("\\", "/")
+    return f"{here.as_uri()}/{rest}" if root.startswith("file:") else (here / rest).as_uri()
+
+
+def _moved_roots(connection: sqlite3.Connection, database: Path) -> list[str]:
+    """The addresses of `artifacts/` folders of old places, as the database has them."""
+    placed: dict[str, list[str]] = {}
+    for (location,) in connection.execute("SELECT DISTINCT artifact_location FROM experiments"):
+        root, _, name = re.sub(r"[\\/]+$", "", location or "").replace("\\", "/").rpartition("/")
+        if name and root.endswith(f"/{ARTIFACTS}") and _path(location) is not None:
+            placed.setdefault(location[: len(root)], []).append(name)
+    return [root for root, names in placed.items() if _is_moved(root, names, database)]
+
+
+def _is_moved(root: str, names: list[str], database: Path) -> bool:
+    old, here = _path(root), database.parent.resolve() / ARTIFACTS
+    if old is None or old.resolve() == here:
+        return False
+    if not old.exists():
+        return True
+    # The old place is still there: this is a copy if it has the files too, or a database of its own.
+    return (old.parent / database.name).exists() or any(_exists(_address(here, root, name)) for name in names)
+
+
+def _path(location: str) -> Path | None:
+    """The path of an address of this machine or, as it came from elsewhere, of Windows; None for a bucket or a server."""
+    if _WINDOWS.match(location):
+        return Path(location)
+    parts = urlsplit(location)
+    if parts.scheme == "file" and parts.netloc in {"", "localhost"}:
+        return Path(url2pathname(parts.path))
+    return Path(location) if location.startswith("/") else None
+
+
+def _exists(location: str) -> bool:
+    path = _path(location)
+    return path is not None and path.exists()
+
+
+def _folder(root: str) -> str:
+    """The folder of results whose files were at a root, for people."""
+    return (
+        root.replace("\\", "/").rpartition("/")[0]
+        if _WINDOWS.match(root)
+        else str((_path(root) or Path(root)).parent)
+    )
+
+
+def _columns(connection: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+    for table, column in _COLUMNS:
+        if any(column == row[1] for row in connection.execute(f"PRAGMA table_info({table})")):
+            yield table, column
+
+
+def _unused(path: Path) -> Path:
+    numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(2, 10_000))
+    return next(one for one in (path, *numbered) if not one.exists())
+
+
+@contextmanager
+def _opened(database: Path, mode: str) -> Iterator[sqlite3.Connection]:
+    """A connection for the length of a block, in which what SQLite refuses becomes a sentence."""
+    address = f"{database.resolve().as_uri()}?mode={mode}"
+    try:
+        with closing(
+            sqlite3.connect(address, uri=True, timeout=_PATIENCE_SECONDS, isolation_level=None)
+        ) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        raise TrackingError(
+            f"Cannot use {database}: {error}; end the program that holds it, or give the right to write there."
+        ) from error

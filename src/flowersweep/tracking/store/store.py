@@ -1,0 +1,207 @@
+"""The place where runs are kept: a SQLite file made safely, or a server that is asked first whether it is there."""
+
+import hashlib
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from flowersweep.errors import TrackingError
+from flowersweep.redaction import learn
+from flowersweep.texts import expanded
+from flowersweep.tracking.failure import reason
+from flowersweep.tracking.mlflow_api import client, quiet, translated
+from flowersweep.tracking.patience import PATIENCE_SECONDS, patience
+from flowersweep.tracking.store.moved import ARTIFACTS, refuse_moved
+from flowersweep.tracking.store.reachable import check_database, check_server, check_sqlite
+from flowersweep.tracking.store.view import experiment_tags
+
+DATABASE_NAME = "mlflow.db"
+BUSY_SECONDS = 20  # so long a database may be locked when a program starts
+LOCK_SECONDS = 120  # making the database takes one to three seconds; a slow disk may need longer
+
+_SERVERS = ("http", "https", "databricks")
+_DATABASES = ("postgresql", "mysql", "mssql")
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where runs are kept.
+
+    Attributes:
+        uri: MLflow's tracking URI, absolute.
+        artifact_root: The folder of pictures, models and other files; None where a server decides.
+    """
+
+    uri: str
+    artifact_root: Path | None
+
+
+def prepare_store(directory: Path, uri: str | None = None, *, known_to_work: bool = False) -> Store:
+    """Make the store ready for use, creating what is missing.
+
+    Any number of processes may call it at once. A database appears under its name only when it is complete, so
+    a process killed half-way leaves nothing that a later one would trip over.
+
+    Args:
+        directory: Where results land; relative to the current folder.
+        uri: None for a SQLite file in `directory`; otherwise a server (http://..., https://..., databricks) or
+            a database (sqlite:///PATH, postgresql://..., mysql://..., mssql://...), used as it is.
+        known_to_work: It has been used before, so that a server which is away now is waited for like one that goes
+            away while it is used. Otherwise only a lock of a few seconds is.
+
+    Raises:
+        TrackingError: If the URI is not one of these, nothing usable answers at it, or `directory` was moved or copied.
+    """
+    learn(uri)
+    scheme = ("sqlite" if uri is None else uri).split(":", 1)[0].split("+", 1)[0].lower()
+    at_start = BUSY_SECONDS if scheme == "sqlite" else 0
+    with patience(PATIENCE_SECONDS if known_to_work else at_start):
+        return _prepared(expanded(directory).resolve(), uri, scheme)
+
+
+def _prepared(directory: Path, uri: str | None, scheme: str) -> Store:
+    root = directory / ARTIFACTS
+    if uri is None:
+        store = _sqlite_store(directory / DATABASE_NAME, root)
+        refuse_moved(directory / DATABASE_NAME)
+        return store
+    if scheme == "sqlite":
+        return _sqlite_store(_sqlite_path(uri), root)
+    if scheme in _SERVERS:
+        check_server(uri)
+        return Store(uri, artifact_root=None)
+    if scheme in _DATABASES:
+        check_database(uri, scheme)
+        with _locked(directory / "database"):  # MLflow makes its tables at the first call
+            check_server(uri)
+        return Store(uri, root)
+    raise TrackingError(
+        f"Cannot keep runs at {uri!r}: MLflow no longer writes to plain folders and knows no such address; "
+        "leave tracking.uri out for a SQLite file in tracking.dir, or give sqlite:///PATH, postgresql://..., "
+        "mysql://..., mssql://..., http://..., https://... or databricks."
+    )
+
+
+def sqlite_uri(path: Path) -> str:
+    """Return MLflow's address of a SQLite file, `sqlite:////absolute/path`."""
+    if set("?%") & set(str(path)):  # SQLAlchemy would read options and escapes there and open another file
+        raise TrackingError(
+            f"Cannot keep runs in {path}: a database address cannot contain '?' or '%'; rename the folder."
+        )
+    return f"sqlite:///{path.as_posix()}"
+
+
+def experiment_id(store: Store, name: str) -> str:
+    """Return the identifier of the experiment of that name, creating it if there is none.
+
+    Raises:
+        TrackingError: If the experiment has been deleted, or the name is empty.
+    """
+    found = known_experiment(store, name)
+    if found is None:
+        with translated(f"open experiment {name!r} in {store.uri}"):
+            made = _create_experiment(client(store.uri), store, name)
+        found = str(made.experiment_id)
+    return found
+
+
+def known_experiment(store: Store, name: str) -> str | None:
+    """Return the identifier of the experiment of that name, or None if there is none and a run would create it.
+
+    Raises:
+        TrackingError: If the experiment has been deleted, or the name is empty.
+    """
+    if not name.strip():
+        raise TrackingError("An experiment needs a name; set tracking.experiment to one.")
+    with translated(f"look for experiment {name!r} in {store.uri}"):
+        found = client(store.uri).get_experiment_by_name(name)
+    if found is not None and found.lifecycle_stage == "deleted":
+        raise TrackingError(
+            f"Experiment {name!r} is deleted in {store.uri}; choose another name with tracking.experiment=NAME, or bring it "
+            f"back with: MLFLOW_TRACKING_URI={shlex.quote(store.uri)} python -m mlflow experiments restore --experiment-id "
+            f"{found.experiment_id}"
+        )
+    return None if found is None else str(found.experiment_id)
+
+
+def _create_experiment(service: Any, store: Store, name: str) -> Any:
+    from mlflow.exceptions import MlflowException
+
+    location = None if store.artifact_root is None else (store.artifact_root / _folder_name(name)).as_uri()
+    try:
+        return service.get_experiment(service.create_experiment(name, location, experiment_tags()))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+        return service.get_experiment_by_name(name)  # another process was faster
+
+
+def _folder_name(name: str) -> str:
+    """Turn an experiment's name into a readable folder name that no other experiment's name gives."""
+    readable = re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:60]
+    return readable if readable == name else f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _sqlite_path(uri: str) -> Path:
+    file = uri.split("://", 1)[-1].removeprefix("/").split("?", 1)[0]
+    if file in {"", ":memory:"}:
+        raise TrackingError(
+            f"Cannot keep runs at {uri!r}: other processes cannot see it; give sqlite:///PATH."
+        )
+    return expanded(file).resolve()
+
+
+def _sqlite_store(path: Path, root: Path) -> Store:
+    uri = sqlite_uri(path)
+    if not _is_there(path):  # a store that is there may be read without the right to write beside it
+        with _locked(path):
+            if not _is_there(path):
+                _create_database(path, root)
+    check_sqlite(path)
+    check_server(uri)
+    return Store(uri, root)
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Lock a file beside `path` for a block, creating the folder if it is missing."""
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_SECONDS)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise TrackingError(
+            f"Cannot open {path}: another process has kept it locked for {LOCK_SECONDS} seconds; "
+            f"end that process, or delete {error.lock_file} if there is none."
+        ) from error
+    except OSError as error:
+        raise TrackingError(
+            f"Cannot keep runs in {path.parent}: {reason(error)}; choose another folder."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _create_database(path: Path, root: Path) -> None:
+    """Make the database under another name, then rename it: it is never seen half-made."""
+    quiet()
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    draft = path.with_name(f".{path.name}.draft")
+    for leftover in path.parent.glob(f"{draft.name}*"):  # with its journal, which SQLite would replay
+        leftover.unlink()
+    with translated(f"create {path}"):
+        SqlAlchemyStore(sqlite_uri(draft), root.as_uri()).engine.dispose()
+        draft.replace(path)

@@ -1,0 +1,86 @@
+"""What a phase trains on: pictures through the whole network, or stored features into its suffix.
+
+Importing this module imports Keras.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import keras
+
+from flowersweep.config import cache_dir
+from flowersweep.config.schema import Config
+from flowersweep.data.stream import Part, evaluation_stream, training_stream
+from flowersweep.models.bank import FeatureBank
+from flowersweep.models.features import evaluation_features, feature_stream
+from flowersweep.models.network import Network
+from flowersweep.training.dataset import Pictures
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Where a network's batches come from.
+
+    Attributes:
+        bank: The features of the network's prefix; None to feed it with pictures.
+        pictures: The data.
+        config: The whole configuration.
+    """
+
+    bank: FeatureBank | None
+    pictures: Pictures
+    config: Config
+
+    def model(self, network: Network) -> keras.Model:
+        """The part of a network that takes this feed's batches."""
+        return network.suffix if self.bank else network.trained()
+
+    def training(self, epochs: int) -> "tf.data.Dataset":
+        """All training batches of a phase: (inputs float32, labels int32)."""
+        trainer = self.config.trainer
+        if self.bank:
+            return feature_stream(
+                self.bank, batch_size=trainer.batch_size, seed=self.config.seed, epochs=epochs
+            )
+        return training_stream(
+            self.pictures.train,
+            self.config.aug,
+            image_size=trainer.image_size,
+            batch_size=trainer.batch_size,
+            seed=self.config.seed,
+            epochs=epochs,
+        )
+
+    def evaluation(self, part: Part) -> "tf.data.Dataset":
+        """One pass over a part without augmentation."""
+        return evaluation_features(self.bank, part) if self.bank else evaluation_stream(part)
+
+
+@contextmanager
+def feed(network: Network, config: Config, pictures: Pictures) -> Iterator[Feed]:
+    """Open the feed of a network: its feature bank where there is a prefix worth storing the features of."""
+    if not config.bank.enabled or network.prefix is None or network.cut == 0:
+        yield Feed(None, pictures, config)
+        return
+    with (
+        FeatureBank(
+            network.prefix,
+            part=pictures.train,
+            augmentation=config.aug,
+            image_size=config.trainer.image_size,
+            fingerprint=pictures.fingerprint,
+            cache=cache_dir(config.paths.cache),
+            dtype="float32" if config.bank.dtype == "float32" else "float16",
+            engine=config.bank.engine,
+            max_bytes=int(config.bank.max_gigabytes * 1e9),
+            threads=config.trainer.threads,
+            cut=network.cut,
+        ) as bank,
+        bank.own_errors(),
+    ):
+        yield Feed(bank, pictures, config)

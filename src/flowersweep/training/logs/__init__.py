@@ -1,0 +1,1 @@
+"""What a run writes and shows: parameters, figures, model and notes in MLflow, TensorBoard files, the console."""

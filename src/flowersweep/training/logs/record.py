@@ -1,0 +1,184 @@
+"""What a run writes to its tracker, besides the figures of each epoch."""
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from omegaconf import OmegaConf
+
+from flowersweep.augment.preview import preview
+from flowersweep.config.schema import Config
+from flowersweep.figures.figures import confident_mistakes, confusion_matrix, learning_curves
+from flowersweep.figures.predictions import predictions_table
+from flowersweep.models.cuts import layers_csv
+from flowersweep.models.network import Network
+from flowersweep.redaction import redacted_tree
+from flowersweep.tracking.protocol import PICTURES, Tracker
+from flowersweep.tracking.provenance import provenance
+from flowersweep.training.dataset import Pictures
+from flowersweep.training.history import History
+from flowersweep.training.probabilities import Predictions
+
+PREVIEW_PICTURES = 6
+# Places on this machine are no hyperparameters. The rest would be columns that say nothing: what cannot change a
+# result, and the model's own learning rate, which stands in the optimizer's if that was not set.
+PLACES = ("paths", "tracking", "data.dir")
+SILENT = (
+    "bank.enabled",
+    "bank.engine",
+    "bank.max_gigabytes",
+    "objective",
+    "trainer.threads",
+    "model.learning_rate",
+)
+
+
+def parameters(config: Config, overrides: Sequence[str] = ()) -> dict[str, object]:
+    """The configuration as dotted keys: what can change a result, and whatever somebody has set.
+
+    Args:
+        config: Of the run.
+        overrides: As they were typed, or as a sweep chose them.
+    """
+    typed = {override.lstrip("+~").partition("=")[0] for override in overrides}
+    return {
+        key: value
+        for key, value in _flat(dataclasses.asdict(config))
+        if not key.startswith(PLACES) and (key in typed or not (value is None or key.startswith(SILENT)))
+    }
+
+
+def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in node.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name}.")
+        else:
+            yield name, value
+
+
+def record_start(
+    tracker: Tracker, config: Config, pictures: Pictures, overrides: Sequence[str], command: str | None = None
+) -> None:
+    """Log what the run was given, before it trains: a run that dies still says what it was.
+
+    Args:
+        tracker: Of the run.
+        config: Of the run.
+        pictures: Which it trains on.
+        overrides: As they were typed, or as a sweep chose them.
+        command: What was typed; None for how this process was started.
+    """
+    tracker.params(parameters(config, overrides))
+    # More people may read a store than may know its database's password.
+    plain = redacted_tree(dataclasses.asdict(config))
+    tracker.text(config_text(plain), "config/config.yaml")
+    tracker.text("".join(f"{override}\n" for override in overrides), "config/overrides.txt")
+    tracker.json(provenance(command=command), "config/provenance.json")
+    catalogue = pictures.catalogue
+    tracker.json(list(catalogue.class_names), "labels.json")
+    counts = np.bincount(catalogue.labels, minlength=len(catalogue.class_names))
+    parts = {
+        "training": len(pictures.train),
+        "validation": len(pictures.validation),
+        "test": 0 if pictures.test is None else len(pictures.test),
+    }
+    # MLflow keeps the profile that a data set came with first, for all runs of an experiment, however they divide it.
+    tracker.tags({f"{PICTURES}{part}": number for part, number in parts.items()})
+    # One record: MLflow keeps a data set of one name and digest once per run, whatever its context.
+    tracker.dataset(
+        config.data.source,
+        digest=pictures.fingerprint,
+        source=str(catalogue.root),
+        context="training, validation" if pictures.test is None else "training, validation, test",
+        picture_shape=(config.trainer.image_size, config.trainer.image_size, 3),
+        profile={
+            "pictures": len(catalogue.paths),
+            **parts,
+            # A class may be called `validation`.
+            **{
+                f"class {name}": count
+                for name, count in zip(catalogue.class_names, counts.tolist(), strict=True)
+            },
+        },
+    )
+
+
+def config_text(settings: Mapping[str, Any]) -> str:
+    """Settings as YAML from which OmegaConf reads the same values: `${` in a value means itself."""
+    # A backslash before ${ takes its meaning away, and a backslash before that is written twice.
+    plain = _each_text(settings, lambda text: re.sub(r"(\\*)\$\{", r"\1\1\\${", text))
+    return OmegaConf.to_yaml(OmegaConf.create(plain))
+
+
+def _each_text(node: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(node, Mapping):
+        return {key: _each_text(value, change) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [_each_text(value, change) for value in node]
+    return change(node) if isinstance(node, str) else node
+
+
+def record_network(tracker: Tracker, network: Network) -> None:
+    """Log the size of the network and, if it has a backbone, the table of its layers."""
+    tracker.metrics(
+        {
+            "model/parameters": float(network.whole.count_params()),
+            "model/trained_parameters": float(
+                sum(math.prod(v.shape) for v in network.suffix.trainable_variables)
+            ),
+        }
+    )
+    if network.base is not None:
+        tracker.text(layers_csv(network.base), "layers.csv")
+
+
+def record_preview(tracker: Tracker, config: Config, pictures: Pictures) -> None:
+    """Log what the augmentation does to the first training pictures in the first epochs."""
+    rows = pictures.train.indices[:PREVIEW_PICTURES]
+    grid = preview(config.aug, pictures.train.images[rows], config.trainer.image_size, indices=rows)
+    tracker.image(np.asarray(grid), "augmentation_preview.png")
+
+
+def record_figures(tracker: Tracker, pictures: Pictures, history: History, validation: Predictions) -> None:
+    """Log the pictures people look at: curves, confusion matrix and the most confident mistakes."""
+    names = pictures.catalogue.class_names
+    part = pictures.validation
+    curves = learning_curves(
+        history.columns(), best_epoch=history.best_epoch, phases=history.phases, first_epoch=1
+    )
+    tracker.figure(curves, "curves.png")
+    tracker.figure(confusion_matrix(validation.labels, validation.predicted, names), "confusion_matrix.png")
+    mistakes = confident_mistakes(
+        part.images[part.indices], validation.labels, validation.probabilities, names, _paths(pictures)
+    )
+    tracker.figure(mistakes, "confident_mistakes.png")
+
+
+def record_tables(tracker: Tracker, pictures: Pictures, history: History, validation: Predictions) -> None:
+    """Log the epochs, and what the model said of each validation picture."""
+    tracker.text(history.csv(), "history.csv")
+    table = predictions_table(
+        _paths(pictures), validation.labels, validation.probabilities, pictures.catalogue.class_names
+    )
+    tracker.text(table, "validation_predictions.csv")
+
+
+def _paths(pictures: Pictures) -> list[str]:
+    """File names of the validation pictures, in the part's order."""
+    return [pictures.catalogue.paths[index] for index in pictures.validation.indices]
+
+
+def record_model(tracker: Tracker, served: keras.Model, config: Config, pictures: Pictures) -> None:
+    """Log the model that turns raw pictures into probabilities."""
+    example = np.asarray(pictures.validation.images[pictures.validation.indices[:1]])
+    tracker.model(
+        served,
+        example=example.astype(np.float32),
+        class_names=pictures.catalogue.class_names,
+        metadata={"image_size": config.trainer.image_size, "data_fingerprint": pictures.fingerprint},
+    )

@@ -1,0 +1,112 @@
+"""The command that promotes: what it prints and what it refuses."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flowersweep.commands.promote import main
+from flowersweep.tracking.mlflow_api import client
+from winners import Winners
+
+MAKE = shutil.which("make")
+
+
+def test_the_table_says_what_was_promoted(results: Winners, capsys: pytest.CaptureFixture[str]) -> None:
+    """Model, version, alias, value and the previous one."""
+    assert main(["petals", results.where, "name=printed"]) == 0
+    first = capsys.readouterr().out
+    assert main([f"run={results.runs['alone/good'][:8]}", results.where, "name=printed"]) == 0
+    second = capsys.readouterr().out
+
+    for text in ("printed", "champion", "0.8000", "petals, trial 1", results.runs["petals/1"], "none"):
+        assert text in first
+    assert "version 1, best/val_accuracy 0.8000" in second
+    assert client(results.store.uri).get_model_version_by_alias("printed", "champion").version == 2
+
+
+def test_nothing_is_left_in_the_current_folder(
+    results: Winners, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow makes a global store there as soon as it is asked for a model without its store."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["study=petals", results.where, "name=elsewhere"]) == 0
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_registry_elsewhere_is_ignored(
+    results: Winners, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The version is where predict and make serve look for it: in the store that the command was told of."""
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", f"sqlite:///{tmp_path}/elsewhere.db")
+    assert main(["study=petals", results.where, "name=here"]) == 0
+
+    assert client(results.store.uri).get_model_version_by_alias("here", "champion").version == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(MAKE is None, reason="there is no make here")
+def test_make_passes_no_other_registry_on() -> None:
+    """What `make serve` starts does not see where the environment says that another registry is."""
+    elsewhere = dict.fromkeys(("MLFLOW_REGISTRY_URI", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"), "elsewhere")
+    done = subprocess.run(
+        [str(MAKE), "--no-print-directory", "--eval", "probe: ; @env", "probe"],
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, **elsewhere, "KEPT": "elsewhere"},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+
+    assert [line for line in done.stdout.splitlines() if line.endswith("=elsewhere")] == ["KEPT=elsewhere"]
+
+
+def test_again_is_told(results: Winners, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same winner keeps its version."""
+    for _ in range(2):
+        assert main(["study=petals", results.where, "name=again", "alias=best"]) == 0
+
+    assert "1 (registered before)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["study=petal"], "There is no study 'petal'; "),
+        (["study=bare"], "has saved no model; train it again with\n"),
+        (["study=petals", "alias=latest"], "alias=latest is not possible"),
+        (["study=petals", "name=a/b"], "Cannot register 'a/b'"),
+        (["stdy=petals"], "'stdy' is no argument of this command"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    results: Winners, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    """And the exit code is 2."""
+    assert main([*arguments, results.where]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["promote", "predict", "export", "evaluate"])
+def test_help_and_refusals_import_no_tensorflow(name: str, tmp_path: Path) -> None:
+    """All arguments are explained; without results one sentence says how to get some."""
+    given = {"predict": "images=.", "export": "format=keras output=a.keras", "evaluate": "data.dir=."}
+    code = (
+        f"import sys; from flowersweep.{name} import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        f"print(main({[*given.get(name, '').split(), f'tracking.dir={tmp_path}']}))\n"
+        "print('tensorflow' in sys.modules, 'mlflow' in sys.modules)"
+    )
+    (tmp_path / "flower.jpg").touch()
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, text=True, cwd=tmp_path
+    )
+
+    assert "run=RUN" in done.stdout
+    assert f"example: python -m flowersweep.{name}" in done.stdout
+    assert f"There are no results in {tmp_path}; train something first" in done.stderr
+    assert done.stdout.endswith("2\nFalse False\n")

@@ -1,0 +1,34 @@
+"""Tests of the ui command's refusals; that it serves is tested in a browser."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from flowersweep.commands import ui
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "web"])
+def test_a_port_that_is_none_is_refused(
+    port: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The sentence says what was given and what is allowed."""
+    assert ui.main([f"port={port}", f"tracking.dir={tmp_path}"]) == 2
+    assert f"port must be a whole number from 1 to 65535, but is '{port}'" in capsys.readouterr().err
+
+
+def test_a_port_in_use_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is started, with another port to choose."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert ui.main([f"port={port}", f"tracking.dir={tmp_path}"]) == 2
+    assert f"Port {port} cannot be used" in capsys.readouterr().err
+
+
+def test_without_results_it_says_how_to_make_some(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And makes no database by looking for one."""
+    assert ui.main(["port=5999", f"tracking.dir={tmp_path}"]) == 2
+    assert "There are no results in" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,122 @@
+"""Folders of pictures, good and bad."""
+
+import shutil
+import warnings
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from conftest import MakeConfig
+from flowersweep.doctor.dataset import check_pictures
+from flowersweep.doctor.finding import Finding, Verdict, examine
+
+
+def test_a_good_folder_is_counted(make_config: MakeConfig, drawn: Path) -> None:
+    """Pictures, classes and the folder are told."""
+    found = list(check_pictures(make_config("data.split_seed=2")))
+    assert found == [Finding("pictures", f"60 of 5 classes in {drawn}")]
+
+
+def test_a_folder_without_classes_is_to_be_mended(make_config: MakeConfig, tmp_path: Path) -> None:
+    """It says what the folder must hold."""
+    (tmp_path / "empty").mkdir()
+    config = make_config(f"data.dir={tmp_path}/empty")
+
+    (finding,) = examine("pictures", lambda: check_pictures(config))
+
+    assert finding.verdict is Verdict.MEND
+    assert finding.found == f"{tmp_path}/empty holds no class folders"
+    assert finding.mend == "it must hold at least two sub-folders, one per class, with pictures in them"
+
+
+def test_pictures_that_cannot_be_read_are_to_be_mended(
+    make_config: MakeConfig, drawn: Path, tmp_path: Path
+) -> None:
+    """One of each class is decoded."""
+    shutil.copytree(drawn, tmp_path / "copy")
+    first = min((tmp_path / "copy/roses").iterdir())
+    first.write_bytes(b"no picture")
+    config = make_config(f"data.dir={tmp_path}/copy")
+
+    (finding,) = examine("pictures", lambda: check_pictures(config))
+
+    assert finding.verdict is Verdict.MEND
+    assert finding.found == f"{first} is not a picture of the kinds BMP, GIF, JPEG, PNG, TIFF, WEBP"
+    assert "data.unreadable=skip" in finding.mend
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (
+            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n",
+            "is not a picture of the kinds",
+        ),
+        ("bomb", "has more than the 89,478,485 pixels allowed"),
+        (b"", "is empty (0 bytes)"),
+    ],
+)
+def test_pictures_are_opened_as_a_run_opens_them(
+    content: bytes | str, reason: str, make_config: MakeConfig, drawn: Path, tmp_path: Path
+) -> None:
+    """A PostScript file called .jpg starts no program, and a bomb does not fill the memory."""
+    shutil.copytree(drawn, tmp_path / "copy")
+    first = min((tmp_path / "copy/roses").iterdir())
+    if isinstance(content, bytes):
+        first.write_bytes(content)
+    else:
+        Image.new("1", (10_000, 9_000)).save(first, "png")
+    config = make_config(f"data.dir={tmp_path}/copy")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        (finding,) = examine("pictures", lambda: check_pictures(config))
+
+    assert finding.verdict is Verdict.MEND
+    assert reason in finding.found
+
+
+def test_other_pictures_than_the_published_are_a_note(make_config: MakeConfig, drawn: Path) -> None:
+    """data=flower_photos with somebody's own pictures trains, but is called by the wrong name."""
+    config = make_config("data=flower_photos", f"data.dir={drawn}", "data.split_seed=2")
+    (finding,) = check_pictures(config)
+
+    assert finding.verdict is Verdict.NOTE
+    assert finding.found == f"60 of 5 classes in {drawn}, not the published 3,670"
+    assert finding.mend == "if they are your own, write data=folder"
+
+
+def test_a_download_that_is_to_come_is_a_note(make_config: MakeConfig, tmp_path: Path) -> None:
+    """Its size is told, and nothing is fetched."""
+    config = make_config("data=flower_photos", "data.dir=null", f"paths.cache={tmp_path}/cache")
+
+    (finding,) = check_pictures(config)
+
+    assert finding.verdict is Verdict.NOTE
+    assert finding.mend == "the first run downloads 229 MB; if you have it, say where: data.dir=PATH"
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("source", ["demo"])
+def test_drawn_pictures_need_nothing(make_config: MakeConfig, source: str) -> None:
+    """They are made when they are needed."""
+    assert next(iter(check_pictures(make_config(f"data={source}")))).verdict is Verdict.FINE
+
+
+def test_what_a_run_would_tell_is_a_note(make_config: MakeConfig, drawn: Path, tmp_path: Path) -> None:
+    """Copies, hidden folders and the like, each in a line of its own, and nothing is written."""
+    shutil.copytree(drawn, tmp_path / "copy")
+    shutil.copytree(tmp_path / "copy/roses", tmp_path / "copy/roses/.ipynb_checkpoints")
+    config = make_config(f"data.dir={tmp_path}/copy", f"paths.cache={tmp_path}/cache")
+
+    fine, *notes = check_pictures(config)
+
+    assert fine.verdict is Verdict.FINE
+    assert [note.verdict for note in notes] == [Verdict.NOTE] * 2
+    assert "byte for byte among those that train" in notes[0].found
+    assert notes[1].found.startswith(
+        "12 pictures lie in hidden folders inside of classes (.ipynb_checkpoints)"
+    )
+    assert notes[1].mend == "delete these folders if they hold copies"
+    assert not (tmp_path / "cache").exists()

@@ -1,0 +1,227 @@
+"""Which configurations are told apart."""
+
+import math
+import sys
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats  # type: ignore[import-untyped] # it ships no types
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from benchmarks.false_differences import SPREADS, false_share, found_share
+from flowersweep.report.statistics.comparison import (
+    ALPHA,
+    compare,
+    differences,
+    fit,
+    groups,
+    paired_p,
+    range_p,
+)
+
+VALUES = st.floats(0, 1)
+SAMPLES = st.lists(st.dictionaries(st.integers(0, 4), VALUES, min_size=1), min_size=1, max_size=6)
+
+
+class TestPaired:
+    @given(st.lists(st.integers(-50, 50), min_size=2, max_size=10))
+    def test_agrees_with_scipy(self, counts: list[int]) -> None:
+        """Wherever the differences spread, p is that of SciPy's paired test."""
+        gaps = [count / 734 for count in counts]
+        if len(set(counts)) > 1:
+            assert paired_p(gaps) == pytest.approx(stats.ttest_rel(gaps, [0.0] * len(gaps)).pvalue, abs=1e-12)
+
+    @given(st.lists(st.floats(-1, 1), max_size=8))
+    def test_is_a_chance(self, gaps: list[float]) -> None:
+        """It is from 0 to 1, the same for both directions, and not known for fewer than two seeds."""
+        p = paired_p(gaps)
+        if len(gaps) < 2:
+            assert p is None
+        else:
+            assert p is not None
+            assert 0 <= p <= 1
+            assert p == paired_p([-gap for gap in gaps])
+
+    @pytest.mark.parametrize(("n", "p"), [(2, 0.5), (3, 0.25), (6, 0.03125)])
+    @pytest.mark.parametrize("gap", [1, 7, 40])
+    def test_equal_differences_are_no_certainty(self, n: int, p: float, gap: int) -> None:
+        """Without any spread only the number of agreeing signs counts, also if values were logged in single precision."""
+        ones, others = ([count + index for index in range(n)] for count in (640, 640 - gap))
+        logged = [
+            dict(enumerate(float(np.float32(count / 734)) for count in some)) for some in (ones, others)
+        ]
+        exact = [dict(enumerate(map(float, some))) for some in (ones, others)]
+        assert paired_p([gap / 734] * n) == p
+        assert [one.p for one in compare(logged)] == [p]
+        (found,) = compare(exact, counts=True)
+        assert found.p is not None
+        assert found.p >= p
+        assert paired_p([0.0] * n) == 1
+
+    @given(st.lists(st.integers(0, 40), min_size=2, max_size=6))
+    def test_counts_spread_by_half_a_picture_at_least(self, gaps: list[int]) -> None:
+        """As if each count were known to half a picture: a tiny spread of a few counts does not make a p smaller."""
+        p, floored = paired_p(gaps), paired_p(gaps, 0.5)
+        assert p is not None
+        assert floored is not None
+        error = max(float(np.std(gaps, ddof=1)), math.sqrt(0.5)) / math.sqrt(len(gaps))
+        t = 2 * stats.t.sf(abs(np.mean(gaps)) / error, len(gaps) - 1)
+        assert floored >= min(p, t) - 1e-12
+        assert floored >= t - 1e-12
+
+
+class TestFit:
+    @given(st.integers(2, 5), st.integers(2, 4), st.randoms(use_true_random=False))
+    def test_a_complete_table(self, k: int, n: int, chance: Random) -> None:
+        """With the same seeds for all, levels are means and the variance is that of a randomized block design."""
+        table = np.array([[chance.uniform(0, 1) for _ in range(n)] for _ in range(k)])
+        found = fit([dict(enumerate(row)) for row in table.tolist()])
+        left_over = table - table.mean(0) - table.mean(1, keepdims=True) + table.mean()
+        assert found.levels == pytest.approx(table.mean(1))
+        assert found.freedom == (k - 1) * (n - 1)
+        assert found.variance == pytest.approx(np.square(left_over).sum() / found.freedom)
+        assert found.factor(0, 1) == pytest.approx(2 / n)
+
+    def test_a_seed_that_only_one_has(self) -> None:
+        """It counts for nothing: the difference of two levels is that of the seeds they share."""
+        found = fit([{0: 0.90, 1: 0.905, 2: 0.91, 3: 0.96}, {0: 0.91, 1: 0.9151, 2: 0.9199}])
+        assert found.levels[0] - found.levels[1] == pytest.approx(-0.01)
+        assert found.freedom == 2
+        assert found.factor(0, 1) == pytest.approx(2 / 3)
+
+    @given(SAMPLES)
+    def test_rules(self, samples: list[dict[int, float]]) -> None:
+        """Adding a number to a seed's values changes no difference of levels that is known, and no variance."""
+        moved = [{seed: value + 10.0 * seed for seed, value in sample.items()} for sample in samples]
+        found, after = fit(samples), fit(moved)
+        assert found.freedom == after.freedom
+        assert after.variance == pytest.approx(found.variance, abs=1e-9)
+        for index, sample in enumerate(samples[1:], start=1):
+            if sample.keys() == samples[0].keys():
+                known = found.levels[0] - found.levels[index]
+                assert after.levels[0] - after.levels[index] == pytest.approx(known, abs=1e-9)
+
+
+class TestRange:
+    @settings(max_examples=20)
+    @given(st.floats(0, 5), st.integers(1, 40))
+    def test_two_are_students(self, t: float, freedom: int) -> None:
+        """With two configurations the range is a difference, and p that of Student's test."""
+        assert range_p(t, 1.0, 2, freedom) == pytest.approx(2 * stats.t.sf(t, freedom), abs=1e-6)
+
+    def test_published_values(self) -> None:
+        """The limits of the studentized range that tables of Tukey's test have for 0.05."""
+        for n_compared, freedom, limit in ((3, 10, 3.877), (5, 8, 4.886), (12, 20, 5.20)):
+            p = range_p(limit / math.sqrt(2), 1.0, n_compared, freedom)
+            assert p == pytest.approx(0.05, abs=5e-4)
+
+
+class TestCompare:
+    def test_tukey(self) -> None:
+        """With spreads alike and differences that agree, the last one's p is that of Tukey's test of a block design."""
+        table = np.array([[10, 13, 16, 11], [9, 12, 16, 10], [4, 8, 10, 5.0]])
+        left_over = table - table.mean(0) - table.mean(1, keepdims=True) + table.mean()
+        pair = np.var(table[0] - table[2], ddof=1) / 2
+        error = math.sqrt(max(np.square(left_over).sum() / 6, pair) * 2 / 4)
+        expected = max(
+            stats.studentized_range.sf(math.sqrt(2) * (table[0] - table[2]).mean() / error, 3, 6),
+            stats.ttest_rel(table[0], table[2]).pvalue,
+        )
+        found = compare([dict(enumerate(row)) for row in table.tolist()])
+        assert found[1].p == pytest.approx(expected, rel=1e-6)
+        assert found[1].apart
+
+    def test_one_that_scatters_hides_nobody(self) -> None:
+        """A training that failed to learn makes the spread of its own comparison large, not that of the others.
+
+        It reached 70 once, so three seeds do not tell it from the leader; the next best is told apart all the same.
+        """
+        good, less, broken = {0: 90, 1: 92, 2: 91}, {0: 80, 1: 83, 2: 80}, {0: 20, 1: 70, 2: 35}
+        assert groups([good, less, broken], counts=True) == [1, 2, 1]
+
+    def test_never_worse_against_the_common_seeds(self) -> None:
+        """Who is better on every common seed is not worse, whoever stands first."""
+        more, fewer = {0: 0.90, 1: 0.905, 2: 0.91, 3: 0.96}, {0: 0.91, 1: 0.9151, 2: 0.9199}
+        (found,) = compare([fewer, more])
+        assert found.difference == pytest.approx(0.01)
+        assert found.apart
+
+    @settings(max_examples=40)
+    @given(SAMPLES)
+    def test_worse_is_worse(self, samples: list[dict[int, float]]) -> None:
+        """In the order of their levels, whoever is told apart from the first is worse on the seeds both have."""
+        levels = fit(samples).levels
+        ordered = [samples[index] for index in np.argsort(-levels, kind="stable")]
+        assert all(one.difference > 0 for one in compare(ordered) if one.apart and one.difference is not None)
+
+
+class TestSimulated:
+    def test_few_pictures_many_seeds(self) -> None:
+        """Twelve configurations that are alike, 47 pictures, five seeds: where t-tests err in one study of seven."""
+        assert false_share((12, 5), 47, 1.0, n_studies=60) <= ALPHA
+
+    def test_power(self) -> None:
+        """One of twelve that is worse by four standard deviations of a training is found with three seeds, mostly."""
+        assert found_share((12, 3), 734, 4.0, n_studies=20) >= 0.7
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("n_pictures", [47, 120, 734])
+    @pytest.mark.parametrize("spread", SPREADS.values(), ids=SPREADS.keys())
+    @pytest.mark.parametrize("n_seeds", [2, 3, 5])
+    def test_false_differences(self, n_seeds: int, spread: float | None, n_pictures: int) -> None:
+        """Twelve configurations that are alike: at most one study in twenty tells some apart, as the page promises."""
+        # Two standard errors of a share of one in twenty among so many studies are granted.
+        assert false_share((12, n_seeds), n_pictures, spread, n_studies=400) <= ALPHA + 0.022
+
+
+class TestGroups:
+    def test_what_overlaps_stands_together(self) -> None:
+        """Three that overlap are one group; two that are far below are told apart from them and from each other."""
+        zoom, flip, none = (
+            {0: 0.70, 1: 0.72, 2: 0.71},
+            {0: 0.71, 1: 0.69, 2: 0.72},
+            {0: 0.69, 1: 0.72, 2: 0.70},
+        )
+        low, lower = {0: 0.40, 1: 0.42, 2: 0.411}, {0: 0.30, 1: 0.32, 2: 0.312}
+        assert groups([zoom, flip, none, low, lower]) == [1, 1, 1, 2, 3]
+
+    def test_two_seeds_tell_little_apart(self) -> None:
+        """A difference of a tenth over two seeds is not enough if it varies by two hundredths."""
+        assert groups([{0: 0.8, 1: 0.8}, {0: 0.7, 1: 0.72}]) == [1, 1]
+
+    def test_only_common_seeds_count(self) -> None:
+        """Runs with other seeds are not compared; one pair that could be tested makes it a ranking."""
+        one, other = {0: 0.9, 1: 0.9}, {2: 0.1, 3: 0.1}
+        assert groups([one, other]) is None
+        assert groups([one, other, {0: 0.9, 1: 0.8}]) == [1, 1, 1]
+        assert differences({0: 0.5, 1: 0.75}, {1: 0.5, 2: 9.0}) == [0.25]
+
+    @given(SAMPLES)
+    def test_rules(self, samples: list[dict[int, float]]) -> None:
+        """Everyone has a group, the first is in group 1, numbers have no gap; one seed each is never a ranking."""
+        found = groups(samples)
+        if all(len(sample) < 2 for sample in samples) and len(samples) > 1:
+            assert found is None
+        if found is not None:
+            assert found[0] == 1
+            assert set(found) == set(range(1, max(found) + 1))
+
+    @settings(max_examples=40)
+    @given(SAMPLES)
+    def test_comparisons(self, samples: list[dict[int, float]]) -> None:
+        """A difference is that of the means over common seeds; nobody is told apart by a p over the limit."""
+        for sample, found in zip(samples[1:], compare(samples), strict=True):
+            common = samples[0].keys() & sample.keys()
+            assert found.n_seeds == len(common)
+            assert (found.p is None) == (len(common) < 2)
+            if common:
+                gap = math.fsum(samples[0][seed] - sample[seed] for seed in common) / len(common)
+                assert found.difference == pytest.approx(gap)
+            if found.apart:
+                assert found.p is not None
+                assert found.p < ALPHA

@@ -1,0 +1,236 @@
+"""Tests of sweeps on real PostgreSQL and MariaDB servers, started for them in folders of their own."""
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.storages import BaseStorage, RDBStorage
+from sqlalchemy import create_engine, make_url
+
+import servers
+from additions import added
+from flowersweep.errors import SweepError
+from flowersweep.sweep.storage.lock import storage_lock
+from flowersweep.sweep.storage.storage import open_storage
+from flowersweep.sweep.study.study import join_study, open_study
+
+Open = Callable[[str], BaseStorage]
+
+HERE = Path(__file__).parent
+NOTHING: dict[str, Any] = {"searched": {}, "conditions": {}, "fixed": {}, "order": []}
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", params=["postgresql", "mariadb"])
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a fresh server."""
+    with getattr(servers, request.param)() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def mariadb() -> Iterator[str]:
+    """The URL of a fresh MariaDB server."""
+    with servers.mariadb() as address:
+        yield address
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Open]:
+    """`open_storage`, whose connections are closed when the test ends; Optuna never does so."""
+    storages = []
+
+    def open_one(address: str) -> BaseStorage:
+        storages.append(open_storage(address, tmp_path))
+        return storages[-1]
+
+    yield open_one
+    for storage in storages:
+        assert isinstance(storage, RDBStorage)
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The application whose sweeps are run as real processes."""
+    monkeypatch.syspath_prepend(str(HERE))
+    return importlib.import_module("stub_app")
+
+
+def administer(address: str, statement: str) -> None:
+    """Tell a server something."""
+    engine = create_engine(address)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(statement.replace("%", "%%"))
+    engine.dispose()
+
+
+def test_lock_excludes(url: str, opened: Open) -> None:
+    """Of threads with their own connections that add to a number in two steps none loses an addition."""
+    assert added(lambda: opened(url), n_threads=6, seconds=0.02) == 30
+
+
+def test_a_long_wait_for_the_lock_ends_with_the_lock(
+    url: str, monkeypatch: pytest.MonkeyPatch, opened: Open
+) -> None:
+    """Who waits for longer than one question to the server takes still comes after the holder, not beside it."""
+    monkeypatch.setattr("flowersweep.sweep.storage.lock.ASK_SECONDS", 1)
+    order: list[str] = []
+
+    def wait() -> None:
+        with storage_lock(opened(url)):
+            order.append("second")
+
+    with storage_lock(opened(url)):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        time.sleep(2.5)
+        order.append("first")
+    thread.join()
+
+    assert order == ["first", "second"]
+
+
+def test_four_workers_share_forty_trials(url: str, tmp_path: Path, stub: Any, opened: Open) -> None:
+    """Four workers on a server finish exactly 40 trials, each begun once."""
+    settings = stub.Settings(str(tmp_path), "leaving_marks", storage=url, workers=4)
+    done = subprocess.run(stub.command(settings), check=True, stdout=subprocess.PIPE, timeout=240)
+    trials = join_study(opened(url), "stub").trials
+    marks = (tmp_path / "marks").read_text().splitlines()
+
+    assert [trial.number for trial in trials] == list(range(40))
+    assert {trial.state.name for trial in trials} == {"COMPLETE"}
+    assert sorted(int(mark.split()[0]) for mark in marks) == list(range(40))
+    assert sum(report["counts"]["COMPLETE"] for report in json.loads(done.stdout)) == 40
+
+
+def test_two_sweeps_one_of_them_killed(url: str, tmp_path: Path, stub: Any, opened: Open) -> None:
+    """Two sweeps of one study, one of which is killed with all its processes: twelve trials, their numbers 0 to 11."""
+    settings = stub.Settings(
+        str(tmp_path), "leaving_marks", storage=url, study="two", n_trials=12, seconds=0.5, workers=2
+    )
+    pair = [
+        subprocess.Popen(stub.command(settings), stdout=subprocess.DEVNULL, start_new_session=True)
+        for _ in range(2)
+    ]
+    marks = tmp_path / "marks"
+    until = time.monotonic() + 60
+    while not marks.exists() or len(marks.read_text().splitlines()) < 5:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    os.killpg(pair[0].pid, signal.SIGKILL)
+    for sweep in pair:
+        sweep.wait(240)
+    subprocess.run(stub.command(settings), check=True, stdout=subprocess.DEVNULL, timeout=240)
+    trials = join_study(opened(url), "two").trials
+
+    assert pair[1].returncode == 0
+    assert [trial.number for trial in trials] == list(range(12))
+    assert {trial.state.name for trial in trials} == {"COMPLETE"}
+
+
+def test_names_and_values_that_differ_in_case(url: str, opened: Open) -> None:
+    """Studies `a` and `A`, and choices `a` and `A`, are two each; letters of any language are kept."""
+    storage = opened(url)
+    names = ["flower", "Flower", "Blüte", "Blüte-花"]
+    studies = [
+        open_study(storage, name, {**NOTHING, "config": {"name": name}}, ["maximize"]) for name in names
+    ]
+    trial = studies[3].ask()
+    assert trial.suggest_categorical("x", ["a", "A", "花"]) in {"a", "A", "花"}
+    studies[3].tell(trial, 0.5)
+    for value in ("a", "A", "花"):
+        studies[3].enqueue_trial({"x": value})
+        again = studies[3].ask()
+        assert again.suggest_categorical("x", ["a", "A", "花"]) == value
+        studies[3].tell(again, 1.0)
+
+    assert len({study._study_id for study in studies}) == 4
+    found = join_study(opened(url), names[3])
+    assert found.user_attrs["definition"]["config"] == {"name": names[3]}
+    assert [one.params["x"] for one in found.trials[1:]] == ["a", "A", "花"]
+
+
+def test_long_texts_are_kept_whole(url: str, opened: Open) -> None:
+    """A definition, a trial's attribute and a list of choices of 100,000 characters each are read as they were written."""
+    long = {**NOTHING, "config": {"name": "ü" * 100_000}}
+    study = open_study(opened(url), "long", long, ["maximize"])
+    trial = study.ask()
+    choices = [f"{number:05}" for number in range(12_000)]
+    trial.set_user_attr("traceback", "花" * 100_000)
+    trial.suggest_categorical("x", choices)
+    study.tell(trial, 1.0)
+    found = join_study(opened(url), "long")
+
+    assert found.user_attrs["definition"] == long
+    assert found.trials[0].user_attrs["traceback"] == "花" * 100_000
+    distribution = found.trials[0].distributions["x"]
+    assert isinstance(distribution, optuna.distributions.CategoricalDistribution)
+    assert list(distribution.choices) == choices
+
+
+def test_what_others_have_done_is_seen(url: str, opened: Open) -> None:
+    """A study that was read before shows trials that another connection has begun and finished since."""
+    one = open_study(opened(url), "seen", NOTHING, ["maximize"])
+    other = join_study(opened(url), "seen")
+    assert [len(study.get_trials()) for study in (one, other)] == [0, 0]
+    trial = other.ask()
+    assert [found.state.name for found in one.get_trials()] == ["RUNNING"]
+    other.tell(trial, 1.0)
+    assert [found.state.name for found in one.get_trials()] == ["COMPLETE"]
+
+
+def test_connections_closed_by_the_server(mariadb: str, opened: Open) -> None:
+    """A server that closes idle connections during a long trial costs nothing, nor is the lock affected."""
+    study = open_study(opened(mariadb), "idle", NOTHING, ["maximize"])
+    trial = study.ask()
+    administer(mariadb, "SET GLOBAL wait_timeout = 1")
+    fresh = join_study(opened(mariadb), "idle")
+    for _ in range(2):
+        time.sleep(2)
+        with storage_lock(fresh._storage):
+            assert len(fresh.get_trials()) == 1
+    study.tell(trial, 1.0)
+    administer(mariadb, "SET GLOBAL wait_timeout = 28800")
+
+    assert fresh.get_trials()[0].state.name == "COMPLETE"
+
+
+def test_the_name_mariadb_is_as_good_as_mysql(mariadb: str, opened: Open) -> None:
+    """Both schemes name the same studies and the same lock."""
+    mysql = open_study(opened(mariadb), "scheme", NOTHING, ["maximize"])
+    other = opened(mariadb.replace("mysql+", "mariadb+"))
+    trial = mysql.ask()
+    for count in range(2):
+        other.set_trial_user_attr(trial._trial_id, "count", count)
+
+    assert join_study(other, "scheme").trials[0].user_attrs == {"count": 1}
+
+
+def test_a_password_with_signs(mariadb: str, opened: Open) -> None:
+    """A password that has to be escaped in a URL opens the storage; a wrong one is refused without being shown."""
+    administer(mariadb, "CREATE USER 'ada'@'localhost' IDENTIFIED BY 'p@ss:w/rd%41'")
+    administer(mariadb, "GRANT ALL ON studies.* TO 'ada'@'localhost'")
+    address = make_url(mariadb).set(username="ada", password="p@ss:w/rd%41")  # noqa: S106 (of a test's server)
+    opened(address.render_as_string(hide_password=False))
+    wrong = address.set(password="secret-one")  # noqa: S106 (as above)
+    with pytest.raises(SweepError, match="Access denied") as caught:
+        opened(wrong.render_as_string(hide_password=False))
+
+    assert "secret-one" not in str(caught.value)
+
+
+def test_unreachable_server(url: str, opened: Open) -> None:
+    """A server that does not answer is named in one sentence."""
+    with pytest.raises(SweepError, match=r"cannot be opened: .*check that it runs"):
+        opened(url.replace("flowersweep-", "nowhere-"))

@@ -1,0 +1,118 @@
+"""Tests of who owns a trial, and when an owner counts as gone."""
+
+import os
+import subprocess
+import sys
+import time
+
+import optuna
+import pytest
+
+from flowersweep import process
+from flowersweep.sweep.study.claim import (
+    GRACE_SECONDS,
+    HEARTBEAT,
+    OWNER,
+    beat,
+    claim,
+    claim_of,
+    is_abandoned,
+    release,
+)
+
+
+@pytest.fixture
+def study() -> optuna.Study:
+    """A study in memory."""
+    return optuna.create_study()
+
+
+def _owned(**changes: str) -> dict[str, object]:
+    study = optuna.create_study()
+    trial = study.ask()
+    claim(trial)
+    return {OWNER: {**trial.user_attrs[OWNER], **changes}}
+
+
+def test_claims_are_told_apart(study: optuna.Study) -> None:
+    """A second claim on the same trial, even by the same process, is another one."""
+    trial = study.ask()
+    first = claim(trial)
+    second = claim(trial)
+
+    assert first != second
+    assert claim_of(trial) == second
+    assert claim_of(study.ask()) is None
+
+
+def test_own_process_lives() -> None:
+    """The trial of a living process is not abandoned, however long it gave no sign."""
+    assert not is_abandoned(_owned(), time.time() + 10 * GRACE_SECONDS)
+
+
+def test_dead_process_is_seen() -> None:
+    """The trial of a process of this machine that has ended is abandoned at once."""
+    code = "from flowersweep.tracking import process; print(process.start_of(__import__('os').getpid()))"
+    ended = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    start = ended.communicate()[0].decode().strip()
+    owner = {process.PID_TAG: str(ended.pid), process.START_TAG: start}
+
+    assert is_abandoned(_owned(**owner), time.time())
+
+
+def test_reused_process_id_is_not_taken_for_the_owner() -> None:
+    """A living process with the owner's id that started at another time is not the owner."""
+    start = process.identity()[process.START_TAG]
+    earlier = f"{start.rsplit(' ', 1)[0]} 1"
+
+    assert is_abandoned(
+        _owned(**{process.PID_TAG: str(os.getpid()), process.START_TAG: earlier}), time.time()
+    )
+
+
+def test_other_machine_is_trusted_for_a_while() -> None:
+    """An owner on another machine counts as gone once its last sign is older than the grace period."""
+    attrs = _owned(**{process.HOST_TAG: "elsewhere"})
+    now = time.time()
+
+    assert not is_abandoned(attrs, now + GRACE_SECONDS - 5)
+    assert is_abandoned(attrs, now + GRACE_SECONDS + 5)
+    assert not is_abandoned({**attrs, HEARTBEAT: now + 60}, now + GRACE_SECONDS + 5)
+
+
+def test_machines_of_one_name_do_not_take_each_others_trials() -> None:
+    """An owner on another machine with this one's name, and one of unknown machine, are left to their heartbeats."""
+    _, namespace, ticks = process.identity()[process.START_TAG].split(" ", 2)
+    now = time.time()
+    for machine in ("fedcba9876543210", ""):
+        owner = {process.START_TAG: f"another-boot {namespace} {ticks}", "flowersweep.machine": machine}
+        assert not is_abandoned(_owned(**owner), now + GRACE_SECONDS - 5)
+        assert is_abandoned(_owned(**owner), now + GRACE_SECONDS + 5)
+
+
+def test_nobody_owns_a_trial_without_claim() -> None:
+    """A running trial without a claim was left by somebody who died before he made one."""
+    assert is_abandoned({}, time.time())
+    assert is_abandoned({OWNER: None}, time.time())
+
+
+def test_beat_writes_the_time(study: optuna.Study) -> None:
+    """A heartbeat is the present in seconds since the epoch."""
+    trial = study.ask()
+    beat(trial)
+
+    assert abs(trial.user_attrs[HEARTBEAT] - time.time()) < 5
+
+
+def test_release_keeps_number_and_values(study: optuna.Study) -> None:
+    """A released trial waits without an owner, and is asked again with its number and values."""
+    trial = study.ask()
+    value = trial.suggest_float("x", 0, 1)
+    claim(trial)
+    release(study, study.trials[0]._trial_id)
+    waiting = study.trials[0]
+    again = study.ask()
+
+    assert (waiting.state.name, waiting.user_attrs[OWNER]) == ("WAITING", None)
+    assert (again.number, again.suggest_float("x", 0, 1)) == (0, value)
+    assert len(study.trials) == 1

@@ -1,0 +1,201 @@
+"""Tests of the map from what happened to COMPLETE, PRUNED and FAIL."""
+
+import errno
+import signal
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowersweep.errors import (
+    ConfigError,
+    DataError,
+    DownloadError,
+    TrackingError,
+    TrainingError,
+    WeightsError,
+)
+from flowersweep.sweep.study.outcome import (
+    FAIL_REASON,
+    HINDRANCE,
+    TRACEBACK,
+    Kind,
+    Outcome,
+    of_death,
+    of_exception,
+    of_value,
+    tell,
+)
+from flowersweep.sweep.workers.trial import Pruned
+
+
+def _caught(error: BaseException) -> BaseException:
+    try:
+        raise error  # noqa: TRY301 - this is all it does
+    except BaseException as caught:  # noqa: BLE001 - the test wants whatever it is
+        return caught
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_finite_number_is_complete(value: float) -> None:
+    """Every finite number completes a trial, as it is."""
+    assert of_value(value) == Outcome(Kind.COMPLETE, (value,))
+
+
+@pytest.mark.parametrize("value", [1, np.float64(1), np.float32(1), np.int64(1), np.array(1.0)])
+def test_other_numbers(value: Any) -> None:
+    """Integers and NumPy's numbers are numbers too."""
+    assert of_value(value) == Outcome(Kind.COMPLETE, (1.0,))
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (None, "It returned None; the objective must be a number."),
+        ("0.5", "It returned '0.5', a str; the objective must be a number."),
+        (True, "It returned True, a bool; the objective must be a number."),
+        ([0.5], "It returned [0.5], a list; the objective must be a number."),
+        (np.zeros(2), "It returned array([0., 0.]), a ndarray; the objective must be a number."),
+        (float("nan"), "It returned nan; the objective must be a finite number."),
+        (float("-inf"), "It returned -inf; the objective must be a finite number."),
+    ],
+)
+def test_no_number_fails(value: Any, reason: str) -> None:
+    """Anything else fails the trial, and the reason shows it."""
+    assert of_value(value) == Outcome(Kind.FAIL, reason=reason)
+
+
+def test_several_objectives() -> None:
+    """For several objectives a list or tuple of so many numbers is expected."""
+    assert of_value((1, 2.5), 2) == Outcome(Kind.COMPLETE, (1.0, 2.5))
+    assert of_value([1.0], 2).reason == "It returned [1.0]; the objective must be 2 numbers."
+    assert of_value(1.0, 2).reason == "It returned 1.0; the objective must be 2 numbers."
+    assert of_value([1.0, None], 2).kind is Kind.FAIL
+
+
+def test_exception_fails_with_its_first_line_and_traceback() -> None:
+    """The reason is one line; the traceback has it all."""
+    outcome = of_exception(_caught(TrainingError("the loss is nan\nsecond line")))
+
+    assert (outcome.kind, outcome.reason) == (Kind.FAIL, "TrainingError: the loss is nan")
+    assert "in _caught" in outcome.traceback
+    assert "second line" in outcome.traceback
+    assert of_exception(_caught(KeyError())).reason == "KeyError"
+
+
+def _from(cause: Exception) -> Exception:
+    error = RuntimeError("the optimizer stopped")
+    error.__cause__ = cause
+    return error
+
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (DataError("The picture folder /x does not exist."), "The picture folder /x does not exist."),
+        (DownloadError("It was cut short."), "It was cut short."),
+        (TrackingError("Cannot start a run: no answer."), "Cannot start a run: no answer."),
+        (WeightsError("There is no file w.h5."), "There is no file w.h5."),
+        (FULL, "[Errno 28] No space left on device."),
+        (_from(FULL), "[Errno 28] No space left on device."),
+        *(
+            (OSError(number, "gone"), f"[Errno {number}] gone.")
+            for number in (errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOTCONN)
+        ),
+    ],
+)
+def test_failed_infrastructure_makes_it_wait(error: Exception, reason: str) -> None:
+    """No room, no pictures, no store and a lost mount are no end of a trial; the cause is one sentence."""
+    assert of_exception(_caught(error)) == Outcome(Kind.WAITING, reason=reason)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(errno.ENOENT, "No such file or directory"),
+        PermissionError(errno.EACCES, "Permission denied"),
+        ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"),
+        OSError("without a number"),
+        MemoryError(),
+        ConfigError("trainer.epochs must be at least 1."),
+        TrainingError("The loss is not a number."),
+    ],
+)
+def test_everything_else_is_the_trials_own_failure(error: Exception) -> None:
+    """A missing file, a refused connection, too little memory and a bad value fail a trial."""
+    assert of_exception(_caught(error)).kind is Kind.FAIL
+
+
+def test_an_error_while_another_is_handled_counts_for_itself() -> None:
+    """Only what an error was raised from counts, not what happened to be handled at the time."""
+    try:
+        raise FULL
+    except OSError:
+        outcome = of_exception(_caught(ValueError("own")))
+
+    assert outcome.kind is Kind.FAIL
+
+
+def test_long_texts_are_cut() -> None:
+    """A huge message still fits into a database's column, and the traceback's end is what is kept."""
+    outcome = of_exception(_caught(ValueError("x" * 100_000)))
+
+    assert (len(outcome.reason), len(outcome.traceback)) == (1_000, 15_000)
+    assert outcome.traceback.endswith("xxx\n")
+
+
+@pytest.mark.parametrize("error", [Pruned("enough"), optuna.TrialPruned("enough")])
+def test_pruned(error: Exception) -> None:
+    """Both our exception and Optuna's prune a trial."""
+    assert of_exception(_caught(error)) == Outcome(Kind.PRUNED, reason="enough")
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "reason"),
+    [
+        (-signal.SIGKILL, "Its process was killed by SIGKILL (the machine may be out of memory)."),
+        (-signal.SIGSEGV, "Its process was killed by SIGSEGV."),
+        (-250, "Its process was killed by signal 250."),
+        (9, "Its process ended with exit code 9."),
+        (0, "Its process ended with exit code 0."),
+    ],
+)
+def test_death_names_the_signal(exit_code: int, reason: str) -> None:
+    """A dead process fails the trial with the signal's name or the exit code, and may be tried again."""
+    assert of_death(exit_code) == Outcome(Kind.FAIL, reason=reason, died=True)
+
+
+def test_tell_writes_all_three() -> None:
+    """Optuna gets the state, the value and, for failures, reason and traceback."""
+    study = optuna.create_study()
+    first, second, third = study.ask(), study.ask(), study.ask()
+    second.report(0.5, 0)
+    second.report(0.75, 1)
+    tell(study, first, Outcome(Kind.COMPLETE, (0.25,)))
+    tell(study, second, Outcome(Kind.PRUNED, reason="enough"))
+    tell(study, third, Outcome(Kind.FAIL, reason="bad", traceback="Traceback"))
+
+    assert [(trial.state.name, trial.value) for trial in study.trials] == [
+        ("COMPLETE", 0.25),
+        ("PRUNED", 0.75),
+        ("FAIL", None),
+    ]
+    assert study.trials[2].user_attrs == {FAIL_REASON: "bad", TRACEBACK: "Traceback"}
+
+
+def test_tell_puts_a_waiting_one_back() -> None:
+    """A trial that its infrastructure failed waits under its number, with its values, and says what it lacked."""
+    study = optuna.create_study()
+    trial = study.ask()
+    value = trial.suggest_float("x", 0, 1)
+    tell(study, trial, Outcome(Kind.WAITING, reason="No disk."), sweep="this one")
+
+    assert study.trials[0].state.name == "WAITING"
+    assert study.trials[0].user_attrs[HINDRANCE] == {"sweep": "this one", "reason": "No disk."}
+    assert study.ask().suggest_float("x", 0, 1) == value

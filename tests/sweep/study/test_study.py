@@ -1,0 +1,87 @@
+"""Tests of opening studies: resumed if they search the same, refused or renamed if not."""
+
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.storages import BaseStorage
+
+from flowersweep.errors import SweepError
+from flowersweep.sweep.space.parse import parse_space
+from flowersweep.sweep.storage.storage import open_storage
+from flowersweep.sweep.study.study import join_study, open_study
+
+SPACE = parse_space(["x=interval(0,1)", "seed=1"]).definition()
+WIDER = parse_space(["x=interval(0,2)", "seed=1"]).definition()
+
+
+@pytest.fixture(params=[None, "journal"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> BaseStorage:
+    """An empty storage: SQLite, and a journal."""
+    return open_storage(request.param and f"journal:{tmp_path}/j", tmp_path)
+
+
+def test_same_definition_goes_on(storage: BaseStorage) -> None:
+    """Opened again with the same definition, the study has its trials and direction."""
+    study = open_study(storage, "s", SPACE, ["maximize"])
+    study.tell(study.ask(), 0.5)
+    again = open_study(storage, "s", SPACE, ["maximize"])
+
+    assert [trial.value for trial in again.trials] == [0.5]
+    assert again.direction.name == "MAXIMIZE"
+
+
+def test_other_definition_is_refused_with_the_difference(storage: BaseStorage) -> None:
+    """The message says what changed, from what to what, and the two remedies; the study is not touched."""
+    study = open_study(storage, "s", SPACE, ["maximize"])
+    study.tell(study.ask(), 0.5)
+    with pytest.raises(SweepError) as caught:
+        open_study(storage, "s", WIDER, ["minimize"])
+
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "The study 's' is another search, so it cannot go on with this one:"
+    assert lines[1].startswith("  x was searched as interval(")
+    assert lines[2] == "  It had to maximize, and has now to minimize."
+    assert "hydra.sweeper.study_name=NAME" in lines[3]
+    assert len(open_study(storage, "s", SPACE, ["maximize"]).trials) == 1
+
+
+def test_new_takes_the_next_free_name_and_finds_it_again(storage: BaseStorage) -> None:
+    """With on_mismatch=new another search gets a study NAME-2, and goes on with it the next time."""
+    open_study(storage, "s", SPACE, ["maximize"])
+    first = open_study(storage, "s", WIDER, ["maximize"], on_mismatch="new")
+    first.tell(first.ask(), 0.5)
+    again = open_study(storage, "s", WIDER, ["maximize"], on_mismatch="new")
+    third = open_study(storage, "s", SPACE, ["minimize"], on_mismatch="new")
+
+    assert [first.study_name, again.study_name, third.study_name] == ["s-2", "s-2", "s-3"]
+    assert len(again.trials) == 1
+
+
+def test_study_of_another_program(storage: BaseStorage) -> None:
+    """A study that has trials but no definition is refused; one without trials is taken."""
+    other = optuna.create_study(storage=storage, study_name="s")
+    assert open_study(storage, "s", SPACE, ["minimize"]).study_name == "s"
+    other = optuna.create_study(storage=storage, study_name="t")
+    other.tell(other.ask(), 1.0)
+    with pytest.raises(SweepError, match="made by another program"):
+        open_study(storage, "t", SPACE, ["minimize"])
+
+
+def test_bad_arguments(storage: BaseStorage) -> None:
+    """A direction or policy that does not exist is refused with the legal ones."""
+    with pytest.raises(SweepError, match="'up'; it must be minimize or maximize"):
+        open_study(storage, "s", SPACE, ["up"])
+    with pytest.raises(SweepError, match="'ask'; it must be error or new"):
+        open_study(storage, "s", SPACE, ["minimize"], on_mismatch="ask")
+
+    assert storage.get_all_studies() == []
+
+
+def test_join_needs_the_study(storage: BaseStorage) -> None:
+    """A worker can only join a study that was opened before."""
+    with pytest.raises(SweepError, match="no study 's' in the storage"):
+        join_study(storage, "s")
+    open_study(storage, "s", SPACE, ["minimize"])
+
+    assert join_study(storage, "s").study_name == "s"

@@ -1,0 +1,190 @@
+"""The study's run in MLflow, in a real store."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import optuna
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+from optuna.distributions import FloatDistribution
+from optuna.trial import create_trial
+
+from flowersweep.errors import TrackingError
+from flowersweep.sweep.parent_run import Ledger, open_store
+from flowersweep.sweep.settings import Plan
+from flowersweep.sweep.space.parse import parse_space
+from flowersweep.sweep.storage.storage import open_storage
+from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.store.store import Store
+
+ARGUMENTS = ["optimizer.learning_rate=interval(0,1)", "+model.filters=[8, 8]"]
+PLAN = Plan(is_grid=False, n_trials=4, enqueue=())
+RATE = "optimizer.learning_rate"
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> DictConfig:
+    """What a ledger reads of a sweep's configuration; its store is made once."""
+    folder = tmp_path_factory.mktemp("results")
+    node = {
+        "tracking": {"dir": str(folder), "uri": None, "experiment": "ledger"},
+        "hydra": {
+            "sweeper": {"n_trials": 4, "storage": "postgresql+psycopg://u:secret@h/x"},
+            "overrides": {"task": ARGUMENTS},
+        },
+    }
+    return OmegaConf.create(node)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> optuna.Study:
+    """A study in a database, as the ledger locks its storage."""
+    made = optuna.create_study(storage=open_storage(None, tmp_path), study_name="s", direction="maximize")
+    for value in (0.25, 0.75):
+        made.add_trial(
+            create_trial(value=value, params={RATE: value}, distributions={RATE: FloatDistribution(0, 1)})
+        )
+    return made
+
+
+def store_of(config: DictConfig) -> Store:
+    """The configuration's store."""
+    store = open_store(config)
+    assert store is not None
+    return store
+
+
+def opened(config: DictConfig, study: optuna.Study) -> Any:
+    """A ledger as a sweep opens it."""
+    return Ledger.open(config, study, PLAN, parse_space(ARGUMENTS), store_of(config))
+
+
+def test_what_the_run_has(config: DictConfig, study: optuna.Study) -> None:
+    """Tags, description, leaderboard, settings and the command of the best trial, quoted for a shell."""
+    with opened(config, study) as ledger:
+        ledger.update()
+        ledger.finish(draw=False)
+        assert ledger.best_command == (
+            "python -m flowersweep optimizer.learning_rate=0.75 '+model.filters=[8, 8]'"
+        )
+    service = client(store_of(config).uri)
+    run = service.get_run(ledger.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "s"
+    tags = {key: run.data.tags[key] for key in ("kind", "study", "study.goal", "study.finished")}
+    assert tags == {
+        "kind": "study",
+        "study": "s",
+        "study.goal": "maximize value",
+        "study.finished": "2/4",
+    }
+    assert run.data.tags["study.failed"] == "0"
+    assert run.data.metrics == {"best/value": 0.75, "best/trial": 1.0, "trials/finished": 2.0}
+    note = run.data.tags["mlflow.note.content"]
+    assert note.startswith(
+        "**s**: maximize value; 2 of 4 trials done.\n\nBest again:\n\n    python -m flowersweep"
+    )
+    assert {item.path for item in service.list_artifacts(ledger.run_id, "study")} == {
+        f"study/{name}"
+        for name in (
+            "leaderboard.json",
+            "best_params.json",
+            "sweeper.yaml",
+            "overrides.txt",
+            "command.txt",
+            "distributions.json",
+        )
+    }
+    settings = Path(service.download_artifacts(ledger.run_id, "study/sweeper.yaml")).read_text(
+        encoding="utf-8"
+    )
+    assert "secret" not in settings
+    assert "postgresql+psycopg://u:***@h/x" in settings
+    # The command is one that Hydra takes.
+    OverridesParser.create().parse_overrides(parse_space(ARGUMENTS).overrides({RATE: 0.75}))
+
+
+def test_the_command_finds_ones_own_presets(config: DictConfig, study: optuna.Study) -> None:
+    """Where the sweep was told of a folder and a file of one's own, the command is told of them too."""
+    sources = [{"path": "hydra.conf", "provider": "hydra"}, {"path": "/my own", "provider": "command-line"}]
+    told = config.copy()
+    told.hydra.runtime = {"config_sources": sources}
+    told.hydra.job = {"config_name": "mine"}
+    with opened(told, study) as ledger:
+        assert ledger.best_command.startswith(
+            "python -m flowersweep '--config-dir=/my own' --config-name=mine optimizer.learning_rate"
+        )
+
+
+def test_one_run_for_a_study(config: DictConfig, study: optuna.Study) -> None:
+    """A resumed sweep writes to the same run; one that fails leaves it FAILED."""
+    with opened(config, study) as first:
+        pass
+    with pytest.raises(ValueError, match="bad"), opened(config, study) as second:
+        raise ValueError("bad")
+    assert first.run_id == second.run_id
+    assert client(store_of(config).uri).get_run(first.run_id).info.status == "FAILED"
+
+
+def test_another_store(config: DictConfig, study: optuna.Study) -> None:
+    """A study that is known to another store only gets a run in this one."""
+    study.set_user_attr("mlflow_parent_run_id", "0" * 32)
+    with opened(config, study) as ledger:
+        assert ledger.run_id not in {None, "0" * 32}
+
+
+def test_a_deleted_run_is_not_written_to(config: DictConfig, study: optuna.Study) -> None:
+    """Who deleted the study's run has to say what shall become of it."""
+    with opened(config, study) as ledger:
+        pass
+    client(store_of(config).uri).delete_run(ledger.run_id)
+    with pytest.raises(TrackingError, match="restore it in the MLflow UI"), opened(config, study):
+        pass
+
+
+def test_runs_of_dead_processes_are_closed(config: DictConfig, study: optuna.Study) -> None:
+    """A training process that was killed while the sweep goes on leaves no run open."""
+    with opened(config, study) as ledger:
+        dead = subprocess.Popen([sys.executable, "-c", ""])
+        tracker = MLflowTracker.start(store_of(config), "ledger", "trial-0002", parent_run_id=ledger.run_id)
+        identity = {"flowersweep.pid": str(dead.pid)}
+        dead.wait()
+        tracker.tags(identity)
+        ledger.finish(draw=False)
+        run = client(store_of(config).uri).get_run(tracker.run_id)
+        assert run.info.status == "KILLED"
+        assert f"process {dead.pid}" in run.data.tags["flowersweep.closed_because"]
+        assert os.getpid() != dead.pid
+
+
+def test_plots_that_there_is_no_room_for(
+    config: DictConfig, study: optuna.Study, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The trials are done, so that a store which takes no plots is a warning of one sentence, without a traceback."""
+    store = store_of(config)
+    with Ledger.open(config, study, PLAN, parse_space(ARGUMENTS), store) as ledger:
+        run = client(store.uri).get_run(str(ledger.run_id))
+        artifacts = Path(url2pathname(urlsplit(run.info.artifact_uri).path))
+        (artifacts / "study/plots.html").mkdir(parents=True)
+        ledger.finish()
+    (record,) = [one for one in caplog.records if one.name == "flowersweep.sweep.parent_run"]
+    assert "plots were not kept: Cannot store study/plots.html" in record.getMessage()
+    assert record.exc_info is None
+    assert client(store.uri).get_run(run.info.run_id).info.status == "FINISHED"
+
+
+def test_without_tracking(study: optuna.Study) -> None:
+    """An application without tracking has a ledger that writes nowhere."""
+    plain = OmegaConf.create({"x": 1})
+    assert open_store(plain) is None
+    with Ledger.open(plain, study, PLAN, parse_space(ARGUMENTS), None) as ledger:
+        ledger.update()
+        ledger.finish()
+    assert (ledger.run_id, ledger.where) == (None, None)

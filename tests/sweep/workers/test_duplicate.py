@@ -1,0 +1,44 @@
+"""A trial takes over the result of another one with the same values."""
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+from omegaconf import OmegaConf
+
+from flowersweep.sweep.space.parse import parse_space
+from flowersweep.sweep.study.outcome import Kind, Outcome
+from flowersweep.sweep.workers.duplicate import take_over, twin_of
+from flowersweep.sweep.workers.trial import RunningTrial
+
+SPACE = parse_space(["a=1,2", "b=range(0.0,0.3,0.1)"])
+
+
+def test_the_one_that_was_trained() -> None:
+    """Only a complete trial with the same values counts, and none that took its own result over; rounding is no difference."""
+    study = optuna.create_study()
+    for state, attrs in (("FAIL", {}), ("PRUNED", {}), ("COMPLETE", {"taken_from": 3}), ("COMPLETE", {})):
+        study.enqueue_trial({"a": 1, "b": 0.1}, user_attrs=attrs)
+        trial = study.ask()
+        SPACE.suggest(trial)
+        study.tell(trial, 0.5 if state == "COMPLETE" else None, state=optuna.trial.TrialState[state])
+    asked = study.ask()
+    twin = twin_of(study, SPACE, asked, {"a": 1, "b": 0.1 + 1e-12})
+    assert twin is not None
+    assert twin.number == 3
+    assert twin_of(study, SPACE, asked, {"a": 2, "b": 0.1}) is None
+
+
+def test_a_store_that_cannot_be_used(tmp_path: Path) -> None:
+    """If the trial can have no run it waits, as it would have waited in training, and is not marked."""
+    study = optuna.create_study()
+    study.tell(study.ask(), 0.5)
+    kept: dict[str, Any] = {}
+    running = RunningTrial(1, "s", {}, _keep=kept.update)
+    outcome = take_over(running, study.trials[0], OmegaConf.create({"x": 1}))
+    assert (outcome, kept) == (Outcome(Kind.COMPLETE, (0.5,)), {"taken_from": 0})
+    kept.clear()
+    tracking = {"experiment": "e", "dir": str(tmp_path), "uri": "ftp://nowhere"}
+    outcome = take_over(running, study.trials[0], OmegaConf.create({"tracking": tracking}))
+    assert (outcome.kind, kept) == (Kind.WAITING, {})
+    assert "ftp://nowhere" in outcome.reason

@@ -1,0 +1,129 @@
+"""Workers through Hydra's launchers, as real processes that are interrupted and killed."""
+
+import importlib
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowersweep.sweep.workers.launch import MAX_LAUNCHES
+
+pytestmark = pytest.mark.slow
+
+FORTY = ("x=interval(0,1)", "hydra.sweeper.n_trials=40", "hydra.sweeper.study_name=s")
+TWO = "hydra.sweeper.n_jobs=2"
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """The application, at work in an empty folder."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.chdir(tmp_path)
+    return importlib.import_module("small_app")
+
+
+def ended(running: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a sweep."""
+    out, err = running.communicate(timeout=240)
+    return running.returncode, out, err
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until something is so."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.05)
+
+
+def test_four_workers_share_forty_trials(app: Any) -> None:
+    """Four workers finish exactly 40 trials, each begun once, and say nothing but a line per trial."""
+    code, out, err = ended(app.start(*FORTY, "hydra.sweeper.n_jobs=4"))
+
+    assert code == 0, err
+    assert [trial.number for trial in app.study().trials] == list(range(40))
+    assert {trial.state.name for trial in app.study().trials} == {"COMPLETE"}
+    assert sorted(mark[0] for mark in app.beginnings()) == list(range(40))
+    assert len({mark[2] for mark in app.beginnings()}) == 4
+    assert "40 complete" in out
+    assert all(re.match(r"trial \d+ COMPLETE", line) for line in err.splitlines()), err
+    assert len(err.splitlines()) == 40
+
+
+def test_killed_and_resumed_five_times(app: Any) -> None:
+    """After five SIGKILLs of everything at random moments, 40 trials finish; none is lost, doubled or left running."""
+    moment = random.Random(11)  # noqa: S311 - it picks moments, not secrets
+    for _ in range(5):
+        running = app.start(*FORTY, TWO, "seconds=0.05")
+        time.sleep(moment.uniform(2.0, 6.0))
+        os.killpg(running.pid, signal.SIGKILL)
+        running.communicate()
+    wait_for(lambda: not any(app.lives(mark[1]) for mark in app.beginnings()), 10)
+    code, _, err = ended(app.start(*FORTY, TWO, "seconds=0.05"))
+
+    trials = app.study().trials
+    assert code == 0, err
+    assert [trial.number for trial in trials] == list(range(40))
+    assert Counter(trial.state.name for trial in trials) == {"COMPLETE": 40}
+    assert len({trial.params["x"] for trial in trials}) == 40
+
+
+@pytest.mark.parametrize(
+    ("jobs", "number", "send"),
+    [(1, signal.SIGINT, os.kill), (2, signal.SIGTERM, os.kill), (2, signal.SIGINT, os.killpg)],
+    ids=["one worker", "two workers", "Ctrl-C"],
+)
+def test_interrupted_and_resumed(
+    app: Any, jobs: int, number: signal.Signals, send: Callable[[int, int], None]
+) -> None:
+    """A signal stops a sweep in seconds; its trials wait, nothing of it lives on, and the next sweep has them all."""
+    command = "x=interval(0,1)", "hydra.sweeper.n_trials=6", "hydra.sweeper.study_name=s"
+    running = app.start(*command, f"hydra.sweeper.n_jobs={jobs}", "seconds=0.3", "long=200")
+    wait_for(lambda: len(app.beginnings()) >= jobs)
+    began = time.monotonic()
+    send(running.pid, number)
+    code, out, err = ended(running)
+
+    assert code == 128 + number
+    assert time.monotonic() - began < 15
+    assert "Traceback" not in err
+    states = [trial.state.name for trial in app.study().trials]
+    assert "WAITING" in states
+    assert "RUNNING" not in states
+    assert "trials are left; the same command goes on with them" in out
+    wait_for(lambda: not any(app.lives(pid) for mark in app.beginnings() for pid in mark[1:]), 10)
+
+    Path("results", "quick").touch()
+    code, _, err = ended(app.start(*command, TWO, "seconds=0.3", "long=200"))
+    assert code == 0, err
+    assert [trial.state.name for trial in app.study().trials] == ["COMPLETE"] * 6
+
+
+def test_a_workers_death_costs_no_trial(app: Any) -> None:
+    """A worker that is killed takes joblib's others along; they are started again, and no trial is lost or doubled."""
+    code, out, err = ended(
+        app.start("kind=killing_worker", "x=interval(0,1)", "hydra.sweeper.n_trials=8", TWO)
+    )
+    assert code == 0, err
+    assert [trial.number for trial in app.study().trials] == list(range(8))
+    assert "8 complete" in out
+    assert [mark[0] for mark in app.beginnings()].count(2) == 2
+
+
+def test_workers_that_always_die_end_the_sweep(app: Any) -> None:
+    """A trial that kills its worker at every start has failed; a sweep whose workers all die says so in a sentence."""
+    code, _, err = ended(
+        app.start("kind=killing_workers", "x=interval(0,1)", "hydra.sweeper.n_trials=2", TWO)
+    )
+    assert code == 1
+    assert "small_app: " in err.splitlines()[-1]
+    assert "Traceback" not in err
+    assert len(app.beginnings()) <= 2 * MAX_LAUNCHES

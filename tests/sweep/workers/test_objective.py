@@ -1,0 +1,111 @@
+"""A trial's training: what is reported, what it returns, and by what its runs are found."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowersweep.config import Config
+from flowersweep.errors import DataError, Pruned
+from flowersweep.sweep.study.content import Content, place_of
+from flowersweep.sweep.workers.objective import name_of, run_trial, searched_numbers, tags_of
+from flowersweep.sweep.workers.trial import RunningTrial
+from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.store.store import prepare_store
+
+MakeConfig = Callable[..., Config]
+TINY = (
+    "model.filters=[4]",
+    "model.dense_units=4",
+    "trainer.image_size=16",
+    "tracking.log_model=false",
+    "tracking.log_figures=false",
+)
+
+
+class Study:
+    """Takes what a trial says, as a worker would."""
+
+    def __init__(self, prune_after: int | None = None) -> None:
+        self.reports: list[tuple[int, float]] = []
+        self.attrs: dict[str, Any] = {}
+        self.prune_after = prune_after
+        self.trial = RunningTrial(
+            7,
+            "s",
+            {"optimizer.learning_rate": 0.5, "aug": "none"},
+            _report=self.report,
+            _keep=self.attrs.update,
+        )
+
+    def report(self, step: int, value: float) -> bool:
+        """Take a value; say whether to prune."""
+        self.reports.append((step, value))
+        return step == self.prune_after
+
+    def run(self, config: Config) -> Any:
+        """The MLflow run of the trial."""
+        return client(prepare_store(Path(config.tracking.dir)).uri).get_run(self.attrs["mlflow_run_id"])
+
+
+def test_names() -> None:
+    """Runs are named so that they sort by number; they are found by study, trial and attempt."""
+    trial = RunningTrial(7, "s", {}, attempt=2)
+    assert name_of(trial) == "trial-0007"
+    searched = {"aug": "RandomFlip", "optimizer.learning_rate": 0.00123456}
+    assert name_of(RunningTrial(7, "s", searched)) == "trial-0007 aug=RandomFlip learning_rate=0.001235"
+    assert len(name_of(RunningTrial(7, "s", dict.fromkeys(map(str, range(50)), "x")))) <= 80
+    assert tags_of(trial) == {"study": "s", "kind": "trial", "trial": 7, "attempt": 2, "worker": os.getppid()}
+
+
+def test_searched_numbers() -> None:
+    """Numbers can be sorted as metrics; texts and truth values are params only."""
+    params = {"a.b": 1, "c": 2.5, "d": True, "e": "x", "f": None}
+    assert searched_numbers(params) == {"searched/a.b": 1.0, "searched/c": 2.5}
+
+
+@pytest.mark.slow
+def test_one_training(make_config: MakeConfig) -> None:
+    """A report per epoch, from step 1, and the best value as the objective; the run carries the searched number."""
+    config, study = make_config(*TINY), Study()
+    value = run_trial([config], ["x=1"], study.trial)
+    assert [step for step, _ in study.reports] == [1, 2]
+    assert value == max(reported for _, reported in study.reports)
+    run = study.run(config)
+    assert (run.info.run_name, run.info.status) == ("trial-0007 learning_rate=0.5 aug=none", "FINISHED")
+    assert run.data.metrics["searched/optimizer.learning_rate"] == 0.5
+
+
+@pytest.mark.parametrize("n_repeats", [1, 2])
+def test_other_pictures_than_the_sweep_began_with(make_config: MakeConfig, n_repeats: int) -> None:
+    """A trial does not train on pictures that were changed since its sweep began, and says which these are."""
+    config, study = make_config(*TINY), Study()
+    trial = replace(study.trial, content=Content({place_of(config): "0" * 32}, {}, {}))
+    with pytest.raises(DataError, match=f"{config.data.dir} are no longer those that the sweep began with"):
+        run_trial([replace(config, seed=seed) for seed in range(n_repeats)], [], trial)
+    assert study.reports == []
+
+
+@pytest.mark.slow
+def test_several_objectives(make_config: MakeConfig) -> None:
+    """objective.also makes it a list, in the order of the names."""
+    config = make_config(*TINY, "objective.also=[model/parameters,total/epochs]")
+    value = run_trial([config], [], Study().trial)
+    assert isinstance(value, list)
+    # 4 filters of 3 x 3 x 3, a dense layer of 4 on 7 x 7 x 4, and 5 logits, each with its biases.
+    assert value[1:] == [4 * 27 + 4 + 196 * 4 + 4 + 4 * 5 + 5, 2.0]
+
+
+@pytest.mark.slow
+def test_pruned_between_repeats(make_config: MakeConfig) -> None:
+    """A trial that is ended after its second seed is FINISHED with a tag, its third one never runs."""
+    config, study = make_config(*TINY), Study(prune_after=2)
+    with pytest.raises(Pruned):
+        run_trial([replace(config, seed=seed) for seed in range(3)], [], study.trial)
+    run = study.run(config)
+    assert [step for step, _ in study.reports] == [1, 2]
+    assert (run.info.status, run.data.tags["trial.state"]) == ("FINISHED", "PRUNED")
+    assert "spread/standard_deviation" not in run.data.metrics

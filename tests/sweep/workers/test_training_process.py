@@ -1,0 +1,260 @@
+"""Tests of the training process: real ones, which run trials, die, are replaced and stopped."""
+
+import importlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from flowersweep import process
+from flowersweep.errors import SweepError
+from flowersweep.sweep.study.outcome import Kind, Outcome
+from flowersweep.sweep.workers.training_process import TrainingProcess, environment
+from flowersweep.sweep.workers.trial import current_trial
+from flowersweep.sweep.workers.trial_server import Application, Job
+from flowersweep.tracking.mlflow_api import ELSEWHERE
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    """The stub application; Hydra is left uninitialized."""
+    monkeypatch.syspath_prepend(str(HERE))
+    monkeypatch.chdir(tmp_path)
+    GlobalHydra.instance().clear()
+    yield importlib.import_module("stub_app")
+    GlobalHydra.instance().clear()
+    HydraConfig.instance().cfg = None
+
+
+@dataclass
+class Notes:
+    """A relay that writes down what it is told."""
+
+    reports: list[tuple[int, float]] = field(default_factory=list)
+    attrs: dict[str, Any] = field(default_factory=dict)
+    stop_after: float = 1e9
+    prune_at: int | None = None
+    began: float = field(default_factory=time.monotonic)
+
+    def report(self, step: int, value: float) -> bool:
+        """Prune at `prune_at`."""
+        self.reports.append((step, value))
+        return step == self.prune_at
+
+    def keep(self, attrs: Mapping[str, Any]) -> None:
+        """Keep them."""
+        self.attrs.update(attrs)
+
+    def leads(self, value: float) -> bool:
+        """Only values over a half lead."""
+        return value > 0.5
+
+    def must_stop(self) -> bool:
+        """Stop after some seconds."""
+        return time.monotonic() - self.began > self.stop_after
+
+
+@dataclass
+class Bench:
+    """A training process and a way to give it jobs."""
+
+    process: TrainingProcess
+    compose: Callable[[int, list[str]], DictConfig]
+
+    def job(self, number: int = 0, *overrides: str) -> Job:
+        """Return a job."""
+        return Job(self.compose(number, ["x=0.25", *overrides]), number, "s", {"x": 0.25})
+
+    def run(self, number: int = 0, notes: Notes | None = None, *overrides: str) -> Outcome | None:
+        """Run a trial."""
+        return self.process.run(self.job(number, *overrides), notes or Notes())
+
+
+@pytest.fixture
+def bench(stub: Any) -> Iterator[Callable[..., Bench]]:
+    """Make a training process for an objective of the stub, or another function."""
+    made: list[TrainingProcess] = []
+
+    def make(objective: str | Callable[[DictConfig], Any], **arguments: Any) -> Bench:
+        hydra_context, compose = stub.context()
+        function = getattr(stub, objective) if isinstance(objective, str) else objective
+        made.append(TrainingProcess(Application.here(function, hydra_context), **arguments))
+        return Bench(made[-1], compose)
+
+    yield make
+    for training_process in made:
+        training_process.close()
+
+
+def _lives(pid: int) -> bool:
+    start = process.start_of(pid)
+    return start is not None and not start.endswith("ended")
+
+
+def _mark(_: DictConfig) -> int:
+    trial = current_trial()
+    assert trial is not None
+    trial.user_attrs({"pid": os.getpid(), "session": os.getsid(0), "threads": os.environ["OMP_NUM_THREADS"]})
+    return trial.number
+
+
+def _deaf_to_sigterm(_: DictConfig) -> float:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _mark(_)
+    time.sleep(60)
+    return 0.0
+
+
+def test_runs_trials_and_is_replaced_after_some(bench: Callable[..., Bench]) -> None:
+    """Trials share a process of its own session until their number is reached; then the next gets a new one."""
+    made = bench(_mark, trials_per_process=2)
+    pids = []
+    for number in range(4):
+        notes = Notes()
+        assert made.run(number, notes) == Outcome(Kind.COMPLETE, (float(number),))
+        assert notes.attrs["session"] == notes.attrs["pid"] != os.getpid()
+        pids.append(notes.attrs["pid"])
+
+    assert pids[0] == pids[1] != pids[2] == pids[3]
+    assert made.process.pid is None
+    assert not _lives(pids[0])
+
+
+@pytest.mark.slow
+def test_is_replaced_when_it_has_grown(bench: Callable[..., Bench]) -> None:
+    """A process that uses much more memory than after its first trial is replaced."""
+    kept: list[bytes] = []
+
+    def growing(_: DictConfig) -> float:
+        kept.append(os.urandom(30_000_000))
+        return 0.0
+
+    made, pids = bench(growing, trials_per_process=100, max_growth_mb=50), []
+    for number in range(4):
+        made.process.start()
+        pids.append(made.process.pid)
+        made.run(number)
+
+    assert pids[0] == pids[1] == pids[2] != pids[3]
+
+
+def test_reports_are_answered(bench: Callable[..., Bench]) -> None:
+    """Reports and attributes arrive, and a trial that is not wanted ends PRUNED while its process goes on."""
+    made, notes = bench("reporting"), Notes(prune_at=2)
+    outcome = made.run(4, notes)
+
+    assert outcome is not None
+    assert outcome.kind is Kind.PRUNED
+    assert notes.reports == [(0, 0.25), (1, 0.25), (2, 0.25)]
+    assert notes.attrs == {"run_id": "run-4", "pid": made.process.pid}
+
+
+def test_death_is_an_outcome_and_the_next_trial_gets_a_new_process(bench: Callable[..., Bench]) -> None:
+    """A process that is killed costs its trial only."""
+    made = bench("killed_always")
+    outcome = made.run(1)
+
+    assert outcome == Outcome(Kind.FAIL, reason="Its process was killed by SIGSEGV.", died=True)
+    assert made.run(0) == Outcome(Kind.COMPLETE, (0.25,))
+
+
+@pytest.mark.slow
+def test_process_that_died_between_trials(bench: Callable[..., Bench]) -> None:
+    """If nobody noticed that the process is gone, the next trial has died and may be tried again."""
+    made = bench("quick")
+    made.run(0)
+    assert made.process.pid is not None
+    os.kill(made.process.pid, signal.SIGKILL)
+    time.sleep(0.1)
+    outcome = made.run(1)
+
+    assert outcome is not None
+    assert outcome.died
+    assert made.run(1) == Outcome(Kind.COMPLETE, (0.25,))
+
+
+def test_stop_ends_the_trial_soon(bench: Callable[..., Bench]) -> None:
+    """When the relay wants to stop, the process ends within a second, and there is no outcome."""
+    made = bench("quick")
+    made.run(0)
+    pid = made.process.pid
+    began = time.monotonic()
+
+    assert made.run(1, Notes(stop_after=0.1), "seconds=60") is None
+    assert time.monotonic() - began < 2
+    assert pid is not None
+    assert not _lives(pid)
+
+
+@pytest.mark.slow
+def test_process_that_will_not_stop_is_killed(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that ignores SIGTERM is killed after its patience."""
+    monkeypatch.setattr("flowersweep.sweep.workers.child_process.STOP_SECONDS", 0.3)
+    made, notes = bench(_deaf_to_sigterm), Notes(stop_after=2.5)
+
+    assert made.run(0, notes) is None
+    assert not _lives(notes.attrs["pid"])
+
+
+def test_output_goes_to_the_file(bench: Callable[..., Bench], tmp_path: Path) -> None:
+    """Everything that the process prints is appended to the file, also what is printed past Python."""
+
+    def printing(_: DictConfig) -> float:
+        os.write(1, b"from below\n")
+        os.write(2, b"an error\n")
+        return 0.0
+
+    made = bench(printing, output=tmp_path / "out")
+    made.run(0)
+
+    assert (tmp_path / "out").read_text() == "from below\nan error\n"
+
+
+def test_program_that_cannot_be_loaded(bench: Callable[..., Bench]) -> None:
+    """If the process cannot load the program, no trial is blamed for it."""
+
+    class Unloadable:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (importlib.import_module, ("no_such_module",))
+
+        def __call__(self, _: DictConfig) -> float:
+            return 0.0
+
+    made = bench(Unloadable())
+    with pytest.raises(SweepError, match=r"cannot load the program: ModuleNotFoundError: .*no_such_module"):
+        made.run(0)
+
+
+class TestEnvironment:
+    """The environment of a training process."""
+
+    def test_cores_are_divided(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Each worker's process gets its part of the cores, but at least one."""
+        for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr("flowersweep.sweep.workers.training_process._cores", lambda: 8)
+
+        assert environment(3)["OMP_NUM_THREADS"] == "2"
+        assert environment(3)["TF_NUM_INTRAOP_THREADS"] == "2"
+        assert environment(30)["TF_NUM_INTEROP_THREADS"] == "1"
+
+    def test_what_the_user_set_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Threads that the user chose are kept, and what leads MLflow elsewhere than to the trial's run is not passed on."""
+        monkeypatch.setenv("OMP_NUM_THREADS", "5")
+        for name in ELSEWHERE:
+            monkeypatch.setenv(name, "abc")
+
+        assert environment(1)["OMP_NUM_THREADS"] == "5"
+        assert not set(ELSEWHERE) & environment(1).keys()

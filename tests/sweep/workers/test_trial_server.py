@@ -1,0 +1,149 @@
+"""Tests of what a training process does with a job, in this process; `test_training_process.py` starts real ones."""
+
+import asyncio
+import importlib
+import pickle
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import cloudpickle  # type: ignore[import-untyped] # it ships no types
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from flowersweep.sweep.study.outcome import Kind, Outcome
+from flowersweep.sweep.workers import trial_server as child
+from flowersweep.sweep.workers.trial import Pruned, current_trial
+from flowersweep.sweep.workers.trial_server import ATTRS, REPORT, Application, Job
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    """The stub application; Hydra is left uninitialized."""
+    monkeypatch.syspath_prepend(str(HERE))
+    monkeypatch.chdir(tmp_path)
+    GlobalHydra.instance().clear()
+    yield importlib.import_module("stub_app")
+    GlobalHydra.instance().clear()
+    HydraConfig.instance().cfg = None
+
+
+@pytest.fixture
+def run(stub: Any) -> Callable[..., list[Any]]:
+    """Run a function as trial 3, answering its reports; return all messages."""
+
+    def run(function: Callable[[DictConfig], Any], answers: list[bool] | None = None) -> list[Any]:
+        hydra_context, compose = stub.context()
+        job = Job(compose(3, ["x=0.5"]), 3, "s", {"x": 0.5}, attempt=1, parent_run_id="abc")
+        here, there = (Connection(end.detach()) for end in socket.socketpair())
+        for answer in answers or []:
+            here.send(answer)
+        outcome = child._run(Application.here(function, hydra_context), job, there)
+        there.close()
+        messages = []
+        while here.poll():
+            try:
+                messages.append(here.recv())
+            except EOFError:
+                break
+        here.close()
+        return [*messages, outcome]
+
+    return run
+
+
+def test_run_sees_its_configuration_and_trial(run: Callable[..., list[Any]]) -> None:
+    """The function gets the trial's configuration, Hydra's job number is the trial's, and the trial is there."""
+    seen: dict[str, Any] = {}
+
+    def task(cfg: DictConfig) -> float:
+        trial = current_trial()
+        assert trial is not None
+        seen.update(x=cfg.x, job=HydraConfig.get().job.num, number=trial.number, params=trial.params)
+        seen.update(attempt=trial.attempt, parent=trial.parent_run_id, study=trial.study_name)
+        return 0.25
+
+    assert run(task) == [Outcome(Kind.COMPLETE, (0.25,))]
+    assert seen == {
+        "x": 0.5,
+        "job": 3,
+        "number": 3,
+        "params": {"x": 0.5},
+        "attempt": 1,
+        "parent": "abc",
+        "study": "s",
+    }
+    assert current_trial() is None
+
+
+def test_reports_and_attributes_are_sent(run: Callable[..., list[Any]]) -> None:
+    """Every report waits for its answer; a run that is pruned ends PRUNED."""
+
+    def task(_: DictConfig) -> float:
+        trial = current_trial()
+        assert trial is not None
+        trial.user_attrs({"run_id": "r"})
+        trial.report(0, 0.5)
+        trial.report(1, 0.75)
+        return 1.0
+
+    assert run(task, [False, True]) == [
+        (ATTRS, {"run_id": "r"}),
+        (REPORT, 0, 0.5),
+        (REPORT, 1, 0.75),
+        Outcome(Kind.PRUNED, reason="It was pruned after step 1 at 0.75."),
+    ]
+
+
+def test_pruning_is_no_failed_job_for_hydra(
+    run: Callable[..., list[Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Hydra does not log a pruned trial as a failed job."""
+
+    def task(_: DictConfig) -> float:
+        raise Pruned("enough")
+
+    assert run(task)[-1].kind is Kind.PRUNED
+    assert "failed" not in caplog.text
+
+
+def test_exceptions_become_outcomes(run: Callable[..., list[Any]]) -> None:
+    """What a run raises, an exit among it, is its outcome and not the process's end."""
+
+    def raising(_: DictConfig) -> float:
+        raise ValueError("bad picture")
+
+    def leaving(_: DictConfig) -> float:
+        raise SystemExit(3)
+
+    def cancelled(_: DictConfig) -> float:
+        raise asyncio.CancelledError("no time")
+
+    assert run(raising)[-1].reason == "ValueError: bad picture"
+    assert run(cancelled)[-1].reason == "CancelledError: no time"
+    assert "in raising" in run(raising)[-1].traceback
+    assert run(leaving)[-1].reason == "SystemExit: 3"
+
+
+def test_function_without_a_name_goes_by_value(stub: Any) -> None:
+    """A function that no import finds, such as a lambda in a closure, can still be sent."""
+    hydra_context, _ = stub.context()
+    factor = 3
+    sent = child.packed(Application.here(lambda cfg: factor * cfg.x, hydra_context))
+
+    assert cloudpickle.loads(sent).task_function(DictConfig({"x": 0.5})) == 1.5
+
+
+def test_function_of_this_process_only_is_refused(stub: Any) -> None:
+    """Something that cannot be sent is found when the sweep starts."""
+    hydra_context, _ = stub.context()
+    lock = threading.Lock()
+    with pytest.raises(pickle.PicklingError, match="lock"):
+        child.packed(Application.here(lambda _: lock.locked(), hydra_context))

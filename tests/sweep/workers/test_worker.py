@@ -1,0 +1,422 @@
+"""Tests of one worker with real training processes; `test_engine.py` has several of them, and kills them."""
+
+import importlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+
+from flowersweep import process
+from flowersweep.errors import SweepError, SweepStoppedError
+from flowersweep.sweep.storage.lock import file_lock
+from flowersweep.sweep.study.budget import Stop
+from flowersweep.sweep.study.claim import OWNER
+from flowersweep.sweep.study.outcome import FAIL_REASON, TRACEBACK, Outcome
+from flowersweep.sweep.workers.worker import DEATHS, Listener, WorkerReport
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    """The stub application; Hydra is left uninitialized."""
+    monkeypatch.syspath_prepend(str(HERE))
+    monkeypatch.chdir(tmp_path)
+    GlobalHydra.instance().clear()
+    yield importlib.import_module("stub_app")
+    GlobalHydra.instance().clear()
+    HydraConfig.instance().cfg = None
+
+
+class Sweeps:
+    """Runs sweeps in this process, and reads their study."""
+
+    def __init__(self, stub: Any, folder: Path) -> None:
+        self.stub = stub
+        self.folder = folder
+
+    def __call__(self, objective: str, n_trials: int | None, **changes: Any) -> WorkerReport:
+        """Run a sweep with one worker."""
+        listener = changes.pop("listener", None)
+        settings = self.stub.Settings(str(self.folder), objective, n_trials=n_trials, **changes)
+        self.stub.prepare(settings)
+        report: WorkerReport = self.stub.run_worker(settings, listener)
+        return report
+
+    @property
+    def trials(self) -> list[optuna.trial.FrozenTrial]:
+        """All trials of the study, read from the file."""
+        return optuna.load_study(study_name="stub", storage=f"sqlite:///{self.folder}/optuna.db").trials
+
+    @property
+    def states(self) -> list[str]:
+        """The states by trial number."""
+        return [trial.state.name for trial in self.trials]
+
+
+@pytest.fixture
+def sweep(stub: Any, tmp_path: Path) -> Sweeps:
+    """Sweeps in a folder of their own."""
+    return Sweeps(stub, tmp_path)
+
+
+def test_every_end_has_its_state_and_reason(sweep: Sweeps) -> None:
+    """Exceptions, useless values, exits and pruning end a trial each in its own way, and the sweep goes on."""
+    report = sweep("ending_badly", 10, max_retries=0)
+    reasons = [trial.user_attrs.get(FAIL_REASON) for trial in sweep.trials]
+
+    assert sweep.states == ["FAIL"] * 6 + ["PRUNED", "FAIL", "FAIL", "COMPLETE"]
+    assert reasons == [
+        f"ValueError: no such picture in {sweep.folder}",
+        "It returned nan; the objective must be a finite number.",
+        "It returned None; the objective must be a number.",
+        "It returned '0.5', a str; the objective must be a number.",
+        "It returned inf; the objective must be a finite number.",
+        "It returned [1.0], a list; the objective must be a number.",
+        None,
+        "SystemExit: 3",
+        "Its process ended with exit code 9.",
+        None,
+    ]
+    assert "in ending_badly" in sweep.trials[0].user_attrs[TRACEBACK]
+    assert (sweep.trials[6].value, sweep.trials[9].value) == (0.75, 0.25)
+    assert report.counts == {"COMPLETE": 1, "PRUNED": 1, "FAIL": 8, "WAITING": 0}
+    assert report.stop is Stop.SPENT
+
+
+def test_resume_runs_what_is_missing_and_can_be_extended(sweep: Sweeps) -> None:
+    """The same command runs only what is missing, with the values an uninterrupted sweep would have had."""
+    assert sweep("quick", 3).counts["COMPLETE"] == 3
+    assert sweep("quick", 3).counts["COMPLETE"] == 0
+    assert sweep("quick", 5).counts["COMPLETE"] == 2
+    sweep("quick", 5, study="stub-at-once")
+    at_once = optuna.load_study(study_name="stub-at-once", storage=f"sqlite:///{sweep.folder}/optuna.db")
+
+    assert [trial.number for trial in sweep.trials] == [0, 1, 2, 3, 4]
+    assert [trial.params for trial in sweep.trials] == [trial.params for trial in at_once.trials]
+
+
+@pytest.mark.slow
+def test_killed_child_costs_one_retry(sweep: Sweeps) -> None:
+    """A trial whose process is killed is run once more under its number, and the sweep goes on."""
+    report = sweep("killed_once", 4)
+    marks = (sweep.folder / "marks").read_text().split("\n")
+
+    assert sweep.states == ["COMPLETE"] * 4
+    assert [trial.user_attrs.get(DEATHS) for trial in sweep.trials] == [None, None, 1, None]
+    assert [mark.split()[0::2] for mark in marks if mark] == [["0", "0"], ["1", "0"], ["2", "1"], ["3", "0"]]
+    assert report.counts["COMPLETE"] == 4
+
+
+@pytest.mark.slow
+def test_child_that_always_dies_fails(sweep: Sweeps) -> None:
+    """A trial whose processes all die is failed with the signal's name, after its retries."""
+    sweep("killed_always", 3, max_retries=2)
+
+    assert sweep.states == ["COMPLETE", "FAIL", "COMPLETE"]
+    assert sweep.trials[1].user_attrs[FAIL_REASON] == "Its process was killed by SIGSEGV."
+    assert sweep.trials[1].user_attrs[DEATHS] == 3
+
+
+class Recorder(Listener):
+    """Writes down what it is told."""
+
+    def __init__(
+        self, at_report: Callable[[], None] = lambda: None, at_end: Callable[[], None] = lambda: None
+    ) -> None:
+        self.told: list[tuple[Any, ...]] = []
+        self.at_report = at_report
+        self.at_end = at_end
+
+    def trial_began(self, number: int, params: Mapping[str, Any]) -> None:
+        """Keep it."""
+        self.told.append(("began", number, sorted(params)))
+
+    def trial_reported(self, number: int, step: int, value: float) -> None:
+        """Keep it."""
+        self.told.append(("reported", number, step, round(value, 3)))
+        self.at_report()
+
+    def trial_ended(self, number: int, outcome: Outcome, seconds: float) -> None:
+        """Keep it."""
+        assert seconds > 0
+        self.told.append(("ended", number, outcome.kind.value))
+        self.at_end()
+
+
+@pytest.mark.slow
+def test_pruner_judges_reports_and_listener_hears_them(sweep: Sweeps) -> None:
+    """Reports go to the study, the pruner ends hopeless trials, attributes are stored, the listener hears it."""
+    listener = Recorder()
+    report = sweep("reporting", 6, pruner=True, listener=listener)
+    for trial in sweep.trials:
+        good = trial.params["x"] >= 0.5
+        told = [entry for entry in listener.told if entry[1] == trial.number]
+
+        assert trial.state.name == ("COMPLETE" if good else "PRUNED")
+        assert list(trial.intermediate_values) == ([0, 1, 2, 3, 4] if good else [0, 1])
+        assert trial.value == trial.params["x"]
+        assert trial.user_attrs["run_id"] == f"run-{trial.number}"
+        assert [entry[0] for entry in told] == [
+            "began",
+            *["reported"] * len(trial.intermediate_values),
+            "ended",
+        ]
+    assert report.counts["PRUNED"] == sweep.states.count("PRUNED") > 0
+
+
+@pytest.mark.slow
+def test_second_attempt_is_judged_where_the_first_did_not_come(sweep: Sweeps) -> None:
+    """Values of an earlier attempt are replaced, and steps that it had survived are not judged again."""
+    settings = sweep.stub.Settings(str(sweep.folder), "reporting", n_trials=1, pruner=True)
+    study = sweep.stub.prepare(settings)
+    study.enqueue_trial({"x": 0.25})
+    trial = study.ask()
+    for step in range(3):
+        trial.report(0.75, step)
+    sweep("reporting", 1, pruner=True)
+
+    assert sweep.trials[0].intermediate_values == {0: 0.25, 1: 0.25, 2: 0.25, 3: 0.25}
+    assert sweep.trials[0].state.name == "PRUNED"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("limit", "n_run"), [({"max_failures": 3}, 3), ({"max_failures_in_a_row": 2}, 2)])
+def test_failures_stop_it(sweep: Sweeps, limit: dict[str, int], n_run: int) -> None:
+    """After so many failures no further trial is begun."""
+    report = sweep("always_raising", 20, **limit)
+
+    assert report.stop is Stop.FAILURES
+    assert sweep.states == ["FAIL"] * n_run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        ("disk", "[Errno 28] No space left on device: '/cache/x'."),
+        ("pictures", "The picture folder /pictures does not exist."),
+        ("store", "Cannot start a run: the server is away."),
+    ],
+)
+def test_infrastructure_that_fails_ends_it_and_no_trial(sweep: Sweeps, trouble: str, reason: str) -> None:
+    """A trial without disk, pictures or store waits, no other is begun, and the same sweep goes on once they are back."""
+    (sweep.folder / "trouble").write_text(trouble)
+    report = sweep("in_trouble", 4, max_failures=1)
+    (hindrance,) = [trial.user_attrs["hindrance"] for trial in sweep.trials[1:]]
+    params = sweep.trials[1].params
+
+    assert report.stop is Stop.HINDERED
+    assert report.counts == {"COMPLETE": 1, "PRUNED": 0, "FAIL": 0, "WAITING": 1}
+    assert sweep.states == ["COMPLETE", "WAITING"]
+    assert hindrance["reason"] == reason
+    (sweep.folder / "trouble").unlink()
+    assert sweep("in_trouble", 4).stop is Stop.SPENT
+    assert sweep.states == ["COMPLETE"] * 4
+    assert sweep.trials[1].params == params
+
+
+@pytest.mark.slow
+def test_a_program_that_misses_its_file_has_failed(sweep: Sweeps) -> None:
+    """A file that is not there is the failure of the program that looks for it: the sweep goes on."""
+    (sweep.folder / "trouble").write_text("file")
+    report = sweep("in_trouble", 3)
+
+    assert report.stop is Stop.SPENT
+    assert sweep.states == ["COMPLETE", "FAIL", "FAIL"]
+
+
+@pytest.mark.slow
+def test_timeout_lets_the_running_trial_finish(sweep: Sweeps) -> None:
+    """After the time is up no trial is begun, but the one that runs is finished."""
+    report = sweep("quick", 20, seconds=1.0, timeout=1.5)
+
+    assert report.stop is Stop.TIMEOUT
+    assert set(sweep.states) == {"COMPLETE"}
+    assert 1 <= len(sweep.states) <= 2
+
+
+@pytest.mark.slow
+def test_trial_that_cannot_be_composed_fails(sweep: Sweeps) -> None:
+    """An override that Hydra refuses is the trial's failure, with Hydra's reason."""
+    sweep("quick", 2, search=["x=interval(0,1)", "no_such_key=1"])
+
+    assert sweep.states == ["FAIL", "FAIL"]
+    assert "no_such_key" in sweep.trials[0].user_attrs[TRACEBACK]
+
+
+@pytest.mark.slow
+def test_trial_taken_over_is_not_told(sweep: Sweeps, caplog: pytest.LogCaptureFixture) -> None:
+    """If another machine thought this worker dead and took its trial, the result here is dropped."""
+    storage = f"sqlite:///{sweep.folder}/optuna.db"
+
+    def take_over() -> None:
+        study = optuna.load_study(study_name="stub", storage=storage)
+        owner = study.trials[0].user_attrs[OWNER] | {"claim": "another"}
+        study._storage.set_trial_user_attr(study.trials[0]._trial_id, OWNER, owner)
+
+    sweep("reporting", 1, listener=Recorder(take_over))
+
+    assert sweep.states == ["RUNNING"]
+    assert "Trial 0 was taken over by another worker" in caplog.text
+
+
+@pytest.mark.slow
+def test_storage_that_breaks_ends_it_with_a_sentence(sweep: Sweeps) -> None:
+    """If the database fails under a sweep, its error is said in one sentence and no process is left behind."""
+    pids: list[int] = []
+
+    def spoil() -> None:
+        pids.extend(trial.user_attrs["pid"] for trial in sweep.trials if not pids)
+        with sqlite3.connect(sweep.folder / "optuna.db") as connection:
+            connection.execute("DROP TABLE trial_intermediate_values")
+        connection.close()
+
+    with pytest.raises(
+        SweepError, match="does not answer any more: no such table: trial_intermediate_values"
+    ):
+        sweep("reporting", 2, listener=Recorder(spoil))
+
+    assert _all_end(pids)
+
+
+@pytest.mark.slow
+def test_storage_that_takes_no_values_fails_no_trial(sweep: Sweeps) -> None:
+    """A database that cannot store a trial's values ends the sweep; the trial waits for the same command."""
+
+    def execute(statement: str) -> None:
+        with sqlite3.connect(sweep.folder / "optuna.db") as connection:
+            connection.execute(statement)
+        connection.close()
+
+    def spoil() -> None:
+        execute("CREATE TRIGGER t BEFORE INSERT ON trial_params BEGIN INSERT INTO away VALUES (1); END")
+
+    with pytest.raises(SweepStoppedError, match=r"no such table: main\.away; the same command goes on"):
+        sweep("quick", 2, listener=Recorder(at_end=spoil))
+    assert sweep.states == ["COMPLETE", "WAITING"]
+    execute("DROP TRIGGER t")
+    sweep("quick", 2)
+
+    assert sweep.states == ["COMPLETE", "COMPLETE"]
+
+
+@pytest.mark.slow
+def test_paused_worker_leaves_alone_what_another_took(sweep: Sweeps, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that wakes up after another one finished its trial writes nothing, stops its training and takes the next."""
+    settings = sweep.stub.Settings(str(sweep.folder), "counting", n_trials=3, seconds=0.1)
+    study = sweep.stub.prepare(settings)
+    paused = subprocess.Popen(sweep.stub.command(settings), stdout=subprocess.PIPE, start_new_session=True)
+    _wait_until(lambda: any(len(trial.intermediate_values) >= 2 for trial in study.trials))
+    with file_lock(sweep.folder / "optuna.db"):  # paused while it writes, it would keep everybody waiting
+        paused.send_signal(signal.SIGSTOP)
+    # As if it ran on another machine, which was silent for longer than one waits for it.
+    owner = study.trials[0].user_attrs[OWNER] | {process.HOST_TAG: "elsewhere", process.START_TAG: ""}
+    study._storage.set_trial_user_attr(study.trials[0]._trial_id, OWNER, owner)
+    monkeypatch.setattr("flowersweep.sweep.study.claim.GRACE_SECONDS", 0.0)
+    sweep("counting", 1)
+    taken = sweep.trials[0]
+    paused.send_signal(signal.SIGCONT)
+    output, _ = paused.communicate(timeout=60)
+    (report,) = json.loads(output)
+
+    assert (taken.state.name, taken.value, taken.user_attrs["lost"]) == ("COMPLETE", 1.0, 1)
+    assert taken.intermediate_values == {step: 100.0 + step for step in range(1, 31)}
+    assert sweep.trials[0] == taken
+    assert sweep.states == ["COMPLETE"] * 3
+    assert (report["stop"], report["counts"]["COMPLETE"]) == (Stop.SPENT, 2)
+    assert (sweep.folder / "interrupted-0-0").exists()
+
+
+def _wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def _run_until_marked(stub: Any, folder: Path, **changes: Any) -> tuple[subprocess.Popen[bytes], list[int]]:
+    """Start a sweep whose trials are long; return it and the training processes once a trial has begun."""
+    settings = stub.Settings(str(folder), "leaving_marks", n_trials=3, seconds=60.0, **changes)
+    running = subprocess.Popen(stub.command(settings), start_new_session=True, stdout=subprocess.PIPE)
+    marks = folder / "marks"
+    until = time.monotonic() + 30
+    while not marks.exists() or marks.read_text().count("\n") < settings.workers:
+        assert running.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return running, [int(line.split()[1]) for line in marks.read_text().splitlines()]
+
+
+def _all_end(pids: list[int], within: float = 5.0) -> bool:
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        if all((process.start_of(pid) or "ended").endswith("ended") for pid in pids):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+def test_signal_leaves_the_trial_waiting(sweep: Sweeps, number: int) -> None:
+    """After SIGINT or SIGTERM the trial waits in place, and its process is gone within seconds."""
+    running, pids = _run_until_marked(sweep.stub, sweep.folder)
+    running.send_signal(number)
+    output, _ = running.communicate(timeout=10)
+
+    assert f'"signal_number": {int(number)}'.encode() in output
+    assert sweep.states == ["WAITING"]
+    assert _all_end(pids)
+
+
+@pytest.mark.slow
+def test_killed_worker_takes_its_child_along(sweep: Sweeps) -> None:
+    """A worker that is killed leaves no training process behind, and its trial is run by the next sweep."""
+    running, pids = _run_until_marked(sweep.stub, sweep.folder)
+    running.kill()
+    running.communicate()
+
+    assert _all_end(pids)
+    assert sweep.states == ["RUNNING"]
+    sweep("quick", 1)
+    assert sweep.states == ["COMPLETE"]
+    assert sweep.trials[0].user_attrs["lost"] == 1
+
+
+@pytest.mark.slow
+def test_workers_stop_when_their_sweeper_is_killed(sweep: Sweeps) -> None:
+    """When the sweeper that launched them dies, the workers give their trials back and end."""
+    running, pids = _run_until_marked(sweep.stub, sweep.folder, workers=2)
+    running.kill()  # its workers are not
+    running.communicate(timeout=20)  # until the last of them closes the pipe
+
+    assert _all_end(pids)
+    until = time.monotonic() + 5
+    while sweep.states != ["WAITING", "WAITING"] and time.monotonic() < until:
+        time.sleep(0.1)
+    assert sweep.states == ["WAITING", "WAITING"]
+
+
+@pytest.mark.slow
+def test_works_outside_the_main_thread(sweep: Sweeps) -> None:
+    """A launcher may run workers in threads; there, signals are the launcher's business."""
+    before = signal.getsignal(signal.SIGTERM)
+    reports: list[WorkerReport] = []
+    thread = threading.Thread(target=lambda: reports.append(sweep("quick", 2)))
+    thread.start()
+    thread.join()
+
+    assert reports[0].counts["COMPLETE"] == 2
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert os.getpid() > 0

@@ -1,0 +1,158 @@
+"""Tests of flowersweep.process, on real processes."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flowersweep import process
+
+
+@pytest.fixture
+def child() -> Iterator["subprocess.Popen[bytes]"]:
+    """A living process of ours."""
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as started:
+        yield started
+        started.kill()
+
+
+def tags_of(pid: int) -> dict[str, str]:
+    """Return the tags that the process itself would have set."""
+    return {**process.identity(), process.PID_TAG: str(pid), process.START_TAG: process.start_of(pid) or ""}
+
+
+def test_this_process_lives() -> None:
+    """A process is never dead to itself, and its identity is the same each time."""
+    assert process.identity() == process.identity()
+    assert not process.is_dead(process.identity(), time.time())
+
+
+def test_a_killed_process_is_dead_before_and_after_it_is_waited_for(child: "subprocess.Popen[bytes]") -> None:
+    """A living child is alive; killed, it is dead as a zombie and when it is gone."""
+    tags = tags_of(child.pid)
+    assert not process.is_dead(tags, time.time())
+    child.send_signal(signal.SIGKILL)
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert process.is_dead(tags, time.time())
+    child.wait()
+    assert process.is_dead(tags, time.time())
+
+
+def test_a_reused_process_id_is_noticed(child: "subprocess.Popen[bytes]") -> None:
+    """The id of a living process with another start time names a dead one."""
+    boot, namespace, ticks = tags_of(child.pid)[process.START_TAG].split(" ", 2)
+    earlier = f"{boot} {namespace} {int(ticks) - 1}"
+    assert process.is_dead({**tags_of(child.pid), process.START_TAG: earlier}, time.time())
+
+
+def before_a_restart(monkeypatch: pytest.MonkeyPatch, **changes: str) -> dict[str, str]:
+    """The tags of a process of this machine, in no container, from before it was started the last time."""
+    monkeypatch.setattr(process, "_namespace", lambda: process._OF_THE_MACHINE)
+    monkeypatch.setattr(process, "_machine", lambda: "0123456789abcdef")
+    start = f"another-boot {process._OF_THE_MACHINE} 4711"
+    return {**process.identity(), process.START_TAG: start, **changes}
+
+
+class TestAfterARestart:
+    def test_what_ran_before_is_dead(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The same machine by name and identity, of another boot, left nothing alive."""
+        tags = before_a_restart(monkeypatch)
+        assert process.is_dead(tags, time.time() - process._seconds_since_boot() - 1)
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {process.MACHINE_TAG: "fedcba9876543210"},
+            {process.MACHINE_TAG: ""},
+            {process.HOST_TAG: "another-host"},
+            {process.START_TAG: "another-boot pid:[4026532201] 4711"},
+        ],
+        ids=["another machine of one name", "written by an older version", "renamed", "in a container"],
+    )
+    def test_what_may_be_elsewhere_is_not_dead(
+        self, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str]
+    ) -> None:
+        """Of another machine with the same name, of one that is not named, and of a container nothing is known."""
+        tags = before_a_restart(monkeypatch, **changes)
+        assert not process.is_dead(tags, 0.0)
+
+    def test_an_old_version_left_no_machine(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Tags without a machine are left to heartbeats."""
+        tags = before_a_restart(monkeypatch)
+        del tags[process.MACHINE_TAG]
+        assert not process.is_dead(tags, 0.0)
+
+    def test_a_copied_machine_gives_signs_of_life(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Two copies of one machine have one name and identity; what lived after this one's start is the other's."""
+        assert not process.is_dead(before_a_restart(monkeypatch), time.time())
+
+    def test_containers_of_one_image_are_told_apart(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """In a container with the image's machine-id and another boot, nothing is known of the other."""
+        tags = before_a_restart(monkeypatch, **{process.START_TAG: "another-boot pid:[4026532201] 4711"})
+        monkeypatch.setattr(process, "_namespace", lambda: "pid:[4026532201]")
+        assert not process.is_dead(tags, 0.0)
+
+
+def test_without_a_boot_only_the_same_machine_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where starts of the machine cannot be told apart, as on macOS, a process that is gone here may be elsewhere."""
+    monkeypatch.setattr(process, "_boot", lambda: process._UNKNOWN)
+    monkeypatch.setattr(process, "_machine", lambda: "0123456789abcdef")
+    gone = {**process.identity(), process.PID_TAG: "999999999"}
+    assert process.is_dead(gone, time.time())
+    assert not process.is_dead({**gone, process.MACHINE_TAG: "fedcba9876543210"}, time.time())
+
+
+def test_a_machine_is_named_by_a_digest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The identity itself is not shown; images without one have none."""
+    monkeypatch.setattr(process, "_machine_from_ioreg", lambda: None)
+    monkeypatch.setattr(process, "_MACHINE_FILES", (str(tmp_path / "none"), str(tmp_path / "id")))
+    named = process._machine.__wrapped__
+    assert not named()
+    for content in ("", "uninitialized\n"):
+        (tmp_path / "id").write_text(content)
+        assert not named()
+    (tmp_path / "id").write_text("0123456789abcdef0123456789abcdef\n")
+    assert re.fullmatch("[0-9a-f]{16}", named())
+    assert named() not in "0123456789abcdef0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {process.HOST_TAG: "another-host"},
+        {process.HOST_TAG: ""},
+        {process.PID_TAG: "not a number"},
+        {process.START_TAG: ""},
+    ],
+)
+def test_what_cannot_be_known_is_not_dead(change: dict[str, str]) -> None:
+    """Another host's process and incomplete tags are left alone, even if the id is free here."""
+    tags = {**process.identity(), process.PID_TAG: "999999999", **change}
+    assert not process.is_dead(tags, time.time())
+
+
+def test_another_containers_process_is_not_dead() -> None:
+    """Ids of another process namespace on this host say nothing here."""
+    boot, _, ticks = process.identity()[process.START_TAG].split(" ", 2)
+    elsewhere = {process.PID_TAG: "999999999", process.START_TAG: f"{boot} pid:[1] {ticks}"}
+    assert not process.is_dead({**process.identity(), **elsewhere}, time.time())
+
+
+def test_ps_tells_the_start_where_there_is_no_proc(child: "subprocess.Popen[bytes]") -> None:
+    """The way taken on macOS gives one text for one process and none for a process that is not there."""
+    first = process._start_from_ps(child.pid)
+    assert first
+    assert first == process._start_from_ps(child.pid)
+    assert process._start_from_ps(999999999) is None
+
+
+def test_a_process_of_another_user_exists() -> None:
+    """Process 1 exists, whoever owns it; an id that is too large does not."""
+    assert process._exists(1)
+    assert not process._exists(999999999)

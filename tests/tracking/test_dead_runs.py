@@ -1,0 +1,111 @@
+"""Tests of flowersweep.tracking.dead_runs, with processes that really die."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flowersweep import process
+from flowersweep.tracking.dead_runs import CLOSED_TAG, close_dead_runs
+from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.protocol import RunStatus
+from flowersweep.tracking.store.store import Store, experiment_id, prepare_store
+
+ENV = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+# A process with the id of this one, which lives no more.
+EARLIER = process.identity()[process.START_TAG].rsplit(" ", 1)[0] + " 1"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A SQLite store shared by the tests of this file."""
+    return prepare_store(tmp_path_factory.mktemp("results"))
+
+
+def start(store: Store, experiment: str, **tags: str) -> MLflowTracker:
+    """Start a run whose process tags are as given."""
+    return MLflowTracker.start(
+        store, experiment, "run", tags={f"flowersweep.{key}": tags[key] for key in tags}
+    )
+
+
+def status(store: Store, run_id: str) -> str:
+    """Return what the store holds as the run's status."""
+    return str(client(store.uri).get_run(run_id).info.status)
+
+
+def test_only_runs_of_dead_processes_of_this_host_are_closed(store: Store) -> None:
+    """The run of a killed process is KILLED with the reason; the others stay as they were."""
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as child:
+        owner = {"pid": str(child.pid), "process_start": process.start_of(child.pid) or ""}
+        dead, ended = start(store, "mixed", **owner), start(store, "mixed", **owner)
+        ended.end(RunStatus.FAILED)
+        living, foreign = start(store, "mixed"), start(store, "mixed", **owner, host="another-host")
+        number = experiment_id(store, "mixed")
+        assert close_dead_runs(store, [number]) == []
+        child.kill()
+    assert close_dead_runs(store, [number]) == [dead.run_id]
+    assert status(store, dead.run_id) == "KILLED"
+    told = client(store.uri).get_run(dead.run_id).data.tags[CLOSED_TAG]
+    assert told.startswith(f"process {owner['pid']} on ")
+    assert [status(store, run.run_id) for run in (ended, living, foreign)] == ["FAILED", "RUNNING", "RUNNING"]
+    assert close_dead_runs(store, [number]) == []
+    living.end(RunStatus.FINISHED)
+
+
+def test_runs_of_another_machine_with_the_same_name_are_left_alone(store: Store) -> None:
+    """Two machines that are both called `ubuntu` do not close each other's runs."""
+    namespace = process.identity()[process.START_TAG].split(" ")[1]
+    run = start(store, "ubuntu", process_start=f"another-boot {namespace} 4711", machine="fedcba9876543210")
+    assert close_dead_runs(store, [experiment_id(store, "ubuntu")]) == []
+    assert status(store, run.run_id) == "RUNNING"
+    run.end(RunStatus.FINISHED)
+
+
+def test_other_experiments_are_left_alone(store: Store) -> None:
+    """Only the experiments asked for are looked at, and none is no error."""
+    run = start(store, "other", process_start=EARLIER)
+    assert close_dead_runs(store, []) == []
+    assert close_dead_runs(store, [experiment_id(store, "empty")]) == []
+    assert status(store, run.run_id) == "RUNNING"
+    assert close_dead_runs(store, [experiment_id(store, "other")]) == [run.run_id]
+
+
+def test_a_resumed_run_belongs_to_the_process_that_resumed_it(store: Store) -> None:
+    """After resuming, the dead first owner no longer matters."""
+    first = start(store, "resumed", process_start=EARLIER)
+    second = MLflowTracker.resume(store, first.run_id)
+    assert close_dead_runs(store, [experiment_id(store, "resumed")]) == []
+    second.end(RunStatus.FINISHED)
+    assert status(store, first.run_id) == "FINISHED"
+
+
+def test_an_unknown_experiment_has_no_runs(store: Store) -> None:
+    """An experiment that does not exist is no error: there is nothing to close."""
+    assert close_dead_runs(store, ["424242"]) == []
+
+
+def test_a_run_whose_process_was_killed_is_closed(store: Store) -> None:
+    """`kill -9` in the middle of a run leaves it RUNNING; reconciling makes it KILLED and keeps its metrics."""
+    code = (
+        "import sys, time; from flowersweep.tracking.mlflow_tracker import *;"
+        "run = MLflowTracker.start(Store(sys.argv[1], Path(sys.argv[2])), 'killed', 'run');"
+        "run.metrics({'loss': 0.5}, step=3); print(run.run_id, flush=True); time.sleep(120)"
+    )
+    command = [sys.executable, "-c", code, store.uri, str(store.artifact_root or Path())]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENV) as training:
+        assert training.stdout is not None
+        run_id = training.stdout.readline().strip()
+        number = experiment_id(store, "killed")
+        assert close_dead_runs(store, [number]) == []
+        training.send_signal(signal.SIGKILL)
+    assert status(store, run_id) == "RUNNING"
+    assert close_dead_runs(store, [number]) == [run_id]
+    run = client(store.uri).get_run(run_id)
+    assert (run.info.status, run.data.metrics) == ("KILLED", {"loss": 0.5})
+    assert run.info.end_time >= run.info.start_time

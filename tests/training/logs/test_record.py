@@ -1,0 +1,91 @@
+"""Tests of what a run logs: which keys of its configuration are parameters."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from conftest import MakeConfig
+from flowersweep.tracking.memory import MemoryTracker
+from flowersweep.training.dataset import load_pictures
+from flowersweep.training.logs.record import config_text, parameters, record_start
+from flowersweep.training.run import tags
+from texts import ODD_NAMES
+
+
+def test_parameters_are_what_can_change_a_result(make_config: MakeConfig) -> None:
+    """Neither places nor empty values nor settings of speed are among them."""
+    names = parameters(make_config("aug=RandomFlip"))
+    assert names["aug.name"] == "RandomFlip"
+    assert names["optimizer.learning_rate"] == 0.001
+    assert names["trainer.batch_size"] == 16
+    silent = (
+        "paths",
+        "tracking",
+        "data.dir",
+        "bank.engine",
+        "trainer.threads",
+        "objective",
+        "optimizer.clipnorm",
+    )
+    assert not [name for name in names if name.startswith(silent)]
+
+
+def test_what_somebody_has_set_is_a_parameter(make_config: MakeConfig) -> None:
+    """A sweep over a silent key finds it among the parameters of its trials."""
+    overrides = ["trainer.threads=1", "+model.learning_rate=0.01"]
+    names = parameters(make_config("trainer.threads=1", "model.learning_rate=0.01"), overrides)
+    assert (names["trainer.threads"], names["model.learning_rate"]) == (1, 0.01)
+
+
+def test_tags_say_what_kind_of_run_it_is_and_what_for(make_config: MakeConfig) -> None:
+    """By these the best of single runs is found."""
+    found = tags(make_config("objective.metric=best/val_loss"))
+    assert (found["kind"], found["objective"]) == ("run", "best/val_loss")
+
+
+def test_no_password_is_recorded(make_config: MakeConfig) -> None:
+    """The address of a store is kept without its password, in the configuration and among the overrides."""
+    address = "postgresql+psycopg://ada:secret@host/runs"
+    config = make_config(f"tracking.uri={address}")
+    tracker = MemoryTracker()
+
+    record_start(tracker, config, load_pictures(config), [f"tracking.uri={address}", "model=cnn"])
+
+    hidden = address.replace("secret", "***")
+    assert f"uri: {hidden}" in str(tracker.artifacts["config/config.yaml"])
+    assert tracker.artifacts["config/overrides.txt"] == f"tracking.uri={hidden}\nmodel=cnn\n"
+    assert "secret" not in f"{tracker}"
+
+
+def test_classes_of_any_name_do_not_hide_other_facts_of_the_data(
+    make_config: MakeConfig, drawn: Path, tmp_path: Path
+) -> None:
+    """A class may be called `validation`: how many pictures validated is told all the same."""
+    for kind, name in zip(
+        sorted(drawn.iterdir()), ("validation", "pictures", "1e5", "test", "no"), strict=True
+    ):
+        shutil.copytree(kind, tmp_path / "named" / name)
+    config = make_config(f"data.dir={tmp_path}/named")
+    tracker = MemoryTracker()
+
+    record_start(tracker, config, load_pictures(config), [])
+
+    profile = tracker.datasets[0]["profile"]
+    assert profile == {
+        "pictures": 60,
+        "training": 48,
+        "validation": 12,
+        "test": 0,
+        **{f"class {name}": 12 for name in ("1e5", "no", "pictures", "test", "validation")},
+    }
+
+
+def test_the_recorded_configuration_holds_texts_as_they_were(make_config: MakeConfig) -> None:
+    """Read back with OmegaConf, a folder called `${seed}` or `1e5` is what it was."""
+    config = make_config()
+    for name in ODD_NAMES:
+        config.tracking.experiment = config.data.dir = name
+        read = OmegaConf.create(config_text(dataclasses.asdict(config)))
+        assert (read.data.dir, read.tracking.experiment, read.seed) == (name, name, 0)
