@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.augment import Augmentation
+from flowersweep.cache import draws as draw_file
 from flowersweep.cache.atomic import locked, write_json
 from flowersweep.cache.draws import Features
-from flowersweep.commands.cache import draws as draw_file
 from flowersweep.data.stream import Part
 from flowersweep.errors import ConfigError, DataError
 from flowersweep.models import bank_key

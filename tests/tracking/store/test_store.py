@@ -17,8 +17,8 @@ import pytest
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.lookup import best_run
 from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.store import store as store_module
 from flowersweep.tracking.store.store import Store, experiment_id, known_experiment, prepare_store
-from flowersweep.tracking.store.store import store as store_module
 
 ENV = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from flowersweep.report.charts.charts import search as search_charts
-from flowersweep.report.charts.charts import series
+from flowersweep.report.charts import search as search_charts
+from flowersweep.report.charts import series
 from flowersweep.report.charts.plotting import Chart, empty, safe, segments, wrapped
 from flowersweep.report.evidence import Goal, State, Study
 from flowersweep.report.statistics import searched

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from flowersweep.figures.figures import blank, plain
-from flowersweep.report.charts.charts import series
+from flowersweep.report.charts import series
 from flowersweep.report.evidence import State, Study
 from flowersweep.report.statistics import searched
 from flowersweep.report.statistics.ranking import Row

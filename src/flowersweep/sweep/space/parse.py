@@ -7,10 +7,11 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import Override
 
 from flowersweep.errors import SweepError
+from flowersweep.sweep.space import grammar
 from flowersweep.sweep.space.conditions import attach, read_conditions
 from flowersweep.sweep.space.dimension import Dimension
 from flowersweep.sweep.space.overrides import merge, name_of, read_arguments, read_params
-from flowersweep.sweep.space.space import Space, grammar
+from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.space.values import plain
 
 

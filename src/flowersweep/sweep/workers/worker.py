@@ -18,10 +18,10 @@ from optuna.trial import Trial, TrialState
 
 from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.storage.storage import STORAGE_FAILURES, stopped_in_words
+from flowersweep.sweep.study import claim as claims
 from flowersweep.sweep.study.budget import Budget, Grid, Stop, next_trial
 from flowersweep.sweep.study.outcome import Kind, Outcome, of_exception, tell
 from flowersweep.sweep.study.reclaim import LOST
-from flowersweep.sweep.study.study import claim as claims
 from flowersweep.sweep.workers.duplicate import take_over, twin_of
 from flowersweep.sweep.workers.stopper import Stopper
 from flowersweep.sweep.workers.training_process import TrainingProcess
