@@ -58,7 +58,7 @@ def prepare(*, overrides: list[str]) -> Figures:
     if network.prefix is None:
         return {"decoding": decoding, "converting": 0.0}
     from flowersweep.models.bank_key import prefix_digest
-    from flowersweep.models.engine import choose_engine
+    from flowersweep.models.engine_choice import choose_engine
 
     began = time.perf_counter()
     choose_engine(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowersweep.texts import as_text, in_one_line, is_line, plain_console
+from flowersweep.texts import as_text, choose_one_of, in_one_line, is_line, nearest, plain_console
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
 
@@ -43,3 +43,15 @@ def test_a_terminal_shows_brackets_and_colons(capsys: pytest.CaptureFixture[str]
     """They mean nothing to it."""
     plain_console().print("[red]a[/red] :smile: [/]")
     assert capsys.readouterr().out == "[red]a[/red] :smile: [/]\n"
+
+
+def test_nearest() -> None:
+    """A typo gets the name it is closest to; a word that resembles none of the names gets no suggestion."""
+    assert nearest("RandomFlp", ["RandomFlip", "RandomZoom"]) == " Did you mean RandomFlip?"
+    assert nearest("xyz", ["RandomFlip"]) == ""
+
+
+def test_choose_one_of() -> None:
+    """The end of a sentence names all choices, and the nearest one again."""
+    assert choose_one_of(["fan", "grill"], "grlil") == "choose one of fan, grill. Did you mean grill?"
+    assert choose_one_of(["fan"], "xyz") == "choose one of fan."

@@ -1,7 +1,9 @@
-"""Names that others have chosen, of files, classes and studies, read and shown as they are."""
+"""Texts that others have written: names of files, classes and studies, shown as they are, and words that were mistyped."""
 
+import difflib
 import os
 import unicodedata
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -36,6 +38,17 @@ def in_one_line(name: str | PurePath) -> str:
         else character
         for character in as_text(name)
     )
+
+
+def nearest(received: object, allowed: Iterable[str]) -> str:
+    """' Did you mean X?' when something allowed is close to what was received, else nothing."""
+    close = difflib.get_close_matches(str(received), list(allowed), n=1, cutoff=0.6)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+def choose_one_of(choices: Sequence[str], received: str) -> str:
+    """The end of a sentence about a wrong name: what may be chosen, and which one was perhaps meant."""
+    return f"choose one of {', '.join(choices)}.{nearest(received, choices)}"
 
 
 def plain_console(*, stderr: bool = False, soft_wrap: bool = False) -> "Console":

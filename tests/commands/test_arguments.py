@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from flowersweep.commands.arguments import Argument, Command, allowed, values_of
+from flowersweep.commands.arguments import Argument, Command, values_of
 from flowersweep.errors import ConfigError, TrackingError
 
 COMMAND = Command(
@@ -116,9 +116,3 @@ class TestRun:
         assert "cake=NAME        which one; must be given" in shown
         assert "oven.mode=VALUE  how it is heated (fan, grill); fan unless given" in shown
         assert "example: python -m flowersweep.bake cake=plum" in shown
-
-
-def test_allowed() -> None:
-    """What is near is proposed, what is far is not."""
-    assert allowed("grlil", ["fan", "grill"]) == "choose one of fan, grill. Did you mean grill?"
-    assert allowed("xyz", ["fan"]) == "choose one of fan."

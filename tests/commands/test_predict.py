@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from flowersweep.commands.common import chosen
 from flowersweep.commands.predict import main
 from flowersweep.data import decode
-from flowersweep.deploy.choose import chosen
 from flowersweep.deploy.registry import promote
 from servers import free_port, wait_for
 from winners import SIZE, Winners

@@ -25,7 +25,7 @@ from flowersweep.config.schema import (
     DataConfig,
     PlateauConfig,
 )
-from flowersweep.config.validate import MIN_BACKBONE_SIZE, MIN_BACKBONE_SIZES, nearest
+from flowersweep.config.validate import MIN_BACKBONE_SIZE, MIN_BACKBONE_SIZES
 from flowersweep.errors import ConfigError, WeightsError
 
 
@@ -195,16 +195,6 @@ class TestBackboneSizes:
         build = getattr(keras.applications, backbone)
         built = build(input_shape=(smallest, smallest, 3), include_top=False, weights=None)
         assert built.output.shape[1:3] >= (1, 1)
-
-
-class TestNearest:
-    def test_offers_the_close_name(self) -> None:
-        """A typo gets the name it is closest to."""
-        assert nearest("RandomFlp", ["RandomFlip", "RandomZoom"]) == " Did you mean RandomFlip?"
-
-    def test_offers_nothing_when_nothing_is_close(self) -> None:
-        """A word that resembles none of the names gets no suggestion."""
-        assert nearest("xyz", ["RandomFlip"]) == ""
 
 
 class TestWeights:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from flowersweep.commands.common import CHOICE_ARGUMENTS, chosen
 from flowersweep.commands.promote import main
 from flowersweep.deploy.best_run import winner
-from flowersweep.deploy.choose import CHOICE_ARGUMENTS, chosen
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.mlflow_api import bare_client, client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker

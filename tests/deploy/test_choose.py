@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from flowersweep.commands.common import CHOICE_ARGUMENTS, chosen
 from flowersweep.deploy.best_run import objective
-from flowersweep.deploy.choose import ALIAS, CHOICE_ARGUMENTS, chosen
+from flowersweep.deploy.choose import ALIAS
 from flowersweep.deploy.choose import MODEL_NAME as NAME
 from flowersweep.deploy.registry import promote
 from flowersweep.errors import ConfigError, FlowersweepError, TrackingError

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flowersweep.commands.common import chosen
 from flowersweep.data import split
-from flowersweep.deploy.choose import Choice, chosen
+from flowersweep.deploy.choose import Choice
 from flowersweep.deploy.evaluation import class_figures, judged_pictures
 from flowersweep.errors import DataError
 from winners import SPLIT_SEED, Winners

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from mlflow.models import Model
 from PIL import Image
 
+from flowersweep.commands.common import chosen
 from flowersweep.commands.evaluate import main as evaluate
 from flowersweep.commands.predict import main as predict
 from flowersweep.data import read_folder
-from flowersweep.deploy.choose import chosen
 from flowersweep.deploy.evaluation import judged_pictures
 from flowersweep.deploy.model_info import model_info
 from flowersweep.texts import in_one_line

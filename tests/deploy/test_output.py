@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flowersweep.deploy.output import draft, output_path
+from flowersweep.commands.common import output_path
+from flowersweep.deploy.output import draft
 from flowersweep.errors import ConfigError
 
 

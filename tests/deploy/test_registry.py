@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flowersweep.deploy.choose import Choice, chosen
+from flowersweep.commands.common import chosen
+from flowersweep.deploy.choose import Choice
 from flowersweep.deploy.registry import about_version, promote
 from flowersweep.errors import ConfigError, TrackingError
 from flowersweep.tracking.mlflow_api import client

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from flowersweep.deploy.choose import chosen
+from flowersweep.commands.common import chosen
 from flowersweep.deploy.predictor import LocalPredictor
 from flowersweep.deploy.registry import promote
 from flowersweep.tracking.mlflow_tracker import MLflowTracker

@@ -14,8 +14,8 @@ import tensorflow as tf
 from flowersweep.config.schema import FrozenConfig
 from flowersweep.errors import ConfigError
 from flowersweep.models import build_network, litert
-from flowersweep.models.engine import (
-    Engine,
+from flowersweep.models.engine import Engine
+from flowersweep.models.engine_choice import (
     available_processors,
     choose_engine,
     engine_version,
@@ -244,7 +244,7 @@ class TestResolving:
 
     def test_without_litert(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where LiteRT is not installed auto is TensorFlow, and litert says how to install it."""
-        monkeypatch.setattr("flowersweep.models.engine.find_spec", lambda _: None)
+        monkeypatch.setattr("flowersweep.models.engine_choice.find_spec", lambda _: None)
 
         assert resolve_engine("auto") == "tensorflow"
         with pytest.raises(ConfigError, match="pip install ai-edge-litert"):

@@ -5,16 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from flowersweep.commands.common import results_store
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import RunStatus
-from flowersweep.tracking.selection import (
-    children_of,
-    find_study,
-    results_store,
-    search,
-    trials_of,
-)
+from flowersweep.tracking.selection import children_of, find_study, search, trials_of
 from flowersweep.tracking.store.store import Store, prepare_store
 
 

@@ -9,7 +9,7 @@ from flowersweep.config import Config
 from flowersweep.errors import Pruned
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.store.store import prepare_store
-from flowersweep.training import Membership, train
+from flowersweep.training import RunContext, train
 
 MakeConfig = Callable[..., Config]
 FINE_TUNED = (
@@ -31,9 +31,9 @@ class Study:
         self.run_id = ""
         self.prune_after = prune_after
 
-    def member(self) -> Membership:
+    def member(self) -> RunContext:
         """What the run belongs to."""
-        return Membership(on_start=self.started, on_epoch=self.epoch)
+        return RunContext(on_start=self.started, on_epoch=self.epoch)
 
     def started(self, run_id: str) -> None:
         """Keep the run's id."""
@@ -61,7 +61,7 @@ def test_pruning_begins_with_the_last_phase(make_config: MakeConfig, tmp_path: P
         train(config)
     study = Study(prune_after=1)
     with pytest.raises(Pruned):
-        train(config, member=study.member())
+        train(config, context=study.member())
     logged = accuracies(config, study.run_id)
     run = client(prepare_store(Path(config.tracking.dir)).uri).get_run(study.run_id)
 
@@ -78,7 +78,7 @@ def test_epochs_of_the_last_phase_are_counted_alike(make_config: MakeConfig) -> 
     heard = []
     for start in ("head", "null"):
         study = Study()
-        train(make_config(*FINE_TUNED, f"model.init_from={start}"), member=study.member())
+        train(make_config(*FINE_TUNED, f"model.init_from={start}"), context=study.member())
         heard.append([number for number, _ in study.heard])
 
     assert heard == [[1, 2], [1, 2]]

@@ -27,7 +27,7 @@ from flowersweep.tracking.patience import patience
 from flowersweep.tracking.protocol import RunStatus
 from flowersweep.tracking.protocol import closing as run_closing
 from flowersweep.tracking.store.store import prepare_store, sqlite_uri
-from flowersweep.training import Membership, Result, train
+from flowersweep.training import Result, RunContext, train
 from flowersweep.training.run import failures_recorded
 
 MakeConfig = Callable[..., Config]
@@ -184,7 +184,7 @@ class TestFailures:
         prepare_store(Path(config.tracking.dir))
         with closing(sqlite3.connect(Path(config.tracking.dir) / "mlflow.db", isolation_level=None)) as other:
             with patience(0.5), pytest.raises(TrackingError, match="Cannot log the metrics") as caught:
-                train(config, member=Membership(on_epoch=lock))
+                train(config, context=RunContext(on_epoch=lock))
             other.execute("ROLLBACK")
         (run,) = all_runs(config)
 

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from flowersweep.config.validate import nearest
 from flowersweep.errors import ConfigError, FlowersweepError
+from flowersweep.texts import choose_one_of
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
@@ -42,7 +42,7 @@ class Command:
     """A command: what it is called, what it does, what it takes.
 
     Attributes:
-        name: As in `python -m flowersweep.NAME`.
+        name: As in `flowersweep NAME`.
         about: What it does, for --help.
         arguments: In the order of --help.
         example: A whole command line.
@@ -110,10 +110,12 @@ class Command:
                 f"Arguments are written name=value, but {text!r} has no '='; as in: {self.example}"
             )
         if name not in by_name:
-            raise ConfigError(f"{name!r} is no argument of this command; {allowed(name, list(by_name))}")
+            raise ConfigError(
+                f"{name!r} is no argument of this command; {choose_one_of(list(by_name), name)}"
+            )
         choices = by_name[name].choices
         if choices and value not in choices:
-            raise ConfigError(f"{name} has no choice {value!r}; {allowed(value, choices)}")
+            raise ConfigError(f"{name} has no choice {value!r}; {choose_one_of(choices, value)}")
         if not value:
             raise ConfigError(f"{name}= has no value; leave it out or give it one.")
         return by_name[name], value
@@ -122,7 +124,7 @@ class Command:
         width = max(len(f"{one.name}={one.metavar}") for one in self.arguments)
         lines = [f"  {f'{one.name}={one.metavar}':<{width}}  {_about(one)}" for one in self.arguments]
         parser = argparse.ArgumentParser(
-            prog=f"python -m flowersweep.{self.name}",
+            prog=f"flowersweep {self.name}",
             description=self.about,
             epilog="\n".join(["arguments:", *lines, "", f"example: {self.example}"]),
             formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -140,11 +142,6 @@ def values_of(given: Mapping[str, str | None], name: str) -> list[str]:
     """
     value = given[name]
     return [] if value is None else value.split(_BETWEEN)
-
-
-def allowed(received: str, choices: Sequence[str]) -> str:
-    """The end of a sentence about a wrong name: what may be chosen, and which one was perhaps meant."""
-    return f"choose one of {', '.join(choices)}.{nearest(received, list(choices))}"
 
 
 def _about(argument: Argument) -> str:

@@ -13,11 +13,18 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from flowersweep.commands.arguments import EXIT_FAILED, Argument, Command
-from flowersweep.deploy.choose import CHOICE_ARGUMENTS, Choice, chosen
+from flowersweep.commands.common import (
+    BATCH_SIZE,
+    CHOICE_ARGUMENTS,
+    OVERWRITE,
+    chosen,
+    output_path,
+    whole_number,
+)
+from flowersweep.deploy.choose import Choice
 from flowersweep.deploy.evaluation import SUBSETS, ClassFigures, Judged, class_figures, judged_pictures
-from flowersweep.deploy.given import BATCH_SIZE, whole_number
 from flowersweep.deploy.images import batches
-from flowersweep.deploy.output import OVERWRITE, draft, output_path
+from flowersweep.deploy.output import draft
 from flowersweep.deploy.predictor import LocalPredictor
 from flowersweep.errors import ConfigError, DataError
 from flowersweep.figures.figures import confusion_matrix

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flowersweep.commands.arguments import EXIT_FAILED, Argument, Command, values_of
-from flowersweep.deploy.choose import CHOICE_ARGUMENTS, Choice, chosen
+from flowersweep.commands.common import CHOICE_ARGUMENTS, OVERWRITE, chosen, output_path
+from flowersweep.deploy.choose import Choice
 from flowersweep.deploy.equality import Equality, UnequalError, compare, shown_pictures
 from flowersweep.deploy.exporter import FORMATS, check_format, open_export, write_export
 from flowersweep.deploy.images import find_pictures
-from flowersweep.deploy.output import OVERWRITE, check_free, draft, output_path
+from flowersweep.deploy.output import check_free, draft
 from flowersweep.deploy.predictor import LocalPredictor
 
 BATCH_SIZE = 16

@@ -7,10 +7,17 @@ from pathlib import Path
 from typing import TextIO
 
 from flowersweep.commands.arguments import EXIT_FAILED, Argument, Command, values_of
-from flowersweep.deploy.choose import CHOICE_ARGUMENTS, Choice, chosen
-from flowersweep.deploy.given import BATCH_SIZE, whole_number
+from flowersweep.commands.common import (
+    BATCH_SIZE,
+    CHOICE_ARGUMENTS,
+    OVERWRITE,
+    chosen,
+    output_path,
+    whole_number,
+)
+from flowersweep.deploy.choose import Choice
 from flowersweep.deploy.images import batches, find_pictures
-from flowersweep.deploy.output import OVERWRITE, draft, output_path
+from flowersweep.deploy.output import draft
 from flowersweep.deploy.predictor import LocalPredictor, Predictor, RemotePredictor
 from flowersweep.deploy.rows import FORMATS, guesses, writing
 from flowersweep.progress import progress

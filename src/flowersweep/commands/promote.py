@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 
 from flowersweep.commands.arguments import Argument, Command
+from flowersweep.commands.common import CHOICE_ARGUMENTS, chosen
 from flowersweep.deploy.best_run import objective
-from flowersweep.deploy.choose import ALIAS, BEST, CHOICE_ARGUMENTS, MODEL_NAME, chosen
+from flowersweep.deploy.choose import ALIAS, BEST, MODEL_NAME
 from flowersweep.deploy.registry import about_version, promote
 from flowersweep.texts import plain_console
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowersweep.commands.arguments import Argument, Command
+from flowersweep.commands.common import STORE_ARGUMENTS, STUDY_ARGUMENTS, results_store
 from flowersweep.errors import ConfigError
 from flowersweep.texts import expanded
 from flowersweep.tracking.failure import reason
 from flowersweep.tracking.mlflow_api import client, translated
-from flowersweep.tracking.selection import STORE_ARGUMENTS, STUDY_ARGUMENTS, find_study, results_store
+from flowersweep.tracking.selection import find_study
 from flowersweep.tracking.store.store import Store
 
 if TYPE_CHECKING:

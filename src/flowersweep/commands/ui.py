@@ -7,11 +7,11 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from flowersweep.commands.arguments import Argument, Command
+from flowersweep.commands.common import STORE_ARGUMENTS, results_store
 from flowersweep.errors import ConfigError
 from flowersweep.redaction import redacted
 from flowersweep.texts import plain_console
 from flowersweep.tracking.mlflow_api import client, translated
-from flowersweep.tracking.selection import STORE_ARGUMENTS, results_store
 from flowersweep.tracking.store.store import Store
 from flowersweep.tracking.store.view import address, experiment_tags
 

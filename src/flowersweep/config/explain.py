@@ -13,8 +13,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from flowersweep.config.pasting import pasted
 from flowersweep.config.schema import NODES, Config
-from flowersweep.config.validate import nearest
 from flowersweep.errors import ConfigError, FlowersweepError
+from flowersweep.texts import nearest
 
 
 def explain(error: Exception) -> str:

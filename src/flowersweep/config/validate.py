@@ -1,7 +1,6 @@
 """Check a composed configuration against the rules its dataclasses carry, and across groups."""
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -15,7 +14,7 @@ from flowersweep.config.locations import locate
 from flowersweep.config.schema import ALSO, Config, CosineConfig, FineTunedConfig, FrozenConfig
 from flowersweep.errors import ConfigError, WeightsError
 from flowersweep.fields import RULE_KEY, Rule
-from flowersweep.texts import expanded
+from flowersweep.texts import expanded, nearest
 
 # Smallest side of a picture that Keras builds a backbone for: most halve it five times.
 MIN_BACKBONE_SIZE = 32
@@ -86,12 +85,6 @@ def _seeded(cfg: DictConfig, seed: int) -> DictConfig:
         kept = {text: result for text, result in results.items() if "${" not in str(text)}
         OmegaConf.get_cache(seeded)[resolver] = kept
     return seeded
-
-
-def nearest(received: object, allowed: Iterator[str] | tuple[str, ...] | list[str]) -> str:
-    """' Did you mean X?' when something allowed is close to what was received, else nothing."""
-    close = difflib.get_close_matches(str(received), list(allowed), n=1, cutoff=0.6)
-    return f" Did you mean {close[0]}?" if close else ""
 
 
 def _first_line(error: Exception) -> str:

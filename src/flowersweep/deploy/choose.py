@@ -2,22 +2,18 @@
 
 import re
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flowersweep.commands.arguments import Argument
 from flowersweep.deploy.best_run import best_of, counts, described, overrides_of, refuse_deleted, winner
 from flowersweep.deploy.model_info import ModelInfo, model_info
 from flowersweep.errors import ConfigError, TrackingError
 from flowersweep.tracking.lookup import logged_model
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.selection import (
-    STORE_ARGUMENTS,
-    STUDY_ARGUMENTS,
     children_of,
+    open_results,
     restoring,
-    results_store,
     search,
 )
 from flowersweep.tracking.store.store import Store
@@ -29,15 +25,6 @@ if TYPE_CHECKING:
 MODEL_NAME = "flowersweep"
 ALIAS = "champion"
 BEST = "best"
-
-RUN_ARGUMENT = Argument(
-    "run",
-    "id of a run (its first 8 digits are enough), best, champion, or models:/NAME@ALIAS; "
-    "the champion unless given, or best where there is none",
-    "RUN",
-)
-# How every command that uses a model is told which one.
-CHOICE_ARGUMENTS = (RUN_ARGUMENT, *STUDY_ARGUMENTS, *STORE_ARGUMENTS)
 
 _RUN_ID = re.compile(r"[0-9a-f]{8,32}")
 _REGISTERED = re.compile(r"models:/([^/@]+)(?:@([^/@]+)|/(\d+))")
@@ -75,35 +62,46 @@ class Choice:
         return f"run {self.run_id[:8]} ({described(self.run)})"
 
 
-def chosen(values: Mapping[str, str | None]) -> Choice:
-    """The model that a command was told to use.
+def choose(
+    run: str | None = None,
+    study: str | None = None,
+    experiment: str | None = None,
+    *,
+    directory: str | None = None,
+    uri: str | None = None,
+) -> Choice:
+    """The run whose model is to be used.
 
     Args:
-        values: Those of CHOICE_ARGUMENTS.
+        run: Its id or at least 8 digits of it, `best`, `champion`, or `models:/NAME@ALIAS`; None for the champion, or
+            the best run where there is no champion.
+        study: The study in which `best` is looked for; None for the latest one.
+        experiment: The experiment in which `best` is looked for; None for all.
+        directory: The folder of results; the default one if None.
+        uri: MLflow's tracking URI, if results are not in that folder.
 
     Raises:
         ConfigError: What was given does not go together or means nothing.
         TrackingError: There is no such run, or it has saved no model.
     """
-    wanted, study, experiment = (values.get(name) for name in ("run", "study", "experiment"))
-    if (study or experiment) and wanted not in {None, BEST}:
+    if (study or experiment) and run not in {None, BEST}:
         given = "study" if study else "experiment"
         raise ConfigError(
-            f"{given}= says where to look for the best run, but run={wanted} names one; leave one of the two out."
+            f"{given}= says where to look for the best run, but run={run} names one; leave one of the two out."
         )
-    if wanted not in {None, BEST, ALIAS} and not _is_named(str(wanted)):
+    if run not in {None, BEST, ALIAS} and not _is_named(str(run)):
         raise ConfigError(
-            f"run={wanted} is no run; give its id or at least 8 digits of it, best, champion, or models:/NAME@ALIAS."
+            f"run={run} is no run; give its id or at least 8 digits of it, best, champion, or models:/NAME@ALIAS."
         )
-    store = results_store(values)
-    if wanted == BEST or study or experiment:
+    store = open_results(directory, uri)
+    if run == BEST or study or experiment:
         return _choice(store, winner(store, study, experiment))
-    if wanted is None:
+    if run is None:
         version = registered(store, f"models:/{MODEL_NAME}@{ALIAS}", missing_ok=True)
         return _of_version(store, version) if version else _choice(store, winner(store))
-    if _RUN_ID.fullmatch(wanted):
-        return _choice(store, _by_id(store, wanted))
-    version = registered(store, f"models:/{MODEL_NAME}@{ALIAS}" if wanted == ALIAS else wanted)
+    if _RUN_ID.fullmatch(run):
+        return _choice(store, _by_id(store, run))
+    version = registered(store, f"models:/{MODEL_NAME}@{ALIAS}" if run == ALIAS else run)
     assert version is not None  # noqa: S101 (a missing one was refused)
     return _of_version(store, version)
 

@@ -1,31 +1,11 @@
 """Results that a command was asked to put somewhere: whole or absent, and never over something else by accident."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flowersweep.commands.arguments import Argument
 from flowersweep.errors import ConfigError
-from flowersweep.texts import expanded
-
-OVERWRITE = Argument(
-    "overwrite", "whether output= may replace what is there", default="false", choices=("true", "false")
-)
-
-
-def output_path(values: Mapping[str, str | None]) -> Path | None:
-    """Where `output=` says that the result shall go; None if it was not given.
-
-    Raises:
-        ConfigError: There is something already; see `check_free`.
-    """
-    given = values.get("output")
-    if given is None:
-        return None
-    path = expanded(given)
-    check_free(path, overwrite=values.get("overwrite") == "true")
-    return path
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:

@@ -52,7 +52,7 @@ def report(config: Config) -> Report:
     import keras
     import tensorflow as tf
 
-    from flowersweep.models.engine import engine_version, resolve_engine
+    from flowersweep.models.engine_choice import engine_version, resolve_engine
     from flowersweep.training.precision import resolve_precision
 
     if float(tf.reduce_sum(tf.ones((2, 2)))) != 4.0:

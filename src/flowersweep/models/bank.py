@@ -26,7 +26,8 @@ from flowersweep.errors import ConfigError, DataError
 from flowersweep.models import bank_key
 from flowersweep.models.bank_key import BankKey
 from flowersweep.models.drawn import DrawnPictures
-from flowersweep.models.engine import Engine, choose_engine, engine_version, resolve_engine
+from flowersweep.models.engine import Engine
+from flowersweep.models.engine_choice import choose_engine, engine_version, resolve_engine
 from flowersweep.progress import progress
 
 if TYPE_CHECKING:

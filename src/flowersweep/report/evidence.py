@@ -3,10 +3,12 @@
 import datetime as dt
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from flowersweep.config.spelling import short_keys, value_text
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -236,26 +238,17 @@ def _configuration(trials: Sequence[Trial], goals: Sequence[Goal], keys: Sequenc
 
 
 def _label(trial: Trial, keys: Sequence[str]) -> str:
-    heads = leaves(keys)
+    heads = short_keys(keys)
     parts = []
     for key in keys:
         if key not in trial.params:
             continue
-        value, is_choice = spelled(trial.params[key]), "." not in key and isinstance(trial.params[key], str)
+        value, is_choice = (
+            value_text(trial.params[key]),
+            "." not in key and isinstance(trial.params[key], str),
+        )
         parts.append(value if is_choice else f"{heads[key]}={value}")
     if not parts and trial.trainings:
         tags = trial.trainings[0].tags
         parts = [tags[name] for name in ("model", "augmentation") if name in tags]
     return " ".join(parts) or f"trial {trial.number}"
-
-
-def leaves(keys: Iterable[str]) -> dict[str, str]:
-    """The last part of each dotted key where it is unique, otherwise the whole key."""
-    short = {key: key.replace("/", ".").rpartition(".")[2] for key in keys}
-    ends = list(short.values())
-    return {key: leaf if ends.count(leaf) == 1 else key for key, leaf in short.items()}
-
-
-def spelled(value: Any) -> str:
-    """A searched value in as many digits as one reads."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flowersweep.report.charts import charts
+from flowersweep.report.charts.charts import charts
 from flowersweep.report.evidence import Study
 from flowersweep.report.leader import Winner
 from flowersweep.report.statistics.ranking import TEST_METRIC, Row, shown

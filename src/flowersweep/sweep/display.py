@@ -17,12 +17,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from flowersweep.report.evidence import spelled
+from flowersweep.config.spelling import value_text
 from flowersweep.sweep.leaderboard import as_table, leaderboard
 from flowersweep.sweep.parent_run import Ledger
 from flowersweep.sweep.settings import Plan
-from flowersweep.sweep.study.outcome import FAIL_REASON
-from flowersweep.sweep.workers.duplicate import TAKEN_FROM
+from flowersweep.sweep.study.attributes import FAIL_REASON, TAKEN_FROM
 from flowersweep.sweep.workers.launch import TRAINING_LOG
 from flowersweep.texts import plain_console
 
@@ -104,7 +103,7 @@ class SweepDisplay:
         return self._study.get_trials(deepcopy=False)
 
     def _ended_line(self, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> str:
-        params = " ".join(f"{name}={spelled(value)}" for name, value in trial.params.items())
+        params = " ".join(f"{name}={value_text(value)}" for name, value in trial.params.items())
         value = " ".join(f"{value:.6g}" for value in trial.values or ())
         reason = trial.user_attrs.get(FAIL_REASON, "")
         twin = trial.user_attrs.get(TAKEN_FROM)
@@ -144,7 +143,7 @@ class SweepDisplay:
             reported = trial.intermediate_values
             epoch = f"epoch {len(reported)}/{self._epochs or '?'}" if reported else "starting"
             best = f"best {self._best_reported(reported)}" if reported else ""
-            params = " ".join(f"{name}={spelled(value)}" for name, value in trial.params.items())
+            params = " ".join(f"{name}={value_text(value)}" for name, value in trial.params.items())
             table.add_row(f"trial {trial.number}", epoch, best, params)
         return Group(
             Text(f"{self._study.study_name}: {self._progress(done, trials)}"),

@@ -9,10 +9,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 
-from flowersweep.report.evidence import spelled
-from flowersweep.sweep.study.outcome import FAIL_REASON
-from flowersweep.sweep.workers.duplicate import TAKEN_FROM
-from flowersweep.sweep.workers.trial import RUN_ID
+from flowersweep.config.spelling import value_text
+from flowersweep.sweep.study.attributes import FAIL_REASON, RUN_ID, TAKEN_FROM
 
 # More searched keys than this share a column of a terminal's table, and take the room of epochs and seconds.
 MAX_COLUMNS = 3
@@ -135,7 +133,7 @@ def cells(row: Row, columns: Sequence[str], n_values: int = 1) -> list[str]:
         f"{value:.0f}" if value.is_integer() and abs(value) > 1 else f"{value:.4f}" for value in row.values
     ]
     seconds = "" if row.seconds is None else f"{row.seconds:.1f}"
-    params = [spelled(row.params[name]) if name in row.params else "" for name in columns]
+    params = [value_text(row.params[name]) if name in row.params else "" for name in columns]
     padded = values + [""] * (n_values - len(values))
     state = row.state if row.taken_from is None else f"as trial {row.taken_from}"
     return [str(row.rank or ""), str(row.trial), *params, *padded, str(row.epochs or ""), seconds, state]

@@ -24,10 +24,10 @@ from flowersweep.sweep.space.parse import parse_space
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.storage.storage import open_storage, stopped_in_words, storage_url
+from flowersweep.sweep.study.attributes import ENQUEUED, FAIL_REASON
 from flowersweep.sweep.study.budget import Budget, Stop, failure_summary, hindrance_summary, remaining
 from flowersweep.sweep.study.content import Content, find_all, place_of
-from flowersweep.sweep.study.identity import ENQUEUED, definition_of, derived_name, name_metrics, typed
-from flowersweep.sweep.study.outcome import FAIL_REASON
+from flowersweep.sweep.study.identity import definition_of, derived_name, name_metrics, typed
 from flowersweep.sweep.study.reclaim import reconcile
 from flowersweep.sweep.study.sampler import explicit_options
 from flowersweep.sweep.study.study import open_study

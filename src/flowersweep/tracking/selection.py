@@ -1,14 +1,12 @@
 """Find what one wants to look at or use: a store with results, a study in it, its trials, the best run."""
 
 import shlex
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from flowersweep.commands.arguments import Argument, allowed
 from flowersweep.config.locations import results_dir
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
-from flowersweep.texts import expanded
+from flowersweep.texts import choose_one_of, expanded
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.store.store import DATABASE_NAME, Store, prepare_store
 
@@ -18,34 +16,24 @@ if TYPE_CHECKING:
 PAGE = 1000
 STUDIES = "tags.kind = 'study'"
 
-# How every command that reads results is told where they are, and which are meant.
-STORE_ARGUMENTS = (
-    Argument("tracking.dir", "the folder of results", "DIR"),
-    Argument("tracking.uri", "MLflow's tracking URI, if results are not in that folder", "URI"),
-)
-STUDY_ARGUMENTS = (
-    Argument("study", "name of the study; the latest one unless given", "NAME"),
-    Argument("experiment", "name of the experiment to look in; all of them unless given", "NAME"),
-)
 
-
-def results_store(values: Mapping[str, str | None]) -> Store:
-    """The store that a command was told of, which must be there.
+def open_results(directory: str | None = None, uri: str | None = None) -> Store:
+    """The store of existing results.
 
     Args:
-        values: Those of STORE_ARGUMENTS.
+        directory: The folder of results; the default one if None.
+        uri: MLflow's tracking URI, if results are not in that folder.
 
     Raises:
         TrackingError: There are no results yet, or they cannot be reached.
     """
-    directory = expanded(values.get("tracking.dir") or results_dir())
-    uri = values.get("tracking.uri")
-    if uri is None and not (directory / DATABASE_NAME).exists():
+    folder = expanded(directory or results_dir())
+    if uri is None and not (folder / DATABASE_NAME).exists():
         raise TrackingError(
-            f"There are no results in {directory}; train something first, as in python -m flowersweep data=demo "
+            f"There are no results in {folder}; train something first, as in python -m flowersweep data=demo "
             "trainer=quick, or say where they are with tracking.dir=DIR."
         )
-    return prepare_store(directory, uri)
+    return prepare_store(folder, uri)
 
 
 def find_study(store: Store, study: str | None = None, experiment: str | None = None) -> "Run":
@@ -69,7 +57,7 @@ def find_study(store: Store, study: str | None = None, experiment: str | None = 
             "There is no study yet; a sweep makes one, as in python -m flowersweep --multirun aug=none,RandomFlip."
         )
     names = list(dict.fromkeys(str(run.info.run_name) for run in runs))
-    raise TrackingError(f"There is no study {study!r}; {allowed(study or '', names)}")
+    raise TrackingError(f"There is no study {study!r}; {choose_one_of(names, study or '')}")
 
 
 def refuse_deleted_study(store: Store, study: str | None = None, experiment: str | None = None) -> None:
@@ -146,7 +134,7 @@ def search(
         experiments = {found.name: found.experiment_id for found in service.search_experiments()}
     if experiment is not None and experiment not in experiments:
         raise TrackingError(
-            f"There is no experiment {experiment!r}; {allowed(experiment, list(experiments))}"
+            f"There is no experiment {experiment!r}; {choose_one_of(list(experiments), experiment)}"
         )
     chosen = list(experiments.values()) if experiment is None else [experiments[experiment]]
     return _search(store, chosen, filter_string, deleted=deleted)

@@ -1,5 +1,6 @@
 """Training one run: `train(config)` is all that the command line and a sweep need. Imports no TensorFlow."""
 
-from flowersweep.training.run import Membership, Result, train
+from flowersweep.training.result import Result
+from flowersweep.training.run import RunContext, train
 
-__all__ = ["Membership", "Result", "train"]
+__all__ = ["Result", "RunContext", "train"]

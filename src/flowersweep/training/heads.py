@@ -23,7 +23,7 @@ from flowersweep.cache.atomic import cache_errors, locked, part_of
 from flowersweep.config import cache_dir
 from flowersweep.config.schema import Config, FineTunedConfig
 from flowersweep.models.bank_key import code_digest
-from flowersweep.models.engine import engine_version, resolve_engine
+from flowersweep.models.engine_choice import engine_version, resolve_engine
 from flowersweep.texts import expanded
 from flowersweep.training.dataset import Pictures
 from flowersweep.training.precision import resolve_precision

@@ -22,30 +22,14 @@ from flowersweep.training.logs.description import describe
 from flowersweep.training.logs.notices import tell
 from flowersweep.training.logs.tensorboard import event_files
 from flowersweep.training.precision import resolve_precision
+from flowersweep.training.result import Result
 
 if TYPE_CHECKING:
     from flowersweep.models.network import Network
 
 
 @dataclass(frozen=True)
-class Result:
-    """What a finished run comes to.
-
-    Attributes:
-        objective: The value of `objective.metric`.
-        metrics: best/*, last/*, total/* and, if a test set was held out, test/*.
-        run_id: The run in the tracking store.
-        tracking_uri: That store.
-    """
-
-    objective: float
-    metrics: dict[str, float]
-    run_id: str
-    tracking_uri: str
-
-
-@dataclass(frozen=True)
-class Membership:
+class RunContext:
     """What ties a run to something larger, such as a trial of a study.
 
     Attributes:
@@ -70,50 +54,50 @@ class Membership:
     keeps_artifacts: Callable[[float], bool] = lambda _objective: True
 
 
-ALONE = Membership()
+ALONE = RunContext()
 
 
-def train(config: Config, *, overrides: Sequence[str] = (), member: Membership = ALONE) -> Result:
+def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext = ALONE) -> Result:
     """Train one model and log all of it.
 
     Args:
         config: What `flowersweep.config.settings` made of a composed configuration.
         overrides: What was typed on the command line, for the record.
-        member: What the run belongs to.
+        context: What the run belongs to.
 
     Raises:
         DataError: The pictures cannot be used; no run is started.
         TrackingError: The store cannot be used; no run is started.
         TrainingError: The training cannot go on; the run ends FAILED.
         InfrastructureError: The disk or the store failed; the run ends FAILED, or KILLED if it is a study's.
-        Pruned: `member.on_epoch` wanted no more; the run ends FINISHED with a tag that says so.
+        Pruned: `context.on_epoch` wanted no more; the run ends FINISHED with a tag that says so.
         Interrupted: SIGINT or SIGTERM; the run ends KILLED.
     """
-    pictures = load_pictures(config, member.fingerprint)
-    if member is ALONE:  # a sweep has told it once for all its trials
+    pictures = load_pictures(config, context.fingerprint)
+    if context is ALONE:  # a sweep has told it once for all its trials
         tell(config, pictures.catalogue, pictures.split)
     with interruptible():
         # A trial waits for a store with which its sweep has begun.
         store = prepare_store(
-            Path(config.tracking.dir), config.tracking.uri, known_to_work=member is not ALONE
+            Path(config.tracking.dir), config.tracking.uri, known_to_work=context is not ALONE
         )
         trainer = config.trainer
         start_tensorflow(seed=config.seed, threads=trainer.threads, deterministic=trainer.deterministic)
         from flowersweep.training.phases import build
 
-        if member is ALONE:  # a study's own process looks after the runs of all its trials
+        if context is ALONE:  # a study's own process looks after the runs of all its trials
             close_dead_runs(store, [experiment_id(store, config.tracking.experiment)])
         network, lineage = build(config, pictures, store)
         tracker = MLflowTracker.start(
             store,
             config.tracking.experiment,
-            config.tracking.run_name or member.run_name or run_name(config),
-            parent_run_id=member.parent_run_id,
-            tags={**tags(config), "precision": resolve_precision(config), **lineage, **member.tags},
+            config.tracking.run_name or context.run_name or run_name(config),
+            parent_run_id=context.parent_run_id,
+            tags={**tags(config), "precision": resolve_precision(config), **lineage, **context.tags},
         )
-        member.on_start(tracker.run_id)
-        with closing(tracker), failures_recorded(tracker, again=member is not ALONE), streams_forgotten():
-            metrics = _train(config, pictures, network, tracker, overrides=overrides, member=member)
+        context.on_start(tracker.run_id)
+        with closing(tracker), failures_recorded(tracker, again=context is not ALONE), streams_forgotten():
+            metrics = _train(config, pictures, network, tracker, overrides=overrides, context=context)
     return Result(metrics[config.objective.metric], metrics, tracker.run_id, store.uri)
 
 
@@ -166,14 +150,14 @@ def _train(
     tracker: Tracker,
     *,
     overrides: Sequence[str],
-    member: Membership,
+    context: RunContext,
 ) -> dict[str, float]:
     # These import Keras, which may happen only after `start_tensorflow`.
     from flowersweep.training.logs import record
     from flowersweep.training.phases import train_phases
     from flowersweep.training.probabilities import with_probabilities
 
-    record.record_start(tracker, config, pictures, overrides, member.command)
+    record.record_start(tracker, config, pictures, overrides, context.command)
     record.record_network(tracker, network)
 
     history = History.of(config.objective.metric)
@@ -186,7 +170,7 @@ def _train(
 
         try:
             evaluated = train_phases(
-                network, config, pictures, history, on_epoch=log_epoch, on_last_phase=member.on_epoch
+                network, config, pictures, history, on_epoch=log_epoch, on_last_phase=context.on_epoch
             )
         except Pruned:
             tracker.metrics(history.summary())
@@ -196,7 +180,7 @@ def _train(
         metrics |= {"test/accuracy": evaluated.test.accuracy, "test/loss": evaluated.test.loss}
     tracker.metrics(metrics)
     record.record_tables(tracker, pictures, history, evaluated.validation)
-    kept = member.keeps_artifacts(metrics[config.objective.metric])
+    kept = context.keeps_artifacts(metrics[config.objective.metric])
     if kept and config.tracking.log_figures:
         record.record_preview(tracker, config, pictures)
         record.record_figures(tracker, pictures, history, evaluated.validation)

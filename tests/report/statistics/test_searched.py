@@ -15,8 +15,8 @@ from flowersweep.sweep.parent_run import Ledger
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.parse import parse_space
 from flowersweep.sweep.storage.storage import open_storage
+from flowersweep.sweep.study.attributes import RUN_ID
 from flowersweep.sweep.study.identity import name_metrics
-from flowersweep.sweep.workers.trial import RUN_ID
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import RunStatus

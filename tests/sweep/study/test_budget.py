@@ -14,6 +14,7 @@ from optuna.trial import Trial, TrialState, create_trial
 from flowersweep.errors import SweepError
 from flowersweep.sweep.space.parse import parse_space
 from flowersweep.sweep.storage.storage import open_storage
+from flowersweep.sweep.study.attributes import FAIL_REASON
 from flowersweep.sweep.study.budget import (
     Budget,
     Stop,
@@ -23,7 +24,7 @@ from flowersweep.sweep.study.budget import (
     remaining,
 )
 from flowersweep.sweep.study.claim import OWNER, claim_of
-from flowersweep.sweep.study.outcome import FAIL_REASON, Kind, Outcome, tell
+from flowersweep.sweep.study.outcome import Kind, Outcome, tell
 
 LINE = parse_space(["x=interval(0,1)"])
 GRID = parse_space(["a=1,2", "b=u,v,w"])

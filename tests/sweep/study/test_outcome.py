@@ -18,17 +18,8 @@ from flowersweep.errors import (
     TrainingError,
     WeightsError,
 )
-from flowersweep.sweep.study.outcome import (
-    FAIL_REASON,
-    HINDRANCE,
-    TRACEBACK,
-    Kind,
-    Outcome,
-    of_death,
-    of_exception,
-    of_value,
-    tell,
-)
+from flowersweep.sweep.study.attributes import FAIL_REASON, HINDRANCE, TRACEBACK
+from flowersweep.sweep.study.outcome import Kind, Outcome, of_death, of_exception, of_value, tell
 from flowersweep.sweep.workers.trial import Pruned
 
 

@@ -9,8 +9,8 @@ from optuna.trial import TrialState
 
 from flowersweep import process
 from flowersweep.sweep.storage.storage import open_storage
+from flowersweep.sweep.study.attributes import FAIL_REASON
 from flowersweep.sweep.study.claim import GRACE_SECONDS, OWNER, claim
-from flowersweep.sweep.study.outcome import FAIL_REASON
 from flowersweep.sweep.study.reclaim import LOST, MAX_LOST, Returned, reconcile
 
 

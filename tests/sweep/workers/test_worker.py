@@ -20,9 +20,10 @@ from hydra.core.hydra_config import HydraConfig
 from flowersweep import process
 from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.sweep.storage.lock import file_lock
+from flowersweep.sweep.study.attributes import FAIL_REASON, TRACEBACK
 from flowersweep.sweep.study.budget import Stop
 from flowersweep.sweep.study.claim import OWNER
-from flowersweep.sweep.study.outcome import FAIL_REASON, TRACEBACK, Outcome
+from flowersweep.sweep.study.outcome import Outcome
 from flowersweep.sweep.workers.worker import DEATHS, Listener, WorkerReport
 
 HERE = Path(__file__).parent

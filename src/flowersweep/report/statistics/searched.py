@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flowersweep.report.evidence import State, Study, Trial, leaves
+from flowersweep.config.spelling import short_keys
+from flowersweep.report.evidence import State, Study, Trial
 from flowersweep.report.statistics.ranking import Row
 
 if TYPE_CHECKING:
@@ -108,5 +109,5 @@ def parallel(study: Study, rows: Sequence[Row]) -> list[Axis]:
             [_plain(row.configuration.trials[0].params.get(key)) for row in rows],
             study.distributions.get(key),
         )
-        for key, head in leaves(study.searched()).items()
+        for key, head in short_keys(study.searched()).items()
     ]

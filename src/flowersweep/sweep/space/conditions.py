@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from flowersweep.config.validate import nearest
 from flowersweep.errors import SweepError
 from flowersweep.sweep.space.dimension import Dimension
 from flowersweep.sweep.space.values import same, text_of
+from flowersweep.texts import nearest
 
 CONDITIONS = "hydra.sweeper.conditions"
 

@@ -9,12 +9,12 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 from optuna.distributions import BaseDistribution
 
-from flowersweep.config.validate import nearest
 from flowersweep.errors import SweepError
 from flowersweep.sweep.space import conditions as conditional
 from flowersweep.sweep.space.definition import describe
 from flowersweep.sweep.space.dimension import Dimension, Suggesting
 from flowersweep.sweep.space.overrides import name_of
+from flowersweep.texts import nearest
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from flowersweep.sweep.storage.lock import storage_lock
+from flowersweep.sweep.study.attributes import FAIL_REASON, HINDRANCE
 from flowersweep.sweep.study.claim import claim
-from flowersweep.sweep.study.outcome import FAIL_REASON, HINDRANCE
 from flowersweep.sweep.study.reclaim import reconcile_locked
 
 GRID_POINT = "grid_point"

@@ -14,8 +14,6 @@ from flowersweep.sweep.space.definition import CONTENT
 from flowersweep.sweep.space.overrides import as_typed
 from flowersweep.sweep.space.space import Space
 
-# The attribute of a study that lists the points put before those of its sampler.
-ENQUEUED = "enqueued"
 # What of a configuration says where things are kept, and nothing about what a trial comes to.
 PLACES = ("tracking", "paths", "hydra", "bank")
 # The same, where the content of what is read from there is known instead.

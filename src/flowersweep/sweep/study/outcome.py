@@ -10,19 +10,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from flowersweep.errors import infrastructure_failure
+from flowersweep.errors import Pruned, infrastructure_failure
 from flowersweep.redaction import redacted
-from flowersweep.sweep.workers.trial import Pruned
+from flowersweep.sweep.study.attributes import FAIL_REASON, HINDRANCE, TRACEBACK
 
 # A training process uses this module too, and has no need of Optuna.
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import Trial
 
-FAIL_REASON = "fail_reason"
-TRACEBACK = "traceback"
-# Of a trial that waits again because its infrastructure failed: in which sweep, and how.
-HINDRANCE = "hindrance"
 
 # A column of MySQL holds 65,535 bytes; the end of a traceback says more than its beginning.
 _MAX_TRACEBACK = 15_000

@@ -8,8 +8,8 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from flowersweep.sweep.storage.lock import storage_lock
+from flowersweep.sweep.study.attributes import FAIL_REASON
 from flowersweep.sweep.study.claim import OWNER, is_abandoned, release
-from flowersweep.sweep.study.outcome import FAIL_REASON
 
 LOST = "lost"
 

@@ -13,8 +13,8 @@ from optuna.study import StudyDirection
 from flowersweep.errors import SweepError
 from flowersweep.sweep.space.definition import differences
 from flowersweep.sweep.storage.lock import storage_lock
+from flowersweep.sweep.study.attributes import DEFINITION
 
-DEFINITION = "definition"
 ON_MISMATCH = ("error", "new")
 
 

@@ -8,11 +8,9 @@ from omegaconf import DictConfig
 from optuna import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from flowersweep.sweep.study.attributes import RUN_ID, TAKEN_FROM
 from flowersweep.sweep.study.outcome import Kind, Outcome, of_exception
-from flowersweep.sweep.workers.trial import RUN_ID, RunningTrial
-
-# The attribute of such a trial, and the tag of its run, that name the trial whose result it has.
-TAKEN_FROM = "taken_from"
+from flowersweep.sweep.workers.trial import RunningTrial
 
 
 class _Keys(Protocol):

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from flowersweep.config import Config
-from flowersweep.report.evidence import leaves, spelled
-from flowersweep.sweep.workers.trial import RUN_ID, RunningTrial
+from flowersweep.config.spelling import short_keys, value_text
+from flowersweep.sweep.study.attributes import RUN_ID
+from flowersweep.sweep.workers.trial import RunningTrial
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import NOTE, closing
 from flowersweep.tracking.store.store import Store, prepare_store
-from flowersweep.training import Membership, Result, train
+from flowersweep.training import Result, RunContext, train
 from flowersweep.training.run import failures_recorded
 
 Values = dict[str, float]
@@ -53,8 +54,8 @@ def run_trial(
 
 def name_of(trial: RunningTrial) -> str:
     """What a trial's run is called: its number, as the study and Hydra count, and what is special about it."""
-    heads = leaves(trial.params)
-    values = " ".join(f"{heads[name]}={spelled(value)}" for name, value in trial.params.items())
+    heads = short_keys(trial.params)
+    values = " ".join(f"{heads[name]}={value_text(value)}" for name, value in trial.params.items())
     return textwrap.shorten(f"trial-{trial.number:04d} {values}", MAX_NAME, placeholder=" …")
 
 
@@ -89,7 +90,7 @@ def _once(config: Config, overrides: Sequence[str], trial: RunningTrial, store: 
     def report(number: int, values: Mapping[str, float]) -> None:
         trial.report(number, values[monitor])
 
-    member = Membership(
+    context = RunContext(
         run_name=name_of(trial),
         parent_run_id=trial.parent_run_id,
         tags=tags_of(trial),
@@ -98,7 +99,7 @@ def _once(config: Config, overrides: Sequence[str], trial: RunningTrial, store: 
         on_epoch=report,
         keeps_artifacts=lambda value: config.tracking.artifacts_of == "all" or trial.leads(value),
     )
-    return _values(config, store, _train(config, overrides, trial, member))
+    return _values(config, store, _train(config, overrides, trial, context))
 
 
 def _repeated(
@@ -118,8 +119,8 @@ def _repeated(
     with closing(tracker), failures_recorded(tracker, again=True):
         tracker.metrics(searched_numbers(trial.params))
         for repeat, seeded in enumerate(configs):
-            member = _seeded(trial, tracker.run_id, repeat, seeded)
-            repeats.append(_values(config, store, _train(seeded, overrides, trial, member)))
+            context = _seeded(trial, tracker.run_id, repeat, seeded)
+            repeats.append(_values(config, store, _train(seeded, overrides, trial, context)))
             if repeat == 0:
                 _record_params(tracker, configs, overrides)
             value = repeats[-1][config.objective.metric]
@@ -135,12 +136,12 @@ def _repeated(
     return means
 
 
-def _train(config: Config, overrides: Sequence[str], trial: RunningTrial, member: Membership) -> Result:
+def _train(config: Config, overrides: Sequence[str], trial: RunningTrial, context: RunContext) -> Result:
     """Train with what the sweep began with, or not at all."""
     if trial.content is not None:
         config = trial.content.held(config)
-        member = replace(member, fingerprint=trial.content.fingerprint(config))
-    return train(config, overrides=overrides, member=member)
+        context = replace(context, fingerprint=trial.content.fingerprint(config))
+    return train(config, overrides=overrides, context=context)
 
 
 def _description(config: Config, values: Sequence[float]) -> str:
@@ -152,8 +153,8 @@ def _description(config: Config, values: Sequence[float]) -> str:
     )
 
 
-def _seeded(trial: RunningTrial, parent: str, repeat: int, config: Config) -> Membership:
-    return Membership(
+def _seeded(trial: RunningTrial, parent: str, repeat: int, config: Config) -> RunContext:
+    return RunContext(
         run_name=f"{name_of(trial)} seed={config.seed}",
         parent_run_id=parent,
         tags={**tags_of(trial), "kind": "repeat", "repeat": repeat},

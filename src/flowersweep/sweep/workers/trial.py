@@ -10,10 +10,7 @@ from flowersweep.errors import Pruned
 if TYPE_CHECKING:
     from flowersweep.sweep.study.content import Content
 
-__all__ = ["RUN_ID", "Pruned", "RunningTrial", "current_trial", "running"]
-
-# The attribute of a trial that names its MLflow run.
-RUN_ID = "mlflow_run_id"
+__all__ = ["Pruned", "RunningTrial", "current_trial", "running"]
 
 
 @dataclass(frozen=True)

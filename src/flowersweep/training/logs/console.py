@@ -16,7 +16,7 @@ from flowersweep.config.schema import Config
 from flowersweep.redaction import redacted
 from flowersweep.texts import plain_console
 from flowersweep.tracking.store.store import DATABASE_NAME, sqlite_uri
-from flowersweep.training.run import Result
+from flowersweep.training.result import Result
 
 
 def epoch_line(phase: str, number: int, epochs: int, values: Mapping[str, float]) -> str:

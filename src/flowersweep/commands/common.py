@@ -1,0 +1,76 @@
+"""The arguments that several commands have in common, and what their values stand for."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from flowersweep.commands.arguments import Argument
+from flowersweep.deploy.choose import Choice, choose
+from flowersweep.deploy.output import check_free
+from flowersweep.errors import ConfigError
+from flowersweep.texts import expanded
+from flowersweep.tracking.selection import open_results
+from flowersweep.tracking.store.store import Store
+
+Values = Mapping[str, str | None]
+
+# How every command that reads results is told where they are, and which are meant.
+STORE_ARGUMENTS = (
+    Argument("tracking.dir", "the folder of results", "DIR"),
+    Argument("tracking.uri", "MLflow's tracking URI, if results are not in that folder", "URI"),
+)
+STUDY_ARGUMENTS = (
+    Argument("study", "name of the study; the latest one unless given", "NAME"),
+    Argument("experiment", "name of the experiment to look in; all of them unless given", "NAME"),
+)
+RUN_ARGUMENT = Argument(
+    "run",
+    "id of a run (its first 8 digits are enough), best, champion, or models:/NAME@ALIAS; "
+    "the champion unless given, or best where there is none",
+    "RUN",
+)
+# How every command that uses a model is told which one.
+CHOICE_ARGUMENTS = (RUN_ARGUMENT, *STUDY_ARGUMENTS, *STORE_ARGUMENTS)
+
+BATCH_SIZE = Argument("batch_size", "pictures that are in memory at a time", "N", default="32")
+OVERWRITE = Argument(
+    "overwrite", "whether output= may replace what is there", default="false", choices=("true", "false")
+)
+
+
+def results_store(values: Values) -> Store:
+    """The store that STORE_ARGUMENTS name, see `open_results`."""
+    return open_results(values.get("tracking.dir"), values.get("tracking.uri"))
+
+
+def chosen(values: Values) -> Choice:
+    """The model that CHOICE_ARGUMENTS name, see `flowersweep.deploy.choose.choose`."""
+    run, study, experiment = (values.get(name) for name in ("run", "study", "experiment"))
+    return choose(
+        run, study, experiment, directory=values.get("tracking.dir"), uri=values.get("tracking.uri")
+    )
+
+
+def whole_number(values: Values, name: str, *, low: int = 1, high: int = 100_000) -> int:
+    """The value of an argument that must be a whole number.
+
+    Raises:
+        ConfigError: It is none, or out of bounds.
+    """
+    text = values[name] or ""
+    if not (text.isdecimal() and low <= int(text) <= high):
+        raise ConfigError(f"{name} must be a whole number from {low} to {high}, but is {text!r}.")
+    return int(text)
+
+
+def output_path(values: Values) -> Path | None:
+    """Where `output=` says that the result shall go; None if it was not given.
+
+    Raises:
+        ConfigError: There is something already; see `check_free`.
+    """
+    given = values.get("output")
+    if given is None:
+        return None
+    path = expanded(given)
+    check_free(path, overwrite=values.get("overwrite") == "true")
+    return path

@@ -1,0 +1,97 @@
+"""Which engine runs a network's prefix: LiteRT on a CPU, TensorFlow on a GPU.
+
+LiteRT (XNNPACK) needs less than half of TensorFlow's processor time for the same features, which are the same to
+about 1e-5 of their spread. That is checked on real pictures whenever an engine is made.
+
+Importing this module imports neither Keras nor TensorFlow.
+"""
+
+import logging
+import os
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowersweep.errors import ConfigError
+from flowersweep.models.engine import Engine, EngineName, Floats, TensorFlowEngine
+from flowersweep.models.litert import UnusableError, litert_engine
+
+if TYPE_CHECKING:
+    import keras
+
+log = logging.getLogger(__name__)
+
+ENGINES = ("auto", "tensorflow", "litert")
+
+# Pictures per call, by measurement with MobileNetV2 at 180 pixels.
+_CPU_BATCH = 16
+_GPU_BATCH = 64
+
+
+def resolve_engine(engine: str) -> EngineName:
+    """The engine that a configured one stands for on this machine; imports TensorFlow for `auto`.
+
+    Args:
+        engine: One of `ENGINES`. `auto` is LiteRT where it is installed and there is no GPU.
+
+    Raises:
+        ConfigError: There is no such engine, or LiteRT is asked for and not installed.
+    """
+    installed = find_spec("ai_edge_litert") is not None
+    if engine == "auto":
+        return "litert" if installed and not _has_gpu() else "tensorflow"
+    if engine == "litert" and not installed:
+        raise ConfigError(
+            "The engine litert needs the package ai-edge-litert, which is not installed; install it with "
+            "`pip install ai-edge-litert`, or choose auto or tensorflow."
+        )
+    if engine not in ENGINES:
+        raise ConfigError(f"The engine must be one of {', '.join(ENGINES)}, but is {engine!r}.")
+    return "litert" if engine == "litert" else "tensorflow"
+
+
+def engine_version(name: EngineName) -> str:
+    """Name and version of the library behind an engine, as in "litert 2.3.0"."""
+    return f"{name} {version('ai-edge-litert' if name == 'litert' else 'tensorflow')}"
+
+
+def choose_engine(
+    prefix: "keras.Model", *, engine: str, threads: int | None, cache: Path, key: str, sample: Floats
+) -> Engine:
+    """Make the engine that runs a prefix fastest here, and compare it with TensorFlow.
+
+    Args:
+        prefix: The model.
+        engine: One of `ENGINES`. Where LiteRT turns out not to give TensorFlow's features, `auto` says so in the
+            log and takes TensorFlow.
+        threads: CPU threads; None for all processors this process may use. TensorFlow has its own setting.
+        cache: The cache folder; converted prefixes lie in `prefixes/` below it.
+        key: Identifies the prefix, its weights included.
+        sample: A few real pictures, float32, shape (k, size, size, 3), 0..255, on which the two are compared.
+
+    Raises:
+        ConfigError: `engine` is not usable on this machine, or is litert and differs from TensorFlow.
+        DataError: The cache cannot be written to.
+    """
+    if resolve_engine(engine) == "litert":
+        try:
+            return litert_engine(
+                prefix, cache=cache, key=key, threads=threads or available_processors(), sample=sample
+            )
+        except UnusableError as error:
+            if engine == "litert":
+                raise ConfigError(f"{error}; choose the engine auto or tensorflow.") from error
+            log.warning("%s; the features are computed by TensorFlow.", error)
+    return TensorFlowEngine(prefix, _GPU_BATCH if _has_gpu() else _CPU_BATCH)
+
+
+def available_processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _has_gpu() -> bool:
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
