@@ -1,6 +1,7 @@
 """The command line as a person meets it: exit codes, sentences, and what does not happen."""
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from flowersweep import cli
+from flowersweep.commands import COMMANDS
+from flowersweep.errors import EXIT_BAD_INPUT
 from flowersweep.tracking.lookup import run_overrides
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.patience import patience
@@ -99,7 +102,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         results = [f"tracking.dir={tmp_path}/results", f"paths.cache={tmp_path}/cache", *quiet]
         flags = arguments if arguments[0].startswith("--") else (*arguments, *results)
         monkeypatch.setattr(sys, "argv", ["flowersweep", *flags])
-        code = cli.run()
+        code = cli.main()
         monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
         return code, capsys.readouterr().err
 
@@ -114,7 +117,7 @@ class TestBadInput:
 
         code, said = run(*arguments)
 
-        assert code == cli.EXIT_BAD_INPUT
+        assert code == EXIT_BAD_INPUT
         assert expected in said
         assert said.count("\n") == 1
         assert said.startswith("flowersweep: ")
@@ -125,7 +128,7 @@ class TestBadInput:
     def test_an_argument_that_is_no_line_of_text(self, run: Run, name: bytes, shown: str) -> None:
         """It could be written into no table."""
         code, said = run("data=demo", os.fsdecode(b"data.dir=" + name))
-        assert code == cli.EXIT_BAD_INPUT
+        assert code == EXIT_BAD_INPUT
         assert (
             said
             == f"flowersweep: The argument data.dir={shown} is not one line of UTF-8; rename what it names.\n"
@@ -134,14 +137,14 @@ class TestBadInput:
     def test_a_text_that_looks_like_a_number_is_a_text(self, run: Run, tmp_path: Path) -> None:
         """The folder 1e5 is looked for, not 100000.0."""
         code, said = run("data=folder", "data.dir=1e5")
-        assert code == cli.EXIT_BAD_INPUT
+        assert code == EXIT_BAD_INPUT
         assert f"The picture folder {tmp_path}/1e5 does not exist" in said
 
     def test_all_problems_are_named_at_once(self, run: Run) -> None:
         """Two values out of range are both named, each in a line of its own."""
         code, said = run("trainer.epochs=0", "trainer.batch_size=0")
 
-        assert code == cli.EXIT_BAD_INPUT
+        assert code == EXIT_BAD_INPUT
         assert [line.split()[1] for line in said.splitlines()] == ["trainer.epochs", "trainer.batch_size"]
 
 
@@ -232,3 +235,36 @@ class TestLookingWithoutRunning:
         done = in_a_new_process("trainer.epochs=0", cwd=tmp_path)
 
         assert (done.returncode, done.stdout) == (2, "")
+
+
+class TestCommands:
+    """One program: commands beside training and sweeps."""
+
+    def test_help_lists_them(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each command has its line in --help, and a module that says the same name."""
+        monkeypatch.setattr("sys.argv", ["flowersweep", "--help"])
+        assert cli.main() == 0
+        shown = capsys.readouterr().out
+        for name, about in COMMANDS.items():
+            assert re.search(rf"^ +{name} +{re.escape(about)}$", shown, re.MULTILINE)
+
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_each_has_help_of_its_own(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """With the command's name in front."""
+        with pytest.raises(SystemExit) as ended:
+            cli.main([name, "--help"])
+        assert ended.value.code == 0
+        assert capsys.readouterr().out.startswith(f"usage: flowersweep {name} ")
+
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_help_imports_no_tensorflow(self, name: str) -> None:
+        """Nor what else takes long to import, in a process of its own."""
+        code = (
+            "import sys; from flowersweep.cli import main\n"
+            f"try: main(['{name}', '--help'])\n"
+            "finally: print(sorted({'tensorflow', 'keras', 'mlflow', 'matplotlib'} & set(sys.modules)), file=sys.stderr)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stderr.splitlines() == ["[]"]

@@ -1,6 +1,8 @@
 """`python -m flowersweep`."""
 
+import sys
+
 from flowersweep.cli import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -10,8 +10,13 @@ _LOST = frozenset(
 )
 
 
+# Exit codes of every command: something failed on the way, or what was typed cannot be used.
+EXIT_FAILED = 1
+EXIT_BAD_INPUT = 2
+
+
 class FlowersweepError(Exception):
-    """A problem the user can mend; its message is one sentence saying what, why and how to fix it, without passwords.
+    """A problem the user can fix; its message is one sentence saying what, why and how to fix it, without passwords.
 
     Attributes:
         ended_a_run: It came when a run had begun, which has failed of it.

@@ -105,7 +105,7 @@ def test_a_real_sweep(tmp_path: Path) -> None:
     sweep = ["flowersweep", "--multirun", "aug=none,RandomFlip,RandomZoom", *small, *places, *named]
     result = run(tmp_path, *sweep)
     assert result.returncode == 0, result.stderr
-    result = run(tmp_path, "flowersweep.report", "study=real", f"tracking.dir={tmp_path}/results")
+    result = run(tmp_path, "report", "study=real", f"tracking.dir={tmp_path}/results")
     assert (result.returncode, result.stderr) == (0, "")
     html = (tmp_path / "reports/real/report.html").read_text(encoding="utf-8")
     page, store = Page(html), prepare_store(tmp_path / "results")

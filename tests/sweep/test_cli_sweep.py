@@ -9,6 +9,7 @@ import optuna
 import pytest
 
 from flowersweep import cli
+from flowersweep.errors import EXIT_BAD_INPUT
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.store.store import experiment_id, prepare_store, sqlite_uri
@@ -128,7 +129,7 @@ def run(
         monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
         quiet = ["hydra/job_logging=none", "hydra/hydra_logging=none"]
         monkeypatch.setattr(sys, "argv", ["flowersweep", "--multirun", *arguments, *flags(tmp_path), *quiet])
-        code = cli.run()
+        code = cli.main()
         monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
         return code, capsys.readouterr().err
 
@@ -145,7 +146,7 @@ def test_a_deleted_experiment_is_refused_before_there_is_a_study(
 
     code, said = run("aug=none,RandomFlip")
 
-    assert (code, said.count("\n")) == (cli.EXIT_BAD_INPUT, 1)
+    assert (code, said.count("\n")) == (EXIT_BAD_INPUT, 1)
     assert "Experiment 'flowersweep' is deleted" in said
     assert sorted((tmp_path / "results").iterdir()) == before
 
@@ -160,7 +161,7 @@ def test_moved_results_are_refused_before_there_is_a_study(
 
     code, said = run("aug=none,RandomFlip")
 
-    assert (code, said.count("\n")) == (cli.EXIT_BAD_INPUT, 1)
+    assert (code, said.count("\n")) == (EXIT_BAD_INPUT, 1)
     assert said.endswith(f"python -m flowersweep doctor --fix tracking.dir={tmp_path}/results\n")
     assert sorted((tmp_path / "results").iterdir()) == before
     assert not (tmp_path / "old").exists()
@@ -183,7 +184,7 @@ def test_bad_input_is_refused_in_a_sentence(run: Callable[..., Outcome], tmp_pat
     code, said = run(*arguments)
 
     assert expected in said
-    assert code == cli.EXIT_BAD_INPUT
+    assert code == EXIT_BAD_INPUT
     assert all(line.startswith("flowersweep: ") for line in said.splitlines())
     assert said.count("\n") == 1 or theirs
     assert not (tmp_path / "results" / "sweeps").exists()

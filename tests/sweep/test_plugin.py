@@ -16,7 +16,7 @@ from hydra.plugins.sweeper import Sweeper
 from omegaconf import OmegaConf
 
 import flowersweep
-from hydra_plugins.flowersweep_study import config
+from flowersweep.sweep import schema
 from hydra_plugins.flowersweep_study.study_sweeper import StudySweeper
 
 
@@ -44,20 +44,20 @@ def test_discovered() -> None:
 def test_defaults() -> None:
     """The configuration composes with TPE, no pruner, one worker, and its fields typed."""
     sweeper = _sweeper()
-    assert OmegaConf.get_type(sweeper) is config.StudySweeperConf
+    assert OmegaConf.get_type(sweeper) is schema.StudySweeperConf
     assert sweeper.sampler["_target_"] == "optuna.samplers.TPESampler"
-    assert OmegaConf.get_type(sweeper.pruner) is config.NoPrunerConf
+    assert OmegaConf.get_type(sweeper.pruner) is schema.NoPrunerConf
     assert (sweeper.n_trials, sweeper.n_jobs, sweeper.n_repeats, sweeper.on_mismatch) == (None, 1, 1, "error")
 
 
-@pytest.mark.parametrize("pruner", list(config.PRUNERS))
+@pytest.mark.parametrize("pruner", list(schema.PRUNERS))
 @pytest.mark.parametrize(
     "sampler", ["auto", "tpe", "random", "grid", "qmc", "gp", "cmaes", "nsgaii", "nsgaiii"]
 )
 def test_groups(sampler: str, pruner: str) -> None:
     """Every sampler of the official group and every pruner can be chosen."""
     sweeper = _sweeper(f"hydra/sweeper/sampler={sampler}", f"hydra/sweeper/pruner={pruner}")
-    assert OmegaConf.get_type(sweeper.pruner) is config.PRUNERS[pruner]
+    assert OmegaConf.get_type(sweeper.pruner) is schema.PRUNERS[pruner]
     assert "_target_" in sweeper.sampler
 
 
@@ -106,7 +106,7 @@ def test_setup_comes_first() -> None:
 def test_start_up_imports_nothing_heavy() -> None:
     """Hydra imports the plugin at every start: neither Optuna nor anything larger comes with it."""
     code = (
-        "import sys, hydra_plugins.flowersweep_study.config, hydra_plugins.flowersweep_study.study_sweeper;"
+        "import sys, flowersweep.sweep.schema, hydra_plugins.flowersweep_study.study_sweeper;"
         "print([name for name in ('optuna', 'numpy', 'mlflow', 'tensorflow', 'keras') if name in sys.modules])"
     )
     source = str(Path(flowersweep.__file__).parents[1])

@@ -6,9 +6,9 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from flowersweep.errors import SweepError
+from flowersweep.sweep.schema import PRUNERS, AutoSamplerConf, StudySweeperConf
 from flowersweep.sweep.settings import Plan, Settings, make_plan, read_settings
 from flowersweep.sweep.space.parse import parse_space
-from hydra_plugins.flowersweep_study.config import PRUNERS, AutoSamplerConf, StudySweeperConf
 from hydra_plugins.hydra_optuna_sweeper import config as official
 
 FINITE = parse_space(["a=x,y", "b=range(3)"])

@@ -1,1 +1,15 @@
 """The commands beside training and sweeps, one module each; what they do lies in the other packages."""
+
+# By name: what each is for, in the order of --help.
+COMMANDS = {
+    "ui": "compare results in the browser",
+    "report": "write a page about a sweep",
+    "promote": "register the best run's model",
+    "predict": "say what is on pictures",
+    "evaluate": "judge a model on a folder of pictures",
+    "export": "write a model for other programs",
+    "doctor": "check the installation and a configuration",
+    "layers": "list a backbone's layers and where it can be cut",
+    "cache": "list, verify and prune the cache",
+    "completion": "complete commands with the TAB key in bash",
+}

@@ -5,11 +5,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from flowersweep.errors import ConfigError, FlowersweepError
+from flowersweep.errors import EXIT_BAD_INPUT, ConfigError, FlowersweepError
 from flowersweep.texts import choose_one_of
 
-EXIT_FAILED = 1
-EXIT_BAD_INPUT = 2
 # Between the values of an argument that was given several times: the one character that no path can hold.
 _BETWEEN = "\0"
 
@@ -67,18 +65,7 @@ class Command:
         Returns:
             The exit code; 2 for bad input, 128 + SIGINT for an interruption.
         """
-        try:
-            return action(self.parse(given))
-        except FlowersweepError as error:
-            for line in str(error).splitlines():
-                sys.stderr.write(f"flowersweep: {line}\n")
-            return EXIT_BAD_INPUT
-        except BrokenPipeError:  # `| head` has seen enough
-            sys.stderr.close()
-            return 0
-        except KeyboardInterrupt:
-            sys.stderr.write("flowersweep: interrupted.\n")
-            return 130
+        return exit_code(lambda: action(self.parse(given)))
 
     def parse(self, given: Sequence[str] | None = None) -> dict[str, str | None]:
         """The value of every argument by name.
@@ -131,6 +118,29 @@ class Command:
         )
         parser.add_argument("arguments", nargs="*", metavar="name=value", help="see below")
         return parser
+
+
+def exit_code(action: Callable[[], int]) -> int:
+    """Run a command; say what went wrong, if anything, in one sentence.
+
+    Args:
+        action: Returns the exit code.
+
+    Returns:
+        That, or 2 for bad input, or 128 + SIGINT for an interruption.
+    """
+    try:
+        return action()
+    except FlowersweepError as error:
+        for line in str(error).splitlines():
+            sys.stderr.write(f"flowersweep: {line}\n")
+        return EXIT_BAD_INPUT
+    except BrokenPipeError:  # `| head` has seen enough
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        sys.stderr.write("flowersweep: interrupted.\n")
+        return 130
 
 
 def values_of(given: Mapping[str, str | None], name: str) -> list[str]:

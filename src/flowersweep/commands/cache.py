@@ -1,4 +1,4 @@
-"""Look at the cache and keep it small: `python -m flowersweep cache`."""
+"""Look at the cache and keep it small: `flowersweep cache`."""
 
 import argparse
 import datetime as dt
@@ -13,12 +13,10 @@ from typing import Any
 from rich.table import Table
 
 from flowersweep.cache.contents import Item, clear, contents, prune, remove_damaged
+from flowersweep.commands.arguments import exit_code
 from flowersweep.config import cache_dir
-from flowersweep.errors import ConfigError, FlowersweepError
+from flowersweep.errors import EXIT_FAILED, ConfigError
 from flowersweep.texts import plain_console
-
-EXIT_DAMAGED = 1
-EXIT_BAD_INPUT = 2
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
@@ -45,15 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0; 1 if `verify` found something damaged; 2 for bad input.
     """
+    return exit_code(lambda: _run(_parser().parse_args(arguments)))
+
+
+def _run(given: argparse.Namespace) -> int:
+    cache = cache_dir(given.cache or os.environ.get("FLOWERSWEEP_CACHE") or None)
     try:
-        given = _parser().parse_args(arguments)
-        cache = cache_dir(given.cache or os.environ.get("FLOWERSWEEP_CACHE") or None)
         return _COMMANDS[given.command](cache, given)
-    except FlowersweepError as error:
-        sys.stderr.write(f"flowersweep: {error}\n")
     except OSError as error:
-        sys.stderr.write(f"flowersweep: {error.filename or 'the cache'}: {error.strerror}.\n")
-    return EXIT_BAD_INPUT
+        raise ConfigError(f"{error.filename or 'the cache'}: {error.strerror}.") from error
 
 
 def parse_size(text: str) -> int:
@@ -71,7 +69,7 @@ def parse_size(text: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m flowersweep cache",
+        prog="flowersweep cache",
         description=_DESCRIPTION,
         epilog="example: python -m flowersweep cache prune --max-size 5GB",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -93,7 +91,7 @@ def _verify(cache: Path, given: argparse.Namespace) -> int:
     checked, removed = remove_damaged(cache)
     lines = [f"Checked {checked} files in {cache}; removed {len(removed)}.", *map(str, removed)]
     _say({"checked": checked, "removed": [str(path) for path in removed]}, lines, given)
-    return EXIT_DAMAGED if removed else 0
+    return EXIT_FAILED if removed else 0
 
 
 def _prune(cache: Path, given: argparse.Namespace) -> int:
@@ -154,7 +152,3 @@ def _short(name: str) -> str:
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""`python -m flowersweep completion`: what the TAB key offers in a shell. Imports no TensorFlow, so it answers at once.
+"""`flowersweep completion`: what the TAB key offers in a shell. Imports no TensorFlow, so it answers at once.
 
 The groups and keys come from Hydra's own completion; beside them this knows the legal values of a key, lists as sweeps
 have them, quoted words, and the commands that are no Hydra applications.
@@ -12,7 +12,6 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from flowersweep import config
+from flowersweep.commands import COMMANDS
 from flowersweep.commands.arguments import Command
 from flowersweep.fields import RULE_KEY
 
@@ -33,7 +33,6 @@ PROGRAM = "flowersweep"
 # Commands that take the overrides of a run, and those that take arguments of their own.
 WITH_OVERRIDES = ("doctor", "layers")
 WITH_ARGUMENTS = ("evaluate", "export", "predict", "promote", "report", "ui")
-OTHERS = ("cache",)
 
 _SCRIPT = Path(__file__).with_suffix(".bash")
 _LINE = "COMP_LINE"  # the shell's name for the command line up to the cursor
@@ -53,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code, 0.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m flowersweep completion",
+        prog="flowersweep completion",
         description="Print what bash needs to complete flowersweep's commands with the TAB key.",
         epilog='example: eval "$(python -m flowersweep completion)"',
     )
@@ -84,14 +83,18 @@ def candidates(line: str) -> list[str]:
     if _is_python(words):
         words = words[2:]
         if not words:
-            return sorted(_programs(current))
+            return [f"{PROGRAM} "] if PROGRAM.startswith(current) else []
     if not words:
         return []
-    name, earlier = words[0].rpartition("/")[2].removeprefix(f"{PROGRAM}."), words[1:]
+    name, earlier = PROGRAM, words[1:]
+    if earlier and earlier[0] in COMMANDS:
+        name, *earlier = earlier
     if current.startswith("-"):
         return [flag for flag in _FLAGS.get(name, ("--help ",)) if flag.startswith(current)]
     if name == PROGRAM or name in WITH_OVERRIDES:
-        return sorted(_overrides(current, earlier))
+        commands = () if earlier or name != PROGRAM else COMMANDS
+        offered = (f"{command} " for command in commands if command.startswith(current))
+        return sorted([*offered, *_overrides(current, earlier)])
     return sorted(_arguments(name, current)) if name in WITH_ARGUMENTS else []
 
 
@@ -100,17 +103,9 @@ def _is_python(words: Sequence[str]) -> bool:
     return len(words) >= 2 and words[1] == "-m" and bool(re.fullmatch(r"(.*/)?python[\d.]*", words[0]))
 
 
-def _programs(current: str) -> Iterator[str]:
-    """Names for `python -m`."""
-    names = (PROGRAM, *(f"{PROGRAM}.{name}" for name in (*WITH_OVERRIDES, *WITH_ARGUMENTS, *OTHERS)))
-    return (f"{name} " for name in names if name.startswith(current))
-
-
 def _arguments(name: str, current: str) -> Iterator[str]:
     """Arguments and choices of a command that declares them."""
-    inner = f"{PROGRAM}.{name}.__main__"
-    is_room = (Path(__file__).parent / name).is_dir() and find_spec(inner) is not None
-    command: Command = import_module(inner if is_room else f"{PROGRAM}.{name}").COMMAND
+    command: Command = import_module(f"{PROGRAM}.commands.{name}").COMMAND
     for one in command.arguments:
         whole = [f"{one.name}={choice} " for choice in one.choices] if "=" in current else [f"{one.name}="]
         yield from (word for word in whole if word.startswith(current))
@@ -188,7 +183,3 @@ def _hydra(loader: ConfigLoader, word: str, fixed: list[str]) -> list[str]:
         return BashCompletion(loader)._query(config_name="config", line=" ".join([*fixed, word]))  # noqa: SLF001 - its public name reads the process's environment
     except (HydraException, OmegaConfBaseException):
         return []
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""`python -m flowersweep doctor`: what is fine, what is not, and how to mend it.
+"""`flowersweep doctor`: what is fine, what is not, and how to mend it.
 
 What needs packages is imported late, so that a missing one is a line of the table.
 """
@@ -9,11 +9,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
+from flowersweep.commands.arguments import exit_code
 from flowersweep.doctor.finding import Finding, Verdict, examine
-from flowersweep.errors import FlowersweepError
-
-EXIT_MEND = 1
-EXIT_BAD_INPUT = 2
+from flowersweep.errors import EXIT_FAILED
 
 _DESCRIPTION = """\
 Check an installation and a configuration: Python and packages, processors and memory, cache, pictures, results,
@@ -33,30 +31,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0; 1 if something must be mended; 2 for bad input; 128 + SIGINT for an interruption.
     """
-    given = _parser().parse_intermixed_args(arguments)
+    return exit_code(lambda: _examine(_parser().parse_intermixed_args(arguments)))
+
+
+def _examine(given: argparse.Namespace) -> int:
     findings = [] if given.fix else examine("packages", _packages)
     try:
         findings += _configured(given.overrides, multirun=given.multirun, fix=given.fix)
     except ModuleNotFoundError as error:
         found = f"not checked, for want of {error.name}"
         findings.append(Finding("all else", found, Verdict.MEND, "mend the lines above first"))
-    except FlowersweepError as error:
-        for line in str(error).splitlines():
-            sys.stderr.write(f"flowersweep: {line}\n")
-        return EXIT_BAD_INPUT
-    except KeyboardInterrupt:
-        sys.stderr.write("flowersweep: interrupted.\n")
-        return 130
     if given.json:
         sys.stdout.write(json.dumps([asdict(finding) for finding in findings], indent=2) + "\n")
     else:
         _show(findings)
-    return EXIT_MEND if any(finding.verdict is Verdict.MEND for finding in findings) else 0
+    return EXIT_FAILED if any(finding.verdict is Verdict.MEND for finding in findings) else 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m flowersweep doctor",
+        prog="flowersweep doctor",
         description=_DESCRIPTION,
         epilog="example: python -m flowersweep doctor model=mobilenet_frozen data.dir=PATH/flower_photos",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -119,7 +113,3 @@ def _show(findings: Sequence[Finding]) -> None:
             sys.stdout.write(f"{one.verdict:<5} {one.check}: {one.found}.{mend}\n")
     else:
         show(findings)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

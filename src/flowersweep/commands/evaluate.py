@@ -1,4 +1,4 @@
-"""Judge a run's model on a folder of pictures: `python -m flowersweep evaluate`."""
+"""Judge a run's model on a folder of pictures: `flowersweep evaluate`."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from flowersweep.commands.arguments import EXIT_FAILED, Argument, Command
+from flowersweep.commands.arguments import Argument, Command
 from flowersweep.commands.common import (
     BATCH_SIZE,
     CHOICE_ARGUMENTS,
@@ -26,7 +26,7 @@ from flowersweep.deploy.evaluation import SUBSETS, ClassFigures, Judged, class_f
 from flowersweep.deploy.images import batches
 from flowersweep.deploy.output import draft
 from flowersweep.deploy.predictor import LocalPredictor
-from flowersweep.errors import ConfigError, DataError
+from flowersweep.errors import EXIT_FAILED, ConfigError, DataError
 from flowersweep.figures.figures import confusion_matrix
 from flowersweep.progress import progress
 from flowersweep.texts import in_one_line, plain_console
@@ -198,7 +198,3 @@ def _mistakes(names: Sequence[str], confusion: npt.NDArray[np.int64]) -> Table:
         if counts[true, predicted]:
             table.add_row(names[true], names[predicted], str(counts[true, predicted]))
     return table
-
-
-if __name__ == "__main__":
-    sys.exit(main())

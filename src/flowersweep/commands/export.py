@@ -1,11 +1,11 @@
-"""Write a run's model for other programs, checked against its source: `python -m flowersweep export`."""
+"""Write a run's model for other programs, checked against its source: `flowersweep export`."""
 
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from flowersweep.commands.arguments import EXIT_FAILED, Argument, Command, values_of
+from flowersweep.commands.arguments import Argument, Command, values_of
 from flowersweep.commands.common import CHOICE_ARGUMENTS, OVERWRITE, chosen, output_path
 from flowersweep.deploy.choose import Choice
 from flowersweep.deploy.equality import Equality, UnequalError, compare, shown_pictures
@@ -13,6 +13,7 @@ from flowersweep.deploy.exporter import FORMATS, check_format, open_export, writ
 from flowersweep.deploy.images import find_pictures
 from flowersweep.deploy.output import check_free, draft
 from flowersweep.deploy.predictor import LocalPredictor
+from flowersweep.errors import EXIT_FAILED
 
 BATCH_SIZE = 16
 
@@ -81,7 +82,3 @@ def _labels(choice: Choice, output: Path) -> dict[Path, str]:
         output.with_name("labels.txt"): "".join(f"{name}\n" for name in names),
         output.with_name("labels.json"): json.dumps(list(names), ensure_ascii=False) + "\n",
     }
-
-
-if __name__ == "__main__":
-    sys.exit(main())

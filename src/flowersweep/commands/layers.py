@@ -1,16 +1,14 @@
-"""`python -m flowersweep layers model=mobilenet_ft`: the layers of a backbone, what is trained, where it is cut."""
+"""`flowersweep layers model=mobilenet_ft`: the layers of a backbone, what is trained, where it is cut."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from hydra import compose, initialize_config_dir
 
 from flowersweep import config
+from flowersweep.commands.arguments import exit_code
 from flowersweep.config.schema import FrozenConfig
-from flowersweep.errors import ConfigError, FlowersweepError
-
-EXIT_BAD_INPUT = 2
+from flowersweep.errors import ConfigError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, or 2 for bad input.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m flowersweep layers",
+        prog="flowersweep layers",
         description="Show the layers of a backbone: index as model.fine_tune_at counts, output shape, whether it is "
         "trained, and where the network can be cut.",
         epilog="example: python -m flowersweep layers model=mobilenet_ft model.fine_tune_at=120",
@@ -31,15 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "overrides", nargs="*", help="as for a run: model=mobilenet_ft trainer.image_size=160 ..."
     )
-    try:
-        _show(parser.parse_args(arguments).overrides)
-    except FlowersweepError as error:
-        sys.stderr.write(f"flowersweep: {error}\n")
-        return EXIT_BAD_INPUT
-    return 0
+    return exit_code(lambda: _show(parser.parse_args(arguments).overrides))
 
 
-def _show(overrides: Sequence[str]) -> None:
+def _show(overrides: Sequence[str]) -> int:
     config.prepare()
     with config.composing(), initialize_config_dir(str(config.conf_dir())):
         # Weights do not change the table, and getting them may take a download.
@@ -61,7 +54,4 @@ def _show(overrides: Sequence[str]) -> None:
 
     network = build_network(settings.model, num_classes=2, image_size=settings.trainer.image_size)
     plain_console().print(table(network.base, network.cut))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return 0

@@ -1,4 +1,4 @@
-"""Say what is on pictures: `python -m flowersweep predict`."""
+"""Say what is on pictures: `flowersweep predict`."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TextIO
 
-from flowersweep.commands.arguments import EXIT_FAILED, Argument, Command, values_of
+from flowersweep.commands.arguments import Argument, Command, values_of
 from flowersweep.commands.common import (
     BATCH_SIZE,
     CHOICE_ARGUMENTS,
@@ -20,6 +20,7 @@ from flowersweep.deploy.images import batches, find_pictures
 from flowersweep.deploy.output import draft
 from flowersweep.deploy.predictor import LocalPredictor, Predictor, RemotePredictor
 from flowersweep.deploy.rows import FORMATS, guesses, writing
+from flowersweep.errors import EXIT_FAILED
 from flowersweep.progress import progress
 from flowersweep.texts import as_text
 
@@ -114,7 +115,3 @@ def _stream(output: Path | None) -> Iterator[TextIO]:
 def _bar(total: int, stream: TextIO) -> AbstractContextManager[Callable[[int], None]]:
     """A progress bar, unless the answers appear on the terminal themselves."""
     return nullcontext(lambda _count: None) if stream.isatty() else progress("Predicting", total)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

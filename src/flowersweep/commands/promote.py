@@ -1,6 +1,5 @@
-"""Register the winner's model under an alias: `python -m flowersweep promote`."""
+"""Register the winner's model under an alias: `flowersweep promote`."""
 
-import sys
 from collections.abc import Mapping, Sequence
 
 from rich.table import Table
@@ -57,7 +56,3 @@ def _promote(values: Mapping[str, str | None]) -> int:
             table.add_row(title, text)
     plain_console().print(table, highlight=False)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""`python -m flowersweep report study=NAME`: a page about a sweep, and its main charts as pictures."""
+"""`flowersweep report study=NAME`: a page about a sweep, and its main charts as pictures."""
 
 import re
 import sys
@@ -96,7 +96,3 @@ def _keep(store: Store, run_id: str, files: Sequence[Path]) -> None:
     with translated(f"keep the report with run {run_id} (it is complete in {files[0].parent})"):
         for file in files:
             service.log_artifact(run_id, str(file), ARTIFACTS)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""`python -m flowersweep ui` (`make ui`): MLflow's pages over the right store, on this machine only."""
+"""`flowersweep ui` (`make ui`): MLflow's pages over the right store, on this machine only."""
 
 import os
 import socket
@@ -85,7 +85,3 @@ def _say_where(store: Store, port: int) -> None:
         console.print(
             f"  {found.name}  {address(f'http://{HOST}:{port}', found.experiment_id)}", highlight=False
         )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

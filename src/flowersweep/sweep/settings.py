@@ -18,7 +18,7 @@ DIRECTIONS = ("minimize", "maximize")
 
 @dataclass(frozen=True)
 class Settings:
-    """What `hydra.sweeper` says, see `hydra_plugins.flowersweep_study.config.StudySweeperConf`.
+    """What `hydra.sweeper` says, see `flowersweep.sweep.schema.StudySweeperConf`.
 
     Attributes:
         directions: One of minimize and maximize per objective.

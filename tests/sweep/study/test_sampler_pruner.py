@@ -7,8 +7,8 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from flowersweep.errors import SweepError
+from flowersweep.sweep.schema import PRUNERS
 from flowersweep.sweep.study.pruner import make_pruner
-from hydra_plugins.flowersweep_study import config
 
 EXPECTED = {
     "none": optuna.pruners.NopPruner,
@@ -20,12 +20,12 @@ EXPECTED = {
 
 
 def _node(name: str, **options: Any) -> DictConfig:
-    node = OmegaConf.structured(config.PRUNERS[name](**options))
+    node = OmegaConf.structured(PRUNERS[name](**options))
     assert isinstance(node, DictConfig)
     return node
 
 
-@pytest.mark.parametrize("name", list(config.PRUNERS))
+@pytest.mark.parametrize("name", list(PRUNERS))
 def test_every_pruner(name: str) -> None:
     """Each choice of the group makes Optuna's pruner without a warning."""
     assert type(make_pruner(_node(name))) is EXPECTED[name]

@@ -13,10 +13,10 @@ from optuna.distributions import CategoricalDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 
 from flowersweep.errors import SweepError
+from flowersweep.sweep.schema import AutoSamplerConf
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.study.build import build, require
 from flowersweep.sweep.study.distinct import MAX_ASKED, DistinctSampler
-from hydra_plugins.flowersweep_study.config import AutoSamplerConf
 
 GROUP = "hydra/sweeper/sampler"
 PREFIX = "hydra.sweeper.sampler."

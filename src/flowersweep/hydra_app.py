@@ -1,0 +1,153 @@
+"""The Hydra application: compose, check, train, show the result; with --multirun a sweep of that."""
+
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from flowersweep import config
+from flowersweep.errors import (
+    EXIT_BAD_INPUT,
+    EXIT_FAILED,
+    ConfigError,
+    FlowersweepError,
+    SweepStoppedError,
+    TrainingError,
+)
+from flowersweep.redaction import redacted
+from flowersweep.sweep.space.overrides import left_to_trials
+from flowersweep.sweep.workers.trial import current_trial
+from flowersweep.texts import in_one_line, is_line
+
+# What Hydra may instantiate: its own plugins, logging and Optuna's samplers; nothing else a configuration names.
+EXECUTION_WHITELIST = (
+    "hydra.*",
+    "hydra_plugins.*",
+    "optuna.samplers.*",
+    "logging.*",
+    "flowersweep.redaction.Formatter",
+)
+
+
+def run() -> int:
+    """Run the process's command line; say what went wrong, if anything, in one sentence.
+
+    Returns:
+        The exit code: 0; 1 for a run that failed; 2 for bad input; 128 + signal number for an interrupted run.
+    """
+    for argument in sys.argv[1:]:
+        if not is_line(argument):
+            shown = in_one_line(argument)
+            return _complain(
+                ConfigError(f"The argument {shown} is not one line of UTF-8; rename what it names.")
+            )
+    quoted = [config.texts_quoted(_without_plus(argument)) for argument in sys.argv[1:]]
+    sys.argv[1:] = left_to_trials(quoted)
+    # With this set Hydra hands errors on, to be put in a sentence here, in place of its own report and exit.
+    wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    config.prepare()
+    try:
+        _hydra_main()
+    except _JobFailedError as failure:
+        return _complain(failure.error, whole=wants_traceback)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+        return _complain(error, whole=wants_traceback)
+    except KeyboardInterrupt as interruption:
+        reason = str(interruption) or "interrupted"
+        sys.stderr.write(f"flowersweep: {reason}; a run that had begun is marked KILLED.\n")
+        return 128 + int(getattr(interruption, "signal_number", signal.SIGINT))
+    return 0
+
+
+def _without_plus(argument: str) -> str:
+    """+search=X as search=X: habit adds presets with a plus, which Hydra refuses for groups that have a default."""
+    return argument[1:] if argument.startswith(("+experiment=", "+search=")) else argument
+
+
+def _hydra_main() -> None:
+    decorate = hydra.main(
+        config_path=str(config.conf_dir()), config_name="config", execution_whitelist=EXECUTION_WHITELIST
+    )
+    with config.composing():
+        decorate(_job)()
+
+
+class _JobFailedError(BaseException):
+    """Carries an error past Hydra, which would otherwise print a line of its own about it."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _job(cfg: DictConfig) -> float | list[float]:
+    """One job: check the configuration, train, show the result, return the objective."""
+    _redact_hydras_files()
+    try:
+        return _train_and_show(cfg)
+    except Exception as error:
+        if HydraConfig.get().mode is RunMode.RUN:
+            raise _JobFailedError(error) from error
+        raise
+
+
+def _redact_hydras_files() -> None:
+    """Take passwords out of the files that Hydra has just written, if it was told to (hydra.output_subdir=.hydra)."""
+    hydra_config = HydraConfig.get()
+    if hydra_config.output_subdir is None:
+        return
+    for path in Path(hydra_config.runtime.output_dir, hydra_config.output_subdir).glob("*.yaml"):
+        text = path.read_text(encoding="utf-8")
+        if (clean := redacted(text)) != text:
+            path.write_text(clean, encoding="utf-8")
+
+
+def _train_and_show(cfg: DictConfig) -> float | list[float]:
+    typed_in = Path(HydraConfig.get().runtime.cwd)
+    files = config.flags(OmegaConf.create({"hydra": HydraConfig.get()}))
+    overrides = [*files, *(str(override) for override in HydraConfig.get().overrides.task)]
+    if (trial := current_trial()) is not None:
+        from flowersweep.sweep.workers.objective import run_trial
+
+        n_repeats = HydraConfig.get().sweeper.n_repeats
+        return run_trial(config.repeats(cfg, n_repeats, typed_in), overrides, trial)
+    settings = config.settings(cfg, typed_in)
+    # Training needs TensorFlow, which a configuration that is refused must not wait for.
+    from flowersweep.training import train
+    from flowersweep.training.logs.console import show_result
+
+    result = train(settings, overrides=overrides)
+    show_result(settings, result)
+    return result.objective
+
+
+def _complain(error: Exception, *, whole: bool = False) -> int:
+    """Write an error as one line per sentence, or with its whole traceback; return the exit code."""
+    if whole:
+        sys.stderr.write(redacted("".join(traceback.format_exception(error))))
+        return EXIT_FAILED
+    if not isinstance(error, FlowersweepError | HydraException | OmegaConfBaseException):
+        return _complain_of_bug(error)
+    message = str(error) if isinstance(error, FlowersweepError) else redacted(config.explain(error))
+    for line in message.splitlines():
+        sys.stderr.write(f"flowersweep: {line}\n")
+    failed = isinstance(error, TrainingError | SweepStoppedError) or getattr(error, "ended_a_run", False)
+    return EXIT_FAILED if failed else EXIT_BAD_INPUT
+
+
+def _complain_of_bug(error: Exception) -> int:
+    kind = type(error).__name__
+    sys.stderr.write(
+        f"flowersweep: failed unexpectedly with {kind}: {redacted(str(error))}; a run that had begun is marked FAILED and keeps the "
+        "traceback in failure.txt; set HYDRA_FULL_ERROR=1 to see it here.\n"
+    )
+    return EXIT_FAILED
