@@ -36,9 +36,10 @@ test-slow: setup ## The slow tests: real photographs, real servers (minutes)
 	$(BIN)/python -m pytest -m slow $(IN_PARALLEL) --ignore=tests/browser
 	$(BIN)/python -m pytest -m slow tests/browser
 
-lint: setup ## Style and common mistakes
+lint: setup ## Style, common mistakes, and which package may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 format: setup ## Rewrite the code in the project's style
 	$(BIN)/ruff check --fix .

@@ -102,7 +102,7 @@ def test_a_real_sweep(tmp_path: Path) -> None:
     ]
     places = [f"paths.cache={tmp_path}/cache", f"tracking.dir={tmp_path}/results", "tracking.log_model=false"]
     named = ["hydra.sweeper.n_repeats=2", "hydra.sweeper.study_name=real"]
-    sweep = ["flowersweep", "--multirun", "aug=none,RandomFlip,RandomZoom", *small, *places, *named]
+    sweep = ["--multirun", "aug=none,RandomFlip,RandomZoom", *small, *places, *named]
     result = run(tmp_path, *sweep)
     assert result.returncode == 0, result.stderr
     result = run(tmp_path, "report", "study=real", f"tracking.dir={tmp_path}/results")
@@ -126,10 +126,10 @@ def test_a_real_sweep(tmp_path: Path) -> None:
     assert study.data.tags["study.goal"] == "maximize best/val_accuracy"
 
 
-def run(folder: Path, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a module as a command in a folder."""
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run flowersweep in a folder."""
     environment = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}
-    command = [sys.executable, "-m", module, *arguments]
+    command = [sys.executable, "-m", "flowersweep", *arguments]
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=500
     )
