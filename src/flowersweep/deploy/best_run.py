@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 
-def winner(store: Store, study: str | None = None, experiment: str | None = None) -> "Run":
+def best_run(store: Store, study: str | None = None, experiment: str | None = None) -> "Run":
     """The best trial of a study; where there is no study the best of the runs that can be compared.
 
     Pruned and failed trials do not count. With repeats it is the trial with the best mean. If that one's run is gone from

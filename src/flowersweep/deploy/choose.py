@@ -5,7 +5,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flowersweep.deploy.best_run import best_of, counts, described, overrides_of, refuse_deleted, winner
+from flowersweep.deploy.best_run import best_of, best_run, counts, described, overrides_of, refuse_deleted
 from flowersweep.deploy.model_info import ModelInfo, model_info
 from flowersweep.errors import ConfigError, TrackingError
 from flowersweep.tracking.lookup import logged_model
@@ -95,10 +95,10 @@ def choose(
         )
     store = open_results(directory, uri)
     if run == BEST or study or experiment:
-        return _choice(store, winner(store, study, experiment))
+        return _choice(store, best_run(store, study, experiment))
     if run is None:
         version = registered(store, f"models:/{MODEL_NAME}@{ALIAS}", missing_ok=True)
-        return _of_version(store, version) if version else _choice(store, winner(store))
+        return _of_version(store, version) if version else _choice(store, best_run(store))
     if _RUN_ID.fullmatch(run):
         return _choice(store, _by_id(store, run))
     version = registered(store, f"models:/{MODEL_NAME}@{ALIAS}" if run == ALIAS else run)

@@ -1,4 +1,4 @@
-"""A folder of classes as a model sees it: which of its pictures can be judged, and how the model did on them."""
+"""Evaluating a model on a folder of classes: the pictures whose class it knows, and the metrics of each class."""
 
 import logging
 import os
@@ -21,8 +21,8 @@ SUBSETS = ("all", "validation")
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
-    """Pictures whose class the model knows.
+class EvaluationSet:
+    """Pictures to evaluate a model on: those whose class it knows.
 
     Attributes:
         paths: Of the pictures.
@@ -38,8 +38,8 @@ class Judged:
 
 
 @dataclass(frozen=True, eq=False)
-class ClassFigures:
-    """How well each class was found; NaN where nothing was there to be counted.
+class ClassMetrics:
+    """Precision, recall and F1 of each class; NaN where nothing was there to be counted.
 
     Attributes:
         precision: float64, shape (n_classes,), 0..1: of those called so, how many were.
@@ -56,8 +56,8 @@ class ClassFigures:
     confusion: npt.NDArray[np.int64]
 
 
-def judged_pictures(choice: Choice, folder: Path, subset: str) -> Judged:
-    """The pictures of a folder that a model can be judged on, classes matched by name.
+def evaluation_set(choice: Choice, folder: Path, subset: str) -> EvaluationSet:
+    """The pictures of a folder that a model can be evaluated on, classes matched by name.
 
     Args:
         choice: The model.
@@ -86,7 +86,7 @@ def judged_pictures(choice: Choice, folder: Path, subset: str) -> Judged:
         for position in positions
         if (name := catalogue.class_names[catalogue.labels[position]]) in number
     ]
-    return Judged(
+    return EvaluationSet(
         paths=[path for path, _ in kept],
         labels=np.array([label for _, label in kept], np.int64),
         unknown=unknown,
@@ -114,9 +114,9 @@ def _validation(choice: Choice, catalogue: Catalogue) -> tuple[Catalogue, npt.ND
     return catalogue, parts.validation
 
 
-def class_figures(
+def class_metrics(
     true: npt.NDArray[np.integer], predicted: npt.NDArray[np.integer], n_classes: int
-) -> ClassFigures:
+) -> ClassMetrics:
     """Precision, recall and F1 of each class.
 
     Args:
@@ -128,4 +128,4 @@ def class_figures(
     right = np.diag(counts).astype(np.float64)
     are, called = counts.sum(axis=1), counts.sum(axis=0)
     with np.errstate(invalid="ignore"):  # 0 of 0 is NaN here
-        return ClassFigures(right / called, right / are, 2 * right / (are + called), are, counts)
+        return ClassMetrics(right / called, right / are, 2 * right / (are + called), are, counts)

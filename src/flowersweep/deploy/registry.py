@@ -1,4 +1,4 @@
-"""MLflow's registry of models: the winner gets a version, the version gets an alias, and both say where they came from."""
+"""MLflow's registry of models: the best run's model gets a version, the version gets an alias, and both say where they came from."""
 
 import json
 import re

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel, Run
 
 
-def best_run(store: Store, experiment: str, *, filter_string: str, metric: str, maximize: bool) -> str:
+def best_run_id(store: Store, experiment: str, *, filter_string: str, metric: str, maximize: bool) -> str:
     """Id of the finished run with the best value of a metric.
 
     Args:
