@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.config import cache_dir
-from flowersweep.data import Catalogue, fingerprint, read_folder, readable, split
+from flowersweep.data import Catalogue, fingerprint, read_folder
 from flowersweep.deploy.choose import Choice
 from flowersweep.errors import DataError
 from flowersweep.figures.figures import confusion_counts
 from flowersweep.tracking.lookup import run_config
+from flowersweep.training.dataset import divide, without_unreadable
 
 _log = logging.getLogger(__name__)
 
@@ -98,20 +99,17 @@ def _validation(choice: Choice, catalogue: Catalogue) -> tuple[Catalogue, npt.ND
     """The catalogue as the run saw it, and where its validation pictures are."""
     data = run_config(choice.store, choice.run_id).data
     cache = cache_dir(os.environ.get("FLOWERSWEEP_CACHE") or None)
-    digest = fingerprint(catalogue, cache)
+    found = (catalogue, fingerprint(catalogue, cache))
     if data.unreadable == "skip":
-        catalogue = readable(catalogue, cache=cache, fingerprint=digest)
-        digest = fingerprint(catalogue, cache)
+        found = without_unreadable(found, cache)
+    catalogue, digest = found
     if digest != choice.info.fingerprint:
         raise DataError(
             f"{catalogue.root} is not the data that run {choice.run_id[:8]} was trained on (fingerprint {digest}, not "
             f"{choice.info.fingerprint}), so it has no validation pictures of that run; give the same folder, or "
             "subset=all."
         )
-    parts = split(
-        len(catalogue), seed=data.split_seed, validation=data.validation_split, test=data.test_split
-    )
-    return catalogue, parts.validation
+    return catalogue, divide(catalogue, data).validation
 
 
 def class_metrics(

@@ -4,8 +4,6 @@ import base64
 import csv
 import io
 import json
-import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +12,9 @@ import numpy.typing as npt
 
 from flowersweep.figures.figures import confusion_counts, most_confident_mistakes
 from flowersweep.redaction import redacted
-from flowersweep.report.evidence import SEED, Configuration, Goal, Training
+from flowersweep.report.evidence import Configuration, Goal, Training
 from flowersweep.tracking.files import Files
+from flowersweep.tracking.lookup import training_command, with_seed
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.protocol import PICTURES
 from flowersweep.tracking.store.store import Store
@@ -113,7 +112,8 @@ def read_leading_run(store: Store, configuration: Configuration, goal: Goal) -> 
         validation=None if table is None else validation_result(table),
         mistakes_png=None if picture is None else data_uri(picture),
         config=redacted(files.text("config/config.yaml") or ""),
-        command=again(overrides, best.seed),
+        # Without overrides it is not known how the run was trained.
+        command=training_command(with_seed(overrides, best.seed)) if overrides else "",
         versions=_versions(json.loads(files.text("config/provenance.json") or "{}")),
         data=_data(store, best.run_id),
     )
@@ -139,19 +139,6 @@ def validation_result(table: str) -> ValidationResult | None:
         Mistake(lines[i][0], lines[i][1], lines[i][2], float(lines[i][3 + predicted[i]])) for i in surest
     ]
     return ValidationResult(tuple(names), confusion_counts(true, predicted, len(names)), tuple(mistakes))
-
-
-def again(overrides: Sequence[str], seed: int) -> str:
-    """The command that trains a run again; empty if its overrides are not known.
-
-    Args:
-        overrides: Of its trial; those of a repeat name no seed.
-        seed: Of the run.
-    """
-    if not overrides:
-        return ""
-    typed = [one for one in overrides if not one.lstrip("+").startswith(f"{SEED}=")]
-    return redacted(shlex.join(["python", "-m", "flowersweep", *typed, f"{SEED}={seed}"]))
 
 
 def data_uri(png: bytes) -> str:

@@ -123,12 +123,18 @@ def divided(config: Config, found: Found | None = None) -> tuple[Catalogue, str,
     Raises:
         DataError: As `load_pictures`.
     """
-    catalogue, digest = found or find_pictures(config)
+    found = found or find_pictures(config)
     if config.data.unreadable == "skip":
-        cache = cache_dir(config.paths.cache)
-        catalogue = readable(catalogue, cache=cache, fingerprint=digest)
-        digest = fingerprint(catalogue, cache)
+        found = without_unreadable(found, cache_dir(config.paths.cache))
+    catalogue, digest = found
     return catalogue, digest, divide(catalogue, config.data)
+
+
+def without_unreadable(found: Found, cache: Path) -> Found:
+    """Pictures without those that cannot be read, and the fingerprint of the rest."""
+    catalogue, digest = found
+    rest = readable(catalogue, cache=cache, fingerprint=digest)
+    return rest, fingerprint(rest, cache)
 
 
 def divide(catalogue: Catalogue, data: DataConfig) -> Split:

@@ -8,6 +8,7 @@ import keras
 
 from flowersweep.config.schema import Config, OptimizerConfig, PlateauConfig, ScheduleConfig
 from flowersweep.data.stream import steps_per_epoch
+from flowersweep.fields import maximized
 from flowersweep.models.folded import fold
 from flowersweep.models.network import Network
 from flowersweep.training.callbacks import (
@@ -17,7 +18,7 @@ from flowersweep.training.callbacks import (
     LearningRateGuard,
     SavedNetworkValidation,
 )
-from flowersweep.training.history import History, maximized
+from flowersweep.training.history import History
 from flowersweep.training.loader import Loader
 from flowersweep.training.logs.display import TrainingDisplay
 from flowersweep.training.optimizer import build_optimizer, first_learning_rate

@@ -7,10 +7,10 @@ from omegaconf import OmegaConf
 
 from flowersweep.config.schema import Config, FineTunedConfig
 from flowersweep.errors import ConfigError
+from flowersweep.fields import maximized
 from flowersweep.tracking.lookup import best_run_id, run_config, run_labels, run_model
 from flowersweep.tracking.store.store import Store
 from flowersweep.training.dataset import Pictures
-from flowersweep.training.history import maximized
 
 if TYPE_CHECKING:  # it imports Keras
     from flowersweep.models.network import Network
