@@ -43,9 +43,13 @@ def summary(study: Study, rows: Sequence[Row], leading: LeadingRun | None) -> li
     ]
 
 
-def listed(names: Sequence[str], limit: int = MAX_LISTED) -> str:
+def listed(names: Sequence[str]) -> str:
     """Names as a sentence has them: "a", "a and b", "a, b and c", "a, b and 7 more"."""
-    few = list(names) if len(names) <= limit else [*names[: limit - 1], f"{len(names) - limit + 1} more"]
+    few = (
+        list(names)
+        if len(names) <= MAX_LISTED
+        else [*names[: MAX_LISTED - 1], f"{len(names) - MAX_LISTED + 1} more"]
+    )
     return few[0] if len(few) == 1 else f"{', '.join(few[:-1])} and {few[-1]}"
 
 
