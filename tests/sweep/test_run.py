@@ -1,6 +1,5 @@
 """Sweeps from their command to their end, around an application that trains nothing."""
 
-import importlib
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -8,25 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra import compose, initialize
+from hydra.core.config_store import ConfigStore
+from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
 from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.sweep.run import as_kept
 from flowersweep.sweep.space.overrides import left_to_trials
 from flowersweep.sweep.storage.storage import open_storage
+from hydra_state import hydra_restored
 
 Sweep = Callable[..., None]
 TEN = "hydra.sweeper.n_trials=10"
 # What a disk without room does to a database.
 FULL = "CREATE TRIGGER full BEFORE INSERT ON trials BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
-
-
-@pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """The application, at work in an empty folder."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    monkeypatch.chdir(tmp_path)
-    return importlib.import_module("small_app")
 
 
 @pytest.fixture
@@ -229,6 +224,17 @@ class TestFailures:
             SweepStoppedError, match=r"All 2 trials of the sweep failed; .*ValueError: x is 0.8"
         ):
             sweep("kind=failing", "x=0.8,0.9")
+
+
+@pytest.mark.usefixtures("app")
+def test_what_other_tests_register_is_forgotten() -> None:
+    """A key of the application stays a key after another module of tests had a group of that name."""
+    with hydra_restored():
+        ConfigStore.instance().store(group="kind", name="a", node={})
+        with initialize(None), pytest.raises(ConfigCompositionException, match="Could not override 'kind'"):
+            compose("small_app", overrides=["kind=failing"])
+    with initialize(None):
+        assert compose("small_app", overrides=["kind=failing"]).kind == "failing"
 
 
 def test_overrides_are_kept_as_typed() -> None:

@@ -1,6 +1,5 @@
 """Tests of one worker with real training processes; `test_engine.py` has several of them, and kills them."""
 
-import importlib
 import json
 import os
 import signal
@@ -8,14 +7,12 @@ import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 
 from flowersweep import process
 from flowersweep.errors import SweepError, SweepStoppedError
@@ -25,19 +22,6 @@ from flowersweep.sweep.study.budget import Stop
 from flowersweep.sweep.study.claim import OWNER
 from flowersweep.sweep.study.outcome import Outcome
 from flowersweep.sweep.workers.worker import DEATHS, Listener, WorkerReport
-
-HERE = Path(__file__).parent
-
-
-@pytest.fixture
-def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    """The stub application; Hydra is left uninitialized."""
-    monkeypatch.syspath_prepend(str(HERE))
-    monkeypatch.chdir(tmp_path)
-    GlobalHydra.instance().clear()
-    yield importlib.import_module("stub_app")
-    GlobalHydra.instance().clear()
-    HydraConfig.instance().cfg = None
 
 
 class Sweeps:
