@@ -29,7 +29,7 @@ from flowersweep.sweep.space.parse import parse_space
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.study.budget import Budget
-from flowersweep.sweep.study.reclaim import reconcile
+from flowersweep.sweep.study.reclaim import reclaim
 from flowersweep.sweep.study.study import join_study, open_study
 from flowersweep.sweep.workers.training_process import TrainingProcess
 from flowersweep.sweep.workers.trial import Pruned, current_trial
@@ -243,7 +243,7 @@ def prepare(settings: Settings) -> optuna.Study:
     """What a sweeper does before it launches workers."""
     storage = open_storage(settings.storage, Path(settings.folder))
     study = open_study(storage, settings.study, space_of(settings).definition(), ["maximize"])
-    reconcile(study)
+    reclaim(study)
     return study
 
 

@@ -106,8 +106,8 @@ class TestFolders:
         ]
 
 
-class TestTakenOver:
-    def test_is_not_trained_again(self, app: Any, sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+class TestDuplicates:
+    def test_are_not_trained(self, app: Any, sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
         """A chosen sampler goes through a small space; what is left of the budget takes results over, marked as such."""
         sweep("y=8,16,32", "hydra/sweeper/sampler=random", "hydra.sweeper.n_trials=6")
         trials = app.study().trials
@@ -116,15 +116,15 @@ class TestTakenOver:
         taken = [trial for trial in trials if "taken_from" in trial.user_attrs]
         assert len(taken) == 3
         for trial in taken:
-            twin = trials[trial.user_attrs["taken_from"]]
-            assert (trial.params, trial.values) == (twin.params, twin.values)
-            assert twin not in taken
+            original = trials[trial.user_attrs["taken_from"]]
+            assert (trial.params, trial.values) == (original.params, original.values)
+            assert original not in taken
         shown = capsys.readouterr()
         assert shown.out.count("as trial ") == 3
         assert shown.err.count(" as trial ") == 3
 
     @pytest.mark.slow
-    def test_only_complete_ones_are_taken_over(self, app: Any, sweep: Sweep) -> None:
+    def test_only_of_complete_trials(self, app: Any, sweep: Sweep) -> None:
         """What failed is tried again."""
         sweep("kind=failing", "x=0.2,0.8", "hydra/sweeper/sampler=random", "hydra.sweeper.n_trials=4")
         trials = app.study().trials

@@ -1,19 +1,20 @@
 """A study is found by its name and goes on, if what it searches is still the same."""
 
 import itertools
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
 from optuna import Study
-from optuna.exceptions import DuplicatedStudyError
+from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 
 from flowersweep.errors import SweepError
-from flowersweep.sweep.space.definition import differences
 from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.study.attributes import DEFINITION
+from flowersweep.sweep.study.definition import differences
 
 ON_MISMATCH = ("error", "new")
 
@@ -30,7 +31,7 @@ def open_study(
     Args:
         storage: As `open_storage` gives it.
         name: Of the study.
-        definition: `Space.definition()`; stored with the study.
+        definition: What it searches, see `flowersweep.sweep.study.definition`; stored with the study.
         directions: "minimize" or "maximize" for each objective.
         on_mismatch: What if a study of that name searches something else: "error" refuses; "new" takes the first of
             NAME-2, NAME-3, ... that does not exist or has this definition.
@@ -80,6 +81,14 @@ def join_study(
         raise SweepError(
             f"There is no study {name!r} in the storage; start the sweep that makes it first."
         ) from None
+
+
+def name_metrics(study: Study, metrics: Sequence[str]) -> None:
+    """Store what the values of the study's trials are called, for plots, tables and the dashboard."""
+    if metrics and study.metric_names != list(metrics):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(list(metrics))
 
 
 def _names(name: str) -> itertools.chain[str]:

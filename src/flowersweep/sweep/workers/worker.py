@@ -19,18 +19,16 @@ from optuna.trial import Trial, TrialState
 from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.storage.storage import STORAGE_FAILURES, stopped_in_words
 from flowersweep.sweep.study import claim as claims
+from flowersweep.sweep.study.attributes import DEATHS, LOST
 from flowersweep.sweep.study.budget import Budget, Grid, Stop, next_trial
-from flowersweep.sweep.study.outcome import Kind, Outcome, of_exception, tell
-from flowersweep.sweep.study.reclaim import LOST
-from flowersweep.sweep.workers.duplicate import take_over, twin_of
+from flowersweep.sweep.study.outcome import Outcome, State, of_exception, tell
+from flowersweep.sweep.workers.duplicate import copy_result, duplicate_of
 from flowersweep.sweep.workers.stopper import Stopper
 from flowersweep.sweep.workers.training_process import TrainingProcess
 from flowersweep.sweep.workers.trial import RunningTrial
 from flowersweep.sweep.workers.trial_server import Job
 
 log = logging.getLogger(__name__)
-
-DEATHS = "deaths"
 
 
 class SearchSpace(Grid, Protocol):
@@ -70,7 +68,7 @@ class WorkerReport:
 
     stop: Stop = Stop.SPENT
     signal_number: int | None = None
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
     seconds: float = 0.0
     busy_seconds: float = 0.0
 
@@ -163,7 +161,7 @@ class _TrialRun:
             if not ours:
                 return
             tell(study, trial, outcome, self._worker.budget.sweep)
-        self._report.counts[outcome.kind] += 1
+        self._report.counts[outcome.state] += 1
         self._worker.listener.trial_ended(trial.number, outcome, time.monotonic() - began)
 
     def _outcome(self) -> Outcome | None:
@@ -179,7 +177,7 @@ class _TrialRun:
         worker.listener.trial_began(trial.number, params)
         deaths = int(trial.user_attrs.get(DEATHS) or 0)
         attempt = deaths + int(trial.user_attrs.get(LOST) or 0)
-        if (twin := twin_of(worker.study, worker.space, trial, params)) is not None:
+        if (original := duplicate_of(worker.study, worker.space, trial, params)) is not None:
             running = RunningTrial(
                 trial.number,
                 worker.study.study_name,
@@ -187,7 +185,7 @@ class _TrialRun:
                 parent_run_id=worker.parent_run_id,
                 _keep=self.keep,
             )
-            return take_over(running, twin, config)
+            return copy_result(running, original, config)
         job = Job(config, trial.number, worker.study.study_name, params, attempt, worker.parent_run_id)
         while True:
             began = time.monotonic()
