@@ -16,8 +16,6 @@ from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.study.attributes import DEFINITION
 from flowersweep.sweep.study.definition import differences
 
-ON_MISMATCH = ("error", "new")
-
 
 def open_study(
     storage: BaseStorage,
@@ -37,13 +35,8 @@ def open_study(
             NAME-2, NAME-3, ... that does not exist or has this definition.
 
     Raises:
-        SweepError: The study of that name is another one, or an argument is not legal.
+        SweepError: The study of that name is another one.
     """
-    if on_mismatch not in ON_MISMATCH:
-        raise SweepError(f"on_mismatch is {on_mismatch!r}; it must be {' or '.join(ON_MISMATCH)}.")
-    for direction in directions:
-        if direction not in {"minimize", "maximize"}:
-            raise SweepError(f"The direction of a study is {direction!r}; it must be minimize or maximize.")
     with storage_lock(storage):
         for candidate in _names(name):
             study = _made(storage, candidate, definition, directions)
@@ -55,19 +48,12 @@ def open_study(
     raise AssertionError("There is always a further name.")
 
 
-def join_study(
-    storage: BaseStorage,
-    name: str,
-    *,
-    sampler: optuna.samplers.BaseSampler | None = None,
-    pruner: optuna.pruners.BasePruner | None = None,
-) -> Study:
+def join_study(storage: BaseStorage, name: str, pruner: optuna.pruners.BasePruner | None = None) -> Study:
     """Load the study that `open_study` made, for a worker.
 
     Args:
         storage: As `open_storage` gives it.
         name: Of the study, as `open_study` returned it.
-        sampler: Suggests values; Optuna's default if None.
         pruner: Judges reports; None never prunes.
 
     Raises:
@@ -75,7 +61,7 @@ def join_study(
     """
     try:
         return optuna.load_study(
-            study_name=name, storage=storage, sampler=sampler, pruner=pruner or optuna.pruners.NopPruner()
+            study_name=name, storage=storage, pruner=pruner or optuna.pruners.NopPruner()
         )
     except KeyError:
         raise SweepError(

@@ -217,7 +217,7 @@ def worker_job(_config: DictConfig, *, sweep: Sweep) -> WorkerReport:
     settings = sweep.settings
     storage = open_storage(sweep.storage, Path())
     pruner = make_pruner(settings.pruner, n_directions=len(settings.directions))
-    study = join_study(storage, sweep.study_name, pruner=pruner)
+    study = join_study(storage, sweep.study_name, pruner)
     sweep.folder.mkdir(parents=True, exist_ok=True)
     process = TrainingProcess(
         Application.here(
