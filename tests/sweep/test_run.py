@@ -1,6 +1,5 @@
 """Sweeps from their command to their end, around an application that trains nothing."""
 
-import importlib
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -19,14 +18,6 @@ Sweep = Callable[..., None]
 TEN = "hydra.sweeper.n_trials=10"
 # What a disk without room does to a database.
 FULL = "CREATE TRIGGER full BEFORE INSERT ON trials BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
-
-
-@pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """The application, at work in an empty folder."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    monkeypatch.chdir(tmp_path)
-    return importlib.import_module("small_app")
 
 
 @pytest.fixture

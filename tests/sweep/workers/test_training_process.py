@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from flowersweep import process
@@ -21,19 +19,6 @@ from flowersweep.sweep.workers.training_process import TrainingProcess, environm
 from flowersweep.sweep.workers.trial import current_trial
 from flowersweep.sweep.workers.trial_server import Application, Job
 from flowersweep.tracking.mlflow_api import ELSEWHERE
-
-HERE = Path(__file__).parent
-
-
-@pytest.fixture
-def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    """The stub application; Hydra is left uninitialized."""
-    monkeypatch.syspath_prepend(str(HERE))
-    monkeypatch.chdir(tmp_path)
-    GlobalHydra.instance().clear()
-    yield importlib.import_module("stub_app")
-    GlobalHydra.instance().clear()
-    HydraConfig.instance().cfg = None
 
 
 @dataclass

@@ -1,18 +1,15 @@
 """Tests of what a training process does with a job, in this process; `test_training_process.py` starts real ones."""
 
 import asyncio
-import importlib
 import pickle
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped] # it ships no types
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
@@ -20,19 +17,6 @@ from flowersweep.sweep.study.outcome import Kind, Outcome
 from flowersweep.sweep.workers import trial_server as child
 from flowersweep.sweep.workers.trial import Pruned, current_trial
 from flowersweep.sweep.workers.trial_server import ATTRS, REPORT, Application, Job
-
-HERE = Path(__file__).parent
-
-
-@pytest.fixture
-def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    """The stub application; Hydra is left uninitialized."""
-    monkeypatch.syspath_prepend(str(HERE))
-    monkeypatch.chdir(tmp_path)
-    GlobalHydra.instance().clear()
-    yield importlib.import_module("stub_app")
-    GlobalHydra.instance().clear()
-    HydraConfig.instance().cfg = None
 
 
 @pytest.fixture
