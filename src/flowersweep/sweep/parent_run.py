@@ -24,9 +24,9 @@ from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.storage.storage import shown, storage_url
 from flowersweep.sweep.study.attributes import PARENT_RUN
-from flowersweep.tracking.dead_runs import close_dead_runs
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.orphaned_runs import close_orphaned_runs
 from flowersweep.tracking.patience import patience
 from flowersweep.tracking.protocol import NOTE, closing
 from flowersweep.tracking.provenance import command_line
@@ -93,7 +93,7 @@ class ParentRun:
             yield cls(study, plan, space)
             return
         experiment = experiment_id(store, config.tracking.experiment)
-        close_dead_runs(store, [experiment])
+        close_orphaned_runs(store, [experiment])
         tracker = _started_or_resumed(study, store, config.tracking.experiment)
         with closing(tracker):
             parent_run = cls(
@@ -170,7 +170,7 @@ class ParentRun:
     def _write(self, tracker: MLflowTracker) -> None:
         assert self._store is not None  # noqa: S101 (it comes with the tracker)
         # A training process that was killed has left its run open.
-        close_dead_runs(self._store, [self._experiment])
+        close_orphaned_runs(self._store, [self._experiment])
         rows = leaderboard(self._study)
         tracker.json(as_json(rows), "study/leaderboard.json")
         tracker.tags({NOTE: self._description(rows), **self._state(rows)})
