@@ -16,7 +16,8 @@ from flowersweep.doctor import results
 from flowersweep.doctor.finding import Finding, Verdict, run_check
 from flowersweep.doctor.results import check_store, check_studies, fix_store
 from flowersweep.sweep.storage.storage import open_storage
-from flowersweep.sweep.study.claim import OWNER, claim
+from flowersweep.sweep.study.attributes import OWNER
+from flowersweep.sweep.study.claim import claim
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.store.moved import correct
 from flowersweep.tracking.store.store import experiment_id, prepare_store

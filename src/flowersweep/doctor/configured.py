@@ -62,9 +62,8 @@ def _sweep(overrides: Sequence[str], loader: ConfigLoader) -> Setup:
     """Check a sweep as it checks itself before it begins."""
     from flowersweep.sweep.settings import make_plan, read_settings
     from flowersweep.sweep.space.check import check_choices, probes
-    from flowersweep.sweep.space.overrides import left_to_trials, read_arguments
+    from flowersweep.sweep.space.overrides import left_to_trials, read_arguments, typed_overrides
     from flowersweep.sweep.space.parse import parse_space
-    from flowersweep.sweep.study.identity import typed
     from flowersweep.sweep.study.sampler import explicit_options
 
     _, *typed_in = left_to_trials(["--multirun", *overrides])
@@ -79,7 +78,7 @@ def _sweep(overrides: Sequence[str], loader: ConfigLoader) -> Setup:
     settings = read_settings(sweeper)
     arguments = [one.input_line or "" for one in given]
     space = parse_space(arguments, settings.params, settings.conditions, config_loader=loader)
-    plan = make_plan(settings, space, explicit_options(typed(cfg, "hydra")))
+    plan = make_plan(settings, space, explicit_options(typed_overrides(cfg, "hydra")))
     check_choices(space, cfg, loader, settings.n_repeats)
     first = space.overrides(next(probes(space)))
     trials = f"{plan.n_trials} trial{'s' * (plan.n_trials != 1)}{' as a grid' * plan.is_grid}"

@@ -62,14 +62,17 @@ def test_no_password_is_recorded(make_config: MakeConfig, store: Store) -> None:
     config = make_config(f"tracking.uri={address}")
     tracker = MLflowTracker.start(store, "e", "run")
 
-    record_start(tracker, config, load_pictures(config), [f"tracking.uri={address}", "model=cnn"])
+    overrides = [f"tracking.uri={address}", "model=cnn"]
+    record_start(tracker, config, load_pictures(config), overrides, f"flowersweep {' '.join(overrides)}")
 
     hidden = address.replace("secret", "***")
     run, files = client(store.uri).get_run(tracker.run_id), Files(store, tracker.run_id)
-    written = files.text("config/config.yaml") or ""
-    assert f"uri: {hidden}" in written
-    assert files.text("config/overrides.txt") == f"tracking.uri={hidden}\nmodel=cnn\n"
-    assert "secret" not in f"{run} {written} {files.text('config/provenance.json')}"
+    names = ("config/config.yaml", "config/overrides.txt", "config/provenance.json")
+    config_written, overrides_written, provenance_written = (files.text(name) or "" for name in names)
+    assert f"uri: {hidden}" in config_written
+    assert overrides_written == f"tracking.uri={hidden}\nmodel=cnn\n"
+    assert hidden in provenance_written
+    assert "secret" not in f"{run} {config_written} {provenance_written}"
 
 
 def test_classes_of_any_name_do_not_hide_other_facts_of_the_data(
