@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from flowersweep.augment import build, uniforms
 from flowersweep.cache.draws import draw_path
-from flowersweep.config.schema import FineTunedConfig, FrozenConfig, HeadConfig
+from flowersweep.config.models import FineTunedConfig, FrozenConfig, HeadConfig
 from flowersweep.data import open_pixel_store, read_folder
 from flowersweep.data.stream import evaluation_stream, training_stream
 from flowersweep.errors import ConfigError, DataError

@@ -17,7 +17,8 @@ from typing import Any
 from flowersweep.cache.atomic import locked
 from flowersweep.cache.heads import Head, head_path, read_head, write_head
 from flowersweep.config import cache_dir
-from flowersweep.config.schema import Config, FineTunedConfig
+from flowersweep.config.models import FineTunedConfig
+from flowersweep.config.schema import Config
 from flowersweep.models.bank_key import code_digest
 from flowersweep.models.engine_choice import engine_version, resolve_engine
 from flowersweep.texts import expanded

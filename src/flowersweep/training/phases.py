@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flowersweep.cache.heads import Head
-from flowersweep.config.schema import AdamConfig, Config, FineTunedConfig, FrozenConfig, ModelConfig
+from flowersweep.config.models import FineTunedConfig, FrozenConfig, ModelConfig
+from flowersweep.config.optimizers import AdamConfig
+from flowersweep.config.schema import Config
 from flowersweep.models import build_network
 from flowersweep.models.network import Network
 from flowersweep.tracking.store.store import Store

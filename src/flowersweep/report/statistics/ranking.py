@@ -4,7 +4,8 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from flowersweep.report.evidence import ACCURACY, Configuration, Goal, Study, configurations
+from flowersweep.report.configurations import Configuration, configurations
+from flowersweep.report.evidence import ACCURACY, Goal, Study
 from flowersweep.report.statistics.comparison import PRECISION, Comparison, Sample, compare, fit, groups
 from flowersweep.report.statistics.published import Published, published
 
