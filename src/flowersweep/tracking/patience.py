@@ -107,17 +107,3 @@ class PatientClient:
             return patiently(lambda: method(*args, **kwargs))
 
         return call
-
-
-@functools.cache
-def interruptible_locks() -> None:
-    """Let SQLite give up on a lock after BUSY_MILLISECONDS, not after the 20 s that MLflow tells it in each session."""
-    from sqlalchemy import Engine, event
-
-    @event.listens_for(Engine, "before_cursor_execute", retval=True)
-    def shorten(
-        _connection: Any, _cursor: Any, statement: str, parameters: Any, *_: object
-    ) -> tuple[str, Any]:
-        if statement.startswith("PRAGMA busy_timeout ="):
-            statement = f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}"
-        return statement, parameters

@@ -13,6 +13,7 @@ from optuna import Study
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from flowersweep.doors.optuna_api import enqueued_values, storage_of
 from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.study.attributes import FAIL_REASON, HINDRANCE
 from flowersweep.sweep.study.claim import claim
@@ -126,7 +127,7 @@ def next_trial(
         budget: Of the sweep.
         sampler_for: Makes the sampler of a trial from its number.
     """
-    with storage_lock(study._storage):  # noqa: SLF001 - the lock belongs to the storage
+    with storage_lock(storage_of(study)):
         trials = study.get_trials(deepcopy=False)
         if reconcile_locked(study, trials):
             trials = study.get_trials(deepcopy=False)
@@ -206,8 +207,7 @@ def _had(trials: Sequence[FrozenTrial], space: Grid) -> tuple[set[int], set[Hash
 
 def _values(trial: FrozenTrial) -> Mapping[str, Any]:
     """What a trial has or, where it waits, what it will have."""
-    enqueued: Mapping[str, Any] = trial.system_attrs.get("fixed_params", {})
-    return trial.params or enqueued
+    return trial.params or enqueued_values(trial)
 
 
 def _enqueue_point(study: Study, space: Grid, trials: Sequence[FrozenTrial]) -> None:
