@@ -5,11 +5,11 @@ from importlib import import_module
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra_plugins.hydra_optuna_sweeper.config import NSGAIIISamplerConfig, NSGAIISamplerConfig
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 
 from flowersweep.doors.optuna_sweeper_api import SAMPLER_FUNCTIONS, distribution_of
+from hydra_plugins.hydra_optuna_sweeper.config import NSGAIIISamplerConfig, NSGAIISamplerConfig
 from private_parts import Part, require
 
 MODULE = "hydra_plugins.hydra_optuna_sweeper._impl"

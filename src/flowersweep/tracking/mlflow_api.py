@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.failure import is_passing, reason
-from flowersweep.tracking.patience import BUSY_MILLISECONDS, PatientClient, waited
+from flowersweep.tracking.patience import PatientClient, waited
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -57,6 +57,8 @@ ADDRESSES = (
 # call for either; the pages themselves write them so.
 EXPERIMENT_KIND = {"mlflow.experimentKind": "custom_model_development"}
 SHARED_VIEW = "mlflow.sharedViewState."
+# SQLite waits in C code, where no signal reaches Python; MLflow's own 20 s would delay Ctrl-C by as much.
+BUSY_MILLISECONDS = 1000
 # What SQLite and the operating system say when there is no room.
 _FULL = ("database or disk is full", "No space left on device")
 

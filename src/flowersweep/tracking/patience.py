@@ -17,8 +17,6 @@ Answer = TypeVar("Answer")
 
 # Long enough to restart a server, or to notice the program that keeps a file locked.
 PATIENCE_SECONDS = 600.0
-# SQLite waits in C code, where no signal reaches Python; MLflow's own 20 s would delay Ctrl-C by as much.
-BUSY_MILLISECONDS = 1000
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 10.0

@@ -9,8 +9,8 @@ from pathlib import Path
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
 from flowersweep.tracking.failure import is_passing, reason
-from flowersweep.tracking.mlflow_api import client, environment, is_of_older_version, quiet
-from flowersweep.tracking.patience import BUSY_MILLISECONDS, patiently, waited
+from flowersweep.tracking.mlflow_api import BUSY_MILLISECONDS, client, environment, is_of_older_version, quiet
+from flowersweep.tracking.patience import patiently, waited
 
 PROBE_SECONDS = 3
 
