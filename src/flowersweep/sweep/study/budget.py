@@ -13,6 +13,7 @@ from optuna import Study
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from flowersweep.doors.optuna_api import enqueued_values, storage_of
 from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.study.attributes import FAIL_REASON, GRID_POINT, INFRASTRUCTURE_FAILURE
 from flowersweep.sweep.study.claim import claim
@@ -124,7 +125,7 @@ def next_trial(
         budget: Of the sweep.
         sampler_for: Makes the sampler of a trial from its number.
     """
-    with storage_lock(study._storage):  # noqa: SLF001 - the lock belongs to the storage
+    with storage_lock(storage_of(study)):
         trials = study.get_trials(deepcopy=False)
         if reclaim_locked(study, trials):
             trials = study.get_trials(deepcopy=False)
@@ -204,8 +205,7 @@ def _had(trials: Sequence[FrozenTrial], space: Grid) -> tuple[set[int], set[Hash
 
 def _values(trial: FrozenTrial) -> Mapping[str, Any]:
     """What a trial has or, where it waits, what it will have."""
-    enqueued: Mapping[str, Any] = trial.system_attrs.get("fixed_params", {})
-    return trial.params or enqueued
+    return trial.params or enqueued_values(trial)
 
 
 def _enqueue_point(study: Study, space: Grid, trials: Sequence[FrozenTrial]) -> None:
