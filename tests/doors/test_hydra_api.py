@@ -137,13 +137,14 @@ def test_a_context_without_callbacks_keeps_its_loader(tmp_path: Path) -> None:
         def on_job_start(self, **_: object) -> None:
             told.append("start")
 
+    telling: Any = Telling()
     with initialize_config_dir(str(tmp_path)):
-        context = HydraContext(GlobalHydra.instance().config_loader(), Telling())  # type: ignore[arg-type]
+        context = HydraContext(GlobalHydra.instance().config_loader(), telling)
     quiet = hydra_api.without_callbacks(context)
     assert quiet.config_loader is context.config_loader
     quiet.callbacks.on_job_start(config=None, task_function=None)  # type: ignore[arg-type]
     assert told == []
-    assert type(context.callbacks).__name__ == "Telling"
+    assert context.callbacks is telling
 
 
 def test_what_a_job_returned(capsys: pytest.CaptureFixture[str]) -> None:
