@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from flowersweep.config.schema import Config, FrozenConfig
+from flowersweep.config.models import FrozenConfig
+from flowersweep.config.schema import Config
 from flowersweep.doctor.finding import Finding, Verdict
 from flowersweep.doctor.probe import Report
 from flowersweep.errors import ConfigError, TrainingError

@@ -8,7 +8,8 @@ from pathlib import Path
 from flowersweep.cache.atomic import cache_errors
 from flowersweep.cache.contents import contents
 from flowersweep.config import cache_dir
-from flowersweep.config.schema import Config, FrozenConfig
+from flowersweep.config.models import FrozenConfig
+from flowersweep.config.schema import Config
 from flowersweep.doctor.finding import Finding, Verdict
 
 # A run's pictures, features and model take a few hundred megabytes.

@@ -11,7 +11,7 @@ from flowersweep.commands.common import results_store
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.protocol import RunStatus
+from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.moved import correct, old_folders
 from flowersweep.tracking.store.store import Store, prepare_store
 
