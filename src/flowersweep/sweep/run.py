@@ -32,8 +32,9 @@ from flowersweep.sweep.study.definition import definition_of, derived_name
 from flowersweep.sweep.study.reclaim import reclaim
 from flowersweep.sweep.study.sampler import explicit_options
 from flowersweep.sweep.study.study import name_metrics, open_study
-from flowersweep.sweep.workers.launch import Sweep, launch
+from flowersweep.sweep.workers.launch import launch
 from flowersweep.sweep.workers.worker import WorkerReport
+from flowersweep.sweep.workers.worker_job import Sweep
 from flowersweep.texts import expanded
 from flowersweep.tracking.patience import cleaning_up
 from flowersweep.tracking.provenance import command_line

@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self
 from flowersweep.errors import SweepError
 from flowersweep.sweep.study.outcome import Outcome, of_death
 from flowersweep.sweep.workers.child_process import ChildProcess
-from flowersweep.sweep.workers.trial_server import (
+from flowersweep.sweep.workers.messages import (
     ATTRS,
     BROKEN,
     LEADS,
