@@ -17,8 +17,8 @@ _SWEEPER = "StudySweeper"
 
 
 @dataclass(frozen=True)
-class Patient:
-    """What is looked at.
+class Setup:
+    """A composed configuration to check, and what a run or a sweep does with it.
 
     Attributes:
         config: Of the run, or of a sweep's first trial.
@@ -35,7 +35,7 @@ class Patient:
     search: str | None
 
 
-def composed(overrides: Sequence[str], *, multirun: bool = False) -> Patient:
+def composed(overrides: Sequence[str], *, multirun: bool = False) -> Setup:
     """Compose and check a configuration as a run or a sweep does.
 
     Args:
@@ -55,10 +55,10 @@ def composed(overrides: Sequence[str], *, multirun: bool = False) -> Patient:
         cfg = compose("config", overrides=list(overrides), return_hydra_config=True)
     # Hydra's own sweepers have no storage.
     storage = OmegaConf.select(cfg, "hydra.sweeper.storage")
-    return Patient(_settings(cfg), tuple(overrides), storage, workers=1, search=None)
+    return Setup(_settings(cfg), tuple(overrides), storage, workers=1, search=None)
 
 
-def _sweep(overrides: Sequence[str], loader: ConfigLoader) -> Patient:
+def _sweep(overrides: Sequence[str], loader: ConfigLoader) -> Setup:
     """Check a sweep as it checks itself before it begins."""
     from flowersweep.sweep.settings import make_plan, sweep_settings
     from flowersweep.sweep.space.check import check_choices, probes
@@ -82,7 +82,7 @@ def _sweep(overrides: Sequence[str], loader: ConfigLoader) -> Patient:
     check_choices(space, cfg, loader, settings.n_repeats)
     first = space.overrides(next(probes(space)))
     trials = f"{plan.n_trials} trial{'s' * (plan.n_trials != 1)}{' as a grid' * plan.is_grid}"
-    return Patient(
+    return Setup(
         config=_settings(loader.load_sweep_config(cfg, first)),
         overrides=tuple(first),
         storage=settings.storage,

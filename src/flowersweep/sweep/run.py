@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 
 from flowersweep import process
 from flowersweep.config import Config
+from flowersweep.doors.optuna_api import storage_of
 from flowersweep.errors import SweepStoppedError
 from flowersweep.redaction import redacted
 from flowersweep.sweep.display import SweepDisplay, show_summary
@@ -156,7 +157,7 @@ def _study(settings: Settings, space: Space, definition: Mapping[str, Any], stor
 
 def _enqueue(study: Study, plan: Plan) -> None:
     """Put the points that are to be tried first before all others, each once in a study's life."""
-    with storage_lock(study._storage):  # noqa: SLF001 (the lock belongs to the storage)
+    with storage_lock(storage_of(study)):
         known: list[Mapping[str, Any]] = list(study.user_attrs.get(ENQUEUED, []))
         new = [point for point in plan.enqueue if point not in known]
         for point in new:

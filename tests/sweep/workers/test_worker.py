@@ -1,7 +1,6 @@
 """Tests of one worker with real training processes; `test_engine.py` has several of them, and kills them."""
 
 import json
-import os
 import signal
 import sqlite3
 import subprocess
@@ -240,19 +239,34 @@ def test_trial_that_cannot_be_composed_fails(sweep: Sweeps) -> None:
 
 
 @pytest.mark.slow
-def test_trial_taken_over_is_not_told(sweep: Sweeps, caplog: pytest.LogCaptureFixture) -> None:
-    """If another machine thought this worker dead and took its trial, the result here is dropped."""
+@pytest.mark.parametrize("finished", [False, True], ids=["runs", "finished"])
+def test_trial_taken_over_is_not_told(
+    sweep: Sweeps, caplog: pytest.LogCaptureFixture, *, finished: bool
+) -> None:
+    """A trial that another machine took keeps what that one writes: nothing is added, whether it runs there or has ended."""
     storage = f"sqlite:///{sweep.folder}/optuna.db"
 
     def take_over() -> None:
         study = optuna.load_study(study_name="stub", storage=storage)
-        owner = study.trials[0].user_attrs[OWNER] | {"claim": "another"}
-        study._storage.set_trial_user_attr(study.trials[0]._trial_id, OWNER, owner)
+        (trial,) = study.trials
+        owner = trial.user_attrs[OWNER] | {"claim": "another"}
+        study._storage.set_trial_user_attr(trial._trial_id, OWNER, owner)
+        study._storage.set_trial_intermediate_value(trial._trial_id, 0, 7.0)
+        if finished:
+            study.tell(trial.number, 8.0)
 
-    sweep("reporting", 1, listener=Recorder(take_over))
+    listener = Recorder(take_over)
+    report = sweep("reporting", 1, listener=listener)
+    (taken,) = sweep.trials
 
-    assert sweep.states == ["RUNNING"]
-    assert "Trial 0 was taken over by another worker" in caplog.text
+    assert (taken.state.name, taken.value) == (("COMPLETE", 8.0) if finished else ("RUNNING", None))
+    assert taken.intermediate_values == {0: 7.0}
+    assert set(report.counts.values()) == {0}
+    assert [entry[0] for entry in listener.told] == ["began", "reported"]
+    assert caplog.text.count("Trial 0 was taken over by another worker") == 1
+
+    sweep.stub.prepare(sweep.stub.Settings(str(sweep.folder)))  # the other one lives, so its trial is its own
+    assert sweep.states == [taken.state.name]
 
 
 @pytest.mark.slow
@@ -401,5 +415,5 @@ def test_works_outside_the_main_thread(sweep: Sweeps) -> None:
     thread.join()
 
     assert reports[0].counts["COMPLETE"] == 2
+    assert sweep.states == ["COMPLETE", "COMPLETE"]
     assert signal.getsignal(signal.SIGTERM) is before
-    assert os.getpid() > 0

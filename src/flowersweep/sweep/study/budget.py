@@ -12,6 +12,7 @@ from optuna import Study
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from flowersweep.doors.optuna_api import storage_of
 from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.study.attributes import FAIL_REASON, INFRASTRUCTURE_FAILURE
 from flowersweep.sweep.study.claim import claim
@@ -107,7 +108,7 @@ def next_trial(
         budget: Of the sweep.
         sampler_for: Makes the sampler of a trial from its number.
     """
-    with storage_lock(study._storage):  # noqa: SLF001 - the lock belongs to the storage
+    with storage_lock(storage_of(study)):
         trials = study.get_trials(deepcopy=False)
         if reclaim_locked(study, trials):
             trials = study.get_trials(deepcopy=False)

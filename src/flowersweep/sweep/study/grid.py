@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from flowersweep.doors.optuna_api import enqueued_values
 from flowersweep.sweep.study.attributes import GRID_POINT
 
 
@@ -43,8 +44,7 @@ def points_had(trials: Sequence[FrozenTrial], space: Grid) -> tuple[set[int], se
 
 def _values(trial: FrozenTrial) -> Mapping[str, Any]:
     """What a trial has or, where it waits, what it will have."""
-    enqueued: Mapping[str, Any] = trial.system_attrs.get("fixed_params", {})
-    return trial.params or enqueued
+    return trial.params or enqueued_values(trial)
 
 
 def enqueue_point(study: Study, space: Grid, trials: Sequence[FrozenTrial]) -> None:

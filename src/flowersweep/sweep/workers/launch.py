@@ -8,15 +8,15 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from types import FrameType
 
-from hydra._internal.callbacks import Callbacks
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from omegaconf import flag_override
 from optuna import Study
 
+from flowersweep.doors import hydra_api
+from flowersweep.doors import joblib_launcher_api as joblib_api
 from flowersweep.errors import SweepError
 from flowersweep.sweep.space.check import probes
 from flowersweep.sweep.space.values import text_of
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 # How often workers are launched when a launcher loses them all, as joblib does when one of its processes dies.
 MAX_LAUNCHES = 5
 # They announce the jobs they launch; here these are workers, of which nobody wants to know.
-TALKATIVE = ("hydra._internal.core_plugins.basic_launcher", "hydra_plugins.hydra_joblib_launcher._core")
+TALKATIVE = (hydra_api.LOGGER, joblib_api.LOGGER)
 WORKERS = "workers"
 
 
@@ -126,9 +126,10 @@ def _launch_once(sweep: Sweep) -> list[WorkerReport]:
     with without_empty(sweep.folder / WORKERS):
         returned = launcher.launch([_overrides(sweep)] * n_workers, initial_job_idx=0)
     for done in returned:
-        if isinstance(done._return_value, BaseException):  # noqa: SLF001 (the property writes to stderr)
-            raise done._return_value  # noqa: SLF001 (as above)
-        reports.append(done.return_value)
+        report = hydra_api.returned(done)
+        if isinstance(report, BaseException):
+            raise report
+        reports.append(report)
     return reports
 
 
@@ -149,17 +150,12 @@ def _launcher(sweep: Sweep, n_workers: int) -> Launcher:
     with flag_override(config.hydra, ["readonly", "struct"], [False, False]):
         config.hydra.sweep.dir = str(sweep.folder)
     # A trial is a job to the user's Hydra callbacks; a worker is none.
-    context = replace(sweep.hydra_context, callbacks=Callbacks())
+    context = hydra_api.without_callbacks(sweep.hydra_context)
     task = functools.partial(worker_job, sweep=sweep)
     if n_workers == 1 or not str(config.hydra.launcher["_target_"]).endswith("BasicLauncher"):
         return Plugins.instance().instantiate_launcher(
             hydra_context=context, task_function=task, config=config
         )
-    from hydra_plugins.hydra_joblib_launcher.config import JobLibLauncherConf
-    from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
-
-    # Hydra refuses a job whose launcher is not the sweep's, so the configuration keeps the one that was chosen.
-    options = vars(JobLibLauncherConf(n_jobs=n_workers, batch_size="1"))
-    launcher = JoblibLauncher(**{name: value for name, value in options.items() if name != "_target_"})
+    launcher = joblib_api.joblib_launcher(n_workers)
     launcher.setup(hydra_context=context, task_function=task, config=config)
     return launcher

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle  # type: ignore[import-untyped] # it ships no types
-from hydra.core.singleton import Singleton
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+from flowersweep.doors import hydra_api
 
 if TYPE_CHECKING:
     from flowersweep.sweep.study.content import Content
@@ -23,7 +24,7 @@ class Application:
     Attributes:
         task_function: The function under `@hydra.main`; returns the objective.
         hydra_context: As the sweeper got it from Hydra.
-        singleton_state: `Singleton.get_state()` of the worker: Hydra's registered configurations and resolvers.
+        hydra_state: `hydra_api.state()` of the worker.
         n_objectives: How many numbers the function returns.
         command: What was typed to begin the sweep.
         content: What its trials read; None where that is not known.
@@ -31,7 +32,7 @@ class Application:
 
     task_function: TaskFunction
     hydra_context: HydraContext
-    singleton_state: Any
+    hydra_state: Any
     n_objectives: int = 1
     command: str | None = None
     content: "Content | None" = None
@@ -46,7 +47,7 @@ class Application:
         content: "Content | None" = None,
     ) -> "Application":
         """The application with this process's state of Hydra."""
-        return cls(task_function, hydra_context, Singleton.get_state(), n_objectives, command, content)
+        return cls(task_function, hydra_context, hydra_api.state(), n_objectives, command, content)
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle  # type: ignore[import-untyped] # it ships no types
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
+from hydra.core.utils import JobReturn, JobStatus, run_job
 from hydra.types import TaskFunction
 from omegaconf import DictConfig, open_dict
 
+from flowersweep.doors import hydra_api
 from flowersweep.sweep.study.outcome import Outcome, of_exception, of_value
 from flowersweep.sweep.workers.messages import (
     ATTRS,
@@ -58,8 +58,7 @@ def serve(descriptor: int, worker: int) -> None:
 def _received_application(connection: Connection) -> Application:
     try:
         application = cloudpickle.loads(connection.recv_bytes())
-        setup_globals()
-        Singleton.set_state(application.singleton_state)
+        hydra_api.restore(application.hydra_state)
     except Exception as error:  # noqa: BLE001 - the worker puts it into a sentence
         connection.send((BROKEN, of_exception(error)))
         raise SystemExit(1) from None
@@ -150,7 +149,7 @@ def _quiet_about_pruning(task_function: TaskFunction) -> TaskFunction:
 
 
 def _outcome(job: JobReturn, n_objectives: int) -> Outcome:
-    result = job._return_value  # noqa: SLF001 - the property raises what the run raised
+    result = hydra_api.returned(job)
     if isinstance(result, BaseException):
         return of_exception(result)
     if job.status is not JobStatus.COMPLETED:
