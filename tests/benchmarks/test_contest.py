@@ -1,13 +1,8 @@
 """Contests of benchmarks: alternation, ratios with their spread, and the table."""
 
-import sys
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks import contest, memory
 from benchmarks.contest import Contestant, Line, Sample

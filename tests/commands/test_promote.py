@@ -55,7 +55,7 @@ def test_make_passes_no_other_registry_on() -> None:
     elsewhere = dict.fromkeys(("MLFLOW_REGISTRY_URI", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"), "elsewhere")
     done = subprocess.run(
         [str(MAKE), "--no-print-directory", "--eval", "probe: ; @env", "probe"],
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
         env={**os.environ, **elsewhere, "KEPT": "elsewhere"},
         capture_output=True,
         check=True,

@@ -86,10 +86,10 @@ def test_a_small_network_learns_it(tmp_path: Path) -> None:
     """A CNN with three convolutions is no expert after one epoch, above chance after three, good after twelve."""
     import keras
 
-    from flowersweep.data import open_store, split
+    from flowersweep.data import open_pixel_store, split
 
     catalogue = read_folder(demo(tmp_path))
-    store = open_store(catalogue, fingerprint=fingerprint(catalogue, tmp_path), size=64, cache=tmp_path)
+    store = open_pixel_store(catalogue, fingerprint=fingerprint(catalogue, tmp_path), size=64, cache=tmp_path)
     parts = split(len(catalogue), seed=123, validation=0.2)
     keras.utils.set_random_seed(0)
     blocks = [

@@ -1,6 +1,5 @@
 """Tests of whole sweeps with several workers, as real processes that are killed at any moment."""
 
-import importlib
 import json
 import os
 import random
@@ -19,7 +18,6 @@ from flowersweep.sweep.space.parse import parse_space
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.study.budget import Stop
 
-HERE = Path(__file__).parent
 pytestmark = pytest.mark.slow
 
 Storage = pytest.mark.parametrize("storage", [None, "journal:studies"], ids=["sqlite", "journal"])
@@ -67,11 +65,9 @@ class Sweeps:
 
 
 @pytest.fixture
-def sweeps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Sweeps:
+def sweeps(stub: Any, tmp_path: Path) -> Sweeps:
     """Sweeps in a folder of their own."""
-    monkeypatch.syspath_prepend(str(HERE))
-    monkeypatch.chdir(tmp_path)
-    return Sweeps(importlib.import_module("stub_app"), tmp_path)
+    return Sweeps(stub, tmp_path)
 
 
 def _lives(pid: int) -> bool:
@@ -133,7 +129,7 @@ def test_two_workers_stop_when_their_disk_is_full(sweeps: Sweeps) -> None:
     reports = sweeps.run("in_trouble", workers=2, n_trials=8, seconds=0.2)
     states = Counter(trial.state.name for trial in sweeps.trials())
 
-    assert [report["stop"] for report in reports] == [Stop.HINDERED] * 2
+    assert [report["stop"] for report in reports] == [Stop.INFRASTRUCTURE] * 2
     assert states["COMPLETE"] == 1
     assert 1 <= states["WAITING"] <= 2
     assert states.total() == 1 + states["WAITING"]

@@ -16,9 +16,9 @@ import pytest
 from flowersweep import process
 from flowersweep.errors import TrackingError
 from flowersweep.tracking import mlflow_api
-from flowersweep.tracking.dead_runs import close_dead_runs
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.orphaned_runs import close_orphaned_runs
 from flowersweep.tracking.patience import cleaning_up, patience, patiently, waited
 from flowersweep.tracking.protocol import RunStatus, closing
 from flowersweep.tracking.store.store import Store, experiment_id, prepare_store
@@ -105,7 +105,7 @@ def test_a_run_is_started_once_after_a_lock(store: Store, tracker: MLflowTracker
     with locked(store, 0.4):
         first = MLflowTracker.start(store, "starts", "first", tags={"flowersweep.process_start": EARLIER})
     with locked(store, 0.4):
-        closed_runs = close_dead_runs(store, [number])
+        closed_runs = close_orphaned_runs(store, [number])
     with locked(store, 0.4):
         MLflowTracker.resume(store, first.run_id)
     found = client(store.uri).search_runs([number])

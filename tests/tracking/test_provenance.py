@@ -28,6 +28,12 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
 
 
+def asked(*arguments: str) -> str:
+    """What another Python process prints."""
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=ENV).stdout.strip()
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A checkout with one commit."""
@@ -98,9 +104,11 @@ class TestCommand:
             *arguments,
         ]
 
-    def test_this_process_has_a_command(self) -> None:
-        """Without arguments it is this process's own command."""
-        assert command_line()
+    def test_without_arguments_it_is_how_the_process_was_started(self) -> None:
+        """Options of the interpreter included, which a program cannot see in `sys.argv`."""
+        code = "from flowersweep.tracking.provenance import command_line; print(command_line())"
+        said = asked("-X", "utf8", "-c", code, "x=[1, 2]")
+        assert shlex.split(said) == ["python", "-X", "utf8", "-c", code, "x=[1, 2]"]
 
 
 class TestAll:
@@ -110,9 +118,15 @@ class TestAll:
         """A version is given for what is installed only."""
         assert list(package_versions(("numpy", "no-such-package-anywhere"))) == ["numpy"]
 
+    @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to CPUs")
     def test_host_counts_the_usable_cpus(self) -> None:
-        """The count respects the affinity of this process."""
-        assert 1 <= int(host()["host.cpus"]) <= (os.cpu_count() or 1)
+        """A process that may use one CPU counts one, however many the machine has."""
+        code = (
+            "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
+            "from flowersweep.tracking.provenance import host; print(host()['host.cpus'])"
+        )
+        assert asked("-c", code) == "1"
+        assert int(host()["host.cpus"]) == len(os.sched_getaffinity(0))
 
     def test_keys_are_dotted_and_values_are_texts(self, checkout: Path) -> None:
         """The result can be logged as tags as it is."""
@@ -124,10 +138,7 @@ class TestAll:
     def test_nothing_heavy_is_imported(self) -> None:
         """Provenance reads versions without importing the packages."""
         code = "import sys, flowersweep.tracking.provenance as p; p.provenance(); print('tensorflow' in sys.modules)"
-        result = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENV
-        )
-        assert result.stdout.strip() == "False"
+        assert asked("-c", code) == "False"
 
     def test_the_command_may_be_given(self, checkout: Path) -> None:
         """A process that a sweep has started says what was typed for the sweep."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -16,20 +17,60 @@ from flowersweep.training.precision import cpu_has_bfloat16, resolve_precision
 MakeConfig = Callable[..., Config]
 
 
-def test_auto_is_bfloat16_for_convolutions_where_the_cpu_has_it(make_config: MakeConfig) -> None:
-    """Auto looks at what is trained and at the machine; a named precision is taken as it is."""
-    expected = "bfloat16" if cpu_has_bfloat16() else "float32"
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("processor\t: 0\nflags\t\t: fpu avx512f avx512_bf16 sse2\n", True),
+        ("processor\t: 0\nflags\t\t: amx_bf16\nbugs\t\t:\n", True),
+        ("processor\t: 0\nflags\t\t: fpu avx512f avx512_bf16x\n", False),
+        ("processor\t: 0\nmodel name\t: amx_bf16\nflags\t\t: fpu\n", False),
+        ("Features\t: fp asimd bf16\n", False),
+        (None, False),
+    ],
+    ids=["AVX-512", "AMX", "another flag", "another line", "ARM", "no Linux"],
+)
+def test_a_cpu_tells_by_its_flags_whether_it_has_bfloat16(
+    tmp_path: Path, text: str | None, *, expected: bool
+) -> None:
+    """Whole flags of x86 count, nothing else; a system without /proc/cpuinfo tells nothing."""
+    path = tmp_path / "cpuinfo"
+    if text is not None:
+        path.write_text(text)
+    assert cpu_has_bfloat16(path) is expected
 
-    assert resolve_precision(make_config("trainer.precision=auto")) == expected
-    fine_tuned = make_config("trainer.precision=auto", "model=mobilenet_ft", "model.weights=null")
-    assert resolve_precision(fine_tuned) == expected
-    assert (
-        resolve_precision(
-            make_config("trainer.precision=auto", "model=mobilenet_frozen", "model.weights=null")
-        )
-        == "float32"
-    )
-    assert resolve_precision(make_config("trainer.precision=bfloat16")) == "bfloat16"
+
+@pytest.mark.parametrize("has_bfloat16", [False, True], ids=["without", "with"])
+@pytest.mark.parametrize(
+    ("chosen", "model", "expected"),
+    [
+        ("auto", "cnn", {False: "float32", True: "bfloat16"}),
+        ("auto", "mobilenet_ft", {False: "float32", True: "bfloat16"}),
+        ("auto", "mobilenet_frozen", {False: "float32", True: "float32"}),
+        ("bfloat16", "mobilenet_frozen", {False: "bfloat16", True: "bfloat16"}),
+        ("float32", "cnn", {False: "float32", True: "float32"}),
+    ],
+)
+def test_auto_is_bfloat16_for_convolutions_where_the_cpu_has_it(
+    make_config: MakeConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    chosen: str,
+    model: str,
+    expected: dict[bool, str],
+    *,
+    has_bfloat16: bool,
+) -> None:
+    """Auto looks at what is trained and at the CPU; a named precision is taken as it is."""
+    monkeypatch.setattr("flowersweep.training.precision.cpu_has_bfloat16", lambda: has_bfloat16)
+    weights = [] if model == "cnn" else ["model.weights=null"]
+    config = make_config(f"trainer.precision={chosen}", f"model={model}", *weights)
+    assert resolve_precision(config) == expected[has_bfloat16]
+
+
+def val_loss(config: Config, model: keras.Model) -> float:
+    """The loss of a saved model over the validation pictures, from their raw pixels."""
+    part = load_pictures(config).validation
+    probabilities = np.asarray(model(part.images[part.indices].astype(np.float32)))
+    return float(-np.log(probabilities[np.arange(len(probabilities)), part.labels]).mean())
 
 
 def test_bfloat16_validates_and_saves_in_float32(make_config: MakeConfig) -> None:
@@ -40,7 +81,7 @@ def test_bfloat16_validates_and_saves_in_float32(make_config: MakeConfig) -> Non
 
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     assert {weight.dtype for weight in model.weights} == {"float32"}
-    assert 0 < result.objective <= 1
+    assert val_loss(config, model) == pytest.approx(result.metrics["best/val_loss"], rel=1e-5)
 
 
 def test_a_fine_tuned_network_is_validated_and_saved_in_float32(make_config: MakeConfig) -> None:
@@ -57,15 +98,10 @@ def test_a_fine_tuned_network_is_validated_and_saved_in_float32(make_config: Mak
     )
     result = train(config)
     model = run_model(prepare_store(Path(config.tracking.dir), None), result.run_id)
-    pictures = load_pictures(config)
-    probabilities = np.asarray(
-        model(pictures.validation.images[pictures.validation.indices].astype(np.float32))
-    )
 
     assert "keras" in type(model.layers[-1]).__module__
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
-    likelihood = probabilities[np.arange(len(probabilities)), pictures.validation.labels]
-    assert -np.log(likelihood).mean() == pytest.approx(result.metrics["best/val_loss"], rel=1e-3)
+    assert val_loss(config, model) == pytest.approx(result.metrics["best/val_loss"], rel=1e-3)
 
 
 def test_bfloat16_learns_what_float32_learns(make_config: MakeConfig) -> None:

@@ -20,9 +20,9 @@ from flowersweep.redaction import redacted
 from flowersweep.sweep.storage.storage import open_storage, shown, storage_url
 from flowersweep.sweep.study.claim import is_abandoned
 from flowersweep.texts import expanded
-from flowersweep.tracking.dead_runs import is_orphaned
 from flowersweep.tracking.failure import reason
 from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.orphaned_runs import is_orphaned
 from flowersweep.tracking.selection import search
 from flowersweep.tracking.store.moved import command, correct, old_folders
 from flowersweep.tracking.store.reachable import check_database, check_server, check_sqlite

@@ -50,7 +50,7 @@ def start_tensorflow(*, seed: int, threads: int | None, deterministic: bool) -> 
 
 
 @contextmanager
-def streams_forgotten() -> Iterator[None]:
+def streams_released() -> Iterator[None]:
     """Let go, at the end, of what the data streams made inside have read; none of them can be used any more.
 
     TensorFlow keeps each Python function that a stream calls on its outermost graph for as long as the process lives,

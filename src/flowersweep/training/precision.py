@@ -1,6 +1,5 @@
 """In which precision a network is trained. Weights, validation and the saved model are float32 in any case."""
 
-import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,11 +24,11 @@ def resolve_precision(config: Config) -> str:
     return "bfloat16" if trains_convolutions and cpu_has_bfloat16() else "float32"
 
 
-def cpu_has_bfloat16() -> bool:
-    """Whether this machine's CPU multiplies bfloat16 numbers itself."""
-    if platform.system() != "Linux":
+def cpu_has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the CPU multiplies bfloat16 numbers itself, as Linux tells of this machine; False elsewhere."""
+    if not cpuinfo.exists():
         return False
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
         if line.startswith("flags"):
             return bool(BFLOAT16_FLAGS & set(line.split()))
     return False

@@ -1,8 +1,6 @@
 """Which configurations are told apart."""
 
 import math
-import sys
-from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -10,8 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats  # type: ignore[import-untyped] # it ships no types
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.false_differences import SPREADS, false_share, found_share
 from flowersweep.report.statistics.comparison import (

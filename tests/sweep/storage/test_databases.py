@@ -1,6 +1,5 @@
 """Tests of sweeps on real PostgreSQL and MariaDB servers, started for them in folders of their own."""
 
-import importlib
 import json
 import os
 import signal
@@ -25,7 +24,6 @@ from flowersweep.sweep.study.study import join_study, open_study
 
 Open = Callable[[str], BaseStorage]
 
-HERE = Path(__file__).parent
 NOTHING: dict[str, Any] = {"searched": {}, "conditions": {}, "fixed": {}, "order": []}
 pytestmark = pytest.mark.slow
 
@@ -58,13 +56,6 @@ def opened(tmp_path: Path) -> Iterator[Open]:
         assert isinstance(storage, RDBStorage)
         storage.remove_session()
         storage.engine.dispose()
-
-
-@pytest.fixture
-def stub(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The application whose sweeps are run as real processes."""
-    monkeypatch.syspath_prepend(str(HERE))
-    return importlib.import_module("stub_app")
 
 
 def administer(address: str, statement: str) -> None:

@@ -1,6 +1,5 @@
 """Workers through Hydra's launchers, as real processes that are interrupted and killed."""
 
-import importlib
 import os
 import random
 import re
@@ -20,14 +19,6 @@ pytestmark = pytest.mark.slow
 
 FORTY = ("x=interval(0,1)", "hydra.sweeper.n_trials=40", "hydra.sweeper.study_name=s")
 TWO = "hydra.sweeper.n_jobs=2"
-
-
-@pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """The application, at work in an empty folder."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    monkeypatch.chdir(tmp_path)
-    return importlib.import_module("small_app")
 
 
 def ended(running: subprocess.Popen[str]) -> tuple[int, str, str]:

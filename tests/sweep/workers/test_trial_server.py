@@ -1,38 +1,22 @@
 """Tests of what a training process does with a job, in this process; `test_training_process.py` starts real ones."""
 
 import asyncio
-import importlib
 import pickle
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped] # it ships no types
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from flowersweep.sweep.study.outcome import Kind, Outcome
+from flowersweep.sweep.study.outcome import Outcome, State
 from flowersweep.sweep.workers import trial_server as child
 from flowersweep.sweep.workers.trial import Pruned, current_trial
 from flowersweep.sweep.workers.trial_server import ATTRS, REPORT, Application, Job
-
-HERE = Path(__file__).parent
-
-
-@pytest.fixture
-def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    """The stub application; Hydra is left uninitialized."""
-    monkeypatch.syspath_prepend(str(HERE))
-    monkeypatch.chdir(tmp_path)
-    GlobalHydra.instance().clear()
-    yield importlib.import_module("stub_app")
-    GlobalHydra.instance().clear()
-    HydraConfig.instance().cfg = None
 
 
 @pytest.fixture
@@ -70,7 +54,7 @@ def test_run_sees_its_configuration_and_trial(run: Callable[..., list[Any]]) -> 
         seen.update(attempt=trial.attempt, parent=trial.parent_run_id, study=trial.study_name)
         return 0.25
 
-    assert run(task) == [Outcome(Kind.COMPLETE, (0.25,))]
+    assert run(task) == [Outcome(State.COMPLETE, (0.25,))]
     assert seen == {
         "x": 0.5,
         "job": 3,
@@ -98,7 +82,7 @@ def test_reports_and_attributes_are_sent(run: Callable[..., list[Any]]) -> None:
         (ATTRS, {"run_id": "r"}),
         (REPORT, 0, 0.5),
         (REPORT, 1, 0.75),
-        Outcome(Kind.PRUNED, reason="It was pruned after step 1 at 0.75."),
+        Outcome(State.PRUNED, reason="It was pruned after step 1 at 0.75."),
     ]
 
 
@@ -110,7 +94,7 @@ def test_pruning_is_no_failed_job_for_hydra(
     def task(_: DictConfig) -> float:
         raise Pruned("enough")
 
-    assert run(task)[-1].kind is Kind.PRUNED
+    assert run(task)[-1].state is State.PRUNED
     assert "failed" not in caplog.text
 
 

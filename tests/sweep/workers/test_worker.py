@@ -1,43 +1,25 @@
 """Tests of one worker with real training processes; `test_engine.py` has several of them, and kills them."""
 
-import importlib
 import json
-import os
 import signal
 import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 
 from flowersweep import process
 from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.sweep.storage.lock import file_lock
-from flowersweep.sweep.study.attributes import FAIL_REASON, TRACEBACK
+from flowersweep.sweep.study.attributes import DEATHS, FAIL_REASON, OWNER, TRACEBACK
 from flowersweep.sweep.study.budget import Stop
-from flowersweep.sweep.study.claim import OWNER
 from flowersweep.sweep.study.outcome import Outcome
-from flowersweep.sweep.workers.worker import DEATHS, Listener, WorkerReport
-
-HERE = Path(__file__).parent
-
-
-@pytest.fixture
-def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    """The stub application; Hydra is left uninitialized."""
-    monkeypatch.syspath_prepend(str(HERE))
-    monkeypatch.chdir(tmp_path)
-    GlobalHydra.instance().clear()
-    yield importlib.import_module("stub_app")
-    GlobalHydra.instance().clear()
-    HydraConfig.instance().cfg = None
+from flowersweep.sweep.workers.worker import WorkerReport
 
 
 class Sweeps:
@@ -130,8 +112,8 @@ def test_child_that_always_dies_fails(sweep: Sweeps) -> None:
     assert sweep.trials[1].user_attrs[DEATHS] == 3
 
 
-class Recorder(Listener):
-    """Writes down what it is told."""
+class Recorder:
+    """A listener between worker and training process (`stub_app.Listener`) that writes down what it is told."""
 
     def __init__(
         self, at_report: Callable[[], None] = lambda: None, at_end: Callable[[], None] = lambda: None
@@ -149,10 +131,9 @@ class Recorder(Listener):
         self.told.append(("reported", number, step, round(value, 3)))
         self.at_report()
 
-    def trial_ended(self, number: int, outcome: Outcome, seconds: float) -> None:
+    def trial_ended(self, number: int, outcome: Outcome) -> None:
         """Keep it."""
-        assert seconds > 0
-        self.told.append(("ended", number, outcome.kind.value))
+        self.told.append(("ended", number, outcome.state.value))
         self.at_end()
 
 
@@ -218,7 +199,7 @@ def test_infrastructure_that_fails_ends_it_and_no_trial(sweep: Sweeps, trouble: 
     (hindrance,) = [trial.user_attrs["hindrance"] for trial in sweep.trials[1:]]
     params = sweep.trials[1].params
 
-    assert report.stop is Stop.HINDERED
+    assert report.stop is Stop.INFRASTRUCTURE
     assert report.counts == {"COMPLETE": 1, "PRUNED": 0, "FAIL": 0, "WAITING": 1}
     assert sweep.states == ["COMPLETE", "WAITING"]
     assert hindrance["reason"] == reason
@@ -258,19 +239,34 @@ def test_trial_that_cannot_be_composed_fails(sweep: Sweeps) -> None:
 
 
 @pytest.mark.slow
-def test_trial_taken_over_is_not_told(sweep: Sweeps, caplog: pytest.LogCaptureFixture) -> None:
-    """If another machine thought this worker dead and took its trial, the result here is dropped."""
+@pytest.mark.parametrize("finished", [False, True], ids=["runs", "finished"])
+def test_trial_taken_over_is_not_told(
+    sweep: Sweeps, caplog: pytest.LogCaptureFixture, *, finished: bool
+) -> None:
+    """A trial that another machine took keeps what that one writes: nothing is added, whether it runs there or has ended."""
     storage = f"sqlite:///{sweep.folder}/optuna.db"
 
     def take_over() -> None:
         study = optuna.load_study(study_name="stub", storage=storage)
-        owner = study.trials[0].user_attrs[OWNER] | {"claim": "another"}
-        study._storage.set_trial_user_attr(study.trials[0]._trial_id, OWNER, owner)
+        (trial,) = study.trials
+        owner = trial.user_attrs[OWNER] | {"claim": "another"}
+        study._storage.set_trial_user_attr(trial._trial_id, OWNER, owner)
+        study._storage.set_trial_intermediate_value(trial._trial_id, 0, 7.0)
+        if finished:
+            study.tell(trial.number, 8.0)
 
-    sweep("reporting", 1, listener=Recorder(take_over))
+    listener = Recorder(take_over)
+    report = sweep("reporting", 1, listener=listener)
+    (taken,) = sweep.trials
 
-    assert sweep.states == ["RUNNING"]
-    assert "Trial 0 was taken over by another worker" in caplog.text
+    assert (taken.state.name, taken.value) == (("COMPLETE", 8.0) if finished else ("RUNNING", None))
+    assert taken.intermediate_values == {0: 7.0}
+    assert set(report.counts.values()) == {0}
+    assert [entry[0] for entry in listener.told] == ["began", "reported"]
+    assert caplog.text.count("Trial 0 was taken over by another worker") == 1
+
+    sweep.stub.prepare(sweep.stub.Settings(str(sweep.folder)))  # the other one lives, so its trial is its own
+    assert sweep.states == [taken.state.name]
 
 
 @pytest.mark.slow
@@ -419,5 +415,5 @@ def test_works_outside_the_main_thread(sweep: Sweeps) -> None:
     thread.join()
 
     assert reports[0].counts["COMPLETE"] == 2
+    assert sweep.states == ["COMPLETE", "COMPLETE"]
     assert signal.getsignal(signal.SIGTERM) is before
-    assert os.getpid() > 0

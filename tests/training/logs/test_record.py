@@ -51,12 +51,15 @@ def test_no_password_is_recorded(make_config: MakeConfig) -> None:
     config = make_config(f"tracking.uri={address}")
     tracker = MemoryTracker()
 
-    record_start(tracker, config, load_pictures(config), [f"tracking.uri={address}", "model=cnn"])
+    overrides = [f"tracking.uri={address}", "model=cnn"]
+    record_start(tracker, config, load_pictures(config), overrides, f"flowersweep {' '.join(overrides)}")
 
     hidden = address.replace("secret", "***")
     assert f"uri: {hidden}" in str(tracker.artifacts["config/config.yaml"])
     assert tracker.artifacts["config/overrides.txt"] == f"tracking.uri={hidden}\nmodel=cnn\n"
-    assert "secret" not in f"{tracker}"
+    recorded = str(vars(tracker))
+    assert hidden in recorded
+    assert "secret" not in recorded
 
 
 def test_classes_of_any_name_do_not_hide_other_facts_of_the_data(

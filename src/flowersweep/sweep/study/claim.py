@@ -11,10 +11,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from flowersweep import process
 from flowersweep.doors.optuna_api import storage_of
-
-# Named so that no attribute of a run is taken for them.
-OWNER = "flowersweep.owner"
-HEARTBEAT = "flowersweep.heartbeat"
+from flowersweep.sweep.study.attributes import HEARTBEAT, OWNER
 
 HEARTBEAT_SECONDS = 60.0
 # Clocks of machines differ, and a database may hang for a while: much longer than a heartbeat.

@@ -12,7 +12,7 @@ from flowersweep.doors.optuna_api import enqueued_values, storage_of, study_id
 from flowersweep.sweep.space.dimension import Suggesting
 from flowersweep.sweep.space.space import Space
 
-# How often a sampler is asked for one trial; where that gives nothing new, another trial's result is taken over.
+# How often a sampler is asked for one trial; where that gives nothing new, the trial is a duplicate, whose result is copied.
 MAX_ASKED = 16
 
 

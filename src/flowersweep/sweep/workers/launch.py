@@ -24,12 +24,12 @@ from flowersweep.doors import joblib_launcher_api as joblib_api
 from flowersweep.errors import SweepError
 from flowersweep.sweep.settings import Settings
 from flowersweep.sweep.space.check import probes
+from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.space.values import text_of
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.study.budget import Budget, Stop, remaining
 from flowersweep.sweep.study.content import Content
-from flowersweep.sweep.study.identity import typed
 from flowersweep.sweep.study.pruner import make_pruner
 from flowersweep.sweep.study.sampler import distinct_sampler, explicit_options
 from flowersweep.sweep.study.study import join_study
@@ -214,7 +214,7 @@ def worker_job(_config: DictConfig, *, sweep: Sweep) -> WorkerReport:
     settings = sweep.settings
     storage = open_storage(sweep.storage, Path())
     pruner = make_pruner(settings.pruner, n_directions=len(settings.directions))
-    study = join_study(storage, sweep.study_name, pruner=pruner)
+    study = join_study(storage, sweep.study_name, pruner)
     sweep.folder.mkdir(parents=True, exist_ok=True)
     process = TrainingProcess(
         Application.here(
@@ -257,5 +257,5 @@ def _sampler(sweep: Sweep, number: int) -> BaseSampler:
         trial_number=number,
         space=sweep.space,
         n_directions=len(settings.directions),
-        explicit=explicit_options(typed(sweep.config, "hydra")),
+        explicit=explicit_options(typed_overrides(sweep.config, "hydra")),
     )

@@ -1,0 +1,121 @@
+"""Which pictures a run gets, in which parts and sizes, on drawn flowers."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import MakeConfig
+from flowersweep.data import split
+from flowersweep.data.decode import decode
+from flowersweep.errors import ConfigError, DataError
+from flowersweep.training.dataset import PictureSet, divided, find_pictures, load_pictures
+
+
+def files(part: PictureSet) -> set[int]:
+    """The indices of a part."""
+    return set(part.indices.tolist())
+
+
+class TestParts:
+    def test_each_picture_is_in_one_part_as_keras_splits(self, make_config: MakeConfig) -> None:
+        """60 pictures with a fifth to validate and a tenth to test: 42, 12 and 6, in the order of the split."""
+        pictures = load_pictures(make_config("data.test_split=0.1", "data.split_seed=7"))
+        expected = split(60, seed=7, validation=0.2, test=0.1)
+        assert pictures.test is not None
+        parts = (pictures.train, pictures.validation, pictures.test)
+
+        assert [len(part) for part in parts] == [42, 12, 6]
+        assert set().union(*map(files, parts)) == set(range(60))
+        np.testing.assert_array_equal(pictures.train.indices, expected.train)
+        np.testing.assert_array_equal(pictures.validation.indices, expected.validation)
+        np.testing.assert_array_equal(pictures.test.indices, expected.test)
+
+    def test_a_test_part_takes_nothing_from_validation(self, make_config: MakeConfig) -> None:
+        """Without one there is none, and the same pictures validate."""
+        without, with_test = (load_pictures(make_config(f"data.test_split={part}")) for part in (0, 0.2))
+
+        assert without.test is None
+        assert len(without.train) == 48
+        np.testing.assert_array_equal(without.validation.indices, with_test.validation.indices)
+
+    def test_labels_and_pixels_are_those_of_the_files(self, make_config: MakeConfig) -> None:
+        """A label is the place of the file's folder among the classes; pixels are the file's, at the run's size."""
+        pictures = load_pictures(make_config("data.test_split=0.1"))
+        catalogue = pictures.catalogue
+        assert pictures.test is not None
+        for part in (pictures.train, pictures.validation, pictures.test):
+            assert part.labels.dtype == np.int32
+            names = [Path(catalogue.paths[index]).parent.name for index in part.indices]
+            assert [catalogue.class_names[label] for label in part.labels] == names
+            first = part.indices[0]
+            np.testing.assert_array_equal(
+                part.images[first], decode(catalogue.root / catalogue.paths[first], 32)
+            )
+
+    def test_only_training_pictures_are_as_large_as_the_augmentation_wants(
+        self, make_config: MakeConfig
+    ) -> None:
+        """RandomCrop of 32 pixels takes them from 36; what validates is the same as without it."""
+        plain, cropped = (load_pictures(make_config(f"aug={name}")) for name in ("none", "RandomCrop"))
+
+        assert plain.train.images.shape == (60, 32, 32, 3)
+        assert cropped.train.images.shape == (60, 36, 36, 3)
+        np.testing.assert_array_equal(plain.validation.images, cropped.validation.images)
+
+    def test_too_few_for_the_fractions(self, make_config: MakeConfig) -> None:
+        """A part that would be empty is refused before anything is decoded."""
+        with pytest.raises(ConfigError, match=r"Splitting 60 pictures with validation=0\.01"):
+            load_pictures(make_config("data.validation_split=0.01"))
+
+
+class TestOtherPictures:
+    @pytest.fixture
+    def photos(self, drawn: Path, tmp_path: Path) -> Path:
+        """A copy of the drawn flowers."""
+        return Path(shutil.copytree(drawn, tmp_path / "photos"))
+
+    def test_those_that_a_sweep_began_with_are_asked_for(self, make_config: MakeConfig, photos: Path) -> None:
+        """By their fingerprint, which changes with a file."""
+        config = make_config(f"data.dir={photos}")
+        expected = find_pictures(config)[1]
+        assert load_pictures(config, expected).fingerprint == expected
+
+        next(photos.rglob("*.*")).unlink()
+        with pytest.raises(DataError, match=r"are no longer those that the sweep began with") as caught:
+            load_pictures(config, expected)
+        assert str(photos) in str(caught.value)
+
+    def test_unreadable_ones_are_left_out_where_that_was_asked_for(
+        self, make_config: MakeConfig, photos: Path
+    ) -> None:
+        """The rest has a fingerprint of its own and is split anew; otherwise the file is named."""
+        broken = sorted(path for path in photos.rglob("*.*") if path.is_file())[3]
+        broken.write_bytes(b"no picture")
+        refusing, skipping = (
+            make_config(f"data.dir={photos}", f"data.unreadable={choice}") for choice in ("error", "skip")
+        )
+        with pytest.raises(DataError, match=broken.name):
+            load_pictures(refusing)
+        catalogue, digest, parts = divided(skipping)
+
+        assert len(catalogue) == len(parts.train) + len(parts.validation) == 59
+        assert str(broken.relative_to(photos)) not in catalogue.paths
+        assert digest != find_pictures(skipping)[1]
+        assert load_pictures(skipping).fingerprint == digest
+
+    def test_a_folder_has_to_be_named(self, make_config: MakeConfig) -> None:
+        """Where the configuration was made without the command line, too."""
+        config = make_config()
+        nameless = dataclasses.replace(config, data=dataclasses.replace(config.data, dir=None))
+        with pytest.raises(DataError, match=r"none was given; add data\.dir=PATH"):
+            find_pictures(nameless)
+
+    def test_the_home_folder_may_be_a_tilde(
+        self, make_config: MakeConfig, photos: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As in a shell."""
+        monkeypatch.setenv("HOME", str(photos.parent))
+        assert find_pictures(make_config("data.dir='~/photos'"))[0].root == photos

@@ -1,0 +1,75 @@
+"""Signals as an exception, sent to this very process."""
+
+import signal
+import threading
+
+import pytest
+
+from flowersweep.training.interrupt import Interrupted, interruptible
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def handlers() -> list[object]:
+    """What both signals mean now."""
+    return [signal.getsignal(number) for number in SIGNALS]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_is_an_exception_with_its_number(number: signal.Signals) -> None:
+    """It is raised where the program is, can be caught as KeyboardInterrupt, and afterwards signals are what they were."""
+    before = handlers()
+    with pytest.raises(KeyboardInterrupt) as caught, interruptible():
+        signal.raise_signal(number)
+
+    assert isinstance(caught.value, Interrupted)
+    assert (caught.value.signal_number, str(caught.value)) == (number, f"interrupted by {number.name}")
+    assert handlers() == before
+
+
+@pytest.mark.parametrize("second", SIGNALS)
+def test_a_second_signal_does_not_disturb_cleaning_up(second: signal.Signals) -> None:
+    """After the first one both are ignored until the block ends, and mean what they meant after it."""
+    before = handlers()
+    cleaned: list[bool] = []
+
+    def interrupted() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(second)
+            cleaned.append(True)
+
+    with pytest.raises(Interrupted) as caught, interruptible():
+        interrupted()
+
+    assert cleaned == [True]
+    assert caught.value.signal_number == signal.SIGTERM
+    assert handlers() == before
+
+
+def test_without_a_signal_the_handlers_come_back_too() -> None:
+    """Also after an error of the block's own."""
+    before = handlers()
+    with interruptible():
+        assert all(now is not then for now, then in zip(handlers(), before, strict=True))
+    assert handlers() == before
+    with pytest.raises(ValueError, match="own"), interruptible():
+        raise ValueError("own")
+    assert handlers() == before
+
+
+def test_another_thread_leaves_signals_alone() -> None:
+    """Python delivers signals to the main thread only, whose handlers are then not this block's business."""
+    before, during = handlers(), []
+
+    def run() -> None:
+        with interruptible():
+            during.append(handlers())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+
+    assert during == [before]
+    assert handlers() == before
