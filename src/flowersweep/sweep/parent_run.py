@@ -14,6 +14,7 @@ from optuna.distributions import distribution_to_json
 from optuna.trial import TrialState
 
 from flowersweep.config.files import flags
+from flowersweep.doors.optuna_api import storage_of, study_id
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
 from flowersweep.sweep import plots
@@ -25,7 +26,7 @@ from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.storage.storage import shown, storage_url
 from flowersweep.sweep.study.attributes import PARENT_RUN
 from flowersweep.tracking.closing import closing
-from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.mlflow_api import client, runs_page, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import close_orphaned_runs
 from flowersweep.tracking.patience import patience
@@ -203,7 +204,7 @@ class ParentRun:
 
     def _description(self, rows: Sequence[Row]) -> str:
         command = f"Best again:\n\n    {self.best_command}\n\n" if self.best_command else ""
-        table = as_markdown(rows, self._names(), link=f"#/experiments/{self._experiment}/runs")
+        table = as_markdown(rows, self._names(), link=runs_page(self._experiment))
         return (
             f"**{self._study.study_name}**: {self._goal()}; {len(rows)} of {self._plan.n_trials} trials done.\n\n"
             f"{command}{table}\n\nPlots, the whole table and the sweep's settings: artifacts, `study/`.\n"
@@ -221,8 +222,9 @@ def _without_password(sweeper: DictConfig) -> str:
 
 def _started_or_resumed(study: Study, store: Store, experiment: str) -> MLflowTracker:
     """The study's run in this store; two sweeps that begin at once share it."""
-    with storage_lock(study._storage):  # noqa: SLF001 (the lock belongs to the storage)
-        known = study._storage.get_study_user_attrs(study._study_id).get(PARENT_RUN)  # noqa: SLF001 (not cached)
+    storage = storage_of(study)
+    with storage_lock(storage):
+        known = storage.get_study_user_attrs(study_id(study)).get(PARENT_RUN)
         if known is not None and _exists(store, known):
             return MLflowTracker.resume(store, known)
         tags = {"study": study.study_name, "kind": "study"}

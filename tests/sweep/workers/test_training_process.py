@@ -15,9 +15,9 @@ from omegaconf import DictConfig
 from flowersweep import process
 from flowersweep.errors import SweepError
 from flowersweep.sweep.study.outcome import Outcome, State
+from flowersweep.sweep.workers.messages import Application, Job
 from flowersweep.sweep.workers.training_process import TrainingProcess, environment
 from flowersweep.sweep.workers.trial import current_trial
-from flowersweep.sweep.workers.trial_server import Application, Job
 from flowersweep.tracking.mlflow_api import ELSEWHERE
 
 
@@ -229,7 +229,7 @@ class TestEnvironment:
         """Each worker's process gets its part of the cores, but at least one."""
         for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
             monkeypatch.delenv(name, raising=False)
-        monkeypatch.setattr("flowersweep.sweep.workers.training_process._cores", lambda: 8)
+        monkeypatch.setattr("flowersweep.sweep.workers.training_process.available_processors", lambda: 8)
 
         assert environment(3)["OMP_NUM_THREADS"] == "2"
         assert environment(3)["TF_NUM_INTRAOP_THREADS"] == "2"

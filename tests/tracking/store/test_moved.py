@@ -92,7 +92,7 @@ class TestMoved:
         assert old_folders(new / "mlflow.db") == [str(old)]
         if "%" not in name:  # which no store may have in its address
             with pytest.raises(
-                TrackingError, match=r"python -m flowersweep\.doctor --fix [\"']?tracking\.dir="
+                TrackingError, match=r"python -m flowersweep doctor --fix [\"']?tracking\.dir="
             ):
                 prepare_store(new)
         assert not old.exists()

@@ -115,11 +115,12 @@ def tell(study: "Study", trial: "Trial", outcome: Outcome, sweep: str = "") -> N
     """
     from optuna.trial import TrialState
 
+    from flowersweep.doors.optuna_api import trial_id
     from flowersweep.sweep.study.claim import release
 
     if outcome.state is State.WAITING:
         trial.set_user_attr(INFRASTRUCTURE_FAILURE, {"sweep": sweep, "reason": outcome.reason})
-        release(study, trial._trial_id)  # noqa: SLF001 - Optuna has no public way back to WAITING
+        release(study, trial_id(study, trial.number))
         return
     if outcome.state is State.COMPLETE:
         study.tell(trial, list(outcome.values))

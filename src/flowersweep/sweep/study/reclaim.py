@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from flowersweep.doors.optuna_api import storage_of, trial_id
 from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.study.attributes import FAIL_REASON, LOST, OWNER
 from flowersweep.sweep.study.claim import is_abandoned, release
@@ -37,7 +38,7 @@ def reclaim(study: Study) -> list[Reclaimed]:
     Returns:
         What was done, by trial number.
     """
-    with storage_lock(study._storage):  # noqa: SLF001 - the lock belongs to the storage
+    with storage_lock(storage_of(study)):
         return reclaim_locked(study, study.get_trials(deepcopy=False))
 
 
@@ -49,15 +50,15 @@ def reclaim_locked(study: Study, trials: Sequence[FrozenTrial]) -> list[Reclaime
 
 
 def _reclaimed(study: Study, trial: FrozenTrial) -> Reclaimed:
-    storage, trial_id = study._storage, trial._trial_id  # noqa: SLF001 - a finished `Trial` object is not at hand
+    storage, key = storage_of(study), trial_id(study, trial.number)
     lost = int(trial.user_attrs.get(LOST) or 0)
     if trial.user_attrs.get(OWNER) is not None:
         lost += 1
-        storage.set_trial_user_attr(trial_id, LOST, lost)
+        storage.set_trial_user_attr(key, LOST, lost)
     if lost <= MAX_LOST:
-        release(study, trial_id)
+        release(study, key)
         return Reclaimed(trial.number, TrialState.WAITING, "Its worker died; it waits to be run again.")
     reason = f"Its worker died {lost} times while running it."
-    storage.set_trial_user_attr(trial_id, FAIL_REASON, reason)
-    storage.set_trial_state_values(trial_id, TrialState.FAIL)
+    storage.set_trial_user_attr(key, FAIL_REASON, reason)
+    storage.set_trial_state_values(key, TrialState.FAIL)
     return Reclaimed(trial.number, TrialState.FAIL, reason)

@@ -10,10 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+import psutil
+
 from flowersweep.errors import SweepError
+from flowersweep.models.engine_choice import available_processors
 from flowersweep.sweep.study.outcome import Outcome, of_death
 from flowersweep.sweep.workers.child_process import ChildProcess
-from flowersweep.sweep.workers.trial_server import (
+from flowersweep.sweep.workers.messages import (
     ATTRS,
     BROKEN,
     LEADS,
@@ -192,20 +195,14 @@ def environment(n_workers: int) -> dict[str, str]:
     Args:
         n_workers: How many share this machine.
     """
-    threads = str(max(1, _cores() // n_workers))
+    threads = str(max(1, available_processors() // n_workers))
     inherited = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     return dict.fromkeys(_THREADS, threads) | inherited
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _memory_mb(pid: int | None) -> float | None:
-    """Resident memory of a process; None where /proc does not tell."""
+    """Resident memory of a process; None if there is none."""
     try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
+        return float(psutil.Process(pid).memory_info().rss / 2**20) if pid is not None else None
+    except psutil.Error:
         return None
-    sizes = [line.split()[1] for line in lines if line.startswith("VmRSS:")]
-    return int(sizes[0]) / 1024 if sizes else None

@@ -14,19 +14,21 @@ from omegaconf import DictConfig
 from optuna import Study
 from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
+from flowersweep.doors.optuna_api import storage_of, trial_id
 from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.storage.storage import STORAGE_FAILURES, stopped_in_words
 from flowersweep.sweep.study import claim as claims
 from flowersweep.sweep.study.attributes import DEATHS, LOST
-from flowersweep.sweep.study.budget import Budget, Grid, Stop, next_trial
+from flowersweep.sweep.study.budget import Budget, Stop, next_trial
+from flowersweep.sweep.study.grid import Grid
 from flowersweep.sweep.study.outcome import Outcome, State, of_exception, tell
 from flowersweep.sweep.workers.duplicate import copy_result, duplicate_of
+from flowersweep.sweep.workers.messages import Job
 from flowersweep.sweep.workers.stopper import Stopper
 from flowersweep.sweep.workers.training_process import TrainingProcess
 from flowersweep.sweep.workers.trial import RunningTrial
-from flowersweep.sweep.workers.trial_server import Job
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +122,8 @@ class _TrialRun:
         self._report = report
         self._claim = claims.claim_of(trial)
         self._lost = False
-        self._judged = max(trial._cached_frozen_trial.intermediate_values, default=-1)  # noqa: SLF001
+        self._storage, self._key = storage_of(worker.study), trial_id(worker.study, trial.number)
+        self._judged = max(self._storage.get_trial(self._key).intermediate_values, default=-1)
         self._last_beat = time.monotonic()
 
     def run(self) -> None:
@@ -133,7 +136,7 @@ class _TrialRun:
             if outcome is None:
                 with self._ours() as ours:
                     if ours:
-                        claims.release(study, trial._trial_id)  # noqa: SLF001 - Optuna's own number for it
+                        claims.release(study, self._key)
         if outcome is None:
             return
         with self._ours() as ours:
@@ -145,7 +148,7 @@ class _TrialRun:
     def _outcome(self) -> Outcome | None:
         worker, trial = self._worker, self._trial
         try:
-            with storage_lock(worker.study._storage):  # noqa: SLF001 - so that no two are given the same values
+            with storage_lock(self._storage):  # so that no two are given the same values
                 params = worker.space.suggest(trial)
             config = worker.compose(trial.number, worker.space.overrides(params))
         except (*STORAGE_FAILURES, OSError):
@@ -177,14 +180,15 @@ class _TrialRun:
 
     def report(self, step: int, value: float) -> bool:
         """Store a value and ask the pruner, but only once about each step if an earlier attempt had reached it."""
-        study, trial = self._worker.study, self._trial
+        study = self._worker.study
         with self._ours() as ours:
-            if not ours or len(study.directions) > 1:
+            if ours is None or len(study.directions) > 1:
                 return False  # Optuna has no pruning for several objectives
             # Trial.report() keeps the first value of a step; of two attempts it is the second that counts.
-            study._storage.set_trial_intermediate_value(trial._trial_id, step, value)  # noqa: SLF001
-            trial._cached_frozen_trial.intermediate_values[step] = value  # noqa: SLF001
-            return step > self._judged and trial.should_prune()
+            self._storage.set_trial_intermediate_value(self._key, step, value)
+            ours.intermediate_values[step] = value
+            # As Trial.should_prune() does, which knows nothing of this value.
+            return step > self._judged and study.pruner.prune(study, ours)
 
     def keep(self, attrs: Mapping[str, Any]) -> None:
         """Store attributes with the trial."""
@@ -213,17 +217,20 @@ class _TrialRun:
         return self._lost or self._stopper.must_stop()
 
     @contextmanager
-    def _ours(self) -> Iterator[bool]:
-        """Lock the storage for writing about the trial; yield False if another machine took it, and nothing may be written."""
+    def _ours(self) -> Iterator[FrozenTrial | None]:
+        """Lock the storage for writing about the trial, and yield it as it is now.
+
+        It yields None if another machine took the trial, and nothing may be written.
+        """
         if self._lost:
-            yield False
+            yield None
             return
-        storage, trial = self._worker.study._storage, self._trial  # noqa: SLF001 - the lock belongs to the storage
-        with storage_lock(storage):
-            frozen = storage.get_trial(trial._trial_id)  # noqa: SLF001 - as it is now, not as it was cached
+        with storage_lock(self._storage):
+            frozen = self._storage.get_trial(self._key)
             self._lost = claims.claim_of(frozen) != self._claim or frozen.state.is_finished()
             if self._lost:
                 log.warning(
-                    "Trial %d was taken over by another worker; what happened here is not kept.", trial.number
+                    "Trial %d was taken over by another worker; what happened here is not kept.",
+                    self._trial.number,
                 )
-            yield not self._lost
+            yield None if self._lost else frozen
