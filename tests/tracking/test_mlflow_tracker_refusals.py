@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.run import RunStatus
-from flowersweep.tracking.store.store import Store, prepare_store
 
 REFUSED: list[tuple[Callable[[MLflowTracker], Any], str]] = [
     (lambda run: run.params({"bad(name)": 1}), "Cannot log under the name"),
@@ -26,18 +25,6 @@ REFUSED: list[tuple[Callable[[MLflowTracker], Any], str]] = [
     (lambda run: run.image(np.zeros((4, 4, 3)), "x.png"), "dtype float64"),  # type: ignore[arg-type]
     (lambda run: run.file(Path("nowhere.txt")), "there is no such file"),
 ]
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A SQLite store shared by the tests of this file."""
-    return prepare_store(tmp_path_factory.mktemp("results"))
-
-
-@pytest.fixture
-def tracker(store: Store) -> MLflowTracker:
-    """An open run."""
-    return MLflowTracker.start(store, "contract", "run")
 
 
 class TestLogging:
