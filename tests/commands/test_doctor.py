@@ -126,7 +126,7 @@ def test_a_missing_package_is_a_line(
 
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("fine  Python: 3.")
-    assert said[-1] == "fix  all else: not checked, for want of rich. Fix: fix the lines above first."
+    assert said[-1] == "fix   all else: not checked, for want of rich. Fix: fix the lines above first."
 
 
 @pytest.mark.slow

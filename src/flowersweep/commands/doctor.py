@@ -110,6 +110,6 @@ def _show(findings: Sequence[Finding]) -> None:
     except ModuleNotFoundError:
         for one in findings:
             fix = f" Fix: {one.fix}." if one.fix else ""
-            sys.stdout.write(f"{one.verdict:<4} {one.check}: {one.found}.{fix}\n")
+            sys.stdout.write(f"{one.verdict:<5} {one.check}: {one.found}.{fix}\n")
     else:
         show(findings)
