@@ -258,12 +258,13 @@ class TestBackends:
 
 
 @pytest.mark.slow
-def test_a_sweep_keeps_none(tmp_path: Path) -> None:
+def test_a_sweep_keeps_none(tmp_path: Path, drawn: Path) -> None:
     """Neither MLflow, Optuna, Hydra's files nor the output has the password of the server; trials say what was typed."""
     typed = [
         "--multirun",
-        "data=demo",
+        "data=folder",
         "aug=none,RandomFlip",
+        f"data.dir={drawn}",
         "trainer.image_size=16",
         "model.filters=[4]",
         "trainer.epochs=1",
@@ -289,7 +290,7 @@ def test_a_sweep_keeps_none(tmp_path: Path) -> None:
     assert any(path.parent.name == ".hydra" for path in kept)
     assert len(commands) == 2
     assert all(
-        one.startswith("python -m flowersweep --multirun data=demo aug=none,RandomFlip") for one in commands
+        one.startswith("python -m flowersweep --multirun data=folder aug=none,RandomFlip") for one in commands
     )
     for told in (done.stdout, done.stderr, *kept.values()):
         for password in (b"se@cret", b"se%40cret", b"hush-hush"):

@@ -52,7 +52,7 @@ def test_own_process_lives() -> None:
 
 def test_dead_process_is_seen() -> None:
     """The trial of a process of this machine that has ended is abandoned at once."""
-    code = "from flowersweep.tracking import process; print(process.start_of(__import__('os').getpid()))"
+    code = "from flowersweep import process; print(process.start_of(__import__('os').getpid()))"
     ended = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     start = ended.communicate()[0].decode().strip()
     owner = {process.PID_TAG: str(ended.pid), process.START_TAG: start}
