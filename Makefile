@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PORT ?= 5000
 DASHBOARD_PORT ?= 8080
 SERVE_PORT ?= 5001
+# What else pytest is told, as in: make test TESTS=tests/config
+TESTS ?=
 # Tests wait for processes and imports more than they compute. Those of one file share servers and trained networks.
 IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
@@ -12,10 +14,10 @@ IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 unexport MLFLOW_TRACKING_URI MLFLOW_REGISTRY_URI MLFLOW_RUN_ID MLFLOW_EXPERIMENT_ID MLFLOW_EXPERIMENT_NAME MLFLOW_ACTIVE_MODEL_ID
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint format typecheck check ui serve dashboard clean
+.PHONY: help setup demo test test-slow coverage test-wheel upgrade-check lint format typecheck check ui serve dashboard clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+	@grep -hE '^[A-Za-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## /\1\t/' | expand -t 16
 
 setup: $(VENV)/installed ## Create .venv with flowersweep and all it needs (about a minute)
 
@@ -29,12 +31,21 @@ $(VENV)/installed: pyproject.toml constraints.txt
 demo: setup ## One run on drawn flowers: no pictures and no network needed (under a minute)
 	$(BIN)/python -m flowersweep data=demo model=cnn aug=RandomFlip trainer=quick
 
-test: setup ## The fast tests
-	$(BIN)/python -m pytest $(IN_PARALLEL)
+test: setup ## The fast tests (TESTS=tests/config)
+	$(BIN)/python -m pytest $(IN_PARALLEL) $(TESTS)
 
 test-slow: setup ## The slow tests: real photographs, real servers (minutes)
 	$(BIN)/python -m pytest -m slow $(IN_PARALLEL) --ignore=tests/browser
 	$(BIN)/python -m pytest -m slow tests/browser
+
+coverage: setup ## The fast tests, and which lines they leave out; fails below the floor in pyproject.toml
+	$(BIN)/python -m pytest $(IN_PARALLEL) --cov $(TESTS)
+
+test-wheel: ## The fast tests against the wheel in an environment of its own (minutes)
+	.ci/test-wheel $(TESTS)
+
+upgrade-check: ## Which newer versions there are, and the fast tests with them (minutes)
+	.ci/upgrade-check $(TESTS)
 
 lint: setup ## Style, common mistakes, and which package may import which
 	$(BIN)/ruff check .

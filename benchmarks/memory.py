@@ -1,4 +1,4 @@
-"""Watch the memory of a sweep's training processes from outside, through /proc."""
+"""Watch the memory of a sweep's training processes from outside."""
 
 import statistics
 import subprocess
@@ -9,6 +9,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from benchmarks.fresh import environment
 from benchmarks.results import study
@@ -55,10 +57,6 @@ def watch(arguments: Sequence[str], results: Path) -> Watched:
         arguments: For `python -m flowersweep`.
         results: Where the sweep puts it.
     """
-    if not Path("/proc/self/status").exists():
-        sys.exit(
-            "The memory of processes is read from /proc, which this system does not have; leave memory_* out."
-        )
     looks = _looks([sys.executable, "-m", "flowersweep", *arguments])
     finished = [trial.datetime_complete for trial in study(results).trials]
     ends = sorted(moment.timestamp() for moment in finished if moment is not None)
@@ -110,14 +108,10 @@ def _looks(command: list[str]) -> list[Look]:
 def _look_at_children(parent: int) -> list[Look]:
     """The training processes among a process's children."""
     looks = []
-    for status in Path("/proc").glob("[0-9]*/status"):
+    for child in psutil.Process(parent).children():
         try:
-            fields = dict(line.split(":", 1) for line in status.read_text(encoding="utf-8").splitlines())
-            if int(fields["PPid"]) != parent or "VmRSS" not in fields:
-                continue
-            if b"flowersweep.sweep.workers.trial_server" not in status.with_name("cmdline").read_bytes():
-                continue
-        except OSError:
+            if any("flowersweep.sweep.workers.trial_server" in argument for argument in child.cmdline()):
+                looks.append(Look(time.time(), child.pid, child.memory_info().rss / 2**20))
+        except psutil.Error:
             continue  # it has ended
-        looks.append(Look(time.time(), int(status.parent.name), int(fields["VmRSS"].split()[0]) / 1024))
     return looks

@@ -106,21 +106,21 @@ def bare(*, overrides: list[str]) -> Figures:
     import keras
 
     from flowersweep.data.stream import steps_per_epoch
-    from flowersweep.training.loader import feed
+    from flowersweep.training.loader import open_loader
     from flowersweep.training.precision import policy, resolve_precision
 
     with policy(resolve_precision(settings)):
         network = _network(settings, pictures)
     ends: list[float] = []
-    with feed(network, settings, pictures) as source:
-        model = source.model(network)
+    with open_loader(network, settings, pictures) as loader:
+        model = loader.model(network)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(keras.optimizers.Adam(settings.optimizer.learning_rate), loss, metrics=["accuracy"])
         model.fit(
-            source.training(settings.trainer.epochs),
+            loader.training(settings.trainer.epochs),
             steps_per_epoch=steps_per_epoch(len(pictures.train), settings.trainer.batch_size),
             epochs=settings.trainer.epochs,
-            validation_data=source.evaluation(pictures.validation),
+            validation_data=loader.evaluation(pictures.validation),
             shuffle=False,
             verbose=0,
             callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: ends.append(time.time()))],

@@ -82,7 +82,7 @@ BAD_INPUT = {
     "a sweep without its flag": (["aug=none,RandomFlip"], "--multirun"),
     "unknown augmentation in a stack": (
         ["aug=stack", "aug.layers=[RandomFlp]"],
-        "did you mean 'RandomFlip'?",
+        "Did you mean RandomFlip?",
     ),
     "two modes at once": (["--cfg", "job", "--run"], "can be specified"),
     "no such folder": (["data=folder", "data.dir=/no/such/folder"], "/no/such/folder"),

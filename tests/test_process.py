@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from flowersweep import process
@@ -144,15 +145,65 @@ def test_another_containers_process_is_not_dead() -> None:
     assert not process.is_dead({**process.identity(), **elsewhere}, time.time())
 
 
-def test_ps_tells_the_start_where_there_is_no_proc(child: "subprocess.Popen[bytes]") -> None:
-    """The way taken on macOS gives one text for one process and none for a process that is not there."""
-    first = process._start_from_ps(child.pid)
-    assert first
-    assert first == process._start_from_ps(child.pid)
-    assert process._start_from_ps(999999999) is None
+@pytest.mark.skipif(sys.platform != "linux", reason="the 22nd field of /proc/PID/stat")
+def test_the_start_is_what_earlier_versions_wrote(child: "subprocess.Popen[bytes]") -> None:
+    """In clock ticks since boot, to the last one: what runs of earlier versions have in their tags."""
+    for pid in (child.pid, os.getpid(), 1):
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        assert (process.start_of(pid) or "").split(" ", 2)[2] == fields[19]
+
+
+def test_a_changed_clock_does_not_move_the_start(
+    child: "subprocess.Popen[bytes]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine whose clock is set an hour back still knows its processes."""
+    tags, created, booted = tags_of(child.pid), psutil.Process.create_time, psutil.boot_time
+    monkeypatch.setattr(psutil, "boot_time", lambda: booted() - 3600)
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: created(self) - 3600)
+    assert psutil.Process(child.pid).create_time() == created(psutil.Process(child.pid)) - 3600
+    if psutil.LINUX:
+        assert process.start_of(child.pid) == tags[process.START_TAG]
+        assert not process.is_dead(tags, time.time())
+
+
+def test_elsewhere_the_start_is_a_date_as_ps_writes_it(
+    child: "subprocess.Popen[bytes]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What earlier versions wrote on macOS, where they asked `ps`."""
+    monkeypatch.setattr(psutil, "LINUX", False)
+    command = ["ps", "-o", "lstart=", "-p", str(child.pid)]
+    shown = subprocess.run(
+        command, capture_output=True, text=True, check=True, env={"LC_ALL": "C", **os.environ}
+    )
+    expected, found = " ".join(shown.stdout.split()), (process.start_of(child.pid) or "").split(" ", 2)[2]
+    form = "%a %b %d %H:%M:%S %Y"
+    # On Linux `ps` may round the time of the boot another way.
+    assert abs(time.mktime(time.strptime(found, form)) - time.mktime(time.strptime(expected, form))) <= 1
+    assert re.fullmatch(r"[A-Z][a-z]{2} [A-Z][a-z]{2} \d{1,2} \d\d:\d\d:\d\d \d{4}", found)
+
+
+@pytest.mark.parametrize("pid", [999999999, 2**40])
+def test_what_is_not_there_has_no_start(pid: int) -> None:
+    """Not even an id that no system has."""
+    assert process.start_of(pid) is None
+
+
+def test_a_hidden_process_is_not_dead(
+    child: "subprocess.Popen[bytes]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where /proc hides the processes of others, one that can be signalled exists."""
+
+    def hidden(pid: int) -> None:
+        raise psutil.NoSuchProcess(pid)
+
+    tags = tags_of(child.pid)
+    monkeypatch.setattr(psutil, "Process", hidden)
+    assert process.start_of(child.pid) is None
+    assert not process.is_dead(tags, time.time())
 
 
 def test_a_process_of_another_user_exists() -> None:
     """Process 1 exists, whoever owns it; an id that is too large does not."""
     assert process._exists(1)
     assert not process._exists(999999999)
+    assert not process._exists(2**40)

@@ -10,10 +10,12 @@ from typing import Any
 
 from omegaconf import MISSING
 
-# Metrics of which more is better; of the others less is.
-MAXIMIZED = frozenset({"accuracy", "val_accuracy"})
-
 RULE_KEY = "flowersweep.rule"
+
+
+def maximized(metric: str) -> bool:
+    """Whether more of a metric is better; the name may carry a prefix, as in best/val_accuracy."""
+    return metric.rpartition("/")[2] in {"accuracy", "val_accuracy"}
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def _train_and_show(cfg: DictConfig) -> float | list[float]:
     settings = config.settings(cfg, typed_in)
     # Training needs TensorFlow, which a configuration that is refused must not wait for.
     from flowersweep.training import train
-    from flowersweep.training.logs.console import show_result
+    from flowersweep.training.logs.display import show_result
 
     result = train(settings, overrides=overrides)
     show_result(settings, result)

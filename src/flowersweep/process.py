@@ -10,6 +10,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import psutil
+
 HOST_TAG = "flowersweep.host"
 MACHINE_TAG = "flowersweep.machine"
 PID_TAG = "flowersweep.pid"
@@ -63,42 +65,33 @@ def is_dead(tags: Mapping[str, str], seen: float) -> bool:
 def start_of(pid: int) -> str | None:
     """Return when a process started, as "BOOT NAMESPACE TIME", or None if that cannot be seen.
 
-    TIME is in clock ticks since boot on Linux, and the text that `ps` prints elsewhere. It is "ended" for a zombie,
-    which has ended but was not yet waited for.
+    TIME is in clock ticks since boot on Linux, which no change of the clock moves, and a date elsewhere. It is "ended" for
+    a zombie, which has ended but was not yet waited for.
     """
-    started = _start_from_proc(pid) if _PROC.joinpath("self", "stat").exists() else _start_from_ps(pid)
-    return None if started is None else f"{_boot()} {_namespace()} {started}"
-
-
-def _start_from_proc(pid: int) -> str | None:
     try:
-        stat = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            is_over = process.status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
+            started = _ENDED if is_over else _time(process.create_time())
+    except psutil.ZombieProcess:
+        started = _ENDED
+    except (psutil.Error, OverflowError):  # there is none, it is hidden, or there cannot be such an id
         return None
-    # The second field is the program's name in parentheses and may itself hold spaces and parentheses.
-    state, *fields = stat.rpartition(")")[2].split()
-    return _ENDED if state in {"Z", "X"} else fields[18]  # the 22nd of `man 5 proc`
+    return f"{_boot()} {_namespace()} {started}"
 
 
-def _start_from_ps(pid: int) -> str | None:
-    command = ["ps", "-o", "state=,lstart=", "-p", str(pid)]
-    try:
-        shown = subprocess.run(  # noqa: S603 - the command holds nothing but a number from outside
-            command, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}
-        )
-    except OSError:  # no `ps` here, as on Windows
-        return None
-    state, _, started = shown.stdout.strip().partition(" ")
-    if not started:
-        return None
-    return _ENDED if state.startswith("Z") else " ".join(started.split())
+def _time(created: float) -> str:
+    if psutil.LINUX:
+        # What psutil has made of the ticks, by the same reading of the clock.
+        return str(round((created - psutil.boot_time()) * os.sysconf("SC_CLK_TCK")))
+    return " ".join(time.asctime(time.localtime(created)).split())  # as `ps -o lstart=` writes it
 
 
 def _exists(pid: int) -> bool:
     """Tell whether there is such a process, even one of another user that is hidden from /proc."""
     try:
         os.kill(pid, 0)  # sends nothing
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # it may have been written by anybody
         return False
     except PermissionError:
         pass

@@ -27,11 +27,11 @@ def test_a_mapping_sets_parameters() -> None:
     [
         (3, ["a name or a mapping", "but is 3"]),
         ({"factor": 0.1}, ["a name or a mapping"]),
-        ("randomrotation", ["'randomrotation'", "did you mean 'RandomRotation'?"]),
-        ("zzz", ["'zzz'; Allowed: none, RandomFlip"]),
-        ({"name": "RandomRotation", "facto": 1}, ["no parameter 'facto'", "did you mean 'factor'?"]),
-        ({"name": "RandomRotation", "seed": 1}, ["no parameter 'seed'", "Allowed: factor"]),
-        ({"name": "none", "factor": 1}, ["Allowed: nothing"]),
+        ("randomrotation", ["'randomrotation'", "Did you mean RandomRotation?"]),
+        ("zzz", ["'zzz'; choose one of none, RandomFlip"]),
+        ({"name": "RandomRotation", "facto": 1}, ["no parameter 'facto'", "Did you mean factor?"]),
+        ({"name": "RandomRotation", "seed": 1}, ["no parameter 'seed'", "choose one of factor."]),
+        ({"name": "none", "factor": 1}, ["it has none."]),
         (
             {"name": "RandomRotation", "factor": "much"},
             ["RandomRotation.factor must be of type float, but is 'much'"],

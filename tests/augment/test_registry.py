@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,9 @@ from omegaconf import OmegaConf
 from flowersweep.augment.base import Augmentation
 from flowersweep.augment.draw import uniforms
 from flowersweep.augment.registry import AUGMENTATIONS
+from flowersweep.config import conf_dir
 
-CONF = Path(__file__).parents[2] / "conf" / "aug"
+CONF = conf_dir() / "aug"
 SIZE = 24
 N = 40
 # The share of the pictures that changes; all of them where nothing is said.

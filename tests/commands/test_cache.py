@@ -14,7 +14,7 @@ from flowersweep.cache.atomic import locked, part_of, write_json
 from flowersweep.cache.draws import draw_path, open_draw, write_draw
 from flowersweep.commands.cache import main, parse_size
 from flowersweep.data import fingerprint, read_folder
-from flowersweep.data.pixels import Store, open_store
+from flowersweep.data.pixels import PixelStore, open_pixel_store
 from flowersweep.errors import ConfigError
 
 # Feature banks, and other things, are named by digests.
@@ -39,10 +39,10 @@ def filled(drawn: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def store_of(drawn: Path, cache: Path) -> Store:
+def store_of(drawn: Path, cache: Path) -> PixelStore:
     """Decode the drawn flowers into a cache."""
     catalogue = read_folder(drawn)
-    return open_store(catalogue, fingerprint=fingerprint(catalogue, cache), size=16, cache=cache)
+    return open_pixel_store(catalogue, fingerprint=fingerprint(catalogue, cache), size=16, cache=cache)
 
 
 def write_features(cache: Path, key: str, draw: int, used: float | None = None) -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from flowersweep.commands.doctor import main
-from flowersweep.doctor import examination
+from flowersweep.doctor import checks
 from flowersweep.doctor.finding import Finding
 
 Type = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -21,8 +21,8 @@ Type = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def good(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Overrides that are fine; starting TensorFlow is left to slow tests."""
-    monkeypatch.setattr(examination, "check_tensorflow", lambda *_: iter([Finding("TensorFlow", "2.21.0")]))
-    monkeypatch.setattr(examination, "check_ports", lambda: iter([Finding("ports", "free")]))
+    monkeypatch.setattr(checks, "check_tensorflow", lambda *_: iter([Finding("TensorFlow", "2.21.0")]))
+    monkeypatch.setattr(checks, "check_ports", lambda: iter([Finding("ports", "free")]))
     monkeypatch.setenv("COLUMNS", "200")
     places = [f"data.dir={drawn}", f"tracking.dir={tmp_path}/r", f"paths.cache={tmp_path}/c"]
     return ["data=folder", "data.split_seed=2", *places]

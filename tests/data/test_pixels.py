@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flowersweep.data import Catalogue, Store, decode, fingerprint, open_store, read_folder, readable, verify
+from flowersweep.data import (
+    Catalogue,
+    PixelStore,
+    decode,
+    fingerprint,
+    open_pixel_store,
+    read_folder,
+    readable,
+    verify,
+)
 from flowersweep.errors import DataError
 
 
@@ -34,10 +43,10 @@ def write_photos(root: Path, *, per_class: int, side: int) -> Path:
     return root
 
 
-def opened(photos: Path, cache: Path, size: int = 16) -> Store:
+def opened(photos: Path, cache: Path, size: int = 16) -> PixelStore:
     """Open the store of a folder, building it if need be."""
     catalogue = read_folder(photos)
-    return open_store(catalogue, fingerprint=fingerprint(catalogue, cache), size=size, cache=cache)
+    return open_pixel_store(catalogue, fingerprint=fingerprint(catalogue, cache), size=size, cache=cache)
 
 
 class TestContents:
@@ -201,11 +210,11 @@ class TestUnreadable:
         assert set(catalogue.paths) - set(kept.paths) == {"a/1.jpg", "b/0.jpg", "b/5.jpg"}
         assert kept.labels.tolist() == [0] * 5 + [1] * 4
         assert "Left out: a/1.jpg is empty (0 bytes)." in caplog.text
-        store = open_store(kept, fingerprint=fingerprint(kept, cache), size=8, cache=cache)
+        store = open_pixel_store(kept, fingerprint=fingerprint(kept, cache), size=8, cache=cache)
         assert store.images.shape == (9, 8, 8, 3)
 
     def test_skipping_remembers(self, photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The pictures are checked once: by `readable` or by an `open_store` that failed."""
+        """The pictures are checked once: by `readable` or by an `open_pixel_store` that failed."""
         catalogue = self.spoil(photos)
         digest = fingerprint(catalogue, cache)
         with pytest.raises(DataError):
@@ -247,11 +256,11 @@ def test_real_photographs(photos_dir: Path, cache: Path, monkeypatch: pytest.Mon
     """All 3,670 photographs are decoded once; opened again, none is."""
     catalogue = read_folder(photos_dir)
     digest = fingerprint(catalogue, cache)
-    store = open_store(catalogue, fingerprint=digest, size=180, cache=cache)
+    store = open_pixel_store(catalogue, fingerprint=digest, size=180, cache=cache)
     monkeypatch.setattr(
         "flowersweep.data.pixels.decode", lambda path, _size: pytest.fail(f"{path} is decoded again")
     )
-    open_store(catalogue, fingerprint=digest, size=180, cache=cache)
+    open_pixel_store(catalogue, fingerprint=digest, size=180, cache=cache)
 
     assert store.images.shape == (3670, 180, 180, 3)
     verify(store)

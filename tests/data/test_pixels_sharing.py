@@ -13,16 +13,16 @@ from PIL import Image
 
 import flowersweep
 from flowersweep.cache.atomic import part_of
-from flowersweep.data import Store, fingerprint, open_store, read_folder, verify
+from flowersweep.data import PixelStore, fingerprint, open_pixel_store, read_folder, verify
 
 BUILD = """
 import logging, sys
 from pathlib import Path
-from flowersweep.data import fingerprint, open_store, read_folder
+from flowersweep.data import fingerprint, open_pixel_store, read_folder
 logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 cache = Path(sys.argv[2])
 catalogue = read_folder(Path(sys.argv[1]))
-store = open_store(catalogue, fingerprint=fingerprint(catalogue, cache), size=int(sys.argv[3]), cache=cache, threads=1)
+store = open_pixel_store(catalogue, fingerprint=fingerprint(catalogue, cache), size=int(sys.argv[3]), cache=cache, threads=1)
 print("sum", int(store.images.sum()))
 """
 
@@ -50,10 +50,10 @@ def write_photos(root: Path, *, per_class: int, side: int) -> Path:
     return root
 
 
-def opened(photos: Path, cache: Path, size: int = 16) -> Store:
+def opened(photos: Path, cache: Path, size: int = 16) -> PixelStore:
     """Open the store of a folder, building it if need be."""
     catalogue = read_folder(photos)
-    return open_store(catalogue, fingerprint=fingerprint(catalogue, cache), size=size, cache=cache)
+    return open_pixel_store(catalogue, fingerprint=fingerprint(catalogue, cache), size=size, cache=cache)
 
 
 def building(photos: Path, cache: Path, size: int = 16) -> "subprocess.Popen[str]":
@@ -73,7 +73,7 @@ def test_second_opening_decodes_nothing(photos: Path, cache: Path) -> None:
     first = opened(photos, cache)
     for path in catalogue.paths:
         (photos / path).unlink()
-    second = open_store(catalogue, fingerprint=first.fingerprint, size=16, cache=cache)
+    second = open_pixel_store(catalogue, fingerprint=first.fingerprint, size=16, cache=cache)
 
     assert second.path == first.path
     assert np.array_equal(second.images, first.images)

@@ -9,7 +9,7 @@ import pytest
 
 from flowersweep.commands.common import CHOICE_ARGUMENTS, chosen
 from flowersweep.commands.promote import main
-from flowersweep.deploy.best_run import winner
+from flowersweep.deploy.best_run import best_run
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.mlflow_api import bare_client, client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
@@ -69,21 +69,21 @@ def lose(store: Store) -> Callable[[str], None]:
 def test_the_best_is_taken(store: Store, runs: dict[int, str], study: str) -> None:
     """While it is there, whatever became of worse ones."""
     client(store.uri).delete_run(runs[0])
-    assert winner(store, study).info.run_id == runs[1]
+    assert best_run(store, study).info.run_id == runs[1]
 
 
 def test_a_deleted_best_run_is_not_replaced(store: Store, runs: dict[int, str], study: str) -> None:
     """It is said which one it was, how it comes back, and which is the best that is left; the command works."""
     client(store.uri).delete_run(runs[1])
     with pytest.raises(TrackingError, match="trial 1 of study") as raised:
-        winner(store, study)
+        best_run(store, study)
     told = str(raised.value)
     assert f"best/val_accuracy 0.9000, but its run {runs[1]} was deleted in MLflow" in told
     assert f"trial 2 of study {study}, best/val_accuracy 0.8000, with run={runs[2][:8]}" in told
     command = told.partition("`")[2].partition("`")[0]
     assert shlex.split(command)[1:] == ["mlflow", "runs", "restore", "--run-id", runs[1]]
     client(store.uri).restore_run(runs[1])
-    assert winner(store, study).info.run_id == runs[1]
+    assert best_run(store, study).info.run_id == runs[1]
 
 
 def test_all_deleted(store: Store, runs: dict[int, str], study: str) -> None:
@@ -91,7 +91,7 @@ def test_all_deleted(store: Store, runs: dict[int, str], study: str) -> None:
     for number in VALUES:
         client(store.uri).delete_run(runs[number])
     with pytest.raises(TrackingError, match="no other finished one is left") as raised:
-        winner(store, study)
+        best_run(store, study)
     assert "go on with the sweep" not in str(raised.value)
 
 
@@ -101,10 +101,10 @@ def test_a_deleted_study(store: Store, runs: dict[int, str], study: str) -> None
     with pytest.raises(
         TrackingError, match=f"The study '{study}' was deleted in MLflow; bring it back"
     ) as raised:
-        winner(store, study)
+        best_run(store, study)
     assert f"runs restore --run-id {runs[-1]}`" in str(raised.value)
     client(store.uri).restore_run(runs[-1])
-    assert winner(store, study).info.run_id == runs[1]
+    assert best_run(store, study).info.run_id == runs[1]
 
 
 def test_only_deleted_studies(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_only_deleted_studies(tmp_path: Path) -> None:
     store = prepare_store(tmp_path)
     parent = MLflowTracker.start(store, "e", "gone", tags={"study": "gone", "kind": "study"})
     client(store.uri).delete_run(parent.run_id)
-    for look in (winner, find_study):
+    for look in (best_run, find_study):
         with pytest.raises(TrackingError, match="The study 'gone' was deleted in MLflow"):
             look(store)
 
@@ -134,13 +134,13 @@ def test_removed_for_good(
     """The leaderboard still knows of a run that cannot come back."""
     lose(runs[1])
     with pytest.raises(TrackingError, match="removed for good") as raised:
-        winner(store, study)
+        best_run(store, study)
     assert f"is trial 1, best/val_accuracy 0.9000, but its run {runs[1]} is not in" in str(raised.value)
     assert f"run={runs[2][:8]}" in str(raised.value)
     lose(runs[0])
     lose(runs[2])
     with pytest.raises(TrackingError, match="no other finished one is left"):
-        winner(store, study)
+        best_run(store, study)
 
 
 def test_an_earlier_attempt_is_no_loss(store: Store, runs: dict[int, str], study: str) -> None:
@@ -149,7 +149,7 @@ def test_an_earlier_attempt_is_no_loss(store: Store, runs: dict[int, str], study
     again.metrics({"best/val_accuracy": 0.85})
     again.end(RunStatus.FINISHED)
     client(store.uri).delete_run(runs[1])
-    assert winner(store, study).info.run_id == again.run_id
+    assert best_run(store, study).info.run_id == again.run_id
 
 
 @pytest.mark.parametrize("way", ["deleted", "removed"])
@@ -206,15 +206,15 @@ class TestAlone:
         """As little as a trial is; a worse one that was deleted makes no difference."""
         store, ids = runs
         client(store.uri).delete_run(ids[0.7])
-        assert winner(store).info.run_id == ids[0.9]
+        assert best_run(store).info.run_id == ids[0.9]
         client(store.uri).delete_run(ids[0.9])
         with pytest.raises(
             TrackingError, match=r"The best run is run-0\.9, best/val_accuracy 0\.9000, but"
         ) as raised:
-            winner(store)
+            best_run(store)
         assert f"with run={ids[0.8][:8]}" in str(raised.value)
         client(store.uri).restore_run(ids[0.9])
-        assert winner(store).info.run_id == ids[0.9]
+        assert best_run(store).info.run_id == ids[0.9]
 
     def test_all_deleted(self, runs: tuple[Store, dict[float, str]]) -> None:
         """It is not said that nothing was ever trained."""
@@ -222,4 +222,4 @@ class TestAlone:
         for run_id in ids.values():
             client(store.uri).delete_run(run_id)
         with pytest.raises(TrackingError, match="no other finished one is left"):
-            winner(store)
+            best_run(store)

@@ -1,4 +1,4 @@
-"""Which pictures a model is judged on, and the figures of each class."""
+"""Which pictures a model is evaluated on, and the metrics of each class."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 from flowersweep.commands.common import chosen
 from flowersweep.data import split
 from flowersweep.deploy.choose import Choice
-from flowersweep.deploy.evaluation import class_figures, judged_pictures
+from flowersweep.deploy.evaluation import class_metrics, evaluation_set
 from flowersweep.errors import DataError
 from winners import SPLIT_SEED, Winners
 
@@ -30,32 +30,32 @@ def some(drawn: Path, folder: Path, names: dict[str, str]) -> Path:
 
 def test_all_pictures_of_the_same_classes(choice: Choice, drawn: Path) -> None:
     """Twelve of each class, numbered as the model does."""
-    judged = judged_pictures(choice, drawn, "all")
+    data = evaluation_set(choice, drawn, "all")
 
-    assert np.bincount(judged.labels).tolist() == [12] * 5
-    assert [choice.info.class_names[label] for label in judged.labels] == [
-        path.parent.name for path in judged.paths
+    assert np.bincount(data.labels).tolist() == [12] * 5
+    assert [choice.info.class_names[label] for label in data.labels] == [
+        path.parent.name for path in data.paths
     ]
-    assert (judged.unknown, judged.missing) == ([], [])
+    assert (data.unknown, data.missing) == ([], [])
 
 
 def test_validation_pictures_are_those_of_the_run(choice: Choice, drawn: Path) -> None:
     """A quarter, in the order of the split with the run's seed."""
-    judged = judged_pictures(choice, drawn, "validation")
-    everything = judged_pictures(choice, drawn, "all").paths
+    data = evaluation_set(choice, drawn, "validation")
+    everything = evaluation_set(choice, drawn, "all").paths
 
     positions = split(60, seed=SPLIT_SEED, validation=0.25).validation
-    assert judged.paths == [everything[position] for position in positions]
+    assert data.paths == [everything[position] for position in positions]
 
 
 def test_classes_are_matched_by_name(choice: Choice, drawn: Path, tmp_path: Path) -> None:
     """Whatever their order; an unknown class is left out, a missing one is told."""
     first, *others, last = choice.info.class_names
     folder = some(drawn, tmp_path, {last: last, "weed": first, first: first})
-    judged = judged_pictures(choice, folder, "all")
+    data = evaluation_set(choice, folder, "all")
 
-    assert sorted(judged.labels.tolist()) == [0, 4]
-    assert (judged.unknown, judged.missing) == (["weed"], others)
+    assert sorted(data.labels.tolist()) == [0, 4]
+    assert (data.unknown, data.missing) == (["weed"], others)
 
 
 def test_no_class_in_common_is_refused(choice: Choice, drawn: Path, tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_no_class_in_common_is_refused(choice: Choice, drawn: Path, tmp_path: Pa
     folder = some(drawn, tmp_path, {"cats": first, "dogs": first})
 
     with pytest.raises(DataError, match=r"holds cats, dogs, but the model tells .* none of the classes"):
-        judged_pictures(choice, folder, "all")
+        evaluation_set(choice, folder, "all")
 
 
 def test_other_data_has_no_validation_pictures(choice: Choice, drawn: Path, tmp_path: Path) -> None:
@@ -72,15 +72,15 @@ def test_other_data_has_no_validation_pictures(choice: Choice, drawn: Path, tmp_
     folder = some(drawn, tmp_path, {name: name for name in choice.info.class_names})
 
     with pytest.raises(DataError, match=r"is not the data that run .* subset=all"):
-        judged_pictures(choice, folder, "validation")
+        evaluation_set(choice, folder, "validation")
 
 
 def test_class_figures() -> None:
     """By hand: a is right twice of three and called so three times; c is never called, d never there."""
-    figures = class_figures(np.array([0, 0, 0, 1, 2]), np.array([0, 0, 1, 1, 0]), 4)
+    metrics = class_metrics(np.array([0, 0, 0, 1, 2]), np.array([0, 0, 1, 1, 0]), 4)
 
-    np.testing.assert_allclose(figures.precision, [2 / 3, 1 / 2, np.nan, np.nan])
-    np.testing.assert_allclose(figures.recall, [2 / 3, 1, 0, np.nan])
-    np.testing.assert_allclose(figures.f1, [2 / 3, 2 / 3, 0, np.nan])
-    assert figures.pictures.tolist() == [3, 1, 1, 0]
-    assert figures.confusion.tolist() == [[2, 1, 0, 0], [0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
+    np.testing.assert_allclose(metrics.precision, [2 / 3, 1 / 2, np.nan, np.nan])
+    np.testing.assert_allclose(metrics.recall, [2 / 3, 1, 0, np.nan])
+    np.testing.assert_allclose(metrics.f1, [2 / 3, 2 / 3, 0, np.nan])
+    assert metrics.pictures.tolist() == [3, 1, 1, 0]
+    assert metrics.confusion.tolist() == [[2, 1, 0, 0], [0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]]

@@ -16,7 +16,7 @@ from flowersweep.commands.common import chosen
 from flowersweep.commands.evaluate import main as evaluate
 from flowersweep.commands.predict import main as predict
 from flowersweep.data import read_folder
-from flowersweep.deploy.evaluation import judged_pictures
+from flowersweep.deploy.evaluation import evaluation_set
 from flowersweep.deploy.model_info import model_info
 from flowersweep.texts import in_one_line
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
@@ -49,18 +49,18 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Store]:
 
 
 def test_every_class_name_comes_back_as_it_was_written(odd: tuple[Path, Path, Store]) -> None:
-    """Each of the names is that of its folder, and each picture can be judged."""
+    """Each of the names is that of its folder, and each picture can be evaluated."""
     folder, results, _store = odd
     choice = chosen({"tracking.dir": str(results)})
-    judged = judged_pictures(choice, folder, "all")
+    data = evaluation_set(choice, folder, "all")
 
     assert sorted(choice.info.class_names) == sorted(ODD_NAMES)
     assert choice.info.fingerprint == "1e5"
-    assert (judged.unknown, judged.missing) == ([], [])
-    assert [choice.info.class_names[label] for label in judged.labels] == [
-        path.parent.name for path in judged.paths
+    assert (data.unknown, data.missing) == ([], [])
+    assert [choice.info.class_names[label] for label in data.labels] == [
+        path.parent.name for path in data.paths
     ]
-    assert len(judged.paths) == len(ODD_NAMES)
+    assert len(data.paths) == len(ODD_NAMES)
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")  # matplotlib's font has no Chinese

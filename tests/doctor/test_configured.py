@@ -10,33 +10,33 @@ from flowersweep.errors import ConfigError, SweepError
 
 def test_a_run_is_composed_as_it_is_given() -> None:
     """One worker, and nothing is searched."""
-    patient = composed(
+    setup = composed(
         ["data=demo", "aug=RandomFlip", "hydra.sweeper.n_jobs=3", "hydra.sweeper.storage=journal:j"]
     )
 
-    assert patient.config.data.source == "demo"
-    assert (patient.workers, patient.storage, patient.search) == (1, "journal:j", None)
+    assert setup.config.data.source == "demo"
+    assert (setup.workers, setup.storage, setup.search) == (1, "journal:j", None)
 
 
 def test_of_a_sweep_the_first_trial_is_composed() -> None:
     """What is searched is told, with the number of trials; every option is composed."""
     overrides = ["data=demo", "aug=RandomFlip,none", "model=cnn,mobilenet_frozen", "hydra.sweeper.n_jobs=3"]
 
-    patient = composed(overrides, multirun=True)
+    setup = composed(overrides, multirun=True)
 
-    assert patient.search == "4 trials as a grid over aug, model; every option can be composed"
-    assert patient.workers == 3
-    assert patient.overrides == ("data=demo", "aug=RandomFlip", "model=cnn")
-    assert patient.config == composed(patient.overrides).config
+    assert setup.search == "4 trials as a grid over aug, model; every option can be composed"
+    assert setup.workers == 3
+    assert setup.overrides == ("data=demo", "aug=RandomFlip", "model=cnn")
+    assert setup.config == composed(setup.overrides).config
 
 
 def test_a_preset_and_a_sampler_are_understood() -> None:
     """Forty suggestions over the preset's space."""
-    patient = composed(["search=aug_finetune", "data=demo", "hydra.sweeper.n_trials=1"], multirun=True)
+    setup = composed(["search=aug_finetune", "data=demo", "hydra.sweeper.n_trials=1"], multirun=True)
 
-    assert patient.search is not None
-    assert patient.search.startswith("1 trial over ")
-    assert "model.fine_tune_at" in patient.search
+    assert setup.search is not None
+    assert setup.search.startswith("1 trial over ")
+    assert "model.fine_tune_at" in setup.search
 
 
 @pytest.mark.parametrize(

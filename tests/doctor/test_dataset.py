@@ -9,7 +9,7 @@ from PIL import Image
 
 from conftest import MakeConfig
 from flowersweep.doctor.dataset import check_pictures
-from flowersweep.doctor.finding import Finding, Verdict, examine
+from flowersweep.doctor.finding import Finding, Verdict, run_check
 
 
 def test_a_good_folder_is_counted(make_config: MakeConfig, drawn: Path) -> None:
@@ -23,7 +23,7 @@ def test_a_folder_without_classes_is_to_be_mended(make_config: MakeConfig, tmp_p
     (tmp_path / "empty").mkdir()
     config = make_config(f"data.dir={tmp_path}/empty")
 
-    (finding,) = examine("pictures", lambda: check_pictures(config))
+    (finding,) = run_check("pictures", lambda: check_pictures(config))
 
     assert finding.verdict is Verdict.MEND
     assert finding.found == f"{tmp_path}/empty holds no class folders"
@@ -39,7 +39,7 @@ def test_pictures_that_cannot_be_read_are_to_be_mended(
     first.write_bytes(b"no picture")
     config = make_config(f"data.dir={tmp_path}/copy")
 
-    (finding,) = examine("pictures", lambda: check_pictures(config))
+    (finding,) = run_check("pictures", lambda: check_pictures(config))
 
     assert finding.verdict is Verdict.MEND
     assert finding.found == f"{first} is not a picture of the kinds BMP, GIF, JPEG, PNG, TIFF, WEBP"
@@ -71,7 +71,7 @@ def test_pictures_are_opened_as_a_run_opens_them(
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        (finding,) = examine("pictures", lambda: check_pictures(config))
+        (finding,) = run_check("pictures", lambda: check_pictures(config))
 
     assert finding.verdict is Verdict.MEND
     assert reason in finding.found

@@ -10,7 +10,7 @@ from conftest import MakeConfig
 from flowersweep.config import Config
 from flowersweep.doctor import engines
 from flowersweep.doctor.engines import check_litert, check_tensorflow, check_weights, findings_of
-from flowersweep.doctor.finding import Finding, Verdict, examine
+from flowersweep.doctor.finding import Finding, Verdict, run_check
 from flowersweep.doctor.probe import Report
 
 REPORT = Report(
@@ -37,7 +37,7 @@ def test_weights_that_are_no_hdf5_are_to_be_mended(make_config: MakeConfig, fake
     """A page of HTML, as failed downloads leave it, is found before TensorFlow is asked."""
     config = make_config("model=mobilenet_frozen", f"model.weights={fake_weights}")
 
-    (finding,) = examine("weights", lambda: check_weights(config))
+    (finding,) = run_check("weights", lambda: check_weights(config))
 
     assert finding.verdict is Verdict.MEND
     assert finding.found == f"{fake_weights} is no HDF5 file"
@@ -142,7 +142,7 @@ class TestProcesses:
         done = subprocess.CompletedProcess([], code, stdout="", stderr=last_words)
         monkeypatch.setattr(engines, "_run", lambda _: done)
 
-        assert examine("TensorFlow", lambda: check_tensorflow(Config(), [])) == [finding]
+        assert run_check("TensorFlow", lambda: check_tensorflow(Config(), [])) == [finding]
 
     def test_a_broken_litert_is_to_be_mended(
         self, make_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

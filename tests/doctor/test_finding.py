@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flowersweep.doctor.finding import Finding, Verdict, examine
+from flowersweep.doctor.finding import Finding, Verdict, run_check
 from flowersweep.errors import DataError
 
 
@@ -15,7 +15,7 @@ def test_a_sentence_becomes_what_was_found_and_how_to_mend_it() -> None:
         yield Finding("first", "good")
         raise DataError("The folder x is empty; put pictures into it.")
 
-    assert examine("pictures", check) == [
+    assert run_check("pictures", check) == [
         Finding("first", "good", Verdict.FINE, ""),
         Finding("pictures", "The folder x is empty", Verdict.MEND, "put pictures into it"),
     ]
@@ -28,10 +28,10 @@ def test_a_check_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ZeroDivisionError("division by zero")
 
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-    (finding,) = examine("memory", check)
+    (finding,) = run_check("memory", check)
     assert finding.found == "this check itself failed with ZeroDivisionError: division by zero"
     assert finding.verdict is Verdict.MEND
 
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     with pytest.raises(ZeroDivisionError):
-        examine("memory", check)
+        run_check("memory", check)

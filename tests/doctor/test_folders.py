@@ -9,7 +9,7 @@ import pytest
 
 from conftest import MakeConfig
 from flowersweep.doctor import folders
-from flowersweep.doctor.finding import Verdict, examine
+from flowersweep.doctor.finding import Verdict, run_check
 from flowersweep.doctor.folders import check_cache, network_file_system, try_to_write
 
 
@@ -27,7 +27,7 @@ class TestCache:
         """It says what can be done, the other folder included."""
         config = make_config("paths.cache=/sys/flowersweep")
 
-        (finding,) = examine("cache", lambda: check_cache(config))
+        (finding,) = run_check("cache", lambda: check_cache(config))
 
         assert finding.verdict is Verdict.MEND
         assert finding.found == "/sys/flowersweep cannot be written: Permission denied"
@@ -38,7 +38,7 @@ class TestCache:
         (tmp_path / "file").touch()
         config = make_config(f"paths.cache={tmp_path}/file/cache")
 
-        (finding,) = examine("cache", lambda: check_cache(config))
+        (finding,) = run_check("cache", lambda: check_cache(config))
 
         assert finding.verdict is Verdict.MEND
         assert finding.found == f"{tmp_path}/file/cache cannot be written: Not a directory"

@@ -3,7 +3,9 @@
 import os
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from flowersweep.doctor import machine
@@ -36,18 +38,20 @@ def test_too_many_workers_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("limit", "expected"), [("max", 8_388_608_000), ("3000000000", 2_000_000_000)])
-def test_a_container_s_limit_counts(tmp_path: Path, limit: str, expected: int) -> None:
+def test_a_container_s_limit_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, expected: int
+) -> None:
     """What the machine has beyond it cannot be used."""
-    (tmp_path / "meminfo").write_text("MemTotal: 16384000 kB\nMemAvailable: 8192000 kB\n")
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=8_388_608_000))
     (tmp_path / "memory.max").write_text(f"{limit}\n")
     (tmp_path / "memory.current").write_text("1000000000\n")
 
-    assert available_memory(tmp_path / "meminfo", tmp_path) == expected
+    assert available_memory(tmp_path) == expected
 
 
-def test_where_memory_is_not_told_it_says_so(tmp_path: Path) -> None:
-    """Other systems have no such file."""
-    assert available_memory(tmp_path / "none") is None
+def test_without_a_container_it_is_the_machine_s(tmp_path: Path) -> None:
+    """More than nothing, and no more than there is."""
+    assert 0 < available_memory(tmp_path / "none") < psutil.virtual_memory().total
 
 
 def test_a_port_in_use_is_a_note() -> None:

@@ -7,7 +7,7 @@ import optuna
 import pytest
 
 from conftest import MakeConfig
-from flowersweep.doctor.finding import Finding, Verdict, examine
+from flowersweep.doctor.finding import Finding, Verdict, run_check
 from flowersweep.doctor.results import check_store, check_studies
 from flowersweep.redaction import redacted
 from flowersweep.sweep.storage.storage import open_storage, shown
@@ -50,6 +50,6 @@ def test_studies_in_a_database_are_counted(url: str, make_config: MakeConfig, tm
     assert finding.found == f"1 in {shown(url)}; unfinished: a (1 waiting)"
 
     gone = url.replace("host=", "host=/no")
-    (finding,) = examine("studies", lambda: check_studies(config, gone))
+    (finding,) = run_check("studies", lambda: check_studies(config, gone))
     assert finding.verdict is Verdict.MEND
     assert finding.found.startswith("Cannot reach the database postgresql+psycopg://")

@@ -13,10 +13,11 @@ from conftest import MakeConfig
 from flowersweep import process
 from flowersweep.config import Config
 from flowersweep.doctor import results
-from flowersweep.doctor.finding import Finding, Verdict, examine
+from flowersweep.doctor.finding import Finding, Verdict, run_check
 from flowersweep.doctor.results import check_store, check_studies, fix_store
 from flowersweep.sweep.storage.storage import open_storage
-from flowersweep.sweep.study.claim import OWNER, claim
+from flowersweep.sweep.study.attributes import OWNER
+from flowersweep.sweep.study.claim import claim
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.store.moved import correct
 from flowersweep.tracking.store.store import experiment_id, prepare_store
@@ -33,7 +34,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _only(name: str, config: Config) -> Finding:
-    (finding,) = examine(name, lambda: check_store(config))
+    (finding,) = run_check(name, lambda: check_store(config))
     return finding
 
 
@@ -115,7 +116,7 @@ class TestStore:
         client(store.uri).delete_experiment(experiment_id(store, "gone"))
         config = make_config(f"tracking.dir={tmp_path}", "tracking.experiment=gone")
 
-        counted, deleted = examine("results", lambda: check_store(config))
+        counted, deleted = run_check("results", lambda: check_store(config))
 
         assert (counted.verdict, deleted.verdict) == (Verdict.FINE, Verdict.MEND)
         assert deleted.found == f"Experiment 'gone' is deleted in {store.uri}"
@@ -250,7 +251,7 @@ class TestStudies:
         (tmp_path / "optuna.db").write_text("these are not the pages of a database\n" * 100)
         config = make_config(f"tracking.dir={tmp_path}")
 
-        (finding,) = examine("studies", lambda: check_studies(config, None))
+        (finding,) = run_check("studies", lambda: check_studies(config, None))
 
         assert finding.verdict is Verdict.MEND
         assert "file is not a database" in finding.found

@@ -15,7 +15,7 @@ import tensorflow as tf
 from flowersweep.augment import build, uniforms
 from flowersweep.cache.draws import draw_path
 from flowersweep.config.schema import FineTunedConfig, FrozenConfig, HeadConfig
-from flowersweep.data import open_store, read_folder
+from flowersweep.data import open_pixel_store, read_folder
 from flowersweep.data.stream import evaluation_stream, training_stream
 from flowersweep.errors import ConfigError, DataError
 from flowersweep.models import build_network
@@ -398,7 +398,7 @@ def photographs(photos_dir: Path, cache: Path, every: int) -> PictureSet:
     catalogue = dataclasses.replace(
         catalogue, paths=tuple(catalogue.paths[i] for i in chosen), labels=catalogue.labels[chosen]
     )
-    images = open_store(catalogue, fingerprint="photographs", size=96, cache=cache).images
+    images = open_pixel_store(catalogue, fingerprint="photographs", size=96, cache=cache).images
     return PictureSet(images, np.arange(len(images)), catalogue.labels)
 
 

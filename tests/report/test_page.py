@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from flowersweep.report.evidence import Study
-from flowersweep.report.leader import Winner, read_winner
+from flowersweep.report.leading_run import LeadingRun, read_leading_run
 from flowersweep.report.page import duration, page, shade
 from flowersweep.report.reading import read_study
 from flowersweep.report.statistics.ranking import Row, ranking
@@ -21,21 +21,21 @@ class Made(NamedTuple):
 
     study: Study
     rows: list[Row]
-    winner: Winner | None
+    leading: LeadingRun | None
     html: str
 
     @property
     def told(self) -> str:
         """The sentences at the top."""
-        return " ".join(summary(self.study, self.rows, self.winner))
+        return " ".join(summary(self.study, self.rows, self.leading))
 
 
 def make(store: Store, name: str) -> Made:
     """Make the report of a study."""
     study = read_study(store, find_study(store, name))
     rows = ranking(study)
-    winner = read_winner(store, rows[0].configuration, study.goal) if rows else None
-    return Made(study, rows, winner, page(study, rows, winner))
+    leading = read_leading_run(store, rows[0].configuration, study.goal) if rows else None
+    return Made(study, rows, leading, page(study, rows, leading))
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +91,8 @@ class TestRepeated:
 
     def test_winner(self, of_repeated: Made) -> None:
         """The best seed's predictions give matrix, recalls and the surest mistake; its picture is embedded."""
-        assert of_repeated.winner is not None
-        assert of_repeated.winner.training.seed == 1
+        assert of_repeated.leading is not None
+        assert of_repeated.leading.training.seed == 1
         recalls = {
             one.attributes["data-recall"]: one.text
             for one in Page(of_repeated.html).with_attribute("data-recall")
@@ -107,7 +107,7 @@ class TestRepeated:
         assert "sunflowers/3.jpg" in Page(of_repeated.html).by_id("mistakes").text
         (image,) = [one for one in Page(of_repeated.html).elements if one.tag == "img"]
         assert str(image.attributes["src"]).startswith("data:image/png;base64,iVBOR")
-        assert of_repeated.winner.command == "python -m flowersweep model=cnn aug=RandomZoom seed=1"
+        assert of_repeated.leading.command == "python -m flowersweep model=cnn aug=RandomZoom seed=1"
         assert "secret" not in of_repeated.html
         assert "host-of-mine" not in of_repeated.html
 
@@ -171,7 +171,7 @@ class TestSearched:
         assert "{{ 7 * 7 }}" in found.by_id("ranking-table").text
 
     def test_search_charts(self, of_searched: Made) -> None:
-        """A key that not every trial has is judged too; parallel coordinates have it as a choice."""
+        """A key that not every trial has is tested too; parallel coordinates have it as a choice."""
         charts = Page(of_searched.html).charts()
         assert sorted(charts["importance"]["data"][0]["text"]) == [
             "aug",
@@ -188,7 +188,7 @@ class TestSearched:
 
 class TestOthers:
     def test_two_goals(self, store: Store, front: str) -> None:
-        """There is no single winner but a Pareto set; its chart is there and every number traces."""
+        """There is no single best configuration but a Pareto set; its chart is there and every number traces."""
         made = make(store, front)
         assert (
             "so there is no single best one. dense_units=0 and dense_units=1 are 2 of 3 configurations"
@@ -199,7 +199,7 @@ class TestOthers:
         assert trace(Page(made.html), store) == 3 * 4
 
     def test_nothing_came_of_it(self, store: Store, lost: str) -> None:
-        """Failed and pruned trials have costs, curves and reasons, but no ranking and no winner."""
+        """Failed and pruned trials have costs, curves and reasons, but no ranking and no leading run."""
         made = make(store, lost)
         assert made.rows == []
         assert made.told.startswith("No trial has come to a value of best/val_accuracy yet")

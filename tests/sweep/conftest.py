@@ -1,4 +1,4 @@
-"""The small applications whose sweeps the tests run, in this process or as real ones."""
+"""What tests of sweeps share: a Hydra of their own, and two applications without TensorFlow."""
 
 import importlib
 from collections.abc import Iterator
@@ -6,26 +6,34 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 
-HERE = Path(__file__).parent
+from hydra_state import hydra_restored
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _hydra_of_the_module() -> Iterator[None]:
+    """What a module of tests registers with Hydra is forgotten after it."""
+    with hydra_restored():
+        yield
 
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """`small_app`, at work in an empty folder."""
-    monkeypatch.syspath_prepend(str(HERE))
-    monkeypatch.chdir(tmp_path)
-    return importlib.import_module("small_app")
+    """The application with a command line (`small_app.py`), at work in an empty folder."""
+    application = _imported("small_app", monkeypatch, tmp_path)
+    application.configure()  # an earlier module may have imported it, and its registration is forgotten
+    return application
 
 
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    """`stub_app`, at work in an empty folder; Hydra is left uninitialized."""
-    monkeypatch.syspath_prepend(str(HERE))
-    monkeypatch.chdir(tmp_path)
-    GlobalHydra.instance().clear()
-    yield importlib.import_module("stub_app")
-    GlobalHydra.instance().clear()
-    HydraConfig.instance().cfg = None
+    """The application without a command line (`stub_app.py`), at work in an empty folder; Hydra is uninitialized."""
+    with hydra_restored():
+        yield _imported("stub_app", monkeypatch, tmp_path)
+
+
+def _imported(name: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Any:
+    # Training processes import it by its name, too: they get this process's sys.path.
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.chdir(folder)
+    return importlib.import_module(name)

@@ -29,12 +29,13 @@ from flowersweep.sweep.space.parse import parse_space
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.study.budget import Budget
-from flowersweep.sweep.study.reclaim import reconcile
+from flowersweep.sweep.study.outcome import Outcome
+from flowersweep.sweep.study.reclaim import reclaim
 from flowersweep.sweep.study.study import join_study, open_study
-from flowersweep.sweep.workers.training_process import TrainingProcess
+from flowersweep.sweep.workers.training_process import Relay, TrainingProcess
 from flowersweep.sweep.workers.trial import Pruned, current_trial
-from flowersweep.sweep.workers.trial_server import Application
-from flowersweep.sweep.workers.worker import Listener, Worker, WorkerReport, work
+from flowersweep.sweep.workers.trial_server import Application, Job
+from flowersweep.sweep.workers.worker import Worker, WorkerReport, work
 
 
 @dataclass
@@ -213,13 +214,49 @@ def application(objective: str, n_objectives: int = 1) -> Application:
     return Application.here(globals()[objective], hydra_context, n_objectives)
 
 
+class Listener:
+    """Is told what a worker and its training process say to each other; does nothing itself."""
+
+    def trial_began(self, number: int, params: Mapping[str, Any]) -> None:
+        """A trial has its values and is about to run."""
+
+    def trial_reported(self, number: int, step: int, value: float) -> None:
+        """A trial has a value after a step, of which the study does not know yet."""
+
+    def trial_ended(self, number: int, outcome: Outcome) -> None:
+        """A trial has ended, of which the study does not know yet."""
+
+
+class Overheard(TrainingProcess):
+    """A training process with a listener between it and its worker."""
+
+    def __init__(self, listener: Listener, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._listener = listener
+
+    def run(self, job: Job, relay: Relay) -> Outcome | None:
+        """Run a trial."""
+        listener = self._listener
+        listener.trial_began(job.number, job.params)
+        answer = relay.report
+
+        def report(step: int, value: float) -> bool:
+            listener.trial_reported(job.number, step, value)
+            return answer(step, value)
+
+        relay.report = report  # type: ignore[method-assign] # the relay is this trial's own
+        outcome = super().run(job, relay)
+        if outcome is not None:
+            listener.trial_ended(job.number, outcome)
+        return outcome
+
+
 def run_worker(settings: Settings, listener: Listener | None = None) -> WorkerReport:
     """Join the study and work until there is nothing left."""
     _, compose = context(f"seconds={settings.seconds}", f"folder={settings.folder}")
     study = join_study(
         open_storage(settings.storage, Path(settings.folder)),
         settings.study,
-        sampler=optuna.samplers.RandomSampler(seed=0),
         pruner=optuna.pruners.ThresholdPruner(lower=0.5, n_warmup_steps=1) if settings.pruner else None,
     )
     budget = Budget.begun(
@@ -235,12 +272,12 @@ def run_worker(settings: Settings, listener: Listener | None = None) -> WorkerRe
         space_of(settings),
         budget,
         compose,
-        TrainingProcess(
+        Overheard(
+            listener or Listener(),
             application(settings.objective),
             n_workers=settings.workers,
             trials_per_process=settings.trials_per_process,
         ),
-        listener or Listener(),
         sampler_for=lambda number: optuna.samplers.RandomSampler(seed=number),
         sweeper=settings.sweeper,
         max_retries=settings.max_retries,
@@ -252,7 +289,7 @@ def prepare(settings: Settings) -> optuna.Study:
     """What a sweeper does before it launches workers."""
     storage = open_storage(settings.storage, Path(settings.folder))
     study = open_study(storage, settings.study, space_of(settings).definition(), ["maximize"])
-    reconcile(study)
+    reclaim(study)
     return study
 
 

@@ -314,19 +314,19 @@ class TestRuns:
             assert run.data.params["optimizer.learning_rate"] == str(trial.params["optimizer.learning_rate"])
             assert trial.intermediate_values == pytest.approx(dict(enumerate(values, start=1)))
 
-    def test_taken_over(self, real: Real) -> None:
+    def test_duplicates(self, real: Real) -> None:
         """A trial with the values of another has a run that names it, and no figures of its own; the report says so."""
         code, out, err = real.run(
             "model.dense_units=4,8", "hydra/sweeper/sampler=random", f"{TYPED}n_trials=3", epochs=1
         )
         runs = real.runs("trial")
         (taken,) = (run for run in runs if "taken_from" in run.data.tags)
-        twin = next(run for run in runs if run.data.tags["trial"] == taken.data.tags["taken_from"])
+        original = next(run for run in runs if run.data.tags["trial"] == taken.data.tags["taken_from"])
         assert code == 0, err
         assert taken.info.status == "FINISHED"
-        assert taken.data.params["model.dense_units"] == twin.data.params["model.dense_units"]
+        assert taken.data.params["model.dense_units"] == original.data.params["model.dense_units"]
         assert [name for name in taken.data.metrics if not name.startswith("searched/")] == []
-        assert f"as trial {twin.data.tags['trial']}" in out
+        assert f"as trial {original.data.tags['trial']}" in out
         page = real.report()
         assert "1 trial had the same values as another one, and took its result over untrained." in page
 

@@ -129,7 +129,7 @@ def test_two_workers_stop_when_their_disk_is_full(sweeps: Sweeps) -> None:
     reports = sweeps.run("in_trouble", workers=2, n_trials=8, seconds=0.2)
     states = Counter(trial.state.name for trial in sweeps.trials())
 
-    assert [report["stop"] for report in reports] == [Stop.HINDERED] * 2
+    assert [report["stop"] for report in reports] == [Stop.INFRASTRUCTURE] * 2
     assert states["COMPLETE"] == 1
     assert 1 <= states["WAITING"] <= 2
     assert states.total() == 1 + states["WAITING"]

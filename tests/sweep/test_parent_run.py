@@ -16,7 +16,7 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import create_trial
 
 from flowersweep.errors import TrackingError
-from flowersweep.sweep.parent_run import Ledger, open_store
+from flowersweep.sweep.parent_run import ParentRun, open_store
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.parse import parse_space
 from flowersweep.sweep.storage.storage import open_storage
@@ -31,10 +31,10 @@ RATE = "optimizer.learning_rate"
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> DictConfig:
-    """What a ledger reads of a sweep's configuration; its store is made once."""
+    """What the study's run reads of a sweep's configuration; its store is made once."""
     folder = tmp_path_factory.mktemp("results")
     node = {
-        "tracking": {"dir": str(folder), "uri": None, "experiment": "ledger"},
+        "tracking": {"dir": str(folder), "uri": None, "experiment": "sweeps"},
         "hydra": {
             "sweeper": {"n_trials": 4, "storage": "postgresql+psycopg://u:secret@h/x"},
             "overrides": {"task": ARGUMENTS},
@@ -45,7 +45,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> DictConfig:
 
 @pytest.fixture
 def study(tmp_path: Path) -> optuna.Study:
-    """A study in a database, as the ledger locks its storage."""
+    """A study in a database, as the study's run locks its storage."""
     made = optuna.create_study(storage=open_storage(None, tmp_path), study_name="s", direction="maximize")
     for value in (0.25, 0.75):
         made.add_trial(
@@ -62,20 +62,20 @@ def store_of(config: DictConfig) -> Store:
 
 
 def opened(config: DictConfig, study: optuna.Study) -> Any:
-    """A ledger as a sweep opens it."""
-    return Ledger.open(config, study, PLAN, parse_space(ARGUMENTS), store_of(config))
+    """The study's run as a sweep opens it."""
+    return ParentRun.open(config, study, PLAN, parse_space(ARGUMENTS), store_of(config))
 
 
 def test_what_the_run_has(config: DictConfig, study: optuna.Study) -> None:
     """Tags, description, leaderboard, settings and the command of the best trial, quoted for a shell."""
-    with opened(config, study) as ledger:
-        ledger.update()
-        ledger.finish(draw=False)
-        assert ledger.best_command == (
+    with opened(config, study) as parent_run:
+        parent_run.update()
+        parent_run.finish(draw=False)
+        assert parent_run.best_command == (
             "python -m flowersweep optimizer.learning_rate=0.75 '+model.filters=[8, 8]'"
         )
     service = client(store_of(config).uri)
-    run = service.get_run(ledger.run_id)
+    run = service.get_run(parent_run.run_id)
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "s"
     tags = {key: run.data.tags[key] for key in ("kind", "study", "study.goal", "study.finished")}
@@ -91,7 +91,7 @@ def test_what_the_run_has(config: DictConfig, study: optuna.Study) -> None:
     assert note.startswith(
         "**s**: maximize value; 2 of 4 trials done.\n\nBest again:\n\n    python -m flowersweep"
     )
-    assert {item.path for item in service.list_artifacts(ledger.run_id, "study")} == {
+    assert {item.path for item in service.list_artifacts(parent_run.run_id, "study")} == {
         f"study/{name}"
         for name in (
             "leaderboard.json",
@@ -102,7 +102,7 @@ def test_what_the_run_has(config: DictConfig, study: optuna.Study) -> None:
             "distributions.json",
         )
     }
-    settings = Path(service.download_artifacts(ledger.run_id, "study/sweeper.yaml")).read_text(
+    settings = Path(service.download_artifacts(parent_run.run_id, "study/sweeper.yaml")).read_text(
         encoding="utf-8"
     )
     assert "secret" not in settings
@@ -117,8 +117,8 @@ def test_the_command_finds_ones_own_presets(config: DictConfig, study: optuna.St
     told = config.copy()
     told.hydra.runtime = {"config_sources": sources}
     told.hydra.job = {"config_name": "mine"}
-    with opened(told, study) as ledger:
-        assert ledger.best_command.startswith(
+    with opened(told, study) as parent_run:
+        assert parent_run.best_command.startswith(
             "python -m flowersweep '--config-dir=/my own' --config-name=mine optimizer.learning_rate"
         )
 
@@ -136,28 +136,30 @@ def test_one_run_for_a_study(config: DictConfig, study: optuna.Study) -> None:
 def test_another_store(config: DictConfig, study: optuna.Study) -> None:
     """A study that is known to another store only gets a run in this one."""
     study.set_user_attr("mlflow_parent_run_id", "0" * 32)
-    with opened(config, study) as ledger:
-        assert ledger.run_id not in {None, "0" * 32}
+    with opened(config, study) as parent_run:
+        assert parent_run.run_id not in {None, "0" * 32}
 
 
 def test_a_deleted_run_is_not_written_to(config: DictConfig, study: optuna.Study) -> None:
     """Who deleted the study's run has to say what shall become of it."""
-    with opened(config, study) as ledger:
+    with opened(config, study) as parent_run:
         pass
-    client(store_of(config).uri).delete_run(ledger.run_id)
+    client(store_of(config).uri).delete_run(parent_run.run_id)
     with pytest.raises(TrackingError, match="restore it in the MLflow UI"), opened(config, study):
         pass
 
 
 def test_runs_of_dead_processes_are_closed(config: DictConfig, study: optuna.Study) -> None:
     """A training process that was killed while the sweep goes on leaves no run open."""
-    with opened(config, study) as ledger:
+    with opened(config, study) as parent_run:
         dead = subprocess.Popen([sys.executable, "-c", ""])
-        tracker = MLflowTracker.start(store_of(config), "ledger", "trial-0002", parent_run_id=ledger.run_id)
+        tracker = MLflowTracker.start(
+            store_of(config), "sweeps", "trial-0002", parent_run_id=parent_run.run_id
+        )
         identity = {"flowersweep.pid": str(dead.pid)}
         dead.wait()
         tracker.tags(identity)
-        ledger.finish(draw=False)
+        parent_run.finish(draw=False)
         run = client(store_of(config).uri).get_run(tracker.run_id)
         assert run.info.status == "KILLED"
         assert f"process {dead.pid}" in run.data.tags["flowersweep.closed_because"]
@@ -169,11 +171,11 @@ def test_plots_that_there_is_no_room_for(
 ) -> None:
     """The trials are done, so that a store which takes no plots is a warning of one sentence, without a traceback."""
     store = store_of(config)
-    with Ledger.open(config, study, PLAN, parse_space(ARGUMENTS), store) as ledger:
-        run = client(store.uri).get_run(str(ledger.run_id))
+    with ParentRun.open(config, study, PLAN, parse_space(ARGUMENTS), store) as parent_run:
+        run = client(store.uri).get_run(str(parent_run.run_id))
         artifacts = Path(url2pathname(urlsplit(run.info.artifact_uri).path))
         (artifacts / "study/plots.html").mkdir(parents=True)
-        ledger.finish()
+        parent_run.finish()
     (record,) = [one for one in caplog.records if one.name == "flowersweep.sweep.parent_run"]
     assert "plots were not kept: Cannot store study/plots.html" in record.getMessage()
     assert record.exc_info is None
@@ -181,10 +183,10 @@ def test_plots_that_there_is_no_room_for(
 
 
 def test_without_tracking(study: optuna.Study) -> None:
-    """An application without tracking has a ledger that writes nowhere."""
+    """An application without tracking has a `ParentRun` that writes nowhere."""
     plain = OmegaConf.create({"x": 1})
     assert open_store(plain) is None
-    with Ledger.open(plain, study, PLAN, parse_space(ARGUMENTS), None) as ledger:
-        ledger.update()
-        ledger.finish()
-    assert (ledger.run_id, ledger.where) == (None, None)
+    with ParentRun.open(plain, study, PLAN, parse_space(ARGUMENTS), None) as parent_run:
+        parent_run.update()
+        parent_run.finish()
+    assert (parent_run.run_id, parent_run.where) == (None, None)

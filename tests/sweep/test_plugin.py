@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hydra import compose, initialize
 from hydra.core.config_store import ConfigStore
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.errors import ConfigCompositionException, MissingConfigException
 from hydra.plugins.sweeper import Sweeper
@@ -25,7 +24,6 @@ def _initialized() -> Iterator[None]:
     ConfigStore.instance().store(
         name="plugin_test", node={"defaults": ["_self_", {"override hydra/sweeper": "study"}], "x": 1}
     )
-    GlobalHydra.instance().clear()
     with initialize(config_path=None):
         yield
 

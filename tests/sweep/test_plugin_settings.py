@@ -33,7 +33,12 @@ class TestSettings:
         """Values come as plain Python, directions always as a tuple."""
         settings = _settings(n_trials=7, timeout=60.5, params={"x": "1,2"}, enqueue=[{"x": 1}])
         assert (settings.n_trials, settings.timeout, settings.directions) == (7, 60.5, ("maximize",))
-        assert (settings.params, settings.enqueue) == ({"x": "1,2"}, ({"x": 1},))
+        assert (settings.params, settings.enqueue) == ({"x": "1,2"}, [{"x": 1}])
+
+    def test_null_is_no_default(self) -> None:
+        """No limit, where the default is one, stays no limit."""
+        assert _settings().max_failures_in_a_row == 5
+        assert _settings(max_failures_in_a_row=None).max_failures_in_a_row is None
 
     @pytest.mark.parametrize(
         ("direction", "expected"),

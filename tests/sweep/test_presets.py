@@ -1,7 +1,6 @@
 """Every preset composes, and so does every trial it can lead to."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from flowersweep.sweep.space.check import check_choices, probes
 from flowersweep.sweep.space.parse import parse_space
 from flowersweep.sweep.space.space import Space
 
-CONF = Path(__file__).parents[2] / "conf"
+CONF = config.conf_dir()
 PRESETS = sorted(
     f"{path.parent.name}={path.stem}"
     for group in ("experiment", "search")

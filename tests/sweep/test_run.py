@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra import compose, initialize
+from hydra.core.config_store import ConfigStore
+from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
 from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.sweep.run import as_kept
 from flowersweep.sweep.space.overrides import left_to_trials
 from flowersweep.sweep.storage.storage import open_storage
+from hydra_state import hydra_restored
 
 Sweep = Callable[..., None]
 TEN = "hydra.sweeper.n_trials=10"
@@ -102,8 +106,8 @@ class TestFolders:
         ]
 
 
-class TestTakenOver:
-    def test_is_not_trained_again(self, app: Any, sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+class TestDuplicates:
+    def test_are_not_trained(self, app: Any, sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
         """A chosen sampler goes through a small space; what is left of the budget takes results over, marked as such."""
         sweep("y=8,16,32", "hydra/sweeper/sampler=random", "hydra.sweeper.n_trials=6")
         trials = app.study().trials
@@ -112,15 +116,15 @@ class TestTakenOver:
         taken = [trial for trial in trials if "taken_from" in trial.user_attrs]
         assert len(taken) == 3
         for trial in taken:
-            twin = trials[trial.user_attrs["taken_from"]]
-            assert (trial.params, trial.values) == (twin.params, twin.values)
-            assert twin not in taken
+            original = trials[trial.user_attrs["taken_from"]]
+            assert (trial.params, trial.values) == (original.params, original.values)
+            assert original not in taken
         shown = capsys.readouterr()
         assert shown.out.count("as trial ") == 3
         assert shown.err.count(" as trial ") == 3
 
     @pytest.mark.slow
-    def test_only_complete_ones_are_taken_over(self, app: Any, sweep: Sweep) -> None:
+    def test_only_of_complete_trials(self, app: Any, sweep: Sweep) -> None:
         """What failed is tried again."""
         sweep("kind=failing", "x=0.2,0.8", "hydra/sweeper/sampler=random", "hydra.sweeper.n_trials=4")
         trials = app.study().trials
@@ -220,6 +224,17 @@ class TestFailures:
             SweepStoppedError, match=r"All 2 trials of the sweep failed; .*ValueError: x is 0.8"
         ):
             sweep("kind=failing", "x=0.8,0.9")
+
+
+@pytest.mark.usefixtures("app")
+def test_what_other_tests_register_is_forgotten() -> None:
+    """A key of the application stays a key after another module of tests had a group of that name."""
+    with hydra_restored():
+        ConfigStore.instance().store(group="kind", name="a", node={})
+        with initialize(None), pytest.raises(ConfigCompositionException, match="Could not override 'kind'"):
+            compose("small_app", overrides=["kind=failing"])
+    with initialize(None):
+        assert compose("small_app", overrides=["kind=failing"]).kind == "failing"
 
 
 def test_overrides_are_kept_as_typed() -> None:

@@ -213,7 +213,7 @@ def test_console_stays_silent_in_a_whole_run(tmp_path: Path) -> None:
 def test_importing_the_tracker_imports_nothing_heavy() -> None:
     """MLflow, TensorFlow and matplotlib wait until they are used."""
     code = (
-        "import sys, flowersweep.tracking.mlflow_tracker, flowersweep.tracking.dead_runs, flowersweep.figures.figures;"
+        "import sys, flowersweep.tracking.mlflow_tracker, flowersweep.tracking.orphaned_runs, flowersweep.figures.figures;"
         "print({'mlflow', 'tensorflow', 'keras', 'matplotlib', 'sqlalchemy'} & sys.modules.keys())"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENV)

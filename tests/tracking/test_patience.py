@@ -15,11 +15,11 @@ import pytest
 
 from flowersweep import process
 from flowersweep.errors import TrackingError
-from flowersweep.tracking import patience as patience_module
-from flowersweep.tracking.dead_runs import close_dead_runs
+from flowersweep.tracking import mlflow_api
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.patience import cleaning_up, patience, patiently
+from flowersweep.tracking.orphaned_runs import close_orphaned_runs
+from flowersweep.tracking.patience import cleaning_up, patience, patiently, waited
 from flowersweep.tracking.protocol import RunStatus, closing
 from flowersweep.tracking.store.store import Store, experiment_id, prepare_store
 from flowersweep.training.interrupt import Interrupted, interruptible
@@ -39,7 +39,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.fixture
 def tracker(store: Store, monkeypatch: pytest.MonkeyPatch) -> MLflowTracker:
     """An open run, in whose store SQLite itself waits for a lock hardly at all."""
-    monkeypatch.setattr(patience_module, "BUSY_MILLISECONDS", 20)
+    monkeypatch.setattr(mlflow_api, "BUSY_MILLISECONDS", 20)
     return MLflowTracker.start(store, "locks", "a run")
 
 
@@ -107,7 +107,7 @@ def test_a_run_is_started_once_after_a_lock(store: Store, tracker: MLflowTracker
     with locked(store, 0.4):
         first = MLflowTracker.start(store, "starts", "first", tags={"flowersweep.process_start": EARLIER})
     with locked(store, 0.4):
-        closed_runs = close_dead_runs(store, [number])
+        closed_runs = close_orphaned_runs(store, [number])
     with locked(store, 0.4):
         MLflowTracker.resume(store, first.run_id)
     found = client(store.uri).search_runs([number])
@@ -194,10 +194,10 @@ def test_blocks_of_less_patience_are_nested() -> None:
     """The shortest time wins, and comes to its end with its block."""
     with patience(5):
         with patience(30), patience(1), translated("x"):
-            assert patience_module.waited() == " (tried for 1 seconds)"
-        assert patience_module.waited() == " (tried for 5 seconds)"
+            assert waited() == " (tried for 1 seconds)"
+        assert waited() == " (tried for 5 seconds)"
     with patience(0):
-        assert not patience_module.waited()
+        assert not waited()
 
 
 def test_cleaning_up_takes_no_errors_place(caplog: pytest.LogCaptureFixture) -> None:

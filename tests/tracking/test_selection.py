@@ -53,10 +53,12 @@ class TestStores:
         assert results_store({"tracking.dir": f"~/{folder.name}"}).uri == store.uri
 
     def test_nothing_there(self, tmp_path: Path) -> None:
-        """A folder without results is refused, and nothing is made in it."""
+        """A folder without results, such as a new checkout's, is refused, and nothing is made in it."""
+        about = tmp_path / "README.md"
+        about.write_text("What lands here.")
         with pytest.raises(TrackingError, match=r"There are no results in .*; train something first"):
             results_store({"tracking.dir": str(tmp_path)})
-        assert not list(tmp_path.iterdir())
+        assert list(tmp_path.iterdir()) == [about]
 
 
 class TestStudies:

@@ -8,9 +8,9 @@ import pytest
 
 from flowersweep import process
 from flowersweep.errors import TrackingError
-from flowersweep.tracking.dead_runs import close_dead_runs
 from flowersweep.tracking.mlflow_api import client, environment
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.orphaned_runs import close_orphaned_runs
 from flowersweep.tracking.protocol import RunStatus, closing
 from flowersweep.tracking.store.store import Store, experiment_id
 from servers import mlflow_server
@@ -53,14 +53,14 @@ def test_a_run_is_logged_through_the_server(store: Store, tmp_path: Path) -> Non
     assert np.array_equal(loaded.predict(pictures, verbose=0), network.predict(pictures, verbose=0))
 
 
-def test_refusals_and_dead_runs_are_the_same_over_http(store: Store) -> None:
+def test_refusals_and_orphaned_runs_are_the_same_over_http(store: Store) -> None:
     """Another value for a param, a deleted experiment and a dead process are told as with SQLite."""
     run = MLflowTracker.start(store, "refusing", "run", tags={"flowersweep.process_start": EARLIER})
     run.params({"seed": 1})
     with pytest.raises(TrackingError, match="Cannot log the params of run"):
         run.params({"seed": 2})
     number = experiment_id(store, "refusing")
-    assert close_dead_runs(store, [number]) == [run.run_id]
+    assert close_orphaned_runs(store, [number]) == [run.run_id]
     assert client(store.uri).get_run(run.run_id).info.status == RunStatus.KILLED.value
     client(store.uri).delete_experiment(number)
     with pytest.raises(TrackingError, match="mlflow experiments restore"):

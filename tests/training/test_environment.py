@@ -14,7 +14,7 @@ from flowersweep.config import Config
 from flowersweep.data.stream import training_stream
 from flowersweep.training import train
 from flowersweep.training.dataset import PictureSet
-from flowersweep.training.environment import streams_forgotten
+from flowersweep.training.environment import streams_released
 
 MakeConfig = Callable[..., Config]
 
@@ -34,7 +34,7 @@ def stream_over(images: npt.NDArray[np.uint8]) -> tf.data.Dataset:
 def test_the_pictures_of_a_stream_are_let_go() -> None:
     """A stream's pictures stay in memory until its block ends, and not longer; other streams go on."""
     earlier = stream_over(np.ones((4, 8, 8, 3), np.uint8))
-    with streams_forgotten():
+    with streams_released():
         images = np.zeros((4, 8, 8, 3), np.uint8)
         pictures = weakref.ref(images)
         assert len(list(stream_over(images))) == 2

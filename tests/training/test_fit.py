@@ -14,7 +14,7 @@ from flowersweep.models.network import Network
 from flowersweep.training.dataset import Pictures, PictureSet, load_pictures
 from flowersweep.training.fit import Phase, fit
 from flowersweep.training.history import History
-from flowersweep.training.loader import Feed
+from flowersweep.training.loader import Loader
 
 SGD = ("optimizer=sgd", "optimizer.momentum=0", "optimizer.nesterov=false", "trainer.precision=float32")
 ALL_AT_ONCE = "trainer.batch_size=48"
@@ -43,7 +43,7 @@ class Linear:
         """Train a phase."""
         config = self.config
         phase = Phase(name, self.network, self.build, config.optimizer, epochs or config.trainer.epochs)
-        fit(phase, config, Feed(None, self.pictures, config), self.history, self.heard)
+        fit(phase, config, Loader(None, self.pictures, config), self.history, self.heard)
 
     def heard(self, number: int, values: Mapping[str, float]) -> None:
         """Keep the weights that an epoch ends with."""
@@ -59,8 +59,8 @@ class Linear:
 
 def softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Probabilities."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    powers: npt.NDArray[np.float64] = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def test_steps_are_those_of_gradient_descent(make_config: MakeConfig) -> None:

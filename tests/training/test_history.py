@@ -1,8 +1,6 @@
 """The epochs of a run and the best of them."""
 
-import pytest
-
-from flowersweep.training.history import History, maximized
+from flowersweep.training.history import History
 
 
 def history(monitor: str, *losses_and_accuracies: tuple[float, float]) -> History:
@@ -45,12 +43,3 @@ class TestSummary:
 
         assert lines[0] == "epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds,images_per_second"
         assert lines[1:] == ["1,1,0.5,0.9,0.5,0.1,2,10", "2,1,0.5,0.7,0.8,0.1,2,10"]
-
-
-@pytest.mark.parametrize(
-    ("metric", "expected"),
-    [("val_accuracy", True), ("best/val_accuracy", True), ("val_loss", False), ("best/val_loss", False)],
-)
-def test_direction_follows_from_the_name(metric: str, *, expected: bool) -> None:
-    """Accuracies are maximized, losses minimized, with or without a prefix."""
-    assert maximized(metric) is expected

@@ -1,5 +1,7 @@
 """What a phase is fed with: pictures, or the features of a small real network's prefix."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +11,7 @@ from conftest import MakeConfig
 from flowersweep.config import Config
 from flowersweep.models.network import Network
 from flowersweep.training.dataset import Pictures, load_pictures
-from flowersweep.training.loader import feed
+from flowersweep.training.loader import open_loader
 
 Floats = npt.NDArray[np.float32]
 
@@ -39,9 +41,9 @@ def pictures(config: Config) -> Pictures:
     return load_pictures(config)
 
 
-def batches(dataset: "keras.utils.PyDataset | object") -> list[tuple[Floats, npt.NDArray[np.int32]]]:
+def batches(dataset: Any) -> list[tuple[Floats, npt.NDArray[np.int32]]]:
     """All batches as arrays."""
-    return [(np.asarray(x), np.asarray(y)) for x, y in dataset]  # type: ignore[attr-defined] # tf.data has no types
+    return [(np.asarray(x), np.asarray(y)) for x, y in dataset]
 
 
 def test_stored_features_are_those_of_the_pictures_in_the_same_order(
@@ -49,7 +51,7 @@ def test_stored_features_are_those_of_the_pictures_in_the_same_order(
 ) -> None:
     """Two epochs of three batches: by way of the cache or not, the suffix is given the same numbers."""
     direct = make_config("aug=RandomFlip", "bank=off", "seed=4")
-    with feed(network, config, pictures) as stored, feed(network, direct, pictures) as shown:
+    with open_loader(network, config, pictures) as stored, open_loader(network, direct, pictures) as shown:
         assert (stored.bank is None, shown.bank is None) == (False, True)
         assert stored.model(network) is network.suffix
         features, images = batches(stored.training(2)), batches(shown.training(2))
@@ -73,7 +75,7 @@ def test_the_seed_decides_the_order(network: Network, pictures: Pictures, make_c
     """The same one gives the same labels one after the other, another one others."""
     orders = []
     for seed in (4, 4, 5):
-        with feed(network, make_config("bank=off", f"seed={seed}"), pictures) as shown:
+        with open_loader(network, make_config("bank=off", f"seed={seed}"), pictures) as shown:
             orders.append(np.concatenate([labels for _, labels in batches(shown.training(1))]).tolist())
 
     assert orders[0] == orders[1] != orders[2]
@@ -86,7 +88,7 @@ def test_without_a_prefix_worth_storing_pictures_are_fed(
     """A network without a prefix, and one that is cut before its first layer, see pictures as numbers from 0 to 255."""
     whole = network.whole
     for other in (Network(None, whole, whole), Network(network.prefix, network.suffix, whole, cut=0)):
-        with feed(other, config, pictures) as shown:
+        with open_loader(other, config, pictures) as shown:
             assert shown.bank is None
             ((images, labels),) = batches(shown.evaluation(pictures.validation))
             answers = np.asarray(shown.model(other)(images))

@@ -1,7 +1,6 @@
 """The single augmentations by name, and how one is built from a line of configuration."""
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import Field, fields
 from typing import Any, cast
 
@@ -26,6 +25,7 @@ from flowersweep.augment.policy import AugMix, RandAugment
 from flowersweep.augment.tone import RandomBrightness, RandomContrast, RandomInvert, RandomPosterization
 from flowersweep.errors import ConfigError
 from flowersweep.fields import RULE_KEY
+from flowersweep.texts import choose_one_of
 
 # The article's in its order, the policies, then others of which Keras 3 has a layer of that name, by alphabet.
 LAYERS: dict[str, type[Augmentation]] = {
@@ -73,7 +73,7 @@ def build(spec: Any) -> Augmentation:
         )
     name = values["name"]
     if name not in LAYERS:
-        raise ConfigError(f"There is no augmentation layer {name!r}{_instead(name, LAYERS)}.")
+        raise ConfigError(f"There is no augmentation layer {name!r}; {choose_one_of(list(LAYERS), name)}")
     layer = LAYERS[name]
     # A layer has no seed and no cycle of its own: one stream of draws serves the whole stack.
     known = {entry.name: entry for entry in fields(layer) if entry.name not in {"name", "seed", "cycle"}}
@@ -90,7 +90,8 @@ def build(spec: Any) -> Augmentation:
 def _set(config: Any, key: str, value: Any, name: str, known: "Mapping[str, Field[Any]]") -> None:
     """Set one parameter, or say in one sentence why it cannot be set."""
     if key not in known:
-        raise ConfigError(f"The augmentation layer {name} has no parameter {key!r}{_instead(key, known)}.")
+        allowed = choose_one_of(list(known), str(key)) if known else "it has none."
+        raise ConfigError(f"The augmentation layer {name} has no parameter {key!r}; {allowed}")
     try:
         OmegaConf.update(config, key, value)
     except OmegaConfBaseException as error:
@@ -99,11 +100,3 @@ def _set(config: Any, key: str, value: Any, name: str, known: "Mapping[str, Fiel
     rule = known[key].metadata.get(RULE_KEY)
     if rule is not None and value is not None and not rule.accepts(config[key]):
         raise ConfigError(f"{name}.{key} must be {rule.allowed}, but is {value!r}.")
-
-
-def _instead(wrong: str, allowed: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: the nearest one, and all there are."""
-    allowed = list(allowed)
-    nearest = difflib.get_close_matches(str(wrong), allowed, n=1)
-    guess = f"; did you mean {nearest[0]!r}?" if nearest else ";"
-    return f"{guess} Allowed: {', '.join(allowed) or 'nothing'}"

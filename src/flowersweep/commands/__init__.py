@@ -6,7 +6,7 @@ COMMANDS = {
     "report": "write a page about a sweep",
     "promote": "register the best run's model",
     "predict": "say what is on pictures",
-    "evaluate": "judge a model on a folder of pictures",
+    "evaluate": "evaluate a model on a folder of pictures",
     "export": "write a model for other programs",
     "doctor": "check the installation and a configuration",
     "layers": "list a backbone's layers and where it can be cut",

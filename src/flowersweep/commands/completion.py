@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra import initialize_config_dir
-from hydra._internal.core_plugins.bash_completion import BashCompletion
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
@@ -27,6 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 from flowersweep import config
 from flowersweep.commands import COMMANDS
 from flowersweep.commands.arguments import Command
+from flowersweep.doors.hydra_api import completions
 from flowersweep.fields import RULE_KEY
 
 PROGRAM = "flowersweep"
@@ -180,6 +180,6 @@ def _choices(field: "dataclasses.Field[Any]") -> Sequence[str]:
 def _hydra(loader: ConfigLoader, word: str, fixed: list[str]) -> list[str]:
     """What Hydra's completion offers for a word after others; nothing where those cannot be composed."""
     try:
-        return BashCompletion(loader)._query(config_name="config", line=" ".join([*fixed, word]))  # noqa: SLF001 - its public name reads the process's environment
+        return completions(loader, [*fixed, word])
     except (HydraException, OmegaConfBaseException):
         return []

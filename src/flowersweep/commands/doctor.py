@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from flowersweep.commands.arguments import exit_code
-from flowersweep.doctor.finding import Finding, Verdict, examine
+from flowersweep.doctor.finding import Finding, Verdict, run_check
 from flowersweep.errors import EXIT_FAILED
 
 _DESCRIPTION = """\
@@ -31,11 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0; 1 if something must be mended; 2 for bad input; 128 + SIGINT for an interruption.
     """
-    return exit_code(lambda: _examine(_parser().parse_intermixed_args(arguments)))
+    return exit_code(lambda: _check(_parser().parse_intermixed_args(arguments)))
 
 
-def _examine(given: argparse.Namespace) -> int:
-    findings = [] if given.fix else examine("packages", _packages)
+def _check(given: argparse.Namespace) -> int:
+    findings = [] if given.fix else run_check("packages", _packages)
     try:
         findings += _configured(given.overrides, multirun=given.multirun, fix=given.fix)
     except ModuleNotFoundError as error:
@@ -87,17 +87,17 @@ def _configured(overrides: Sequence[str], *, multirun: bool, fix: bool) -> list[
     from rich.console import Console
 
     from flowersweep.config import composing
+    from flowersweep.doctor.checks import all_checks
     from flowersweep.doctor.configured import composed
-    from flowersweep.doctor.examination import examination
     from flowersweep.doctor.results import fix_store
 
     with composing():
-        patient = composed(overrides, multirun=multirun)
+        setup = composed(overrides, multirun=multirun)
     if fix:
-        return examine("results", lambda: fix_store(patient.config))
+        return run_check("results", lambda: fix_store(setup.config))
     findings = []
     with Console(stderr=True).status("Looking ...") as status:  # shown in a terminal only
-        for finding in examination(patient):
+        for finding in all_checks(setup):
             status.update(f"Looking: {finding.check} ...")
             findings.append(finding)
     return findings

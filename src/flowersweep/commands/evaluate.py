@@ -1,4 +1,4 @@
-"""Judge a run's model on a folder of pictures: `flowersweep evaluate`."""
+"""Evaluate a run's model on a folder of pictures: `flowersweep evaluate`."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ from flowersweep.commands.common import (
     whole_number,
 )
 from flowersweep.deploy.choose import Choice
-from flowersweep.deploy.evaluation import SUBSETS, ClassFigures, Judged, class_figures, judged_pictures
+from flowersweep.deploy.evaluation import SUBSETS, ClassMetrics, EvaluationSet, class_metrics, evaluation_set
 from flowersweep.deploy.images import batches
 from flowersweep.deploy.output import draft
 from flowersweep.deploy.predictor import LocalPredictor
@@ -38,7 +38,7 @@ _MISTAKES = 20  # lines in place of a matrix that is too wide
 
 COMMAND = Command(
     name="evaluate",
-    about="Judge a run's model on a folder with one sub-folder per class: accuracy, loss, what is taken for what.",
+    about="Evaluate a run's model on a folder with one sub-folder per class: accuracy, loss, what is taken for what.",
     arguments=(
         Argument(
             "data.dir",
@@ -74,37 +74,37 @@ def _evaluate(values: Mapping[str, str | None]) -> int:
     if output is not None and output.suffix.lower() != ".png":
         raise ConfigError(f"output={output} is a picture of the confusion matrix; let its name end in .png.")
     choice = chosen(values)
-    judged = judged_pictures(choice, Path(str(values["data.dir"])), str(values["subset"]))
-    _say_what_is_left_out(judged)
-    predictions = _predictions(choice, judged, batch_size)
+    data = evaluation_set(choice, Path(str(values["data.dir"])), str(values["subset"]))
+    _say_what_is_left_out(data)
+    predictions = _predictions(choice, data, batch_size)
     names = choice.info.class_names
-    figures = class_figures(predictions.labels, predictions.predicted, len(names))
+    metrics = class_metrics(predictions.labels, predictions.predicted, len(names))
     show = _show_json if values["format"] == "json" else _show_tables
-    show(choice, judged, predictions, figures)
+    show(choice, data, predictions, metrics)
     if output is not None:
         with draft(output) as part:
             confusion_matrix(predictions.labels, predictions.predicted, names).savefig(part)
-    return EXIT_FAILED if len(predictions.labels) < len(judged.paths) else 0
+    return EXIT_FAILED if len(predictions.labels) < len(data.paths) else 0
 
 
-def _say_what_is_left_out(judged: Judged) -> None:
+def _say_what_is_left_out(data: EvaluationSet) -> None:
     for names, sentence in (
-        (judged.unknown, "The model does not know {}; those pictures are left out."),
-        (judged.missing, "The folder has no pictures of {}."),
+        (data.unknown, "The model does not know {}; those pictures are left out."),
+        (data.missing, "The folder has no pictures of {}."),
     ):
         if names:
             sys.stderr.write(f"flowersweep: {sentence.format(', '.join(map(in_one_line, names)))}\n")
 
 
-def _predictions(choice: Choice, judged: Judged, batch_size: int) -> "Predictions":
+def _predictions(choice: Choice, data: EvaluationSet, batch_size: int) -> "Predictions":
     """What the model says of the pictures that can be read; the others are told."""
     predictor = LocalPredictor(choice, batch_size)
     from flowersweep.training.probabilities import Predictions
 
     probabilities: list[npt.NDArray[np.float32]] = []
     read: list[int] = []
-    with progress("Evaluating", len(judged.paths)) as advance:
-        for batch in batches(judged.paths, choice.info.size, batch_size):
+    with progress("Evaluating", len(data.paths)) as advance:
+        for batch in batches(data.paths, choice.info.size, batch_size):
             for sentence in batch.unreadable:
                 sys.stderr.write(f"flowersweep: {sentence}\n")
             if batch.positions:
@@ -113,17 +113,19 @@ def _predictions(choice: Choice, judged: Judged, batch_size: int) -> "Prediction
             advance(len(batch))
     if not read:
         raise DataError("None of the pictures could be read.")
-    return Predictions(np.concatenate(probabilities), judged.labels[read].astype(np.int32))
+    return Predictions(np.concatenate(probabilities), data.labels[read].astype(np.int32))
 
 
-def _show_json(choice: Choice, judged: Judged, predictions: "Predictions", figures: ClassFigures) -> None:
+def _show_json(
+    choice: Choice, data: EvaluationSet, predictions: "Predictions", metrics: ClassMetrics
+) -> None:
     names = choice.info.class_names
     classes = {
         name: {
-            "pictures": int(figures.pictures[i]),
-            "precision": _number(figures.precision[i]),
-            "recall": _number(figures.recall[i]),
-            "f1": _number(figures.f1[i]),
+            "pictures": int(metrics.pictures[i]),
+            "precision": _number(metrics.precision[i]),
+            "recall": _number(metrics.recall[i]),
+            "f1": _number(metrics.f1[i]),
         }
         for i, name in enumerate(names)
     }
@@ -135,11 +137,11 @@ def _show_json(choice: Choice, judged: Judged, predictions: "Predictions", figur
         "classes": classes,
         "confusion": {
             name: dict(zip(names, row, strict=True))
-            for name, row in zip(names, figures.confusion.tolist(), strict=True)
+            for name, row in zip(names, metrics.confusion.tolist(), strict=True)
         },
-        "unknown": judged.unknown,
-        "missing": judged.missing,
-        "unreadable": len(judged.paths) - len(predictions.labels),
+        "unknown": data.unknown,
+        "missing": data.missing,
+        "unreadable": len(data.paths) - len(predictions.labels),
     }
     sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
 
@@ -149,18 +151,20 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _show_tables(choice: Choice, _judged: Judged, predictions: "Predictions", figures: ClassFigures) -> None:
+def _show_tables(
+    choice: Choice, _data: EvaluationSet, predictions: "Predictions", metrics: ClassMetrics
+) -> None:
     console = plain_console()
     names = [in_one_line(name) for name in choice.info.class_names]
     table = Table("class", title="Classes", title_justify="left")
     for heading in ("precision", "recall", "F1", "pictures"):
         table.add_column(heading, justify="right")
     for i, name in enumerate(names):
-        rates = (figures.precision[i], figures.recall[i], figures.f1[i])
+        rates = (metrics.precision[i], metrics.recall[i], metrics.f1[i])
         table.add_row(
             name,
             *("-" if np.isnan(rate) else f"{rate:.4f}" for rate in rates),
-            str(figures.pictures[i]),
+            str(metrics.pictures[i]),
         )
     console.print(choice.about[0].upper() + choice.about[1:], highlight=False, soft_wrap=True)
     console.print(
@@ -168,7 +172,7 @@ def _show_tables(choice: Choice, _judged: Judged, predictions: "Predictions", fi
         highlight=False,
     )
     console.print(table, highlight=False)
-    show_matrix(console, names, figures.confusion)
+    show_matrix(console, names, metrics.confusion)
 
 
 def show_matrix(console: Console, names: Sequence[str], confusion: npt.NDArray[np.int64]) -> None:

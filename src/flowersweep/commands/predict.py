@@ -18,8 +18,8 @@ from flowersweep.commands.common import (
 from flowersweep.deploy.choose import Choice
 from flowersweep.deploy.images import batches, find_pictures
 from flowersweep.deploy.output import draft
+from flowersweep.deploy.prediction_writer import FORMATS, open_writer, top_classes
 from flowersweep.deploy.predictor import LocalPredictor, Predictor, RemotePredictor
-from flowersweep.deploy.rows import FORMATS, guesses, writing
 from flowersweep.errors import EXIT_FAILED
 from flowersweep.progress import progress
 from flowersweep.texts import as_text
@@ -90,7 +90,7 @@ def _write_all(
     unreadable = 0
     with (
         _bar(len(paths), stream) as advance,
-        writing(kind, stream, names, class_names, top) as write,
+        open_writer(kind, stream, names, class_names, top) as write,
     ):
         for batch in batches(paths, choice.info.size, batch_size):
             for sentence in batch.unreadable:
@@ -98,7 +98,7 @@ def _write_all(
             unreadable += len(batch.unreadable)
             if batch.positions:
                 for position, row in zip(batch.positions, predictor(batch.images), strict=True):
-                    write(names[position], guesses(row, class_names, top))
+                    write(names[position], top_classes(row, class_names, top))
             advance(len(batch))
     return unreadable
 

@@ -1,4 +1,4 @@
-"""Register the winner's model under an alias: `flowersweep promote`."""
+"""Register the best run's model under an alias: `flowersweep promote`."""
 
 from collections.abc import Mapping, Sequence
 

@@ -17,7 +17,7 @@ from flowersweep.tracking.store.store import Store
 
 if TYPE_CHECKING:
     from flowersweep.report.evidence import Study
-    from flowersweep.report.leader import Winner
+    from flowersweep.report.leading_run import LeadingRun
     from flowersweep.report.statistics.ranking import Row
 
 PAGE = "report.html"
@@ -50,16 +50,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(values: Mapping[str, str | None]) -> int:
-    from flowersweep.report.leader import read_winner
+    from flowersweep.report.leading_run import read_leading_run
     from flowersweep.report.reading import read_study
     from flowersweep.report.statistics.ranking import ranking
 
     store = results_store(values)
     study = read_study(store, find_study(store, values["study"], values["experiment"]))
     rows = ranking(study)
-    winner = read_winner(store, rows[0].configuration, study.goal) if rows else None
+    leading = read_leading_run(store, rows[0].configuration, study.goal) if rows else None
     folder = expanded(values["output"] or Path("reports") / folder_name(study.name))
-    files = _write(folder, study, rows, winner)
+    files = _write(folder, study, rows, leading)
     for file in files:
         sys.stdout.write(f"{file}\n")
     _keep(store, study.run_id, files)
@@ -71,11 +71,11 @@ def folder_name(study: str) -> str:
     return re.sub(r"[^\w.-]+", "-", study).strip(".-") or "study"
 
 
-def _write(folder: Path, study: "Study", rows: "Sequence[Row]", winner: "Winner | None") -> list[Path]:
+def _write(folder: Path, study: "Study", rows: "Sequence[Row]", leading: "LeadingRun | None") -> list[Path]:
     from flowersweep.report.charts.png import pictures
     from flowersweep.report.page import page
 
-    html = page(study, rows, winner)
+    html = page(study, rows, leading)
     files = [folder / PAGE]
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from flowersweep.config.locations import cache_dir, conf_dir, in_checkout, resul
 from flowersweep.config.quoting import texts_quoted
 from flowersweep.config.schema import Config, register
 from flowersweep.config.validate import repeats, settings
-from flowersweep.fields import MAXIMIZED
+from flowersweep.fields import maximized
 
 __all__ = [
     "Config",
@@ -30,7 +30,7 @@ __all__ = [
 
 def direction_of(metric: str) -> str:
     """Whether a sweep maximizes or minimizes a metric, as Optuna calls it."""
-    return "maximize" if metric.rpartition("/")[2] in MAXIMIZED else "minimize"
+    return "maximize" if maximized(metric) else "minimize"
 
 
 def prepare() -> None:

@@ -1,7 +1,6 @@
 """Say in one sentence what Hydra and OmegaConf say in several lines about a bad command line."""
 
 import dataclasses
-import re
 import shlex
 import traceback
 from collections.abc import Iterator
@@ -9,10 +8,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from flowersweep.config.pasting import pasted
 from flowersweep.config.schema import NODES, Config
+from flowersweep.doors import hydra_api, omegaconf_api
 from flowersweep.errors import ConfigError, FlowersweepError
 from flowersweep.texts import nearest
 
@@ -29,13 +29,13 @@ def explain(error: Exception) -> str:
         return _unknown_choice(error)
     if isinstance(error, OverrideParseException):
         return _no_override(error.override, f"{error.__cause__ or ''}\n{text}")
-    if match := re.match(r"Could not override '([^']+)'", text):
+    if match := hydra_api.UNKNOWN_KEY.match(text):
         return _unknown_key(match.group(1))
-    if match := re.match(r"Error merging override (.+)", text):
+    if match := hydra_api.NOT_MERGED.match(text):
         return _bad_value(match.group(1), cause)
-    if match := re.match(r"In '([^']+)': \w+ raised while composing config:\n(.*)", text, re.DOTALL):
-        text = f"In {match.group(1)}.yaml: {_in_a_file(match.group(2))}"
-    return ": ".join(_one_line(part) for part in (text, str(cause or "")) if part)
+    if match := hydra_api.IN_A_FILE.match(text):
+        text = f"In {match.group(1)}.yaml: {_in_a_file(match.group(2), error.__context__)}"
+    return ": ".join(omegaconf_api.in_one_line(part) for part in (text, str(cause or "")) if part)
 
 
 @contextmanager
@@ -48,8 +48,7 @@ def composing() -> Iterator[None]:
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error)) from error
     except RecursionError as error:
-        frames = (frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__))
-        if "hydra._internal.defaults_list" not in frames:
+        if not hydra_api.is_circular(error):
             raise
         raise ConfigError(
             "A file's defaults list leads back to the file itself; take one of the files that name each other out of it."
@@ -59,12 +58,14 @@ def composing() -> Iterator[None]:
         *_, (frame, _) = traceback.walk_tb(error.__traceback__)
         if not str(frame.f_globals.get("__name__")).startswith(("hydra.", "omegaconf.")):
             raise
-        if str(error).startswith("Config group override must be"):
+        if str(error).startswith(hydra_api.NOT_A_CHOICE):
             raise ConfigError(
                 "A group is chosen by a name, as in trainer=quick, but one is given something else; see --help for the "
                 "choices of each group, and set a key of it as in trainer.epochs=5."
             ) from error
-        raise ConfigError(f"{_one_line(str(error)).rstrip('.') or type(error).__name__}.") from error
+        raise ConfigError(
+            f"{omegaconf_api.in_one_line(str(error)).rstrip('.') or type(error).__name__}."
+        ) from error
 
 
 def _no_override(override: str, text: str) -> str:
@@ -77,33 +78,30 @@ def _no_override(override: str, text: str) -> str:
     is_whole = value[:1] not in {"", "'", '"'} and "${" not in value
     if equals and is_text and is_whole and (quoted := pasted(key, value)) != shlex.quote(override):
         return f"{override!r} is not a valid override, as Hydra's grammar wants quotes around this value; type: {quoted}"
-    said = ("LexerNoViable", "Error parsing", "Error when parsing", "See https:")
-    told = (line.partition(" expecting {")[0] for line in text.splitlines() if not line.startswith(said))
-    lines = [line for line in told if line.strip(" ^")]
+    fault = hydra_api.fault_of_grammar(text)
     reason = "an odd character" if equals else "it has no ="
     return (
-        f"{override!r} is not a valid override ({_one_line(lines[0]) if lines else reason}); "
+        f"{override!r} is not a valid override ({omegaconf_api.in_one_line(fault) if fault else reason}); "
         "write key=value, close every bracket and quote, and quote values with spaces or commas."
     )
 
 
-def _in_a_file(text: str) -> str:
-    """What OmegaConf says of a key in a file."""
-    first, found = text.splitlines()[0], re.search(r"full_key: (\S+)", text)
-    key = found.group(1) if found else ""
-    if re.match(r"Key '.*' not in", first):
-        meant = re.search(r"Did you mean: '(.*)'", first)
+def _in_a_file(text: str, error: BaseException | None) -> str:
+    """What OmegaConf says of a key in a file, in a text and in the error that Hydra had it from."""
+    first, key = text.splitlines()[0], str(getattr(error, "full_key", None) or "")
+    if isinstance(error, ConfigKeyError | ConfigAttributeError):
+        meant = omegaconf_api.MEANT.search(first)
         return f"There is no key {key!r}. Did you mean {meant.group(1)}?" if meant else _unknown_key(key)
-    value, expected = re.match(r"Value (.*) of type '\w+' could not be converted", first), _expected_type(key)
+    value, expected = omegaconf_api.NOT_CONVERTED.match(first), _expected_type(key)
     if value and expected:
         return f"{key} must be {expected}, but is {value.group(1)}."
-    if match := re.match(r"Merge error: \w+ is not a subclass of (\w+)\. value: (.*)", first):
+    if match := omegaconf_api.NOT_A_GROUP.match(first):
         return _no_keys(match.group(1), match.group(2))
-    if re.match(r"field '\w+' is not Optional|Incompatible value 'None'", first):
+    if omegaconf_api.NULL.match(first):
         if key in _GROUPS:
             return _set_its_keys(key, "null")
         return f"{key} must be {expected or 'given a value'}, but is null."
-    return _one_line(text)
+    return omegaconf_api.in_one_line(text)
 
 
 def _no_keys(kind: str, value: str) -> str:
@@ -120,11 +118,6 @@ def _set_its_keys(group: str, value: str) -> str:
         f"{group} has keys of its own, but is {value} here; set these, or choose a whole group in the file's defaults list, "
         f"as in '- override /{group}: NAME'."
     )
-
-
-def _one_line(text: str) -> str:
-    kept = [line.strip() for line in text.splitlines() if line.strip() and "object_type=" not in line]
-    return " ".join(kept).replace("full_key:", "key")
 
 
 def _unknown_choice(error: MissingConfigException) -> str:
@@ -162,16 +155,16 @@ def _field_names(node: type[Any]) -> set[str]:
 def _bad_value(override: str, cause: OmegaConfBaseException | None) -> str:
     key, _, value = override.partition("=")
     bare = value.replace("\\", "").strip("'\"")
-    reason = _one_line(str(cause)) if cause is not None else ""
+    reason = omegaconf_api.in_one_line(str(cause)) if cause is not None else ""
     if override.startswith("~") and key.lstrip("~") in known_keys():
         return f"{key.lstrip('~')} cannot be taken out of the configuration; give it a value."
-    if "is not in struct" in reason or "not in" in reason:
+    if isinstance(cause, ConfigKeyError | ConfigAttributeError):
         return _unknown_key(key.lstrip("+~"))
     expected = _expected_type(key.lstrip("+~"))
     if (
         bare.startswith("[")
         and value != bare
-        and ("list" in (expected or "") or "not a ListConfig" in reason)
+        and ("list" in (expected or "") or omegaconf_api.NOT_A_LIST in reason)
     ):
         return f"{key} must be {expected or 'a list'}, but is the text {bare!r}; leave out the quotes around {bare}."
     if expected is None:

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped] # OmegaConf's parser ships no types
-from hydra._internal.core_plugins import file_config_source
-from hydra._internal.sources_registry import SourcesRegistry
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import GrammarParseError
 
 from flowersweep.config.quoting import text_keys
+from flowersweep.doors.hydra_api import FileSource, read_files_with
 from flowersweep.errors import ConfigError
 
 # Groups whose files change others; Hydra would look for a key of the group's own name.
@@ -24,7 +23,7 @@ _PACKAGE = "# @package _global_"
 
 def register() -> None:
     """Let Hydra read files through this module; it has no other place for it. Harmless when called again."""
-    SourcesRegistry.instance().types["file"] = FileConfigSource
+    read_files_with(FileConfigSource)
 
 
 def flags(config: DictConfig) -> list[str]:
@@ -41,7 +40,7 @@ def flags(config: DictConfig) -> list[str]:
     ]
 
 
-class FileConfigSource(file_config_source.FileConfigSource):
+class FileConfigSource(FileSource):
     """Hydra's source of files (its name too, by which Hydra knows it), which raises ConfigError for a faulty one."""
 
     def load_config(self, config_path: str) -> ConfigResult:
@@ -54,13 +53,13 @@ class FileConfigSource(file_config_source.FileConfigSource):
             ConfigError: It is no YAML, or not what a configuration must be.
             ConfigLoadError: There is no such file.
         """
-        path = Path(os.path.realpath(Path(self.path, self._normalize_file_name(config_path))))
+        path = Path(os.path.realpath(self.file_of(config_path)))
         if not path.exists():
             return super().load_config(config_path)
         text = _text(path)
         config = _mapping(path, text)
         try:
-            header = self._get_header_dict(text)
+            header = self.header_of(text)
         except ValueError as error:
             raise ConfigError(
                 f"{path}, line 1: {error}; write it as in {_PACKAGE!r}, or leave it out."

@@ -98,7 +98,7 @@ def _missing(cfg: DictConfig) -> Iterator[str]:
 
 def _removed(node: Any, prefix: str = "") -> Iterator[str]:
     """Keys that were taken out, as by `~seed`."""
-    if not isinstance(node, DictConfig) or OmegaConf.is_missing(node, "") or node._is_none():  # noqa: SLF001 (no public test for a null node)
+    if not isinstance(node, DictConfig):
         return
     node_type = OmegaConf.get_type(node)
     for field in dataclasses.fields(node_type) if dataclasses.is_dataclass(node_type) else ():
@@ -111,7 +111,7 @@ def _removed(node: Any, prefix: str = "") -> Iterator[str]:
 
 def _illegal(node: Any, path: str = "") -> Iterator[str]:
     """Every value below `node` that its field's rule does not accept."""
-    if not isinstance(node, DictConfig) or OmegaConf.is_missing(node, "") or node._is_none():  # noqa: SLF001 (no public test for a null node)
+    if not isinstance(node, DictConfig):
         return
     node_type = OmegaConf.get_type(node)
     fields = (

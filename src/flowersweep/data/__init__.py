@@ -4,7 +4,7 @@ from flowersweep.data.catalogue import PICTURE_ENDINGS, Catalogue, class_root, r
 from flowersweep.data.decode import decode
 from flowersweep.data.download import FLOWER_PHOTOS, Archive
 from flowersweep.data.fingerprint import fingerprint, possible_copies
-from flowersweep.data.pixels import Store, open_store, readable, verify
+from flowersweep.data.pixels import PixelStore, open_pixel_store, readable, verify
 from flowersweep.data.source import demo, flower_photos
 from flowersweep.data.split import Split, split
 
@@ -13,14 +13,14 @@ __all__ = [
     "PICTURE_ENDINGS",
     "Archive",
     "Catalogue",
+    "PixelStore",
     "Split",
-    "Store",
     "class_root",
     "decode",
     "demo",
     "fingerprint",
     "flower_photos",
-    "open_store",
+    "open_pixel_store",
     "possible_copies",
     "read_folder",
     "readable",

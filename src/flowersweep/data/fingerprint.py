@@ -32,8 +32,8 @@ def fingerprint(catalogue: Catalogue, cache: Path) -> str:
     Raises:
         DataError: The cache cannot be written to.
     """
-    store = _memory(catalogue, cache)
-    known = read_json(store) or {}
+    memory = _memory(catalogue, cache)
+    known = read_json(memory) or {}
     stamps = [_stamp(catalogue.root / path) for path in catalogue.paths]
     stale = [i for i, path in enumerate(catalogue.paths) if _remembered(known, path, stamps[i]) is None]
     hashes = {
@@ -52,7 +52,7 @@ def fingerprint(catalogue: Catalogue, cache: Path) -> str:
             if stamp is not None and now - max(stamp[1:]) > _SETTLED_NS
         }
         if settled != known:
-            write_json(store, settled)
+            write_json(memory, settled)
     return _digest([list(catalogue.class_names), *([path, hashes[path]] for path in catalogue.paths)])
 
 

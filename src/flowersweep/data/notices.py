@@ -54,15 +54,15 @@ def _in_both_parts(catalogue: Catalogue, parts: Split, contents: Mapping[str, st
         for path, label in zip(catalogue.paths, catalogue.labels.tolist(), strict=True)
     ]
     training = {named[index]: catalogue.paths[index] for index in reversed(parts.train) if named[index][0]}
-    judging = [*parts.validation, *parts.test]
-    found = [index for index in judging if named[index] in training]
+    evaluated = [*parts.validation, *parts.test]
+    found = [index for index in evaluated if named[index] in training]
     if found:
         copies, original = [catalogue.paths[index] for index in found], training[named[found[0]]]
         are = "is" if len(copies) == 1 else "are"
         yield Notice(
-            f"{len(copies)} of the {len(judging)} pictures that judge {are} byte for byte among those that train, as "
+            f"{len(copies)} of the {len(evaluated)} pictures that judge {are} byte for byte among those that train, as "
             f"{in_one_line(copies[0])} and {in_one_line(original)}",
-            f"this may flatter accuracy by up to {len(copies) / len(judging):.4f}; of pictures of your own delete one of "
+            f"this may flatter accuracy by up to {len(copies) / len(evaluated):.4f}; of pictures of your own delete one of "
             "each pair",
         )
 

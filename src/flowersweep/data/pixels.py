@@ -31,7 +31,7 @@ _BATCH = 256  # pictures decoded ahead of the writer, which bounds the memory
 
 
 @dataclass(frozen=True, eq=False)
-class Store:
+class PixelStore:
     """All pictures of a catalogue at one size.
 
     Attributes:
@@ -47,9 +47,9 @@ class Store:
     size: int
 
 
-def open_store(
+def open_pixel_store(
     catalogue: Catalogue, *, fingerprint: str, size: int, cache: Path, threads: int | None = None
-) -> Store:
+) -> PixelStore:
     """Open the decoded pictures, decoding them first if no process has done so yet.
 
     A store whose length or header is wrong is built anew; `verify` compares all of its bytes.
@@ -76,10 +76,10 @@ def open_store(
                 images = _open(path, len(catalogue), size)
     if images is None:
         raise DataError(f"{path} was just written but cannot be read back; check the disk it is on.")
-    return Store(images, path, fingerprint, size)
+    return PixelStore(images, path, fingerprint, size)
 
 
-def verify(store: Store) -> None:
+def verify(store: PixelStore) -> None:
     """Read the whole file and compare its SHA-256 with the one noted when it was written.
 
     Raises:
@@ -104,7 +104,7 @@ def readable(catalogue: Catalogue, *, fingerprint: str, cache: Path, threads: in
     """The catalogue without the pictures that cannot be read; each of them is logged by name.
 
     The first call decodes every picture; the result is remembered under the fingerprint, also when it was
-    `open_store` that failed on them. The smaller catalogue has a fingerprint of its own.
+    `open_pixel_store` that failed on them. The smaller catalogue has a fingerprint of its own.
 
     Raises:
         DataError: A class has no readable picture left, or the cache cannot be written to.

@@ -9,7 +9,7 @@ from flowersweep.config import direction_of
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
 from flowersweep.tracking.files import Files
-from flowersweep.tracking.lookup import run_overrides
+from flowersweep.tracking.lookup import run_overrides, with_seed
 from flowersweep.tracking.selection import (
     STUDIES,
     find_study,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 
-def winner(store: Store, study: str | None = None, experiment: str | None = None) -> "Run":
+def best_run(store: Store, study: str | None = None, experiment: str | None = None) -> "Run":
     """The best trial of a study; where there is no study the best of the runs that can be compared.
 
     Pruned and failed trials do not count. With repeats it is the trial with the best mean. If that one's run is gone from
@@ -145,7 +145,7 @@ def overrides_of(store: Store, run: "Run") -> list[str]:
     typed = run_overrides(store, run.info.run_id)
     if run.data.tags.get("kind") != "repeat":
         return typed
-    return [*(one for one in typed if not one.startswith("seed=")), f"seed={run.data.params['seed']}"]
+    return with_seed(typed, run.data.params["seed"])
 
 
 def _best_alone(store: Store, experiment: str | None) -> "Run":

@@ -1,14 +1,13 @@
 """Which run's model is meant: one named by its id, the best of a study, or the one that was promoted."""
 
 import re
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flowersweep.deploy.best_run import best_of, counts, described, overrides_of, refuse_deleted, winner
+from flowersweep.deploy.best_run import best_of, best_run, counts, described, overrides_of, refuse_deleted
 from flowersweep.deploy.model_info import ModelInfo, model_info
 from flowersweep.errors import ConfigError, TrackingError
-from flowersweep.tracking.lookup import logged_model
+from flowersweep.tracking.lookup import logged_model, training_command
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.selection import (
     children_of,
@@ -95,10 +94,10 @@ def choose(
         )
     store = open_results(directory, uri)
     if run == BEST or study or experiment:
-        return _choice(store, winner(store, study, experiment))
+        return _choice(store, best_run(store, study, experiment))
     if run is None:
         version = registered(store, f"models:/{MODEL_NAME}@{ALIAS}", missing_ok=True)
-        return _of_version(store, version) if version else _choice(store, winner(store))
+        return _of_version(store, version) if version else _choice(store, best_run(store))
     if _RUN_ID.fullmatch(run):
         return _choice(store, _by_id(store, run))
     version = registered(store, f"models:/{MODEL_NAME}@{ALIAS}" if run == ALIAS else run)
@@ -179,7 +178,7 @@ def _choice(store: Store, run: "Run") -> Choice:
     if model is None:
         raise TrackingError(
             f"Run {run.info.run_id[:8]} ({described(run)}) has saved no model; train it again with\n"
-            f"{command_again(store, run)}\nand name the new run with run=ID."
+            f"{_command_with_model(store, run)}\nand name the new run with run=ID."
         )
     return Choice(store, run, model, model_info(store, model.artifact_location))
 
@@ -199,7 +198,7 @@ def _best_repeat(store: Store, run: "Run") -> "Run":
     return best_of(repeats) if repeats else run
 
 
-def command_again(store: Store, run: "Run") -> str:
+def _command_with_model(store: Store, run: "Run") -> str:
     """The command that trains a run once more and keeps its model."""
-    again = [one for one in overrides_of(store, run) if not one.startswith(("tracking.log_model", "hydra."))]
-    return shlex.join(["python", "-m", "flowersweep", *again, "tracking.log_model=true"])
+    kept = [one for one in overrides_of(store, run) if not one.startswith(("tracking.log_model", "hydra."))]
+    return training_command([*kept, "tracking.log_model=true"])

@@ -1,4 +1,4 @@
-"""A folder of classes as a model sees it: which of its pictures can be judged, and how the model did on them."""
+"""Evaluating a model on a folder of classes: the pictures whose class it knows, and the metrics of each class."""
 
 import logging
 import os
@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.config import cache_dir
-from flowersweep.data import Catalogue, fingerprint, read_folder, readable, split
+from flowersweep.data import Catalogue, fingerprint, read_folder
 from flowersweep.deploy.choose import Choice
 from flowersweep.errors import DataError
 from flowersweep.figures.figures import confusion_counts
 from flowersweep.tracking.lookup import run_config
+from flowersweep.training.dataset import divide, without_unreadable
 
 _log = logging.getLogger(__name__)
 
@@ -21,8 +22,8 @@ SUBSETS = ("all", "validation")
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
-    """Pictures whose class the model knows.
+class EvaluationSet:
+    """Pictures to evaluate a model on: those whose class it knows.
 
     Attributes:
         paths: Of the pictures.
@@ -38,8 +39,8 @@ class Judged:
 
 
 @dataclass(frozen=True, eq=False)
-class ClassFigures:
-    """How well each class was found; NaN where nothing was there to be counted.
+class ClassMetrics:
+    """Precision, recall and F1 of each class; NaN where nothing was there to be counted.
 
     Attributes:
         precision: float64, shape (n_classes,), 0..1: of those called so, how many were.
@@ -56,8 +57,8 @@ class ClassFigures:
     confusion: npt.NDArray[np.int64]
 
 
-def judged_pictures(choice: Choice, folder: Path, subset: str) -> Judged:
-    """The pictures of a folder that a model can be judged on, classes matched by name.
+def evaluation_set(choice: Choice, folder: Path, subset: str) -> EvaluationSet:
+    """The pictures of a folder that a model can be evaluated on, classes matched by name.
 
     Args:
         choice: The model.
@@ -86,7 +87,7 @@ def judged_pictures(choice: Choice, folder: Path, subset: str) -> Judged:
         for position in positions
         if (name := catalogue.class_names[catalogue.labels[position]]) in number
     ]
-    return Judged(
+    return EvaluationSet(
         paths=[path for path, _ in kept],
         labels=np.array([label for _, label in kept], np.int64),
         unknown=unknown,
@@ -98,25 +99,22 @@ def _validation(choice: Choice, catalogue: Catalogue) -> tuple[Catalogue, npt.ND
     """The catalogue as the run saw it, and where its validation pictures are."""
     data = run_config(choice.store, choice.run_id).data
     cache = cache_dir(os.environ.get("FLOWERSWEEP_CACHE") or None)
-    digest = fingerprint(catalogue, cache)
+    found = (catalogue, fingerprint(catalogue, cache))
     if data.unreadable == "skip":
-        catalogue = readable(catalogue, cache=cache, fingerprint=digest)
-        digest = fingerprint(catalogue, cache)
+        found = without_unreadable(found, cache)
+    catalogue, digest = found
     if digest != choice.info.fingerprint:
         raise DataError(
             f"{catalogue.root} is not the data that run {choice.run_id[:8]} was trained on (fingerprint {digest}, not "
             f"{choice.info.fingerprint}), so it has no validation pictures of that run; give the same folder, or "
             "subset=all."
         )
-    parts = split(
-        len(catalogue), seed=data.split_seed, validation=data.validation_split, test=data.test_split
-    )
-    return catalogue, parts.validation
+    return catalogue, divide(catalogue, data).validation
 
 
-def class_figures(
+def class_metrics(
     true: npt.NDArray[np.integer], predicted: npt.NDArray[np.integer], n_classes: int
-) -> ClassFigures:
+) -> ClassMetrics:
     """Precision, recall and F1 of each class.
 
     Args:
@@ -128,4 +126,4 @@ def class_figures(
     right = np.diag(counts).astype(np.float64)
     are, called = counts.sum(axis=1), counts.sum(axis=0)
     with np.errstate(invalid="ignore"):  # 0 of 0 is NaN here
-        return ClassFigures(right / called, right / are, 2 * right / (are + called), are, counts)
+        return ClassMetrics(right / called, right / are, 2 * right / (are + called), are, counts)

@@ -1,4 +1,4 @@
-"""MLflow's registry of models: the winner gets a version, the version gets an alias, and both say where they came from."""
+"""MLflow's registry of models: the best run's model gets a version, the version gets an alias, and both say where they came from."""
 
 import json
 import re
@@ -10,6 +10,7 @@ from flowersweep.deploy.best_run import described, objective, overrides_of
 from flowersweep.deploy.choose import Choice, registered
 from flowersweep.errors import ConfigError
 from flowersweep.redaction import redacted
+from flowersweep.tracking.lookup import training_command
 from flowersweep.tracking.mlflow_api import bare_client, client, translated
 from flowersweep.tracking.patience import patiently
 from flowersweep.tracking.rules import MAX_TAG_LENGTH, shortened
@@ -95,9 +96,9 @@ def about_version(version: "ModelVersion") -> str:
 
 
 def _description(choice: Choice, before: "ModelVersion | None") -> str:
-    typed = shlex.join(["python", "-m", "flowersweep", *overrides_of(choice.store, choice.run)])
+    command = training_command(overrides_of(choice.store, choice.run))
     replaced = "" if before is None else f" It followed version {before.version}."
-    return redacted(f"Run {choice.run_id}: {described(choice.run)}.{replaced}\n\n    {typed}\n")
+    return redacted(f"Run {choice.run_id}: {described(choice.run)}.{replaced}\n\n    {command}\n")
 
 
 def _version_of(service: "MlflowClient", name: str, run_id: str) -> "ModelVersion | None":

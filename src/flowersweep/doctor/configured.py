@@ -17,8 +17,8 @@ _SWEEPER = "StudySweeper"
 
 
 @dataclass(frozen=True)
-class Patient:
-    """What is looked at.
+class Setup:
+    """A composed configuration to check, and what a run or a sweep does with it.
 
     Attributes:
         config: Of the run, or of a sweep's first trial.
@@ -35,7 +35,7 @@ class Patient:
     search: str | None
 
 
-def composed(overrides: Sequence[str], *, multirun: bool = False) -> Patient:
+def composed(overrides: Sequence[str], *, multirun: bool = False) -> Setup:
     """Compose and check a configuration as a run or a sweep does.
 
     Args:
@@ -55,16 +55,15 @@ def composed(overrides: Sequence[str], *, multirun: bool = False) -> Patient:
         cfg = compose("config", overrides=list(overrides), return_hydra_config=True)
     # Hydra's own sweepers have no storage.
     storage = OmegaConf.select(cfg, "hydra.sweeper.storage")
-    return Patient(_settings(cfg), tuple(overrides), storage, workers=1, search=None)
+    return Setup(_settings(cfg), tuple(overrides), storage, workers=1, search=None)
 
 
-def _sweep(overrides: Sequence[str], loader: ConfigLoader) -> Patient:
+def _sweep(overrides: Sequence[str], loader: ConfigLoader) -> Setup:
     """Check a sweep as it checks itself before it begins."""
     from flowersweep.sweep.settings import make_plan, read_settings
     from flowersweep.sweep.space.check import check_choices, probes
-    from flowersweep.sweep.space.overrides import left_to_trials, read_arguments
+    from flowersweep.sweep.space.overrides import left_to_trials, read_arguments, typed_overrides
     from flowersweep.sweep.space.parse import parse_space
-    from flowersweep.sweep.study.identity import typed
     from flowersweep.sweep.study.sampler import explicit_options
 
     _, *typed_in = left_to_trials(["--multirun", *overrides])
@@ -79,11 +78,11 @@ def _sweep(overrides: Sequence[str], loader: ConfigLoader) -> Patient:
     settings = read_settings(sweeper)
     arguments = [one.input_line or "" for one in given]
     space = parse_space(arguments, settings.params, settings.conditions, config_loader=loader)
-    plan = make_plan(settings, space, explicit_options(typed(cfg, "hydra")))
+    plan = make_plan(settings, space, explicit_options(typed_overrides(cfg, "hydra")))
     check_choices(space, cfg, loader, settings.n_repeats)
     first = space.overrides(next(probes(space)))
     trials = f"{plan.n_trials} trial{'s' * (plan.n_trials != 1)}{' as a grid' * plan.is_grid}"
-    return Patient(
+    return Setup(
         config=_settings(loader.load_sweep_config(cfg, first)),
         overrides=tuple(first),
         storage=settings.storage,

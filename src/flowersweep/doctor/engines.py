@@ -59,7 +59,7 @@ def check_litert(config: Config) -> Iterator[Finding]:
         yield Finding("LiteRT", version("ai-edge-litert"))
     else:
         mend = "pip install --force-reinstall ai-edge-litert, or go without: bank.engine=tensorflow"
-        yield Finding("LiteRT", f"cannot be imported: {_last_words(done)}", Verdict.MEND, mend)
+        yield Finding("LiteRT", f"cannot be imported: {_why_it_ended(done)}", Verdict.MEND, mend)
 
 
 def check_tensorflow(config: Config, overrides: Sequence[str]) -> Iterator[Finding]:
@@ -73,7 +73,7 @@ def check_tensorflow(config: Config, overrides: Sequence[str]) -> Iterator[Findi
         mend = "pip install --force-reinstall tensorflow keras"
         if done.returncode == -signal.SIGILL:
             mend = "this CPU has not the instructions (AVX) that TensorFlow was built for, so choose another machine"
-        raise TrainingError(f"TensorFlow does not start: {_last_words(done)}; {mend}.")
+        raise TrainingError(f"TensorFlow does not start: {_why_it_ended(done)}; {mend}.")
     told: Report = json.loads(done.stdout.splitlines()[-1])
     yield from findings_of(told, config, os.environ, has_nvidia=_NVIDIA.exists())
 
@@ -143,7 +143,7 @@ def _run(arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
         ) from error
 
 
-def _last_words(done: "subprocess.CompletedProcess[str]") -> str:
+def _why_it_ended(done: "subprocess.CompletedProcess[str]") -> str:
     """Why a process ended, in one line."""
     if done.returncode < 0:
         return f"its process was ended by {signal.Signals(-done.returncode).name}"

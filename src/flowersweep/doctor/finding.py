@@ -38,7 +38,7 @@ class Finding:
 Check = Callable[[], Iterable[Finding]]
 
 
-def examine(name: str, check: Check) -> list[Finding]:
+def run_check(name: str, check: Check) -> list[Finding]:
     """Run a check. Whatever it raises becomes a finding, so that the other checks are made too, and at once.
 
     Args:

@@ -5,6 +5,8 @@ import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import psutil
+
 from flowersweep.doctor.finding import Finding, Verdict
 from flowersweep.doctor.folders import gigabytes
 from flowersweep.models.engine_choice import available_processors
@@ -16,7 +18,6 @@ BYTES_PER_WORKER = 1.3e9
 PORTS = {5000: "PORT", 5001: "SERVE_PORT", 8080: "DASHBOARD_PORT"}
 HOST = "127.0.0.1"
 
-_MEMORY = Path("/proc/meminfo")
 _CONTAINER = Path("/sys/fs/cgroup")
 
 
@@ -30,9 +31,7 @@ def check_machine(workers: int) -> Iterator[Finding]:
     else:
         yield Finding("processors", found)
     available, needed = available_memory(), workers * BYTES_PER_WORKER
-    if available is None:
-        yield Finding("memory", "this system does not tell how much is available", Verdict.NOTE)
-    elif available < needed:
+    if available < needed:
         smaller = "lower hydra.sweeper.n_jobs, or end other programs" if workers > 1 else "end other programs"
         mend = f"a run may take {gigabytes(needed)}; {smaller}"
         yield Finding("memory", f"{gigabytes(available)} available", Verdict.MEND, mend)
@@ -40,12 +39,9 @@ def check_machine(workers: int) -> Iterator[Finding]:
         yield Finding("memory", f"{gigabytes(available)} available")
 
 
-def available_memory(memory: Path = _MEMORY, container: Path = _CONTAINER) -> int | None:
-    """Bytes that programs may still take here, the limit of a container included; None where that is unknown."""
-    if not memory.is_file():
-        return None
-    lines = dict(line.split(":", 1) for line in memory.read_text(encoding="ascii").splitlines())
-    available = int(lines["MemAvailable"].split()[0]) * 1024
+def available_memory(container: Path = _CONTAINER) -> int:
+    """Bytes that programs may still take here, the limit of a container included."""
+    available = int(psutil.virtual_memory().available)
     limit, current = container / "memory.max", container / "memory.current"
     if limit.is_file() and (text := limit.read_text(encoding="ascii").strip()) != "max":
         available = min(available, max(0, int(text) - int(current.read_text(encoding="ascii"))))

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from optuna import get_all_study_names
 from optuna.storages import BaseStorage, RDBStorage
-from optuna.study._frozen import FrozenStudy
 from optuna.trial import TrialState
 from sqlalchemy import create_engine, inspect, make_url
 
@@ -20,9 +20,9 @@ from flowersweep.redaction import redacted
 from flowersweep.sweep.storage.storage import open_storage, shown, storage_url
 from flowersweep.sweep.study.claim import is_abandoned
 from flowersweep.texts import expanded
-from flowersweep.tracking.dead_runs import is_orphaned
 from flowersweep.tracking.failure import reason
 from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.orphaned_runs import is_orphaned
 from flowersweep.tracking.selection import search
 from flowersweep.tracking.store.moved import command, correct, old_folders
 from flowersweep.tracking.store.reachable import check_database, check_server, check_sqlite
@@ -103,8 +103,9 @@ def check_studies(config: Config, configured: str | None) -> Iterator[Finding]:
         return
     storage = open_storage(url, Path(config.tracking.dir))
     try:
-        left = [text for study in storage.get_all_studies() if (text := _left_over(storage, study))]
-        number = len(storage.get_all_studies())
+        names = get_all_study_names(storage)
+        left = [text for name in names if (text := _left_over(storage, name))]
+        number = len(names)
     finally:
         if isinstance(storage, RDBStorage):
             storage.remove_session()
@@ -185,14 +186,15 @@ def _tables(url: str) -> list[str]:
         engine.dispose()
 
 
-def _left_over(storage: BaseStorage, study: FrozenStudy) -> str:
+def _left_over(storage: BaseStorage, study: str) -> str:
     """What of a study waits to be gone on with; nothing if a living process works at it."""
     states = (TrialState.RUNNING, TrialState.WAITING)
-    trials = storage.get_all_trials(study._study_id, deepcopy=False, states=states)  # noqa: SLF001 - no public name
+    study_id = storage.get_study_id_from_name(study)
+    trials = storage.get_all_trials(study_id, deepcopy=False, states=states)
     waiting = [trial for trial in trials if trial.state is TrialState.WAITING]
     running = [trial for trial in trials if trial.state is TrialState.RUNNING]
     lost = [trial for trial in running if is_abandoned(trial.user_attrs, time.time())]
     if len(lost) < len(running) or not trials:
         return ""
     parts = [f"{len(lost)} of a process that died"] * bool(lost) + [f"{len(waiting)} waiting"] * bool(waiting)
-    return f"{study.study_name} ({', '.join(parts)})"
+    return f"{study} ({', '.join(parts)})"

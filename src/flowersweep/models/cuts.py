@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import keras
 from rich.table import Table
 
+from flowersweep.doors.keras_api import calls
+
 # Features with more than this many times the values of the smallest ones are too wide to cut at.
 WIDE = 2.5
 
@@ -43,11 +45,9 @@ def cut_points(model: keras.Model) -> list[int]:
     steps = model.operations  # the layers in their order, and between them operations that are no layers
     index_of = {id(step): index for index, step in enumerate(steps)}
     reach = [0] * len(steps)  # the last step that needs the output of step i
-    for nodes in model._nodes_by_depth.values():  # noqa: SLF001 (Keras has no public view of a model's graph)
-        for node in nodes:
-            for parent in node.parent_nodes:
-                producer = index_of[id(parent.operation)]
-                reach[producer] = max(reach[producer], index_of[id(node.operation)])
+    for operation, producers in calls(model):
+        for producer in (index_of[id(one)] for one in producers):
+            reach[producer] = max(reach[producer], index_of[id(operation)])
     cuts = set()
     furthest = 0  # the last step that needs the output of any step before this one
     for index, step in enumerate(steps):

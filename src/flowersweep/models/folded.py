@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from flowersweep.doors.keras_api import calls
 from flowersweep.models.network import InferenceMode
 
 
@@ -111,17 +112,16 @@ def _folded(inference: InferenceMode, dtype: str) -> InferenceMode:
 
 def _pairs(model: keras.Model) -> dict[keras.Layer, keras.Layer]:
     """The convolution of each BatchNorm that is alone to follow one."""
-    calls: Counter[keras.Layer] = Counter()
+    counts: Counter[keras.Layer] = Counter()
     followers: dict[keras.Layer, list[keras.Layer]] = defaultdict(list)
-    for nodes in model._nodes_by_depth.values():  # noqa: SLF001 (Keras has no public view of a model's graph)
-        for node in nodes:
-            calls[node.operation] += 1
-            for parent in node.parent_nodes:
-                followers[parent.operation].append(node.operation)
+    for operation, producers in calls(model):
+        counts[operation] += 1
+        for producer in producers:
+            followers[producer].append(operation)
     return {
         followers[layer][0]: layer
         for layer in model.layers
-        if calls[layer] == len(followers[layer]) == 1 and _foldable(layer, followers[layer][0])
+        if counts[layer] == len(followers[layer]) == 1 and _foldable(layer, followers[layer][0])
     }
 
 

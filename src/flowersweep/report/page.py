@@ -7,7 +7,7 @@ from typing import Any
 
 from flowersweep.report.charts.charts import charts
 from flowersweep.report.evidence import Study
-from flowersweep.report.leader import Winner
+from flowersweep.report.leading_run import LeadingRun
 from flowersweep.report.statistics.ranking import TEST_METRIC, Row, shown
 from flowersweep.report.statistics.searched import unknown
 from flowersweep.report.summary import summary
@@ -16,13 +16,15 @@ TEMPLATES = Path(__file__).parent / "templates"
 WHEN = "%Y-%m-%d %H:%M UTC"
 
 
-def page(study: Study, rows: Sequence[Row], winner: Winner | None, *, made: dt.datetime | None = None) -> str:
+def page(
+    study: Study, rows: Sequence[Row], leading: LeadingRun | None, *, made: dt.datetime | None = None
+) -> str:
     """The page as HTML, about 5 MB, most of it Plotly's script.
 
     Args:
         study: What was read.
         rows: Its ranking.
-        winner: What is known of the leading training; None if nothing was trained to its end.
+        leading: The leading run; None if nothing was trained to its end.
         made: When the page was made; None for now.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -43,10 +45,10 @@ def page(study: Study, rows: Sequence[Row], winner: Winner | None, *, made: dt.d
     return environment.get_template("page.html").render(
         study=study,
         rows=rows,
-        winner=winner,
+        leading=leading,
         charts=charts(study, rows),
         unknown=unknown(study),
-        sentences=summary(study, rows, winner),
+        sentences=summary(study, rows, leading),
         facts=facts(study),
         columns=columns(study, rows),
         plotly=get_plotlyjs(),

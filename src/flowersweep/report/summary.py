@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 
 from flowersweep.report.evidence import SEED, State, Study
-from flowersweep.report.leader import Winner
+from flowersweep.report.leading_run import LeadingRun
 from flowersweep.report.statistics.comparison import ALPHA, MIN_SEEDS, differences
 from flowersweep.report.statistics.ranking import TEST_METRIC, Row, shown
 
@@ -13,15 +13,15 @@ MAX_LISTED = 6
 MAX_REASONS = 3
 
 
-def summary(study: Study, rows: Sequence[Row], winner: Winner | None) -> list[str]:
+def summary(study: Study, rows: Sequence[Row], leading: LeadingRun | None) -> list[str]:
     """The sentences at the top of the page, in their order.
 
     Args:
         study: What was read.
         rows: Its ranking.
-        winner: What is known of the leading training; None if nothing was trained to its end.
+        leading: The leading run; None if nothing was trained to its end.
     """
-    if not rows or winner is None:
+    if not rows or leading is None:
         return [
             *(
                 _lost(study, rows)
@@ -37,7 +37,7 @@ def summary(study: Study, rows: Sequence[Row], winner: Winner | None) -> list[st
     return [
         *_lost(study, rows),
         *told,
-        *_chosen_by(study, rows, winner),
+        *_chosen_by(study, rows, leading),
         *_published(study, rows),
         *_unfinished(study),
     ]
@@ -156,7 +156,7 @@ def _trade_offs(study: Study, rows: Sequence[Row]) -> list[str]:
     return [best, f"These are {evidence}; whether the differences are more than noise was not tested."]
 
 
-def _chosen_by(study: Study, rows: Sequence[Row], winner: Winner) -> list[str]:
+def _chosen_by(study: Study, rows: Sequence[Row], leading: LeadingRun) -> list[str]:
     """Which pictures chose, and which were only looked at."""
     trainings = (one for row in rows for one in row.configuration.trainings)
     sizes = sorted({one.n_validation for one in trainings if one.n_validation is not None})
@@ -168,7 +168,7 @@ def _chosen_by(study: Study, rows: Sequence[Row], winner: Winner) -> list[str]:
     chose = f"{validation} chose the best epoch of every run and {best}"
     test = rows[0].number(TEST_METRIC, "mean")
     if test is not None:
-        held_out = f" ({winner.n_test} pictures)" if winner.n_test else ""
+        held_out = f" ({leading.n_test} pictures)" if leading.n_test else ""
         told = (
             f"{chose}; its figure is optimistic. The test set{held_out} took no part in any choice and was only "
             f"reported: accuracy {test.text} for {rows[0].configuration.name}."

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from flowersweep.config.spelling import value_text
 from flowersweep.sweep.leaderboard import as_table, leaderboard
-from flowersweep.sweep.parent_run import Ledger
+from flowersweep.sweep.parent_run import ParentRun
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.study.attributes import FAIL_REASON, TAKEN_FROM
 from flowersweep.sweep.workers.launch import TRAINING_LOG
@@ -110,8 +110,8 @@ class SweepDisplay:
         params = " ".join(f"{name}={value_text(value)}" for name, value in trial.params.items())
         value = " ".join(f"{value:.6g}" for value in trial.values or ())
         reason = trial.user_attrs.get(FAIL_REASON, "")
-        twin = trial.user_attrs.get(TAKEN_FROM)
-        value += "" if twin is None else f" as trial {twin}"
+        original = trial.user_attrs.get(TAKEN_FROM)
+        value += "" if original is None else f" as trial {original}"
         done = sum(other.state.is_finished() for other in trials)
         return (
             f"trial {trial.number} {trial.state.name} {value or reason}  {params}  "
@@ -160,14 +160,14 @@ class SweepDisplay:
 
 
 def show_summary(
-    study: Study, plan: Plan, ledger: Ledger, folder: Path, console: Console | None = None
+    study: Study, plan: Plan, parent_run: ParentRun, folder: Path, console: Console | None = None
 ) -> None:
     """Print the leaderboard and where everything is, on standard output.
 
     Args:
         study: Whose trials are shown.
         plan: Says how many there are to be.
-        ledger: The study's run.
+        parent_run: The study's run.
         folder: Of the sweep, with the log of its training processes.
         console: Where to print.
     """
@@ -184,9 +184,9 @@ def show_summary(
         lines.append(f"more about failures in {folder / TRAINING_LOG}")
     if (left := plan.n_trials - len(rows)) > 0:
         lines.append(f"{left} of {plan.n_trials} trials are left; the same command goes on with them")
-    if ledger.where:
-        lines.append(f"study run {ledger.run_id} in {ledger.where}")
-    if ledger.best_command:
-        lines.append(f"best again: {ledger.best_command}")
+    if parent_run.where:
+        lines.append(f"study run {parent_run.run_id} in {parent_run.where}")
+    if parent_run.best_command:
+        lines.append(f"best again: {parent_run.best_command}")
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True, markup=False)

@@ -14,18 +14,20 @@ from optuna.distributions import distribution_to_json
 from optuna.trial import TrialState
 
 from flowersweep.config.files import flags
+from flowersweep.doors.optuna_api import storage_of, study_id
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
 from flowersweep.sweep import plots
 from flowersweep.sweep.leaderboard import Row, as_json, as_markdown, best_rows, leaderboard
 from flowersweep.sweep.settings import Plan
+from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.storage.storage import shown, storage_url
-from flowersweep.sweep.study.identity import typed
-from flowersweep.tracking.dead_runs import close_dead_runs
-from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.sweep.study.attributes import PARENT_RUN
+from flowersweep.tracking.mlflow_api import client, runs_page, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.orphaned_runs import close_orphaned_runs
 from flowersweep.tracking.patience import patience
 from flowersweep.tracking.protocol import NOTE, closing
 from flowersweep.tracking.provenance import command_line
@@ -33,7 +35,6 @@ from flowersweep.tracking.store.store import Store, experiment_id, known_experim
 
 log = logging.getLogger(__name__)
 
-PARENT_RUN = "mlflow_parent_run_id"
 UPDATE_SECONDS = 5.0
 
 
@@ -50,7 +51,7 @@ def open_store(config: DictConfig) -> Store | None:
     return store
 
 
-class Ledger:
+class ParentRun:
     """Writes a study's state to its MLflow run; does nothing without one.
 
     Args:
@@ -87,16 +88,16 @@ class Ledger:
     @contextmanager
     def open(
         cls, config: DictConfig, study: Study, plan: Plan, space: Space, store: Store | None
-    ) -> Iterator["Ledger"]:
+    ) -> Iterator["ParentRun"]:
         """Start the study's run, or go on with it; it ends with the block, as its trials' runs do."""
         if store is None:
             yield cls(study, plan, space)
             return
         experiment = experiment_id(store, config.tracking.experiment)
-        close_dead_runs(store, [experiment])
-        tracker = _parent_run(study, store, config.tracking.experiment)
+        close_orphaned_runs(store, [experiment])
+        tracker = _started_or_resumed(study, store, config.tracking.experiment)
         with closing(tracker):
-            ledger = cls(
+            parent_run = cls(
                 study,
                 plan,
                 space,
@@ -106,13 +107,13 @@ class Ledger:
                 own_files=flags(config),
             )
             tracker.text(_without_password(config.hydra.sweeper), "study/sweeper.yaml")
-            overrides = "".join(f"{line}\n" for line in typed(config, "task"))
+            overrides = "".join(f"{line}\n" for line in typed_overrides(config, "task"))
             tracker.text(overrides, "study/overrides.txt")
             tracker.text(f"{command_line()}\n", "study/command.txt")
             # The report needs them to say how much each key mattered; the values alone do not tell.
             known = {key: json.loads(distribution_to_json(one)) for key, one in space.dimensions.items()}
             tracker.json(known, "study/distributions.json")
-            yield ledger
+            yield parent_run
 
     @property
     def run_id(self) -> str | None:
@@ -170,7 +171,7 @@ class Ledger:
     def _write(self, tracker: MLflowTracker) -> None:
         assert self._store is not None  # noqa: S101 (it comes with the tracker)
         # A training process that was killed has left its run open.
-        close_dead_runs(self._store, [self._experiment])
+        close_orphaned_runs(self._store, [self._experiment])
         rows = leaderboard(self._study)
         tracker.json(as_json(rows), "study/leaderboard.json")
         tracker.tags({NOTE: self._description(rows), **self._state(rows)})
@@ -202,7 +203,7 @@ class Ledger:
 
     def _description(self, rows: Sequence[Row]) -> str:
         command = f"Best again:\n\n    {self.best_command}\n\n" if self.best_command else ""
-        table = as_markdown(rows, self._names(), link=f"#/experiments/{self._experiment}/runs")
+        table = as_markdown(rows, self._names(), link=runs_page(self._experiment))
         return (
             f"**{self._study.study_name}**: {self._goal()}; {len(rows)} of {self._plan.n_trials} trials done.\n\n"
             f"{command}{table}\n\nPlots, the whole table and the sweep's settings: artifacts, `study/`.\n"
@@ -218,10 +219,11 @@ def _without_password(sweeper: DictConfig) -> str:
     return OmegaConf.to_yaml(plain)
 
 
-def _parent_run(study: Study, store: Store, experiment: str) -> MLflowTracker:
+def _started_or_resumed(study: Study, store: Store, experiment: str) -> MLflowTracker:
     """The study's run in this store; two sweeps that begin at once share it."""
-    with storage_lock(study._storage):  # noqa: SLF001 (the lock belongs to the storage)
-        known = study._storage.get_study_user_attrs(study._study_id).get(PARENT_RUN)  # noqa: SLF001 (not cached)
+    storage = storage_of(study)
+    with storage_lock(storage):
+        known = storage.get_study_user_attrs(study_id(study)).get(PARENT_RUN)
         if known is not None and _exists(store, known):
             return MLflowTracker.resume(store, known)
         tags = {"study": study.study_name, "kind": "study"}

@@ -14,23 +14,25 @@ from optuna.trial import TrialState
 
 from flowersweep import config as configuration
 from flowersweep import process
+from flowersweep.doors.optuna_api import storage_of
 from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.redaction import redacted
 from flowersweep.sweep.display import SweepDisplay, show_summary
-from flowersweep.sweep.parent_run import Ledger, open_store
+from flowersweep.sweep.parent_run import ParentRun, open_store
 from flowersweep.sweep.settings import Plan, Settings, make_plan, read_settings
 from flowersweep.sweep.space.check import check_choices
+from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.parse import parse_space
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.storage.storage import open_storage, stopped_in_words, storage_url
 from flowersweep.sweep.study.attributes import ENQUEUED, FAIL_REASON
-from flowersweep.sweep.study.budget import Budget, Stop, failure_summary, hindrance_summary, remaining
+from flowersweep.sweep.study.budget import Budget, Stop, failure_summary, infrastructure_summary, remaining
 from flowersweep.sweep.study.content import Content, find_all, place_of
-from flowersweep.sweep.study.identity import definition_of, derived_name, name_metrics, typed
-from flowersweep.sweep.study.reclaim import reconcile
+from flowersweep.sweep.study.definition import definition_of, derived_name
+from flowersweep.sweep.study.reclaim import reclaim
 from flowersweep.sweep.study.sampler import explicit_options
-from flowersweep.sweep.study.study import open_study
+from flowersweep.sweep.study.study import name_metrics, open_study
 from flowersweep.sweep.workers.launch import Sweep, launch
 from flowersweep.sweep.workers.worker import WorkerReport
 from flowersweep.texts import expanded
@@ -85,7 +87,7 @@ def run_study(
     with stopped_in_words():
         study = _study(settings, space, definition, storage)
         name_metrics(study, metrics)
-        reconcile(study)
+        reclaim(study)
         _enqueue(study, plan)
         sweep = Sweep(
             study_name=study.study_name,
@@ -111,7 +113,7 @@ def run_study(
 def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
     """Launch workers until there is nothing left to do, with the MLflow run and the display around them."""
     reports: list[WorkerReport] = []
-    with interruptible(), Ledger.open(sweep.config, study, plan, sweep.space, store) as ledger:
+    with interruptible(), ParentRun.open(sweep.config, study, plan, sweep.space, store) as parent_run:
         if plan.is_grid and (sweep.budget.n_trials or 0) > plan.n_trials:
             log.info(
                 "The grid has %d points, fewer than hydra.sweeper.n_trials=%d; the study ends with them.",
@@ -120,18 +122,18 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
             )
         if remaining(study, sweep.space, sweep.budget) > 0:
             log.info("Study %r: %d trials, results in %s", study.study_name, plan.n_trials, sweep.folder)
-            with SweepDisplay(study, plan, sweep.config, on_change=ledger.update):
-                reports = launch(replace(sweep, parent_run_id=ledger.run_id), study)
+            with SweepDisplay(study, plan, sweep.config, on_change=parent_run.update):
+                reports = launch(replace(sweep, parent_run_id=parent_run.run_id), study)
         else:
             log.info("All %d trials of study %r are done.", plan.n_trials, study.study_name)
         signals = [report.signal_number for report in reports if report.signal_number is not None]
         if signals:
             interruption = Interrupted(signals[0])
             with cleaning_up(interruption):
-                ledger.finish(draw=False)
+                parent_run.finish(draw=False)
         else:
-            ledger.finish()
-        show_summary(study, plan, ledger, sweep.folder)
+            parent_run.finish()
+        show_summary(study, plan, parent_run, sweep.folder)
         if signals:
             raise interruption
         _refuse_failure(study, sweep, reports)
@@ -183,7 +185,7 @@ def _plan(settings: Settings, space: Space, config: DictConfig) -> Plan:
 
 
 def _explicit(config: DictConfig) -> frozenset[str]:
-    return explicit_options(typed(config, "hydra"))
+    return explicit_options(typed_overrides(config, "hydra"))
 
 
 def _study(settings: Settings, space: Space, definition: Mapping[str, Any], storage: BaseStorage) -> Study:
@@ -193,7 +195,7 @@ def _study(settings: Settings, space: Space, definition: Mapping[str, Any], stor
 
 def _enqueue(study: Study, plan: Plan) -> None:
     """Put the points that are to be tried first before all others, each once in a study's life."""
-    with storage_lock(study._storage):  # noqa: SLF001 (the lock belongs to the storage)
+    with storage_lock(storage_of(study)):
         known: list[Mapping[str, Any]] = list(study.user_attrs.get(ENQUEUED, []))
         new = [point for point in plan.enqueue if point not in known]
         for point in new:
@@ -226,13 +228,13 @@ def as_kept(config: DictConfig) -> str:
     """A sweep's configuration as YAML, with the overrides as they were typed and without passwords."""
     kept = config.copy()
     with flag_override(kept.hydra, ["readonly", "struct"], [False, False]):
-        kept.hydra.overrides.task = typed(config, "task")
+        kept.hydra.overrides.task = typed_overrides(config, "task")
     return redacted(OmegaConf.to_yaml(kept))
 
 
 def _refuse_failure(study: Study, sweep: Sweep, reports: Sequence[WorkerReport]) -> None:
-    if any(report.stop is Stop.HINDERED for report in reports):
-        raise SweepStoppedError(hindrance_summary(study, sweep.budget))
+    if any(report.stop is Stop.INFRASTRUCTURE for report in reports):
+        raise SweepStoppedError(infrastructure_summary(study, sweep.budget))
     if any(report.stop is Stop.FAILURES for report in reports):
         raise SweepStoppedError(failure_summary(study, sweep.budget))
     trials = study.get_trials(deepcopy=False)

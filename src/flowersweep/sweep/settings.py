@@ -1,48 +1,33 @@
 """The settings of a sweep: `hydra.sweeper`, typed and checked, and what follows from them for a space."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from flowersweep.errors import SweepError
+from flowersweep.sweep.schema import StudySweeperConf
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.study.build import broken_rules
 from flowersweep.sweep.study.pruner import make_pruner
 from flowersweep.sweep.study.sampler import is_grid, make_sampler, wants_grid
 
 DIRECTIONS = ("minimize", "maximize")
+# What Optuna's objects are made of keeps its type, by which options that were set are told from defaults.
+_NODES = ("sampler", "pruner")
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What `hydra.sweeper` says, see `flowersweep.sweep.schema.StudySweeperConf`.
+@dataclass
+class Settings(StudySweeperConf):
+    """`hydra.sweeper`, checked: its fields as plain values, but for the nodes of sampler and pruner, which keep their types.
 
     Attributes:
-        directions: One of minimize and maximize per objective.
-        timeout: Seconds.
-        enqueue: Points to try first, as the configuration knows their values.
+        directions: minimize or maximize for each objective, as `direction` says.
     """
 
-    sampler: DictConfig
-    pruner: DictConfig
-    directions: tuple[str, ...]
-    storage: str | None
-    study_name: str | None
-    on_mismatch: str
-    n_trials: int | None
-    n_jobs: int
-    n_repeats: int
-    timeout: float | None
-    max_failures: int | None
-    max_failures_in_a_row: int | None
-    max_retries: int
-    trials_per_process: int
-    params: Mapping[str, Any]
-    conditions: Mapping[str, Any]
-    enqueue: tuple[Mapping[str, Any], ...]
+    directions: tuple[str, ...] = ("maximize",)
 
 
 @dataclass(frozen=True)
@@ -60,41 +45,35 @@ class Plan:
     enqueue: tuple[dict[str, Any], ...]
 
 
-def read_settings(node: DictConfig, default_direction: str = "maximize") -> Settings:
+def read_settings(node: DictConfig) -> Settings:
     """Check `hydra.sweeper` by itself.
 
     Args:
-        node: `hydra.sweeper`.
-        default_direction: Where it names none.
+        node: `hydra.sweeper`; the direction is maximize where it names none.
 
     Raises:
         SweepError: Values are out of range; all of them in one message, a line each.
     """
     problems = list(broken_rules(node, "hydra.sweeper"))
-    directions = (default_direction,) if node.direction is None else _directions(node)
+    directions = ("maximize",) if node.direction is None else _directions(node)
     problems += [
         f"hydra.sweeper.direction must be minimize or maximize, or a list of these, but has {direction!r}."
         for direction in directions or ("no entry",)
         if direction not in DIRECTIONS
     ]
-    enqueue: Any = OmegaConf.to_container(node.enqueue, resolve=True)
+    plain: dict[str, Any] = {
+        field.name: node[field.name] if field.name in _NODES else _plain(node[field.name])
+        for field in fields(StudySweeperConf)
+        if field.name in node
+    }
     problems += [
         f"hydra.sweeper.enqueue must be a list of points such as {{model: cnn}}, but has {point!r}."
-        for point in enqueue
+        for point in plain["enqueue"]
         if not isinstance(point, dict)
     ]
     if problems:
         raise SweepError("\n".join(problems))
-    plain = {name: node[name] for name in Settings.__annotations__ if name in node}
-    return Settings(
-        **{
-            **plain,
-            "directions": directions,
-            "params": OmegaConf.to_container(node.params, resolve=True),
-            "conditions": OmegaConf.to_container(node.conditions, resolve=True),
-            "enqueue": tuple(enqueue),
-        }
-    )
+    return Settings(**plain, directions=directions)
 
 
 def make_plan(settings: Settings, space: Space, explicit: Collection[str] = ()) -> Plan:
@@ -136,6 +115,10 @@ def _points(settings: Settings, space: Space) -> tuple[dict[str, Any], ...]:
     if problems:
         raise SweepError("\n".join(problems))
     return tuple(space.point(point) for point in settings.enqueue)
+
+
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
 
 
 def _directions(node: DictConfig) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """Read runs back from a store: which is the best, how it was configured, what it learned."""
 
 import json
+import shlex
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from flowersweep.errors import TrackingError
+from flowersweep.redaction import redacted
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.patience import patiently
 from flowersweep.tracking.store.store import Store, known_experiment
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel, Run
 
 
-def best_run(store: Store, experiment: str, *, filter_string: str, metric: str, maximize: bool) -> str:
+def best_run_id(store: Store, experiment: str, *, filter_string: str, metric: str, maximize: bool) -> str:
     """Id of the finished run with the best value of a metric.
 
     Args:
@@ -65,6 +67,16 @@ def run_labels(store: Store, run_id: str) -> list[str]:
 def run_overrides(store: Store, run_id: str) -> list[str]:
     """What was typed for a run, as in `model.dropout=0.2`; a trial's searched values are among it."""
     return [line for line in _artifact(store, run_id, "config/overrides.txt").split("\n") if line]
+
+
+def with_seed(overrides: Sequence[str], seed: object) -> list[str]:
+    """A trial's overrides as one of its repeats is trained with them: the seed is the repeat's own."""
+    return [*(one for one in overrides if not one.lstrip("+").startswith("seed=")), f"seed={seed}"]
+
+
+def training_command(overrides: Sequence[str]) -> str:
+    """The command that trains with these overrides, in one line and without passwords."""
+    return redacted(shlex.join(["python", "-m", "flowersweep", *overrides]))
 
 
 def run_model(store: Store, run_id: str) -> "keras.Model":

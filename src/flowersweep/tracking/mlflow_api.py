@@ -1,14 +1,18 @@
-"""The one door to MLflow: imported late, silent on the console, its errors told in one sentence."""
+"""The one door to MLflow: imported late, silent on the console, its errors told in one sentence, its private parts kept here."""
 
+import functools
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
 
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.failure import is_passing, reason
-from flowersweep.tracking.patience import PatientClient, interruptible_locks, waited
+from flowersweep.tracking.patience import PatientClient, waited
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -41,6 +45,20 @@ ELSEWHERE = (
     "MLFLOW_ARTIFACTS_ONLY",
     "MLFLOW_STATIC_PREFIX",
 )
+# Private: where the tables keep addresses of files. No command of MLflow corrects them after a move.
+ADDRESSES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+# Not documented: tags by which the pages know what an experiment is for, and views that were shared. The client has no
+# call for either; the pages themselves write them so.
+EXPERIMENT_KIND = {"mlflow.experimentKind": "custom_model_development"}
+SHARED_VIEW = "mlflow.sharedViewState."
+# SQLite waits in C code, where no signal reaches Python; MLflow's own 20 s would delay Ctrl-C by as much.
+BUSY_MILLISECONDS = 1000
 # What SQLite and the operating system say when there is no room.
 _FULL = ("database or disk is full", "No space left on device")
 
@@ -53,7 +71,7 @@ def client(uri: str) -> "MlflowClient":
 def bare_client(uri: str) -> "MlflowClient":
     """Return an MLflow client bound to one store, which is its registry too: no global URI is involved."""
     quiet()
-    interruptible_locks()
+    _interruptible_locks()
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri)
@@ -103,3 +121,61 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def create_database(uri: str, artifact_root: str) -> None:
+    """Make the tables of a store in an empty database, with the experiment `Default`.
+
+    Not documented: `SqlAlchemyStore`. A client makes them too, but in the database of that name for good, with a default
+    folder of its own and an engine that stays open.
+    """
+    quiet()
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    SqlAlchemyStore(uri, artifact_root).engine.dispose()
+
+
+def is_of_older_version(error: Exception) -> bool | None:
+    """Tell whether a database was refused because an older MLflow made its tables; None if that is not why.
+
+    Private: the text of the error, which has no type or attribute of its own, and the folder of migrations, which are known
+    to no public function.
+    """
+    import mlflow
+    from alembic.script import ScriptDirectory
+
+    if "out-of-date database schema" not in str(error):
+        return None
+    found = re.search(r"found version (\w+)", str(error))
+    migrations = ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
+    return found is not None and any(found.group(1) == one.revision for one in migrations.walk_revisions())
+
+
+def runs_page(experiment_id: str, view: str | None = None) -> str:
+    """Return the address of an experiment's runs, below that of a server or from another page.
+
+    Not documented: what stands behind the `#`. MLflow prints such addresses but has no function that makes them.
+
+    Args:
+        experiment_id: Of the experiment.
+        view: The name of a shared view, as it stands behind SHARED_VIEW in the experiment's tags.
+    """
+    share = f"?viewStateShareKey={view}" if view is not None else ""
+    return f"#/experiments/{quote(experiment_id)}/runs{share}"
+
+
+@functools.cache
+def _interruptible_locks() -> None:
+    """Let SQLite give up on a lock after BUSY_MILLISECONDS, not after the 20 s that MLflow tells it in each session.
+
+    Private: the statement with which it does so; no setting changes these seconds.
+    """
+    from sqlalchemy import Engine, event
+
+    @event.listens_for(Engine, "before_cursor_execute", retval=True)
+    def shorten(
+        _connection: Any, _cursor: Any, statement: str, parameters: Any, *_: object
+    ) -> tuple[str, Any]:
+        if statement.startswith("PRAGMA busy_timeout ="):
+            statement = f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}"
+        return statement, parameters

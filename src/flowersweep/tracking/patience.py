@@ -17,8 +17,6 @@ Answer = TypeVar("Answer")
 
 # Long enough to restart a server, or to notice the program that keeps a file locked.
 PATIENCE_SECONDS = 600.0
-# SQLite waits in C code, where no signal reaches Python; MLflow's own 20 s would delay Ctrl-C by as much.
-BUSY_MILLISECONDS = 1000
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 10.0
@@ -107,17 +105,3 @@ class PatientClient:
             return patiently(lambda: method(*args, **kwargs))
 
         return call
-
-
-@functools.cache
-def interruptible_locks() -> None:
-    """Let SQLite give up on a lock after BUSY_MILLISECONDS, not after the 20 s that MLflow tells it in each session."""
-    from sqlalchemy import Engine, event
-
-    @event.listens_for(Engine, "before_cursor_execute", retval=True)
-    def shorten(
-        _connection: Any, _cursor: Any, statement: str, parameters: Any, *_: object
-    ) -> tuple[str, Any]:
-        if statement.startswith("PRAGMA busy_timeout ="):
-            statement = f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}"
-        return statement, parameters

@@ -125,7 +125,7 @@ def closing(tracker: AnyTracker) -> Iterator[AnyTracker]:
     """End the run when the block is left: FINISHED, FAILED after an exception, KILLED after an interruption.
 
     A run that was ended inside the block keeps the status it was given. One that the store does not let be ended
-    stays RUNNING until `close_dead_runs` finds it.
+    stays RUNNING until `close_orphaned_runs` finds it.
     """
     try:
         yield tracker

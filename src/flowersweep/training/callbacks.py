@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from flowersweep.errors import TrainingError
 
-EpochListener = Callable[[int, Mapping[str, float]], None]
+EpochCallback = Callable[[int, Mapping[str, float]], None]
 
 
 class EpochLog(keras.callbacks.Callback):
@@ -28,7 +28,7 @@ class EpochLog(keras.callbacks.Callback):
         TrainingError: The loss is not a number, or infinite.
     """
 
-    def __init__(self, train_count: int, on_epoch: EpochListener, *, first_epoch: int = 0) -> None:
+    def __init__(self, train_count: int, on_epoch: EpochCallback, *, first_epoch: int = 0) -> None:
         super().__init__()
         self._train_count = train_count
         self._on_epoch = on_epoch
@@ -63,27 +63,27 @@ class EpochLog(keras.callbacks.Callback):
         self._on_epoch(number, values)
 
 
-class TwinValidation(keras.callbacks.Callback):
-    """Validate the float32 network that another one, faster to train, is trained in place of.
+class SavedNetworkValidation(keras.callbacks.Callback):
+    """Validate the float32 network that is saved, where another one, faster to train, is trained in its place.
 
-    This twin is what is saved, so the figures are its own. Must come before the callbacks that read val_* values.
+    The val_* values are then those of the saved network. Must come before the callbacks that read them.
 
     Args:
-        hand_over: Gives the trained weights to the twin; called after every epoch.
-        model: The twin with whatever is before it, compiled with the metrics to report.
+        copy_weights: Gives the trained weights to the saved network; called after every epoch.
+        model: The saved network with whatever is before it, compiled with the metrics to report.
         validation: Batches of (inputs, labels).
     """
 
-    def __init__(self, hand_over: Callable[[], None], model: keras.Model, validation: Any) -> None:
+    def __init__(self, copy_weights: Callable[[], None], model: keras.Model, validation: Any) -> None:
         super().__init__()
-        self._hand_over = hand_over
+        self._copy_weights = copy_weights
         self._compiled = model
         self._validation = validation
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Hand the weights over and add the twin's val_* values to the epoch's."""
+        """Copy the weights and add the saved network's val_* values to the epoch's."""
         del epoch
-        self._hand_over()
+        self._copy_weights()
         values = self._compiled.evaluate(self._validation, verbose=0, return_dict=True)
         if logs is not None:
             logs.update({f"val_{name}": value for name, value in values.items()})

@@ -15,7 +15,7 @@ from flowersweep.data import (
     demo,
     fingerprint,
     flower_photos,
-    open_store,
+    open_pixel_store,
     read_folder,
     readable,
     split,
@@ -63,7 +63,7 @@ def load_pictures(config: Config, expected: str | None = None) -> Pictures:
     """Open the data set of a configuration.
 
     Training pictures are decoded at the size the augmentation wants (RandomCrop wants larger ones), validation
-    and test pictures always at `trainer.image_size`, so that every augmentation is judged on the same pixels.
+    and test pictures always at `trainer.image_size`, so that every augmentation is evaluated on the same pixels.
 
     Args:
         config: The configuration.
@@ -82,12 +82,12 @@ def load_pictures(config: Config, expected: str | None = None) -> Pictures:
         )
     catalogue, digest, parts = divided(config, found)
     size = config.trainer.image_size
-    evaluation = open_store(catalogue, fingerprint=digest, size=size, cache=cache)
+    evaluation = open_pixel_store(catalogue, fingerprint=digest, size=size, cache=cache)
     source_size = config.aug.source_size(size)
     training = (
         evaluation
         if source_size == size
-        else open_store(catalogue, fingerprint=digest, size=source_size, cache=cache)
+        else open_pixel_store(catalogue, fingerprint=digest, size=source_size, cache=cache)
     )
     labels = catalogue.labels
     return Pictures(
@@ -123,12 +123,18 @@ def divided(config: Config, found: Found | None = None) -> tuple[Catalogue, str,
     Raises:
         DataError: As `load_pictures`.
     """
-    catalogue, digest = found or find_pictures(config)
+    found = found or find_pictures(config)
     if config.data.unreadable == "skip":
-        cache = cache_dir(config.paths.cache)
-        catalogue = readable(catalogue, cache=cache, fingerprint=digest)
-        digest = fingerprint(catalogue, cache)
+        found = without_unreadable(found, cache_dir(config.paths.cache))
+    catalogue, digest = found
     return catalogue, digest, divide(catalogue, config.data)
+
+
+def without_unreadable(found: Found, cache: Path) -> Found:
+    """Pictures without those that cannot be read, and the fingerprint of the rest."""
+    catalogue, digest = found
+    rest = readable(catalogue, cache=cache, fingerprint=digest)
+    return rest, fingerprint(rest, cache)
 
 
 def divide(catalogue: Catalogue, data: DataConfig) -> Split:

@@ -6,8 +6,8 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
+from flowersweep.doors.tensorflow_api import functions_of_streams
 from flowersweep.stderr import standard_error_held
 
 log = logging.getLogger(__name__)
@@ -50,24 +50,17 @@ def start_tensorflow(*, seed: int, threads: int | None, deterministic: bool) -> 
 
 
 @contextmanager
-def streams_forgotten() -> Iterator[None]:
+def streams_released() -> Iterator[None]:
     """Let go, at the end, of what the data streams made inside have read; none of them can be used any more.
 
     TensorFlow keeps each Python function that a stream calls on its outermost graph for as long as the process lives,
     and with it the memory-mapped pictures and features that the function reads.
     """
-    known = len(_called_by_streams())
+    known = len(functions_of_streams())
     try:
         yield
     finally:
-        del _called_by_streams()[known:]
-
-
-def _called_by_streams() -> list[Any]:
-    import tensorflow as tf
-
-    # Not public, and made when the first function is called; without it there is nothing to let go of.
-    return getattr(tf.compat.v1.get_default_graph(), "_py_funcs_used_in_graph", [])
+        del functions_of_streams()[known:]
 
 
 def _set_threads(threads: int) -> None:

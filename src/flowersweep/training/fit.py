@@ -1,4 +1,4 @@
-"""One training phase: compile, feed, fit. Importing this module imports Keras."""
+"""One training phase: compile, load, fit. Importing this module imports Keras."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -8,18 +8,19 @@ import keras
 
 from flowersweep.config.schema import Config, OptimizerConfig, PlateauConfig, ScheduleConfig
 from flowersweep.data.stream import steps_per_epoch
+from flowersweep.fields import maximized
 from flowersweep.models.folded import fold
 from flowersweep.models.network import Network
 from flowersweep.training.callbacks import (
     BestWeights,
-    EpochListener,
+    EpochCallback,
     EpochLog,
     LearningRateGuard,
-    TwinValidation,
+    SavedNetworkValidation,
 )
-from flowersweep.training.history import History, maximized
-from flowersweep.training.loader import Feed
-from flowersweep.training.logs.console import TrainingDisplay
+from flowersweep.training.history import History
+from flowersweep.training.loader import Loader
+from flowersweep.training.logs.display import TrainingDisplay
 from flowersweep.training.optimizer import build_optimizer, first_learning_rate
 from flowersweep.training.precision import policy, resolve_precision
 
@@ -43,26 +44,26 @@ class Phase:
     epochs: int
 
 
-def fit(phase: Phase, config: Config, feed: Feed, history: History, on_epoch: EpochListener) -> None:
+def fit(phase: Phase, config: Config, loader: Loader, history: History, on_epoch: EpochCallback) -> None:
     """Train a network's suffix and leave it with the weights of the phase's best epoch.
 
     Args:
         phase: What to train.
         config: The whole configuration.
-        feed: Where the batches come from.
+        loader: Where the batches come from.
         history: Gets the phase's epochs, behind those it has.
         on_epoch: Called after each epoch with its number in the history, counted from 1, and its values.
 
     Raises:
         TrainingError: The loss is not a number, or the learning rate is not the configured one.
     """
-    count = len(feed.pictures.train)
+    count = len(loader.pictures.train)
     steps = steps_per_epoch(count, config.trainer.batch_size)
     optimizer = build_optimizer(phase.optimizer, config.schedule, steps_per_epoch=steps, epochs=phase.epochs)
     trainee = _trainee(phase, config)
-    model = _compiled(feed.model(trainee), optimizer)
-    validation = feed.evaluation(feed.pictures.validation)
-    twin = _twin(trainee, phase.network, feed, validation)
+    model = _compiled(loader.model(trainee), optimizer)
+    validation = loader.evaluation(loader.pictures.validation)
+    saved_validation = _saved_network_validation(trainee, phase.network, loader, validation)
     earlier = len(history.epochs)
     history.begin(phase.name)
     with TrainingDisplay(phase.name, phase.epochs, steps, first_epoch=earlier) as display:
@@ -73,14 +74,14 @@ def fit(phase: Phase, config: Config, feed: Feed, history: History, on_epoch: Ep
             on_epoch(number, values)
 
         model.fit(
-            feed.training(phase.epochs),
+            loader.training(phase.epochs),
             steps_per_epoch=steps,
             epochs=phase.epochs,
-            validation_data=None if twin else validation,
+            validation_data=None if saved_validation else validation,
             shuffle=False,  # the stream has its own order in every epoch
             verbose=0,
             callbacks=[
-                *twin,
+                *saved_validation,
                 LearningRateGuard(first_learning_rate(phase.optimizer, config.schedule)),
                 EpochLog(count, epoch_done, first_epoch=earlier),
                 keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: display.batch()),  # noqa: ARG005 (Keras names them)
@@ -104,17 +105,19 @@ def _trainee(phase: Phase, config: Config) -> Network:
     return trainee
 
 
-def _twin(trainee: Network, network: Network, feed: Feed, validation: Any) -> list[keras.callbacks.Callback]:
+def _saved_network_validation(
+    trainee: Network, network: Network, loader: Loader, validation: Any
+) -> list[keras.callbacks.Callback]:
     """What validates the network that is saved while another one is trained in its place; nothing if none is."""
     if trainee.suffix is network.suffix:
         return []
 
-    def hand_over() -> None:
+    def copy_weights() -> None:
         if network.base is None:  # a folded suffix has the very weights of its network
             network.suffix.set_weights(trainee.suffix.get_weights())
 
-    model = _compiled(feed.model(network), keras.optimizers.SGD())  # it is evaluated only
-    return [TwinValidation(hand_over, model, validation)]
+    model = _compiled(loader.model(network), keras.optimizers.SGD())  # it is evaluated only
+    return [SavedNetworkValidation(copy_weights, model, validation)]
 
 
 def _compiled(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> keras.Model:

@@ -4,12 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from flowersweep.fields import MAXIMIZED
-
-
-def maximized(metric: str) -> bool:
-    """Whether more of a metric is better; the name may carry a prefix, as in best/val_accuracy."""
-    return metric.rpartition("/")[2] in MAXIMIZED
+from flowersweep.fields import maximized
 
 
 @dataclass

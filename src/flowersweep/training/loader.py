@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Feed:
+class Loader:
     """Where a network's batches come from.
 
     Attributes:
-        bank: The features of the network's prefix; None to feed it with pictures.
+        bank: The features of the network's prefix; None to load pictures.
         pictures: The data.
         config: The whole configuration.
     """
@@ -37,7 +37,7 @@ class Feed:
     config: Config
 
     def model(self, network: Network) -> keras.Model:
-        """The part of a network that takes this feed's batches."""
+        """The part of a network that takes this loader's batches."""
         return network.suffix if self.bank else network.trained()
 
     def training(self, epochs: int) -> "tf.data.Dataset":
@@ -62,10 +62,10 @@ class Feed:
 
 
 @contextmanager
-def feed(network: Network, config: Config, pictures: Pictures) -> Iterator[Feed]:
-    """Open the feed of a network: its feature bank where there is a prefix worth storing the features of."""
+def open_loader(network: Network, config: Config, pictures: Pictures) -> Iterator[Loader]:
+    """Open the loader of a network's batches: its feature bank where there is a prefix worth storing the features of."""
     if not config.bank.enabled or network.prefix is None or network.cut == 0:
-        yield Feed(None, pictures, config)
+        yield Loader(None, pictures, config)
         return
     with (
         FeatureBank(
@@ -83,4 +83,4 @@ def feed(network: Network, config: Config, pictures: Pictures) -> Iterator[Feed]
         ) as bank,
         bank.own_errors(),
     ):
-        yield Feed(bank, pictures, config)
+        yield Loader(bank, pictures, config)

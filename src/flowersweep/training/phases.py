@@ -8,12 +8,12 @@ from flowersweep.config.schema import AdamConfig, Config, FineTunedConfig, Froze
 from flowersweep.models import build_network
 from flowersweep.models.network import Network
 from flowersweep.tracking.store.store import Store
-from flowersweep.training.callbacks import EpochListener
+from flowersweep.training.callbacks import EpochCallback
 from flowersweep.training.dataset import Pictures
 from flowersweep.training.fit import Phase, fit
 from flowersweep.training.heads import Head, reuse_or_train
 from flowersweep.training.history import History
-from flowersweep.training.loader import feed
+from flowersweep.training.loader import open_loader
 from flowersweep.training.probabilities import Predictions, predict
 from flowersweep.training.warm_start import load_run
 
@@ -62,8 +62,8 @@ def train_phases(
     pictures: Pictures,
     history: History,
     *,
-    on_epoch: EpochListener,
-    on_last_phase: EpochListener = lambda _number, _values: None,
+    on_epoch: EpochCallback,
+    on_last_phase: EpochCallback = lambda _number, _values: None,
 ) -> Evaluated:
     """Train a network through all its phases on one epoch axis, and evaluate it.
 
@@ -95,14 +95,14 @@ def train_phases(
     phase = Phase(
         name, network, lambda: _built(config.model, config, pictures), config.optimizer, config.trainer.epochs
     )
-    with feed(network, config, pictures) as source:
-        fit(phase, config, source, history, last_phase_epoch)
-        trained = source.model(network)
-        validation = predict(trained, source.evaluation(pictures.validation), pictures.validation)
+    with open_loader(network, config, pictures) as loader:
+        fit(phase, config, loader, history, last_phase_epoch)
+        trained = loader.model(network)
+        validation = predict(trained, loader.evaluation(pictures.validation), pictures.validation)
         test = (
             None
             if pictures.test is None
-            else predict(trained, source.evaluation(pictures.test), pictures.test)
+            else predict(trained, loader.evaluation(pictures.test), pictures.test)
         )
     return Evaluated(validation, test)
 
@@ -113,7 +113,7 @@ def _built(model: ModelConfig, config: Config, pictures: Pictures) -> Network:
     )
 
 
-def _train_head(config: Config, model: FineTunedConfig, pictures: Pictures, on_epoch: EpochListener) -> Head:
+def _train_head(config: Config, model: FineTunedConfig, pictures: Pictures, on_epoch: EpochCallback) -> Head:
     """Train the new layer on the frozen backbone, with Adam at the head's own rate.
 
     It is a network of its own: only the layer's two arrays go on, so that no optimizer's state can.
@@ -137,6 +137,6 @@ def _train_head(config: Config, model: FineTunedConfig, pictures: Pictures, on_e
     )
     history = History.of(config.objective.metric)
     phase = Phase(HEAD, network, lambda: _built(frozen, config, pictures), optimizer, model.head.epochs)
-    with feed(network, config, pictures) as source:
-        fit(phase, config, source, history, on_epoch)
+    with open_loader(network, config, pictures) as loader:
+        fit(phase, config, loader, history, on_epoch)
     return Head(network.whole.get_layer("logits").get_weights(), history.epochs, reused=False)

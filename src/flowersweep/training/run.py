@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from flowersweep.config.schema import Config
 from flowersweep.errors import Pruned, infrastructure_failure
-from flowersweep.tracking.dead_runs import close_dead_runs
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.orphaned_runs import close_orphaned_runs
 from flowersweep.tracking.patience import cleaning_up
 from flowersweep.tracking.protocol import NOTE, RunStatus, Tracker, closing
 from flowersweep.tracking.store.store import experiment_id, prepare_store
 from flowersweep.training.dataset import Pictures, load_pictures
-from flowersweep.training.environment import start_tensorflow, streams_forgotten
+from flowersweep.training.environment import start_tensorflow, streams_released
 from flowersweep.training.history import History
 from flowersweep.training.interrupt import interruptible
 from flowersweep.training.logs.description import describe
@@ -86,7 +86,7 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
         from flowersweep.training.phases import build
 
         if context is ALONE:  # a study's own process looks after the runs of all its trials
-            close_dead_runs(store, [experiment_id(store, config.tracking.experiment)])
+            close_orphaned_runs(store, [experiment_id(store, config.tracking.experiment)])
         network, lineage = build(config, pictures, store)
         tracker = MLflowTracker.start(
             store,
@@ -96,7 +96,7 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
             tags={**tags(config), "precision": resolve_precision(config), **lineage, **context.tags},
         )
         context.on_start(tracker.run_id)
-        with closing(tracker), failures_recorded(tracker, again=context is not ALONE), streams_forgotten():
+        with closing(tracker), failures_recorded(tracker, again=context is not ALONE), streams_released():
             metrics = _train(config, pictures, network, tracker, overrides=overrides, context=context)
     return Result(metrics[config.objective.metric], metrics, tracker.run_id, store.uri)
 

@@ -7,10 +7,10 @@ from omegaconf import OmegaConf
 
 from flowersweep.config.schema import Config, FineTunedConfig
 from flowersweep.errors import ConfigError
-from flowersweep.tracking.lookup import best_run, run_config, run_labels, run_model
+from flowersweep.fields import maximized
+from flowersweep.tracking.lookup import best_run_id, run_config, run_labels, run_model
 from flowersweep.tracking.store.store import Store
 from flowersweep.training.dataset import Pictures
-from flowersweep.training.history import maximized
 
 if TYPE_CHECKING:  # it imports Keras
     from flowersweep.models.network import Network
@@ -63,7 +63,7 @@ def best_start(config: Config, fingerprint: str, store: Store) -> str:
         f"params.`model.backbone` = '{model.backbone}' and tags.frozen = 'true' "
         f"and dataset.digest = '{fingerprint}'"
     )
-    return best_run(
+    return best_run_id(
         store, config.tracking.experiment, filter_string=wanted, metric=metric, maximize=maximized(metric)
     )
 

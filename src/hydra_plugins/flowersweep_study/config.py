@@ -1,5 +1,7 @@
 """Makes the sweeper, its pruners and its own sampler known to Hydra; the dataclasses are flowersweep's."""
 
+from functools import partial
+
 from hydra.core.config_store import ConfigStore
 
 from flowersweep.sweep.schema import PRUNERS, AutoSamplerConf, StudySweeperConf
@@ -7,11 +9,12 @@ from flowersweep.sweep.schema import PRUNERS, AutoSamplerConf, StudySweeperConf
 
 def register() -> None:
     """Add them to Hydra's configuration groups."""
-    store = ConfigStore.instance()
-    store.store(group="hydra/sweeper/sampler", name="auto", node=AutoSamplerConf, provider="flowersweep")
-    store.store(group="hydra/sweeper", name="study", node=StudySweeperConf, provider="flowersweep")
+    # A training process is given what its worker's Hydra knows, and finds the plugins after that.
+    store = partial(ConfigStore.instance().store, provider="flowersweep", replace=True)
+    store(group="hydra/sweeper/sampler", name="auto", node=AutoSamplerConf)
+    store(group="hydra/sweeper", name="study", node=StudySweeperConf)
     for name, node in PRUNERS.items():
-        store.store(group="hydra/sweeper/pruner", name=name, node=node, provider="flowersweep")
+        store(group="hydra/sweeper/pruner", name=name, node=node)
 
 
 register()

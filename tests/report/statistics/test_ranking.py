@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowersweep.report.evidence import Goal, State, Study, Training, Trial, configurations
-from flowersweep.report.leader import Winner, read_winner
+from flowersweep.report.leading_run import LeadingRun, read_leading_run
 from flowersweep.report.reading import read_study
 from flowersweep.report.statistics.ranking import measured, ranking
 from flowersweep.report.summary import summary
@@ -46,7 +46,7 @@ def study(
 def told(of: Study) -> str:
     """The sentences at the top of its page."""
     rows = ranking(of)
-    return " ".join(summary(of, rows, Winner(rows[0].configuration.trainings[0], rows[0].configuration)))
+    return " ".join(summary(of, rows, LeadingRun(rows[0].configuration.trainings[0], rows[0].configuration)))
 
 
 def single(counts: Mapping[int, int], n_pictures: int) -> dict[int, float]:
@@ -63,7 +63,7 @@ class TestCounts:
         other = read_study(store, find_study(store, repeated))
         assert {one.n_validation for one in other.trials[0].trainings} == {10}
         rows = ranking(read_study(store, find_study(store, counted)))
-        assert read_winner(store, rows[0].configuration, ACCURACY).training.n_validation == 734
+        assert read_leading_run(store, rows[0].configuration, ACCURACY).training.n_validation == 734
         assert [row.configuration.label for row in rows] == ["RandomFlip", "none"]
         assert [row.group for row in rows] == [1, 1]
         assert rows[1].comparison is not None

@@ -11,12 +11,12 @@ from flowersweep.report.page import page
 from flowersweep.report.reading import read_study
 from flowersweep.report.statistics.ranking import ranking
 from flowersweep.report.statistics.searched import importances, is_logarithmic, unknown
-from flowersweep.sweep.parent_run import Ledger
+from flowersweep.sweep.parent_run import ParentRun
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.parse import parse_space
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.study.attributes import RUN_ID
-from flowersweep.sweep.study.identity import name_metrics
+from flowersweep.sweep.study.study import name_metrics
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import RunStatus
@@ -69,17 +69,19 @@ def kept(store: Store, study: optuna.Study) -> str:
     config = OmegaConf.create(
         {"tracking": {"experiment": "asked"}, "hydra": {"sweeper": {}, "overrides": {"task": []}}}
     )
-    with Ledger.open(config, study, Plan(is_grid=False, n_trials=N_TRIALS, enqueue=()), SPACE, store) as led:
+    with ParentRun.open(
+        config, study, Plan(is_grid=False, n_trials=N_TRIALS, enqueue=()), SPACE, store
+    ) as parent_run:
         for trial in study.trials:
             tags = {"study": "asked", "kind": "trial", "trial": trial.number, "attempt": 0}
-            run = MLflowTracker.start(store, "asked", "t", parent_run_id=led.run_id, tags=tags)
+            run = MLflowTracker.start(store, "asked", "t", parent_run_id=parent_run.run_id, tags=tags)
             if trial.values:
                 run.metrics({"best/val_loss": trial.values[0]})
             run.params({"seed": trial.params["seed"]})
             run.end(RunStatus.FINISHED if trial.values else RunStatus.FAILED)
-        led.finish(draw=False)
-    assert led.run_id is not None
-    return led.run_id
+        parent_run.finish(draw=False)
+    assert parent_run.run_id is not None
+    return parent_run.run_id
 
 
 def test_importances_are_optunas(store: Store, study: optuna.Study, kept: str) -> None:

@@ -63,7 +63,6 @@ def _composed() -> Iterator[None]:
     )
     store.store(group="kind", name="a", node={"name": "a"})
     store.store(group="kind", name="b", node={"name": "b", "depth": 1})
-    GlobalHydra.instance().clear()
     with initialize(config_path=None):
         yield
 

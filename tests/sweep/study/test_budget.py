@@ -14,17 +14,17 @@ from optuna.trial import Trial, TrialState, create_trial
 from flowersweep.errors import SweepError
 from flowersweep.sweep.space.parse import parse_space
 from flowersweep.sweep.storage.storage import open_storage
-from flowersweep.sweep.study.attributes import FAIL_REASON
+from flowersweep.sweep.study.attributes import FAIL_REASON, OWNER
 from flowersweep.sweep.study.budget import (
     Budget,
     Stop,
     failure_summary,
-    hindrance_summary,
+    infrastructure_summary,
     next_trial,
     remaining,
 )
-from flowersweep.sweep.study.claim import OWNER, claim_of
-from flowersweep.sweep.study.outcome import Kind, Outcome, tell
+from flowersweep.sweep.study.claim import claim_of
+from flowersweep.sweep.study.outcome import Outcome, State, tell
 
 LINE = parse_space(["x=interval(0,1)"])
 GRID = parse_space(["a=1,2", "b=u,v,w"])
@@ -260,12 +260,12 @@ class TestInfrastructure:
         """The sweep whose trial had to wait begins no further one; another sweep on the study runs that trial."""
         here, elsewhere = Budget.begun(study, 5, max_failures=1), Budget.begun(study, 5)
         trial = _taken(study, here)
-        tell(study, trial, Outcome(Kind.WAITING, reason="The disk is full."), here.sweep)
+        tell(study, trial, Outcome(State.WAITING, reason="The disk is full."), here.sweep)
 
-        assert next_trial(study, LINE, here) is Stop.HINDERED
+        assert next_trial(study, LINE, here) is Stop.INFRASTRUCTURE
         assert _taken(study, elsewhere).number == trial.number
-        assert next_trial(study, LINE, here) is Stop.HINDERED
-        assert hindrance_summary(study, here) == (
+        assert next_trial(study, LINE, here) is Stop.INFRASTRUCTURE
+        assert infrastructure_summary(study, here) == (
             "Trial 0 could not be run and waits; the same command goes on with the sweep. The disk is full."
         )
 
@@ -273,20 +273,19 @@ class TestInfrastructure:
         """Of two trials that could not be run the later one is named, and what failed them, not how many trials failed."""
         budget = Budget.begun(study, 5, max_failures=1)
         trials = [_taken(study, budget) for _ in range(3)]
-        for trial, kind, reason in zip(
-            trials, (Kind.WAITING, Kind.WAITING, Kind.FAIL), ("First.", "Second.", "Third."), strict=True
-        ):
-            tell(study, trial, Outcome(kind, reason=reason), budget.sweep)
+        states = (State.WAITING, State.WAITING, State.FAIL)
+        for trial, state, reason in zip(trials, states, ("First.", "Second.", "Third."), strict=True):
+            tell(study, trial, Outcome(state, reason=reason), budget.sweep)
 
-        assert next_trial(study, LINE, budget) is Stop.HINDERED
-        assert hindrance_summary(study, budget) == (
+        assert next_trial(study, LINE, budget) is Stop.INFRASTRUCTURE
+        assert infrastructure_summary(study, budget) == (
             "Trial 1 could not be run and waits; the same command goes on with the sweep. Second."
         )
 
     def test_the_next_sweep_goes_on(self, study: optuna.Study) -> None:
         """What hindered an earlier sweep does not stop the one of the same command."""
         before = Budget.begun(study, 2)
-        tell(study, _taken(study, before), Outcome(Kind.WAITING, reason="No."), before.sweep)
+        tell(study, _taken(study, before), Outcome(State.WAITING, reason="No."), before.sweep)
         budget = Budget.begun(study, 2)
 
         assert [_taken(study, budget).number for _ in range(2)] == [0, 1]

@@ -9,16 +9,8 @@ import optuna
 import pytest
 
 from flowersweep import process
-from flowersweep.sweep.study.claim import (
-    GRACE_SECONDS,
-    HEARTBEAT,
-    OWNER,
-    beat,
-    claim,
-    claim_of,
-    is_abandoned,
-    release,
-)
+from flowersweep.sweep.study.attributes import HEARTBEAT, OWNER
+from flowersweep.sweep.study.claim import GRACE_SECONDS, beat, claim, claim_of, is_abandoned, release
 
 
 @pytest.fixture

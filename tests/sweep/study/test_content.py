@@ -20,7 +20,7 @@ from flowersweep.sweep.space.check import check_choices
 from flowersweep.sweep.space.parse import parse_space
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.study.content import Content, find_all, place_of
-from flowersweep.sweep.study.identity import definition_of, derived_name
+from flowersweep.sweep.study.definition import definition_of, derived_name
 from flowersweep.sweep.study.study import open_study
 
 Define = Callable[..., dict[str, Any]]

@@ -85,7 +85,7 @@ def test_running_trials_count() -> None:
 
 
 def test_what_was_pruned_is_not_suggested_again() -> None:
-    """A point that a pruner ended would end so again: other points come first, and then results that are taken over."""
+    """A point that a pruner ended would end so again: other points come first, and then duplicates."""
     study, space = optuna.create_study(), parse_space(["a=1,2,3,4"])
     had = []
     for number in range(12):

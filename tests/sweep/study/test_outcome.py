@@ -18,8 +18,8 @@ from flowersweep.errors import (
     TrainingError,
     WeightsError,
 )
-from flowersweep.sweep.study.attributes import FAIL_REASON, HINDRANCE, TRACEBACK
-from flowersweep.sweep.study.outcome import Kind, Outcome, of_death, of_exception, of_value, tell
+from flowersweep.sweep.study.attributes import FAIL_REASON, INFRASTRUCTURE_FAILURE, TRACEBACK
+from flowersweep.sweep.study.outcome import Outcome, State, of_death, of_exception, of_value, tell
 from flowersweep.sweep.workers.trial import Pruned
 
 
@@ -33,13 +33,13 @@ def _caught(error: BaseException) -> BaseException:
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_finite_number_is_complete(value: float) -> None:
     """Every finite number completes a trial, as it is."""
-    assert of_value(value) == Outcome(Kind.COMPLETE, (value,))
+    assert of_value(value) == Outcome(State.COMPLETE, (value,))
 
 
 @pytest.mark.parametrize("value", [1, np.float64(1), np.float32(1), np.int64(1), np.array(1.0)])
 def test_other_numbers(value: Any) -> None:
     """Integers and NumPy's numbers are numbers too."""
-    assert of_value(value) == Outcome(Kind.COMPLETE, (1.0,))
+    assert of_value(value) == Outcome(State.COMPLETE, (1.0,))
 
 
 @pytest.mark.parametrize(
@@ -56,22 +56,22 @@ def test_other_numbers(value: Any) -> None:
 )
 def test_no_number_fails(value: Any, reason: str) -> None:
     """Anything else fails the trial, and the reason shows it."""
-    assert of_value(value) == Outcome(Kind.FAIL, reason=reason)
+    assert of_value(value) == Outcome(State.FAIL, reason=reason)
 
 
 def test_several_objectives() -> None:
     """For several objectives a list or tuple of so many numbers is expected."""
-    assert of_value((1, 2.5), 2) == Outcome(Kind.COMPLETE, (1.0, 2.5))
+    assert of_value((1, 2.5), 2) == Outcome(State.COMPLETE, (1.0, 2.5))
     assert of_value([1.0], 2).reason == "It returned [1.0]; the objective must be 2 numbers."
     assert of_value(1.0, 2).reason == "It returned 1.0; the objective must be 2 numbers."
-    assert of_value([1.0, None], 2).kind is Kind.FAIL
+    assert of_value([1.0, None], 2).state is State.FAIL
 
 
 def test_exception_fails_with_its_first_line_and_traceback() -> None:
     """The reason is one line; the traceback has it all."""
     outcome = of_exception(_caught(TrainingError("the loss is nan\nsecond line")))
 
-    assert (outcome.kind, outcome.reason) == (Kind.FAIL, "TrainingError: the loss is nan")
+    assert (outcome.state, outcome.reason) == (State.FAIL, "TrainingError: the loss is nan")
     assert "in _caught" in outcome.traceback
     assert "second line" in outcome.traceback
     assert of_exception(_caught(KeyError())).reason == "KeyError"
@@ -103,7 +103,7 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
 )
 def test_failed_infrastructure_makes_it_wait(error: Exception, reason: str) -> None:
     """No room, no pictures, no store and a lost mount are no end of a trial; the cause is one sentence."""
-    assert of_exception(_caught(error)) == Outcome(Kind.WAITING, reason=reason)
+    assert of_exception(_caught(error)) == Outcome(State.WAITING, reason=reason)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_failed_infrastructure_makes_it_wait(error: Exception, reason: str) -> N
 )
 def test_everything_else_is_the_trials_own_failure(error: Exception) -> None:
     """A missing file, a refused connection, too little memory and a bad value fail a trial."""
-    assert of_exception(_caught(error)).kind is Kind.FAIL
+    assert of_exception(_caught(error)).state is State.FAIL
 
 
 def test_an_error_while_another_is_handled_counts_for_itself() -> None:
@@ -130,7 +130,7 @@ def test_an_error_while_another_is_handled_counts_for_itself() -> None:
     except OSError:
         outcome = of_exception(_caught(ValueError("own")))
 
-    assert outcome.kind is Kind.FAIL
+    assert outcome.state is State.FAIL
 
 
 def test_long_texts_are_cut() -> None:
@@ -144,7 +144,7 @@ def test_long_texts_are_cut() -> None:
 @pytest.mark.parametrize("error", [Pruned("enough"), optuna.TrialPruned("enough")])
 def test_pruned(error: Exception) -> None:
     """Both our exception and Optuna's prune a trial."""
-    assert of_exception(_caught(error)) == Outcome(Kind.PRUNED, reason="enough")
+    assert of_exception(_caught(error)) == Outcome(State.PRUNED, reason="enough")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_pruned(error: Exception) -> None:
 )
 def test_death_names_the_signal(exit_code: int, reason: str) -> None:
     """A dead process fails the trial with the signal's name or the exit code, and may be tried again."""
-    assert of_death(exit_code) == Outcome(Kind.FAIL, reason=reason, died=True)
+    assert of_death(exit_code) == Outcome(State.FAIL, reason=reason, died=True)
 
 
 def test_tell_writes_all_three() -> None:
@@ -168,9 +168,9 @@ def test_tell_writes_all_three() -> None:
     first, second, third = study.ask(), study.ask(), study.ask()
     second.report(0.5, 0)
     second.report(0.75, 1)
-    tell(study, first, Outcome(Kind.COMPLETE, (0.25,)))
-    tell(study, second, Outcome(Kind.PRUNED, reason="enough"))
-    tell(study, third, Outcome(Kind.FAIL, reason="bad", traceback="Traceback"))
+    tell(study, first, Outcome(State.COMPLETE, (0.25,)))
+    tell(study, second, Outcome(State.PRUNED, reason="enough"))
+    tell(study, third, Outcome(State.FAIL, reason="bad", traceback="Traceback"))
 
     assert [(trial.state.name, trial.value) for trial in study.trials] == [
         ("COMPLETE", 0.25),
@@ -185,8 +185,8 @@ def test_tell_puts_a_waiting_one_back() -> None:
     study = optuna.create_study()
     trial = study.ask()
     value = trial.suggest_float("x", 0, 1)
-    tell(study, trial, Outcome(Kind.WAITING, reason="No disk."), sweep="this one")
+    tell(study, trial, Outcome(State.WAITING, reason="No disk."), sweep="this one")
 
     assert study.trials[0].state.name == "WAITING"
-    assert study.trials[0].user_attrs[HINDRANCE] == {"sweep": "this one", "reason": "No disk."}
+    assert study.trials[0].user_attrs[INFRASTRUCTURE_FAILURE] == {"sweep": "this one", "reason": "No disk."}
     assert study.ask().suggest_float("x", 0, 1) == value

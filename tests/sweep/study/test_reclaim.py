@@ -9,9 +9,9 @@ from optuna.trial import TrialState
 
 from flowersweep import process
 from flowersweep.sweep.storage.storage import open_storage
-from flowersweep.sweep.study.attributes import FAIL_REASON
-from flowersweep.sweep.study.claim import GRACE_SECONDS, OWNER, claim
-from flowersweep.sweep.study.reclaim import LOST, MAX_LOST, Returned, reconcile
+from flowersweep.sweep.study.attributes import FAIL_REASON, LOST, OWNER
+from flowersweep.sweep.study.claim import GRACE_SECONDS, claim
+from flowersweep.sweep.study.reclaim import MAX_LOST, Reclaimed, reclaim
 
 
 @pytest.fixture(params=[None, "journal"])
@@ -36,7 +36,7 @@ def test_waits_in_place(study: optuna.Study) -> None:
     study.tell(study.ask(), 1.0)
     lost = _lose(study)
     claim(study.ask())
-    returned = reconcile(study)
+    returned = reclaim(study)
     again = study.ask()
 
     assert [(item.number, item.state) for item in returned] == [(1, TrialState.WAITING)]
@@ -51,7 +51,7 @@ def test_finds_it_from_another_process(study: optuna.Study, tmp_path: Path) -> N
     configured = None if (tmp_path / "optuna.db").exists() else f"journal:{tmp_path}/j"
     other = optuna.load_study(study_name="s", storage=open_storage(configured, tmp_path))
 
-    assert [item.number for item in reconcile(other)] == [0]
+    assert [item.number for item in reclaim(other)] == [0]
     assert [trial.state.name for trial in study.trials] == ["WAITING"]
 
 
@@ -60,7 +60,7 @@ def test_fails_when_lost_too_often(study: optuna.Study) -> None:
     states = []
     for _ in range(MAX_LOST + 1):
         _lose(study)
-        states += [item.state.name for item in reconcile(study)]
+        states += [item.state.name for item in reclaim(study)]
 
     assert states == ["WAITING"] * MAX_LOST + ["FAIL"]
     assert study.trials[0].user_attrs[FAIL_REASON] == "Its worker died 4 times while running it."
@@ -71,16 +71,16 @@ def test_other_machines_trial(study: optuna.Study) -> None:
     """A trial of another machine is left alone until its owner has been silent for long."""
     trial = _lose(study, **{process.HOST_TAG: "elsewhere"})
 
-    assert reconcile(study) == []
+    assert reclaim(study) == []
     trial.set_user_attr(OWNER, {**trial.user_attrs[OWNER], "since": time.time() - GRACE_SECONDS - 1})
-    assert [item.state for item in reconcile(study)] == [TrialState.WAITING]
+    assert [item.state for item in reclaim(study)] == [TrialState.WAITING]
 
 
 def test_trial_without_owner_is_no_loss(study: optuna.Study) -> None:
     """A trial that nobody had claimed yet waits again, and this does not count against it."""
     study.ask()
 
-    assert reconcile(study) == [Returned(0, TrialState.WAITING, "Its worker died; it waits to be run again.")]
+    assert reclaim(study) == [Reclaimed(0, TrialState.WAITING, "Its worker died; it waits to be run again.")]
     assert LOST not in study.trials[0].user_attrs
 
 
@@ -91,4 +91,4 @@ def test_nothing_to_do(study: optuna.Study) -> None:
     study.enqueue_trial({"x": 0.25})
     claim(study.ask())
 
-    assert reconcile(study) == []
+    assert reclaim(study) == []

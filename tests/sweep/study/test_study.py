@@ -68,16 +68,6 @@ def test_study_of_another_program(storage: BaseStorage) -> None:
         open_study(storage, "t", SPACE, ["minimize"])
 
 
-def test_bad_arguments(storage: BaseStorage) -> None:
-    """A direction or policy that does not exist is refused with the legal ones."""
-    with pytest.raises(SweepError, match="'up'; it must be minimize or maximize"):
-        open_study(storage, "s", SPACE, ["up"])
-    with pytest.raises(SweepError, match="'ask'; it must be error or new"):
-        open_study(storage, "s", SPACE, ["minimize"], on_mismatch="ask")
-
-    assert storage.get_all_studies() == []
-
-
 def test_join_needs_the_study(storage: BaseStorage) -> None:
     """A worker can only join a study that was opened before."""
     with pytest.raises(SweepError, match="no study 's' in the storage"):

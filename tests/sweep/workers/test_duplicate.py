@@ -7,8 +7,8 @@ import optuna
 from omegaconf import OmegaConf
 
 from flowersweep.sweep.space.parse import parse_space
-from flowersweep.sweep.study.outcome import Kind, Outcome
-from flowersweep.sweep.workers.duplicate import take_over, twin_of
+from flowersweep.sweep.study.outcome import Outcome, State
+from flowersweep.sweep.workers.duplicate import copy_result, duplicate_of
 from flowersweep.sweep.workers.trial import RunningTrial
 
 SPACE = parse_space(["a=1,2", "b=range(0.0,0.3,0.1)"])
@@ -23,10 +23,10 @@ def test_the_one_that_was_trained() -> None:
         SPACE.suggest(trial)
         study.tell(trial, 0.5 if state == "COMPLETE" else None, state=optuna.trial.TrialState[state])
     asked = study.ask()
-    twin = twin_of(study, SPACE, asked, {"a": 1, "b": 0.1 + 1e-12})
-    assert twin is not None
-    assert twin.number == 3
-    assert twin_of(study, SPACE, asked, {"a": 2, "b": 0.1}) is None
+    original = duplicate_of(study, SPACE, asked, {"a": 1, "b": 0.1 + 1e-12})
+    assert original is not None
+    assert original.number == 3
+    assert duplicate_of(study, SPACE, asked, {"a": 2, "b": 0.1}) is None
 
 
 def test_a_store_that_cannot_be_used(tmp_path: Path) -> None:
@@ -35,10 +35,10 @@ def test_a_store_that_cannot_be_used(tmp_path: Path) -> None:
     study.tell(study.ask(), 0.5)
     kept: dict[str, Any] = {}
     running = RunningTrial(1, "s", {}, _keep=kept.update)
-    outcome = take_over(running, study.trials[0], OmegaConf.create({"x": 1}))
-    assert (outcome, kept) == (Outcome(Kind.COMPLETE, (0.5,)), {"taken_from": 0})
+    outcome = copy_result(running, study.trials[0], OmegaConf.create({"x": 1}))
+    assert (outcome, kept) == (Outcome(State.COMPLETE, (0.5,)), {"taken_from": 0})
     kept.clear()
     tracking = {"experiment": "e", "dir": str(tmp_path), "uri": "ftp://nowhere"}
-    outcome = take_over(running, study.trials[0], OmegaConf.create({"tracking": tracking}))
-    assert (outcome.kind, kept) == (Kind.WAITING, {})
+    outcome = copy_result(running, study.trials[0], OmegaConf.create({"tracking": tracking}))
+    assert (outcome.state, kept) == (State.WAITING, {})
     assert "ftp://nowhere" in outcome.reason

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from flowersweep import process
 from flowersweep.errors import SweepError
-from flowersweep.sweep.study.outcome import Kind, Outcome
+from flowersweep.sweep.study.outcome import Outcome, State
 from flowersweep.sweep.workers.training_process import TrainingProcess, environment
 from flowersweep.sweep.workers.trial import current_trial
 from flowersweep.sweep.workers.trial_server import Application, Job
@@ -106,7 +106,7 @@ def test_runs_trials_and_is_replaced_after_some(bench: Callable[..., Bench]) -> 
     pids = []
     for number in range(4):
         notes = Notes()
-        assert made.run(number, notes) == Outcome(Kind.COMPLETE, (float(number),))
+        assert made.run(number, notes) == Outcome(State.COMPLETE, (float(number),))
         assert notes.attrs["session"] == notes.attrs["pid"] != os.getpid()
         pids.append(notes.attrs["pid"])
 
@@ -139,7 +139,7 @@ def test_reports_are_answered(bench: Callable[..., Bench]) -> None:
     outcome = made.run(4, notes)
 
     assert outcome is not None
-    assert outcome.kind is Kind.PRUNED
+    assert outcome.state is State.PRUNED
     assert notes.reports == [(0, 0.25), (1, 0.25), (2, 0.25)]
     assert notes.attrs == {"run_id": "run-4", "pid": made.process.pid}
 
@@ -149,8 +149,8 @@ def test_death_is_an_outcome_and_the_next_trial_gets_a_new_process(bench: Callab
     made = bench("killed_always")
     outcome = made.run(1)
 
-    assert outcome == Outcome(Kind.FAIL, reason="Its process was killed by SIGSEGV.", died=True)
-    assert made.run(0) == Outcome(Kind.COMPLETE, (0.25,))
+    assert outcome == Outcome(State.FAIL, reason="Its process was killed by SIGSEGV.", died=True)
+    assert made.run(0) == Outcome(State.COMPLETE, (0.25,))
 
 
 @pytest.mark.slow
@@ -165,7 +165,7 @@ def test_process_that_died_between_trials(bench: Callable[..., Bench]) -> None:
 
     assert outcome is not None
     assert outcome.died
-    assert made.run(1) == Outcome(Kind.COMPLETE, (0.25,))
+    assert made.run(1) == Outcome(State.COMPLETE, (0.25,))
 
 
 def test_stop_ends_the_trial_soon(bench: Callable[..., Bench]) -> None:
@@ -229,7 +229,7 @@ class TestEnvironment:
         """Each worker's process gets its part of the cores, but at least one."""
         for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
             monkeypatch.delenv(name, raising=False)
-        monkeypatch.setattr("flowersweep.sweep.workers.training_process._cores", lambda: 8)
+        monkeypatch.setattr("flowersweep.sweep.workers.training_process.available_processors", lambda: 8)
 
         assert environment(3)["OMP_NUM_THREADS"] == "2"
         assert environment(3)["TF_NUM_INTRAOP_THREADS"] == "2"

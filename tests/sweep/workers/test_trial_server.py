@@ -13,7 +13,7 @@ import pytest
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from flowersweep.sweep.study.outcome import Kind, Outcome
+from flowersweep.sweep.study.outcome import Outcome, State
 from flowersweep.sweep.workers import trial_server as child
 from flowersweep.sweep.workers.trial import Pruned, current_trial
 from flowersweep.sweep.workers.trial_server import ATTRS, REPORT, Application, Job
@@ -54,7 +54,7 @@ def test_run_sees_its_configuration_and_trial(run: Callable[..., list[Any]]) -> 
         seen.update(attempt=trial.attempt, parent=trial.parent_run_id, study=trial.study_name)
         return 0.25
 
-    assert run(task) == [Outcome(Kind.COMPLETE, (0.25,))]
+    assert run(task) == [Outcome(State.COMPLETE, (0.25,))]
     assert seen == {
         "x": 0.5,
         "job": 3,
@@ -82,7 +82,7 @@ def test_reports_and_attributes_are_sent(run: Callable[..., list[Any]]) -> None:
         (ATTRS, {"run_id": "r"}),
         (REPORT, 0, 0.5),
         (REPORT, 1, 0.75),
-        Outcome(Kind.PRUNED, reason="It was pruned after step 1 at 0.75."),
+        Outcome(State.PRUNED, reason="It was pruned after step 1 at 0.75."),
     ]
 
 
@@ -94,7 +94,7 @@ def test_pruning_is_no_failed_job_for_hydra(
     def task(_: DictConfig) -> float:
         raise Pruned("enough")
 
-    assert run(task)[-1].kind is Kind.PRUNED
+    assert run(task)[-1].state is State.PRUNED
     assert "failed" not in caplog.text
 
 

@@ -16,11 +16,10 @@ import pytest
 from flowersweep import process
 from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.sweep.storage.lock import file_lock
-from flowersweep.sweep.study.attributes import FAIL_REASON, TRACEBACK
+from flowersweep.sweep.study.attributes import DEATHS, FAIL_REASON, OWNER, TRACEBACK
 from flowersweep.sweep.study.budget import Stop
-from flowersweep.sweep.study.claim import OWNER
 from flowersweep.sweep.study.outcome import Outcome
-from flowersweep.sweep.workers.worker import DEATHS, Listener, WorkerReport
+from flowersweep.sweep.workers.worker import WorkerReport
 
 
 class Sweeps:
@@ -113,8 +112,8 @@ def test_child_that_always_dies_fails(sweep: Sweeps) -> None:
     assert sweep.trials[1].user_attrs[DEATHS] == 3
 
 
-class Recorder(Listener):
-    """Writes down what it is told."""
+class Recorder:
+    """A listener between worker and training process (`stub_app.Listener`) that writes down what it is told."""
 
     def __init__(
         self, at_report: Callable[[], None] = lambda: None, at_end: Callable[[], None] = lambda: None
@@ -132,10 +131,9 @@ class Recorder(Listener):
         self.told.append(("reported", number, step, round(value, 3)))
         self.at_report()
 
-    def trial_ended(self, number: int, outcome: Outcome, seconds: float) -> None:
+    def trial_ended(self, number: int, outcome: Outcome) -> None:
         """Keep it."""
-        assert seconds > 0
-        self.told.append(("ended", number, outcome.kind.value))
+        self.told.append(("ended", number, outcome.state.value))
         self.at_end()
 
 
@@ -201,7 +199,7 @@ def test_infrastructure_that_fails_ends_it_and_no_trial(sweep: Sweeps, trouble: 
     (hindrance,) = [trial.user_attrs["hindrance"] for trial in sweep.trials[1:]]
     params = sweep.trials[1].params
 
-    assert report.stop is Stop.HINDERED
+    assert report.stop is Stop.INFRASTRUCTURE
     assert report.counts == {"COMPLETE": 1, "PRUNED": 0, "FAIL": 0, "WAITING": 1}
     assert sweep.states == ["COMPLETE", "WAITING"]
     assert hindrance["reason"] == reason

@@ -15,7 +15,7 @@ import alembic.command
 import pytest
 
 from flowersweep.errors import TrackingError
-from flowersweep.tracking.lookup import best_run
+from flowersweep.tracking.lookup import best_run_id
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.store import store as store_module
 from flowersweep.tracking.store.store import Store, experiment_id, known_experiment, prepare_store
@@ -266,7 +266,7 @@ class TestExperiments:
         """Nor does looking for the best run in it."""
         assert known_experiment(store, "not yet") is None
         with pytest.raises(TrackingError, match="no finished run in experiment 'not yet'"):
-            best_run(store, "not yet", filter_string="tags.a = 'b'", metric="m", maximize=True)
+            best_run_id(store, "not yet", filter_string="tags.a = 'b'", metric="m", maximize=True)
         assert known_experiment(store, "not yet") is None
 
     def test_a_name_is_needed(self, store: Store) -> None:

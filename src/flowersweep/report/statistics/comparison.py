@@ -2,7 +2,7 @@
 
 A seed decides the first weights and the order of the pictures, so configurations trained with the same seed share what
 chance gave them. What a seed is worth is therefore taken off first, as in a randomized block design. The leader is chosen
-from the same runs, so the difference to it is judged as the range of all configurations is, by Tukey's distribution.
+from the same runs, so the difference to it is tested as the range of all configurations is, by Tukey's distribution.
 """
 
 import math
@@ -160,14 +160,14 @@ def compare(samples: Sequence[Sample], *, counts: bool = False) -> list[Comparis
         counts: Whether the values are counts of pictures.
     """
     leader, *others = samples
-    ps = dict(_judged(samples, resolution(samples, counts=counts), _n_compared(samples)))
+    ps = dict(_tested(samples, resolution(samples, counts=counts), _n_compared(samples)))
     return [
         Comparison(len(gaps), statistics.mean(gaps) if gaps else None, ps.get(index))
         for index, gaps in enumerate((differences(leader, other) for other in others), start=1)
     ]
 
 
-def _judged(
+def _tested(
     samples: Sequence[Sample], least: float, n_compared: int, *, enough: float = 1.0
 ) -> Iterator[tuple[int, float]]:
     """Index and p of each sample that has two seeds in common with the first.
@@ -224,7 +224,7 @@ def groups(samples: Sequence[Sample], *, counts: bool = False) -> list[int] | No
     while left:
         group += 1
         some = [samples[index] for index in left]
-        ps = {left[i]: p for i, p in _judged(some, least, n_compared, enough=ALPHA)}
+        ps = {left[i]: p for i, p in _tested(some, least, n_compared, enough=ALPHA)}
         tested = tested or bool(ps)
         apart = [index for index in left if ps.get(index, 1.0) < ALPHA]
         for index in set(left) - set(apart):

@@ -112,7 +112,7 @@ def measured(found: Sequence[Configuration], metric: str) -> tuple[list[Sample],
     """The values of each configuration by seed, and whether they are counts of pictures.
 
     Accuracies become the counts that they are shares of, which are exact; they were logged in single precision. They stay
-    shares if not all were judged on equally many pictures, or if it was not recorded on how many.
+    shares if not all were evaluated on equally many pictures, or if it was not recorded on how many.
     """
     samples = [one.sample(metric) for one in found]
     sizes = {training.n_validation for one in found for training in one.trainings}

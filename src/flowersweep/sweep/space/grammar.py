@@ -14,11 +14,12 @@ from typing import Any, cast
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
+from flowersweep.doors.hydra_api import with_value
+from flowersweep.doors.optuna_sweeper_api import distribution_of
 from flowersweep.errors import SweepError
 from flowersweep.sweep.space.dimension import Dimension, Option
 from flowersweep.sweep.space.overrides import name_of
 from flowersweep.sweep.space.values import plain, text_of
-from hydra_plugins.hydra_optuna_sweeper._impl import create_optuna_distribution_from_override
 
 # A longer list is a slip of the pen, or wants an interval.
 MAX_VALUES = 10_000
@@ -66,7 +67,7 @@ def _choice(override: Override) -> Dimension:
 def _range(override: Override) -> Dimension:
     sweep = cast("RangeSweep", override.value())
     values = _range_values(override, sweep)
-    distribution = create_optuna_distribution_from_override(_in_order(override, sweep))
+    distribution = distribution_of(_in_order(override, sweep))
     is_log = _is_log(sweep.tags)
     if isinstance(distribution, CategoricalDistribution):
         if is_log:
@@ -116,7 +117,7 @@ def _range_text(values: Sequence[float]) -> str:
 
 def _in_order(override: Override, sweep: RangeSweep) -> Override:
     # The sweeper's function would shuffle at random, and anew each time.
-    return replace(override, _value=replace(sweep, shuffle=False))
+    return with_value(override, replace(sweep, shuffle=False))
 
 
 def _interval(override: Override) -> Dimension:
@@ -133,7 +134,7 @@ def _interval(override: Override) -> Dimension:
         )
     text = f"interval({low},{high})"
     text = f"int({text})" if isinstance(low, int) else text
-    distribution = create_optuna_distribution_from_override(override)
+    distribution = distribution_of(override)
     return _finish(override, distribution, f"tag(log,{text})" if is_log else text)
 
 

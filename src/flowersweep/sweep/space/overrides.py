@@ -10,6 +10,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
 
 from flowersweep.config.schema import NODES
 from flowersweep.errors import SweepError
@@ -58,6 +59,18 @@ def as_typed(line: str) -> str:
     """An override as it was before `left_to_trials`."""
     match = _FOR_TRIALS.fullmatch(line)
     return f"{match.group(1)}={match.group(2)}" if match else line
+
+
+def typed_overrides(config: DictConfig, whose: str) -> list[str]:
+    """The overrides of the command line as they were typed, interpolations unresolved.
+
+    Args:
+        config: With the `hydra` node.
+        whose: "hydra" for Hydra's own, "task" for the application's.
+    """
+    plain = OmegaConf.to_container(config.hydra.overrides[whose], resolve=False)
+    assert isinstance(plain, list)  # noqa: S101 (Hydra's own list)
+    return [as_typed(str(line)) for line in plain]
 
 
 def name_of(override: Override) -> str:

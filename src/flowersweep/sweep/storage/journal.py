@@ -4,8 +4,20 @@ import os
 from pathlib import Path
 
 from filelock import FileLock
-from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal._file import BaseJournalFileLock
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+
+class Journal(JournalStorage):
+    """Studies in a journal file.
+
+    Args:
+        path: The journal; made if it is missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(JournalFile(path))
+        self.path = path
 
 
 class JournalFile(JournalFileBackend):
@@ -24,10 +36,11 @@ class JournalFile(JournalFileBackend):
             pass
 
 
-class _RepairingLock(BaseJournalFileLock):
+class _RepairingLock(JournalFileOpenLock):
     """Lets one process write at a time, and cuts off what a killed one left after the last whole line."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
         self._path = path
         self._lock = FileLock(f"{path}.write.lock", poll_interval=0.002)
 

@@ -10,11 +10,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from filelock import FileLock
-from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage, _CachedStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from sqlalchemy import Engine, text
 
+from flowersweep.doors.optuna_api import engine_storage
 from flowersweep.errors import SweepError
+from flowersweep.sweep.storage.journal import Journal
 
 ASK_SECONDS = 10
 SUPPORTED = ("sqlite", "postgresql", "mysql", "mariadb")
@@ -29,12 +30,11 @@ def storage_lock(storage: BaseStorage) -> AbstractContextManager[object]:
     Raises:
         SweepError: The storage is of a kind for which there is no lock that all its users share.
     """
-    if isinstance(storage, _CachedStorage):
-        return storage_lock(storage._backend)  # noqa: SLF001 - Optuna has no public way to the engine
+    storage = engine_storage(storage)
     if isinstance(storage, RDBStorage):
         return engine_lock(storage.engine)
-    if isinstance(storage, JournalStorage) and isinstance(storage._backend, JournalFileBackend):  # noqa: SLF001
-        return file_lock(Path(storage._backend._file_path))  # noqa: SLF001 - nor to the journal's path
+    if isinstance(storage, Journal):
+        return file_lock(storage.path)
     if isinstance(storage, InMemoryStorage):
         return _IN_PROCESS
     raise SweepError(

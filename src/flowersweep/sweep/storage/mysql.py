@@ -2,6 +2,8 @@
 
 from sqlalchemy import Engine, inspect, text
 
+from flowersweep.doors.optuna_api import table_names
+
 _COLLATION = "utf8mb4_bin"
 
 
@@ -22,7 +24,9 @@ def exact_texts(engine: Engine) -> None:
         # The last one to be changed, so that a change that was cut short is begun again.
         if connection.scalar(collation, {"table": "studies"}) == _COLLATION:
             return
-        tables = sorted(_optunas(set(found.get_table_names())), key=lambda table: table == "studies")
+        tables = sorted(
+            table_names().intersection(found.get_table_names()), key=lambda table: table == "studies"
+        )
         for table in tables:
             long = [str(column["name"]) for column in found.get_columns(table) if _is_text(column["type"])]
             changes = [f"CONVERT TO CHARACTER SET utf8mb4 COLLATE {_COLLATION}"]
@@ -30,12 +34,6 @@ def exact_texts(engine: Engine) -> None:
                 f"MODIFY {quoted(name)} LONGTEXT CHARACTER SET utf8mb4 COLLATE {_COLLATION}" for name in long
             ]
             connection.execute(text(f"ALTER TABLE {quoted(table)} {', '.join(changes)}"))
-
-
-def _optunas(tables: set[str]) -> set[str]:
-    from optuna.storages._rdb.models import BaseModel  # Optuna tells its tables' names nowhere else
-
-    return tables & set(BaseModel.metadata.tables)
 
 
 def _is_text(kind: object) -> bool:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy import URL, Engine, create_engine, inspect, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
+from flowersweep.doors.optuna_api import wants_upgrade
 from flowersweep.errors import InfrastructureError, SweepError, SweepStoppedError
 from flowersweep.redaction import learn
-from flowersweep.sweep.storage.journal import JournalFile
+from flowersweep.sweep.storage.journal import Journal
 from flowersweep.sweep.storage.lock import engine_lock
 from flowersweep.sweep.storage.mysql import exact_texts
 from flowersweep.texts import expanded
@@ -125,7 +126,7 @@ class SqliteConnection(sqlite3.Connection):
 def _open_journal(path: Path) -> BaseStorage:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        storage = JournalStorage(JournalFile(path))
+        storage = Journal(path)
     except OSError as error:
         raise SweepError(
             f"{path} cannot be used as the sweep's storage: {error.strerror or error}; "
@@ -191,12 +192,12 @@ def _explained(url: URL) -> Iterator[None]:
             f"check that it runs and may be written to, or name another one with {_SETTING}=URL."
         ) from error
     except RuntimeError as error:
-        raise SweepError(f"The storage {name} was made by {_other_version(str(error), url)}") from error
+        raise SweepError(f"The storage {name} was made by {_other_version(error, url)}") from error
 
 
-def _other_version(refusal: str, url: URL) -> str:
+def _other_version(refusal: RuntimeError, url: URL) -> str:
     """Which version of Optuna made a storage that this one refuses, and what helps; the end of a sentence."""
-    if "storage upgrade" not in refusal:  # it does not know the version of its tables
+    if not wants_upgrade(refusal):  # it does not know the version of its tables
         return (
             f"a newer version of Optuna than {optuna.__version__}, which is installed; update flowersweep and what it needs, "
             f"or name another storage with {_SETTING}=URL."

@@ -13,12 +13,11 @@ from optuna import Study
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from flowersweep.doors.optuna_api import enqueued_values, storage_of
 from flowersweep.sweep.storage.lock import storage_lock
-from flowersweep.sweep.study.attributes import FAIL_REASON, HINDRANCE
+from flowersweep.sweep.study.attributes import FAIL_REASON, GRID_POINT, INFRASTRUCTURE_FAILURE
 from flowersweep.sweep.study.claim import claim
-from flowersweep.sweep.study.reclaim import reconcile_locked
-
-GRID_POINT = "grid_point"
+from flowersweep.sweep.study.reclaim import reclaim_locked
 
 
 class Grid(Protocol):
@@ -44,7 +43,7 @@ class Stop(StrEnum):
     SPENT = "all trials are done or under way"
     TIMEOUT = "the time is up"
     FAILURES = "too many trials failed"
-    HINDERED = "what the trials stand on failed"
+    INFRASTRUCTURE = "the infrastructure of the trials failed"
     INTERRUPTED = "interrupted"
 
 
@@ -126,9 +125,9 @@ def next_trial(
         budget: Of the sweep.
         sampler_for: Makes the sampler of a trial from its number.
     """
-    with storage_lock(study._storage):  # noqa: SLF001 - the lock belongs to the storage
+    with storage_lock(storage_of(study)):
         trials = study.get_trials(deepcopy=False)
-        if reconcile_locked(study, trials):
+        if reclaim_locked(study, trials):
             trials = study.get_trials(deepcopy=False)
         if stop := _stop(trials, space, budget):
             return stop
@@ -155,23 +154,23 @@ def failure_summary(study: Study, budget: Budget) -> str:
     return "\n".join([f"{since} trials have failed, so the sweep was stopped; the last ones:", *lines])
 
 
-def hindrance_summary(study: Study, budget: Budget) -> str:
-    """Say which trial could not be run for what it stands on, and how the sweep goes on."""
-    trial, reason = _hindered(study.get_trials(deepcopy=False), budget)[-1]
+def infrastructure_summary(study: Study, budget: Budget) -> str:
+    """Say which trial its infrastructure failed, and how the sweep goes on."""
+    trial, reason = _infrastructure_failures(study.get_trials(deepcopy=False), budget)[-1]
     return (
         f"Trial {trial.number} could not be run and waits; the same command goes on with the sweep. {reason}"
     )
 
 
-def _hindered(trials: Sequence[FrozenTrial], budget: Budget) -> list[tuple[FrozenTrial, str]]:
+def _infrastructure_failures(trials: Sequence[FrozenTrial], budget: Budget) -> list[tuple[FrozenTrial, str]]:
     """The trials of this sweep that their infrastructure failed, and how it did."""
-    found = [(trial, trial.user_attrs.get(HINDRANCE) or {}) for trial in trials]
+    found = [(trial, trial.user_attrs.get(INFRASTRUCTURE_FAILURE) or {}) for trial in trials]
     return [(trial, told["reason"]) for trial, told in found if told and told["sweep"] == budget.sweep]
 
 
 def _stop(trials: Sequence[FrozenTrial], space: Grid, budget: Budget) -> Stop | None:
-    if _hindered(trials, budget):
-        return Stop.HINDERED
+    if _infrastructure_failures(trials, budget):
+        return Stop.INFRASTRUCTURE
     if _too_many_failures(trials, budget):
         return Stop.FAILURES
     if _remaining(trials, space, budget) <= 0:
@@ -206,8 +205,7 @@ def _had(trials: Sequence[FrozenTrial], space: Grid) -> tuple[set[int], set[Hash
 
 def _values(trial: FrozenTrial) -> Mapping[str, Any]:
     """What a trial has or, where it waits, what it will have."""
-    enqueued: Mapping[str, Any] = trial.system_attrs.get("fixed_params", {})
-    return trial.params or enqueued
+    return trial.params or enqueued_values(trial)
 
 
 def _enqueue_point(study: Study, space: Grid, trials: Sequence[FrozenTrial]) -> None:

@@ -10,10 +10,8 @@ from optuna import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from flowersweep import process
-
-# Named so that no attribute of a run is taken for them.
-OWNER = "flowersweep.owner"
-HEARTBEAT = "flowersweep.heartbeat"
+from flowersweep.doors.optuna_api import storage_of
+from flowersweep.sweep.study.attributes import HEARTBEAT, OWNER
 
 HEARTBEAT_SECONDS = 60.0
 # Clocks of machines differ, and a database may hang for a while: much longer than a heartbeat.
@@ -47,7 +45,7 @@ def beat(trial: Trial) -> None:
 
 def release(study: Study, trial_id: int) -> None:
     """Put a running trial back among the waiting ones, under its number and with the values it was given."""
-    storage = study._storage  # noqa: SLF001 - Optuna's public interface has no way back to WAITING
+    storage = storage_of(study)
     # In this order: who finds a running trial without an owner knows that its losses are counted already.
     storage.set_trial_user_attr(trial_id, OWNER, None)
     storage.set_trial_state_values(trial_id, TrialState.WAITING)

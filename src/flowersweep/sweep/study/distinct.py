@@ -8,10 +8,11 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from flowersweep.doors.optuna_api import enqueued_values, storage_of, study_id
 from flowersweep.sweep.space.dimension import Suggesting
 from flowersweep.sweep.space.space import Space
 
-# How often a sampler is asked for one trial; where that gives nothing new, another trial's result is taken over.
+# How often a sampler is asked for one trial; where that gives nothing new, the trial is a duplicate, whose result is copied.
 MAX_ASKED = 16
 
 
@@ -75,7 +76,7 @@ class DistinctSampler(BaseSampler):
 def _known(space: Space, study: Study, trial: FrozenTrial) -> tuple[set[Hashable], set[Hashable]]:
     """The points of complete trials, and those of running and pruned ones."""
     # Not study.get_trials(): a pruner may have hidden some.
-    trials = study._storage.get_all_trials(study._study_id, deepcopy=False)  # noqa: SLF001
+    trials = storage_of(study).get_all_trials(study_id(study), deepcopy=False)
     complete = {space.key(one.params) for one in trials if one.state is TrialState.COMPLETE}
     states = (TrialState.RUNNING, TrialState.PRUNED)
     others = (one for one in trials if one.state in states and one.number != trial.number)
@@ -98,7 +99,7 @@ class _Draft(Suggesting):
         self._study = study
         self._trial = trial
         # What somebody enqueued, or an earlier attempt was given.
-        self._given = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        self._given = {**enqueued_values(trial), **trial.params}
         self._relative = relative
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:

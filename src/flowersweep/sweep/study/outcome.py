@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowersweep.errors import Pruned, infrastructure_failure
 from flowersweep.redaction import redacted
-from flowersweep.sweep.study.attributes import FAIL_REASON, HINDRANCE, TRACEBACK
+from flowersweep.sweep.study.attributes import FAIL_REASON, INFRASTRUCTURE_FAILURE, TRACEBACK
 
 # A training process uses this module too, and has no need of Optuna.
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ _MAX_TRACEBACK = 15_000
 _MAX_REASON = 1_000
 
 
-class Kind(StrEnum):
-    """The three ends of a trial, and the state of one that came to none, by Optuna's names."""
+class State(StrEnum):
+    """The states in which a run leaves its trial, by the names of Optuna's `TrialState`."""
 
     COMPLETE = "COMPLETE"
     PRUNED = "PRUNED"
@@ -39,14 +39,14 @@ class Outcome:
     """How a trial ended; made of plain values, so that it can cross processes.
 
     Attributes:
-        kind: One of the three ends, or WAITING.
+        state: One of the three ends, or WAITING.
         values: The objectives if it is COMPLETE, all finite; else empty.
         reason: Why it is not COMPLETE, in one line; if it is WAITING, in one sentence; else empty.
         traceback: Of the exception, if there was one; else empty.
         died: Its process ended under it, so that running it again may help.
     """
 
-    kind: Kind
+    state: State
     values: tuple[float, ...] = ()
     reason: str = ""
     traceback: str = ""
@@ -71,21 +71,21 @@ def of_value(value: Any, n_objectives: int = 1) -> Outcome:
         if not math.isfinite(number):
             return _fail(f"It returned {number}; the objective must be a finite number.")
         numbers.append(number)
-    return Outcome(Kind.COMPLETE, tuple(numbers))
+    return Outcome(State.COMPLETE, tuple(numbers))
 
 
 def of_exception(error: BaseException) -> Outcome:
     """The outcome of a run that raised."""
     if isinstance(error, Pruned) or _is_optunas(error):
-        return Outcome(Kind.PRUNED, reason=str(error) or "It was pruned.")
+        return Outcome(State.PRUNED, reason=str(error) or "It was pruned.")
     if (culprit := infrastructure_failure(error)) is not None:
         reason = redacted(str(culprit)).strip().rstrip(".") or type(culprit).__name__
-        return Outcome(Kind.WAITING, reason=f"{reason[:_MAX_REASON]}.")
+        return Outcome(State.WAITING, reason=f"{reason[:_MAX_REASON]}.")
     text = redacted("".join(traceback.format_exception(error)))
     message = redacted(str(error)).strip().splitlines()
     name = type(error).__name__
     reason = f"{name}: {message[0]}" if message else name
-    return Outcome(Kind.FAIL, reason=reason[:_MAX_REASON], traceback=text[-_MAX_TRACEBACK:])
+    return Outcome(State.FAIL, reason=reason[:_MAX_REASON], traceback=text[-_MAX_TRACEBACK:])
 
 
 def of_death(exit_code: int) -> Outcome:
@@ -95,13 +95,13 @@ def of_death(exit_code: int) -> Outcome:
         exit_code: Of the process; minus the signal's number if a signal ended it.
     """
     if exit_code >= 0:
-        return Outcome(Kind.FAIL, reason=f"Its process ended with exit code {exit_code}.", died=True)
+        return Outcome(State.FAIL, reason=f"Its process ended with exit code {exit_code}.", died=True)
     try:
         name = signal.Signals(-exit_code).name
     except ValueError:
         name = f"signal {-exit_code}"
     hint = " (the machine may be out of memory)" if name == "SIGKILL" else ""
-    return Outcome(Kind.FAIL, reason=f"Its process was killed by {name}{hint}.", died=True)
+    return Outcome(State.FAIL, reason=f"Its process was killed by {name}{hint}.", died=True)
 
 
 def tell(study: "Study", trial: "Trial", outcome: Outcome, sweep: str = "") -> None:
@@ -115,24 +115,25 @@ def tell(study: "Study", trial: "Trial", outcome: Outcome, sweep: str = "") -> N
     """
     from optuna.trial import TrialState
 
+    from flowersweep.doors.optuna_api import trial_id
     from flowersweep.sweep.study.claim import release
 
-    if outcome.kind is Kind.WAITING:
-        trial.set_user_attr(HINDRANCE, {"sweep": sweep, "reason": outcome.reason})
-        release(study, trial._trial_id)  # noqa: SLF001 - Optuna has no public way back to WAITING
+    if outcome.state is State.WAITING:
+        trial.set_user_attr(INFRASTRUCTURE_FAILURE, {"sweep": sweep, "reason": outcome.reason})
+        release(study, trial_id(study, trial.number))
         return
-    if outcome.kind is Kind.COMPLETE:
+    if outcome.state is State.COMPLETE:
         study.tell(trial, list(outcome.values))
         return
-    if outcome.kind is Kind.FAIL:
+    if outcome.state is State.FAIL:
         trial.set_user_attr(FAIL_REASON, outcome.reason)
         if outcome.traceback:
             trial.set_user_attr(TRACEBACK, outcome.traceback)
-    study.tell(trial, state=TrialState[outcome.kind.value])
+    study.tell(trial, state=TrialState[outcome.state.value])
 
 
 def _fail(reason: str) -> Outcome:
-    return Outcome(Kind.FAIL, reason=reason)
+    return Outcome(State.FAIL, reason=reason)
 
 
 def _number(value: Any) -> float | None:

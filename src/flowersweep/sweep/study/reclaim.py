@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from flowersweep.doors.optuna_api import storage_of, trial_id
 from flowersweep.sweep.storage.lock import storage_lock
-from flowersweep.sweep.study.attributes import FAIL_REASON
-from flowersweep.sweep.study.claim import OWNER, is_abandoned, release
-
-LOST = "lost"
+from flowersweep.sweep.study.attributes import FAIL_REASON, LOST, OWNER
+from flowersweep.sweep.study.claim import is_abandoned, release
 
 # A trial may exhaust the machine's memory and take its worker along: it must not do so at every start for ever.
 # It is more than the retries of a dead training process because `kill -9` and power cuts are no fault of a trial.
@@ -19,8 +18,8 @@ MAX_LOST = 3
 
 
 @dataclass(frozen=True)
-class Returned:
-    """A trial whose worker died.
+class Reclaimed:
+    """A trial whose worker died, and what was done with it.
 
     Attributes:
         number: Of the trial.
@@ -33,33 +32,33 @@ class Returned:
     reason: str
 
 
-def reconcile(study: Study) -> list[Returned]:
-    """Put trials of dead processes back among the waiting ones; those of living processes are left alone.
+def reclaim(study: Study) -> list[Reclaimed]:
+    """Put running trials of dead processes back among the waiting ones; those of living processes are left alone.
 
     Returns:
         What was done, by trial number.
     """
-    with storage_lock(study._storage):  # noqa: SLF001 - the lock belongs to the storage
-        return reconcile_locked(study, study.get_trials(deepcopy=False))
+    with storage_lock(storage_of(study)):
+        return reclaim_locked(study, study.get_trials(deepcopy=False))
 
 
-def reconcile_locked(study: Study, trials: Sequence[FrozenTrial]) -> list[Returned]:
-    """`reconcile` for a caller who holds the storage's lock and has read the trials under it."""
+def reclaim_locked(study: Study, trials: Sequence[FrozenTrial]) -> list[Reclaimed]:
+    """`reclaim` for a caller who holds the storage's lock and has read the trials under it."""
     now = time.time()
     running = [trial for trial in trials if trial.state is TrialState.RUNNING]
-    return [_give_back(study, trial) for trial in running if is_abandoned(trial.user_attrs, now)]
+    return [_reclaimed(study, trial) for trial in running if is_abandoned(trial.user_attrs, now)]
 
 
-def _give_back(study: Study, trial: FrozenTrial) -> Returned:
-    storage, trial_id = study._storage, trial._trial_id  # noqa: SLF001 - a finished `Trial` object is not at hand
+def _reclaimed(study: Study, trial: FrozenTrial) -> Reclaimed:
+    storage, key = storage_of(study), trial_id(study, trial.number)
     lost = int(trial.user_attrs.get(LOST) or 0)
     if trial.user_attrs.get(OWNER) is not None:
         lost += 1
-        storage.set_trial_user_attr(trial_id, LOST, lost)
+        storage.set_trial_user_attr(key, LOST, lost)
     if lost <= MAX_LOST:
-        release(study, trial_id)
-        return Returned(trial.number, TrialState.WAITING, "Its worker died; it waits to be run again.")
+        release(study, key)
+        return Reclaimed(trial.number, TrialState.WAITING, "Its worker died; it waits to be run again.")
     reason = f"Its worker died {lost} times while running it."
-    storage.set_trial_user_attr(trial_id, FAIL_REASON, reason)
-    storage.set_trial_state_values(trial_id, TrialState.FAIL)
-    return Returned(trial.number, TrialState.FAIL, reason)
+    storage.set_trial_user_attr(key, FAIL_REASON, reason)
+    storage.set_trial_state_values(key, TrialState.FAIL)
+    return Reclaimed(trial.number, TrialState.FAIL, reason)

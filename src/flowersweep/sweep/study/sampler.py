@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import CategoricalDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 
+from flowersweep.doors.optuna_sweeper_api import SAMPLER_FUNCTIONS
 from flowersweep.errors import SweepError
 from flowersweep.sweep.schema import AutoSamplerConf
 from flowersweep.sweep.space.space import Space
@@ -21,11 +22,7 @@ from flowersweep.sweep.study.distinct import MAX_ASKED, DistinctSampler
 GROUP = "hydra/sweeper/sampler"
 PREFIX = "hydra.sweeper.sampler."
 # hydra-optuna-sweeper makes the genetic samplers through functions of its own.
-ALLOWED = (
-    "optuna.samplers.*",
-    "hydra_plugins.hydra_optuna_sweeper._impl.create_nsgaii_sampler",
-    "hydra_plugins.hydra_optuna_sweeper._impl.create_nsgaiii_sampler",
-)
+ALLOWED = ("optuna.samplers.*", *SAMPLER_FUNCTIONS)
 MAX_SEED = 2**32 - 1
 
 

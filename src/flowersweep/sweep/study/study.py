@@ -1,21 +1,20 @@
 """A study is found by its name and goes on, if what it searches is still the same."""
 
 import itertools
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
 from optuna import Study
-from optuna.exceptions import DuplicatedStudyError
+from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 
 from flowersweep.errors import SweepError
-from flowersweep.sweep.space.definition import differences
 from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.study.attributes import DEFINITION
-
-ON_MISMATCH = ("error", "new")
+from flowersweep.sweep.study.definition import differences
 
 
 def open_study(
@@ -30,19 +29,14 @@ def open_study(
     Args:
         storage: As `open_storage` gives it.
         name: Of the study.
-        definition: `Space.definition()`; stored with the study.
+        definition: What it searches, see `flowersweep.sweep.study.definition`; stored with the study.
         directions: "minimize" or "maximize" for each objective.
         on_mismatch: What if a study of that name searches something else: "error" refuses; "new" takes the first of
             NAME-2, NAME-3, ... that does not exist or has this definition.
 
     Raises:
-        SweepError: The study of that name is another one, or an argument is not legal.
+        SweepError: The study of that name is another one.
     """
-    if on_mismatch not in ON_MISMATCH:
-        raise SweepError(f"on_mismatch is {on_mismatch!r}; it must be {' or '.join(ON_MISMATCH)}.")
-    for direction in directions:
-        if direction not in {"minimize", "maximize"}:
-            raise SweepError(f"The direction of a study is {direction!r}; it must be minimize or maximize.")
     with storage_lock(storage):
         for candidate in _names(name):
             study = _made(storage, candidate, definition, directions)
@@ -54,19 +48,12 @@ def open_study(
     raise AssertionError("There is always a further name.")
 
 
-def join_study(
-    storage: BaseStorage,
-    name: str,
-    *,
-    sampler: optuna.samplers.BaseSampler | None = None,
-    pruner: optuna.pruners.BasePruner | None = None,
-) -> Study:
+def join_study(storage: BaseStorage, name: str, pruner: optuna.pruners.BasePruner | None = None) -> Study:
     """Load the study that `open_study` made, for a worker.
 
     Args:
         storage: As `open_storage` gives it.
         name: Of the study, as `open_study` returned it.
-        sampler: Suggests values; Optuna's default if None.
         pruner: Judges reports; None never prunes.
 
     Raises:
@@ -74,12 +61,20 @@ def join_study(
     """
     try:
         return optuna.load_study(
-            study_name=name, storage=storage, sampler=sampler, pruner=pruner or optuna.pruners.NopPruner()
+            study_name=name, storage=storage, pruner=pruner or optuna.pruners.NopPruner()
         )
     except KeyError:
         raise SweepError(
             f"There is no study {name!r} in the storage; start the sweep that makes it first."
         ) from None
+
+
+def name_metrics(study: Study, metrics: Sequence[str]) -> None:
+    """Store what the values of the study's trials are called, for plots, tables and the dashboard."""
+    if metrics and study.metric_names != list(metrics):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(list(metrics))
 
 
 def _names(name: str) -> itertools.chain[str]:

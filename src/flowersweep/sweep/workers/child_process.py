@@ -1,4 +1,4 @@
-"""A child process of a worker with a socket to it: spawned, spoken to, and ended with all that it started."""
+"""A child process of a worker and the socket to it: started, spoken to, and ended with all that it started."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ STOP_SECONDS = 10.0
 _BOOTSTRAP = "import sys; sys.path[:] = {path!r}; from flowersweep.sweep.workers.trial_server import serve; serve({fd}, {pid})"
 
 
-class Spawned:
+class ChildProcess:
     """A process that serves trials; it begins to load its modules at once, and nobody waits for that.
 
     Args:

@@ -1,4 +1,4 @@
-"""A trial whose values another one has had: its result is taken over, and nothing is trained."""
+"""A duplicate: a trial with the values of another one, whose result is copied, so that nothing is trained."""
 
 import os
 from collections.abc import Hashable, Mapping
@@ -9,7 +9,7 @@ from optuna import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from flowersweep.sweep.study.attributes import RUN_ID, TAKEN_FROM
-from flowersweep.sweep.study.outcome import Kind, Outcome, of_exception
+from flowersweep.sweep.study.outcome import Outcome, State, of_exception
 from flowersweep.sweep.workers.trial import RunningTrial
 
 
@@ -18,8 +18,8 @@ class _Keys(Protocol):
         """What a point has in common with itself only."""
 
 
-def twin_of(study: Study, space: _Keys, trial: Trial, params: Mapping[str, Any]) -> FrozenTrial | None:
-    """The complete trial of the study that had the same values and was trained with them; None if there is none.
+def duplicate_of(study: Study, space: _Keys, trial: Trial, params: Mapping[str, Any]) -> FrozenTrial | None:
+    """The trial that this one is a duplicate of: complete, with the same values, and trained; None if there is none.
 
     Args:
         study: Of the trial.
@@ -33,27 +33,27 @@ def twin_of(study: Study, space: _Keys, trial: Trial, params: Mapping[str, Any])
     return next((one for one in trained if one.number != trial.number and space.key(one.params) == key), None)
 
 
-def take_over(running: RunningTrial, twin: FrozenTrial, config: DictConfig) -> Outcome:
-    """Give a trial the result of its twin, and say so in the study and in MLflow.
+def copy_result(running: RunningTrial, original: FrozenTrial, config: DictConfig) -> Outcome:
+    """Give a duplicate the result of its original, and say so in the study and in MLflow.
 
     Its run there has no figures: they are those of a training that has a run already.
 
     Args:
-        running: The trial.
-        twin: As `twin_of` found it.
+        running: The duplicate.
+        original: As `duplicate_of` found it.
         config: Composed for the trial, with its `hydra` node.
     """
     try:
-        run_id = _recorded(running, twin, config)
+        run_id = _recorded(running, original, config)
     except Exception as error:  # noqa: BLE001 - as when a training cannot begin its run
         return of_exception(error)
     running.user_attrs(
-        {TAKEN_FROM: twin.number} if run_id is None else {TAKEN_FROM: twin.number, RUN_ID: run_id}
+        {TAKEN_FROM: original.number} if run_id is None else {TAKEN_FROM: original.number, RUN_ID: run_id}
     )
-    return Outcome(Kind.COMPLETE, tuple(twin.values))
+    return Outcome(State.COMPLETE, tuple(original.values))
 
 
-def _recorded(running: RunningTrial, twin: FrozenTrial, config: DictConfig) -> str | None:
+def _recorded(running: RunningTrial, original: FrozenTrial, config: DictConfig) -> str | None:
     """The id of the trial's run; None for an application that keeps no runs."""
     # A worker that never needs them is spared MLflow and what a training imports.
     from flowersweep.sweep.parent_run import open_store
@@ -63,7 +63,7 @@ def _recorded(running: RunningTrial, twin: FrozenTrial, config: DictConfig) -> s
 
     if (store := open_store(config)) is None:
         return None
-    values = ", ".join(f"{value:.6g}" for value in twin.values)
+    values = ", ".join(f"{value:.6g}" for value in original.values)
     tracker = MLflowTracker.start(
         store,
         config.tracking.experiment,
@@ -72,8 +72,8 @@ def _recorded(running: RunningTrial, twin: FrozenTrial, config: DictConfig) -> s
         tags={
             **tags_of(running),
             "worker": os.getpid(),
-            TAKEN_FROM: twin.number,
-            NOTE: f"Not trained: trial {twin.number} had the same values, and this one has its result, {values}.",
+            TAKEN_FROM: original.number,
+            NOTE: f"Not trained: trial {original.number} had the same values, and this one has its result, {values}.",
         },
     )
     with closing(tracker):

@@ -8,11 +8,10 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from hydra._internal.callbacks import Callbacks
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -20,15 +19,17 @@ from omegaconf import DictConfig, flag_override
 from optuna import Study
 from optuna.samplers import BaseSampler
 
+from flowersweep.doors import hydra_api
+from flowersweep.doors import joblib_launcher_api as joblib_api
 from flowersweep.errors import SweepError
 from flowersweep.sweep.settings import Settings
 from flowersweep.sweep.space.check import probes
+from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.space.values import text_of
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.study.budget import Budget, Stop, remaining
 from flowersweep.sweep.study.content import Content
-from flowersweep.sweep.study.identity import typed
 from flowersweep.sweep.study.pruner import make_pruner
 from flowersweep.sweep.study.sampler import distinct_sampler, explicit_options
 from flowersweep.sweep.study.study import join_study
@@ -41,7 +42,7 @@ log = logging.getLogger(__name__)
 # How often workers are launched when a launcher loses them all, as joblib does when one of its processes dies.
 MAX_LAUNCHES = 5
 # They announce the jobs they launch; here these are workers, of which nobody wants to know.
-TALKATIVE = ("hydra._internal.core_plugins.basic_launcher", "hydra_plugins.hydra_joblib_launcher._core")
+TALKATIVE = (hydra_api.LOGGER, joblib_api.LOGGER)
 TRAINING_LOG = "training.log"
 WORKERS = "workers"
 
@@ -173,9 +174,10 @@ def _launch_once(sweep: Sweep) -> list[WorkerReport]:
     with without_empty(sweep.folder / WORKERS):
         returned = launcher.launch([_overrides(sweep)] * n_workers, initial_job_idx=0)
     for done in returned:
-        if isinstance(done._return_value, BaseException):  # noqa: SLF001 (the property writes to stderr)
-            raise done._return_value  # noqa: SLF001 (as above)
-        reports.append(done.return_value)
+        report = hydra_api.returned(done)
+        if isinstance(report, BaseException):
+            raise report
+        reports.append(report)
     return reports
 
 
@@ -196,18 +198,13 @@ def _launcher(sweep: Sweep, n_workers: int) -> Launcher:
     with flag_override(config.hydra, ["readonly", "struct"], [False, False]):
         config.hydra.sweep.dir = str(sweep.folder)
     # A trial is a job to the user's Hydra callbacks; a worker is none.
-    context = replace(sweep.hydra_context, callbacks=Callbacks())
+    context = hydra_api.without_callbacks(sweep.hydra_context)
     task = functools.partial(worker_job, sweep=sweep)
     if n_workers == 1 or not str(config.hydra.launcher["_target_"]).endswith("BasicLauncher"):
         return Plugins.instance().instantiate_launcher(
             hydra_context=context, task_function=task, config=config
         )
-    from hydra_plugins.hydra_joblib_launcher.config import JobLibLauncherConf
-    from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
-
-    # Hydra refuses a job whose launcher is not the sweep's, so the configuration keeps the one that was chosen.
-    options = vars(JobLibLauncherConf(n_jobs=n_workers, batch_size="1"))
-    launcher = JoblibLauncher(**{name: value for name, value in options.items() if name != "_target_"})
+    launcher = joblib_api.joblib_launcher(n_workers)
     launcher.setup(hydra_context=context, task_function=task, config=config)
     return launcher
 
@@ -217,7 +214,7 @@ def worker_job(_config: DictConfig, *, sweep: Sweep) -> WorkerReport:
     settings = sweep.settings
     storage = open_storage(sweep.storage, Path())
     pruner = make_pruner(settings.pruner, n_directions=len(settings.directions))
-    study = join_study(storage, sweep.study_name, pruner=pruner)
+    study = join_study(storage, sweep.study_name, pruner)
     sweep.folder.mkdir(parents=True, exist_ok=True)
     process = TrainingProcess(
         Application.here(
@@ -260,5 +257,5 @@ def _sampler(sweep: Sweep, number: int) -> BaseSampler:
         trial_number=number,
         space=sweep.space,
         n_directions=len(settings.directions),
-        explicit=explicit_options(typed(sweep.config, "hydra")),
+        explicit=explicit_options(typed_overrides(sweep.config, "hydra")),
     )

@@ -10,9 +10,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+import psutil
+
 from flowersweep.errors import SweepError
+from flowersweep.models.engine_choice import available_processors
 from flowersweep.sweep.study.outcome import Outcome, of_death
-from flowersweep.sweep.workers.child_process import Spawned
+from flowersweep.sweep.workers.child_process import ChildProcess
 from flowersweep.sweep.workers.trial_server import (
     ATTRS,
     BROKEN,
@@ -74,9 +77,9 @@ class TrainingProcess:
         self._trials_per_process = trials_per_process
         self._max_growth_mb = max_growth_mb
         self._output = output
-        self._process: Spawned | None = None
-        self._spare: Spawned | None = None
-        self._leaving: Spawned | None = None
+        self._process: ChildProcess | None = None
+        self._spare: ChildProcess | None = None
+        self._retired: ChildProcess | None = None
         self._n_trials = 0
         self._first_mb: float | None = None
 
@@ -88,7 +91,7 @@ class TrainingProcess:
     def start(self) -> None:
         """Begin to start the process if there is none; does not wait for it."""
         if self._process is None:
-            self._process, self._spare = self._spare or self._spawned(), None
+            self._process, self._spare = self._spare or self._started_child(), None
             self._n_trials, self._first_mb = 0, None
 
     def run(self, job: Job, relay: Relay) -> Outcome | None:
@@ -104,7 +107,7 @@ class TrainingProcess:
         process = self._process
         assert process is not None  # noqa: S101 - it was started
         if self._n_trials + 1 == self._trials_per_process and self._spare is None:
-            self._spare = self._spawned()  # it loads its modules beside the last trial of this one
+            self._spare = self._started_child()  # it loads its modules beside the last trial of this one
         try:
             outcome = _converse(process, job, relay)
         except (EOFError, ConnectionError):
@@ -115,22 +118,22 @@ class TrainingProcess:
             return None
         self._n_trials += 1
         if self._is_worn():
-            self.recycle()
+            self._retire()
         return outcome
 
-    def recycle(self) -> None:
-        """Let the process end in peace, beside the next trial, which gets a new one."""
-        self._bury()
+    def _retire(self) -> None:
+        """Let the process end by itself, beside the next trial, which gets a new one."""
+        self._end_retired()
         if self._process is not None:
             self._process.dismiss()
-            self._process, self._leaving = None, self._process
+            self._process, self._retired = None, self._process
 
     def close(self) -> None:
         """Stop the process: it has some seconds to close its run, then it is killed with all it started."""
         for process in filter(None, (self._process, self._spare)):
             process.end()
         self._process = self._spare = None
-        self._bury()
+        self._end_retired()
 
     def __enter__(self) -> Self:
         return self
@@ -140,14 +143,14 @@ class TrainingProcess:
     ) -> None:
         self.close()
 
-    def _spawned(self) -> Spawned:
-        return Spawned(self._packed, self._environment, self._output)
+    def _started_child(self) -> ChildProcess:
+        return ChildProcess(self._packed, self._environment, self._output)
 
-    def _bury(self) -> None:
-        """Wait for the process that was let go before."""
-        leaving, self._leaving = self._leaving, None
-        if leaving is not None:
-            leaving.end(interrupt=False)
+    def _end_retired(self) -> None:
+        """Wait for the process that was retired before, and end what is left of it."""
+        retired, self._retired = self._retired, None
+        if retired is not None:
+            retired.end(interrupt=False)
 
     def _is_worn(self) -> bool:
         if self._n_trials >= self._trials_per_process:
@@ -158,7 +161,7 @@ class TrainingProcess:
         return now is not None and self._first_mb is not None and now - self._first_mb > self._max_growth_mb
 
 
-def _converse(process: Spawned, job: Job, relay: Relay) -> Outcome | None:
+def _converse(process: ChildProcess, job: Job, relay: Relay) -> Outcome | None:
     process.send(job)
     while True:
         while not process.poll(TICK_SECONDS):
@@ -173,7 +176,7 @@ def _converse(process: Spawned, job: Job, relay: Relay) -> Outcome | None:
         _answer(process, relay, kind, content)
 
 
-def _answer(process: Spawned, relay: Relay, kind: str, content: list[Any]) -> None:
+def _answer(process: ChildProcess, relay: Relay, kind: str, content: list[Any]) -> None:
     if kind == REPORT:
         process.send(relay.report(*content))
     elif kind == LEADS:
@@ -192,20 +195,14 @@ def environment(n_workers: int) -> dict[str, str]:
     Args:
         n_workers: How many share this machine.
     """
-    threads = str(max(1, _cores() // n_workers))
+    threads = str(max(1, available_processors() // n_workers))
     inherited = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     return dict.fromkeys(_THREADS, threads) | inherited
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _memory_mb(pid: int | None) -> float | None:
-    """Resident memory of a process; None where /proc does not tell."""
+    """Resident memory of a process; None if there is none."""
     try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
+        return float(psutil.Process(pid).memory_info().rss / 2**20) if pid is not None else None
+    except psutil.Error:
         return None
-    sizes = [line.split()[1] for line in lines if line.startswith("VmRSS:")]
-    return int(sizes[0]) / 1024 if sizes else None

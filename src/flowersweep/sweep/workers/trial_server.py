@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle  # type: ignore[import-untyped] # it ships no types
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
+from hydra.core.utils import JobReturn, JobStatus, run_job
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
+from flowersweep.doors import hydra_api
 from flowersweep.sweep.study.outcome import Outcome, of_exception, of_value
 from flowersweep.sweep.workers.trial import Pruned, RunningTrial, running
 
@@ -39,7 +39,7 @@ class Application:
     Attributes:
         task_function: The function under `@hydra.main`; returns the objective.
         hydra_context: As the sweeper got it from Hydra.
-        singleton_state: `Singleton.get_state()` of the worker: Hydra's registered configurations and resolvers.
+        hydra_state: `hydra_api.state()` of the worker.
         n_objectives: How many numbers the function returns.
         command: What was typed to begin the sweep.
         content: What its trials read; None where that is not known.
@@ -47,7 +47,7 @@ class Application:
 
     task_function: TaskFunction
     hydra_context: HydraContext
-    singleton_state: Any
+    hydra_state: Any
     n_objectives: int = 1
     command: str | None = None
     content: "Content | None" = None
@@ -62,7 +62,7 @@ class Application:
         content: "Content | None" = None,
     ) -> "Application":
         """The application with this process's state of Hydra."""
-        return cls(task_function, hydra_context, Singleton.get_state(), n_objectives, command, content)
+        return cls(task_function, hydra_context, hydra_api.state(), n_objectives, command, content)
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,7 @@ def serve(descriptor: int, worker: int) -> None:
 def _received_application(connection: Connection) -> Application:
     try:
         application = cloudpickle.loads(connection.recv_bytes())
-        setup_globals()
-        Singleton.set_state(application.singleton_state)
+        hydra_api.restore(application.hydra_state)
     except Exception as error:  # noqa: BLE001 - the worker puts it into a sentence
         connection.send((BROKEN, of_exception(error)))
         raise SystemExit(1) from None
@@ -204,7 +203,7 @@ def _quiet_about_pruning(task_function: TaskFunction) -> TaskFunction:
 
 
 def _outcome(job: JobReturn, n_objectives: int) -> Outcome:
-    result = job._return_value  # noqa: SLF001 - the property raises what the run raised
+    result = hydra_api.returned(job)
     if isinstance(result, BaseException):
         return of_exception(result)
     if job.status is not JobStatus.COMPLETED:

@@ -14,23 +14,22 @@ from omegaconf import DictConfig
 from optuna import Study
 from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
+from flowersweep.doors.optuna_api import storage_of, trial_id
 from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.storage.storage import STORAGE_FAILURES, stopped_in_words
 from flowersweep.sweep.study import claim as claims
+from flowersweep.sweep.study.attributes import DEATHS, LOST
 from flowersweep.sweep.study.budget import Budget, Grid, Stop, next_trial
-from flowersweep.sweep.study.outcome import Kind, Outcome, of_exception, tell
-from flowersweep.sweep.study.reclaim import LOST
-from flowersweep.sweep.workers.duplicate import take_over, twin_of
+from flowersweep.sweep.study.outcome import Outcome, State, of_exception, tell
+from flowersweep.sweep.workers.duplicate import copy_result, duplicate_of
 from flowersweep.sweep.workers.stopper import Stopper
 from flowersweep.sweep.workers.training_process import TrainingProcess
 from flowersweep.sweep.workers.trial import RunningTrial
 from flowersweep.sweep.workers.trial_server import Job
 
 log = logging.getLogger(__name__)
-
-DEATHS = "deaths"
 
 
 class SearchSpace(Grid, Protocol):
@@ -43,19 +42,6 @@ class SearchSpace(Grid, Protocol):
         """All overrides of a trial with these values."""
 
 
-class Listener:
-    """Is told what happens in a worker, to show or log it; does nothing itself."""
-
-    def trial_began(self, number: int, params: Mapping[str, Any]) -> None:
-        """A trial has its values and is about to run."""
-
-    def trial_reported(self, number: int, step: int, value: float) -> None:
-        """A trial has a value after a step."""
-
-    def trial_ended(self, number: int, outcome: Outcome, seconds: float) -> None:
-        """A trial has ended, and the study knows."""
-
-
 @dataclass
 class WorkerReport:
     """What a worker did.
@@ -64,15 +50,11 @@ class WorkerReport:
         stop: Why it ended.
         signal_number: The signal that stopped it; None if none did.
         counts: Trials by how they ended.
-        seconds: From beginning to end.
-        busy_seconds: Of these, the time in which a training process had a trial.
     """
 
     stop: Stop = Stop.SPENT
     signal_number: int | None = None
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
-    seconds: float = 0.0
-    busy_seconds: float = 0.0
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
 
 
 @dataclass
@@ -80,12 +62,11 @@ class Worker:
     """What `work` keeps at hand.
 
     Attributes:
-        study: With its pruner; its sampler too, unless `sampler_for` is given.
+        study: With its pruner.
         space: Gives a trial its values and overrides.
         budget: Of the sweep.
         compose: Makes the configuration, `hydra` node included, from a trial's number and overrides.
         process: Runs the trials.
-        listener: Is told what happens.
         sampler_for: Makes the sampler of a trial from its number.
         sweeper: `process.identity()` of the process that launched this worker: when it is dead, the worker stops.
         parent_run_id: The MLflow run of the study.
@@ -97,8 +78,7 @@ class Worker:
     budget: Budget
     compose: Callable[[int, list[str]], DictConfig]
     process: TrainingProcess
-    listener: Listener = field(default_factory=Listener)
-    sampler_for: Callable[[int], BaseSampler] | None = None
+    sampler_for: Callable[[int], BaseSampler]
     sweeper: Mapping[str, str] | None = None
     parent_run_id: str | None = None
     max_retries: int = 1
@@ -113,7 +93,7 @@ def work(worker: Worker) -> WorkerReport:
         SweepError: No trial can run at all, or the storage cannot be locked.
         SweepStoppedError: The storage or the disk failed.
     """
-    report, began = WorkerReport(), time.monotonic()
+    report = WorkerReport()
     with stopped_in_words(), Stopper(worker.sweeper) as stopper, worker.process:
         while not stopper.must_stop():
             worker.process.start()  # it loads its modules while this process asks
@@ -124,7 +104,6 @@ def work(worker: Worker) -> WorkerReport:
             _TrialRun(worker, trial, stopper, report).run()
         else:
             report.stop, report.signal_number = Stop.INTERRUPTED, stopper.signal_number
-    report.seconds = time.monotonic() - began
     return report
 
 
@@ -142,44 +121,42 @@ class _TrialRun:
         self._report = report
         self._claim = claims.claim_of(trial)
         self._lost = False
-        self._judged = max(trial._cached_frozen_trial.intermediate_values, default=-1)  # noqa: SLF001
+        self._storage, self._key = storage_of(worker.study), trial_id(worker.study, trial.number)
+        self._judged = max(self._storage.get_trial(self._key).intermediate_values, default=-1)
         self._last_beat = time.monotonic()
 
     def run(self) -> None:
         """Run the trial and tell the study; if it is stopped, or this fails, the trial waits again."""
         study, trial = self._worker.study, self._trial
         outcome: Outcome | None = None
-        began = time.monotonic()
         try:
             outcome = self._outcome()
         finally:
             if outcome is None:
                 with self._ours() as ours:
                     if ours:
-                        claims.release(study, trial._trial_id)  # noqa: SLF001 - Optuna's own number for it
+                        claims.release(study, self._key)
         if outcome is None:
             return
         with self._ours() as ours:
             if not ours:
                 return
             tell(study, trial, outcome, self._worker.budget.sweep)
-        self._report.counts[outcome.kind] += 1
-        self._worker.listener.trial_ended(trial.number, outcome, time.monotonic() - began)
+        self._report.counts[outcome.state] += 1
 
     def _outcome(self) -> Outcome | None:
         worker, trial = self._worker, self._trial
         try:
-            with storage_lock(worker.study._storage):  # noqa: SLF001 - so that no two are given the same values
+            with storage_lock(self._storage):  # so that no two are given the same values
                 params = worker.space.suggest(trial)
             config = worker.compose(trial.number, worker.space.overrides(params))
         except (*STORAGE_FAILURES, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - a trial that cannot be composed has failed like any other
             return of_exception(error)
-        worker.listener.trial_began(trial.number, params)
         deaths = int(trial.user_attrs.get(DEATHS) or 0)
         attempt = deaths + int(trial.user_attrs.get(LOST) or 0)
-        if (twin := twin_of(worker.study, worker.space, trial, params)) is not None:
+        if (original := duplicate_of(worker.study, worker.space, trial, params)) is not None:
             running = RunningTrial(
                 trial.number,
                 worker.study.study_name,
@@ -187,12 +164,10 @@ class _TrialRun:
                 parent_run_id=worker.parent_run_id,
                 _keep=self.keep,
             )
-            return take_over(running, twin, config)
+            return copy_result(running, original, config)
         job = Job(config, trial.number, worker.study.study_name, params, attempt, worker.parent_run_id)
         while True:
-            began = time.monotonic()
             outcome = worker.process.run(job, self)
-            self._report.busy_seconds += time.monotonic() - began
             if outcome is None or not outcome.died:
                 return outcome
             deaths += 1
@@ -204,15 +179,15 @@ class _TrialRun:
 
     def report(self, step: int, value: float) -> bool:
         """Store a value and ask the pruner, but only once about each step if an earlier attempt had reached it."""
-        study, trial = self._worker.study, self._trial
-        self._worker.listener.trial_reported(trial.number, step, value)
+        study = self._worker.study
         with self._ours() as ours:
-            if not ours or len(study.directions) > 1:
+            if ours is None or len(study.directions) > 1:
                 return False  # Optuna has no pruning for several objectives
             # Trial.report() keeps the first value of a step; of two attempts it is the second that counts.
-            study._storage.set_trial_intermediate_value(trial._trial_id, step, value)  # noqa: SLF001
-            trial._cached_frozen_trial.intermediate_values[step] = value  # noqa: SLF001
-            return step > self._judged and trial.should_prune()
+            self._storage.set_trial_intermediate_value(self._key, step, value)
+            ours.intermediate_values[step] = value
+            # As Trial.should_prune() does, which knows nothing of this value.
+            return step > self._judged and study.pruner.prune(study, ours)
 
     def keep(self, attrs: Mapping[str, Any]) -> None:
         """Store attributes with the trial."""
@@ -241,17 +216,20 @@ class _TrialRun:
         return self._lost or self._stopper.must_stop()
 
     @contextmanager
-    def _ours(self) -> Iterator[bool]:
-        """Lock the storage for writing about the trial; yield False if another machine took it, and nothing may be written."""
+    def _ours(self) -> Iterator[FrozenTrial | None]:
+        """Lock the storage for writing about the trial, and yield it as it is now.
+
+        It yields None if another machine took the trial, and nothing may be written.
+        """
         if self._lost:
-            yield False
+            yield None
             return
-        storage, trial = self._worker.study._storage, self._trial  # noqa: SLF001 - the lock belongs to the storage
-        with storage_lock(storage):
-            frozen = storage.get_trial(trial._trial_id)  # noqa: SLF001 - as it is now, not as it was cached
+        with storage_lock(self._storage):
+            frozen = self._storage.get_trial(self._key)
             self._lost = claims.claim_of(frozen) != self._claim or frozen.state.is_finished()
             if self._lost:
                 log.warning(
-                    "Trial %d was taken over by another worker; what happened here is not kept.", trial.number
+                    "Trial %d was taken over by another worker; what happened here is not kept.",
+                    self._trial.number,
                 )
-            yield not self._lost
+            yield None if self._lost else frozen

@@ -15,17 +15,10 @@ from urllib.request import url2pathname
 
 from flowersweep.config.pasting import pasted
 from flowersweep.errors import TrackingError
+from flowersweep.tracking.mlflow_api import ADDRESSES
 
 ARTIFACTS = "artifacts"
 
-# Where MLflow keeps addresses of files.
-_COLUMNS = (
-    ("experiments", "artifact_location"),
-    ("runs", "artifact_uri"),
-    ("logged_models", "artifact_location"),
-    ("model_versions", "source"),
-    ("model_versions", "storage_location"),
-)
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]")
 _PATIENCE_SECONDS = 20
 
@@ -156,7 +149,7 @@ def _folder(root: str) -> str:
 
 
 def _columns(connection: sqlite3.Connection) -> Iterator[tuple[str, str]]:
-    for table, column in _COLUMNS:
+    for table, column in ADDRESSES:
         if any(column == row[1] for row in connection.execute(f"PRAGMA table_info({table})")):
             yield table, column
 

@@ -1,16 +1,16 @@
 """Whether a tracking store can be used, found out as fast as `patience` wants it: MLflow alone would retry for minutes."""
 
-import re
 import shlex
 import sqlite3
 from contextlib import closing
+from importlib.metadata import version
 from pathlib import Path
 
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
 from flowersweep.tracking.failure import is_passing, reason
-from flowersweep.tracking.mlflow_api import client, environment, quiet
-from flowersweep.tracking.patience import BUSY_MILLISECONDS, patiently, waited
+from flowersweep.tracking.mlflow_api import BUSY_MILLISECONDS, client, environment, is_of_older_version, quiet
+from flowersweep.tracking.patience import patiently, waited
 
 PROBE_SECONDS = 3
 
@@ -68,23 +68,18 @@ def check_server(uri: str) -> None:
             client(uri).search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError) as error:
         shown = redacted(uri)
-        if "out-of-date database schema" in str(error):
-            raise TrackingError(f"{shown} was made by {_other_version(str(error), shown)}") from error
+        if (older := is_of_older_version(error)) is not None:
+            raise TrackingError(f"{shown} was made by {_other_version(shown, older=older)}") from error
         raise TrackingError(
             f"Cannot use {shown} as a tracking store: {reason(error)}; is it running and is the address right?"
         ) from error
 
 
-def _other_version(refusal: str, uri: str) -> str:
+def _other_version(uri: str, *, older: bool) -> str:
     """Which version of MLflow made a database whose tables this one refuses, and what helps; the end of a sentence."""
-    import mlflow
-    from alembic.script import ScriptDirectory
-
-    found = re.search(r"found version (\w+)", refusal)
-    migrations = ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
-    if found is None or all(found.group(1) != one.revision for one in migrations.walk_revisions()):
+    if not older:
         return (
-            f"a newer version of MLflow than {mlflow.__version__}, which is installed; update flowersweep and what it needs, "
+            f"a newer version of MLflow than {version('mlflow')}, which is installed; update flowersweep and what it needs, "
             "or choose another folder with tracking.dir=DIR."
         )
     path = uri.removeprefix("sqlite:///")

@@ -15,7 +15,7 @@ from flowersweep.errors import TrackingError
 from flowersweep.redaction import learn
 from flowersweep.texts import expanded
 from flowersweep.tracking.failure import reason
-from flowersweep.tracking.mlflow_api import client, quiet, translated
+from flowersweep.tracking.mlflow_api import client, create_database, translated
 from flowersweep.tracking.patience import PATIENCE_SECONDS, patience
 from flowersweep.tracking.store.moved import ARTIFACTS, refuse_moved
 from flowersweep.tracking.store.reachable import check_database, check_server, check_sqlite
@@ -196,12 +196,9 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _create_database(path: Path, root: Path) -> None:
     """Make the database under another name, then rename it: it is never seen half-made."""
-    quiet()
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
     draft = path.with_name(f".{path.name}.draft")
     for leftover in path.parent.glob(f"{draft.name}*"):  # with its journal, which SQLite would replay
         leftover.unlink()
     with translated(f"create {path}"):
-        SqlAlchemyStore(sqlite_uri(draft), root.as_uri()).engine.dispose()
+        create_database(sqlite_uri(draft), root.as_uri())
         draft.replace(path)

@@ -4,7 +4,8 @@ MLflow keeps a table's layout in the browser, or as a shared view in a tag of th
 """
 
 import json
-from urllib.parse import quote
+
+from flowersweep.tracking.mlflow_api import EXPERIMENT_KIND, SHARED_VIEW, runs_page
 
 KEY = "flowersweep"
 METRICS = (
@@ -29,10 +30,7 @@ def experiment_tags() -> dict[str, str]:
         "searchFilter": "tags.kind != 'repeat'",
         "selectedColumns": ["attributes.`Created`", *columns],
     }
-    return {
-        "mlflow.experimentKind": "custom_model_development",
-        f"mlflow.sharedViewState.{KEY}": json.dumps(state),
-    }
+    return {**EXPERIMENT_KIND, f"{SHARED_VIEW}{KEY}": json.dumps(state)}
 
 
 def address(server: str, experiment_id: str) -> str:
@@ -42,4 +40,4 @@ def address(server: str, experiment_id: str) -> str:
         server: As in http://127.0.0.1:5000.
         experiment_id: Of an experiment with these tags.
     """
-    return f"{server}/#/experiments/{quote(experiment_id)}/runs?viewStateShareKey={KEY}"
+    return f"{server}/{runs_page(experiment_id, KEY)}"

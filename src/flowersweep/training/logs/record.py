@@ -24,9 +24,9 @@ from flowersweep.training.history import History
 from flowersweep.training.probabilities import Predictions
 
 PREVIEW_PICTURES = 6
-# Places on this machine are no hyperparameters. The rest would be columns that say nothing: what cannot change a
+# Locations on this machine are no hyperparameters. The rest would be columns that say nothing: what cannot change a
 # result, and the model's own learning rate, which stands in the optimizer's if that was not set.
-PLACES = ("paths", "tracking", "data.dir")
+LOCATIONS = ("paths", "tracking", "data.dir")
 SILENT = (
     "bank.enabled",
     "bank.engine",
@@ -48,7 +48,7 @@ def parameters(config: Config, overrides: Sequence[str] = ()) -> dict[str, objec
     return {
         key: value
         for key, value in _flat(dataclasses.asdict(config))
-        if not key.startswith(PLACES) and (key in typed or not (value is None or key.startswith(SILENT)))
+        if not key.startswith(LOCATIONS) and (key in typed or not (value is None or key.startswith(SILENT)))
     }
 
 

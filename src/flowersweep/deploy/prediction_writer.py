@@ -13,11 +13,11 @@ from flowersweep.texts import in_one_line
 
 FORMATS = ("table", "json", "csv")
 
-Guess = tuple[str, float]
-Write = Callable[[str, Sequence[Guess]], None]
+ClassProbability = tuple[str, float]
+Write = Callable[[str, Sequence[ClassProbability]], None]
 
 
-def guesses(row: npt.NDArray[np.float32], class_names: Sequence[str], top: int) -> list[Guess]:
+def top_classes(row: npt.NDArray[np.float32], class_names: Sequence[str], top: int) -> list[ClassProbability]:
     """The most probable classes of one picture with their probabilities, the most probable first.
 
     Args:
@@ -30,17 +30,17 @@ def guesses(row: npt.NDArray[np.float32], class_names: Sequence[str], top: int) 
 
 
 @contextmanager
-def writing(
+def open_writer(
     kind: str, stream: TextIO, paths: Sequence[str], class_names: Sequence[str], top: int
 ) -> Iterator[Write]:
-    """Yield a function that is called with each picture's path and guesses; nothing is kept in memory.
+    """Yield a function that is called with each picture's path and most probable classes; nothing is kept in memory.
 
     Args:
         kind: One of FORMATS.
         stream: Where the answers go.
         paths: All pictures, for the width of the table.
         class_names: All classes, likewise.
-        top: How many guesses each picture gets at the most.
+        top: How many classes each picture gets at the most.
     """
     if kind == "table":
         answers = _table(stream, _width("path", paths), _width("class", class_names))
@@ -56,7 +56,7 @@ def writing(
 def _table(stream: TextIO, path_width: int, class_width: int) -> Iterator[Write]:
     stream.write(f"{'path':<{path_width}}  {'class':<{class_width}}  probability\n")
 
-    def write(path: str, found: Sequence[Guess]) -> None:
+    def write(path: str, found: Sequence[ClassProbability]) -> None:
         (name, probability), *rest = found
         then = ", ".join(f"{in_one_line(other)} {chance:.4f}" for other, chance in rest)
         line = f"{in_one_line(path):<{path_width}}  {in_one_line(name):<{class_width}}  {probability:.4f}"
@@ -73,7 +73,7 @@ def _width(heading: str, names: Sequence[str]) -> int:
 def _json(stream: TextIO) -> Iterator[Write]:
     separator = "[\n"
 
-    def write(path: str, found: Sequence[Guess]) -> None:
+    def write(path: str, found: Sequence[ClassProbability]) -> None:
         nonlocal separator
         row = {
             "path": path,
@@ -89,12 +89,12 @@ def _json(stream: TextIO) -> Iterator[Write]:
 
 
 @contextmanager
-def _csv(stream: TextIO, n_guesses: int) -> Iterator[Write]:
+def _csv(stream: TextIO, n_classes: int) -> Iterator[Write]:
     rows = csv.writer(stream, lineterminator="\n")
-    further = (f"{name}_{place}" for place in range(2, n_guesses + 1) for name in ("class", "probability"))
+    further = (f"{name}_{place}" for place in range(2, n_classes + 1) for name in ("class", "probability"))
     rows.writerow(["path", "class", "probability", *further])
 
-    def write(path: str, found: Sequence[Guess]) -> None:
+    def write(path: str, found: Sequence[ClassProbability]) -> None:
         cells = (cell for name, probability in found for cell in (name, f"{probability:.6f}"))
         rows.writerow([in_one_line(path), *cells])  # a row is a line
 

@@ -1,11 +1,9 @@
-"""The leading training of a study: what it confused, which mistakes it was surest of, and how to train it again."""
+"""The leading run of a study: what it confused, its most confident mistakes, and how to train it again."""
 
 import base64
 import csv
 import io
 import json
-import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +12,9 @@ import numpy.typing as npt
 
 from flowersweep.figures.figures import confusion_counts, most_confident_mistakes
 from flowersweep.redaction import redacted
-from flowersweep.report.evidence import SEED, Configuration, Goal, Training
+from flowersweep.report.evidence import Configuration, Goal, Training
 from flowersweep.tracking.files import Files
+from flowersweep.tracking.lookup import training_command, with_seed
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.protocol import PICTURES
 from flowersweep.tracking.store.store import Store
@@ -44,8 +43,8 @@ class Mistake:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What a training said of the validation pictures.
+class ValidationResult:
+    """The result of a training on the validation pictures.
 
     Attributes:
         class_names: In the order of rows and columns.
@@ -68,13 +67,13 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class Winner:
+class LeadingRun:
     """The best training of the leading configuration.
 
     Attributes:
         training: Which one.
         configuration: To which it belongs.
-        judgement: None if the run has no table of predictions.
+        validation: None if the run has no table of predictions.
         mistakes_png: The pictures of its mistakes, as a data URI; None if figures were not kept.
         config: Its configuration as YAML; empty if the run has none.
         command: That trains it again; empty if that was not recorded.
@@ -84,7 +83,7 @@ class Winner:
 
     training: Training
     configuration: Configuration
-    judgement: Judgement | None = None
+    validation: ValidationResult | None = None
     mistakes_png: str | None = None
     config: str = ""
     command: str = ""
@@ -97,7 +96,7 @@ class Winner:
         return int(self.data.get("test", 0))
 
 
-def read_winner(store: Store, configuration: Configuration, goal: Goal) -> Winner:
+def read_leading_run(store: Store, configuration: Configuration, goal: Goal) -> LeadingRun:
     """Look closer at the training with the best value of a configuration.
 
     Raises:
@@ -107,19 +106,20 @@ def read_winner(store: Store, configuration: Configuration, goal: Goal) -> Winne
     files = Files(store, best.run_id)
     table, picture = files.text("validation_predictions.csv"), files.data("confident_mistakes.png")
     overrides = (files.text("config/overrides.txt") or "").splitlines()
-    return Winner(
+    return LeadingRun(
         training=best,
         configuration=configuration,
-        judgement=None if table is None else judgement(table),
+        validation=None if table is None else validation_result(table),
         mistakes_png=None if picture is None else data_uri(picture),
         config=redacted(files.text("config/config.yaml") or ""),
-        command=again(overrides, best.seed),
+        # Without overrides it is not known how the run was trained.
+        command=training_command(with_seed(overrides, best.seed)) if overrides else "",
         versions=_versions(json.loads(files.text("config/provenance.json") or "{}")),
         data=_data(store, best.run_id),
     )
 
 
-def judgement(table: str) -> Judgement | None:
+def validation_result(table: str) -> ValidationResult | None:
     """What a table of predictions says; None if it has no line.
 
     Args:
@@ -138,20 +138,7 @@ def judgement(table: str) -> Judgement | None:
     mistakes = [
         Mistake(lines[i][0], lines[i][1], lines[i][2], float(lines[i][3 + predicted[i]])) for i in surest
     ]
-    return Judgement(tuple(names), confusion_counts(true, predicted, len(names)), tuple(mistakes))
-
-
-def again(overrides: Sequence[str], seed: int) -> str:
-    """The command that trains a run again; empty if its overrides are not known.
-
-    Args:
-        overrides: Of its trial; those of a repeat name no seed.
-        seed: Of the run.
-    """
-    if not overrides:
-        return ""
-    typed = [one for one in overrides if not one.lstrip("+").startswith(f"{SEED}=")]
-    return redacted(shlex.join(["python", "-m", "flowersweep", *typed, f"{SEED}={seed}"]))
+    return ValidationResult(tuple(names), confusion_counts(true, predicted, len(names)), tuple(mistakes))
 
 
 def data_uri(png: bytes) -> str:

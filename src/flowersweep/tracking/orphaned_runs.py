@@ -1,4 +1,4 @@
-"""Closing the runs that nobody will close any more: `kill -9` and power cuts leave them RUNNING for ever."""
+"""Closing orphaned runs: `kill -9` and power cuts leave runs RUNNING whose process is gone."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ def is_orphaned(run: "Run") -> bool:
     return process.is_dead(run.data.tags, run.info.start_time / 1000)
 
 
-def close_dead_runs(store: Store, experiment_ids: Sequence[str]) -> list[str]:
+def close_orphaned_runs(store: Store, experiment_ids: Sequence[str]) -> list[str]:
     """Mark as KILLED the running runs whose process on this machine has died.
 
     Runs of other machines and of living processes are left alone, and so are those of which it cannot be known.

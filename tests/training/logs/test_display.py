@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from flowersweep.training.logs.console import TrainingDisplay, ui_command
+from flowersweep.training.logs.display import TrainingDisplay, ui_command
 
 VALUES = {
     "loss": 1.25,

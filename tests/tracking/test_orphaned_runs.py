@@ -1,4 +1,4 @@
-"""Tests of flowersweep.tracking.dead_runs, with processes that really die."""
+"""Tests of flowersweep.tracking.orphaned_runs, with processes that really die."""
 
 import os
 import signal
@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from flowersweep import process
-from flowersweep.tracking.dead_runs import CLOSED_TAG, close_dead_runs
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.orphaned_runs import CLOSED_TAG, close_orphaned_runs
 from flowersweep.tracking.protocol import RunStatus
 from flowersweep.tracking.store.store import Store, experiment_id, prepare_store
 
@@ -47,14 +47,14 @@ def test_only_runs_of_dead_processes_of_this_host_are_closed(store: Store) -> No
         ended.end(RunStatus.FAILED)
         living, foreign = start(store, "mixed"), start(store, "mixed", **owner, host="another-host")
         number = experiment_id(store, "mixed")
-        assert close_dead_runs(store, [number]) == []
+        assert close_orphaned_runs(store, [number]) == []
         child.kill()
-    assert close_dead_runs(store, [number]) == [dead.run_id]
+    assert close_orphaned_runs(store, [number]) == [dead.run_id]
     assert status(store, dead.run_id) == "KILLED"
     told = client(store.uri).get_run(dead.run_id).data.tags[CLOSED_TAG]
     assert told.startswith(f"process {owner['pid']} on ")
     assert [status(store, run.run_id) for run in (ended, living, foreign)] == ["FAILED", "RUNNING", "RUNNING"]
-    assert close_dead_runs(store, [number]) == []
+    assert close_orphaned_runs(store, [number]) == []
     living.end(RunStatus.FINISHED)
 
 
@@ -62,7 +62,7 @@ def test_runs_of_another_machine_with_the_same_name_are_left_alone(store: Store)
     """Two machines that are both called `ubuntu` do not close each other's runs."""
     namespace = process.identity()[process.START_TAG].split(" ")[1]
     run = start(store, "ubuntu", process_start=f"another-boot {namespace} 4711", machine="fedcba9876543210")
-    assert close_dead_runs(store, [experiment_id(store, "ubuntu")]) == []
+    assert close_orphaned_runs(store, [experiment_id(store, "ubuntu")]) == []
     assert status(store, run.run_id) == "RUNNING"
     run.end(RunStatus.FINISHED)
 
@@ -70,24 +70,24 @@ def test_runs_of_another_machine_with_the_same_name_are_left_alone(store: Store)
 def test_other_experiments_are_left_alone(store: Store) -> None:
     """Only the experiments asked for are looked at, and none is no error."""
     run = start(store, "other", process_start=EARLIER)
-    assert close_dead_runs(store, []) == []
-    assert close_dead_runs(store, [experiment_id(store, "empty")]) == []
+    assert close_orphaned_runs(store, []) == []
+    assert close_orphaned_runs(store, [experiment_id(store, "empty")]) == []
     assert status(store, run.run_id) == "RUNNING"
-    assert close_dead_runs(store, [experiment_id(store, "other")]) == [run.run_id]
+    assert close_orphaned_runs(store, [experiment_id(store, "other")]) == [run.run_id]
 
 
 def test_a_resumed_run_belongs_to_the_process_that_resumed_it(store: Store) -> None:
     """After resuming, the dead first owner no longer matters."""
     first = start(store, "resumed", process_start=EARLIER)
     second = MLflowTracker.resume(store, first.run_id)
-    assert close_dead_runs(store, [experiment_id(store, "resumed")]) == []
+    assert close_orphaned_runs(store, [experiment_id(store, "resumed")]) == []
     second.end(RunStatus.FINISHED)
     assert status(store, first.run_id) == "FINISHED"
 
 
 def test_an_unknown_experiment_has_no_runs(store: Store) -> None:
     """An experiment that does not exist is no error: there is nothing to close."""
-    assert close_dead_runs(store, ["424242"]) == []
+    assert close_orphaned_runs(store, ["424242"]) == []
 
 
 def test_a_run_whose_process_was_killed_is_closed(store: Store) -> None:
@@ -102,10 +102,10 @@ def test_a_run_whose_process_was_killed_is_closed(store: Store) -> None:
         assert training.stdout is not None
         run_id = training.stdout.readline().strip()
         number = experiment_id(store, "killed")
-        assert close_dead_runs(store, [number]) == []
+        assert close_orphaned_runs(store, [number]) == []
         training.send_signal(signal.SIGKILL)
     assert status(store, run_id) == "RUNNING"
-    assert close_dead_runs(store, [number]) == [run_id]
+    assert close_orphaned_runs(store, [number]) == [run_id]
     run = client(store.uri).get_run(run_id)
     assert (run.info.status, run.data.metrics) == ("KILLED", {"loss": 0.5})
     assert run.info.end_time >= run.info.start_time

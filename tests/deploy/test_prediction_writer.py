@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowersweep.deploy.rows import guesses, writing
+from flowersweep.deploy.prediction_writer import open_writer, top_classes
 from flowersweep.texts import in_one_line
 
 NAMES = ("daisy", "roses", "tulips")
@@ -19,22 +19,22 @@ PATHS = ["a.jpg", "b, c.jpg"]
 def written(kind: str, top: int, rows: list[list[float]]) -> str:
     """The text for a picture per row."""
     stream = io.StringIO()
-    with writing(kind, stream, PATHS, NAMES, top) as write:
+    with open_writer(kind, stream, PATHS, NAMES, top) as write:
         for path, row in zip(PATHS, rows, strict=False):
-            write(path, guesses(np.array(row, np.float32), NAMES, top))
+            write(path, top_classes(np.array(row, np.float32), NAMES, top))
     return stream.getvalue()
 
 
-def test_guesses_are_the_most_probable_first() -> None:
+def test_top_classes_are_the_most_probable_first() -> None:
     """The first of two equals stays first; more than there are cannot be had."""
     row = np.array([0.25, 0.5, 0.25], np.float32)
 
-    assert guesses(row, NAMES, 2) == [("roses", 0.5), ("daisy", 0.25)]
-    assert len(guesses(row, NAMES, 9)) == 3
+    assert top_classes(row, NAMES, 2) == [("roses", 0.5), ("daisy", 0.25)]
+    assert len(top_classes(row, NAMES, 9)) == 3
 
 
 def test_table() -> None:
-    """Columns are as wide as their widest entry; the other guesses follow in words."""
+    """Columns are as wide as their widest entry; the other classes follow in words."""
     text = written("table", 2, [[0.25, 0.75, 0], [1, 0, 0]])
 
     assert text.splitlines() == [
@@ -54,7 +54,7 @@ def test_json() -> None:
 
 
 def test_csv() -> None:
-    """A column per guess, of as many as there are classes; a comma in a name does no harm."""
+    """Two columns per class, of as many as there are classes; a comma in a name does no harm."""
     header, _, second = csv.reader(io.StringIO(written("csv", 9, [[0.25, 0.75, 0], [1, 0, 0]])))
 
     assert header == [
@@ -82,7 +82,7 @@ def test_no_picture_at_all_is_a_whole_answer(kind: str, expected: str) -> None:
 def test_names_come_back_as_they_were(kind: str, path: str, name: str) -> None:
     """A program reads what was meant, whatever looks like a quote; in CSV what would break a line is escaped."""
     stream = io.StringIO(newline="")
-    with writing(kind, stream, [path], [name, "b"], 1) as write:
+    with open_writer(kind, stream, [path], [name, "b"], 1) as write:
         write(path, [(name, 1.0)])
     text = io.StringIO(stream.getvalue(), newline="")
     read = json.load(text)[0] if kind == "json" else next(csv.DictReader(text))
@@ -93,6 +93,6 @@ def test_names_come_back_as_they_were(kind: str, path: str, name: str) -> None:
 def test_a_row_of_the_table_is_one_line(path: str, name: str) -> None:
     """Whatever the file and the class are called."""
     stream = io.StringIO()
-    with writing("table", stream, [path], [name, "b"], 2) as write:
+    with open_writer("table", stream, [path], [name, "b"], 2) as write:
         write(path, [(name, 0.75), ("b", 0.25)])
     assert len(stream.getvalue().splitlines()) == 2

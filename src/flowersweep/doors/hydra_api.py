@@ -1,0 +1,132 @@
+"""The one door to what Hydra keeps private: its source of files, completion, callbacks, results of jobs and texts of errors."""
+
+import re
+import traceback
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.callbacks import Callbacks
+from hydra._internal.core_plugins import file_config_source
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.types import Override
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, setup_globals
+from hydra.types import HydraContext
+
+# Private: the logger of the launcher that is Hydra's default. It has no option that keeps it from announcing its jobs.
+LOGGER = "hydra._internal.core_plugins.basic_launcher"
+
+# Private: words of messages. Hydra raises one type of error for all of these, without attributes.
+UNKNOWN_KEY = re.compile(r"Could not override '([^']+)'")
+NOT_MERGED = re.compile(r"Error merging override (.+)")
+IN_A_FILE = re.compile(r"In '([^']+)': \w+ raised while composing config:\n(.*)", re.DOTALL)
+NOT_A_CHOICE = "Config group override must be"
+
+_GRAMMAR = ("LexerNoViable", "Error parsing", "Error when parsing", "See https:")
+_DEFAULTS_LIST = "hydra._internal.defaults_list"
+
+
+class FileSource(file_config_source.FileConfigSource):
+    """Hydra's reader of files, to be derived from.
+
+    Private: its module, and the two methods that its base class has for those derived from it.
+    """
+
+    def file_of(self, config_path: str) -> Path:
+        """Return where a file is.
+
+        Args:
+            config_path: Without its ending, relative to this source's folder.
+        """
+        return Path(self.path, self._normalize_file_name(config_path))
+
+    def header_of(self, text: str) -> dict[str, str | None]:
+        """Return what the comments above a file's content say, as in `# @package _global_`.
+
+        Raises:
+            ValueError: They cannot be understood.
+        """
+        return self._get_header_dict(text)
+
+
+def read_files_with(source: type[FileSource]) -> None:
+    """Let Hydra read files through a class of ours; harmless when called again.
+
+    Private: `SourcesRegistry.types`. `Plugins.register()` is public, but keeps the source that is there already.
+
+    Args:
+        source: Its name must be that of Hydra's own, by which Hydra knows it.
+    """
+    SourcesRegistry.instance().types["file"] = source
+
+
+def completions(loader: ConfigLoader, words: Sequence[str]) -> list[str]:
+    """Return what Hydra's completion offers for the last of some words.
+
+    Private: `BashCompletion._query`. The public `query` reads the process's environment and prints.
+    """
+    from hydra._internal.core_plugins.bash_completion import BashCompletion
+
+    return BashCompletion(loader)._query(config_name="config", line=" ".join(words))
+
+
+def without_callbacks(context: HydraContext) -> HydraContext:
+    """Return a context of which the user's callbacks are not told.
+
+    Private: `Callbacks`. A context needs one, and nothing public makes an empty one.
+    """
+    return replace(context, callbacks=Callbacks())
+
+
+def returned(job: JobReturn) -> Any:
+    """Return what a job returned or, if it failed, the exception.
+
+    Private: `JobReturn._return_value`. The public property writes to standard error, and raises the exception.
+    """
+    return job._return_value
+
+
+def with_value(override: Override, value: Any) -> Override:
+    """Return an override with another value.
+
+    Private: `Override._value`. The class has no public way to set it, though it is a public dataclass.
+    """
+    return replace(override, _value=value)
+
+
+def state() -> Any:
+    """Return this process's state of Hydra: its registered configurations and plugins, for `restore` in another process.
+
+    Not documented: `Singleton.get_state`, which Hydra's own launchers hand to their processes.
+    """
+    return Singleton.get_state()
+
+
+def restore(known: Any) -> None:
+    """Give this process a state of Hydra, and the resolvers that Hydra registers.
+
+    Not documented: `setup_globals` and `Singleton.set_state`, with which processes of Hydra's own launchers begin.
+    """
+    setup_globals()
+    Singleton.set_state(known)
+
+
+def is_circular(error: RecursionError) -> bool:
+    """Tell whether Hydra went round in circles in a defaults list.
+
+    Private: the name of a module. Hydra does not notice such a circle, so there is no error for it.
+    """
+    frames = (frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__))
+    return _DEFAULTS_LIST in frames
+
+
+def fault_of_grammar(text: str) -> str | None:
+    """Return the line of a refused override's message that tells what is wrong; None if all lines only repeat the override.
+
+    Private: the words that these other lines begin with.
+    """
+    told = (line.partition(" expecting {")[0] for line in text.splitlines() if not line.startswith(_GRAMMAR))
+    return next((line for line in told if line.strip(" ^")), None)

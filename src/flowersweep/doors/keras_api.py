@@ -1,0 +1,20 @@
+"""The one door to what Keras keeps private: the graph of a functional model. Importing this module imports Keras."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+
+def calls(model: keras.Model) -> Iterator[tuple[Any, list[Any]]]:
+    """Each call of an operation in a model's graph, with the operations whose outputs it is called with.
+
+    Private: `Functional._nodes_by_depth`. `model.operations` tells the operations but not what leads from one to another,
+    and `get_config()` only by name.
+
+    Args:
+        model: A functional model. Its layers are operations; there may be others between them.
+    """
+    for nodes in model._nodes_by_depth.values():
+        for node in nodes:
+            yield node.operation, [parent.operation for parent in node.parent_nodes]

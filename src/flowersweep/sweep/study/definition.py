@@ -1,0 +1,184 @@
+"""The definition of a study: what it searches and what its trials share, how two of them differ, and a name for it.
+
+A study goes on with every sweep of the same definition, and with no other.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from flowersweep.sweep.space.space import Space
+from flowersweep.sweep.space.values import same, text_of
+
+# What of a configuration says where things are kept, and nothing about what a trial comes to.
+_KEPT_IN = ("tracking", "paths", "hydra", "bank")
+# The same, where the content of what is read from there is known instead.
+_READ_FROM = ("data.dir", "model.weights")
+# Under this key a definition has what its trainings read, by its content: a list of digests for each of these.
+_CONTENT = "content"
+_UNBOUND = (
+    "It was begun before studies were bound to the content of their pictures, so there is no telling whether its "
+    "trials were trained on these."
+)
+_READ = {
+    "data.dir": "The pictures are",
+    "model.weights": "The pretrained weights in model.weights are",
+    "model.init_from": "The run that model.init_from=best stands for is",
+}
+
+
+def definition_of(
+    space: Space,
+    config: DictConfig,
+    n_repeats: int = 1,
+    content: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, Any]:
+    """What a study searches, as it is stored with it and compared with what a later command searches.
+
+    Args:
+        space: Of the sweep.
+        config: The sweep's own configuration.
+        n_repeats: Of the sweep.
+        content: What its trials read, see `flowersweep.sweep.study.content.Content.listed`; where it lies is then no part of the
+            definition. None for an application of which that is not known.
+    """
+    places = _KEPT_IN if content is None else (*_KEPT_IN, *_READ_FROM)
+    given = space.definition()
+    fixed = {key: text for key, text in given["fixed"].items() if not _is_place(key.lstrip("+~"), places)}
+    definition = {**given, "fixed": fixed, "config": _shared_config(config, n_repeats, places)}
+    return definition if content is None else {**definition, _CONTENT: dict(content)}
+
+
+def _is_place(key: str, places: Sequence[str]) -> bool:
+    return any(f"{key}.".startswith(f"{place}.") for place in places)
+
+
+def _shared_config(config: DictConfig, n_repeats: int, places: Sequence[str]) -> dict[str, Any]:
+    """The configuration that all trials of a sweep share, as JSON has it, without the places on this machine.
+
+    Args:
+        config: The sweep's own; searched keys have their defaults in it.
+        n_repeats: A mean of three trainings is not to be compared with a single one.
+        places: The keys that are left out.
+    """
+    plain = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(plain, dict)  # noqa: S101 (a DictConfig is a mapping)
+    kept = _without_places(plain, places)
+    kept["hydra.sweeper.n_repeats"] = n_repeats
+    return dict(json.loads(json.dumps(kept, default=str)))
+
+
+def _without_places(node: Mapping[Any, Any], places: Sequence[str], prefix: str = "") -> dict[str, Any]:
+    return {
+        str(key): _without_places(value, places, f"{prefix}{key}.") if isinstance(value, dict) else value
+        for key, value in node.items()
+        if not _is_place(f"{prefix}{key}", places)
+    }
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What changed from one definition to another, one sentence each; empty if nothing did.
+
+    Args:
+        old: What `definition_of` gave, possibly after a way through JSON; what a changed override explains is not said
+            twice.
+        new: The same of the other study.
+    """
+    if _CONTENT in new and _CONTENT not in old:
+        return [_UNBOUND]
+    changes = list(_searched(old["searched"], new["searched"]))
+    both = [key for key in new["searched"] if key in old["searched"]]
+    for key in both:
+        before, after = (_condition(definition["conditions"].get(key)) for definition in (old, new))
+        if before != after:
+            changes.append(f"{key} was searched {before}, and is now searched {after}.")
+    changes.extend(_fixed(old["fixed"], new["fixed"]))
+    changes.extend(_configured(old, new))
+    changes.extend(_content(old.get(_CONTENT, {}), new.get(_CONTENT, {})))
+    if not changes and old["order"] != new["order"]:
+        changes.append(
+            f"The searched keys were in the order {', '.join(old['order'])}, and are now {', '.join(new['order'])}."
+        )
+    return changes
+
+
+def _searched(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
+    for key in [*old, *(key for key in new if key not in old)]:
+        if key not in new:
+            yield f"{key} is no longer searched; it was {old[key]}."
+        elif key not in old:
+            yield f"{key} is now searched, as {new[key]}; it was not."
+        elif old[key] != new[key]:
+            yield f"{key} was searched as {old[key]}, and is now {new[key]}."
+
+
+def _fixed(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
+    for key in [*old, *(key for key in new if key not in old)]:
+        if key not in new:
+            yield f"{key} is no longer given; it was {_given(key, old[key])}."
+        elif key not in old:
+            yield f"{_given(key, new[key])} is now given; it was not."
+        elif old[key] != new[key]:
+            yield f"{key} was {old[key]}, and is now {new[key]}."
+
+
+def _configured(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    before, after = (dict(_leaves(definition.get("config", {}))) for definition in (old, new))
+    overridden = {
+        key.lstrip("+~")
+        for key in [*old["fixed"], *new["fixed"]]
+        if old["fixed"].get(key) != new["fixed"].get(key)
+    }
+    searched = {key.lstrip("+") for key in [*old["searched"], *new["searched"]]}
+    for key in [*before, *(key for key in after if key not in before)]:
+        explained = key in searched or any(f"{key}.".startswith(f"{name}.") for name in overridden)
+        if explained or (key in before and key in after and same(before[key], after[key])):
+            continue
+        if key not in after:
+            yield f"{key} is no longer in the configuration; it was {text_of(before[key])}."
+        elif key not in before:
+            yield f"{key} is now in the configuration, as {text_of(after[key])}; it was not."
+        else:
+            yield f"{key} was {text_of(before[key])}, and is now {text_of(after[key])}."
+
+
+def _content(old: Mapping[str, Sequence[str]], new: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    for key, subject in _READ.items():
+        before, after = (list(content.get(key, ())) for content in (old, new))
+        if before != after:
+            yield f"{subject} not what its trials read: the content was {_digests(before)}, and is now {_digests(after)}."
+
+
+def _digests(content: Sequence[str]) -> str:
+    return ", ".join(digest[:12] for digest in content) or "none"
+
+
+def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _condition(condition: Mapping[str, Sequence[str]] | None) -> str:
+    if not condition:
+        return "always"
+    return "only with " + " and ".join(f"{key}={' or '.join(texts)}" for key, texts in condition.items())
+
+
+def _given(key: str, text: str) -> str:
+    return f"{key}={text}" if text else key
+
+
+def derived_name(space: Space, definition: Mapping[str, Any], directions: Sequence[str]) -> str:
+    """The name of a study that was given none: the same command has the same one.
+
+    What is searched is readable in it; a hash of the whole definition tells apart what reads alike.
+    """
+    keys = "-".join(name.rpartition(".")[2] for name in space.searched) or "single"
+    text = json.dumps([definition, list(directions)], sort_keys=True)
+    return f"{keys[:40].rstrip('-')}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"

@@ -1,0 +1,56 @@
+"""Two definitions of studies are equal, or it is said what changed."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowersweep.sweep.space.parse import parse_space
+from flowersweep.sweep.study.definition import differences
+
+BASE = ["model=cnn,ft", "lr=tag(log,interval(1e-4,1))", "epochs=10"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentences"),
+    [
+        (BASE, []),
+        ([*BASE[1:], BASE[0]], ["The searched keys were in the order model, lr, and are now lr, model."]),
+        (["epochs=10", *BASE[:2]], []),
+        ([BASE[0], BASE[2]], ["lr is no longer searched; it was tag(log,interval(0.0001,1.0))."]),
+        ([*BASE, "b=1,2"], ["b is now searched, as choice(1,2); it was not."]),
+        (
+            ["model=cnn,ft,frozen", *BASE[1:]],
+            ["model was searched as choice(cnn,ft), and is now choice(cnn,ft,frozen)."],
+        ),
+        ([*BASE[:2], "epochs=20"], ["epochs was 10, and is now 20."]),
+        (BASE[:2], ["epochs is no longer given; it was epochs=10."]),
+        ([*BASE, "s=1"], ["s=1 is now given; it was not."]),
+        ([*BASE, "~s"], ["~s is now given; it was not."]),
+        (
+            ["model=ft", *BASE[1:]],
+            ["model is no longer searched; it was choice(cnn,ft).", "model=ft is now given; it was not."],
+        ),
+    ],
+)
+def test_differences(arguments: list[str], sentences: list[str]) -> None:
+    """Each change is one sentence, also after the old definition went through JSON."""
+    old = json.loads(json.dumps(parse_space(BASE).definition()))
+    assert differences(old, parse_space(arguments).definition()) == sentences
+
+
+def test_conditions_differ() -> None:
+    """A changed condition is told with what it was."""
+    old = parse_space(["m=a,b", "k=1,2"]).definition()
+    new = parse_space(["m=a,b", "k=1,2"], {}, {"k": {"m": "b"}}).definition()
+    assert differences(old, new) == ["k was searched always, and is now searched only with m=b."]
+    assert differences(new, old) == ["k was searched only with m=b, and is now searched always."]
+
+
+@given(st.permutations(["a=1,2", "b=x,y", "c=interval(0,1)", "d=4", "e=range(3)"]), st.integers(1, 5))
+def test_no_differences_means_equal(lines: list[str], count: int) -> None:
+    """Two definitions have differences if and only if they are not equal."""
+    old, new = parse_space(["a=1,2", "b=x,y", "d=4"]).definition(), parse_space(lines[:count]).definition()
+    same_order = old == new and old["order"] == new["order"]
+    assert (differences(old, new) == []) == same_order
