@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,12 @@ hypothesis.settings.register_profile("flowersweep", deadline=None)
 hypothesis.settings.load_profile("flowersweep")
 
 MakeConfig = Callable[..., Config]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files of most slow tests, so that none of them is left for one worker at the end."""
+    n_slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -n_slow[item.path])
 
 
 def _found_or_skip(name: str, variable: str, candidate: Path) -> Path:
