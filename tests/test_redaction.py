@@ -125,6 +125,27 @@ class TestInUse:
         assert redacted("it was hush-hush") == "it was ***"
 
     @pytest.mark.parametrize(
+        ("password", "hidden"),
+        [
+            ("a-bc", True),
+            ("a-b", False),
+            ("abcdef", True),
+            ("abcde", False),
+            ("1234567890", True),
+            ("123456789", False),
+            ("12345-", True),
+        ],
+    )
+    def test_a_short_one_could_be_anything(
+        self, monkeypatch: pytest.MonkeyPatch, password: str, *, hidden: bool
+    ) -> None:
+        """Four characters where one is neither letter nor digit, six letters, or ten digits are told from other text."""
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", password)
+        assert redacted(f"it was {password} then") == (
+            "it was *** then" if hidden else f"it was {password} then"
+        )
+
+    @pytest.mark.parametrize(
         "address",
         ["postgresql://mlflow:mlflow@host/runs", "mysql://root:adam@host/db", "http://me:123456@host"],
     )

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.memory import MemoryTracker
+from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.protocol import RunStatus, Tracker, closing
 from flowersweep.tracking.store.store import Store, prepare_store
@@ -45,6 +46,14 @@ def tracker(request: pytest.FixtureRequest) -> Tracker:
     return MLflowTracker.start(request.getfixturevalue("store"), "contract", "run")
 
 
+def kept(tracker: Tracker, store: Store) -> tuple[dict[str, str], dict[str, str]]:
+    """The params and the tags of a run, read back."""
+    if isinstance(tracker, MemoryTracker):
+        return tracker.param_values, tracker.tag_values
+    data = client(store.uri).get_run(tracker.run_id).data
+    return dict(data.params), dict(data.tags)
+
+
 class TestLogging:
     """What is accepted and what is refused."""
 
@@ -65,17 +74,19 @@ class TestLogging:
         assert len(tracker.run_id) == 32
         assert tracker.status is None
 
-    def test_a_param_keeps_its_value(self, tracker: Tracker) -> None:
+    def test_a_param_keeps_its_value(self, tracker: Tracker, store: Store) -> None:
         """Logging the same value again is fine; another value is refused and changes nothing."""
         tracker.params({"seed": 1})
         tracker.params({"seed": 1})
         with pytest.raises(TrackingError, match="seed"):
             tracker.params({"seed": 2, "other": 3})
+        assert kept(tracker, store)[0] == {"seed": "1"}
 
-    def test_a_tag_may_change(self, tracker: Tracker) -> None:
-        """Setting a tag again is fine."""
+    def test_a_tag_may_change(self, tracker: Tracker, store: Store) -> None:
+        """The value that was set last is the one that is kept."""
         tracker.tags({"state": "waiting"})
         tracker.tags({"state": "done"})
+        assert kept(tracker, store)[1]["state"] == "done"
 
     @pytest.mark.parametrize(("log", "message"), REFUSED)
     def test_what_is_refused(self, tracker: Tracker, log: Callable[[Tracker], Any], message: str) -> None:
