@@ -193,12 +193,34 @@ class TestInUse:
 
 
 class TestWhereItIsUsed:
+    def test_it_is_no_part_of_a_longer_word(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Stars in the midst of another word would tell what the password is."""
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "petals")
+        assert redacted("petals, petals2 and mypetals") == "***, petals2 and mypetals"
+
+    def test_one_in_the_header_of_a_request_is_hidden(self) -> None:
+        """Libraries write user and password in base 64."""
+        learn("http://me:hush-hush@host/db")
+        assert redacted("Authorization: Basic bWU6aHVzaC1odXNo") == "Authorization: Basic ***"
+
+    @pytest.mark.parametrize("name", ["HOME", "LOGNAME", "PWD", "USER"])
+    def test_the_users_name_and_folders_stay(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        """Also where somebody has chosen one of them for a password."""
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "gardener")
+        assert redacted("by gardener") == "by ***"
+        monkeypatch.setenv(name, "/home/gardener")
+        assert redacted("by gardener") == "by gardener"
+
     def test_trees_keep_their_shape(self) -> None:
         """Texts in lists and mappings are redacted, all else is what it was."""
         learn("http://me:hush-hush@host")
-        tree = {"a": ["hush-hush", 1, None], "b": {"c": "http://me:x@host", "d": True}}
+        tree = {"a": ["hush-hush", 1, None], "b": {"c": "http://me:x@host", "d": True}, "e": ("hush-hush", 2)}
 
-        assert redacted_tree(tree) == {"a": ["***", 1, None], "b": {"c": "http://me:***@host", "d": True}}
+        assert redacted_tree(tree) == {
+            "a": ["***", 1, None],
+            "b": {"c": "http://me:***@host", "d": True},
+            "e": ["***", 2],
+        }
 
     def test_errors_have_none(self) -> None:
         """The sentence, and what is quoted in it."""
