@@ -20,7 +20,9 @@ from flowersweep.errors import SweepError, TrackingError
 from flowersweep.redaction import Formatter, learn, redacted, redacted_tree
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.study.outcome import of_exception
-from flowersweep.tracking.memory import MemoryTracker
+from flowersweep.tracking.files import Files
+from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.store.store import prepare_store
 from servers import mlflow_server
 
@@ -175,14 +177,16 @@ class TestInUse:
         """One that somebody has for a password is in the labels, in which other programs look it up."""
         monkeypatch.setenv("SOME_TOKEN", "sunflowers")
         for name in ("daisy", "sunflowers"):
-            (tmp_path / name).mkdir()
-            (tmp_path / name / "1.png").touch()
-        tracker = MemoryTracker()
+            (tmp_path / "pictures" / name).mkdir(parents=True)
+            (tmp_path / "pictures" / name / "1.png").touch()
+        store = prepare_store(tmp_path / "results")
+        tracker = MLflowTracker.start(store, "e", "run")
 
-        read_folder(tmp_path)
+        read_folder(tmp_path / "pictures")
         tracker.json(["daisy", "sunflowers"], "labels.json")
 
-        assert json.loads(str(tracker.artifacts["labels.json"])) == ["daisy", "sunflowers"]
+        kept = Files(store, tracker.run_id).text("labels.json")
+        assert json.loads(kept or "") == ["daisy", "sunflowers"]
 
     def test_a_switch_is_no_password(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Names that merely contain such a word are not meant, nor are folders."""
@@ -255,17 +259,21 @@ class TestWhereItIsUsed:
         assert "OSError: ***" in outcome.traceback
         assert "hush" not in outcome.traceback
 
-    def test_what_a_tracker_keeps_has_none(self) -> None:
+    def test_what_a_tracker_keeps_has_none(self, tmp_path: Path) -> None:
         """Params, tags, texts and JSON, short and long."""
         learn("http://me:hush-hush@host")
-        tracker = MemoryTracker()
-        tracker.params({"a": "hush-hush", "long": "hush-hush " * 700})
+        store = prepare_store(tmp_path)
+        tracker = MLflowTracker.start(store, "e", "run")
+        tracker.params({"a": "hush-hush", "long": "hush-hush " * 2000})
         tracker.tags({"b": "http://me:hush-hush@host"})
         tracker.text("c: hush-hush", "c.yaml")
         tracker.json({"d": ["hush-hush"], "seed": 123456}, "d.json")
 
-        assert "hush" not in repr((tracker.param_values, tracker.tag_values, tracker.artifacts))
-        assert json.loads(str(tracker.artifacts["d.json"])) == {"d": ["***"], "seed": 123456}
+        run, files = client(store.uri).get_run(tracker.run_id), Files(store, tracker.run_id)
+        texts = [files.text(name) or "" for name in ("c.yaml", "d.json", "long_values/long.txt")]
+        assert "hush" not in repr((run.data.params, run.data.tags, texts))
+        assert [text.count("***") for text in texts] == [1, 1, 2000]
+        assert json.loads(texts[1]) == {"d": ["***"], "seed": 123456}
 
     def test_it_takes_no_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What is in use is looked for once, as long as nothing changes."""

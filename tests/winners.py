@@ -10,7 +10,7 @@ import numpy as np
 
 from flowersweep.data import fingerprint, read_folder
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.protocol import RunStatus
+from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
 
 SIZE = 16

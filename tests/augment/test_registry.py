@@ -1,20 +1,20 @@
 """What every augmentation promises, checked for each one in the table."""
 
-import dataclasses
-from collections.abc import Mapping
+import re
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from flowersweep import config
 from flowersweep.augment.base import Augmentation
 from flowersweep.augment.draw import uniforms
 from flowersweep.augment.registry import AUGMENTATIONS
-from flowersweep.config import conf_dir
 
-CONF = conf_dir() / "aug"
+CONF = config.conf_dir() / "aug"
 SIZE = 24
 N = 40
 # The share of the pictures that changes; all of them where nothing is said.
@@ -101,13 +101,15 @@ def test_the_class_is_named_as_it_is_chosen(name: str) -> None:
 
 
 @each
-def test_the_configuration_file_shows_the_defaults(name: str) -> None:
-    """conf/aug has a file for the class with all its parameters at their defaults, over the class's schema."""
-    loaded = OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"))
-    assert isinstance(loaded, Mapping)
-    values: dict[Any, Any] = dict(loaded)
-    assert values.pop("defaults") == [f"/schema/aug/{name}@_here_", "_self_"]
-    assert values == dataclasses.asdict(AUGMENTATIONS[name]())
+def test_chosen_by_its_name_it_has_the_defaults_of_its_class(name: str) -> None:
+    """conf/aug has a file for the class that says what it does and repeats no value; what is composed has them all."""
+    text = (CONF / f"{name}.yaml").read_text(encoding="utf-8")
+    config.prepare()
+    with initialize_config_dir(str(config.conf_dir())):
+        composed = compose("config", overrides=[f"aug={name}"]).aug
+
+    assert re.fullmatch(rf"# .*\.\ndefaults:\n  - /schema/aug/{name}@_here_\n", text)
+    assert OmegaConf.to_object(composed) == AUGMENTATIONS[name]()
 
 
 def test_every_configuration_file_has_a_class() -> None:

@@ -33,7 +33,7 @@ def test_good_input_ends_with_0(good: list[str], capsys: pytest.CaptureFixture[s
     assert main(good) == 0
 
     said = capsys.readouterr().out.splitlines()
-    assert said[-1] == "11 fine, nothing to mend."
+    assert said[-1] == "11 fine, nothing to fix."
     named = [line.split("│")[1].strip() for line in said if line.startswith("│")]
     places = ["cache", "pictures", "results", "studies"]
     programs = ["ports", "LiteRT", "TensorFlow"]
@@ -62,7 +62,7 @@ def test_json_is_for_programs(good: list[str], capsys: pytest.CaptureFixture[str
     told = json.loads(capsys.readouterr().out)
     assert told[0]["check"] == "Python"
     assert {one["verdict"] for one in told} == {"fine"}
-    assert set(told[0]) == {"check", "found", "verdict", "mend"}
+    assert set(told[0]) == {"check", "found", "verdict", "fix"}
 
 
 def test_several_faults_are_all_found(
@@ -78,7 +78,7 @@ def test_several_faults_are_all_found(
     assert main([*good, *wrong, "--json"]) == 1
 
     told = json.loads(capsys.readouterr().out)
-    assert [one["check"] for one in told if one["verdict"] == "mend"] == ["pictures", "results", "weights"]
+    assert [one["check"] for one in told if one["verdict"] == "fix"] == ["pictures", "results", "weights"]
 
 
 def test_a_fix_is_all_that_is_done(good: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,7 +126,7 @@ def test_a_missing_package_is_a_line(
 
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("fine  Python: 3.")
-    assert said[-1] == "mend  all else: not checked, for want of rich. Mend: mend the lines above first."
+    assert said[-1] == "fix   all else: not checked, for want of rich. Fix: fix the lines above first."
 
 
 @pytest.mark.slow
@@ -155,5 +155,5 @@ class TestInAProcess:
 
         assert (done.returncode, done.stderr) == (0, "")
         assert "with Keras 3." in done.stdout
-        assert "nothing to mend." in done.stdout
+        assert "nothing to fix." in done.stdout
         assert list(tmp_path.iterdir()) == []

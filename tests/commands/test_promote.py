@@ -96,7 +96,7 @@ def test_help_and_refusals_import_no_tensorflow(name: str, tmp_path: Path) -> No
     """All arguments are explained; without results one sentence says how to get some."""
     given = {"predict": "images=.", "export": "format=keras output=a.keras", "evaluate": "data.dir=."}
     code = (
-        f"import sys; from flowersweep.{name} import main\n"
+        f"import sys; from flowersweep.commands.{name} import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"
         f"print(main({[*given.get(name, '').split(), f'tracking.dir={tmp_path}']}))\n"
         "print('tensorflow' in sys.modules, 'mlflow' in sys.modules)"
@@ -107,6 +107,6 @@ def test_help_and_refusals_import_no_tensorflow(name: str, tmp_path: Path) -> No
     )
 
     assert "run=RUN" in done.stdout
-    assert f"example: python -m flowersweep.{name}" in done.stdout
+    assert f"example: python -m flowersweep {name}" in done.stdout
     assert f"There are no results in {tmp_path}; train something first" in done.stderr
     assert done.stdout.endswith("2\nFalse False\n")

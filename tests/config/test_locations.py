@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from flowersweep import config
 from flowersweep.config import Config
-from flowersweep.config.schema import FrozenConfig
+from flowersweep.config.models import FrozenConfig
 from flowersweep.errors import ConfigError
 
 

@@ -4,9 +4,7 @@ import copy
 import functools
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
-import keras
 import pytest
 from hydra import compose, initialize_config_dir
 from hypothesis import given
@@ -16,17 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 from flowersweep import config
 from flowersweep.augment import Augmentation
 from flowersweep.config import settings
-from flowersweep.config.schema import (
-    BACKBONES,
-    NODES,
-    AdamConfig,
-    CNNConfig,
-    CosineConfig,
-    DataConfig,
-    PlateauConfig,
-)
-from flowersweep.config.validate import MIN_BACKBONE_SIZE, MIN_BACKBONE_SIZES
-from flowersweep.errors import ConfigError, WeightsError
+from flowersweep.config.models import CNNConfig
+from flowersweep.config.optimizers import AdamConfig, CosineConfig, PlateauConfig
+from flowersweep.config.schema import NODES, DataConfig
+from flowersweep.errors import ConfigError
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -133,78 +124,3 @@ class TestSettings:
 
         assert isinstance(typed.schedule, CosineConfig)
         assert OmegaConf.to_object(again) == typed
-
-
-class TestSchedule:
-    @pytest.mark.parametrize(
-        ("overrides", "message"),
-        [
-            (["schedule.warmup_epochs=100"], "less than trainer.epochs, but they are 100 and 100"),
-            (
-                ["schedule.warmup_epochs=9", "schedule.epochs=9"],
-                "less than schedule.epochs, but they are 9 and 9",
-            ),
-            (
-                ["schedule.epochs=101"],
-                "schedule.epochs must be at most trainer.epochs, but they are 101 and 100",
-            ),
-            (
-                [
-                    "model=mobilenet_ft",
-                    "model.weights=null",
-                    "schedule.warmup_epochs=5",
-                    "model.head.epochs=5",
-                ],
-                "less than model.head.epochs, but they are 5 and 5",
-            ),
-        ],
-    )
-    def test_has_to_fit_into_every_phase(self, overrides: list[str], message: str) -> None:
-        """A warm-up that fills the head's phase, or a cosine that is cut off, is refused while composing."""
-        with pytest.raises(ConfigError, match=message):
-            settings(composed("schedule=cosine", *overrides))
-
-    @pytest.mark.parametrize(
-        "change", ["model.init_from=null", "model.fine_tune_at=null", "model.head.epochs=6"]
-    )
-    def test_a_head_that_is_not_trained_sets_no_limit(self, change: str) -> None:
-        """Only a phase that there is counts."""
-        given = ("model=mobilenet_ft", "model.weights=null", "schedule=cosine", "schedule.warmup_epochs=5")
-        settings(composed(*given, *(() if "epochs" in change else ("model.head.epochs=5",)), change))
-
-
-class TestBackboneSizes:
-    @pytest.mark.parametrize("backbone", BACKBONES)
-    def test_are_those_of_keras(self, backbone: str) -> None:
-        """One pixel less than the smallest size is refused by Keras as it is here, and the size itself is not."""
-        smallest = MIN_BACKBONE_SIZES.get(backbone, MIN_BACKBONE_SIZE)
-        name = ["model=backbone", f"model.name={backbone}", "model.weights=null"]
-        with pytest.raises(ConfigError, match=rf"image_size must be at least {smallest} for {backbone}"):
-            settings(composed(*name, f"trainer.image_size={smallest - 1}"))
-        settings(composed(*name, f"trainer.image_size={smallest}"))
-
-        build = getattr(keras.applications, backbone)
-        with pytest.raises(ValueError, match=f"must be at least {smallest}x{smallest}"):
-            build(input_shape=(smallest - 1, smallest - 1, 3), include_top=False, weights=None)
-
-    @pytest.mark.slow
-    @pytest.mark.parametrize("backbone", ["InceptionV3", "Xception", "MobileNetV3Small"])
-    def test_the_smallest_can_be_built(self, backbone: str) -> None:
-        """At that size there is a pixel left at the end."""
-        smallest = MIN_BACKBONE_SIZES.get(backbone, MIN_BACKBONE_SIZE)
-        build = getattr(keras.applications, backbone)
-        built = build(input_shape=(smallest, smallest, 3), include_top=False, weights=None)
-        assert built.output.shape[1:3] >= (1, 1)
-
-
-class TestWeights:
-    def test_a_missing_file_is_no_fault_of_the_values(self, tmp_path: Path) -> None:
-        """A file of weights that is away is told last and as such; it is fine again as soon as it is back."""
-        file = tmp_path / "some.weights.h5"
-        overrides = ("model=mobilenet_ft", f"model.weights={file}")
-        with pytest.raises(WeightsError, match=r"model\.weights must be .*but there is no file"):
-            settings(composed(*overrides))
-        with pytest.raises(ConfigError, match=r"^trainer\.image_size must be at least 32"):
-            settings(composed(*overrides, "trainer.image_size=16"))
-        file.touch()
-        assert settings(composed(*overrides)).model.name == "mobilenet_ft"

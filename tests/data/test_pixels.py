@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from flowersweep.cache.contents import remove_damaged
 from flowersweep.data import (
     Catalogue,
     PixelStore,
@@ -15,7 +16,6 @@ from flowersweep.data import (
     open_pixel_store,
     read_folder,
     readable,
-    verify,
 )
 from flowersweep.errors import DataError
 
@@ -133,25 +133,25 @@ class TestDamage:
             note.write_bytes(note.read_bytes()[:length])
             np.testing.assert_array_equal(opened(photos, cache).images, images)
 
-    def test_verify_reads_every_byte(self, photos: Path, cache: Path) -> None:
-        """A single changed pixel passes opening but not `verify`, whose message names the remedy."""
+    def test_a_changed_byte_is_found_by_the_checksum(self, photos: Path, cache: Path) -> None:
+        """A single changed pixel passes opening but not the cache's check, which removes the file; it is built anew."""
         store = opened(photos, cache)
-        verify(store)
+        assert remove_damaged(cache) == (1, [])
         content = bytearray(store.path.read_bytes())
         content[-1] ^= 1
         store.path.write_bytes(content)
 
-        with pytest.raises(DataError, match=r"are damaged.*delete the file and they are decoded anew"):
-            verify(opened(photos, cache))
+        opened(photos, cache)
+        assert remove_damaged(cache) == (1, [store.path])
+        opened(photos, cache)
+        assert remove_damaged(cache) == (1, [])
 
-    def test_verify_of_a_file_that_is_gone(self, photos: Path, cache: Path) -> None:
-        """A deleted file is an error with its remedy; the next opening builds it anew."""
-        store = opened(photos, cache)
-        store.path.unlink()
-        with pytest.raises(DataError, match="cannot be read: No such file or directory; run again"):
-            verify(store)
+    def test_a_deleted_file_is_built_anew(self, photos: Path, cache: Path) -> None:
+        """The next opening decodes the pictures again."""
+        opened(photos, cache).path.unlink()
+        opened(photos, cache)
 
-        verify(opened(photos, cache))
+        assert remove_damaged(cache) == (1, [])
 
     def test_the_note_is_json(self, photos: Path, cache: Path) -> None:
         """The note holds the length and the SHA-256."""
@@ -263,4 +263,4 @@ def test_real_photographs(photos_dir: Path, cache: Path, monkeypatch: pytest.Mon
     open_pixel_store(catalogue, fingerprint=digest, size=180, cache=cache)
 
     assert store.images.shape == (3670, 180, 180, 3)
-    verify(store)
+    assert remove_damaged(cache) == (1, [])

@@ -62,7 +62,7 @@ class TestDownload:
         """The archive is fetched once; the cache then holds the pictures and no archive."""
         cache = tmp_path / "cache"
         first = flower_photos(None, cache, archive=published.archive)
-        second = flower_photos(None, cache, allow_download=False, archive=published.archive)
+        second = flower_photos(None, cache, archive=published.archive)
 
         assert first == second == cache / "flower_photos"
         assert read_folder(first).paths == ("daisy/1.jpg", "roses/1.jpg", "roses/2.jpg")
@@ -98,15 +98,6 @@ class TestDownload:
             flower_photos(None, tmp_path / "cache", archive=wrong)
 
         assert not (tmp_path / "cache/flower_photos").exists()
-
-    def test_downloading_can_be_forbidden(self, published: Published, tmp_path: Path) -> None:
-        """Without the pictures and without the right to download nothing is asked of the network."""
-        with pytest.raises(
-            DataError, match=r"downloading is switched off\. Point to pictures already on disk"
-        ):
-            flower_photos(None, tmp_path / "cache", allow_download=False, archive=published.archive)
-
-        assert published.requests == []
 
     def test_an_incomplete_cache_is_refused(self, published: Published, tmp_path: Path) -> None:
         """A picture missing from the cache is an error with the counts, not a smaller data set."""

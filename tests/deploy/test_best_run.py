@@ -13,7 +13,7 @@ from flowersweep.deploy.best_run import best_run
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.mlflow_api import bare_client, client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.protocol import RunStatus
+from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.selection import find_study
 from flowersweep.tracking.store.store import Store, prepare_store
 

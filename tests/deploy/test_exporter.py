@@ -110,7 +110,7 @@ def mobilenet(tmp_path_factory: pytest.TempPathFactory, mobilenet_weights: Path)
     """A run with a MobileNetV2 that was never trained on flowers."""
     import keras
 
-    from flowersweep.tracking.protocol import RunStatus
+    from flowersweep.tracking.run import RunStatus
     from flowersweep.tracking.store.store import prepare_store
 
     keras.utils.set_random_seed(1)

@@ -20,7 +20,7 @@ from flowersweep.deploy.evaluation import evaluation_set
 from flowersweep.deploy.model_info import model_info
 from flowersweep.texts import in_one_line
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.protocol import RunStatus
+from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
 from texts import ODD_NAMES
 from winners import SIZE, small_model

@@ -9,7 +9,7 @@ from flowersweep.commands.common import chosen
 from flowersweep.deploy.predictor import LocalPredictor
 from flowersweep.deploy.registry import promote
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.protocol import RunStatus
+from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store
 from servers import mlflow_server
 from winners import SIZE, small_model

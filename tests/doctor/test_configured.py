@@ -7,6 +7,8 @@ import pytest
 from flowersweep.doctor.configured import composed
 from flowersweep.errors import ConfigError, SweepError
 
+ENQUEUED = "hydra.sweeper.enqueue=[{aug: none}, {aug: RandomFlip}]"
+
 
 def test_a_run_is_composed_as_it_is_given() -> None:
     """One worker, and nothing is searched."""
@@ -44,6 +46,16 @@ def test_a_preset_and_a_sampler_are_understood() -> None:
     [
         (["aug=none,RandomFlp"], SweepError, "Did you mean RandomFlip?"),
         (["optimizer.learning_rate=interval(0.1,1)"], SweepError, "hydra.sweeper.n_trials=30"),
+        (
+            ["aug=none,RandomFlip", "hydra.sweeper.direction=[minimize,maximize]"],
+            SweepError,
+            "has 2; leave it out",
+        ),
+        (
+            ["aug=none,RandomFlip", "hydra/sweeper/sampler=random", "hydra.sweeper.n_trials=1", ENQUEUED],
+            SweepError,
+            "has 2 points, but hydra.sweeper.n_trials is 1",
+        ),
         (["hydra/sweeper=basic", "aug=none,RandomFlip"], ConfigError, "only those with hydra/sweeper=study"),
     ],
 )

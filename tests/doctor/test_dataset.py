@@ -25,9 +25,9 @@ def test_a_folder_without_classes_is_to_be_mended(make_config: MakeConfig, tmp_p
 
     (finding,) = run_check("pictures", lambda: check_pictures(config))
 
-    assert finding.verdict is Verdict.MEND
+    assert finding.verdict is Verdict.FIX
     assert finding.found == f"{tmp_path}/empty holds no class folders"
-    assert finding.mend == "it must hold at least two sub-folders, one per class, with pictures in them"
+    assert finding.fix == "it must hold at least two sub-folders, one per class, with pictures in them"
 
 
 def test_pictures_that_cannot_be_read_are_to_be_mended(
@@ -41,9 +41,9 @@ def test_pictures_that_cannot_be_read_are_to_be_mended(
 
     (finding,) = run_check("pictures", lambda: check_pictures(config))
 
-    assert finding.verdict is Verdict.MEND
+    assert finding.verdict is Verdict.FIX
     assert finding.found == f"{first} is not a picture of the kinds BMP, GIF, JPEG, PNG, TIFF, WEBP"
-    assert "data.unreadable=skip" in finding.mend
+    assert "data.unreadable=skip" in finding.fix
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_pictures_are_opened_as_a_run_opens_them(
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         (finding,) = run_check("pictures", lambda: check_pictures(config))
 
-    assert finding.verdict is Verdict.MEND
+    assert finding.verdict is Verdict.FIX
     assert reason in finding.found
 
 
@@ -84,7 +84,7 @@ def test_other_pictures_than_the_published_are_a_note(make_config: MakeConfig, d
 
     assert finding.verdict is Verdict.NOTE
     assert finding.found == f"60 of 5 classes in {drawn}, not the published 3,670"
-    assert finding.mend == "if they are your own, write data=folder"
+    assert finding.fix == "if they are your own, write data=folder"
 
 
 def test_a_download_that_is_to_come_is_a_note(make_config: MakeConfig, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_download_that_is_to_come_is_a_note(make_config: MakeConfig, tmp_path:
     (finding,) = check_pictures(config)
 
     assert finding.verdict is Verdict.NOTE
-    assert finding.mend == "the first run downloads 229 MB; if you have it, say where: data.dir=PATH"
+    assert finding.fix == "the first run downloads 229 MB; if you have it, say where: data.dir=PATH"
     assert not (tmp_path / "cache").exists()
 
 
@@ -118,5 +118,5 @@ def test_what_a_run_would_tell_is_a_note(make_config: MakeConfig, drawn: Path, t
     assert notes[1].found.startswith(
         "12 pictures lie in hidden folders inside of classes (.ipynb_checkpoints)"
     )
-    assert notes[1].mend == "delete these folders if they hold copies"
+    assert notes[1].fix == "delete these folders if they hold copies"
     assert not (tmp_path / "cache").exists()

@@ -39,9 +39,9 @@ def test_weights_that_are_no_hdf5_are_to_be_mended(make_config: MakeConfig, fake
 
     (finding,) = run_check("weights", lambda: check_weights(config))
 
-    assert finding.verdict is Verdict.MEND
+    assert finding.verdict is Verdict.FIX
     assert finding.found == f"{fake_weights} is no HDF5 file"
-    assert finding.mend == "model.weights must be a .weights.h5 of MobileNetV2 without its top"
+    assert finding.fix == "model.weights must be a .weights.h5 of MobileNetV2 without its top"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_what_makes_runs_slow_is_a_note(make_config: MakeConfig, monkeypatch: py
     told = Report(**{**REPORT, "precision": "bfloat16"})
 
     findings = findings_of(told, config, {"TF_ENABLE_ONEDNN_OPTS": "0"}, has_nvidia=True)
-    notes = {one.check: one.mend for one in findings if one.verdict is Verdict.NOTE}
+    notes = {one.check: one.fix for one in findings if one.verdict is Verdict.NOTE}
 
     assert list(notes) == ["GPU", "oneDNN", "precision"]
     assert notes["GPU"].startswith("pip install 'tensorflow[and-cuda]'")
@@ -106,7 +106,7 @@ def test_a_network_that_is_refused_is_to_be_mended(make_config: MakeConfig) -> N
 
     *_, last = findings_of(told, make_config("model=mobilenet_frozen"), {}, has_nvidia=False)
 
-    assert last == Finding("network", "model.weights=x does not fit", Verdict.MEND, "it must be another")
+    assert last == Finding("network", "model.weights=x does not fit", Verdict.FIX, "it must be another")
 
 
 class TestProcesses:
@@ -119,7 +119,7 @@ class TestProcesses:
                 Finding(
                     "TensorFlow",
                     "TensorFlow does not start: its process was ended by SIGILL",
-                    Verdict.MEND,
+                    Verdict.FIX,
                     "this CPU has not the instructions (AVX) that TensorFlow was built for, so choose another machine",
                 ),
             ),
@@ -129,7 +129,7 @@ class TestProcesses:
                 Finding(
                     "TensorFlow",
                     "TensorFlow does not start: ImportError: libcuda.so",
-                    Verdict.MEND,
+                    Verdict.FIX,
                     "pip install --force-reinstall tensorflow keras",
                 ),
             ),
@@ -157,7 +157,7 @@ class TestProcesses:
         (finding,) = check_litert(make_config())
 
         assert finding.found == "cannot be imported: ImportError: libLiteRt.so: no such file"
-        assert finding.verdict is Verdict.MEND
+        assert finding.verdict is Verdict.FIX
         assert list(check_litert(make_config("bank.engine=tensorflow"))) == []
 
     @pytest.mark.slow
@@ -172,5 +172,5 @@ class TestProcesses:
         too_wide = list(check_tensorflow(make_config(*narrow), narrow))
 
         assert fits[-1] == Finding("network", "MobileNetV2, 154 layers; the weights fit")
-        assert too_wide[-1].verdict is Verdict.MEND
+        assert too_wide[-1].verdict is Verdict.FIX
         assert "does not fit MobileNetV2 with alpha 0.35" in too_wide[-1].found

@@ -17,12 +17,12 @@ def test_a_sentence_becomes_what_was_found_and_how_to_mend_it() -> None:
 
     assert run_check("pictures", check) == [
         Finding("first", "good", Verdict.FINE, ""),
-        Finding("pictures", "The folder x is empty", Verdict.MEND, "put pictures into it"),
+        Finding("pictures", "The folder x is empty", Verdict.FIX, "put pictures into it"),
     ]
 
 
 def test_a_check_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error nobody thought of is something to mend, never passed over; its traceback can be had."""
+    """An error nobody thought of is something to fix, never passed over; its traceback can be had."""
 
     def check() -> Iterator[Finding]:
         raise ZeroDivisionError("division by zero")
@@ -30,7 +30,7 @@ def test_a_check_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     (finding,) = run_check("memory", check)
     assert finding.found == "this check itself failed with ZeroDivisionError: division by zero"
-    assert finding.verdict is Verdict.MEND
+    assert finding.verdict is Verdict.FIX
 
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     with pytest.raises(ZeroDivisionError):

@@ -29,9 +29,9 @@ class TestCache:
 
         (finding,) = run_check("cache", lambda: check_cache(config))
 
-        assert finding.verdict is Verdict.MEND
+        assert finding.verdict is Verdict.FIX
         assert finding.found == "/sys/flowersweep cannot be written: Permission denied"
-        assert "paths.cache=PATH or FLOWERSWEEP_CACHE" in finding.mend
+        assert "paths.cache=PATH or FLOWERSWEEP_CACHE" in finding.fix
 
     def test_a_file_in_its_place_is_to_be_mended(self, make_config: MakeConfig, tmp_path: Path) -> None:
         """A cache below a file cannot be made."""
@@ -40,10 +40,10 @@ class TestCache:
 
         (finding,) = run_check("cache", lambda: check_cache(config))
 
-        assert finding.verdict is Verdict.MEND
+        assert finding.verdict is Verdict.FIX
         assert finding.found == f"{tmp_path}/file/cache cannot be written: Not a directory"
 
-    @pytest.mark.parametrize(("free", "verdict"), [(0.5e9, "mend"), (5e9, "note"), (50e9, "fine")])
+    @pytest.mark.parametrize(("free", "verdict"), [(0.5e9, "fix"), (5e9, "note"), (50e9, "fine")])
     def test_room_is_compared_with_what_is_needed(
         self, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, free: float, verdict: str
     ) -> None:
@@ -54,7 +54,7 @@ class TestCache:
         (finding,) = check_cache(config)
 
         assert finding.verdict == verdict
-        assert ("bank.max_gigabytes=2" in finding.mend) is (verdict == "note")
+        assert ("bank.max_gigabytes=2" in finding.fix) is (verdict == "note")
 
     def test_nothing_is_left_behind(self, tmp_path: Path) -> None:
         """Trying to write leaves an empty folder empty."""

@@ -25,16 +25,16 @@ def test_one_worker_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_too_many_workers_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More workers than processors is a note; more than memory holds is to be mended."""
+    """More workers than processors is a note; more than memory holds is to be fixed."""
     monkeypatch.setattr(machine, "available_processors", lambda: 4)
     monkeypatch.setattr(machine, "available_memory", lambda: 8_000_000_000)
 
     processors, memory = check_machine(8)
 
     assert processors.verdict is Verdict.NOTE
-    assert processors.mend == "hydra.sweeper.n_jobs=8 asks for more workers than processors; 4 would do"
-    assert memory.verdict is Verdict.MEND
-    assert memory.mend == "a run may take 10.4 GB; lower hydra.sweeper.n_jobs, or end other programs"
+    assert processors.fix == "hydra.sweeper.n_jobs=8 asks for more workers than processors; 4 would do"
+    assert memory.verdict is Verdict.FIX
+    assert memory.fix == "a run may take 10.4 GB; lower hydra.sweeper.n_jobs, or end other programs"
 
 
 @pytest.mark.parametrize(("limit", "expected"), [("max", 8_388_608_000), ("3000000000", 2_000_000_000)])

@@ -29,7 +29,7 @@ def test_this_installation_is_as_it_should_be() -> None:
 
 
 def test_what_is_missing_or_too_old_has_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each with the command that mends it; what is for another platform is not missed."""
+    """Each with the command that fixes it; what is for another platform is not missed."""
     rules = _write(
         tmp_path / "pyproject.toml",
         ">=3.10",
@@ -44,10 +44,10 @@ def test_what_is_missing_or_too_old_has_a_line(tmp_path: Path, monkeypatch: pyte
         Finding(
             "numpy",
             f"{metadata.version('numpy')}, but <100,>=99 is needed",
-            Verdict.MEND,
+            Verdict.FIX,
             "pip install 'numpy<100,>=99'",
         ),
-        Finding("no-such-flower", "not installed", Verdict.MEND, "pip install 'no-such-flower>=1'"),
+        Finding("no-such-flower", "not installed", Verdict.FIX, "pip install 'no-such-flower>=1'"),
         Finding("packages", "1 of 3 are as the project asks for, the others are in the lines above"),
     ]
 
@@ -58,7 +58,7 @@ def test_another_python_is_to_be_mended(tmp_path: Path, monkeypatch: pytest.Monk
 
     first = next(check_packages())
 
-    assert first.verdict is Verdict.MEND
+    assert first.verdict is Verdict.FIX
     assert first.found == f"{platform.python_version()}, but >=4 is needed"
 
 

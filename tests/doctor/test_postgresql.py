@@ -25,7 +25,7 @@ def url() -> Iterator[str]:
 
 
 def test_a_database_is_looked_at_and_not_filled(url: str, make_config: MakeConfig, tmp_path: Path) -> None:
-    """Empty it stays empty; with tables its experiments and studies are counted; without a server it is to be mended."""
+    """Empty it stays empty; with tables its experiments and studies are counted; without a server it is to be fixed."""
     config = make_config(f"tracking.uri='{url}'")
 
     (store,), (studies,) = check_store(config), check_studies(config, url)
@@ -41,7 +41,7 @@ def test_a_database_is_looked_at_and_not_filled(url: str, make_config: MakeConfi
 
 
 def test_studies_in_a_database_are_counted(url: str, make_config: MakeConfig, tmp_path: Path) -> None:
-    """Optuna's tables are in a database of their own; a server that has gone is to be mended."""
+    """Optuna's tables are in a database of their own; a server that has gone is to be fixed."""
     config = make_config()
     storage = open_storage(url, tmp_path)
     optuna.create_study(storage=storage, study_name="a").enqueue_trial({})
@@ -51,5 +51,5 @@ def test_studies_in_a_database_are_counted(url: str, make_config: MakeConfig, tm
 
     gone = url.replace("host=", "host=/no")
     (finding,) = run_check("studies", lambda: check_studies(config, gone))
-    assert finding.verdict is Verdict.MEND
+    assert finding.verdict is Verdict.FIX
     assert finding.found.startswith("Cannot reach the database postgresql+psycopg://")

@@ -65,9 +65,9 @@ class TestStore:
 
         finding = _only("results", make_config(f"tracking.dir={tmp_path}"))
 
-        assert finding.verdict is Verdict.MEND
+        assert finding.verdict is Verdict.FIX
         assert finding.found == f"Cannot open {tmp_path}/mlflow.db as a database: file is not a database"
-        assert finding.mend == "move the file away or choose another folder"
+        assert finding.fix == "move the file away or choose another folder"
 
     def test_a_damaged_database_is_to_be_mended(
         self, make_config: MakeConfig, whole: Path, tmp_path: Path
@@ -79,9 +79,9 @@ class TestStore:
 
         finding = _only("results", make_config(f"tracking.dir={tmp_path}"))
 
-        assert finding.verdict is Verdict.MEND
+        assert finding.verdict is Verdict.FIX
         assert finding.found.startswith(f"{tmp_path}/mlflow.db is damaged (")
-        assert finding.mend.endswith(f"sqlite3 {tmp_path}/mlflow.db .recover | sqlite3 mended.db")
+        assert finding.fix.endswith(f"sqlite3 {tmp_path}/mlflow.db .recover | sqlite3 recovered.db")
 
     def test_tables_of_another_version_are_to_be_mended(
         self, make_config: MakeConfig, whole: Path, tmp_path: Path
@@ -94,9 +94,9 @@ class TestStore:
 
         finding = _only("results", make_config(f"tracking.dir={tmp_path}"))
 
-        assert finding.verdict is Verdict.MEND
+        assert finding.verdict is Verdict.FIX
         assert finding.found.endswith("was made by an older version of MLflow")
-        assert "python -m mlflow db upgrade" in finding.mend
+        assert "python -m mlflow db upgrade" in finding.fix
 
         with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
             database.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
@@ -105,7 +105,7 @@ class TestStore:
         finding = _only("results", make_config(f"tracking.dir={tmp_path}"))
 
         assert "was made by a newer version of MLflow than 3." in finding.found
-        assert "db upgrade" not in finding.mend
+        assert "db upgrade" not in finding.fix
 
     def test_a_deleted_experiment_is_to_be_mended(
         self, make_config: MakeConfig, whole: Path, tmp_path: Path
@@ -118,9 +118,9 @@ class TestStore:
 
         counted, deleted = run_check("results", lambda: check_store(config))
 
-        assert (counted.verdict, deleted.verdict) == (Verdict.FINE, Verdict.MEND)
+        assert (counted.verdict, deleted.verdict) == (Verdict.FINE, Verdict.FIX)
         assert deleted.found == f"Experiment 'gone' is deleted in {store.uri}"
-        assert "python -m mlflow experiments restore --experiment-id" in deleted.mend
+        assert "python -m mlflow experiments restore --experiment-id" in deleted.fix
 
     def test_a_run_of_a_dead_process_is_a_note(
         self, make_config: MakeConfig, whole: Path, tmp_path: Path
@@ -136,7 +136,7 @@ class TestStore:
 
         assert finding.verdict is Verdict.NOTE
         assert finding.found.endswith("; 1 run marked RUNNING whose process has died")
-        assert finding.mend == "the next run closes them as KILLED"
+        assert finding.fix == "the next run closes them as KILLED"
 
     def test_a_folder_that_was_moved_is_to_be_mended(
         self, make_config: MakeConfig, whole: Path, tmp_path: Path
@@ -147,9 +147,9 @@ class TestStore:
 
         moved, counted = check_store(config)
 
-        assert (moved.verdict, counted.verdict) == (Verdict.MEND, Verdict.FINE)
+        assert (moved.verdict, counted.verdict) == (Verdict.FIX, Verdict.FINE)
         assert moved.found == f"moved or copied from {whole}, where files are still looked for"
-        assert moved.mend == f"python -m flowersweep doctor --fix tracking.dir={tmp_path}"
+        assert moved.fix == f"python -m flowersweep doctor --fix tracking.dir={tmp_path}"
 
         (fixed,) = fix_store(config)
 
@@ -181,9 +181,9 @@ class TestStore:
 
         finding = _only("results", make_config(f"tracking.uri={uri}"))
 
-        assert finding.verdict is Verdict.MEND
+        assert finding.verdict is Verdict.FIX
         assert f"Cannot use {uri} as a tracking store" in finding.found
-        assert finding.mend == "is it running and is the address right?"
+        assert finding.fix == "is it running and is the address right?"
 
     @pytest.mark.slow
     def test_a_server_that_answers_is_fine(self, make_config: MakeConfig, tmp_path: Path) -> None:
@@ -198,9 +198,9 @@ class TestStore:
         """It says how to choose another one."""
         finding = _only("results", make_config("tracking.dir=/sys/flowersweep"))
 
-        assert finding.verdict is Verdict.MEND
+        assert finding.verdict is Verdict.FIX
         assert finding.found.startswith("/sys/flowersweep cannot be written to (")
-        assert finding.mend.endswith("choose another folder with tracking.dir=PATH")
+        assert finding.fix.endswith("choose another folder with tracking.dir=PATH")
 
     def test_a_network_file_system_is_to_be_mended(
         self, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
@@ -210,7 +210,7 @@ class TestStore:
 
         first, second = check_store(make_config())
 
-        assert (first.check, first.verdict) == ("file system", Verdict.MEND)
+        assert (first.check, first.verdict) == ("file system", Verdict.FIX)
         assert "is on nfs4" in first.found
         assert second.verdict is Verdict.FINE
 
@@ -253,6 +253,6 @@ class TestStudies:
 
         (finding,) = run_check("studies", lambda: check_studies(config, None))
 
-        assert finding.verdict is Verdict.MEND
+        assert finding.verdict is Verdict.FIX
         assert "file is not a database" in finding.found
-        assert "hydra.sweeper.storage" in finding.mend
+        assert "hydra.sweeper.storage" in finding.fix

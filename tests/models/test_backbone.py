@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from flowersweep.config.schema import FineTunedConfig, FrozenConfig, HeadConfig
+from flowersweep.config.models import FineTunedConfig, FrozenConfig, HeadConfig
 from flowersweep.errors import ConfigError
 from flowersweep.models import build_network
 from flowersweep.models.backbone import MINUS_ONE_TO_ONE, preprocessing

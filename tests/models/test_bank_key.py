@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from flowersweep.augment import build
-from flowersweep.config.schema import FineTunedConfig, HeadConfig
+from flowersweep.config.models import FineTunedConfig, HeadConfig
 from flowersweep.models import build_network
 from flowersweep.models.bank_key import (
     BankKey,

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from flowersweep.config.schema import CNNConfig
+from flowersweep.config.models import CNNConfig
 from flowersweep.models.cnn import build_cnn
 
 SIZE = 44

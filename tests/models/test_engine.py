@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from flowersweep.config.schema import FrozenConfig
+from flowersweep.config.models import FrozenConfig
 from flowersweep.errors import ConfigError
 from flowersweep.models import build_network, litert
 from flowersweep.models.engine import Engine

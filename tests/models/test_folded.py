@@ -5,7 +5,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from flowersweep.config.schema import FineTunedConfig, HeadConfig
+from flowersweep.config.models import FineTunedConfig, HeadConfig
 from flowersweep.models import build_network
 from flowersweep.models.folded import FoldedConvolution, fold
 from flowersweep.models.network import InferenceMode, Network

@@ -18,7 +18,7 @@ from optuna.distributions import (
 from flowersweep.figures.predictions import predictions_table
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.protocol import PICTURES, RunStatus
+from flowersweep.tracking.run import PICTURES, RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
 
 FLOWERS = ("daisy", "dandelion", "roses", "sunflowers", "tulips")

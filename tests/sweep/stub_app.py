@@ -32,9 +32,9 @@ from flowersweep.sweep.study.budget import Budget
 from flowersweep.sweep.study.outcome import Outcome
 from flowersweep.sweep.study.reclaim import reclaim
 from flowersweep.sweep.study.study import join_study, open_study
+from flowersweep.sweep.workers.messages import Application, Job
 from flowersweep.sweep.workers.training_process import Relay, TrainingProcess
 from flowersweep.sweep.workers.trial import Pruned, current_trial
-from flowersweep.sweep.workers.trial_server import Application, Job
 from flowersweep.sweep.workers.worker import Worker, WorkerReport, work
 
 

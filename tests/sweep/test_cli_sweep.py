@@ -176,7 +176,7 @@ def cases() -> list[Any]:
 
 @pytest.mark.parametrize("case", cases())
 def test_bad_input_is_refused_in_a_sentence(run: Callable[..., Outcome], tmp_path: Path, case: str) -> None:
-    """A bad sweep ends with code 2 before any trial, says how to mend it, and leaves neither study nor run behind."""
+    """A bad sweep ends with code 2 before any trial, says how to fix it, and leaves neither study nor run behind."""
     arguments, expected = BAD_INPUT[case]
     theirs = "theirs" in arguments[-1]
     if theirs:

@@ -22,4 +22,4 @@ def test_a_command_can_be_typed(override: str) -> None:
 def test_a_command_has_no_password() -> None:
     """It is shown, and kept with the registered model."""
     command = training_command(["tracking.uri=http://me:hush-hush@host"])
-    assert command == "python -m flowersweep 'tracking.uri=http://me:***@host'"
+    assert command == "python -m flowersweep tracking.uri=http://me:***@host"

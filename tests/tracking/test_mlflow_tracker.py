@@ -18,7 +18,7 @@ from PIL import Image
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.protocol import RunStatus
+from flowersweep.tracking.run import NOTE, RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
 
 ENV = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
@@ -46,7 +46,7 @@ class TestStart:
 
     def test_run_tells_who_made_it_and_where(self, store: Store) -> None:
         """Name, user, source, process, description and own tags are there, as the fluent API sets them."""
-        run = MLflowTracker.start(store, "flowers", "first", tags={"trial": 3}, description="# About\nText")
+        run = MLflowTracker.start(store, "flowers", "first", tags={"trial": 3, NOTE: "# About\nText"})
         tags = client(store.uri).get_run(run.run_id).data.tags
         assert {"mlflow.user", "mlflow.source.name"} <= tags.keys()
         assert tags["mlflow.runName"] == "first"
@@ -213,7 +213,7 @@ def test_console_stays_silent_in_a_whole_run(tmp_path: Path) -> None:
 def test_importing_the_tracker_imports_nothing_heavy() -> None:
     """MLflow, TensorFlow and matplotlib wait until they are used."""
     code = (
-        "import sys, flowersweep.tracking.mlflow_tracker, flowersweep.tracking.orphaned_runs, flowersweep.figures.figures;"
+        "import sys, flowersweep.tracking.mlflow_tracker, flowersweep.tracking.orphaned_runs, flowersweep.figures.curves;"
         "print({'mlflow', 'tensorflow', 'keras', 'matplotlib', 'sqlalchemy'} & sys.modules.keys())"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENV)

@@ -16,11 +16,12 @@ import pytest
 from flowersweep import process
 from flowersweep.errors import TrackingError
 from flowersweep.tracking import mlflow_api
+from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import close_orphaned_runs
 from flowersweep.tracking.patience import cleaning_up, patience, patiently, waited
-from flowersweep.tracking.protocol import RunStatus, closing
+from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store, experiment_id, prepare_store
 from flowersweep.training.interrupt import Interrupted, interruptible
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from flowersweep.errors import TrackingError
+from flowersweep.tracking.closing import closing
 from flowersweep.tracking.lookup import run_labels, run_model
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.patience import patience
-from flowersweep.tracking.protocol import closing
 from flowersweep.tracking.store.store import Store, prepare_store
 from servers import mlflow_server, reserved_port
 

@@ -8,7 +8,7 @@ import pytest
 from flowersweep.commands.common import results_store
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.protocol import RunStatus
+from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.selection import children_of, find_study, search, trials_of
 from flowersweep.tracking.store.store import Store, prepare_store
 

@@ -8,10 +8,11 @@ import pytest
 
 from flowersweep import process
 from flowersweep.errors import TrackingError
+from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_api import client, environment
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import close_orphaned_runs
-from flowersweep.tracking.protocol import RunStatus, closing
+from flowersweep.tracking.run import NOTE, RunStatus
 from flowersweep.tracking.store.store import Store, experiment_id
 from servers import mlflow_server
 
@@ -36,7 +37,7 @@ def test_a_run_is_logged_through_the_server(store: Store, tmp_path: Path) -> Non
     assert store.artifact_root is None
     network = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
     pictures = np.arange(2 * 8 * 8 * 3, dtype=np.uint8).reshape(2, 8, 8, 3)
-    with closing(MLflowTracker.start(store, "served", "run", description="*text*")) as run:
+    with closing(MLflowTracker.start(store, "served", "run", tags={NOTE: "*text*"})) as run:
         run.params({f"key{number}": number for number in range(120)})
         run.metrics({"loss": 0.5}, step=2)
         run.dataset("flowers", digest="abc", source="/data", context="training", picture_shape=(8, 8, 3))

@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from flowersweep.config.schema import (
+from flowersweep.config.optimizers import (
     AdamConfig,
     AdamWConfig,
     CosineConfig,

@@ -21,11 +21,11 @@ from mlflow.entities import Run
 
 from flowersweep.config import Config
 from flowersweep.errors import DataError, Pruned, TrackingError, TrainingError
-from flowersweep.tracking.memory import MemoryTracker
+from flowersweep.tracking.closing import closing as run_closing
 from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.patience import patience
-from flowersweep.tracking.protocol import RunStatus
-from flowersweep.tracking.protocol import closing as run_closing
+from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import prepare_store, sqlite_uri
 from flowersweep.training import Result, RunContext, train
 from flowersweep.training.run import failures_recorded
@@ -164,14 +164,16 @@ class TestFailures:
         ],
     )
     def test_a_trial_that_is_run_again_has_not_failed(
-        self, error: Exception, *, again: bool, status: RunStatus, state: str | None
+        self, tmp_path: Path, error: Exception, *, again: bool, status: RunStatus, state: str | None
     ) -> None:
         """The run of a trial that waits for its disk is KILLED with a tag; a run of its own is FAILED, and keeps both."""
-        tracker = MemoryTracker()
+        store = prepare_store(tmp_path)
+        tracker = MLflowTracker.start(store, "e", "trial")
         with pytest.raises(type(error)), run_closing(tracker), failures_recorded(tracker, again=again):
             raise error
 
-        assert (tracker.status, tracker.tag_values.get("trial.state")) == (status, state)
+        tags = client(store.uri).get_run(tracker.run_id).data.tags
+        assert (tracker.status, tags.get("trial.state")) == (status, state)
 
     def test_a_store_that_stays_locked_fails_the_run(self, make_config: MakeConfig) -> None:
         """The first write that the store refuses for too long ends the run, with the store's sentence and no other."""

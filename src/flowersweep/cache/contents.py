@@ -6,7 +6,6 @@ Only files that flowersweep itself puts there are ever looked at, so that a wron
 import hashlib
 import re
 import shutil
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,13 @@ from filelock import FileLock, Timeout
 
 from flowersweep.cache.atomic import read_json
 from flowersweep.cache.draws import draws, features_folder, is_whole, remove_draw
+from flowersweep.cache.heads import is_whole_head
+from flowersweep.cache.kinds import FEATURES, HASHES, HEADS, PIXELS, PREFIXES, UNREADABLE, Kind
 
 _DIGITS = 32
 _DIGEST = re.compile(f"[0-9a-f]{{{_DIGITS}}}")
 DATA_SET = "data set"  # downloaded or drawn, and not computed from something else
+LEFTOVER = "leftover"  # what a killed process left half written
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,13 @@ class Item:
 def contents(cache: Path) -> list[Item]:
     """Everything in the cache, by kind; a feature bank is one item."""
     return [
-        *_files(cache, "pictures", "pictures/*.npy", _about_pictures),
+        *_files(cache, PIXELS, _about_pictures),
         *(_bank(folder) for folder in _banks(cache)),
-        *_files(cache, "head", "heads/*.npz", lambda _: "a trained last layer"),
-        *_files(cache, "prefix", "prefixes/*.tflite", lambda _: "a prefix converted for LiteRT"),
-        *_files(cache, "record", "hashes/*.json", lambda _: "hashes of a folder's files"),
-        *_files(cache, "record", "unreadable/*.json", lambda _: "which pictures cannot be read"),
-        *(Item("leftover", path, _size(path), _used(path), "half written") for path in _leftovers(cache)),
+        *_files(cache, HEADS, lambda _: "a trained last layer"),
+        *_files(cache, PREFIXES, lambda _: "a prefix converted for LiteRT"),
+        *_files(cache, HASHES, lambda _: "hashes of a folder's files"),
+        *_files(cache, UNREADABLE, lambda _: "which pictures cannot be read"),
+        *(Item(LEFTOVER, path, _size(path), _used(path), "half written") for path in _leftovers(cache)),
         *(Item(DATA_SET, path, _size(path), _used(path), about) for path, about in _data_sets(cache)),
     ]
 
@@ -82,14 +84,14 @@ def prune(cache: Path, max_bytes: int) -> list[Item]:
     """
     everything = contents(cache)
     total = sum(item.size for item in everything)
-    used = {item.path: item.used for item in everything if item.kind == "features"}
-    candidates = [item for item in everything if item.kind not in {"features", DATA_SET}]
+    used = {item.path: item.used for item in everything if item.kind == FEATURES.name}
+    candidates = [item for item in everything if item.kind not in {FEATURES.name, DATA_SET}]
     for draw in draws(features_folder(cache)):
         bank_used = used.get(draw.path.parent, draw.used)
-        candidates.append(Item("features", draw.path, draw.size, bank_used, f"draw {draw.path.stem}"))
+        candidates.append(Item(FEATURES.name, draw.path, draw.size, bank_used, f"draw {draw.path.stem}"))
     removed = []
     # The sort is stable, so that the draws of one bank keep their order.
-    for item in sorted(candidates, key=lambda item: (item.kind != "leftover", item.used)):
+    for item in sorted(candidates, key=lambda item: (item.kind != LEFTOVER, item.used)):
         if total <= max_bytes:
             break
         if _remove(item.path):
@@ -111,7 +113,7 @@ def clear(cache: Path, *, data_sets: bool) -> list[Item]:
     """
     removed = []
     for item in contents(cache):
-        if item.kind == "features":
+        if item.kind == FEATURES.name:
             for draw in draws(item.path):
                 remove_draw(draw.path)
         elif item.kind != DATA_SET or data_sets:
@@ -125,7 +127,7 @@ def clear(cache: Path, *, data_sets: bool) -> list[Item]:
 
 def _checks(cache: Path) -> Iterator[tuple[Path, bool]]:
     """Each file that has a checksum, and whether it is whole."""
-    for path in _ours(cache, "pictures/*.npy"):
+    for path in _ours(cache, PIXELS.pattern):
         noted = (read_json(path.with_suffix(".json")) or {}).get("sha256")
         with path.open("rb") as file:
             yield path, hashlib.file_digest(file, "sha256").hexdigest() == noted
@@ -134,16 +136,8 @@ def _checks(cache: Path) -> Iterator[tuple[Path, bool]]:
             yield draw.path, is_whole(draw.path)
         except FileNotFoundError:
             continue  # another process evicted it
-    for path in _ours(cache, "heads/*.npz"):
-        yield path, _is_whole_archive(path)
-
-
-def _is_whole_archive(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except Exception:  # noqa: BLE001 (zipfile raises nearly anything on damaged content)
-        return False
+    for path in _ours(cache, HEADS.pattern):
+        yield path, is_whole_head(path)
 
 
 def _ours(cache: Path, pattern: str) -> list[Path]:
@@ -152,18 +146,20 @@ def _ours(cache: Path, pattern: str) -> list[Path]:
 
 
 def _banks(cache: Path) -> list[Path]:
-    return [path for path in _ours(cache, "features/*") if path.is_dir() and len(path.name) == _DIGITS]
+    return [
+        path for path in _ours(cache, f"{FEATURES.folder}/*") if path.is_dir() and len(path.name) == _DIGITS
+    ]
 
 
-def _files(cache: Path, kind: str, pattern: str, about: Callable[[Path], str]) -> Iterator[Item]:
-    for path in _ours(cache, pattern):
+def _files(cache: Path, kind: Kind, about: Callable[[Path], str]) -> Iterator[Item]:
+    for path in _ours(cache, kind.pattern):
         size = sum(_size(one) for one in _with_companions(path))
-        yield Item(kind, path, size, _used(path), about(path))
+        yield Item(kind.name, path, size, _used(path), about(path))
 
 
 def _with_companions(path: Path) -> list[Path]:
     """A file, the note about it and its lock."""
-    note = [path.with_suffix(".json")] if path.suffix == ".npy" else []
+    note = [path.with_suffix(".json")] if path.suffix == PIXELS.ending else []
     return [path, *note, path.with_name(f"{path.name}.lock")]
 
 
@@ -181,7 +177,7 @@ def _bank(folder: Path) -> Item:
         f"{augmentation.get('name')}, {key.get('network', '?')} {key.get('dtype', '?')}, {key.get('engine', '?')}"
     )
     used = max((draw.used for draw in files), default=_used(folder))
-    return Item("features", folder, _size(folder), used, about)
+    return Item(FEATURES.name, folder, _size(folder), used, about)
 
 
 def _data_sets(cache: Path) -> Iterator[tuple[Path, str]]:
@@ -199,9 +195,7 @@ def _leftovers(cache: Path) -> list[Path]:
     found = [
         path for pattern in ("flower_photos*.part", "demo-*-*.part") for path in sorted(cache.glob(pattern))
     ]
-    found += [
-        path for folder in ("pictures", "heads", "prefixes") for path in _ours(cache, f"{folder}/*.part")
-    ]
+    found += [path for kind in (PIXELS, HEADS, PREFIXES) for path in _ours(cache, f"{kind.folder}/*.part")]
     found += [path for bank in _banks(cache) for path in sorted(bank.glob("*.part"))]
     return [path for path in found if _is_free(path.with_name(f"{path.name.removesuffix('.part')}.lock"))]
 
@@ -218,7 +212,7 @@ def _is_free(lock_file: Path) -> bool:
 
 def _remove(path: Path) -> bool:
     """Delete a file with its companions, or a folder; whether it is gone."""
-    if path.parent.parent.name == "features" and path.suffix == ".npy":
+    if path.parent.parent.name == FEATURES.folder and path.suffix == FEATURES.ending:
         return remove_draw(path)
     if not _is_free(path.with_name(f"{path.name}.lock")):
         return False

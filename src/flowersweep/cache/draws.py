@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.cache.atomic import cache_errors, part_of, require_space
+from flowersweep.cache.kinds import FEATURES
 from flowersweep.errors import DataError
 
 if sys.platform != "win32":
@@ -50,16 +51,16 @@ class DrawFile:
 
 def draw_path(cache: Path, key: str, draw: int) -> Path:
     """Where a draw of a bank lies."""
-    return features_folder(cache) / key / f"{draw:05d}.npy"
+    return features_folder(cache) / key / f"{draw:05d}{FEATURES.ending}"
 
 
 # Another name is not ours, and may be somebody's file.
-_DRAWS = f"{'[0-9]' * 5}.npy"
+_DRAWS = f"{'[0-9]' * 5}{FEATURES.ending}"
 
 
 def features_folder(cache: Path) -> Path:
     """The folder of all feature banks."""
-    return cache / "features"
+    return cache / FEATURES.folder
 
 
 def open_draw(path: Path) -> Features | None:

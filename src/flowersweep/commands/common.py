@@ -31,6 +31,8 @@ RUN_ARGUMENT = Argument(
 # How every command that uses a model is told which one.
 CHOICE_ARGUMENTS = (RUN_ARGUMENT, *STUDY_ARGUMENTS, *STORE_ARGUMENTS)
 
+MAX_NUMBER = 100_000
+
 BATCH_SIZE = Argument("batch_size", "pictures that are in memory at a time", "N", default="32")
 OVERWRITE = Argument(
     "overwrite", "whether output= may replace what is there", default="false", choices=("true", "false")
@@ -50,15 +52,15 @@ def chosen(values: Values) -> Choice:
     )
 
 
-def whole_number(values: Values, name: str, *, low: int = 1, high: int = 100_000) -> int:
-    """The value of an argument that must be a whole number.
+def whole_number(values: Values, name: str) -> int:
+    """The value of an argument that must be a whole number from 1 to 100,000.
 
     Raises:
         ConfigError: It is none, or out of bounds.
     """
     text = values[name] or ""
-    if not (text.isdecimal() and low <= int(text) <= high):
-        raise ConfigError(f"{name} must be a whole number from {low} to {high}, but is {text!r}.")
+    if not (text.isdecimal() and 1 <= int(text) <= MAX_NUMBER):
+        raise ConfigError(f"{name} must be a whole number from 1 to {MAX_NUMBER}, but is {text!r}.")
     return int(text)
 
 

@@ -84,7 +84,7 @@ def candidates(line: str) -> list[str]:
         words = words[2:]
         if not words:
             return [f"{PROGRAM} "] if PROGRAM.startswith(current) else []
-    if not words:
+    if not words or words[0].rpartition("/")[2] != PROGRAM:
         return []
     name, earlier = PROGRAM, words[1:]
     if earlier and earlier[0] in COMMANDS:

@@ -1,4 +1,4 @@
-"""`flowersweep doctor`: what is fine, what is not, and how to mend it.
+"""`flowersweep doctor`: what is fine, what is not, and how to fix it.
 
 What needs packages is imported late, so that a missing one is a line of the table.
 """
@@ -18,7 +18,7 @@ Check an installation and a configuration: Python and packages, processors and m
 studies, ports, TensorFlow, what it will compute with, and whether weights fit. Nothing is changed,
 unless with --fix.
 
-Each line says what was found and whether it is fine, a note (runs work) or something to mend (and how).
+Each line says what was found and whether it is fine, a note (runs work) or something to fix (and how).
 """
 
 
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Overrides as for a run; None for the process's own.
 
     Returns:
-        The exit code: 0; 1 if something must be mended; 2 for bad input; 128 + SIGINT for an interruption.
+        The exit code: 0; 1 if something must be fixed; 2 for bad input; 128 + SIGINT for an interruption.
     """
     return exit_code(lambda: _check(_parser().parse_intermixed_args(arguments)))
 
@@ -40,12 +40,12 @@ def _check(given: argparse.Namespace) -> int:
         findings += _configured(given.overrides, multirun=given.multirun, fix=given.fix)
     except ModuleNotFoundError as error:
         found = f"not checked, for want of {error.name}"
-        findings.append(Finding("all else", found, Verdict.MEND, "mend the lines above first"))
+        findings.append(Finding("all else", found, Verdict.FIX, "fix the lines above first"))
     if given.json:
         sys.stdout.write(json.dumps([asdict(finding) for finding in findings], indent=2) + "\n")
     else:
         _show(findings)
-    return EXIT_FAILED if any(finding.verdict is Verdict.MEND for finding in findings) else 0
+    return EXIT_FAILED if any(finding.verdict is Verdict.FIX for finding in findings) else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -109,7 +109,7 @@ def _show(findings: Sequence[Finding]) -> None:
         from flowersweep.doctor.table import show
     except ModuleNotFoundError:
         for one in findings:
-            mend = f" Mend: {one.mend}." if one.mend else ""
-            sys.stdout.write(f"{one.verdict:<5} {one.check}: {one.found}.{mend}\n")
+            fix = f" Fix: {one.fix}." if one.fix else ""
+            sys.stdout.write(f"{one.verdict:<5} {one.check}: {one.found}.{fix}\n")
     else:
         show(findings)

@@ -27,7 +27,7 @@ from flowersweep.deploy.images import batches
 from flowersweep.deploy.output import draft
 from flowersweep.deploy.predictor import LocalPredictor
 from flowersweep.errors import EXIT_FAILED, ConfigError, DataError
-from flowersweep.figures.figures import confusion_matrix
+from flowersweep.figures.confusion import confusion_matrix
 from flowersweep.progress import progress
 from flowersweep.texts import in_one_line, plain_console
 

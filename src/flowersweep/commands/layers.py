@@ -7,7 +7,7 @@ from hydra import compose, initialize_config_dir
 
 from flowersweep import config
 from flowersweep.commands.arguments import exit_code
-from flowersweep.config.schema import FrozenConfig
+from flowersweep.config.models import FrozenConfig
 from flowersweep.errors import ConfigError
 
 

@@ -18,7 +18,7 @@ from flowersweep.texts import nearest
 
 
 def explain(error: Exception) -> str:
-    """One sentence for a composition error: what was wrong, what was received, how to mend it.
+    """One sentence for a composition error: what was wrong, what was received, how to fix it.
 
     Args:
         error: A HydraException or OmegaConfBaseException raised while composing.

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import platformdirs
 
-from flowersweep.config.schema import Config, FrozenConfig
+from flowersweep.config.models import FrozenConfig
+from flowersweep.config.schema import Config
 from flowersweep.texts import expanded
 
 PACKAGE = Path(__file__).resolve().parents[1]

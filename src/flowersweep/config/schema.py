@@ -11,6 +11,22 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
 from flowersweep.augment import AUGMENTATIONS, Augmentation
+from flowersweep.config.models import (
+    CNNConfig,
+    FineTunedConfig,
+    FrozenConfig,
+    ModelConfig,
+)
+from flowersweep.config.optimizers import (
+    AdamConfig,
+    AdamWConfig,
+    CosineConfig,
+    OptimizerConfig,
+    PlateauConfig,
+    RMSpropConfig,
+    ScheduleConfig,
+    SGDConfig,
+)
 from flowersweep.fields import bounded, not_empty, one_of
 
 DATA_SOURCES = ("flower_photos", "folder", "demo")
@@ -30,161 +46,6 @@ class DataConfig:
     test_split: float = bounded(low=0, below=1)
     # What to do with files that cannot be decoded: stop and name them, or go on without them.
     unreadable: str = one_of("error", "skip")
-
-
-@dataclass
-class ModelConfig:
-    """What every model has."""
-
-    name: str = MISSING
-    # The default of optimizer.learning_rate: what suits a model belongs to the model.
-    learning_rate: float = bounded(above=0, high=10)
-
-
-@dataclass
-class CNNConfig(ModelConfig):
-    """The article's network: three blocks of convolution and pooling, one hidden layer."""
-
-    filters: list[int] = bounded(low=1)  # noqa: RUF009 (it returns a dataclass field)
-    kernel_size: int = bounded(low=1, high=15)
-    dense_units: int = bounded(low=1)
-    dropout: float = bounded(low=0, below=1)
-
-
-BACKBONES = (
-    "MobileNetV2",
-    "MobileNet",
-    "MobileNetV3Small",
-    "MobileNetV3Large",
-    "EfficientNetB0",
-    "EfficientNetB1",
-    "EfficientNetB2",
-    "EfficientNetB3",
-    "EfficientNetV2B0",
-    "EfficientNetV2B1",
-    "EfficientNetV2B2",
-    "EfficientNetV2B3",
-    "EfficientNetV2S",
-    "ResNet50V2",
-    "ResNet101V2",
-    "InceptionV3",
-    "Xception",
-    "DenseNet121",
-    "DenseNet169",
-    "ConvNeXtTiny",
-)
-
-
-@dataclass
-class FrozenConfig(ModelConfig):
-    """A pretrained backbone that is not trained, pooling, dropout and one new layer: the article's step 3."""
-
-    # A network of keras.applications.
-    backbone: str = one_of(*BACKBONES)
-    # imagenet: Keras downloads them; a path: a .weights.h5 of the backbone without its top; null: random.
-    weights: str | None = not_empty()
-    # Width of the MobileNets; null: the backbone's own default.
-    alpha: float | None = bounded(above=0, high=2)
-    dropout: float = bounded(low=0, below=1)
-
-
-@dataclass
-class HeadConfig:
-    """The first phase of fine-tuning: the new layer alone, the backbone frozen."""
-
-    # At most; trainer.patience stops it earlier.
-    epochs: int = bounded(low=1, high=100_000)
-    learning_rate: float = bounded(above=0, high=10)
-
-
-@dataclass
-class FineTunedConfig(FrozenConfig):
-    """The same network with the backbone's last layers trained too: the article's step 4."""
-
-    # Index in the backbone's list of layers: those before it stay frozen, from it on they are trained;
-    # null: all stay frozen.
-    fine_tune_at: int | None = bounded(low=0, high=10_000)
-    # head: train the new layer first, in the same run; an MLflow run id, or best: start from that run's weights;
-    # null: from the backbone's weights and a new layer, at once.
-    init_from: str | None = not_empty()
-    head: HeadConfig = field(default_factory=HeadConfig)
-
-    @property
-    def trains_head(self) -> bool:
-        """Whether there is a first phase that trains the new layer alone."""
-        return self.init_from == "head" and self.fine_tune_at is not None
-
-
-@dataclass
-class OptimizerConfig:
-    """What every optimizer has."""
-
-    name: str = MISSING
-    learning_rate: float = bounded(above=0, high=10)
-    # The gradient of each variable is clipped to this norm; null: not clipped.
-    clipnorm: float | None = bounded(above=0)
-
-
-@dataclass
-class AdamConfig(OptimizerConfig):
-    """Kingma and Ba 2014, arXiv 1412.6980."""
-
-    beta_1: float = bounded(low=0, below=1)
-    beta_2: float = bounded(low=0, below=1)
-    epsilon: float = bounded(above=0)
-
-
-@dataclass
-class AdamWConfig(AdamConfig):
-    """Adam with decoupled weight decay: Loshchilov and Hutter 2017, arXiv 1711.05101."""
-
-    weight_decay: float = bounded(low=0)
-
-
-@dataclass
-class SGDConfig(OptimizerConfig):
-    """Stochastic gradient descent with momentum."""
-
-    momentum: float = bounded(low=0, below=1)
-    nesterov: bool = MISSING
-
-
-@dataclass
-class RMSpropConfig(OptimizerConfig):
-    """Tieleman and Hinton 2012."""
-
-    rho: float = bounded(low=0, below=1)
-    momentum: float = bounded(low=0, below=1)
-    epsilon: float = bounded(above=0)
-
-
-@dataclass
-class ScheduleConfig:
-    """How the learning rate changes over the epochs."""
-
-    name: str = MISSING
-
-
-@dataclass
-class PlateauConfig(ScheduleConfig):
-    """Multiply the rate by `factor` when `monitor` has not improved for `patience` epochs."""
-
-    monitor: str = one_of("val_loss", "val_accuracy", "loss", "accuracy")
-    factor: float = bounded(above=0, below=1)
-    patience: int = bounded(low=1)
-    min_delta: float = bounded(low=0)
-    min_lr: float = bounded(low=0)
-
-
-@dataclass
-class CosineConfig(ScheduleConfig):
-    """Half a cosine from the optimizer's rate to `final_fraction` of it, and there it stays: arXiv 1608.03983."""
-
-    warmup_epochs: int = bounded(low=0)
-    final_fraction: float = bounded(low=0, high=1)
-    # After how many epochs the rate is at its end, the warm-up included; null, or in a phase that is shorter: at the
-    # phase's last one. What trainer.patience ends earlier has not come to the low rates.
-    epochs: int | None = bounded(low=1, high=100_000)
 
 
 @dataclass

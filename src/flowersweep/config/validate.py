@@ -1,9 +1,7 @@
-"""Check a composed configuration against the rules its dataclasses carry, and across groups."""
+"""Check a composed configuration against the rules its dataclasses carry, and against those across groups."""
 
 import dataclasses
-import re
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +9,11 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
 from flowersweep.config.locations import locate
-from flowersweep.config.schema import ALSO, Config, CosineConfig, FineTunedConfig, FrozenConfig
-from flowersweep.errors import ConfigError, WeightsError
+from flowersweep.config.rules import conflicts, require_weights
+from flowersweep.config.schema import Config
+from flowersweep.errors import ConfigError
 from flowersweep.fields import RULE_KEY, Rule
-from flowersweep.texts import expanded, nearest
-
-# Smallest side of a picture that Keras builds a backbone for: most halve it five times.
-MIN_BACKBONE_SIZE = 32
-MIN_BACKBONE_SIZES = {"InceptionV3": 75, "Xception": 71}
-# What MLflow keeps runs in; it refuses plain folders since 3.x.
-TRACKING_SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql")
+from flowersweep.texts import nearest
 
 
 def settings(cfg: DictConfig, base: Path | None = None) -> Config:
@@ -49,10 +42,9 @@ def settings(cfg: DictConfig, base: Path | None = None) -> Config:
             "The configuration has no schema; call `flowersweep.config.prepare()` before composing."
         )
     locate(config, base or Path.cwd())
-    conflicts = list(_conflicts(config))
-    if conflicts:
-        raise ConfigError("\n".join(conflicts))
-    _require_weights(config)
+    if problems := list(conflicts(config)):
+        raise ConfigError("\n".join(problems))
+    require_weights(config)
     return config
 
 
@@ -149,130 +141,3 @@ def _rule_broken(name: str, value: Any, rule: Rule) -> Iterator[str]:
     for item in items:
         if not rule.accepts(item):
             yield f"{name} must be {rule.allowed}, but is {item!r}.{nearest(item, rule.choices)}"
-
-
-def _conflicts(config: Config) -> Iterator[str]:
-    """What is legal by itself but not together."""
-    data = config.data
-    if data.validation_split + data.test_split >= 1:
-        yield (
-            f"data.validation_split + data.test_split must be less than 1, but are {data.validation_split} + "
-            f"{data.test_split}; nothing would be left to train on."
-        )
-    scheme = (config.tracking.uri or "sqlite://").partition("://")[0].partition("+")[0]
-    if scheme not in TRACKING_SCHEMES:
-        yield (
-            f"tracking.uri must begin with one of {', '.join(f'{known}://' for known in TRACKING_SCHEMES)}, but is "
-            f"{config.tracking.uri!r}; for a folder of results set tracking.dir and leave tracking.uri out."
-        )
-    if config.tracking.tensorboard and find_spec("tensorboard") is None:
-        yield (
-            "tracking.tensorboard is true, but the package tensorboard is not installed; install it with "
-            "`pip install tensorboard`, or set tracking.tensorboard=false."
-        )
-    yield from _schedule(config)
-    yield from _objectives(config)
-    yield from _cnn_too_deep(config)
-    yield from _backbone(config)
-    yield from config.aug.problems()
-
-
-def _schedule(config: Config) -> Iterator[str]:
-    """A cosine must end within the training, and its warm-up before the end of every phase that it is part of."""
-    schedule, epochs = config.schedule, config.trainer.epochs
-    if not isinstance(schedule, CosineConfig):
-        return
-    if schedule.epochs is not None and schedule.epochs > epochs:
-        yield (
-            f"schedule.epochs must be at most trainer.epochs, but they are {schedule.epochs} and {epochs}; the rate "
-            "would not come to its end; shorten the schedule or train longer."
-        )
-    limits = {"trainer.epochs": epochs, "schedule.epochs": schedule.epochs}
-    if isinstance(config.model, FineTunedConfig) and config.model.trains_head:
-        limits["model.head.epochs"] = config.model.head.epochs
-    for key, limit in limits.items():
-        if limit is not None and schedule.warmup_epochs >= limit:
-            yield (
-                f"schedule.warmup_epochs must be less than {key}, but they are {schedule.warmup_epochs} and {limit}; "
-                "shorten the warm-up or train longer."
-            )
-
-
-def _objectives(config: Config) -> Iterator[str]:
-    """No objective twice, and none that runs do not log."""
-    seen = [config.objective.metric]
-    for name in config.objective.also:
-        if name not in ALSO:
-            yield f"objective.also must be one of {', '.join(ALSO)}, but is {name!r}.{nearest(name, ALSO)}"
-        elif name in seen:
-            yield f"objective.also names {name}, which is an objective already; leave it out."
-        seen.append(name)
-
-
-def _cnn_too_deep(config: Config) -> Iterator[str]:
-    """Each block of the CNN needs at least one pixel after its convolution and pooling."""
-    filters = getattr(config.model, "filters", None)
-    if filters is None:
-        return
-    kernel = config.model.kernel_size  # type: ignore[attr-defined]  # the CNN's config, as its filters show
-    side = config.trainer.image_size
-    for block in range(len(filters)):
-        side = (side - kernel + 1) // 2
-        if side < 1:
-            yield (
-                f"model.filters has {len(filters)} blocks, but pictures of {config.trainer.image_size} pixels have "
-                f"room for {block}; use fewer blocks, or a larger trainer.image_size."
-            )
-            return
-
-
-# Backbones whose width can be chosen, and the widths for which Keras has ImageNet weights.
-ALPHAS = {"MobileNetV2": (0.35, 0.5, 0.75, 1.0, 1.3, 1.4), "MobileNet": (0.25, 0.5, 0.75, 1.0)}
-# Layers of MobileNetV2 without its top; of other backbones the number is known once they are built.
-MOBILENET_V2_LAYERS = 154
-
-
-def _backbone(config: Config) -> Iterator[str]:
-    """What of a pretrained backbone can be checked without building it."""
-    model = config.model
-    if not isinstance(model, FrozenConfig):
-        return
-    smallest = MIN_BACKBONE_SIZES.get(model.backbone, MIN_BACKBONE_SIZE)
-    if config.trainer.image_size < smallest:
-        yield (
-            f"trainer.image_size must be at least {smallest} for {model.backbone}, but is {config.trainer.image_size}; "
-            "smaller pictures leave no pixel after its strides."
-        )
-    if model.alpha is not None and model.backbone not in ALPHAS:
-        yield f"model.alpha is {model.alpha}, but {model.backbone} comes in one width only; set model.alpha=null."
-    elif (
-        model.alpha is not None and model.weights == "imagenet" and model.alpha not in ALPHAS[model.backbone]
-    ):
-        widths = ", ".join(str(alpha) for alpha in ALPHAS[model.backbone])
-        yield f"model.alpha must be one of {widths} where ImageNet weights exist, but is {model.alpha}."
-    if isinstance(model, FineTunedConfig):
-        yield from _fine_tuned(model)
-
-
-def _require_weights(config: Config) -> None:
-    """The one rule that may hold now and not later: the file may be on a mounted folder."""
-    weights = getattr(config.model, "weights", None)
-    if weights not in {None, "imagenet"} and not expanded(str(weights)).is_file():
-        raise WeightsError(
-            f"model.weights must be imagenet, null or an existing .weights.h5 file, but there is no file {weights!r}."
-        )
-
-
-def _fine_tuned(model: FineTunedConfig) -> Iterator[str]:
-    if model.backbone == "MobileNetV2" and (model.fine_tune_at or 0) > MOBILENET_V2_LAYERS:
-        yield (
-            f"model.fine_tune_at must be at most {MOBILENET_V2_LAYERS}, the number of MobileNetV2's layers, but is "
-            f"{model.fine_tune_at}; use model=mobilenet_frozen to train none of them."
-        )
-    if model.init_from not in {None, "head", "best"} and not re.fullmatch(
-        r"[0-9a-f]{32}", str(model.init_from)
-    ):
-        yield (
-            f"model.init_from must be head, best, null or an MLflow run id of 32 hex digits, but is "
-            f"{model.init_from!r}.{nearest(model.init_from, ('head', 'best'))}"
-        )

@@ -4,7 +4,7 @@ from flowersweep.data.catalogue import PICTURE_ENDINGS, Catalogue, class_root, r
 from flowersweep.data.decode import decode
 from flowersweep.data.download import FLOWER_PHOTOS, Archive
 from flowersweep.data.fingerprint import fingerprint, possible_copies
-from flowersweep.data.pixels import PixelStore, open_pixel_store, readable, verify
+from flowersweep.data.pixels import PixelStore, open_pixel_store, readable
 from flowersweep.data.source import demo, flower_photos
 from flowersweep.data.split import Split, split
 
@@ -25,5 +25,4 @@ __all__ = [
     "read_folder",
     "readable",
     "split",
-    "verify",
 ]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flowersweep.cache.atomic import read_json, write_json
+from flowersweep.cache.kinds import HASHES
 from flowersweep.data.catalogue import Catalogue
 from flowersweep.progress import progress
 
@@ -80,7 +81,7 @@ def possible_copies(catalogue: Catalogue, cache: Path) -> dict[str, str]:
 
 def _memory(catalogue: Catalogue, cache: Path) -> Path:
     """Where the hashes of a folder's files are remembered."""
-    return cache / "hashes" / f"{_digest([os.fspath(catalogue.root)])}.json"
+    return HASHES.path(cache, _digest([os.fspath(catalogue.root)]))
 
 
 def _stamp(path: Path) -> list[int] | None:

@@ -21,15 +21,15 @@ class Notice:
 
     Attributes:
         found: What was found, the beginning of a sentence.
-        mend: What to do about it, its end.
+        fix: What to do about it, its end.
     """
 
     found: str
-    mend: str
+    fix: str
 
     def __str__(self) -> str:
         """The whole sentence."""
-        return f"{self.found}; {self.mend}."
+        return f"{self.found}; {self.fix}."
 
 
 def picture_notices(catalogue: Catalogue, parts: Split, contents: Mapping[str, str]) -> Iterator[Notice]:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from flowersweep.cache.atomic import cache_errors, locked, part_of, read_json, require_space, write_json
+from flowersweep.cache.kinds import PIXELS, UNREADABLE
 from flowersweep.data.catalogue import Catalogue
 from flowersweep.data.decode import Pixels, UnreadableError, decode, load
 from flowersweep.errors import DataError
@@ -52,7 +53,8 @@ def open_pixel_store(
 ) -> PixelStore:
     """Open the decoded pictures, decoding them first if no process has done so yet.
 
-    A store whose length or header is wrong is built anew; `verify` compares all of its bytes.
+    A store whose length or header is wrong is built anew; `flowersweep cache verify` compares
+    all of its bytes.
 
     Args:
         catalogue: The pictures.
@@ -66,7 +68,7 @@ def open_pixel_store(
     """
     if size < 1:
         raise DataError(f"Pictures must be at least 1 pixel wide, but the size asked for is {size}.")
-    path = cache / "pictures" / f"{fingerprint}-{size}-v{_VERSION}.npy"
+    path = PIXELS.path(cache, f"{fingerprint}-{size}-v{_VERSION}")
     if (images := _open(path, len(catalogue), size)) is None:
         with locked(path):
             if (images := _open(path, len(catalogue), size)) is None:
@@ -77,27 +79,6 @@ def open_pixel_store(
     if images is None:
         raise DataError(f"{path} was just written but cannot be read back; check the disk it is on.")
     return PixelStore(images, path, fingerprint, size)
-
-
-def verify(store: PixelStore) -> None:
-    """Read the whole file and compare its SHA-256 with the one noted when it was written.
-
-    Raises:
-        DataError: They differ, there is no note, or the file is gone.
-    """
-    noted = read_json(_sidecar(store.path)) or {}
-    try:
-        with store.path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(
-            f"{store.path} cannot be read: {error.strerror}; run again to decode it anew."
-        ) from error
-    if found != noted.get("sha256"):
-        raise DataError(
-            f"The decoded pictures in {store.path} are damaged: their SHA-256 is {found} instead of "
-            f"{noted.get('sha256', 'the one noted, which is missing')}; delete the file and they are decoded anew."
-        )
 
 
 def readable(catalogue: Catalogue, *, fingerprint: str, cache: Path, threads: int | None = None) -> Catalogue:
@@ -220,7 +201,7 @@ def _sidecar(path: Path) -> Path:
 
 
 def _record(cache: Path, fingerprint: str) -> Path:
-    return cache / "unreadable" / f"{fingerprint}-v{_VERSION}.json"
+    return UNREADABLE.path(cache, f"{fingerprint}-v{_VERSION}")
 
 
 def _unreadable(root: Path, broken: dict[str, str]) -> str:

@@ -13,15 +13,12 @@ from flowersweep.errors import DataError, DownloadError
 _log = logging.getLogger(__name__)
 
 
-def flower_photos(
-    directory: Path | None, cache: Path, *, allow_download: bool = True, archive: Archive = FLOWER_PHOTOS
-) -> Path:
+def flower_photos(directory: Path | None, cache: Path, *, archive: Archive = FLOWER_PHOTOS) -> Path:
     """The folder of flower_photos that holds the class folders, downloaded on first use.
 
     Args:
         directory: Where the pictures already are; None looks in `cache` and downloads.
         cache: The folder below which `flower_photos` is unpacked.
-        allow_download: False makes missing pictures an error at once.
         archive: What to download.
 
     Raises:
@@ -41,8 +38,6 @@ def flower_photos(
             f"download the archive by hand from {archive.url} and unpack it so that {target} holds "
             f"{', '.join(archive.counts)}; data=demo needs no download."
         )
-        if not allow_download:
-            raise DataError(f"flower_photos is not in {target}, and downloading is switched off. {remedies}")
         try:
             _download(archive, target)
         except DownloadError as error:

@@ -1,8 +1,7 @@
 """Batches of pictures for TensorFlow: shuffled anew each epoch, augmented per picture, prefetched.
 
 Epoch e is a pure function of (seed, e): the order comes from a generator keyed by both, and what happens to a
-picture from (augmentation seed, e, index of the picture). A run that resumes at epoch e therefore sees exactly
-what an uninterrupted one would have seen.
+picture from (augmentation seed, e, index of the picture).
 """
 
 import math
@@ -54,9 +53,8 @@ def training_stream(
     batch_size: int,
     seed: int,
     epochs: int,
-    first_epoch: int = 0,
 ) -> "tf.data.Dataset":
-    """All training batches from `first_epoch` up to `epochs`, one epoch after the other.
+    """All training batches, one epoch after the other.
 
     Args:
         part: The training pictures.
@@ -64,8 +62,7 @@ def training_stream(
         image_size: Side length of the pictures that come out, in pixels.
         batch_size: Pictures per batch; the last batch of an epoch may be smaller.
         seed: Decides the order of the pictures.
-        epochs: Number of epochs of the whole run.
-        first_epoch: Where to begin, counted from 0.
+        epochs: Number of epochs.
 
     Returns:
         A dataset of (images float32 (batch, image_size, image_size, 3) in 0..255, labels int32 (batch,)).
@@ -99,9 +96,9 @@ def training_stream(
         images = tf.cast(augmentation.apply(images, parameters, image_size), tf.float32)
         return tf.ensure_shape(images, (None, image_size, image_size, 3)), labels
 
-    steps = steps_per_epoch(count, batch_size) * (epochs - first_epoch)
+    steps = steps_per_epoch(count, batch_size) * epochs
     return (
-        tf.data.Dataset.range(first_epoch, epochs)
+        tf.data.Dataset.range(epochs)
         .flat_map(epoch_batches)
         .map(load, num_parallel_calls=2, deterministic=True)
         .apply(tf.data.experimental.assert_cardinality(steps))

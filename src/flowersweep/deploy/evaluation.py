@@ -12,7 +12,7 @@ from flowersweep.config import cache_dir
 from flowersweep.data import Catalogue, fingerprint, read_folder
 from flowersweep.deploy.choose import Choice
 from flowersweep.errors import DataError
-from flowersweep.figures.figures import confusion_counts
+from flowersweep.figures.confusion import confusion_counts
 from flowersweep.tracking.lookup import run_config
 from flowersweep.training.dataset import divide, without_unreadable
 

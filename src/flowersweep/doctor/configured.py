@@ -60,7 +60,7 @@ def composed(overrides: Sequence[str], *, multirun: bool = False) -> Setup:
 
 def _sweep(overrides: Sequence[str], loader: ConfigLoader) -> Setup:
     """Check a sweep as it checks itself before it begins."""
-    from flowersweep.sweep.settings import make_plan, read_settings
+    from flowersweep.sweep.settings import make_plan, sweep_settings
     from flowersweep.sweep.space.check import check_choices, probes
     from flowersweep.sweep.space.overrides import left_to_trials, read_arguments, typed_overrides
     from flowersweep.sweep.space.parse import parse_space
@@ -75,7 +75,7 @@ def _sweep(overrides: Sequence[str], loader: ConfigLoader) -> Setup:
             "--multirun and give every key one value."
         )
     given = [one for one in read_arguments(overrides, loader) if not one.is_hydra_override()]
-    settings = read_settings(sweeper)
+    settings = sweep_settings(cfg)
     arguments = [one.input_line or "" for one in given]
     space = parse_space(arguments, settings.params, settings.conditions, config_loader=loader)
     plan = make_plan(settings, space, explicit_options(typed_overrides(cfg, "hydra")))

@@ -29,8 +29,8 @@ def check_pictures(config: Config) -> Iterator[Finding]:
     folder = Path(given) if given is not None else cache_dir(config.paths.cache) / "flower_photos"
     if given is None and not folder.exists():
         found = f"flower_photos is not in {folder.parent}"
-        mend = f"the first run downloads {gigabytes(FLOWER_PHOTOS.size)}; if you have it, say where: data.dir=PATH"
-        yield Finding("pictures", found, Verdict.NOTE, mend)
+        fix = f"the first run downloads {gigabytes(FLOWER_PHOTOS.size)}; if you have it, say where: data.dir=PATH"
+        yield Finding("pictures", found, Verdict.NOTE, fix)
         return
     catalogue = read_folder(folder)
     _read_one_of_each_class(catalogue)
@@ -38,15 +38,15 @@ def check_pictures(config: Config) -> Iterator[Finding]:
     if source == "flower_photos" and count_pictures(class_root(folder)) != FLOWER_PHOTOS.counts:
         published = sum(FLOWER_PHOTOS.counts.values())
         if given is None:
-            mend = f"delete {folder} and it is downloaded anew"
-            yield Finding("pictures", f"{found}, not the published {published:,}", Verdict.MEND, mend)
+            fix = f"delete {folder} and it is downloaded anew"
+            yield Finding("pictures", f"{found}, not the published {published:,}", Verdict.FIX, fix)
             return
-        mend = "if they are your own, write data=folder"
-        yield Finding("pictures", f"{found}, not the published {published:,}", Verdict.NOTE, mend)
+        fix = "if they are your own, write data=folder"
+        yield Finding("pictures", f"{found}, not the published {published:,}", Verdict.NOTE, fix)
     else:
         yield Finding("pictures", found)
     for notice in notices(config, catalogue, divide(catalogue, config.data)):
-        yield Finding("pictures", notice.found, Verdict.NOTE, notice.mend)
+        yield Finding("pictures", notice.found, Verdict.NOTE, notice.fix)
 
 
 def _read_one_of_each_class(catalogue: Catalogue) -> None:
@@ -57,6 +57,6 @@ def _read_one_of_each_class(catalogue: Catalogue) -> None:
             load(path)
         except UnreadableError as error:
             raise DataError(
-                f"{in_one_line(path)} {error.reason}; give the right to read it, mend it, or leave out what is damaged "
+                f"{in_one_line(path)} {error.reason}; give the right to read it, fix it, or leave out what is damaged "
                 "with data.unreadable=skip."
             ) from error

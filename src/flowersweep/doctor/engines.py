@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from flowersweep.config.schema import Config, FrozenConfig
+from flowersweep.config.models import FrozenConfig
+from flowersweep.config.schema import Config
 from flowersweep.doctor.finding import Finding, Verdict
 from flowersweep.doctor.probe import Report
 from flowersweep.errors import ConfigError, TrainingError
@@ -58,8 +59,8 @@ def check_litert(config: Config) -> Iterator[Finding]:
     if done.returncode == 0:
         yield Finding("LiteRT", version("ai-edge-litert"))
     else:
-        mend = "pip install --force-reinstall ai-edge-litert, or go without: bank.engine=tensorflow"
-        yield Finding("LiteRT", f"cannot be imported: {_why_it_ended(done)}", Verdict.MEND, mend)
+        fix = "pip install --force-reinstall ai-edge-litert, or go without: bank.engine=tensorflow"
+        yield Finding("LiteRT", f"cannot be imported: {_why_it_ended(done)}", Verdict.FIX, fix)
 
 
 def check_tensorflow(config: Config, overrides: Sequence[str]) -> Iterator[Finding]:
@@ -70,10 +71,10 @@ def check_tensorflow(config: Config, overrides: Sequence[str]) -> Iterator[Findi
     """
     done = _run(["-m", "flowersweep.doctor.probe", *overrides])
     if done.returncode != 0:
-        mend = "pip install --force-reinstall tensorflow keras"
+        fix = "pip install --force-reinstall tensorflow keras"
         if done.returncode == -signal.SIGILL:
-            mend = "this CPU has not the instructions (AVX) that TensorFlow was built for, so choose another machine"
-        raise TrainingError(f"TensorFlow does not start: {_why_it_ended(done)}; {mend}.")
+            fix = "this CPU has not the instructions (AVX) that TensorFlow was built for, so choose another machine"
+        raise TrainingError(f"TensorFlow does not start: {_why_it_ended(done)}; {fix}.")
     told: Report = json.loads(done.stdout.splitlines()[-1])
     yield from findings_of(told, config, os.environ, has_nvidia=_NVIDIA.exists())
 
@@ -94,8 +95,8 @@ def findings_of(
     if told["gpus"]:
         yield Finding("GPU", f"{len(told['gpus'])}: {', '.join(told['gpus'])}")
     elif has_nvidia:
-        mend = "pip install 'tensorflow[and-cuda]'; see also docs/howto/use_a_gpu.md"
-        yield Finding("GPU", "the driver is there, but TensorFlow sees none", Verdict.NOTE, mend)
+        fix = "pip install 'tensorflow[and-cuda]'; see also docs/howto/use_a_gpu.md"
+        yield Finding("GPU", "the driver is there, but TensorFlow sees none", Verdict.NOTE, fix)
     else:
         yield Finding("GPU", "none; runs use the CPU")
     yield from _onednn(environment)
@@ -103,8 +104,8 @@ def findings_of(
     if not isinstance(config.model, FrozenConfig):
         yield Finding("engine", f"not needed: {config.model.name} has no frozen layers")
     elif told["refused"] is not None:
-        found, _, mend = told["refused"].partition("; ")
-        yield Finding("network", found, Verdict.MEND, mend.rstrip("."))
+        found, _, fix = told["refused"].partition("; ")
+        yield Finding("network", found, Verdict.FIX, fix.rstrip("."))
     else:
         yield Finding("engine", f"{told['engine']} for the frozen layers (bank.engine={config.bank.engine})")
         weights = "; the weights fit" if config.model.weights not in {None, "imagenet"} else ""
@@ -114,8 +115,8 @@ def findings_of(
 def _onednn(environment: Mapping[str, str]) -> Iterator[Finding]:
     switch = environment.get("TF_ENABLE_ONEDNN_OPTS", "1")
     if switch == "0":
-        mend = "unset it: oneDNN's convolutions are about twice as fast"
-        yield Finding("oneDNN", "off: TF_ENABLE_ONEDNN_OPTS=0", Verdict.NOTE, mend)
+        fix = "unset it: oneDNN's convolutions are about twice as fast"
+        yield Finding("oneDNN", "off: TF_ENABLE_ONEDNN_OPTS=0", Verdict.NOTE, fix)
     else:
         yield Finding("oneDNN", "on, as runs set it")
 
@@ -125,10 +126,10 @@ def _precision(told: Report, config: Config) -> Finding:
     cpu = f"the CPU has {'' if native else 'no '}bfloat16 instructions"
     found = f"{told['precision']} (trainer.precision={config.trainer.precision}; {cpu})"
     if told["precision"] == "bfloat16" and not native and not told["gpus"]:
-        mend = (
+        fix = (
             f"trainer.precision=auto; without {' or '.join(sorted(BFLOAT16_FLAGS))} it is slower than float32"
         )
-        return Finding("precision", found, Verdict.NOTE, mend)
+        return Finding("precision", found, Verdict.NOTE, fix)
     return Finding("precision", found)
 
 

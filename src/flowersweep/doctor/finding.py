@@ -15,7 +15,7 @@ class Verdict(StrEnum):
 
     FINE = "fine"
     NOTE = "note"  # runs work, but somebody may want to know
-    MEND = "mend"  # runs fail, or results are in danger
+    FIX = "fix"  # runs fail, or results are in danger
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class Finding:
         check: What was looked at.
         found: What was there, in a few words.
         verdict: How it stands.
-        mend: What to do; empty where there is nothing to do.
+        fix: What to do; empty where there is nothing to do.
     """
 
     check: str
     found: str
     verdict: Verdict = Verdict.FINE
-    mend: str = ""
+    fix: str = ""
 
 
 Check = Callable[[], Iterable[Finding]]
@@ -43,7 +43,7 @@ def run_check(name: str, check: Check) -> list[Finding]:
 
     Args:
         name: What is looked at, for findings that are made of errors.
-        check: Gives its findings; may raise a FlowersweepError whose sentence says what is wrong; how to mend it.
+        check: Gives its findings; may raise a FlowersweepError whose sentence says what is wrong; how to fix it.
     """
     findings = []
     try:
@@ -57,15 +57,15 @@ def run_check(name: str, check: Check) -> list[Finding]:
             raise
         told = f"this check itself failed with {type(error).__name__}: {_first_line(error)}"
         findings.append(
-            Finding(name, told, Verdict.MEND, "see the traceback with HYDRA_FULL_ERROR=1; this is a bug")
+            Finding(name, told, Verdict.FIX, "see the traceback with HYDRA_FULL_ERROR=1; this is a bug")
         )
-    return [replace(one, found=redacted(one.found), mend=redacted(one.mend)) for one in findings]
+    return [replace(one, found=redacted(one.found), fix=redacted(one.fix)) for one in findings]
 
 
 def broken(name: str, error: FlowersweepError) -> Finding:
-    """A finding made of a sentence of the form "what is wrong; how to mend it."."""
-    found, _, mend = str(error).partition("; ")
-    return Finding(name, found, Verdict.MEND, mend.rstrip("."))
+    """A finding made of a sentence of the form "what is wrong; how to fix it."."""
+    found, _, fix = str(error).partition("; ")
+    return Finding(name, found, Verdict.FIX, fix.rstrip("."))
 
 
 def _first_line(error: Exception) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 from flowersweep.cache.atomic import cache_errors
 from flowersweep.cache.contents import contents
 from flowersweep.config import cache_dir
-from flowersweep.config.schema import Config, FrozenConfig
+from flowersweep.config.models import FrozenConfig
+from flowersweep.config.schema import Config
 from flowersweep.doctor.finding import Finding, Verdict
 
 # A run's pictures, features and model take a few hundred megabytes.
@@ -36,11 +37,11 @@ def check_cache(config: Config) -> Iterator[Finding]:
     found = f"{cache} {state}, {gigabytes(free)} free"
     bank = config.bank.max_gigabytes * 1e9
     if free < LITTLE_ROOM:
-        mend = "make room with python -m flowersweep cache prune --max-size 1GB, or choose another folder with paths.cache"
-        yield Finding("cache", found, Verdict.MEND, mend)
+        fix = "make room with python -m flowersweep cache prune --max-size 1GB, or choose another folder with paths.cache"
+        yield Finding("cache", found, Verdict.FIX, fix)
     elif isinstance(config.model, FrozenConfig) and config.bank.enabled and free + size < bank:
-        mend = f"the feature bank may take {gigabytes(bank)}; let it take less: bank.max_gigabytes={int(free / 2e9) or 1}"
-        yield Finding("cache", found, Verdict.NOTE, mend)
+        fix = f"the feature bank may take {gigabytes(bank)}; let it take less: bank.max_gigabytes={int(free / 2e9) or 1}"
+        yield Finding("cache", found, Verdict.NOTE, fix)
     else:
         yield Finding("cache", found)
 

@@ -26,15 +26,15 @@ def check_machine(workers: int) -> Iterator[Finding]:
     usable, all_of_them = available_processors(), os.cpu_count()
     found = f"{usable}" if usable == all_of_them else f"{usable} of {all_of_them} may be used"
     if workers > usable:
-        mend = f"hydra.sweeper.n_jobs={workers} asks for more workers than processors; {usable} would do"
-        yield Finding("processors", found, Verdict.NOTE, mend)
+        fix = f"hydra.sweeper.n_jobs={workers} asks for more workers than processors; {usable} would do"
+        yield Finding("processors", found, Verdict.NOTE, fix)
     else:
         yield Finding("processors", found)
     available, needed = available_memory(), workers * BYTES_PER_WORKER
     if available < needed:
         smaller = "lower hydra.sweeper.n_jobs, or end other programs" if workers > 1 else "end other programs"
-        mend = f"a run may take {gigabytes(needed)}; {smaller}"
-        yield Finding("memory", f"{gigabytes(available)} available", Verdict.MEND, mend)
+        fix = f"a run may take {gigabytes(needed)}; {smaller}"
+        yield Finding("memory", f"{gigabytes(available)} available", Verdict.FIX, fix)
     else:
         yield Finding("memory", f"{gigabytes(available)} available")
 
@@ -54,9 +54,9 @@ def check_ports(ports: Sequence[int] = tuple(PORTS)) -> Iterator[Finding]:
     if not taken:
         yield Finding("ports", f"{', '.join(map(str, ports))} are free")
         return
-    mend = "; ".join(f"choose another one with {PORTS.get(port, 'PORT')}=N" for port in taken)
+    fix = "; ".join(f"choose another one with {PORTS.get(port, 'PORT')}=N" for port in taken)
     found = f"{', '.join(map(str, taken))} {'is' if len(taken) == 1 else 'are'} in use"
-    yield Finding("ports", found, Verdict.NOTE, mend)
+    yield Finding("ports", found, Verdict.NOTE, fix)
 
 
 def _is_free(port: int) -> bool:

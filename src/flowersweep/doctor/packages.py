@@ -22,8 +22,8 @@ def check_packages() -> Iterator[Finding]:
     if SpecifierSet(python).contains(here):
         yield Finding("Python", here)
     else:
-        mend = f"make an environment with a Python that is {python}"
-        yield Finding("Python", f"{here}, but {python} is needed", Verdict.MEND, mend)
+        fix = f"make an environment with a Python that is {python}"
+        yield Finding("Python", f"{here}, but {python} is needed", Verdict.FIX, fix)
     problems = [problem for one in requirements if (problem := _problem(one)) is not None]
     yield from problems
     good = len(requirements) - len(problems)
@@ -47,11 +47,11 @@ def wanted() -> tuple[str, list[Requirement]]:
 def _problem(requirement: Requirement) -> Finding | None:
     """What is wrong with a package, if anything."""
     wish = str(requirement.specifier)
-    mend = f"pip install '{requirement.name}{wish}'"
+    fix = f"pip install '{requirement.name}{wish}'"
     try:
         version = metadata.version(requirement.name)
     except metadata.PackageNotFoundError:
-        return Finding(requirement.name, "not installed", Verdict.MEND, mend)
+        return Finding(requirement.name, "not installed", Verdict.FIX, fix)
     if requirement.specifier.contains(version, prereleases=True):
         return None
-    return Finding(requirement.name, f"{version}, but {wish} is needed", Verdict.MEND, mend)
+    return Finding(requirement.name, f"{version}, but {wish} is needed", Verdict.FIX, fix)

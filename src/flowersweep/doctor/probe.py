@@ -10,7 +10,8 @@ import time
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
-from flowersweep.config.schema import Config, FrozenConfig
+from flowersweep.config.models import FrozenConfig
+from flowersweep.config.schema import Config
 from flowersweep.doctor.configured import composed
 from flowersweep.errors import ConfigError
 

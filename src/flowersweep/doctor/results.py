@@ -49,7 +49,7 @@ def check_store(config: Config) -> Iterator[Finding]:
         check_sqlite(path)
         if config.tracking.uri is None and (old := old_folders(path)):
             found = f"moved or copied from {' and '.join(old)}, where files are still looked for"
-            yield Finding("results", found, Verdict.MEND, command(path.parent))
+            yield Finding("results", found, Verdict.FIX, command(path.parent))
         uri, place = sqlite_uri(path), str(path)
     elif not uri.startswith("http"):
         check_database(uri, uri.split(":", 1)[0].split("+", 1)[0])
@@ -83,7 +83,7 @@ def fix_store(config: Config) -> Iterator[Finding]:
     yield Finding("results", f"{found}; the database as it was is {done.kept}")
     if old_folders(path):
         yield Finding(
-            "results", "some files are in the old folder only", Verdict.MEND, "copy them, then fix again"
+            "results", "some files are in the old folder only", Verdict.FIX, "copy them, then fix again"
         )
 
 
@@ -130,13 +130,13 @@ def _check_place(path: Path) -> Iterator[Finding]:
         ) from error
     if (free := free_bytes(path.parent)) < LITTLE_ROOM:
         found = f"{gigabytes(free)} free at {path.parent}"
-        yield Finding("room for results", found, Verdict.MEND, "make room, or choose tracking.dir=PATH")
+        yield Finding("room for results", found, Verdict.FIX, "make room, or choose tracking.dir=PATH")
     if (kind := network_file_system(path)) is not None:
-        mend = (
+        fix = (
             "keep results on a disk of this machine with tracking.dir=PATH, or in a server with tracking.uri"
         )
         found = f"{path.parent} is on {kind}, where several processes may damage a SQLite file"
-        yield Finding("file system", found, Verdict.MEND, mend)
+        yield Finding("file system", found, Verdict.FIX, fix)
 
 
 def _check_damage(path: Path) -> None:
@@ -151,7 +151,7 @@ def _check_damage(path: Path) -> None:
     if answer != "ok":
         raise TrackingError(
             f"{path} is damaged ({answer.splitlines()[-1]}); put a copy of it away, then get back what can be read with: "
-            f"sqlite3 {shlex.quote(str(path))} .recover | sqlite3 mended.db"
+            f"sqlite3 {shlex.quote(str(path))} .recover | sqlite3 recovered.db"
         )
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from flowersweep.config.schema import CNNConfig, FrozenConfig, ModelConfig
+from flowersweep.config.models import CNNConfig, FrozenConfig, ModelConfig
 from flowersweep.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from flowersweep.config.schema import FrozenConfig
+from flowersweep.config.models import FrozenConfig
 from flowersweep.errors import ConfigError, WeightsError
 from flowersweep.models.cuts import cut_before
 from flowersweep.models.network import InferenceMode, Network

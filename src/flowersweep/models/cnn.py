@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from flowersweep.config.schema import CNNConfig
+from flowersweep.config.models import CNNConfig
 from flowersweep.models.network import Network
 
 

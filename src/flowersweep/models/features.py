@@ -14,10 +14,8 @@ if TYPE_CHECKING:
 _PREFETCHED = 4  # batches
 
 
-def feature_stream(
-    bank: FeatureBank, *, batch_size: int, seed: int, epochs: int, first_epoch: int = 0
-) -> "tf.data.Dataset":
-    """All training batches from `first_epoch` up to `epochs`: as `training_stream`, but behind the prefix.
+def feature_stream(bank: FeatureBank, *, batch_size: int, seed: int, epochs: int) -> "tf.data.Dataset":
+    """All training batches: as `training_stream`, but behind the prefix.
 
     The draw of an epoch is opened when its first batch is needed. What goes wrong then reaches the caller as one
     of TensorFlow's errors; `bank.own_errors` turns it into the bank's.
@@ -26,8 +24,7 @@ def feature_stream(
         bank: The features of the training pictures.
         batch_size: Pictures per batch; the last batch of an epoch may be smaller.
         seed: Decides the order of the pictures.
-        epochs: Number of epochs of the whole run.
-        first_epoch: Where to begin, counted from 0.
+        epochs: Number of epochs.
 
     Returns:
         A dataset of (features float32 (batch, *feature_shape), labels int32 (batch,)).
@@ -60,9 +57,9 @@ def feature_stream(
         features.set_shape((None, *bank.feature_shape))
         return tf.cast(features, tf.float32), labels
 
-    steps = steps_per_epoch(count, batch_size) * (epochs - first_epoch)
+    steps = steps_per_epoch(count, batch_size) * epochs
     return (
-        tf.data.Dataset.range(first_epoch, epochs)
+        tf.data.Dataset.range(epochs)
         .flat_map(as_it_is(epoch_batches))
         .map(as_it_is(load), num_parallel_calls=2, deterministic=True)
         .apply(tf.data.experimental.assert_cardinality(steps))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flowersweep.cache.atomic import cache_errors, locked, part_of
+from flowersweep.cache.kinds import PREFIXES
 from flowersweep.models.engine import Engine, Floats, traced
 from flowersweep.stderr import standard_error_held
 
@@ -108,7 +109,7 @@ def litert_engine(
         UnusableError: The prefix cannot be converted, or its features are not TensorFlow's.
         DataError: The cache cannot be written to.
     """
-    path = cache / "prefixes" / f"{key}-{BATCH}.tflite"
+    path = PREFIXES.path(cache, f"{key}-{BATCH}")
     expected = np.asarray(prefix(sample, training=False), np.float32)
     if path.exists():
         try:

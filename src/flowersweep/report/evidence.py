@@ -1,14 +1,10 @@
-"""What a study has left behind, as plain values: trials, the trainings of each, and the configurations they share."""
+"""What a study has left behind, as plain values: its trials, and the trainings of each."""
 
 import datetime as dt
-import math
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
-
-from flowersweep.config.spelling import short_keys, value_text
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -16,8 +12,6 @@ if TYPE_CHECKING:
 SEED = "seed"
 # The goal whose values are shares of the validation pictures.
 ACCURACY = "best/val_accuracy"
-# A longer label stands in a table; a chart and a sentence name the trial instead.
-MAX_NAME = 44
 
 Curve = tuple[tuple[int, float], ...]
 
@@ -127,39 +121,6 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Configuration:
-    """Trials that differ in nothing but the seed.
-
-    Attributes:
-        label: Its searched values.
-        trials: Complete ones, in the order of their numbers.
-        trainings: Those of the trials, one for each seed, in the order of the seeds.
-    """
-
-    label: str
-    trials: tuple[Trial, ...]
-    trainings: tuple[Training, ...]
-
-    @property
-    def name(self) -> str:
-        """The label, or the number of the trial if the label is long."""
-        return self.label if len(self.label) <= MAX_NAME else f"trial {self.trials[0].number}"
-
-    @property
-    def full_name(self) -> str:
-        """The name, with the label where they differ."""
-        return self.label if self.name == self.label else f"{self.name} ({self.label})"
-
-    def sample(self, metric: str) -> dict[int, float]:
-        """The values of a metric by seed."""
-        return {one.seed: one.metrics[metric] for one in self.trainings if metric in one.metrics}
-
-    def mean(self, metric: str) -> float:
-        """Over the seeds."""
-        return statistics.mean(self.sample(metric).values())
-
-
-@dataclass(frozen=True)
 class Study:
     """A study as MLflow knows it.
 
@@ -207,48 +168,3 @@ class Study:
     def searched(self) -> list[str]:
         """Every searched key that some trial has, but for the seed."""
         return list(dict.fromkeys(key for trial in self.trials for key in trial.params if key != SEED))
-
-
-def configurations(study: Study) -> list[Configuration]:
-    """The configurations with a value of every goal, the best by its mean first.
-
-    If a configuration was trained more than once with the same seed, the first training counts.
-    """
-    groups: dict[str, list[Trial]] = {}
-    for trial in study.trials:
-        if trial.state is State.COMPLETE:
-            key = repr(sorted((name, repr(value)) for name, value in trial.params.items() if name != SEED))
-            groups.setdefault(key, []).append(trial)
-    goals, keys = study.goals, study.searched()
-    made = [_configuration(trials, goals, keys) for trials in groups.values()]
-    measured = [one for one in made if one.trainings]
-    return sorted(
-        measured, key=lambda one: (goals[0].sign() * one.mean(goals[0].metric), one.trials[0].number)
-    )
-
-
-def _configuration(trials: Sequence[Trial], goals: Sequence[Goal], keys: Sequence[str]) -> Configuration:
-    by_seed: dict[int, Training] = {}
-    for training in (training for trial in trials for training in trial.trainings):
-        values = [training.metrics.get(goal.metric, math.nan) for goal in goals]
-        if all(map(math.isfinite, values)):
-            by_seed.setdefault(training.seed, training)
-    trainings = tuple(by_seed[seed] for seed in sorted(by_seed))
-    return Configuration(_label(trials[0], keys), tuple(trials), trainings)
-
-
-def _label(trial: Trial, keys: Sequence[str]) -> str:
-    heads = short_keys(keys)
-    parts = []
-    for key in keys:
-        if key not in trial.params:
-            continue
-        value, is_choice = (
-            value_text(trial.params[key]),
-            "." not in key and isinstance(trial.params[key], str),
-        )
-        parts.append(value if is_choice else f"{heads[key]}={value}")
-    if not parts and trial.trainings:
-        tags = trial.trainings[0].tags
-        parts = [tags[name] for name in ("model", "augmentation") if name in tags]
-    return " ".join(parts) or f"trial {trial.number}"

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from flowersweep.figures.figures import confusion_counts, most_confident_mistakes
+from flowersweep.figures.confusion import confusion_counts
+from flowersweep.figures.mistakes import most_confident_mistakes
 from flowersweep.redaction import redacted
-from flowersweep.report.evidence import Configuration, Goal, Training
+from flowersweep.report.configurations import Configuration
+from flowersweep.report.evidence import Goal, Training
 from flowersweep.tracking.files import Files
 from flowersweep.tracking.lookup import training_command, with_seed
 from flowersweep.tracking.mlflow_api import client, translated
-from flowersweep.tracking.protocol import PICTURES
+from flowersweep.tracking.run import PICTURES
 from flowersweep.tracking.store.store import Store
 
 if TYPE_CHECKING:

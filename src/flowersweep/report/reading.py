@@ -13,7 +13,7 @@ from flowersweep.redaction import redacted
 from flowersweep.report.evidence import Curve, Goal, State, Study, Training, Trial
 from flowersweep.tracking.files import Files
 from flowersweep.tracking.mlflow_api import client, translated
-from flowersweep.tracking.protocol import NOTE, PICTURES
+from flowersweep.tracking.run import NOTE, PICTURES
 from flowersweep.tracking.selection import children_of, trials_of
 from flowersweep.tracking.store.store import Store
 

@@ -4,13 +4,12 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from flowersweep.report.evidence import SEED, State, Study
+from flowersweep.report.evidence import SEED, Study
 from flowersweep.report.leading_run import LeadingRun
+from flowersweep.report.missing import lost_trials, unfinished_trials
 from flowersweep.report.statistics.comparison import ALPHA, MIN_SEEDS, differences
 from flowersweep.report.statistics.ranking import TEST_METRIC, Row, shown
-
-MAX_LISTED = 6
-MAX_REASONS = 3
+from flowersweep.report.wording import listed
 
 
 def summary(study: Study, rows: Sequence[Row], leading: LeadingRun | None) -> list[str]:
@@ -24,10 +23,10 @@ def summary(study: Study, rows: Sequence[Row], leading: LeadingRun | None) -> li
     if not rows or leading is None:
         return [
             *(
-                _lost(study, rows)
+                lost_trials(study, rows)
                 or [f"No trial has come to a value of {study.goal.metric} yet, so there is nothing to rank."]
             ),
-            *_unfinished(study),
+            *unfinished_trials(study),
         ]
     told = (
         [_leader(study, rows), *_other_seeds(study, rows), *_apart(study, rows)]
@@ -35,18 +34,12 @@ def summary(study: Study, rows: Sequence[Row], leading: LeadingRun | None) -> li
         else _trade_offs(study, rows)
     )
     return [
-        *_lost(study, rows),
+        *lost_trials(study, rows),
         *told,
         *_chosen_by(study, rows, leading),
         *_published(study, rows),
-        *_unfinished(study),
+        *unfinished_trials(study),
     ]
-
-
-def listed(names: Sequence[str], limit: int = MAX_LISTED) -> str:
-    """Names as a sentence has them: "a", "a and b", "a, b and c", "a, b and 7 more"."""
-    few = list(names) if len(names) <= limit else [*names[: limit - 1], f"{len(names) - limit + 1} more"]
-    return few[0] if len(few) == 1 else f"{', '.join(few[:-1])} and {few[-1]}"
 
 
 def _leader(study: Study, rows: Sequence[Row]) -> str:
@@ -197,57 +190,3 @@ def _published(study: Study, rows: Sequence[Row]) -> list[str]:
     return [
         f"The published article reports {figure.words} for this kind of network; the figure here is {gap}."
     ]
-
-
-def _lost(study: Study, rows: Sequence[Row]) -> list[str]:
-    """Trials that came to a value but whose runs are not in MLflow any more; the best of them first."""
-    sign = study.goal.sign()
-    lost = sorted(
-        (trial for trial in study.trials if trial.n_lost),
-        key=lambda one: sign * one.values[0] if one.values else 0,
-    )
-    if not lost:
-        return []
-    told = [
-        f"trial {one.number}" + (f" ({study.goal.metric} {shown(one.values[0])})" if one.values else "")
-        for one in lost
-    ]
-    shown_best = [sign * row.configuration.mean(study.goal.metric) for row in rows]
-    best = lost[0].values and all(sign * lost[0].values[0] < value for value in shown_best)
-    leads = (
-        f" Trial {lost[0].number} is the study's best, so what leads here is not." if best and rows else ""
-    )
-    sentence = (
-        f"Missing are runs of {listed(told)}: they are not in MLflow any more.{leads} Deleted runs come back with "
-        "`mlflow runs restore --run-id ID`; the ids are in study/leaderboard.json, with the study's run."
-    )
-    return [sentence]
-
-
-def _unfinished(study: Study) -> list[str]:
-    """Trials that are missing from the ranking, and why."""
-    count, sentences = study.count(), []
-    if n_pruned := count.get(State.PRUNED):
-        were = "trial was" if n_pruned == 1 else "trials were"
-        sentences.append(
-            f"{n_pruned} {were} pruned before the training was complete and cannot be ranked with the others."
-        )
-    if n_taken := sum(trial.taken_from is not None for trial in study.trials):
-        had = "trial had" if n_taken == 1 else "trials had"
-        sentences.append(
-            f"{n_taken} {had} the same values as another one, and took its result over untrained."
-        )
-    if n_failed := count.get(State.FAILED):
-        reasons = list(
-            dict.fromkeys(
-                trial.reason or "reason unknown" for trial in study.trials if trial.state is State.FAILED
-            )
-        )
-        told = "; ".join(reason.rstrip(".") for reason in reasons[:MAX_REASONS])
-        sentences.append(f"{n_failed} {'trial' if n_failed == 1 else 'trials'} failed: {told}.")
-    if n_open := count.get(State.STOPPED, 0) + count.get(State.RUNNING, 0):
-        have = "trial has" if n_open == 1 else "trials have"
-        sentences.append(
-            f"{n_open} {have} not come to an end; the same sweep's command continues from there."
-        )
-    return sentences

@@ -22,7 +22,7 @@ from flowersweep.sweep.leaderboard import as_table, leaderboard
 from flowersweep.sweep.parent_run import ParentRun
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.study.attributes import FAIL_REASON, TAKEN_FROM
-from flowersweep.sweep.workers.launch import TRAINING_LOG
+from flowersweep.sweep.workers.worker_job import TRAINING_LOG
 from flowersweep.texts import plain_console
 
 log = logging.getLogger(__name__)

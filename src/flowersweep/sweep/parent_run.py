@@ -25,12 +25,13 @@ from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.storage.storage import shown, storage_url
 from flowersweep.sweep.study.attributes import PARENT_RUN
+from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_api import client, runs_page, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import close_orphaned_runs
 from flowersweep.tracking.patience import patience
-from flowersweep.tracking.protocol import NOTE, closing
 from flowersweep.tracking.provenance import command_line
+from flowersweep.tracking.run import NOTE
 from flowersweep.tracking.store.store import Store, experiment_id, known_experiment, prepare_store
 
 log = logging.getLogger(__name__)

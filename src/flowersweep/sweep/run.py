@@ -12,14 +12,14 @@ from optuna import Study
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
-from flowersweep import config as configuration
 from flowersweep import process
+from flowersweep.config import Config
 from flowersweep.doors.optuna_api import storage_of
-from flowersweep.errors import SweepError, SweepStoppedError
+from flowersweep.errors import SweepStoppedError
 from flowersweep.redaction import redacted
 from flowersweep.sweep.display import SweepDisplay, show_summary
 from flowersweep.sweep.parent_run import ParentRun, open_store
-from flowersweep.sweep.settings import Plan, Settings, make_plan, read_settings
+from flowersweep.sweep.settings import Plan, Settings, make_plan, objectives, seeded, sweep_settings
 from flowersweep.sweep.space.check import check_choices
 from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.parse import parse_space
@@ -33,8 +33,9 @@ from flowersweep.sweep.study.definition import definition_of, derived_name
 from flowersweep.sweep.study.reclaim import reclaim
 from flowersweep.sweep.study.sampler import explicit_options
 from flowersweep.sweep.study.study import name_metrics, open_study
-from flowersweep.sweep.workers.launch import Sweep, launch
+from flowersweep.sweep.workers.launch import launch
 from flowersweep.sweep.workers.worker import WorkerReport
+from flowersweep.sweep.workers.worker_job import Sweep
 from flowersweep.texts import expanded
 from flowersweep.tracking.patience import cleaning_up
 from flowersweep.tracking.provenance import command_line
@@ -67,26 +68,22 @@ def run_study(
             the disk or a store.
         Interrupted: SIGINT or SIGTERM; running trials wait for the next sweep.
     """
-    metrics = objectives(config)
-    settings = _settings(config, metrics)
+    settings = sweep_settings(config)
     loader = hydra_context.config_loader
     space = parse_space(arguments, settings.params, settings.conditions, config_loader=loader)
-    plan = _plan(settings, space, config)
-    settings = _seeded(settings, config)
+    plan = make_plan(settings, space, explicit_options(typed_overrides(config, "hydra")))
+    settings = seeded(settings, config)
     configs = check_choices(space, config, loader, settings.n_repeats)
-    pictures = find_all(configs)
-    if configs:
-        tell_of_pictures_to_come(configs[0], pictures[place_of(configs[0])])
     directory = Path(OmegaConf.select(config, "tracking.dir") or "mlruns")
     url = storage_url(settings.storage, directory)
     # Before anything is written: without the pictures there is no study, and what the store refuses leaves none behind.
-    content = Content.of(configs, pictures) if configs else None
+    content = _content(configs)
     definition = definition_of(space, config, settings.n_repeats, content.listed() if content else None)
     store = open_store(config)
     storage = open_storage(url, directory)
     with stopped_in_words():
         study = _study(settings, space, definition, storage)
-        name_metrics(study, metrics)
+        name_metrics(study, objectives(config))
         reclaim(study)
         _enqueue(study, plan)
         sweep = Sweep(
@@ -103,11 +100,25 @@ def run_study(
             command=command_line(),
             content=content,
         )
-        if config.hydra.output_subdir is not None:  # an application that keeps its configuration in files
-            sweep.folder.mkdir(parents=True, exist_ok=True)
-            (sweep.folder / "multirun.yaml").write_text(as_kept(config), encoding="utf-8")
+        _keep_configuration(sweep)
         _run(study, sweep, plan, store)
         return _best(study)
+
+
+def _content(configs: Sequence[Config]) -> Content | None:
+    """What the trials read; None for an application with a configuration of its own."""
+    if not configs:
+        return None
+    pictures = find_all(configs)
+    tell_of_pictures_to_come(configs[0], pictures[place_of(configs[0])])
+    return Content.of(configs, pictures)
+
+
+def _keep_configuration(sweep: Sweep) -> None:
+    """Write multirun.yaml, for an application that keeps its configuration in files."""
+    if sweep.config.hydra.output_subdir is not None:
+        sweep.folder.mkdir(parents=True, exist_ok=True)
+        (sweep.folder / "multirun.yaml").write_text(as_kept(sweep.config), encoding="utf-8")
 
 
 def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
@@ -137,55 +148,6 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
         if signals:
             raise interruption
         _refuse_failure(study, sweep, reports)
-
-
-def objectives(config: DictConfig) -> list[str]:
-    """The metrics that trials return, in their order; empty for an application that does not name them."""
-    metric = OmegaConf.select(config, "objective.metric")
-    return [] if metric is None else [metric, *(OmegaConf.select(config, "objective.also") or ())]
-
-
-def _settings(config: DictConfig, metrics: Sequence[str]) -> Settings:
-    """`hydra.sweeper`, with the directions of the objectives where it names none."""
-    settings = read_settings(config.hydra.sweeper)
-    if metrics and config.hydra.sweeper.direction is None:
-        settings = replace(settings, directions=tuple(map(configuration.direction_of, metrics)))
-    if metrics and len(settings.directions) != len(metrics):
-        raise SweepError(
-            f"hydra.sweeper.direction must have one entry for each of {', '.join(metrics)}, but has "
-            f"{len(settings.directions)}; leave it out, and each gets its own."
-        )
-    return settings
-
-
-def _seeded(settings: Settings, config: DictConfig) -> Settings:
-    """With the seed of the runs for the sampler, unless it was given one."""
-    seed, sampler = OmegaConf.select(config, "seed"), settings.sampler
-    if isinstance(seed, int) and sampler.get("seed", 0) is None and "seed" not in _explicit(config):
-        sampler = sampler.copy()
-        with flag_override(sampler, ["readonly"], [False]):
-            sampler.seed = seed
-        settings = replace(settings, sampler=sampler)
-    return settings
-
-
-def _plan(settings: Settings, space: Space, config: DictConfig) -> Plan:
-    plan = make_plan(settings, space, _explicit(config))
-    if plan.enqueue and plan.is_grid:
-        raise SweepError(
-            "hydra.sweeper.enqueue puts points before those of a sampler, but a grid has all points in its own order; "
-            "set hydra.sweeper.n_trials, or leave enqueue out."
-        )
-    if len(plan.enqueue) > plan.n_trials:
-        raise SweepError(
-            f"hydra.sweeper.enqueue has {len(plan.enqueue)} points, but hydra.sweeper.n_trials is {plan.n_trials}; "
-            "raise it, or leave points out."
-        )
-    return plan
-
-
-def _explicit(config: DictConfig) -> frozenset[str]:
-    return explicit_options(typed_overrides(config, "hydra"))
 
 
 def _study(settings: Settings, space: Space, definition: Mapping[str, Any], storage: BaseStorage) -> Study:

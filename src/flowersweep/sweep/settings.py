@@ -1,18 +1,20 @@
 """The settings of a sweep: `hydra.sweeper`, typed and checked, and what follows from them for a space."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, flag_override
 
+from flowersweep import config as configuration
 from flowersweep.errors import SweepError
 from flowersweep.sweep.schema import StudySweeperConf
+from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.study.build import broken_rules
 from flowersweep.sweep.study.pruner import make_pruner
-from flowersweep.sweep.study.sampler import is_grid, make_sampler, wants_grid
+from flowersweep.sweep.study.sampler import explicit_options, is_grid, make_sampler, wants_grid
 
 DIRECTIONS = ("minimize", "maximize")
 # What Optuna's objects are made of keeps its type, by which options that were set are told from defaults.
@@ -76,6 +78,44 @@ def read_settings(node: DictConfig) -> Settings:
     return Settings(**plain, directions=directions)
 
 
+def objectives(config: DictConfig) -> list[str]:
+    """The metrics that trials return, in their order; empty for an application that does not name them."""
+    metric = OmegaConf.select(config, "objective.metric")
+    return [] if metric is None else [metric, *(OmegaConf.select(config, "objective.also") or ())]
+
+
+def sweep_settings(config: DictConfig) -> Settings:
+    """Check `hydra.sweeper`, with the directions of the objectives where it names none.
+
+    Args:
+        config: The sweep's configuration, with the `hydra` node.
+
+    Raises:
+        SweepError: As `read_settings`, or there are more or fewer directions than objectives.
+    """
+    settings, metrics = read_settings(config.hydra.sweeper), objectives(config)
+    if metrics and settings.direction is None:
+        settings = replace(settings, directions=tuple(map(configuration.direction_of, metrics)))
+    if metrics and len(settings.directions) != len(metrics):
+        raise SweepError(
+            f"hydra.sweeper.direction must have one entry for each of {', '.join(metrics)}, but has "
+            f"{len(settings.directions)}; leave it out, and each gets its own."
+        )
+    return settings
+
+
+def seeded(settings: Settings, config: DictConfig) -> Settings:
+    """With the seed of the runs for the sampler, unless it was given one."""
+    seed, sampler = OmegaConf.select(config, "seed"), settings.sampler
+    explicit = explicit_options(typed_overrides(config, "hydra"))
+    if isinstance(seed, int) and sampler.get("seed", 0) is None and "seed" not in explicit:
+        sampler = sampler.copy()
+        with flag_override(sampler, ["readonly"], [False]):
+            sampler.seed = seed
+        settings = replace(settings, sampler=sampler)
+    return settings
+
+
 def make_plan(settings: Settings, space: Space, explicit: Collection[str] = ()) -> Plan:
     """What these settings mean for a space, once sampler, pruner and points are known to work with it.
 
@@ -103,7 +143,18 @@ def make_plan(settings: Settings, space: Space, explicit: Collection[str] = ()) 
         )
     size = space.size if grid else 0
     n_trials = min(settings.n_trials or size, size) if grid else settings.n_trials or 0
-    return Plan(grid, n_trials, _points(settings, space))
+    points = _points(settings, space)
+    if points and grid:
+        raise SweepError(
+            "hydra.sweeper.enqueue puts points before those of a sampler, but a grid has all points in its own order; "
+            "set hydra.sweeper.n_trials, or leave enqueue out."
+        )
+    if len(points) > n_trials:
+        raise SweepError(
+            f"hydra.sweeper.enqueue has {len(points)} points, but hydra.sweeper.n_trials is {n_trials}; "
+            "raise it, or leave points out."
+        )
+    return Plan(grid, n_trials, points)
 
 
 def _points(settings: Settings, space: Space) -> tuple[dict[str, Any], ...]:

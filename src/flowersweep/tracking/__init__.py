@@ -1,1 +1,1 @@
-"""Where a run's parameters, metrics, pictures and model go: MLflow, behind a protocol of a dozen methods."""
+"""Where a run's parameters, metrics, pictures and model go, and where they are read again: MLflow."""

@@ -1,4 +1,4 @@
-"""What an error of MLflow says, and whether waiting may mend it."""
+"""What an error of MLflow says, and whether waiting may fix it."""
 
 import re
 import sqlite3
@@ -8,7 +8,7 @@ from typing import Any
 _REMARK = "(raised as a result of Query-invoked autoflush"
 _KIND = re.compile(r"^\(sqlite3\.\w+\) ")
 
-# What a database server says that waiting does not mend.
+# What a database server says that waiting does not fix.
 _LASTING = (
     "access denied",
     "authentication",

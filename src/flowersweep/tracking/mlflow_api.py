@@ -100,12 +100,12 @@ def translated(action: str) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
         why = reason(error)
-        mend = ""
+        advice = ""
         if any(one in why for one in _FULL):
-            mend = "; make room, or choose another folder with tracking.dir=DIR"
+            advice = "; make room, or choose another folder with tracking.dir=DIR"
         elif is_passing(error):
-            mend = f"{waited()}; end the program that keeps the store locked, or start its server again"
-        raise TrackingError(f"Cannot {action}: {why}{mend}.") from error
+            advice = f"{waited()}; end the program that keeps the store locked, or start its server again"
+        raise TrackingError(f"Cannot {action}: {why}{advice}.") from error
 
 
 @contextmanager

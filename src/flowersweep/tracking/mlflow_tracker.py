@@ -1,8 +1,5 @@
 """The tracker that writes to MLflow, through its client alone: no active run, no global address."""
 
-import getpass
-import json
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -16,23 +13,23 @@ from flowersweep import process
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
 from flowersweep.tracking import rules
-from flowersweep.tracking.mlflow_api import bare_client, client, translated
-from flowersweep.tracking.patience import patiently
-from flowersweep.tracking.protocol import NOTE, Pictures, RunStatus
-from flowersweep.tracking.provenance import git_state
-from flowersweep.tracking.saved_model import log_model
+from flowersweep.tracking.data_set import log_data_set
+from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.new_run import create_run, source_tags
+from flowersweep.tracking.run import RunStatus
+from flowersweep.tracking.saved_model import Examples, log_model
 from flowersweep.tracking.store.store import Store, experiment_id
 
 if TYPE_CHECKING:
     import keras
     from matplotlib.figure import Figure
 
-# What SQLite, PostgreSQL and MySQL say of a row that another process has just inserted.
-DUPLICATE = ("unique constraint", "duplicate key", "duplicate entry")
-
 
 class MLflowTracker:
-    """The log of one run in an MLflow store; made by `start` or `resume`. See Tracker for what its methods do."""
+    """The log of one run in an MLflow store; made by `start` or `resume`.
+
+    Every method raises TrackingError if the run has ended, if a name is not allowed, or if the store refuses.
+    """
 
     def __init__(self, store: Store, run_id: str) -> None:
         self._uri = store.uri
@@ -49,7 +46,6 @@ class MLflowTracker:
         *,
         parent_run_id: str | None = None,
         tags: Mapping[str, object] | None = None,
-        description: str | None = None,
     ) -> "MLflowTracker":
         """Start a new run.
 
@@ -59,25 +55,20 @@ class MLflowTracker:
             run_name: What MLflow shows; need not be unique.
             parent_run_id: The run under which this one is shown.
             tags: Set beside those MLflow itself would set and those that name this process.
-            description: Markdown, shown at the top of the run's page.
 
         Raises:
             TrackingError: If the store refuses, the experiment is deleted, or there is no such parent.
         """
         service, experiment_key = client(store.uri), experiment_id(store, experiment)
-        known: dict[str, object] = {**_source_tags(), **process.identity(), **(tags or {})}
+        known: dict[str, object] = {**source_tags(), **process.identity(), **(tags or {})}
         if parent_run_id is not None:
             with translated(f"start a run under {parent_run_id}"):
                 service.get_run(parent_run_id)
             known["mlflow.parentRunId"] = parent_run_id
-        if description is not None:
-            known[NOTE] = description
-        texts = {
-            rules.check_key(key): rules.shortened(value, rules.MAX_TAG_LENGTH) for key, value in known.items()
-        }
+        texts = _texts(known, rules.MAX_TAG_LENGTH)
         with translated(f"start run {run_name!r} in {store.uri}"):
             # The tags come with the run: killed a moment later, it can still be told whose it was.
-            run_id = _create_run(store, experiment_key, texts, redacted(run_name))
+            run_id = create_run(store, experiment_key, texts, redacted(run_name))
         tracker = cls(store, run_id)
         tracker._keep_whole(known, rules.MAX_TAG_LENGTH)
         return tracker
@@ -110,21 +101,24 @@ class MLflowTracker:
         return self._status
 
     def params(self, values: Mapping[str, object]) -> None:
-        """Log params; a text over 6000 characters is cut and stored whole below `long_values/`."""
+        """Log what the run was given, flat, under dotted keys; a value once logged cannot be changed.
+
+        A text over 6000 characters is cut and stored whole below `long_values/`.
+        """
         from mlflow.entities import Param
 
         self._check_open()
-        items = [
-            Param(rules.check_key(key), rules.shortened(value, rules.MAX_PARAM_LENGTH))
-            for key, value in values.items()
-        ]
+        items = [Param(key, text) for key, text in _texts(values, rules.MAX_PARAM_LENGTH).items()]
         with translated(f"log the params of run {self._run_id}"):
             for some in rules.chunks(items):
                 self._client.log_batch(self._run_id, params=some, synchronous=True)
         self._keep_whole(values, rules.MAX_PARAM_LENGTH)
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
-        """Log measurements; NaN is kept, MLflow turns an infinity into 1.8e308."""
+        """Log measurements in one batch; without a step they belong to the run as a whole.
+
+        NaN is kept, MLflow turns an infinity into 1.8e308.
+        """
         from mlflow.entities import Metric
 
         self._check_open()
@@ -135,36 +129,36 @@ class MLflowTracker:
                 self._client.log_batch(self._run_id, metrics=some, synchronous=True)
 
     def tags(self, values: Mapping[str, object]) -> None:
-        """Set tags; a text over 8000 characters is cut and stored whole below `long_values/`."""
+        """Set tags, which may be set again to another value.
+
+        A text over 8000 characters is cut and stored whole below `long_values/`.
+        """
         from mlflow.entities import RunTag
 
         self._check_open()
-        items = [
-            RunTag(rules.check_key(key), rules.shortened(value, rules.MAX_TAG_LENGTH))
-            for key, value in values.items()
-        ]
+        items = [RunTag(key, text) for key, text in _texts(values, rules.MAX_TAG_LENGTH).items()]
         with translated(f"set the tags of run {self._run_id}"):
             for some in rules.chunks(items):
                 self._client.log_batch(self._run_id, tags=some, synchronous=True)
         self._keep_whole(values, rules.MAX_TAG_LENGTH)
 
     def text(self, content: str, name: str) -> None:
-        """Store a text file."""
+        """Store a text file; `name` is its path inside the run's artifacts, with `/` between folders."""
         with self._storing(name):
             self._client.log_text(self._run_id, redacted(content), name)
 
     def json(self, content: object, name: str) -> None:
-        """Store a JSON file."""
+        """Store a JSON file; NumPy numbers and arrays and paths are converted."""
         self.text(rules.json_text(content), name)
 
     def image(self, picture: npt.NDArray[np.uint8], name: str) -> None:
-        """Store a picture."""
+        """Store a picture, uint8, shape (height, width, 3), as a .png file."""
         rules.check_picture(picture)
         with self._storing(name):
             self._client.log_image(self._run_id, picture, name)
 
     def figure(self, figure: "Figure", name: str) -> None:
-        """Store a figure."""
+        """Store a matplotlib figure in the format that the name's ending says."""
         with self._storing(name):
             self._client.log_figure(self._run_id, figure, name)
 
@@ -178,32 +172,49 @@ class MLflowTracker:
         picture_shape: tuple[int, int, int] | None = None,
         profile: Mapping[str, object] | None = None,
     ) -> None:
-        """Record a data set, which MLflow can search for by name and digest."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag
+        """Record which pictures the run used; MLflow can search for them by name and digest.
 
+        Args:
+            name: What the data set is called.
+            digest: Fingerprint of its content; the first 36 characters are kept, which is MLflow's limit.
+            source: A folder or a URL.
+            context: What it was used for, as in "training" or "validation".
+            picture_shape: (height, width, channels) as the model sees a picture.
+            profile: Further facts, such as the number of pictures in each class.
+        """
         self._check_open()
-        is_url = source.startswith(("http://", "https://"))
-        entity = Dataset(
-            name=name,
-            digest=digest[: rules.MAX_DIGEST_LENGTH],
-            source_type="http" if is_url else "local",
-            source=json.dumps({"url" if is_url else "uri": redacted(source)}),
-            schema=None if picture_shape is None else _schema(picture_shape),
-            profile=rules.json_text(dict(profile)) if profile else None,
-        )
         with translated(f"record data set {name!r} for run {self._run_id}"):
-            used = DatasetInput(entity, tags=[InputTag("mlflow.data.context", context)])
-            self._log_input(used)
+            log_data_set(
+                self._uri,
+                self._run_id,
+                name,
+                digest=digest,
+                source=source,
+                context=context,
+                picture_shape=picture_shape,
+                profile=profile,
+            )
 
     def model(
         self,
         keras_model: "keras.Model",
         *,
-        example: Pictures,
+        example: Examples,
         class_names: Sequence[str],
         metadata: Mapping[str, Any] | None = None,
     ) -> str:
-        """Store the trained model; MLflow shows it among the run's outputs."""
+        """Store the trained model with its signature; MLflow shows it among the run's outputs.
+
+        Args:
+            keras_model: Takes raw pictures, shape (batch, height, width, 3), values 0..255. Not compiled, at best:
+                a compiled one takes its optimizer along, which triples the file and brings its learning rate back.
+            example: At least one picture, shape (n, height, width, 3); its dtype becomes the signature's.
+            class_names: In the order of the model's outputs.
+            metadata: Further facts to keep with the model, JSON values.
+
+        Returns:
+            The address under which MLflow loads it, `runs:/RUN_ID/model`.
+        """
         self._check_open()
         with translated(f"store the model of run {self._run_id}"):
             return log_model(
@@ -216,28 +227,17 @@ class MLflowTracker:
             )
 
     def file(self, path: Path, folder: str | None = None) -> None:
-        """Store a copy of a file."""
+        """Store a copy of a local file, in a folder of the run's artifacts or at their top."""
         rules.check_file(path)
         with self._storing(f"{folder}/{path.name}" if folder else path.name):
             self._client.log_artifact(self._run_id, str(path), folder)
 
     def end(self, status: RunStatus) -> None:
-        """Close the run."""
+        """Close the run; nothing can be logged afterwards."""
         self._check_open()
         with translated(f"end run {self._run_id}"):
             self._client.set_terminated(self._run_id, status.value)
         self._status = status
-
-    def _log_input(self, used: Any) -> None:
-        """Workers that record the same data set first, at once, collide in MLflow; the second time it is there."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            self._client.log_inputs(self._run_id, datasets=[used])
-        except MlflowException as error:
-            if not any(words in str(error).lower() for words in DUPLICATE):
-                raise
-            self._client.log_inputs(self._run_id, datasets=[used])
 
     def _keep_whole(self, values: Mapping[str, object], limit: int) -> None:
         for name, text in rules.too_long(values, limit).items():
@@ -254,42 +254,6 @@ class MLflowTracker:
             )
 
 
-def _create_run(store: Store, experiment_key: str, tags: Mapping[str, str], run_name: str) -> str:
-    """Create a run, once even if the store fails after it has done so."""
-    service, began = bare_client(store.uri), int(time.time() * 1000)
-
-    def create() -> str:
-        run = service.create_run(experiment_key, start_time=began, tags=tags, run_name=run_name)
-        return str(run.info.run_id)
-
-    def find_or_create() -> str:
-        for run in service.search_runs([experiment_key], f"attributes.start_time = {began}"):
-            if all(run.data.tags.get(key) == tags[key] for key in tags) and run.info.run_name == run_name:
-                return str(run.info.run_id)
-        return create()
-
-    return patiently(create, again=find_or_create)
-
-
-def _source_tags() -> dict[str, str]:
-    """Return the tags that MLflow's own start_run would set; its client sets none."""
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a container whose user has no name
-        user = "unknown"
-    tags = {
-        "mlflow.user": user,
-        "mlflow.source.name": "flowersweep" if sys.argv[0] in {"", "-c"} else sys.argv[0],
-        "mlflow.source.type": "LOCAL",
-    }
-    commit = git_state().get("commit")
-    return tags if commit is None else tags | {"mlflow.source.git.commit": commit}
-
-
-def _schema(picture_shape: tuple[int, int, int]) -> str:
-    from mlflow.data.schema import TensorDatasetSchema
-    from mlflow.types import Schema, TensorSpec
-
-    pictures = Schema([TensorSpec(np.dtype(np.uint8), (-1, *picture_shape))])
-    labels = Schema([TensorSpec(np.dtype(np.int64), (-1,))])
-    return json.dumps(TensorDatasetSchema(features=pictures, targets=labels).to_dict())
+def _texts(values: Mapping[str, object], limit: int) -> dict[str, str]:
+    """Params or tags as MLflow takes them: names that are allowed, and texts of at most `limit` characters."""
+    return {rules.check_key(key): rules.shortened(value, limit) for key, value in values.items()}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from flowersweep import process
 from flowersweep.tracking.mlflow_api import client, translated
-from flowersweep.tracking.protocol import RunStatus
+from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store
 
 if TYPE_CHECKING:

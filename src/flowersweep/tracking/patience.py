@@ -60,7 +60,7 @@ def patiently(call: Callable[[], Answer], again: Callable[[], Answer] | None = N
         again: Asks for it after a failure, if it may have been done although no answer came, and must not be twice.
 
     Raises:
-        Exception: What `call` raises that waiting cannot mend, or that still goes on at the end of the time.
+        Exception: What `call` raises that waiting cannot fix, or that still goes on at the end of the time.
     """
     began: float | None = None
     pause = _FIRST_PAUSE

@@ -1,7 +1,4 @@
-"""What may be logged under which name: MLflow's limits, checked before the store is asked; and no passwords.
-
-Both trackers follow these rules, so that a test with the one in memory finds what MLflow would refuse.
-"""
+"""What may be logged under which name: MLflow's limits, checked before the store is asked; and no passwords."""
 
 import json
 import numbers

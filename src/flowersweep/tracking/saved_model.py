@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.mlflow_api import bare_client, client, translated
 from flowersweep.tracking.patience import cleaning_up, patiently
-from flowersweep.tracking.protocol import Pictures
 from flowersweep.tracking.provenance import package_versions
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel, Run
 
 NAME = "model"
+Examples = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 _REQUIREMENTS = ("tensorflow", "keras", "mlflow", "numpy")
 
 
@@ -27,11 +28,11 @@ def log_model(
     run_id: str,
     keras_model: "keras.Model",
     *,
-    example: Pictures,
+    example: Examples,
     class_names: Sequence[str],
     metadata: Mapping[str, Any] | None = None,
 ) -> str:
-    """Store a model with a run of the store at `uri`; the other arguments are those of Tracker.model.
+    """Store a model with a run of the store at `uri`; the other arguments are those of MLflowTracker.model.
 
     `mlflow.keras.log_model` works on a global tracking URI, and infers the requirements by loading the model once
     more in another process; here the same steps are taken with the client, and the requirements are known.
@@ -99,7 +100,7 @@ def _log_output(bare: "MlflowClient", run_id: str, model_id: str) -> None:
     patiently(put, again=put_unless_there)
 
 
-def _signature(keras_model: "keras.Model", example: Pictures, class_names: Sequence[str]) -> Any:
+def _signature(keras_model: "keras.Model", example: Examples, class_names: Sequence[str]) -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 

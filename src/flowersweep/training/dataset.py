@@ -70,7 +70,7 @@ def load_pictures(config: Config, expected: str | None = None) -> Pictures:
         expected: The fingerprint that `find_pictures` must give; None for any.
 
     Raises:
-        DataError: The pictures are missing, unreadable or others; the message says how to mend it.
+        DataError: The pictures are missing, unreadable or others; the message says how to fix it.
         ConfigError: They are too few for the fractions of the split.
     """
     cache = cache_dir(config.paths.cache)

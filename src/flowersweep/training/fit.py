@@ -6,7 +6,8 @@ from typing import Any
 
 import keras
 
-from flowersweep.config.schema import Config, OptimizerConfig, PlateauConfig, ScheduleConfig
+from flowersweep.config.optimizers import OptimizerConfig, PlateauConfig, ScheduleConfig
+from flowersweep.config.schema import Config
 from flowersweep.data.stream import steps_per_epoch
 from flowersweep.fields import maximized
 from flowersweep.models.folded import fold

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from flowersweep.config.schema import CosineConfig, OptimizerConfig, ScheduleConfig
+from flowersweep.config.optimizers import CosineConfig, OptimizerConfig, ScheduleConfig
 
 if TYPE_CHECKING:
     import keras

@@ -4,14 +4,17 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flowersweep.config.schema import AdamConfig, Config, FineTunedConfig, FrozenConfig, ModelConfig
+from flowersweep.cache.heads import Head
+from flowersweep.config.models import FineTunedConfig, FrozenConfig, ModelConfig
+from flowersweep.config.optimizers import AdamConfig
+from flowersweep.config.schema import Config
 from flowersweep.models import build_network
 from flowersweep.models.network import Network
 from flowersweep.tracking.store.store import Store
 from flowersweep.training.callbacks import EpochCallback
 from flowersweep.training.dataset import Pictures
 from flowersweep.training.fit import Phase, fit
-from flowersweep.training.heads import Head, reuse_or_train
+from flowersweep.training.heads import reuse_or_train
 from flowersweep.training.history import History
 from flowersweep.training.loader import open_loader
 from flowersweep.training.probabilities import Predictions, predict

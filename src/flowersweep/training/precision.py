@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flowersweep.config.schema import CNNConfig, Config
+from flowersweep.config.models import CNNConfig
+from flowersweep.config.schema import Config
 
 # Instructions that multiply bfloat16 numbers; without them a CPU converts every number and is far slower.
 BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})

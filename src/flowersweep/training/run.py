@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from flowersweep.config.schema import Config
 from flowersweep.errors import Pruned, infrastructure_failure
+from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import close_orphaned_runs
 from flowersweep.tracking.patience import cleaning_up
-from flowersweep.tracking.protocol import NOTE, RunStatus, Tracker, closing
+from flowersweep.tracking.run import NOTE, RunStatus
 from flowersweep.tracking.store.store import experiment_id, prepare_store
 from flowersweep.training.dataset import Pictures, load_pictures
 from flowersweep.training.environment import start_tensorflow, streams_released
@@ -118,7 +119,7 @@ def tags(config: Config) -> dict[str, str]:
 
 
 @contextmanager
-def failures_recorded(tracker: Tracker, *, again: bool) -> Iterator[None]:
+def failures_recorded(tracker: MLflowTracker, *, again: bool) -> Iterator[None]:
     """Keep the traceback of whatever ends the run early as an artifact, and its message as a tag.
 
     Args:
@@ -147,7 +148,7 @@ def _train(
     config: Config,
     pictures: Pictures,
     network: "Network",
-    tracker: Tracker,
+    tracker: MLflowTracker,
     *,
     overrides: Sequence[str],
     context: RunContext,

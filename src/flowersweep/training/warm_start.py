@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
-from flowersweep.config.schema import Config, FineTunedConfig
+from flowersweep.config.models import FineTunedConfig
+from flowersweep.config.schema import Config
 from flowersweep.errors import ConfigError
 from flowersweep.fields import maximized
 from flowersweep.tracking.lookup import best_run_id, run_config, run_labels, run_model

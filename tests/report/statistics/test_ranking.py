@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowersweep.report.evidence import Goal, State, Study, Training, Trial, configurations
+from flowersweep.report.configurations import configurations
+from flowersweep.report.evidence import Goal, State, Study, Training, Trial
 from flowersweep.report.leading_run import LeadingRun, read_leading_run
 from flowersweep.report.reading import read_study
 from flowersweep.report.statistics.ranking import measured, ranking

@@ -19,7 +19,7 @@ from flowersweep.sweep.study.attributes import RUN_ID
 from flowersweep.sweep.study.study import name_metrics
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.protocol import RunStatus
+from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.selection import find_study
 from flowersweep.tracking.store.store import Store
 from pages import Page

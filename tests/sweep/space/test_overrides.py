@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowersweep import config
-from flowersweep.config.schema import FrozenConfig, SGDConfig
+from flowersweep.config.models import FrozenConfig
+from flowersweep.config.optimizers import SGDConfig
 from flowersweep.sweep.space.check import check_choices
 from flowersweep.sweep.space.overrides import as_typed, left_to_trials, read_arguments
 from flowersweep.sweep.space.parse import parse_space

@@ -217,7 +217,7 @@ class TestStop:
         assert (next_trial(study, LINE, budget) is Stop.FAILURES) == stops
 
     def test_earlier_failures_do_not_count(self, study: optuna.Study) -> None:
-        """A sweep that goes on after its user mended something starts counting at zero."""
+        """A sweep that goes on after its user fixed something starts counting at zero."""
         _ended(study, "FFFF")
         budget = Budget.begun(study, 20, max_failures=2, max_failures_in_a_row=2)
 

@@ -14,7 +14,7 @@ from omegaconf import open_dict
 
 from flowersweep import config
 from flowersweep.config import Config
-from flowersweep.config.schema import FineTunedConfig
+from flowersweep.config.models import FineTunedConfig
 from flowersweep.errors import DataError, SweepError, TrackingError, WeightsError
 from flowersweep.sweep.space.check import check_choices
 from flowersweep.sweep.space.parse import parse_space

@@ -15,9 +15,9 @@ from omegaconf import DictConfig
 from flowersweep import process
 from flowersweep.errors import SweepError
 from flowersweep.sweep.study.outcome import Outcome, State
+from flowersweep.sweep.workers.messages import Application, Job
 from flowersweep.sweep.workers.training_process import TrainingProcess, environment
 from flowersweep.sweep.workers.trial import current_trial
-from flowersweep.sweep.workers.trial_server import Application, Job
 from flowersweep.tracking.mlflow_api import ELSEWHERE
 
 

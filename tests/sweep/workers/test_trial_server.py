@@ -1,22 +1,19 @@
-"""Tests of what a training process does with a job, in this process; `test_training_process.py` starts real ones."""
+"""Tests of what runs inside a training process, here in this one; `test_training_process.py` starts real ones."""
 
 import asyncio
-import pickle
 import socket
-import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-import cloudpickle  # type: ignore[import-untyped] # it ships no types
 import pytest
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from flowersweep.sweep.study.outcome import Outcome, State
-from flowersweep.sweep.workers import trial_server as child
+from flowersweep.sweep.workers import trial_server
+from flowersweep.sweep.workers.messages import ATTRS, REPORT, Application, Job
 from flowersweep.sweep.workers.trial import Pruned, current_trial
-from flowersweep.sweep.workers.trial_server import ATTRS, REPORT, Application, Job
 
 
 @pytest.fixture
@@ -29,7 +26,7 @@ def run(stub: Any) -> Callable[..., list[Any]]:
         here, there = (Connection(end.detach()) for end in socket.socketpair())
         for answer in answers or []:
             here.send(answer)
-        outcome = child._run(Application.here(function, hydra_context), job, there)
+        outcome = trial_server._run(Application.here(function, hydra_context), job, there)
         there.close()
         messages = []
         while here.poll():
@@ -114,20 +111,3 @@ def test_exceptions_become_outcomes(run: Callable[..., list[Any]]) -> None:
     assert run(cancelled)[-1].reason == "CancelledError: no time"
     assert "in raising" in run(raising)[-1].traceback
     assert run(leaving)[-1].reason == "SystemExit: 3"
-
-
-def test_function_without_a_name_goes_by_value(stub: Any) -> None:
-    """A function that no import finds, such as a lambda in a closure, can still be sent."""
-    hydra_context, _ = stub.context()
-    factor = 3
-    sent = child.packed(Application.here(lambda cfg: factor * cfg.x, hydra_context))
-
-    assert cloudpickle.loads(sent).task_function(DictConfig({"x": 0.5})) == 1.5
-
-
-def test_function_of_this_process_only_is_refused(stub: Any) -> None:
-    """Something that cannot be sent is found when the sweep starts."""
-    hydra_context, _ = stub.context()
-    lock = threading.Lock()
-    with pytest.raises(pickle.PicklingError, match="lock"):
-        child.packed(Application.here(lambda _: lock.locked(), hydra_context))

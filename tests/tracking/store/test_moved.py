@@ -11,7 +11,7 @@ from flowersweep.commands.common import results_store
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.protocol import RunStatus
+from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.moved import correct, old_folders
 from flowersweep.tracking.store.store import Store, prepare_store
 
@@ -92,7 +92,7 @@ class TestMoved:
         assert old_folders(new / "mlflow.db") == [str(old)]
         if "%" not in name:  # which no store may have in its address
             with pytest.raises(
-                TrackingError, match=r"python -m flowersweep\.doctor --fix [\"']?tracking\.dir="
+                TrackingError, match=r"python -m flowersweep doctor --fix [\"']?tracking\.dir="
             ):
                 prepare_store(new)
         assert not old.exists()

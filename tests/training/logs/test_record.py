@@ -1,17 +1,28 @@
 """Tests of what a run logs: which keys of its configuration are parameters."""
 
 import dataclasses
+import json
 import shutil
 from pathlib import Path
 
+import pytest
 from omegaconf import OmegaConf
 
 from conftest import MakeConfig
-from flowersweep.tracking.memory import MemoryTracker
+from flowersweep.tracking.files import Files
+from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.store.store import Store, prepare_store
 from flowersweep.training.dataset import load_pictures
 from flowersweep.training.logs.record import config_text, parameters, record_start
 from flowersweep.training.run import tags
 from texts import ODD_NAMES
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A SQLite store shared by the tests of this file."""
+    return prepare_store(tmp_path_factory.mktemp("results"))
 
 
 def test_parameters_are_what_can_change_a_result(make_config: MakeConfig) -> None:
@@ -45,25 +56,27 @@ def test_tags_say_what_kind_of_run_it_is_and_what_for(make_config: MakeConfig) -
     assert (found["kind"], found["objective"]) == ("run", "best/val_loss")
 
 
-def test_no_password_is_recorded(make_config: MakeConfig) -> None:
+def test_no_password_is_recorded(make_config: MakeConfig, store: Store) -> None:
     """The address of a store is kept without its password, in the configuration and among the overrides."""
     address = "postgresql+psycopg://ada:secret@host/runs"
     config = make_config(f"tracking.uri={address}")
-    tracker = MemoryTracker()
+    tracker = MLflowTracker.start(store, "e", "run")
 
     overrides = [f"tracking.uri={address}", "model=cnn"]
     record_start(tracker, config, load_pictures(config), overrides, f"flowersweep {' '.join(overrides)}")
 
     hidden = address.replace("secret", "***")
-    assert f"uri: {hidden}" in str(tracker.artifacts["config/config.yaml"])
-    assert tracker.artifacts["config/overrides.txt"] == f"tracking.uri={hidden}\nmodel=cnn\n"
-    recorded = str(vars(tracker))
-    assert hidden in recorded
-    assert "secret" not in recorded
+    run, files = client(store.uri).get_run(tracker.run_id), Files(store, tracker.run_id)
+    names = ("config/config.yaml", "config/overrides.txt", "config/provenance.json")
+    config_written, overrides_written, provenance_written = (files.text(name) or "" for name in names)
+    assert f"uri: {hidden}" in config_written
+    assert overrides_written == f"tracking.uri={hidden}\nmodel=cnn\n"
+    assert hidden in provenance_written
+    assert "secret" not in f"{run} {config_written} {provenance_written}"
 
 
 def test_classes_of_any_name_do_not_hide_other_facts_of_the_data(
-    make_config: MakeConfig, drawn: Path, tmp_path: Path
+    make_config: MakeConfig, store: Store, drawn: Path, tmp_path: Path
 ) -> None:
     """A class may be called `validation`: how many pictures validated is told all the same."""
     for kind, name in zip(
@@ -71,12 +84,12 @@ def test_classes_of_any_name_do_not_hide_other_facts_of_the_data(
     ):
         shutil.copytree(kind, tmp_path / "named" / name)
     config = make_config(f"data.dir={tmp_path}/named")
-    tracker = MemoryTracker()
+    tracker = MLflowTracker.start(store, "e", "run")
 
     record_start(tracker, config, load_pictures(config), [])
 
-    profile = tracker.datasets[0]["profile"]
-    assert profile == {
+    (used,) = client(store.uri).get_run(tracker.run_id).inputs.dataset_inputs
+    assert json.loads(used.dataset.profile) == {
         "pictures": 60,
         "training": 48,
         "validation": 12,

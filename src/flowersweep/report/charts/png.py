@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from flowersweep.figures.figures import blank, plain
+from flowersweep.figures.style import blank, plain
 from flowersweep.report.charts import series
 from flowersweep.report.evidence import State, Study
 from flowersweep.report.statistics import searched

@@ -4,7 +4,8 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from flowersweep.report.evidence import ACCURACY, Configuration, Goal, Study, configurations
+from flowersweep.report.configurations import Configuration, configurations
+from flowersweep.report.evidence import ACCURACY, Goal, Study
 from flowersweep.report.statistics.comparison import PRECISION, Comparison, Sample, compare, fit, groups
 from flowersweep.report.statistics.published import Published, published
 
@@ -73,13 +74,6 @@ class Row:
             return None
         runs = tuple(one.run_id for one in trainings)
         return Number(float(STATISTICS[statistic](values)), runs, metric, statistic)
-
-    def singles(self, metric: str) -> list[tuple[int, Number]]:
-        """Seed and value of each run."""
-        return [
-            (one.seed, Number(one.metrics[metric], (one.run_id,), metric))
-            for one in self.configuration.trainings
-        ]
 
 
 def ranking(study: Study) -> list[Row]:

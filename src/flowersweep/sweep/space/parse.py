@@ -31,7 +31,7 @@ def parse_space(
         config_loader: Knows the options of config groups, which `glob` needs.
 
     Raises:
-        SweepError: Anything of it is not right; one sentence that says what, and how to mend it.
+        SweepError: Anything of it is not right; one sentence that says what, and how to fix it.
     """
     read = read_conditions(conditions or {})
     given = read_params(params or {}, config_loader), read_arguments(arguments, config_loader)

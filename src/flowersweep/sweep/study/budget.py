@@ -3,38 +3,21 @@
 import itertools
 import time
 import uuid
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from operator import itemgetter
-from typing import Any, Protocol
 
 from optuna import Study
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from flowersweep.doors.optuna_api import enqueued_values, storage_of
+from flowersweep.doors.optuna_api import storage_of
 from flowersweep.sweep.storage.lock import storage_lock
-from flowersweep.sweep.study.attributes import FAIL_REASON, GRID_POINT, INFRASTRUCTURE_FAILURE
+from flowersweep.sweep.study.attributes import FAIL_REASON, INFRASTRUCTURE_FAILURE
 from flowersweep.sweep.study.claim import claim
+from flowersweep.sweep.study.grid import Grid, enqueue_point, points_had
 from flowersweep.sweep.study.reclaim import reclaim_locked
-
-
-class Grid(Protocol):
-    """What the budget needs of a search space."""
-
-    @property
-    def size(self) -> int:
-        """How many points the grid has."""
-
-    def grid(self) -> Iterator[dict[str, Any]]:
-        """The points in their order."""
-
-    def key(self, params: Mapping[str, Any]) -> Hashable:
-        """What a point has in common with itself only."""
-
-    def is_point(self, params: Mapping[str, Any]) -> bool:
-        """Whether these are all values of a point."""
 
 
 class Stop(StrEnum):
@@ -133,7 +116,7 @@ def next_trial(
             return stop
         waiting = [trial.number for trial in trials if trial.state is TrialState.WAITING]
         if budget.is_grid and not waiting:
-            _enqueue_point(study, space, trials)
+            enqueue_point(study, space, trials)
         if sampler_for is not None:
             study.sampler = sampler_for(waiting[0] if waiting else len(trials))
         trial = study.ask()
@@ -184,36 +167,9 @@ def _remaining(trials: Sequence[FrozenTrial], space: Grid, budget: Budget) -> in
     waiting = sum(trial.state is TrialState.WAITING for trial in trials)
     counts = [] if budget.n_trials is None else [budget.n_trials - (len(trials) - waiting)]
     if budget.is_grid:
-        indices, others = _had(trials, space)
+        indices, others = points_had(trials, space)
         counts.append(space.size - len(indices) - len(others) + waiting)
     return min(counts)
-
-
-def _had(trials: Sequence[FrozenTrial], space: Grid) -> tuple[set[int], set[Hashable]]:
-    """The points that trials have had: the indices of those taken from the grid, and the keys of further ones."""
-    points = {int(trial.user_attrs[GRID_POINT]) for trial in trials if GRID_POINT in trial.user_attrs}
-    others = [trial for trial in trials if GRID_POINT not in trial.user_attrs]
-    if not others:
-        return points, set()
-    # Without values is also a trial that died before it had some; it is not the point of a space without keys.
-    values = [_values(trial) for trial in others if _values(trial) or trial.state is TrialState.COMPLETE]
-    keys = {space.key(point) for point in values if space.is_point(point)}
-    taken = itertools.islice(space.grid(), max(points, default=-1) + 1)
-    keys.difference_update(space.key(point) for index, point in enumerate(taken) if index in points)
-    return points, keys
-
-
-def _values(trial: FrozenTrial) -> Mapping[str, Any]:
-    """What a trial has or, where it waits, what it will have."""
-    return trial.params or enqueued_values(trial)
-
-
-def _enqueue_point(study: Study, space: Grid, trials: Sequence[FrozenTrial]) -> None:
-    indices, others = _had(trials, space)
-    for index, point in enumerate(space.grid()):
-        if index not in indices and not (others and space.key(point) in others):
-            study.enqueue_trial(dict(point), user_attrs={GRID_POINT: index})
-            return
 
 
 def _too_many_failures(trials: Sequence[FrozenTrial], budget: Budget) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flowersweep.config import Config
-from flowersweep.config.schema import FineTunedConfig, FrozenConfig
+from flowersweep.config.models import FineTunedConfig, FrozenConfig
 from flowersweep.errors import WeightsError
 from flowersweep.tracking.store.store import prepare_store
 from flowersweep.training.dataset import Found, find_pictures

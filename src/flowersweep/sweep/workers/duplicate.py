@@ -58,8 +58,9 @@ def _recorded(running: RunningTrial, original: FrozenTrial, config: DictConfig) 
     # A worker that never needs them is spared MLflow and what a training imports.
     from flowersweep.sweep.parent_run import open_store
     from flowersweep.sweep.workers.objective import name_of, searched_numbers, tags_of
+    from flowersweep.tracking.closing import closing
     from flowersweep.tracking.mlflow_tracker import MLflowTracker
-    from flowersweep.tracking.protocol import NOTE, closing
+    from flowersweep.tracking.run import NOTE
 
     if (store := open_store(config)) is None:
         return None

@@ -6,36 +6,24 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, flag_override
+from omegaconf import flag_override
 from optuna import Study
-from optuna.samplers import BaseSampler
 
 from flowersweep.doors import hydra_api
 from flowersweep.doors import joblib_launcher_api as joblib_api
 from flowersweep.errors import SweepError
-from flowersweep.sweep.settings import Settings
 from flowersweep.sweep.space.check import probes
-from flowersweep.sweep.space.overrides import typed_overrides
-from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.space.values import text_of
-from flowersweep.sweep.storage.storage import open_storage
-from flowersweep.sweep.study.budget import Budget, Stop, remaining
-from flowersweep.sweep.study.content import Content
-from flowersweep.sweep.study.pruner import make_pruner
-from flowersweep.sweep.study.sampler import distinct_sampler, explicit_options
-from flowersweep.sweep.study.study import join_study
-from flowersweep.sweep.workers.training_process import TrainingProcess
-from flowersweep.sweep.workers.trial_server import Application, without_empty
-from flowersweep.sweep.workers.worker import Worker, WorkerReport, work
+from flowersweep.sweep.study.budget import Stop, remaining
+from flowersweep.sweep.workers.trial_server import without_empty
+from flowersweep.sweep.workers.worker import WorkerReport
+from flowersweep.sweep.workers.worker_job import Sweep, worker_job
 
 log = logging.getLogger(__name__)
 
@@ -43,43 +31,7 @@ log = logging.getLogger(__name__)
 MAX_LAUNCHES = 5
 # They announce the jobs they launch; here these are workers, of which nobody wants to know.
 TALKATIVE = (hydra_api.LOGGER, joblib_api.LOGGER)
-TRAINING_LOG = "training.log"
 WORKERS = "workers"
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """What every worker needs to know; goes to other processes as it is.
-
-    Attributes:
-        study_name: Of the study in the storage.
-        storage: URL of the storage, absolute.
-        space: What is searched.
-        settings: `hydra.sweeper`.
-        budget: Shared by all workers.
-        folder: Where trials have their folders, and training processes their log.
-        config: The sweep's configuration, with the `hydra` node.
-        hydra_context: Composes trials and runs them.
-        task_function: What a trial runs.
-        sweeper: Identity of the process that launches the workers.
-        parent_run_id: The MLflow run of the study, if there is one.
-        command: What was typed to begin the sweep.
-        content: What the trials read; None where that is not known.
-    """
-
-    study_name: str
-    storage: str
-    space: Space
-    settings: Settings
-    budget: Budget
-    folder: Path
-    config: DictConfig
-    hydra_context: HydraContext
-    task_function: TaskFunction
-    sweeper: Mapping[str, str]
-    parent_run_id: str | None = None
-    command: str | None = None
-    content: Content | None = None
 
 
 def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
@@ -207,55 +159,3 @@ def _launcher(sweep: Sweep, n_workers: int) -> Launcher:
     launcher = joblib_api.joblib_launcher(n_workers)
     launcher.setup(hydra_context=context, task_function=task, config=config)
     return launcher
-
-
-def worker_job(_config: DictConfig, *, sweep: Sweep) -> WorkerReport:
-    """One worker, as a Hydra job: takes trials from the study until there are none."""
-    settings = sweep.settings
-    storage = open_storage(sweep.storage, Path())
-    pruner = make_pruner(settings.pruner, n_directions=len(settings.directions))
-    study = join_study(storage, sweep.study_name, pruner)
-    sweep.folder.mkdir(parents=True, exist_ok=True)
-    process = TrainingProcess(
-        Application.here(
-            sweep.task_function,
-            sweep.hydra_context,
-            len(settings.directions),
-            sweep.command,
-            sweep.content,
-        ),
-        n_workers=settings.n_jobs,
-        trials_per_process=settings.trials_per_process,
-        output=sweep.folder / TRAINING_LOG,
-    )
-    return work(
-        Worker(
-            study=study,
-            space=sweep.space,
-            budget=sweep.budget,
-            compose=functools.partial(_compose, sweep),
-            process=process,
-            sampler_for=functools.partial(_sampler, sweep),
-            sweeper=sweep.sweeper,
-            parent_run_id=sweep.parent_run_id,
-            max_retries=settings.max_retries,
-        )
-    )
-
-
-def _compose(sweep: Sweep, _number: int, overrides: list[str]) -> DictConfig:
-    composed = sweep.hydra_context.config_loader.load_sweep_config(sweep.config, overrides)
-    with flag_override(composed.hydra, ["readonly", "struct"], [False, False]):
-        composed.hydra.sweep.dir = str(sweep.folder)
-    return composed
-
-
-def _sampler(sweep: Sweep, number: int) -> BaseSampler:
-    settings = sweep.settings
-    return distinct_sampler(
-        settings.sampler,
-        trial_number=number,
-        space=sweep.space,
-        n_directions=len(settings.directions),
-        explicit=explicit_options(typed_overrides(sweep.config, "hydra")),
-    )

@@ -12,9 +12,10 @@ from flowersweep.config import Config
 from flowersweep.config.spelling import short_keys, value_text
 from flowersweep.sweep.study.attributes import RUN_ID
 from flowersweep.sweep.workers.trial import RunningTrial
+from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.protocol import NOTE, closing
+from flowersweep.tracking.run import NOTE
 from flowersweep.tracking.store.store import Store, prepare_store
 from flowersweep.training import Result, RunContext, train
 from flowersweep.training.run import failures_recorded

@@ -16,7 +16,7 @@ from flowersweep.errors import SweepError
 from flowersweep.models.engine_choice import available_processors
 from flowersweep.sweep.study.outcome import Outcome, of_death
 from flowersweep.sweep.workers.child_process import ChildProcess
-from flowersweep.sweep.workers.trial_server import (
+from flowersweep.sweep.workers.messages import (
     ATTRS,
     BROKEN,
     LEADS,

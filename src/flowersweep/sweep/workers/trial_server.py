@@ -1,16 +1,14 @@
-"""The inside of a training process: it runs one trial after another through Hydra, and dies with its worker."""
+"""What runs inside a training process: it serves one trial after another through Hydra, and dies with its worker."""
 
 import ctypes
 import gc
 import os
-import pickle
 import platform
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,80 +16,28 @@ from typing import TYPE_CHECKING, Any
 import cloudpickle  # type: ignore[import-untyped] # it ships no types
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, run_job
-from hydra.types import HydraContext, TaskFunction
+from hydra.types import TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from flowersweep.doors import hydra_api
 from flowersweep.sweep.study.outcome import Outcome, of_exception, of_value
+from flowersweep.sweep.workers.messages import (
+    ATTRS,
+    BROKEN,
+    LEADS,
+    OUTCOME,
+    READY,
+    REPORT,
+    Application,
+    Job,
+)
 from flowersweep.sweep.workers.trial import Pruned, RunningTrial, running
 
 if TYPE_CHECKING:
-    from flowersweep.sweep.study.content import Content
+    pass
 
 _PR_SET_PDEATHSIG = 1
 _LOOK_SECONDS = 1.0
-
-
-@dataclass(frozen=True)
-class Application:
-    """What a training process runs its trials with.
-
-    Attributes:
-        task_function: The function under `@hydra.main`; returns the objective.
-        hydra_context: As the sweeper got it from Hydra.
-        hydra_state: `hydra_api.state()` of the worker.
-        n_objectives: How many numbers the function returns.
-        command: What was typed to begin the sweep.
-        content: What its trials read; None where that is not known.
-    """
-
-    task_function: TaskFunction
-    hydra_context: HydraContext
-    hydra_state: Any
-    n_objectives: int = 1
-    command: str | None = None
-    content: "Content | None" = None
-
-    @classmethod
-    def here(
-        cls,
-        task_function: TaskFunction,
-        hydra_context: HydraContext,
-        n_objectives: int = 1,
-        command: str | None = None,
-        content: "Content | None" = None,
-    ) -> "Application":
-        """The application with this process's state of Hydra."""
-        return cls(task_function, hydra_context, hydra_api.state(), n_objectives, command, content)
-
-
-@dataclass(frozen=True)
-class Job:
-    """One trial, as a worker hands it to its training process.
-
-    Attributes:
-        config: Composed for this trial, with its `hydra` node.
-        number: Of the trial.
-        study_name: Of the study.
-        params: The searched values by parameter name.
-        attempt: How often this trial was begun before.
-        parent_run_id: The MLflow run of the study, or None.
-    """
-
-    config: DictConfig
-    number: int
-    study_name: str
-    params: dict[str, Any]
-    attempt: int = 0
-    parent_run_id: str | None = None
-
-    def again(self) -> "Job":
-        """The same job once more."""
-        return replace(self, attempt=self.attempt + 1)
-
-
-# Messages from the training process; each is a tuple that begins with one of these.
-READY, BROKEN, REPORT, ATTRS, LEADS, OUTCOME = "ready", "broken", "report", "attrs", "leads", "outcome"
 
 
 def serve(descriptor: int, worker: int) -> None:
@@ -225,15 +171,3 @@ def _watch(worker: int) -> None:
     while os.getppid() == worker:
         time.sleep(_LOOK_SECONDS)
     os._exit(1)
-
-
-def packed(application: Application) -> bytes:
-    """An application as bytes; functions that cannot be imported by name go by value.
-
-    Raises:
-        pickle.PicklingError: Something in it belongs to this process only.
-    """
-    try:
-        return cloudpickle.dumps(application)  # type: ignore[no-any-return] # it has no types
-    except (TypeError, AttributeError) as error:
-        raise pickle.PicklingError(str(error)) from error

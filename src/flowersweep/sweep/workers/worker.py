@@ -21,13 +21,14 @@ from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.storage.storage import STORAGE_FAILURES, stopped_in_words
 from flowersweep.sweep.study import claim as claims
 from flowersweep.sweep.study.attributes import DEATHS, LOST
-from flowersweep.sweep.study.budget import Budget, Grid, Stop, next_trial
+from flowersweep.sweep.study.budget import Budget, Stop, next_trial
+from flowersweep.sweep.study.grid import Grid
 from flowersweep.sweep.study.outcome import Outcome, State, of_exception, tell
 from flowersweep.sweep.workers.duplicate import copy_result, duplicate_of
+from flowersweep.sweep.workers.messages import Job
 from flowersweep.sweep.workers.stopper import Stopper
 from flowersweep.sweep.workers.training_process import TrainingProcess
 from flowersweep.sweep.workers.trial import RunningTrial
-from flowersweep.sweep.workers.trial_server import Job
 
 log = logging.getLogger(__name__)
 

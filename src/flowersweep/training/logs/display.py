@@ -47,7 +47,6 @@ class TrainingDisplay:
     ) -> None:
         self._phase = phase
         self._epochs = first_epoch + epochs
-        self._steps = steps
         self._console = console or plain_console(stderr=True)
         self._progress = Progress(
             TextColumn("{task.description}"),

@@ -4,7 +4,8 @@ import logging
 from collections.abc import Iterator
 
 from flowersweep.config import cache_dir
-from flowersweep.config.schema import Config, CosineConfig
+from flowersweep.config.optimizers import CosineConfig
+from flowersweep.config.schema import Config
 from flowersweep.data import Catalogue, Split, possible_copies
 from flowersweep.data.notices import Notice, picture_notices
 from flowersweep.training.dataset import Found, divided

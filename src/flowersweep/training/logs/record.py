@@ -12,13 +12,16 @@ from omegaconf import OmegaConf
 
 from flowersweep.augment.preview import preview
 from flowersweep.config.schema import Config
-from flowersweep.figures.figures import confident_mistakes, confusion_matrix, learning_curves
+from flowersweep.figures.confusion import confusion_matrix
+from flowersweep.figures.curves import learning_curves
+from flowersweep.figures.mistakes import confident_mistakes
 from flowersweep.figures.predictions import predictions_table
 from flowersweep.models.cuts import layers_csv
 from flowersweep.models.network import Network
 from flowersweep.redaction import redacted_tree
-from flowersweep.tracking.protocol import PICTURES, Tracker
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.provenance import provenance
+from flowersweep.tracking.run import PICTURES
 from flowersweep.training.dataset import Pictures
 from flowersweep.training.history import History
 from flowersweep.training.probabilities import Predictions
@@ -62,7 +65,11 @@ def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, obje
 
 
 def record_start(
-    tracker: Tracker, config: Config, pictures: Pictures, overrides: Sequence[str], command: str | None = None
+    tracker: MLflowTracker,
+    config: Config,
+    pictures: Pictures,
+    overrides: Sequence[str],
+    command: str | None = None,
 ) -> None:
     """Log what the run was given, before it trains: a run that dies still says what it was.
 
@@ -123,7 +130,7 @@ def _each_text(node: Any, change: Callable[[str], str]) -> Any:
     return change(node) if isinstance(node, str) else node
 
 
-def record_network(tracker: Tracker, network: Network) -> None:
+def record_network(tracker: MLflowTracker, network: Network) -> None:
     """Log the size of the network and, if it has a backbone, the table of its layers."""
     tracker.metrics(
         {
@@ -137,20 +144,20 @@ def record_network(tracker: Tracker, network: Network) -> None:
         tracker.text(layers_csv(network.base), "layers.csv")
 
 
-def record_preview(tracker: Tracker, config: Config, pictures: Pictures) -> None:
+def record_preview(tracker: MLflowTracker, config: Config, pictures: Pictures) -> None:
     """Log what the augmentation does to the first training pictures in the first epochs."""
     rows = pictures.train.indices[:PREVIEW_PICTURES]
     grid = preview(config.aug, pictures.train.images[rows], config.trainer.image_size, indices=rows)
     tracker.image(np.asarray(grid), "augmentation_preview.png")
 
 
-def record_figures(tracker: Tracker, pictures: Pictures, history: History, validation: Predictions) -> None:
+def record_figures(
+    tracker: MLflowTracker, pictures: Pictures, history: History, validation: Predictions
+) -> None:
     """Log the pictures people look at: curves, confusion matrix and the most confident mistakes."""
     names = pictures.catalogue.class_names
     part = pictures.validation
-    curves = learning_curves(
-        history.columns(), best_epoch=history.best_epoch, phases=history.phases, first_epoch=1
-    )
+    curves = learning_curves(history.columns(), best_epoch=history.best_epoch, phases=history.phases)
     tracker.figure(curves, "curves.png")
     tracker.figure(confusion_matrix(validation.labels, validation.predicted, names), "confusion_matrix.png")
     mistakes = confident_mistakes(
@@ -159,7 +166,9 @@ def record_figures(tracker: Tracker, pictures: Pictures, history: History, valid
     tracker.figure(mistakes, "confident_mistakes.png")
 
 
-def record_tables(tracker: Tracker, pictures: Pictures, history: History, validation: Predictions) -> None:
+def record_tables(
+    tracker: MLflowTracker, pictures: Pictures, history: History, validation: Predictions
+) -> None:
     """Log the epochs, and what the model said of each validation picture."""
     tracker.text(history.csv(), "history.csv")
     table = predictions_table(
@@ -173,7 +182,7 @@ def _paths(pictures: Pictures) -> list[str]:
     return [pictures.catalogue.paths[index] for index in pictures.validation.indices]
 
 
-def record_model(tracker: Tracker, served: keras.Model, config: Config, pictures: Pictures) -> None:
+def record_model(tracker: MLflowTracker, served: keras.Model, config: Config, pictures: Pictures) -> None:
     """Log the model that turns raw pictures into probabilities."""
     example = np.asarray(pictures.validation.images[pictures.validation.indices[:1]])
     tracker.model(

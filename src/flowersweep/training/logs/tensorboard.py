@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from flowersweep.tracking.protocol import Tracker
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
 
 FOLDER = "tensorboard"
 
 
 @contextmanager
-def event_files(tracker: Tracker, *, enabled: bool) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
+def event_files(
+    tracker: MLflowTracker, *, enabled: bool
+) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
     """Yield a function that writes an epoch's values; the files are stored with the run when the block is left.
 
     Args:

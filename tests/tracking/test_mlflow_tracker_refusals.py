@@ -1,8 +1,6 @@
-"""Tests of what every tracker does, run on the one in memory and on the one that writes to MLflow."""
+"""What MLflowTracker accepts and what it refuses."""
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing as closing_database
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +9,12 @@ import pytest
 from matplotlib.figure import Figure
 
 from flowersweep.errors import TrackingError
-from flowersweep.tracking.memory import MemoryTracker
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.protocol import RunStatus, Tracker, closing
+from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
 
-REFUSED: list[tuple[Callable[[Tracker], Any], str]] = [
+REFUSED: list[tuple[Callable[[MLflowTracker], Any], str]] = [
     (lambda run: run.params({"bad(name)": 1}), "Cannot log under the name"),
     (lambda run: run.metrics({"a//b": 1.0}), "Cannot log under the name"),
     (lambda run: run.tags({"x" * 251: "y"}), "Cannot log under the name"),
@@ -38,18 +35,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return prepare_store(tmp_path_factory.mktemp("results"))
 
 
-@pytest.fixture(params=["memory", "mlflow"])
-def tracker(request: pytest.FixtureRequest) -> Tracker:
-    """An open run of either kind."""
-    if request.param == "memory":
-        return MemoryTracker()
-    return MLflowTracker.start(request.getfixturevalue("store"), "contract", "run")
+@pytest.fixture
+def tracker(store: Store) -> MLflowTracker:
+    """An open run."""
+    return MLflowTracker.start(store, "contract", "run")
 
 
-def kept(tracker: Tracker, store: Store) -> tuple[dict[str, str], dict[str, str]]:
+def kept(tracker: MLflowTracker, store: Store) -> tuple[dict[str, str], dict[str, str]]:
     """The params and the tags of a run, read back."""
-    if isinstance(tracker, MemoryTracker):
-        return tracker.param_values, tracker.tag_values
     data = client(store.uri).get_run(tracker.run_id).data
     return dict(data.params), dict(data.tags)
 
@@ -57,7 +50,7 @@ def kept(tracker: Tracker, store: Store) -> tuple[dict[str, str], dict[str, str]
 class TestLogging:
     """What is accepted and what is refused."""
 
-    def test_everything_a_run_logs_is_accepted(self, tracker: Tracker, tmp_path: Path) -> None:
+    def test_everything_a_run_logs_is_accepted(self, tracker: MLflowTracker, tmp_path: Path) -> None:
         """Each method takes the ordinary values of a run, and the run has an identifier and no status."""
         path = tmp_path / "notes.txt"
         path.write_text("notes", encoding="utf-8")
@@ -74,7 +67,7 @@ class TestLogging:
         assert len(tracker.run_id) == 32
         assert tracker.status is None
 
-    def test_a_param_keeps_its_value(self, tracker: Tracker, store: Store) -> None:
+    def test_a_param_keeps_its_value(self, tracker: MLflowTracker, store: Store) -> None:
         """Logging the same value again is fine; another value is refused and changes nothing."""
         tracker.params({"seed": 1})
         tracker.params({"seed": 1})
@@ -82,20 +75,22 @@ class TestLogging:
             tracker.params({"seed": 2, "other": 3})
         assert kept(tracker, store)[0] == {"seed": "1"}
 
-    def test_a_tag_may_change(self, tracker: Tracker, store: Store) -> None:
+    def test_a_tag_may_change(self, tracker: MLflowTracker, store: Store) -> None:
         """The value that was set last is the one that is kept."""
         tracker.tags({"state": "waiting"})
         tracker.tags({"state": "done"})
         assert kept(tracker, store)[1]["state"] == "done"
 
     @pytest.mark.parametrize(("log", "message"), REFUSED)
-    def test_what_is_refused(self, tracker: Tracker, log: Callable[[Tracker], Any], message: str) -> None:
+    def test_what_is_refused(
+        self, tracker: MLflowTracker, log: Callable[[MLflowTracker], Any], message: str
+    ) -> None:
         """Bad names, values and files raise one clear sentence."""
         with pytest.raises(TrackingError, match=message) as caught:
             log(tracker)
         assert "\n" not in str(caught.value)
 
-    def test_nothing_is_logged_after_the_end(self, tracker: Tracker, tmp_path: Path) -> None:
+    def test_nothing_is_logged_after_the_end(self, tracker: MLflowTracker, tmp_path: Path) -> None:
         """An ended run refuses every kind of logging, and a second end."""
         path = tmp_path / "x"
         path.touch()
@@ -117,63 +112,3 @@ class TestLogging:
         for attempt in attempts:
             with pytest.raises(TrackingError, match="has ended \\(FINISHED\\)"):
                 attempt()
-
-
-class TestClosing:
-    """How a run ends when its block is left."""
-
-    def test_a_block_left_normally_finishes_the_run(self, tracker: Tracker) -> None:
-        """Leaving the block ends the run as FINISHED."""
-        with closing(tracker) as run:
-            run.metrics({"loss": 1.0})
-        assert tracker.status is RunStatus.FINISHED
-
-    @pytest.mark.parametrize(
-        ("error", "status"),
-        [
-            (ValueError, RunStatus.FAILED),
-            (KeyboardInterrupt, RunStatus.KILLED),
-            (SystemExit, RunStatus.KILLED),
-        ],
-    )
-    def test_an_exception_is_passed_on_and_told(
-        self, tracker: Tracker, error: type[BaseException], status: RunStatus
-    ) -> None:
-        """An error ends the run as FAILED, an interruption as KILLED; both go on to the caller."""
-        with pytest.raises(error), closing(tracker):
-            raise error
-        assert tracker.status is status
-
-    def test_a_status_given_inside_stays(self, tracker: Tracker) -> None:
-        """A run ended inside the block is left as it is, even if an exception follows."""
-
-        def stop() -> None:
-            with closing(tracker):
-                tracker.end(RunStatus.KILLED)
-                raise ValueError("later")
-
-        with pytest.raises(ValueError, match="later"):
-            stop()
-        assert tracker.status is RunStatus.KILLED
-
-    def test_a_store_that_fails_hides_no_error(self, store: Store, caplog: pytest.LogCaptureFixture) -> None:
-        """When the run cannot be closed after an error, the error goes on to the caller, and the log has the rest."""
-        run = MLflowTracker.start(store, "contract", "store fails")
-        with closing_database(sqlite3.connect(store.uri.removeprefix("sqlite:///"))) as database:
-            database.execute("CREATE TRIGGER t BEFORE UPDATE ON runs BEGIN INSERT INTO away VALUES (1); END")
-            with pytest.raises(ValueError, match="first"), closing(run):
-                raise ValueError("first")
-            database.execute("DROP TRIGGER t")
-        assert f"Cannot end run {run.run_id}: no such table: main.away" in caplog.text
-
-    def test_the_store_knows_the_status(self, store: Store) -> None:
-        """FAILED is what the database holds after an exception, with the time of the end."""
-        run = MLflowTracker.start(store, "contract", "fails")
-        with pytest.raises(ValueError, match="broken"), closing(run):
-            raise ValueError("broken")
-        with closing_database(sqlite3.connect(store.uri.removeprefix("sqlite:///"))) as database:
-            rows = database.execute(
-                "SELECT status, end_time FROM runs WHERE run_uuid = ?", [run.run_id]
-            ).fetchall()
-        assert rows[0][0] == "FAILED"
-        assert rows[0][1] > 0

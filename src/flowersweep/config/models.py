@@ -1,0 +1,90 @@
+"""The typed shape of the group `model`: the article's CNN, and pretrained backbones frozen or fine-tuned."""
+
+from dataclasses import dataclass, field
+
+from omegaconf import MISSING
+
+from flowersweep.fields import bounded, not_empty, one_of
+
+
+@dataclass
+class ModelConfig:
+    """What every model has."""
+
+    name: str = MISSING
+    # The default of optimizer.learning_rate: what suits a model belongs to the model.
+    learning_rate: float = bounded(above=0, high=10)
+
+
+@dataclass
+class CNNConfig(ModelConfig):
+    """The article's network: three blocks of convolution and pooling, one hidden layer."""
+
+    filters: list[int] = bounded(low=1)  # noqa: RUF009 (it returns a dataclass field)
+    kernel_size: int = bounded(low=1, high=15)
+    dense_units: int = bounded(low=1)
+    dropout: float = bounded(low=0, below=1)
+
+
+BACKBONES = (
+    "MobileNetV2",
+    "MobileNet",
+    "MobileNetV3Small",
+    "MobileNetV3Large",
+    "EfficientNetB0",
+    "EfficientNetB1",
+    "EfficientNetB2",
+    "EfficientNetB3",
+    "EfficientNetV2B0",
+    "EfficientNetV2B1",
+    "EfficientNetV2B2",
+    "EfficientNetV2B3",
+    "EfficientNetV2S",
+    "ResNet50V2",
+    "ResNet101V2",
+    "InceptionV3",
+    "Xception",
+    "DenseNet121",
+    "DenseNet169",
+    "ConvNeXtTiny",
+)
+
+
+@dataclass
+class FrozenConfig(ModelConfig):
+    """A pretrained backbone that is not trained, pooling, dropout and one new layer: the article's step 3."""
+
+    # A network of keras.applications.
+    backbone: str = one_of(*BACKBONES)
+    # imagenet: Keras downloads them; a path: a .weights.h5 of the backbone without its top; null: random.
+    weights: str | None = not_empty()
+    # Width of the MobileNets; null: the backbone's own default.
+    alpha: float | None = bounded(above=0, high=2)
+    dropout: float = bounded(low=0, below=1)
+
+
+@dataclass
+class HeadConfig:
+    """The first phase of fine-tuning: the new layer alone, the backbone frozen."""
+
+    # At most; trainer.patience stops it earlier.
+    epochs: int = bounded(low=1, high=100_000)
+    learning_rate: float = bounded(above=0, high=10)
+
+
+@dataclass
+class FineTunedConfig(FrozenConfig):
+    """The same network with the backbone's last layers trained too: the article's step 4."""
+
+    # Index in the backbone's list of layers: those before it stay frozen, from it on they are trained;
+    # null: all stay frozen.
+    fine_tune_at: int | None = bounded(low=0, high=10_000)
+    # head: train the new layer first, in the same run; an MLflow run id, or best: start from that run's weights;
+    # null: from the backbone's weights and a new layer, at once.
+    init_from: str | None = not_empty()
+    head: HeadConfig = field(default_factory=HeadConfig)
+
+    @property
+    def trains_head(self) -> bool:
+        """Whether there is a first phase that trains the new layer alone."""
+        return self.init_from == "head" and self.fine_tune_at is not None

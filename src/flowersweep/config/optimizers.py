@@ -1,0 +1,79 @@
+"""The typed shape of the groups `optimizer` and `schedule`."""
+
+from dataclasses import dataclass
+
+from omegaconf import MISSING
+
+from flowersweep.fields import bounded, one_of
+
+
+@dataclass
+class OptimizerConfig:
+    """What every optimizer has."""
+
+    name: str = MISSING
+    learning_rate: float = bounded(above=0, high=10)
+    # The gradient of each variable is clipped to this norm; null: not clipped.
+    clipnorm: float | None = bounded(above=0)
+
+
+@dataclass
+class AdamConfig(OptimizerConfig):
+    """Kingma and Ba 2014, arXiv 1412.6980."""
+
+    beta_1: float = bounded(low=0, below=1)
+    beta_2: float = bounded(low=0, below=1)
+    epsilon: float = bounded(above=0)
+
+
+@dataclass
+class AdamWConfig(AdamConfig):
+    """Adam with decoupled weight decay: Loshchilov and Hutter 2017, arXiv 1711.05101."""
+
+    weight_decay: float = bounded(low=0)
+
+
+@dataclass
+class SGDConfig(OptimizerConfig):
+    """Stochastic gradient descent with momentum."""
+
+    momentum: float = bounded(low=0, below=1)
+    nesterov: bool = MISSING
+
+
+@dataclass
+class RMSpropConfig(OptimizerConfig):
+    """Tieleman and Hinton 2012."""
+
+    rho: float = bounded(low=0, below=1)
+    momentum: float = bounded(low=0, below=1)
+    epsilon: float = bounded(above=0)
+
+
+@dataclass
+class ScheduleConfig:
+    """How the learning rate changes over the epochs."""
+
+    name: str = MISSING
+
+
+@dataclass
+class PlateauConfig(ScheduleConfig):
+    """Multiply the rate by `factor` when `monitor` has not improved for `patience` epochs."""
+
+    monitor: str = one_of("val_loss", "val_accuracy", "loss", "accuracy")
+    factor: float = bounded(above=0, below=1)
+    patience: int = bounded(low=1)
+    min_delta: float = bounded(low=0)
+    min_lr: float = bounded(low=0)
+
+
+@dataclass
+class CosineConfig(ScheduleConfig):
+    """Half a cosine from the optimizer's rate to `final_fraction` of it, and there it stays: arXiv 1608.03983."""
+
+    warmup_epochs: int = bounded(low=0)
+    final_fraction: float = bounded(low=0, high=1)
+    # After how many epochs the rate is at its end, the warm-up included; null, or in a phase that is shorter: at the
+    # phase's last one. What trainer.patience ends earlier has not come to the low rates.
+    epochs: int | None = bounded(low=1, high=100_000)

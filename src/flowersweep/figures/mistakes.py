@@ -1,0 +1,76 @@
+"""The most confident mistakes: wrongly classified pictures of which the model was surest."""
+
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from flowersweep.figures.style import ORANGE, blank, plain
+
+if TYPE_CHECKING:  # matplotlib takes most of a second to import
+    from matplotlib.figure import Figure
+
+
+def confident_mistakes(
+    images: npt.NDArray[np.uint8],
+    true: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    class_names: Sequence[str],
+    paths: Sequence[str | PurePath],
+    *,
+    count: int = 16,
+) -> "Figure":
+    """Draw the wrongly classified pictures of which the model was surest, the surest first.
+
+    Args:
+        images: uint8, shape (n, height, width, 3); may be memory-mapped, only what is drawn is read.
+        true: Class numbers, integers of shape (n,).
+        probabilities: Shape (n, number of classes), each row summing to 1.
+        class_names: In the order of the numbers.
+        paths: Where each picture came from; its file name is shown.
+        count: How many pictures at most.
+    """
+    truth, chances = np.asarray(true), np.asarray(probabilities)
+    chosen = most_confident_mistakes(truth, chances, count)
+    if not len(chosen):
+        figure = blank(8.5, 1.6)
+        figure.text(0.5, 0.5, f"No mistakes: all {len(truth)} pictures are classified rightly.", ha="center")
+        return figure
+    columns = min(4, len(chosen))
+    rows = -(-len(chosen) // columns)
+    figure = blank(2.35 * max(columns, 2), 2.95 * rows + 0.4)
+    wrong = int((chances.argmax(axis=1) != truth).sum())
+    figure.suptitle(f"The surest {len(chosen)} of {wrong} mistakes among {len(truth)} pictures", fontsize=11)
+    for axis in figure.subplots(rows, columns, squeeze=False).flat:
+        axis.set_axis_off()
+    for axis, index in zip(figure.axes, chosen, strict=False):
+        guess = int(chances[index].argmax())
+        axis.imshow(images[index])
+        axis.set_title(
+            f"predicted {plain(class_names[guess], 16)} {chances[index, guess]:.0%}",
+            fontsize=10,
+            color=ORANGE,
+            fontweight="bold",
+            pad=4,
+        )
+        axis.text(
+            0.5,
+            -0.03,
+            f"true {plain(class_names[truth[index]])} {chances[index, truth[index]]:.0%}\n{plain(PurePath(paths[index]).name)}",
+            transform=axis.transAxes,
+            ha="center",
+            va="top",
+            fontsize=8,
+        )
+    return figure
+
+
+def most_confident_mistakes(
+    true: npt.NDArray[np.integer], probabilities: npt.NDArray[np.floating], count: int
+) -> npt.NDArray[np.int64]:
+    """Return the indices of at most `count` wrongly classified pictures, by falling probability of the wrong class."""
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != true)
+    order = np.argsort(-probabilities[wrong].max(axis=1), kind="stable")
+    return wrong[order[:count]]

@@ -1,0 +1,87 @@
+"""What a worker and its training process say to each other, through a socket."""
+
+import pickle
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle  # type: ignore[import-untyped] # it ships no types
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from flowersweep.doors import hydra_api
+
+if TYPE_CHECKING:
+    from flowersweep.sweep.study.content import Content
+
+# Messages from the training process; each is a tuple that begins with one of these.
+READY, BROKEN, REPORT, ATTRS, LEADS, OUTCOME = "ready", "broken", "report", "attrs", "leads", "outcome"
+
+
+@dataclass(frozen=True)
+class Application:
+    """What a training process runs its trials with.
+
+    Attributes:
+        task_function: The function under `@hydra.main`; returns the objective.
+        hydra_context: As the sweeper got it from Hydra.
+        hydra_state: `hydra_api.state()` of the worker.
+        n_objectives: How many numbers the function returns.
+        command: What was typed to begin the sweep.
+        content: What its trials read; None where that is not known.
+    """
+
+    task_function: TaskFunction
+    hydra_context: HydraContext
+    hydra_state: Any
+    n_objectives: int = 1
+    command: str | None = None
+    content: "Content | None" = None
+
+    @classmethod
+    def here(
+        cls,
+        task_function: TaskFunction,
+        hydra_context: HydraContext,
+        n_objectives: int = 1,
+        command: str | None = None,
+        content: "Content | None" = None,
+    ) -> "Application":
+        """The application with this process's state of Hydra."""
+        return cls(task_function, hydra_context, hydra_api.state(), n_objectives, command, content)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One trial, as a worker hands it to its training process.
+
+    Attributes:
+        config: Composed for this trial, with its `hydra` node.
+        number: Of the trial.
+        study_name: Of the study.
+        params: The searched values by parameter name.
+        attempt: How often this trial was begun before.
+        parent_run_id: The MLflow run of the study, or None.
+    """
+
+    config: DictConfig
+    number: int
+    study_name: str
+    params: dict[str, Any]
+    attempt: int = 0
+    parent_run_id: str | None = None
+
+    def again(self) -> "Job":
+        """The same job once more."""
+        return replace(self, attempt=self.attempt + 1)
+
+
+def packed(application: Application) -> bytes:
+    """An application as bytes; functions that cannot be imported by name go by value.
+
+    Raises:
+        pickle.PicklingError: Something in it belongs to this process only.
+    """
+    try:
+        return cloudpickle.dumps(application)  # type: ignore[no-any-return] # it has no types
+    except (TypeError, AttributeError) as error:
+        raise pickle.PicklingError(str(error)) from error

@@ -1,0 +1,112 @@
+"""What a sweep tells its workers, and one worker as a job of Hydra's launcher."""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, flag_override
+from optuna.samplers import BaseSampler
+
+from flowersweep.sweep.settings import Settings
+from flowersweep.sweep.space.overrides import typed_overrides
+from flowersweep.sweep.space.space import Space
+from flowersweep.sweep.storage.storage import open_storage
+from flowersweep.sweep.study.budget import Budget
+from flowersweep.sweep.study.content import Content
+from flowersweep.sweep.study.pruner import make_pruner
+from flowersweep.sweep.study.sampler import distinct_sampler, explicit_options
+from flowersweep.sweep.study.study import join_study
+from flowersweep.sweep.workers.messages import Application
+from flowersweep.sweep.workers.training_process import TrainingProcess
+from flowersweep.sweep.workers.worker import Worker, WorkerReport, work
+
+TRAINING_LOG = "training.log"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What every worker needs to know; goes to other processes as it is.
+
+    Attributes:
+        study_name: Of the study in the storage.
+        storage: URL of the storage, absolute.
+        space: What is searched.
+        settings: `hydra.sweeper`.
+        budget: Shared by all workers.
+        folder: Where trials have their folders, and training processes their log.
+        config: The sweep's configuration, with the `hydra` node.
+        hydra_context: Composes trials and runs them.
+        task_function: What a trial runs.
+        sweeper: Identity of the process that launches the workers.
+        parent_run_id: The MLflow run of the study, if there is one.
+        command: What was typed to begin the sweep.
+        content: What the trials read; None where that is not known.
+    """
+
+    study_name: str
+    storage: str
+    space: Space
+    settings: Settings
+    budget: Budget
+    folder: Path
+    config: DictConfig
+    hydra_context: HydraContext
+    task_function: TaskFunction
+    sweeper: Mapping[str, str]
+    parent_run_id: str | None = None
+    command: str | None = None
+    content: Content | None = None
+
+
+def worker_job(_config: DictConfig, *, sweep: Sweep) -> WorkerReport:
+    """One worker, as a Hydra job: takes trials from the study until there are none."""
+    settings = sweep.settings
+    storage = open_storage(sweep.storage, Path())
+    pruner = make_pruner(settings.pruner, n_directions=len(settings.directions))
+    study = join_study(storage, sweep.study_name, pruner)
+    sweep.folder.mkdir(parents=True, exist_ok=True)
+    process = TrainingProcess(
+        Application.here(
+            sweep.task_function,
+            sweep.hydra_context,
+            len(settings.directions),
+            sweep.command,
+            sweep.content,
+        ),
+        n_workers=settings.n_jobs,
+        trials_per_process=settings.trials_per_process,
+        output=sweep.folder / TRAINING_LOG,
+    )
+    return work(
+        Worker(
+            study=study,
+            space=sweep.space,
+            budget=sweep.budget,
+            compose=functools.partial(_compose, sweep),
+            process=process,
+            sampler_for=functools.partial(_sampler, sweep),
+            sweeper=sweep.sweeper,
+            parent_run_id=sweep.parent_run_id,
+            max_retries=settings.max_retries,
+        )
+    )
+
+
+def _compose(sweep: Sweep, _number: int, overrides: list[str]) -> DictConfig:
+    composed = sweep.hydra_context.config_loader.load_sweep_config(sweep.config, overrides)
+    with flag_override(composed.hydra, ["readonly", "struct"], [False, False]):
+        composed.hydra.sweep.dir = str(sweep.folder)
+    return composed
+
+
+def _sampler(sweep: Sweep, number: int) -> BaseSampler:
+    settings = sweep.settings
+    return distinct_sampler(
+        settings.sampler,
+        trial_number=number,
+        space=sweep.space,
+        n_directions=len(settings.directions),
+        explicit=explicit_options(typed_overrides(sweep.config, "hydra")),
+    )

@@ -1,0 +1,33 @@
+"""Ending a run, whatever happens to what it was for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flowersweep.errors import FlowersweepError
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.patience import cleaning_up
+from flowersweep.tracking.run import RunStatus
+
+
+@contextmanager
+def closing(tracker: MLflowTracker) -> Iterator[MLflowTracker]:
+    """End the run when the block is left: FINISHED, FAILED after an exception, KILLED after an interruption.
+
+    A run that was ended inside the block keeps the status it was given. One that the store does not let be ended
+    stays RUNNING until `close_orphaned_runs` finds it.
+    """
+    try:
+        yield tracker
+        _end_if_open(tracker, RunStatus.FINISHED)
+    except BaseException as error:
+        if isinstance(error, FlowersweepError):
+            error.ended_a_run = True
+        killed = not isinstance(error, Exception)  # KeyboardInterrupt and SystemExit: somebody stopped it
+        with cleaning_up(error):
+            _end_if_open(tracker, RunStatus.KILLED if killed else RunStatus.FAILED)
+        raise
+
+
+def _end_if_open(tracker: MLflowTracker, status: RunStatus) -> None:
+    if tracker.status is None:
+        tracker.end(status)

@@ -1,0 +1,62 @@
+"""Recording which pictures a run used, as a data set that MLflow can search for by name and digest."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from flowersweep.redaction import redacted
+from flowersweep.tracking import rules
+from flowersweep.tracking.mlflow_api import client
+
+# What SQLite, PostgreSQL and MySQL say of a row that another process has just inserted.
+DUPLICATE = ("unique constraint", "duplicate key", "duplicate entry")
+
+
+def log_data_set(
+    uri: str,
+    run_id: str,
+    name: str,
+    *,
+    digest: str,
+    source: str,
+    context: str,
+    picture_shape: tuple[int, int, int] | None = None,
+    profile: Mapping[str, object] | None = None,
+) -> None:
+    """Record a data set for a run of the store at `uri`; the other arguments are those of MLflowTracker.dataset."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    is_url = source.startswith(("http://", "https://"))
+    entity = Dataset(
+        name=name,
+        digest=digest[: rules.MAX_DIGEST_LENGTH],
+        source_type="http" if is_url else "local",
+        source=json.dumps({"url" if is_url else "uri": redacted(source)}),
+        schema=None if picture_shape is None else _schema(picture_shape),
+        profile=rules.json_text(dict(profile)) if profile else None,
+    )
+    _log_input(uri, run_id, DatasetInput(entity, tags=[InputTag("mlflow.data.context", context)]))
+
+
+def _log_input(uri: str, run_id: str, used: Any) -> None:
+    """Workers that record the same data set first, at once, collide in MLflow; the second time it is there."""
+    from mlflow.exceptions import MlflowException
+
+    service = client(uri)
+    try:
+        service.log_inputs(run_id, datasets=[used])
+    except MlflowException as error:
+        if not any(words in str(error).lower() for words in DUPLICATE):
+            raise
+        service.log_inputs(run_id, datasets=[used])
+
+
+def _schema(picture_shape: tuple[int, int, int]) -> str:
+    from mlflow.data.schema import TensorDatasetSchema
+    from mlflow.types import Schema, TensorSpec
+
+    pictures = Schema([TensorSpec(np.dtype(np.uint8), (-1, *picture_shape))])
+    labels = Schema([TensorSpec(np.dtype(np.int64), (-1,))])
+    return json.dumps(TensorDatasetSchema(features=pictures, targets=labels).to_dict())

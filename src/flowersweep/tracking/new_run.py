@@ -1,0 +1,43 @@
+"""Creating a run: once, whatever the store answers, and with the tags that MLflow's own `start_run` would set."""
+
+import getpass
+import sys
+import time
+from collections.abc import Mapping
+
+from flowersweep.tracking.mlflow_api import bare_client
+from flowersweep.tracking.patience import patiently
+from flowersweep.tracking.provenance import git_state
+from flowersweep.tracking.store.store import Store
+
+
+def create_run(store: Store, experiment_id: str, tags: Mapping[str, str], run_name: str) -> str:
+    """Create a run, once even if the store fails after it has done so; return its identifier."""
+    service, began = bare_client(store.uri), int(time.time() * 1000)
+
+    def create() -> str:
+        run = service.create_run(experiment_id, start_time=began, tags=tags, run_name=run_name)
+        return str(run.info.run_id)
+
+    def find_or_create() -> str:
+        for run in service.search_runs([experiment_id], f"attributes.start_time = {began}"):
+            if all(run.data.tags.get(key) == tags[key] for key in tags) and run.info.run_name == run_name:
+                return str(run.info.run_id)
+        return create()
+
+    return patiently(create, again=find_or_create)
+
+
+def source_tags() -> dict[str, str]:
+    """Return the tags that MLflow's own start_run would set; its client sets none."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container whose user has no name
+        user = "unknown"
+    tags = {
+        "mlflow.user": user,
+        "mlflow.source.name": "flowersweep" if sys.argv[0] in {"", "-c"} else sys.argv[0],
+        "mlflow.source.type": "LOCAL",
+    }
+    commit = git_state().get("commit")
+    return tags if commit is None else tags | {"mlflow.source.git.commit": commit}
