@@ -3,12 +3,14 @@
 import json
 import logging
 import os
+import re
+import shlex
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
@@ -70,7 +72,17 @@ class TestByShape:
 
 class TestInUse:
     # What a library may make of a password in its messages.
-    SPELLINGS = (str, quote, lambda text: quote(text, safe=""), lambda text: json.dumps(text)[1:-1])
+    SPELLINGS = (
+        str,
+        quote,
+        quote_plus,
+        lambda text: quote(text, safe=""),
+        lambda text: re.sub(r"%..", lambda code: code.group().lower(), quote(text, safe="")),
+        lambda text: json.dumps(text)[1:-1],
+        lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+        lambda text: repr(text)[1:-1],
+        lambda text: shlex.quote(text).strip("'"),
+    )
 
     @pytest.mark.parametrize("spelled", SPELLINGS)
     @pytest.mark.parametrize("password", ["secret", "p@ss/w:rd%20", 'it\'s "quoted" \\ ü', "p@s1"])
@@ -79,6 +91,7 @@ class TestInUse:
         learn(f"postgresql://me:{quote(password, safe='')}@host/db")
 
         assert redacted(f"authentication with {spelled(password)} failed") == "authentication with *** failed"
+        assert redacted(f"failed\\n{spelled(password)}%3A") == "failed\\n***%3A"
 
     @given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=8, max_size=30))
     def test_any_password_is_found(self, password: str) -> None:
@@ -197,6 +210,12 @@ class TestInUse:
 
 
 class TestWhereItIsUsed:
+    @pytest.mark.parametrize("host", ["gardener:gardener@host", "me:gardener@gardener"])
+    def test_one_that_the_address_shows_anyway_is_hidden_there_only(self, host: str) -> None:
+        """The name of the user or of the machine is no secret, and would be missing elsewhere."""
+        learn(f"postgresql://{host}/db")
+        assert redacted("by gardener") == "by gardener"
+
     def test_it_is_no_part_of_a_longer_word(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Stars in the midst of another word would tell what the password is."""
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "petals")

@@ -27,7 +27,7 @@ def study() -> optuna.Study:
     return optuna.create_study()
 
 
-def _owned(**changes: str) -> dict[str, object]:
+def _owned(**changes: object) -> dict[str, object]:
     study = optuna.create_study()
     trial = study.ask()
     claim(trial)
