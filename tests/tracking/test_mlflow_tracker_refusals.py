@@ -12,7 +12,7 @@ from flowersweep.errors import TrackingError
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.run import RunStatus
-from flowersweep.tracking.store.store import Store, prepare_store
+from flowersweep.tracking.store.store import Store
 
 REFUSED: list[tuple[Callable[[MLflowTracker], Any], str]] = [
     (lambda run: run.params({"bad(name)": 1}), "Cannot log under the name"),
@@ -27,18 +27,6 @@ REFUSED: list[tuple[Callable[[MLflowTracker], Any], str]] = [
     (lambda run: run.image(np.zeros((4, 4, 3)), "x.png"), "dtype float64"),  # type: ignore[arg-type]
     (lambda run: run.file(Path("nowhere.txt")), "there is no such file"),
 ]
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A SQLite store shared by the tests of this file."""
-    return prepare_store(tmp_path_factory.mktemp("results"))
-
-
-@pytest.fixture
-def tracker(store: Store) -> MLflowTracker:
-    """An open run."""
-    return MLflowTracker.start(store, "contract", "run")
 
 
 def kept(tracker: MLflowTracker, store: Store) -> tuple[dict[str, str], dict[str, str]]:
