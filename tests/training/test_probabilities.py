@@ -33,7 +33,8 @@ def test_probabilities_are_those_of_all_batches_in_their_order() -> None:
 def test_a_certain_mistake_costs_much_and_not_infinitely() -> None:
     """A probability of 0 counts as the smallest number of single precision."""
     said = Predictions(np.array([[1, 0]], np.float32), np.array([1], np.int32))
-    assert (said.accuracy, said.loss) == (0, pytest.approx(87.3365, abs=1e-3))
+    assert said.accuracy == 0
+    assert said.loss == pytest.approx(87.3365, abs=1e-3)
 
 
 def test_a_saved_model_gives_probabilities_with_the_same_weights() -> None:
