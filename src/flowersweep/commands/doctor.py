@@ -98,7 +98,7 @@ def _configured(overrides: Sequence[str], *, multirun: bool, fix: bool) -> list[
     findings = []
     with Console(stderr=True).status("Checking ...") as status:  # shown in a terminal only
         for finding in all_checks(setup):
-            status.update(f"Checked: {finding.check} ...")
+            status.update(f"Checked: {finding.check}")
             findings.append(finding)
     return findings
 

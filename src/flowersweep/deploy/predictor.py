@@ -97,8 +97,8 @@ class RemotePredictor:
             ) from error
         if probabilities.shape != (len(images), self._n_classes):
             raise TrackingError(
-                f"The model at {self._url} gives {probabilities.shape} numbers for {len(images)} pictures, but the run "
-                f"tells {self._n_classes} classes apart; name the run that is served with run=."
+                f"The model at {self._url} returns {probabilities.shape} numbers for {len(images)} pictures, but "
+                f"the model of the run distinguishes {self._n_classes} classes; give the run that is served with run=."
             )
         return probabilities
 
