@@ -1,6 +1,7 @@
 """Engines: LiteRT and TensorFlow give the same features, whatever the number of pictures, or one hears of it."""
 
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -255,9 +256,19 @@ class TestResolving:
         with pytest.raises(ConfigError, match="one of auto, tensorflow, litert, but is 'onnx'"):
             resolve_engine("onnx")
 
-    def test_processors(self) -> None:
-        """There is at least one processor."""
-        assert available_processors() >= 1
+    @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to CPUs")
+    def test_processors(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Those that this process may use, or all where the system binds no process to some."""
+        all_usable = os.sched_getaffinity(0)
+        assert available_processors() == len(all_usable)
+        os.sched_setaffinity(0, {min(all_usable)})
+        try:
+            assert available_processors() == 1
+        finally:
+            os.sched_setaffinity(0, all_usable)
+        monkeypatch.delattr(os, "sched_getaffinity")
+        monkeypatch.setattr(os, "cpu_count", lambda: 7)
+        assert available_processors() == 7
 
 
 @pytest.mark.slow

@@ -29,6 +29,15 @@ def settings(cfg: DictConfig, base: Path | None = None) -> Config:
     Raises:
         ConfigError: A value is missing, out of range, or does not fit another; all problems in one message.
         WeightsError: All is well but for the file of the model's weights, which is not there.
+
+    Example:
+        >>> from hydra import compose, initialize_config_dir
+        >>> from flowersweep import config
+        >>> config.prepare()
+        >>> with initialize_config_dir(str(config.conf_dir())):
+        ...     composed = compose("config", overrides=["data=demo", "optimizer.learning_rate=0.002"])
+        >>> config.settings(composed).optimizer.learning_rate
+        0.002
     """
     problems = [*_missing(cfg), *_illegal(cfg)]
     if problems:

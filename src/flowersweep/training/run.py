@@ -73,6 +73,17 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
         InfrastructureError: The disk or the store failed; the run ends FAILED, or KILLED if it belongs to a study.
         Pruned: `context.on_epoch` raised it; the run ends FINISHED with a tag that says so.
         Interrupted: SIGINT or SIGTERM; the run ends KILLED.
+
+    Example:
+        >>> from hydra import compose, initialize_config_dir
+        >>> from flowersweep import config
+        >>> config.prepare()
+        >>> overrides = ["data=demo", "trainer=quick", "trainer.epochs=1", "tracking.dir=results"]
+        >>> with initialize_config_dir(str(config.conf_dir())):
+        ...     settings = config.settings(compose("config", overrides=overrides))
+        >>> result = train(settings, overrides=overrides)
+        >>> result.objective == result.metrics["best/val_accuracy"]
+        True
     """
     pictures = load_pictures(config, context.fingerprint)
     if context is ALONE:  # a sweep logs the notices once for all its trials
