@@ -5,7 +5,7 @@ COMMANDS = {
     "ui": "compare results in the browser",
     "report": "write a page about a sweep",
     "promote": "register the best run's model",
-    "predict": "say what is on pictures",
+    "predict": "classify pictures",
     "evaluate": "evaluate a model on a folder of pictures",
     "export": "write a model for other programs",
     "doctor": "check the installation and a configuration",
