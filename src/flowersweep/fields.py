@@ -67,5 +67,5 @@ def not_empty(default: Any = MISSING) -> Any:
     """A text with at least one character that is not a space; None, where the type allows it, is not checked."""
     return field(
         default=default,
-        metadata={RULE_KEY: Rule(lambda value: bool(value.strip()), "a text that is not empty")},
+        metadata={RULE_KEY: Rule(lambda value: bool(value.strip()), "a non-empty string")},
     )

@@ -72,7 +72,7 @@ REFUSED = {
         "hydra:\n  sweeper:\n    n_trails: 3\n",
         "'hydra.sweeper.n_trails'. Did you mean n_trials?",
     ),
-    "a wrong type": ("trainer:\n  epochs: many\n", "trainer.epochs must be a whole number, but is 'many'."),
+    "a wrong type": ("trainer:\n  epochs: many\n", "trainer.epochs must be an integer, but is 'many'."),
     "a group as a value": ("aug: RandomFlip\n", "as in '- override /aug: NAME'"),
     "a list as keys": ("trainer:\n  - 5\n", "trainer has keys of its own, but is '[5]' here"),
     "a group that is not overridden": (
@@ -81,7 +81,7 @@ REFUSED = {
     ),
     "an unknown choice": ("defaults:\n  - override /aug: RandomFlp\n", "Did you mean RandomFlip?"),
     "a group without keys": ("trainer: null\n", "trainer has keys of its own, but is null here; set these"),
-    "no number": ("trainer:\n  epochs: null\n", "trainer.epochs must be a whole number, but is null."),
+    "no number": ("trainer:\n  epochs: null\n", "trainer.epochs must be an integer, but is null."),
     "an unknown file": ("defaults:\n  - /nope\n", "There is no configuration file nope.yaml"),
     "an unknown group": (
         "defaults:\n  - /mdoel: cnn\n",

@@ -33,7 +33,7 @@ BAD_INPUT = {
         ["model.dropout=interval(0.0,1.0)", FIVE],
         "must be at least 0 and less than 1, but is 1.0",
     ),
-    "word among numbers": (["trainer.epochs=1,many"], "must be a whole number, but is 'many'"),
+    "word among numbers": (["trainer.epochs=1,many"], "must be an integer, but is 'many'"),
     "key of one choice only": (
         ["optimizer=adam,sgd", "optimizer.momentum=0.5,0.9"],
         "hydra.sweeper.conditions",
@@ -55,7 +55,7 @@ BAD_INPUT = {
         "sampler=tpe",
     ),
     "unknown sampler": ([LR, FIVE, "hydra/sweeper/sampler=tpa"], "Did you mean tpe?"),
-    "seed of a sampler": ([LR, FIVE, f"{TYPED}sampler.seed=-1"], "must be a whole number from 0"),
+    "seed of a sampler": ([LR, FIVE, f"{TYPED}sampler.seed=-1"], "must be an integer from 0"),
     "unknown pruner": ([LR, FIVE, "hydra/sweeper/pruner=mean"], "choose one of asha"),
     "no such storage": ([LR, FIVE, f"{TYPED}storage=mangodb://x"], "is not a storage"),
     "storage that does not answer": (

@@ -19,7 +19,7 @@ def integer_mean(images: "tf.Tensor") -> "tf.Tensor":
     """Mean over the pixels of each picture and channel, shape (batch, 1, 1, channels), float32.
 
     Values are rounded and summed as integers: a sum of floats would depend on its order, and so on the threads
-    and the batch. It is within 0.5 of the true mean, and exact for whole numbers.
+    and the batch. It is within 0.5 of the true mean, and exact for integers.
     """
     import tensorflow as tf
 

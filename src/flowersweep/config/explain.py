@@ -74,7 +74,7 @@ def _no_override(override: str, text: str) -> str:
         return f"{override!r} is not a valid override; leave out the character U+{ord(odd[0]):04X}, which is not visible."
     key, equals, value = override.partition("=")
     expected = _expected_type(key.lstrip("+"))
-    is_text = expected.startswith("a text") if expected else not set("()[]{}") & set(value)
+    is_text = expected.startswith("a string") if expected else not set("()[]{}") & set(value)
     is_whole = value[:1] not in {"", "'", '"'} and "${" not in value
     if equals and is_text and is_whole and (quoted := pasted(key, value)) != shlex.quote(override):
         return f"{override!r} is not a valid override, as Hydra's grammar wants quotes around this value; type: {quoted}"
@@ -166,7 +166,7 @@ def _bad_value(override: str, cause: OmegaConfBaseException | None) -> str:
         and value != bare
         and ("list" in (expected or "") or omegaconf_api.NOT_A_LIST in reason)
     ):
-        return f"{key} must be {expected or 'a list'}, but is the text {bare!r}; leave out the quotes around {bare}."
+        return f"{key} must be {expected or 'a list'}, but is the string {bare!r}; leave out the quotes around {bare}."
     if expected is None:
         return f"{key}={value} does not fit: {reason or 'see --cfg job for what does'}."
     return f"{key} must be {expected}, but is {value!r}."
@@ -185,7 +185,7 @@ _GROUPS = (
     "experiment",
     "search",
 )
-_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+_NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "a string"}
 
 
 def known_keys() -> Iterator[str]:

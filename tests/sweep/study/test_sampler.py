@@ -57,9 +57,9 @@ class TestSeed:
 
     @pytest.mark.parametrize("seed", [-1, 2**32, True, "a", 1.5])
     def test_bad_seeds(self, seed: Any) -> None:
-        """A seed that is no whole number of 32 bits is refused."""
+        """A seed that is not a 32-bit integer is rejected."""
         with pytest.raises(
-            SweepError, match=r"hydra.sweeper.sampler.seed must be a whole number from 0 to 4294967295"
+            SweepError, match=r"hydra.sweeper.sampler.seed must be an integer from 0 to 4294967295"
         ):
             trial_seed(seed, 0)
 
@@ -165,7 +165,7 @@ REFUSED = [
     (_node(official.QMCSamplerConfig, scramble=True), NUMBERS, 1, "needs hydra.sweeper.sampler.seed"),
     (_node(official.GridSamplerConfig), NUMBERS, 1, "grid needs a choice or a range for every key"),
     (_node(official.MOTPESamplerConfig), NUMBERS, 2, "motpe is no more"),
-    (_node(official.TPESamplerConfig, seed=-1), NUMBERS, 1, "seed must be a whole number"),
+    (_node(official.TPESamplerConfig, seed=-1), NUMBERS, 1, "seed must be an integer"),
     (
         _node(official.QMCSamplerConfig, qmc_type="nets"),
         NUMBERS,

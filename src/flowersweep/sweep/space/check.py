@@ -99,7 +99,7 @@ def _hint(reason: str, space: Space) -> str:
     if "belongs to" in reason and any(f"'{name}." in reason for name in space.searched):
         return _CONDITION
     searches_floats = any(isinstance(found, FloatDistribution) for found in space.dimensions.values())
-    return _WHOLE if searches_floats and "must be a whole number" in reason else ""
+    return _WHOLE if searches_floats and "must be an integer" in reason else ""
 
 
 def probes(space: Space) -> Iterator[dict[str, Any]]:

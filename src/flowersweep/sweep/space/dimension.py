@@ -78,7 +78,7 @@ class Dimension:
             texts = ", ".join(option.text for option in self.options)
             return texts if len(self.options) == 1 else f"one of {texts}"
         low, high, step = (getattr(distribution, name) for name in ("low", "high", "step"))
-        number = "a whole number" if isinstance(distribution, IntDistribution) else "a number"
+        number = "an integer" if isinstance(distribution, IntDistribution) else "a number"
         steps = "" if step is None or (step == 1 and isinstance(step, int)) else f" in steps of {step}"
         return f"{number} from {low} to {high}{steps}"
 

@@ -118,13 +118,13 @@ def trial_seed(seed: object, trial_number: int, attempt: int = 0) -> int | None:
     """The seed of one trial: a 32-bit number that depends on all arguments; None if the sweep has no seed.
 
     Raises:
-        SweepError: The seed is not a whole number from 0 to 2**32 - 1.
+        SweepError: The seed is not an integer from 0 to 2**32 - 1.
     """
     if seed is None:
         return None
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
         raise SweepError(
-            f"{PREFIX}seed must be a whole number from 0 to {MAX_SEED}, or null, but is {seed!r}."
+            f"{PREFIX}seed must be an integer from 0 to {MAX_SEED}, or null, but is {seed!r}."
         )
     entropy = (seed, trial_number, attempt) if attempt else (seed, trial_number)
     return int(np.random.SeedSequence(entropy).generate_state(1)[0])
