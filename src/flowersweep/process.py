@@ -115,7 +115,9 @@ def _namespace() -> str:
 
 
 def _seconds_since_boot() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)  # boots are distinguished only on Linux, which has this clock
+    return time.clock_gettime(
+        time.CLOCK_BOOTTIME
+    )  # boots are distinguished only on Linux, which has this clock
 
 
 @functools.cache

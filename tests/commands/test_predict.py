@@ -126,7 +126,7 @@ def test_answers_may_go_to_a_file(
     [
         ([], "images= is missing; as in: python -m flowersweep predict flower.jpg more_flowers"),
         (["nowhere.jpg"], "images=nowhere.jpg does not exist"),
-        (["empty/"], "The folder empty/ holds no pictures"),
+        (["empty/"], "The folder empty/ contains no pictures"),
         (["flower.jpg", "format=xml"], "format has no choice 'xml'; choose one of table, json, csv"),
         (["flower.jpg", "top=0"], "top must be an integer from 1"),
         (

@@ -21,20 +21,23 @@ FAULTS: dict[str, tuple[str | bytes, str]] = {
         f"{HEAD}trainer:\n\tepochs: 3\n",
         ", line 3: there is a tab, which YAML does not allow here; use spaces.",
     ),
-    "a key twice": (f"{HEAD}seed: 1\nseed: 2\n", ", line 3: seed is there twice; keep one."),
+    "a key twice": (f"{HEAD}seed: 1\nseed: 2\n", ", line 3: seed occurs twice; keep one."),
     "an open quote": (
         f'{HEAD}seed: "1\n\n\n',
-        ", line 2: the quote that begins here is not closed; close it.",
+        ", line 2: the quote that starts here is not closed; close it.",
     ),
     "an open list": (
         f"{HEAD}seed: [1\n",
-        ", line 2: the list that begins here is not closed; close its bracket.",
+        ", line 2: the list that starts here is not closed; close its bracket.",
     ),
     "an open mapping": (
         f"{HEAD}trainer: {{epochs: 1\n",
-        ", line 2: the mapping that begins here is not closed",
+        ", line 2: the mapping that starts here is not closed",
     ),
-    "wrong indentation": (f"{HEAD}trainer:\n  epochs: 3\n   patience: 3\n", ", line 4: this is no YAML ("),
+    "wrong indentation": (
+        f"{HEAD}trainer:\n  epochs: 3\n   patience: 3\n",
+        ", line 4: this is not valid YAML (",
+    ),
     "no UTF-8": (
         f"{HEAD}# gr\xfcn\n".encode("latin-1"),
         ", line 2: the byte 0xfc is not UTF-8; save the file as UTF-8.",
@@ -44,24 +47,27 @@ FAULTS: dict[str, tuple[str | bytes, str]] = {
         f"{HEAD}seed: 1 # \x07\n",
         ", line 2: the character U+0007 is not allowed in YAML",
     ),
-    "an unknown anchor": (f"{HEAD}seed: *x\n", ", line 2: this is no YAML (found undefined alias)"),
+    "an unknown anchor": (f"{HEAD}seed: *x\n", ", line 2: this is not valid YAML (found undefined alias)"),
     "a Python object": (
         f"{HEAD}seed: !!python/name:os.system 1\n",
-        ", line 2: this is no YAML (could not determine",
+        ", line 2: this is not valid YAML (could not determine",
     ),
-    "an open reference": (f"{HEAD}seed: ${{nope\n", " has a reference that is not as in '${seed}'"),
-    "a list": (f"{HEAD}- a\n- b\n", " holds a list; it must hold keys and their values, as in 'seed: 1'."),
-    "words": (f"{HEAD}just words\n", " holds words; it must hold keys and their values"),
-    "no number": (f"{HEAD}seed: !!int\n", " is no configuration ("),
-    "a number": (f"{HEAD}5\n", " is no configuration ("),
-    "nothing": ("", f" does not begin with the line {HEAD.strip()!r}"),
+    "an open reference": (f"{HEAD}seed: ${{nope\n", " has a reference that is not of the form '${seed}'"),
+    "a list": (
+        f"{HEAD}- a\n- b\n",
+        " contains a list; it must contain keys and their values, as in 'seed: 1'.",
+    ),
+    "words": (f"{HEAD}just words\n", " contains words; it must contain keys and their values"),
+    "no number": (f"{HEAD}seed: !!int\n", " is not a configuration ("),
+    "a number": (f"{HEAD}5\n", " is not a configuration ("),
+    "nothing": ("", f" does not start with the line {HEAD.strip()!r}"),
     "no package": (
         "seed: 1\n",
-        f" does not begin with the line {HEAD.strip()!r}, by which a preset may set any key",
+        f" does not start with the line {HEAD.strip()!r}, which lets a preset set any key",
     ),
     "hydra as a value": (
         f"{HEAD}hydra: 5\n",
-        ": hydra has keys of its own, but is 5; set these, or leave it out.",
+        ": hydra is a group of keys, but is 5; set its keys, or remove it.",
     ),
     "half a package": ("# @package\nseed: 1\n", ", line 1: Expected header format: KEY VALUE"),
 }
@@ -74,13 +80,13 @@ REFUSED = {
     ),
     "a wrong type": ("trainer:\n  epochs: many\n", "trainer.epochs must be an integer, but is 'many'."),
     "a group as a value": ("aug: RandomFlip\n", "as in '- override /aug: NAME'"),
-    "a list as keys": ("trainer:\n  - 5\n", "trainer has keys of its own, but is '[5]' here"),
+    "a list as keys": ("trainer:\n  - 5\n", "trainer is a group of keys, but is '[5]' here"),
     "a group that is not overridden": (
         "defaults:\n  - trainer: quick\n",
         "write '- override /trainer: quick'",
     ),
     "an unknown choice": ("defaults:\n  - override /aug: RandomFlp\n", "Did you mean RandomFlip?"),
-    "a group without keys": ("trainer: null\n", "trainer has keys of its own, but is null here; set these"),
+    "a group without keys": ("trainer: null\n", "trainer is a group of keys, but is null here; set its keys"),
     "no number": ("trainer:\n  epochs: null\n", "trainer.epochs must be an integer, but is null."),
     "an unknown file": ("defaults:\n  - /nope\n", "There is no configuration file nope.yaml"),
     "an unknown group": (
@@ -89,7 +95,7 @@ REFUSED = {
     ),
     "itself": (
         "defaults:\n  - /search/mine@_global_\n",
-        "A file's defaults list leads back to the file itself",
+        "The defaults list of a file is circular",
     ),
     "no list of defaults": ("defaults: 3\n", "defaults must be a list"),
 }

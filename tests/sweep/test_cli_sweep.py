@@ -40,13 +40,13 @@ BAD_INPUT = {
     ),
     "value for one choice only": (
         ["optimizer=adam,sgd,adamw,rmsprop", "optimizer.momentum=0.5"],
-        "adam and adamw have no such key; to give it to the others only, add '+hydra.sweeper.conditions={optimizer.",
+        "adam and adamw have no such key; to give it only to the others, add '+hydra.sweeper.conditions={optimizer.",
     ),
     "value for a choice that is not searched": (
         ["optimizer=adam", "optimizer.momentum=0.5", "aug=none,RandomFlip"],
-        "with the optimizer that is chosen; it belongs to optimizer=sgd or rmsprop.\n",
+        "with the chosen optimizer; it belongs to optimizer=sgd or rmsprop.\n",
     ),
-    "lists in quotes": (['model.filters=choice("[8,16]","[16,32]")'], "leave out the quotes around [8,16]"),
+    "lists in quotes": (['model.filters=choice("[8,16]","[16,32]")'], "remove the quotes around [8,16]"),
     "no trials": ([LR, f"{TYPED}n_trials=0"], "n_trials must be at least 1, but is 0"),
     "no workers": (["aug=none,RandomFlip", f"{TYPED}n_jobs=0"], "n_jobs must be at least 1, but is 0"),
     "unknown setting": ([LR, f"{TYPED}n_trial=5"], "n_trial"),
@@ -91,7 +91,7 @@ BAD_INPUT = {
     "sweep of hydra's own": (["hydra.verbose=true,false"], "hydra.verbose"),
     "not in the grammar": (["aug=choice(none"], "'aug=choice(none'"),
     "name of another program's study": ([LR, FIVE, f"{TYPED}study_name=theirs"], "left no definition"),
-    "tracking in plain files": ([LR, FIVE, "tracking.uri=./runs"], "tracking.uri must begin with"),
+    "tracking in plain files": ([LR, FIVE, "tracking.uri=./runs"], "tracking.uri must start with"),
 }
 RESEMBLING = (
     "interval upside down",

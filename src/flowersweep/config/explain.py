@@ -141,7 +141,9 @@ def _unknown_key(key: str) -> str:
     group, _, leaf = key.partition(".")
     choices = [choice for choice, node in NODES.get(group, {}).items() if leaf in _field_names(node)]
     if choices:
-        return f"There is no key {key!r} with the chosen {group}; it belongs to {group}={' or '.join(choices)}."
+        return (
+            f"There is no key {key!r} with the chosen {group}; it belongs to {group}={' or '.join(choices)}."
+        )
     parent = key.rpartition(".")[0]
     siblings = [known.rpartition(".")[2] for known in keys if parent and known.rpartition(".")[0] == parent]
     listed = f" {parent} has {', '.join(siblings)}." if siblings else ""

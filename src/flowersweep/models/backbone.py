@@ -114,7 +114,9 @@ def _base(config: FrozenConfig, image_size: int) -> keras.Model:
 def _load(base: keras.Model, path: Path, config: FrozenConfig) -> None:
     try:
         with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always")  # Keras warns about every layer that does not fit before it raises
+            warnings.simplefilter(
+                "always"
+            )  # Keras warns about every layer that does not fit before it raises
             base.load_weights(path)
     except Exception as error:
         raise ConfigError(

@@ -116,7 +116,7 @@ class TestCheck:
                 ["trainer.epochs=interval(1,9)"],
                 r"must be an integer.*search int\(interval\(low, high\)\)",
             ),
-            (["model.filters=[32],[]"], r"must hold at least one value"),
+            (["model.filters=[32],[]"], r"must contain at least one value"),
         ],
     )
     def test_refused(self, loader: Any, sweep: DictConfig, arguments: list[str], said: str) -> None:

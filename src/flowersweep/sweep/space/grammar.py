@@ -48,9 +48,7 @@ def _choice(override: Override) -> Dimension:
     sweep = override.value()
     if isinstance(sweep, ChoiceSweep):
         if _is_log(sweep.tags):
-            raise SweepError(
-                "tag(log, ...) requires numbers in order: an interval, or a range of integers."
-            )
+            raise SweepError("tag(log, ...) requires numbers in order: an interval, or a range of integers.")
         return _categorical(override, [plain(item) for item in sweep.list], shuffled=sweep.shuffle)
     if override.config_loader is None:
         raise SweepError(

@@ -140,9 +140,7 @@ def failure_summary(study: Study, budget: Budget) -> str:
 def infrastructure_summary(study: Study, budget: Budget) -> str:
     """Say which trial failed because of its infrastructure, and how to resume the sweep."""
     trial, reason = _infrastructure_failures(study.get_trials(deepcopy=False), budget)[-1]
-    return (
-        f"Trial {trial.number} could not be run and waits; the same command resumes the sweep. {reason}"
-    )
+    return f"Trial {trial.number} could not be run and waits; the same command resumes the sweep. {reason}"
 
 
 def _infrastructure_failures(trials: Sequence[FrozenTrial], budget: Budget) -> list[tuple[FrozenTrial, str]]:

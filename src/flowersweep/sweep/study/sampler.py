@@ -123,9 +123,7 @@ def trial_seed(seed: object, trial_number: int, attempt: int = 0) -> int | None:
     if seed is None:
         return None
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
-        raise SweepError(
-            f"{PREFIX}seed must be an integer from 0 to {MAX_SEED}, or null, but is {seed!r}."
-        )
+        raise SweepError(f"{PREFIX}seed must be an integer from 0 to {MAX_SEED}, or null, but is {seed!r}.")
     entropy = (seed, trial_number, attempt) if attempt else (seed, trial_number)
     return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
