@@ -103,7 +103,7 @@ class TestWhole:
 
         assert open_draw(path) is None
         assert not is_whole(path)
-        assert "is damaged and will be computed anew" in caplog.text
+        assert "is damaged and will be computed again" in caplog.text
 
     @pytest.mark.parametrize("kept", [0, 5, 12, 13, 130, 200, -1])
     def test_a_truncated_file_is_seen(self, tmp_path: Path, kept: int) -> None:

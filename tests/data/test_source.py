@@ -88,7 +88,7 @@ class TestDownload:
         message = str(caught.value)
         assert "HTTP Error 404" in message
         assert "data.dir=PATH or the environment variable FLOWERSWEEP_DATA" in message
-        assert f"download the archive by hand from {gone.url} and unpack it so that" in message
+        assert f"download the archive manually from {gone.url} and unpack it so that" in message
         assert {path.name for path in (tmp_path / "cache").iterdir()} <= {"flower_photos.lock"}
 
     def test_a_wrong_archive_is_not_unpacked(self, published: Published, tmp_path: Path) -> None:
@@ -165,4 +165,4 @@ class TestDemo:
         assert {path: path.read_bytes() for path in folder.rglob("*.jpg")} == before
         shutil.rmtree(folder / "roses")
         assert len(list(demo(tmp_path, per_class=1).rglob("*.jpg"))) == 5
-        assert caplog.text.count("is incomplete and will be drawn anew") == 2
+        assert caplog.text.count("is incomplete and will be recreated") == 2

@@ -1,7 +1,7 @@
-"""Batches of pictures for TensorFlow: shuffled anew each epoch, augmented per picture, prefetched.
+"""Batches of pictures for TensorFlow: reshuffled each epoch, augmented per picture, prefetched.
 
-Epoch e is a pure function of (seed, e): the order comes from a generator keyed by both, and what happens to a
-picture from (augmentation seed, e, index of the picture).
+Epoch e is a pure function of (seed, e): the order comes from a generator seeded with both, and the
+augmentation of a picture from (augmentation seed, e, index of the picture).
 """
 
 import math
@@ -20,7 +20,7 @@ EVALUATION_BATCH_SIZE = 128
 
 
 class Part(Protocol):
-    """One part of the data: which of the decoded pictures, and their classes."""
+    """One part of the data: indices of decoded pictures, and their classes."""
 
     @property
     def images(self) -> npt.NDArray[np.uint8]:
@@ -41,8 +41,8 @@ def steps_per_epoch(count: int, batch_size: int) -> int:
 
 
 def epoch_order(seed: int, epoch: int, count: int) -> npt.NDArray[np.int64]:
-    """The order of `count` pictures in an epoch: a permutation that depends on seed and epoch only."""
-    # A sequence seeds the generator; the constant keeps this stream apart from the augmentation's draws.
+    """The order of `count` pictures in an epoch: a permutation that depends only on seed and epoch."""
+    # A sequence seeds the generator; the constant separates this stream from the augmentation's draws.
     return np.random.default_rng([seed, epoch, 0x0DDE]).permutation(count)
 
 
@@ -59,10 +59,10 @@ def training_stream(
 
     Args:
         part: The training pictures.
-        augmentation: Applied to each picture with draws of its own in every epoch.
-        image_size: Side length of the pictures that come out, in pixels.
+        augmentation: Applied to each picture with separate draws in every epoch.
+        image_size: Side length of the resulting pictures in pixels.
         batch_size: Pictures per batch; the last batch of an epoch may be smaller.
-        seed: Decides the order of the pictures.
+        seed: Determines the order of the pictures.
         epochs: Number of epochs.
 
     Returns:
@@ -131,7 +131,7 @@ def evaluation_stream(part: Part, *, batch_size: int = EVALUATION_BATCH_SIZE) ->
 
 
 def _parameter_template(augmentation: Augmentation) -> tuple[list[str], list[npt.NDArray[Any]]]:
-    """Names and one-row arrays of what the augmentation's parameters look like."""
+    """Names and one-row example arrays of the augmentation's parameters."""
     parameters = drawn(augmentation, 0, 1)
     names = sorted(parameters)
     return names, [parameters[name] for name in names]

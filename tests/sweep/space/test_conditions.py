@@ -165,7 +165,7 @@ class TestPoints:
         assert space.check_point({"model": "ft", "model.at": 80}) == []
         for point in ({"model": "cnn", "model.at": 80}, {"model.at": 80}):
             assert space.check_point(point) == [
-                "model.at is searched only with model=ft; add that to the point, or leave model.at out."
+                "model.at is searched only with model=ft; add this to the point, or leave model.at out."
             ]
 
 
@@ -177,7 +177,7 @@ BAD = [
         "model.at waits for model=fft, but model must be one of cnn, frozen, ft.",
     ),
     ({"model.at": {"model": ["ft", "x"]}}, "model.at waits for model=x"),
-    ({"model.at": {"model.at": 80}}, "go round in a circle, model.at -> model.at"),
+    ({"model.at": {"model.at": 80}}, "are circular, model.at -> model.at"),
     (
         {"model.at": {"model": "ft"}, "model": {"seed": 1}, "seed": {"model.at": 80}},
         "model.at -> model -> seed -> model.at",
