@@ -7,6 +7,8 @@ DASHBOARD_PORT ?= 8080
 SERVE_PORT ?= 5001
 # What else pytest is told, as in: make test TESTS=tests/config
 TESTS ?=
+# As tests/conftest.py orders them: xdist would begin with the files of most tests, and end with one worker at work.
+LONGEST_FIRST := --no-loadscope-reorder
 # Tests wait for processes and imports more than they compute. Those of one file share servers and trained networks.
 IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
@@ -14,7 +16,7 @@ IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 unexport MLFLOW_TRACKING_URI MLFLOW_REGISTRY_URI MLFLOW_RUN_ID MLFLOW_EXPERIMENT_ID MLFLOW_EXPERIMENT_NAME MLFLOW_ACTIVE_MODEL_ID
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow coverage test-wheel upgrade-check lint format typecheck check ui serve dashboard clean
+.PHONY: help setup demo test test-slow test-browser test-all coverage test-wheel upgrade-check lint format typecheck check ui serve dashboard clean
 
 help: ## Show this list
 	@grep -hE '^[A-Za-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## /\1\t/' | expand -t 16
@@ -35,8 +37,14 @@ test: setup ## The fast tests (TESTS=tests/config)
 	$(BIN)/python -m pytest $(IN_PARALLEL) $(TESTS)
 
 test-slow: setup ## The slow tests: real photographs, real servers (minutes)
-	$(BIN)/python -m pytest -m slow $(IN_PARALLEL) --ignore=tests/browser
+	$(BIN)/python -m pytest -m slow $(IN_PARALLEL) $(LONGEST_FIRST) --ignore=tests/browser
+	$(MAKE) test-browser
+
+test-browser: setup ## The slow tests of pages, in a real browser (minutes)
 	$(BIN)/python -m pytest -m slow tests/browser
+
+test-all: setup ## Fast and slow tests at once, but for those in a browser (minutes)
+	$(BIN)/python -m pytest -m "" $(IN_PARALLEL) $(LONGEST_FIRST) --ignore=tests/browser
 
 coverage: setup ## The fast tests, and which lines they leave out; fails below the floor in pyproject.toml
 	$(BIN)/python -m pytest $(IN_PARALLEL) --cov $(TESTS)

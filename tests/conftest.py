@@ -2,7 +2,8 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from hydra import compose, initialize_config_dir
 from flowersweep import config
 from flowersweep.config import Config
 from flowersweep.data import demo
+from stores import copied
 
 if TYPE_CHECKING:  # it imports Keras
     from winners import Winners
@@ -30,6 +32,12 @@ hypothesis.settings.register_profile("flowersweep", deadline=None)
 hypothesis.settings.load_profile("flowersweep")
 
 MakeConfig = Callable[..., Config]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files of most slow tests, so that none of them is left for one worker at the end."""
+    n_slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -n_slow[item.path])
 
 
 def _found_or_skip(name: str, variable: str, candidate: Path) -> Path:
@@ -59,6 +67,16 @@ def mobilenet_weights() -> Path:
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder that all tests of a session share: decoding is tested elsewhere."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """New stores are copies of one, but where making them is what is tested."""
+    if Path(__file__).parent / "tracking/store" in request.path.parents:
+        yield
+        return
+    with copied(tmp_path_factory.getbasetemp() / "empty.db"):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -23,11 +23,16 @@ from flowersweep.tracking.store.store import Store, prepare_store
 START_SECONDS = 120
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port of 127.0.0.1 at which nobody listens, and which nobody is given by chance within this block.
+
+    Servers can be started at it all the same: they set SO_REUSEADDR too, and this socket does not listen.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield int(holder.getsockname()[1])
 
 
 def wait_for(url: str, server: "subprocess.Popen[bytes]", log: Path | None = None) -> None:
@@ -45,7 +50,10 @@ def wait_for(url: str, server: "subprocess.Popen[bytes]", log: Path | None = Non
 @contextmanager
 def mlflow_server(folder: Path, port: int | None = None) -> Iterator[Store]:
     """The store of an MLflow server over a database in a folder, as small as it can be made."""
-    port = port or free_port()
+    if port is None:
+        with reserved_port() as found, mlflow_server(folder, found) as store:
+            yield store
+        return
     options = (
         "--backend-store-uri",
         prepare_store(folder).uri,

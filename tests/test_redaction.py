@@ -3,12 +3,14 @@
 import json
 import logging
 import os
+import re
+import shlex
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
@@ -70,7 +72,17 @@ class TestByShape:
 
 class TestInUse:
     # What a library may make of a password in its messages.
-    SPELLINGS = (str, quote, lambda text: quote(text, safe=""), lambda text: json.dumps(text)[1:-1])
+    SPELLINGS = (
+        str,
+        quote,
+        quote_plus,
+        lambda text: quote(text, safe=""),
+        lambda text: re.sub(r"%..", lambda code: code.group().lower(), quote(text, safe="")),
+        lambda text: json.dumps(text)[1:-1],
+        lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+        lambda text: repr(text)[1:-1],
+        lambda text: shlex.quote(text).strip("'"),
+    )
 
     @pytest.mark.parametrize("spelled", SPELLINGS)
     @pytest.mark.parametrize("password", ["secret", "p@ss/w:rd%20", 'it\'s "quoted" \\ ü', "p@s1"])
@@ -79,6 +91,7 @@ class TestInUse:
         learn(f"postgresql://me:{quote(password, safe='')}@host/db")
 
         assert redacted(f"authentication with {spelled(password)} failed") == "authentication with *** failed"
+        assert redacted(f"failed\\n{spelled(password)}%3A") == "failed\\n***%3A"
 
     @given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=8, max_size=30))
     def test_any_password_is_found(self, password: str) -> None:
@@ -125,6 +138,27 @@ class TestInUse:
         monkeypatch.setenv(name, value)
 
         assert redacted("it was hush-hush") == "it was ***"
+
+    @pytest.mark.parametrize(
+        ("password", "hidden"),
+        [
+            ("a-bc", True),
+            ("a-b", False),
+            ("abcdef", True),
+            ("abcde", False),
+            ("1234567890", True),
+            ("123456789", False),
+            ("12345-", True),
+        ],
+    )
+    def test_a_short_one_could_be_anything(
+        self, monkeypatch: pytest.MonkeyPatch, password: str, *, hidden: bool
+    ) -> None:
+        """Four characters where one is neither letter nor digit, six letters, or ten digits are told from other text."""
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", password)
+        assert redacted(f"it was {password} then") == (
+            "it was *** then" if hidden else f"it was {password} then"
+        )
 
     @pytest.mark.parametrize(
         "address",
@@ -176,12 +210,40 @@ class TestInUse:
 
 
 class TestWhereItIsUsed:
+    @pytest.mark.parametrize("host", ["gardener:gardener@host", "me:gardener@gardener"])
+    def test_one_that_the_address_shows_anyway_is_hidden_there_only(self, host: str) -> None:
+        """The name of the user or of the machine is no secret, and would be missing elsewhere."""
+        learn(f"postgresql://{host}/db")
+        assert redacted("by gardener") == "by gardener"
+
+    def test_it_is_no_part_of_a_longer_word(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Stars in the midst of another word would tell what the password is."""
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "petals")
+        assert redacted("petals, petals2 and mypetals") == "***, petals2 and mypetals"
+
+    def test_one_in_the_header_of_a_request_is_hidden(self) -> None:
+        """Libraries write user and password in base 64."""
+        learn("http://me:hush-hush@host/db")
+        assert redacted("Authorization: Basic bWU6aHVzaC1odXNo") == "Authorization: Basic ***"
+
+    @pytest.mark.parametrize("name", ["HOME", "LOGNAME", "PWD", "USER"])
+    def test_the_users_name_and_folders_stay(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        """Also where somebody has chosen one of them for a password."""
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "gardener")
+        assert redacted("by gardener") == "by ***"
+        monkeypatch.setenv(name, "/home/gardener")
+        assert redacted("by gardener") == "by gardener"
+
     def test_trees_keep_their_shape(self) -> None:
         """Texts in lists and mappings are redacted, all else is what it was."""
         learn("http://me:hush-hush@host")
-        tree = {"a": ["hush-hush", 1, None], "b": {"c": "http://me:x@host", "d": True}}
+        tree = {"a": ["hush-hush", 1, None], "b": {"c": "http://me:x@host", "d": True}, "e": ("hush-hush", 2)}
 
-        assert redacted_tree(tree) == {"a": ["***", 1, None], "b": {"c": "http://me:***@host", "d": True}}
+        assert redacted_tree(tree) == {
+            "a": ["***", 1, None],
+            "b": {"c": "http://me:***@host", "d": True},
+            "e": ["***", 2],
+        }
 
     def test_errors_have_none(self) -> None:
         """The sentence, and what is quoted in it."""
@@ -266,12 +328,13 @@ class TestBackends:
 
 
 @pytest.mark.slow
-def test_a_sweep_keeps_none(tmp_path: Path) -> None:
+def test_a_sweep_keeps_none(tmp_path: Path, drawn: Path) -> None:
     """Neither MLflow, Optuna, Hydra's files nor the output has the password of the server; trials say what was typed."""
     typed = [
         "--multirun",
-        "data=demo",
+        "data=folder",
         "aug=none,RandomFlip",
+        f"data.dir={drawn}",
         "trainer.image_size=16",
         "model.filters=[4]",
         "trainer.epochs=1",
@@ -297,7 +360,7 @@ def test_a_sweep_keeps_none(tmp_path: Path) -> None:
     assert any(path.parent.name == ".hydra" for path in kept)
     assert len(commands) == 2
     assert all(
-        one.startswith("python -m flowersweep --multirun data=demo aug=none,RandomFlip") for one in commands
+        one.startswith("python -m flowersweep --multirun data=folder aug=none,RandomFlip") for one in commands
     )
     for told in (done.stdout, done.stderr, *kept.values()):
         for password in (b"se@cret", b"se%40cret", b"hush-hush"):

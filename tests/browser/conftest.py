@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from servers import free_port, wait_for
+from servers import reserved_port, wait_for
 
 SWEEP = (
     "--multirun",
@@ -83,11 +83,11 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(swept: Path) -> Iterator[str]:
     """Address of the pages that `python -m flowersweep ui` serves over the sweep."""
-    port = free_port()
-    command = [sys.executable, "-m", "flowersweep", "ui", f"port={port}", f"tracking.dir={swept}"]
-    with subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL) as process:
-        try:
-            wait_for(f"http://127.0.0.1:{port}/health", process)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
+    with reserved_port() as port:
+        command = [sys.executable, "-m", "flowersweep", "ui", f"port={port}", f"tracking.dir={swept}"]
+        with subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL) as process:
+            try:
+                wait_for(f"http://127.0.0.1:{port}/health", process)
+                yield f"http://127.0.0.1:{port}"
+            finally:
+                os.killpg(process.pid, signal.SIGTERM)

@@ -56,7 +56,8 @@ def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path, caplog: pytest.LogCaptu
     with locked(tmp_path / "x"):
         thread = threading.Thread(target=second)
         thread.start()
-        time.sleep(0.2)
+        while "Waiting" not in caplog.text and thread.is_alive():
+            time.sleep(0.01)
         events.append("first out")
     thread.join()
 

@@ -20,7 +20,7 @@ from flowersweep.commands.common import chosen
 from flowersweep.commands.predict import main
 from flowersweep.data import decode
 from flowersweep.deploy.registry import promote
-from servers import free_port, wait_for
+from servers import reserved_port, wait_for
 from winners import SIZE, Winners
 
 
@@ -153,12 +153,12 @@ def test_bad_input_is_one_sentence(
 def url(results: Winners, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real server of a promoted model."""
     promote(chosen({"study": "petals", "tracking.dir": str(results.directory)}), "served", "champion")
-    port = free_port()
     options = ("-m", "models:/served@champion", "--env-manager", "local", "--host", "127.0.0.1")
     path = (
         f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # MLflow starts uvicorn by its name
     )
     with (
+        reserved_port() as port,
         (tmp_path_factory.mktemp("serve") / "log.txt").open("w+") as log,
         subprocess.Popen(
             [sys.executable, "-m", "mlflow", "models", "serve", *options, "--port", str(port)],

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from flowersweep.commands import ui
+from servers import reserved_port
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "web"])
@@ -29,6 +30,7 @@ def test_a_port_in_use_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_without_results_it_says_how_to_make_some(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And makes no database by looking for one."""
-    assert ui.main(["port=5999", f"tracking.dir={tmp_path}"]) == 2
+    with reserved_port() as port:
+        assert ui.main([f"port={port}", f"tracking.dir={tmp_path}"]) == 2
     assert "There are no results in" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -1,26 +1,18 @@
 """Rules across the groups of a configuration, checked on composed configurations."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import keras
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from omegaconf import DictConfig
 
-from flowersweep import config
 from flowersweep.config import settings
 from flowersweep.config.models import BACKBONES
 from flowersweep.config.rules import MIN_BACKBONE_SIZE, MIN_BACKBONE_SIZES
 from flowersweep.errors import ConfigError, WeightsError
 
-
-@pytest.fixture(scope="module", autouse=True)
-def hydra_ready() -> Iterator[None]:
-    """Hydra knows conf/ and the schema while this module's tests run."""
-    config.prepare()
-    with initialize_config_dir(str(config.conf_dir())):
-        yield
+pytestmark = pytest.mark.usefixtures("hydra_ready")
 
 
 def composed(*overrides: str) -> DictConfig:

@@ -2,11 +2,10 @@
 
 import copy
 import functools
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
@@ -19,13 +18,7 @@ from flowersweep.config.optimizers import AdamConfig, CosineConfig, PlateauConfi
 from flowersweep.config.schema import NODES, DataConfig
 from flowersweep.errors import ConfigError
 
-
-@pytest.fixture(scope="module", autouse=True)
-def hydra_ready() -> Iterator[None]:
-    """Hydra knows conf/ and the schema while this module's tests run."""
-    config.prepare()
-    with initialize_config_dir(str(config.conf_dir())):
-        yield
+pytestmark = pytest.mark.usefixtures("hydra_ready")
 
 
 def composed(*overrides: str) -> DictConfig:

@@ -82,14 +82,14 @@ def test_mean_colour_does_not_give_the_kind_away() -> None:
 
 
 @pytest.mark.slow
-def test_a_small_network_learns_it(tmp_path: Path) -> None:
+def test_a_small_network_learns_it(cache: Path) -> None:
     """A CNN with three convolutions is no expert after one epoch, above chance after three, good after twelve."""
     import keras
 
     from flowersweep.data import open_pixel_store, split
 
-    catalogue = read_folder(demo(tmp_path))
-    store = open_pixel_store(catalogue, fingerprint=fingerprint(catalogue, tmp_path), size=64, cache=tmp_path)
+    catalogue = read_folder(demo(cache))
+    store = open_pixel_store(catalogue, fingerprint=fingerprint(catalogue, cache), size=64, cache=cache)
     parts = split(len(catalogue), seed=123, validation=0.2)
     keras.utils.set_random_seed(0)
     blocks = [

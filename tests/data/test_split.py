@@ -80,7 +80,12 @@ def test_real_photographs_split_as_in_keras(photos_dir: Path, part: str, count: 
         ({"n": 10, "seed": 0, "validation": 0.5, "test": 0.5}, "leaves 0 to train"),
         ({"n": 10, "seed": 0, "validation": 0.0}, "0 < validation < 1"),
         ({"n": 10, "seed": 0, "validation": 0.2, "test": 1.0}, "0 <= test < 1"),
+        (
+            {"n": 10, "seed": 0, "validation": 0.6, "test": 0.6},
+            "leaves 0 to train, 6 to validate and 6 to test",
+        ),
         ({"n": 10, "seed": -1, "validation": 0.2}, "but is -1"),
+        ({"n": 10, "seed": 2**32, "validation": 0.2}, "but is 4294967296"),
     ],
 )
 def test_impossible_splits_are_refused(arguments: dict[str, float], message: str) -> None:

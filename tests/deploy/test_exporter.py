@@ -92,21 +92,21 @@ def test_an_onnx_export_takes_any_number_of_float_pictures(choice: Choice, tmp_p
 @pytest.mark.photos
 @pytest.mark.parametrize("kind", [*NAMES, ONNX])
 def test_exports_of_mobilenet_are_equal_on_a_hundred_photographs(
-    photos_dir: Path, mobilenet_weights: Path, tmp_path: Path, kind: str
+    photos_dir: Path, mobilenet: Choice, tmp_path: Path, kind: str
 ) -> None:
     """ImageNet's features under a random head: probabilities agree to 1e-4 on 20 real photographs of each class."""
-    choice = logged_mobilenet(tmp_path, mobilenet_weights)
     paths = [path for folder in sorted(photos_dir.iterdir()) for path in sorted(folder.glob("*.jpg"))[:20]]
     assert len(paths) == 100
-    predictor, target = LocalPredictor(choice, 16), tmp_path / NAMES.get(kind, "a.onnx")
-    write_export(kind, choice, predictor.model, target)
+    predictor, target = LocalPredictor(mobilenet, 16), tmp_path / NAMES.get(kind, "a.onnx")
+    write_export(kind, mobilenet, predictor.model, target)
     equality = compare(predictor, open_export(kind, predictor.model, target), shown_pictures(paths, 180))
 
     assert equality.pictures == 100
     assert equality.difference < 1e-4
 
 
-def logged_mobilenet(folder: Path, weights: Path) -> Choice:
+@pytest.fixture(scope="module")
+def mobilenet(tmp_path_factory: pytest.TempPathFactory, mobilenet_weights: Path) -> Choice:
     """A run with a MobileNetV2 that was never trained on flowers."""
     import keras
 
@@ -115,9 +115,10 @@ def logged_mobilenet(folder: Path, weights: Path) -> Choice:
 
     keras.utils.set_random_seed(1)
     pictures = keras.Input((180, 180, 3))
-    base = keras.applications.MobileNetV2((180, 180, 3), include_top=False, weights=str(weights))
+    base = keras.applications.MobileNetV2((180, 180, 3), include_top=False, weights=str(mobilenet_weights))
     features = keras.layers.GlobalAveragePooling2D()(base(keras.layers.Rescaling(1 / 127.5, -1)(pictures)))
     model = keras.Model(pictures, keras.layers.Dense(5, activation="softmax")(features))
+    folder = tmp_path_factory.mktemp("mobilenet")
     run = MLflowTracker.start(prepare_store(folder / "results"), "mobilenet", "run")
     run.params({"objective.metric": "best/val_accuracy"})
     run.metrics({"best/val_accuracy": 0.2})

@@ -1,6 +1,7 @@
 """Engines: LiteRT and TensorFlow give the same features, whatever the number of pictures, or one hears of it."""
 
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,10 @@ import tensorflow as tf
 
 from flowersweep.config.models import FrozenConfig
 from flowersweep.errors import ConfigError
+from flowersweep.hardware import available_processors
 from flowersweep.models import build_network, litert
 from flowersweep.models.engine import Engine
 from flowersweep.models.engine_choice import (
-    available_processors,
     choose_engine,
     engine_version,
     resolve_engine,
@@ -242,6 +243,14 @@ class TestResolving:
         assert resolve_engine("auto") == "litert"
         assert engine_version("litert").startswith("litert 2.")
 
+    @pytest.mark.parametrize(("has_gpu", "ending"), [(False, ""), (True, " GPU")])
+    def test_features_of_a_gpu_have_a_key_of_their_own(
+        self, monkeypatch: pytest.MonkeyPatch, ending: str, *, has_gpu: bool
+    ) -> None:
+        """They differ in the last digits, and a cache may be shared; the GPU here is a pretended one."""
+        monkeypatch.setattr("flowersweep.models.engine_choice.has_gpu", lambda: has_gpu)
+        assert engine_version("tensorflow") == f"tensorflow {tf.__version__}{ending}"
+
     def test_without_litert(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where LiteRT is not installed auto is TensorFlow, and litert says how to install it."""
         monkeypatch.setattr("flowersweep.models.engine_choice.find_spec", lambda _: None)
@@ -255,9 +264,19 @@ class TestResolving:
         with pytest.raises(ConfigError, match="one of auto, tensorflow, litert, but is 'onnx'"):
             resolve_engine("onnx")
 
-    def test_processors(self) -> None:
-        """There is at least one processor."""
-        assert available_processors() >= 1
+    @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to CPUs")
+    def test_processors(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Those that this process may use, or all where the system binds no process to some."""
+        all_usable = os.sched_getaffinity(0)
+        assert available_processors() == len(all_usable)
+        os.sched_setaffinity(0, {min(all_usable)})
+        try:
+            assert available_processors() == 1
+        finally:
+            os.sched_setaffinity(0, all_usable)
+        monkeypatch.delattr(os, "sched_getaffinity")
+        monkeypatch.setattr(os, "cpu_count", lambda: 7)
+        assert available_processors() == 7
 
 
 @pytest.mark.slow

@@ -91,16 +91,17 @@ def test_help_is_quick() -> None:
 
 
 @pytest.mark.slow
-def test_a_real_sweep(tmp_path: Path) -> None:
+def test_a_real_sweep(tmp_path: Path, drawn: Path, cache: Path) -> None:
     """A sweep of drawn flowers with two seeds, then the report, both as commands: every number traces to MLflow."""
     small = [
-        "data=demo",
+        "data=folder",
+        f"data.dir={drawn}",
         "trainer.image_size=16",
         "model.filters=[4]",
         "trainer.epochs=2",
         "data.test_split=0.2",
     ]
-    places = [f"paths.cache={tmp_path}/cache", f"tracking.dir={tmp_path}/results", "tracking.log_model=false"]
+    places = [f"paths.cache={cache}", f"tracking.dir={tmp_path}/results", "tracking.log_model=false"]
     named = ["hydra.sweeper.n_repeats=2", "hydra.sweeper.study_name=real"]
     sweep = ["--multirun", "aug=none,RandomFlip,RandomZoom", *small, *places, *named]
     result = run(tmp_path, *sweep)

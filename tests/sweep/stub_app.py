@@ -59,6 +59,8 @@ class Settings:
     sweeper: dict[str, str] | None = None
 
 
+LAST_TO_END_WAITS_FOR = 20
+
 TROUBLES = {
     "pictures": DataError("The picture folder /pictures does not exist."),
     "store": TrackingError("Cannot start a run: the server is away."),
@@ -161,11 +163,18 @@ def counting(cfg: DictConfig) -> float:
     return float(trial.attempt)
 
 
-def one_long(cfg: DictConfig) -> float:
-    """Trial 0 takes ten times as long as the others."""
-    trial = current_trial()
+def last_to_end(cfg: DictConfig) -> float:
+    """Trial 0 goes on until LAST_TO_END_WAITS_FOR others have ended, and fails if they do not within a minute."""
+    trial, ends = current_trial(), Path(cfg.folder, "ends")
     assert trial is not None
-    time.sleep(cfg.seconds * (10 if trial.number == 0 else 1))
+    if trial.number > 0:
+        with ends.open("a", encoding="utf-8") as file:
+            file.write("x")
+        return float(cfg.x)
+    until = time.monotonic() + 60
+    while not ends.exists() or ends.stat().st_size < LAST_TO_END_WAITS_FOR:
+        assert time.monotonic() < until
+        time.sleep(0.01)
     return float(cfg.x)
 
 

@@ -113,14 +113,16 @@ RESEMBLING = (
 )
 
 
-def flags(folder: Path) -> list[str]:
-    """Where everything lands, and how small it is."""
-    return ["data=demo", f"tracking.dir={folder}/results", f"paths.cache={folder}/cache"]
+@pytest.fixture
+def flags(drawn: Path, cache: Path, tmp_path: Path) -> list[str]:
+    """Where everything lies."""
+    places = [f"data.dir={drawn}", f"tracking.dir={tmp_path}/results", f"paths.cache={cache}"]
+    return ["data=folder", *places]
 
 
 @pytest.fixture
 def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, flags: list[str]
 ) -> Callable[..., Outcome]:
     """Run the command line in this process, from an empty folder; give exit code and standard error."""
 
@@ -128,7 +130,7 @@ def run(
         monkeypatch.chdir(tmp_path)
         monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
         quiet = ["hydra/job_logging=none", "hydra/hydra_logging=none"]
-        monkeypatch.setattr(sys, "argv", ["flowersweep", "--multirun", *arguments, *flags(tmp_path), *quiet])
+        monkeypatch.setattr(sys, "argv", ["flowersweep", "--multirun", *arguments, *flags, *quiet])
         code = cli.main()
         monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
         return code, capsys.readouterr().err

@@ -16,7 +16,6 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from flowersweep.data import demo
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.store.store import sqlite_uri
@@ -25,17 +24,11 @@ pytestmark = pytest.mark.slow
 TYPED = "hydra.sweeper."
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder whose cache of drawn flowers all sweeps here share; each has results of its own."""
-    return tmp_path_factory.mktemp("sweeps")
-
-
 class Real:
     """Runs `python -m flowersweep --multirun` with tiny trainings, and reads what they leave."""
 
     SMALL = (
-        "data=demo",
+        "data=folder",
         "trainer.image_size=16",
         "trainer.batch_size=64",
         "model.filters=[4]",
@@ -43,14 +36,14 @@ class Real:
         "tracking.log_figures=false",
     )
 
-    def __init__(self, folder: Path, results: Path) -> None:
+    def __init__(self, folder: Path, drawn: Path, cache: Path) -> None:
         self.folder = folder
-        self.results = results
+        self.results = folder / "results"
+        self.places = (f"data.dir={drawn}", f"paths.cache={cache}", f"tracking.dir={self.results}")
 
     def start(self, *arguments: str, epochs: int = 2) -> subprocess.Popen[str]:
         """Start a sweep in a process group of its own."""
-        places = [f"tracking.dir={self.results}", f"paths.cache={self.folder}/cache"]
-        command = [sys.executable, "-m", "flowersweep", "--multirun", *self.SMALL, *places, *arguments]
+        command = [sys.executable, "-m", "flowersweep", "--multirun", *self.SMALL, *self.places, *arguments]
         command.append(f"trainer.epochs={epochs}")
         environment = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}
         return subprocess.Popen(
@@ -105,18 +98,18 @@ class Real:
 
 
 @pytest.fixture
-def real(folder: Path, tmp_path: Path) -> Real:
-    """Sweeps of real trainings."""
-    return Real(folder, tmp_path / "results")
+def real(tmp_path: Path, drawn: Path, cache: Path) -> Real:
+    """Sweeps of real trainings on 60 drawn flowers."""
+    return Real(tmp_path, drawn, cache)
 
 
 class TestInfrastructure:
-    def test_pictures_that_are_away_for_a_while(self, real: Real, tmp_path: Path) -> None:
+    def test_pictures_that_are_away_for_a_while(self, real: Real, drawn: Path, tmp_path: Path) -> None:
         """While the folder of pictures is away trials wait, the sweep says so with code 1, and the same command goes on."""
         pictures, away = tmp_path / "pictures", tmp_path / "away"
-        shutil.copytree(demo(real.folder / "cache"), pictures)
+        shutil.copytree(drawn, pictures)
         rates = ",".join(f"{0.001 * (1 + index)}" for index in range(4))
-        command = ("data=folder", f"data.dir={pictures}", f"optimizer.learning_rate={rates}")
+        command = (f"data.dir={pictures}", f"optimizer.learning_rate={rates}")
         running = real.start(*command, epochs=6)
         until = time.monotonic() + 60
         while not real.reporting() and time.monotonic() < until:
@@ -140,11 +133,11 @@ class TestInfrastructure:
         assert real.study.trials[len(states) - 1].params == params
         assert [run.info.status for run in real.runs("trial")] == ["FINISHED"] * 4
 
-    def test_pictures_that_are_changed_meanwhile(self, real: Real, tmp_path: Path) -> None:
+    def test_pictures_that_are_changed_meanwhile(self, real: Real, drawn: Path, tmp_path: Path) -> None:
         """No trial trains on other pictures than those before it; with the old ones back the same command goes on."""
         pictures = tmp_path / "pictures"
-        shutil.copytree(demo(real.folder / "cache"), pictures)
-        command = ("data=folder", f"data.dir={pictures}", "optimizer.learning_rate=0.001,0.002,0.003")
+        shutil.copytree(drawn, pictures)
+        command = (f"data.dir={pictures}", "optimizer.learning_rate=0.001,0.002,0.003")
         running = real.start(*command, epochs=6)
         until = time.monotonic() + 60
         while not real.reporting() and time.monotonic() < until:
@@ -197,14 +190,14 @@ class TestPictures:
         other, moved = (shutil.copytree(drawn, tmp_path / name) for name in ("other", "moved"))
         next(path for path in other.rglob("*") if path.is_file()).unlink()
         for folder, n_runs in ((drawn, 1), (moved, 1), (other, 2)):
-            code, _, err = real.run("data=folder", f"data.dir={folder}", "seed=0", epochs=1)
+            code, _, err = real.run(f"data.dir={folder}", "seed=0", epochs=1)
             assert code == 0, err
             assert len(real.runs("trial")) == n_runs
         assert len(real.runs("study")) == 2
 
     def test_missing_pictures(self, real: Real) -> None:
         """Pictures that are not there end the sweep before it has begun, in a sentence, and leave nothing behind."""
-        code, out, err = real.run("data=folder", "data.dir=nowhere", "aug=none,RandomFlip")
+        code, out, err = real.run("data.dir=nowhere", "aug=none,RandomFlip")
         assert (code, out) == (2, "")
         assert err.startswith("flowersweep: The picture folder ")
         assert err.count("\n") == 1
@@ -214,9 +207,8 @@ class TestPictures:
 class TestRelativePaths:
     def test_mean_where_the_command_was_typed(self, real: Real, drawn: Path) -> None:
         """Trials that run in folders of their own find pictures, results, cache and storage all the same."""
-        shutil.copytree(drawn, real.folder / "pictures", dirs_exist_ok=True)
+        shutil.copytree(drawn, real.folder / "pictures")
         typed = [
-            "data=folder",
             "data.dir=pictures",
             "tracking.dir=here",
             "hydra.job.chdir=true",

@@ -183,16 +183,17 @@ class TestIntegrationSuite(IntegrationTestSuite):
     ],
     ids=["basic", "optuna"],
 )
-def test_other_sweepers(tmp_path: Path, sweeper: list[str]) -> None:
+def test_other_sweepers(tmp_path: Path, drawn: Path, cache: Path, sweeper: list[str]) -> None:
     """Hydra's own sweeper and the official Optuna one run this project's trainings, in one process each."""
     small = [
-        "data=demo",
+        "data=folder",
+        f"data.dir={drawn}",
         "trainer.image_size=16",
         "trainer.epochs=1",
         "model.filters=[4]",
         "model.dense_units=4",
     ]
-    places = [f"tracking.dir={tmp_path}/results", f"paths.cache={tmp_path}/cache"]
+    places = [f"tracking.dir={tmp_path}/results", f"paths.cache={cache}"]
     quick = ["tracking.log_model=false", "tracking.log_figures=false"]
     done = subprocess.run(
         [sys.executable, "-m", "flowersweep", "--multirun", *sweeper, *small, *places, *quick],

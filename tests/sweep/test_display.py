@@ -1,7 +1,7 @@
 """What is shown while a sweep runs, on a terminal and elsewhere, and when it is over."""
 
 import io
-import time
+import threading
 from pathlib import Path
 
 import optuna
@@ -39,8 +39,9 @@ def study() -> optuna.Study:
 
 
 @pytest.fixture(autouse=True)
-def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(display, "LOOK_SECONDS", 0.02)
+def _only_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The display's own thread looks at the end only."""
+    monkeypatch.setattr(display, "LOOK_SECONDS", 600.0)
 
 
 def add(study: optuna.Study, x: float, state: TrialState = TrialState.COMPLETE) -> None:
@@ -57,20 +58,52 @@ class TestWhileRunning:
         """Elsewhere than on a terminal each trial that ends is one line; those of earlier sweeps are none."""
         add(study, 0.1)
         changes: list[int] = []
-        shown = console(terminal=False)
-        with SweepDisplay(study, PLAN, CONFIG, on_change=lambda: changes.append(1), console=shown):
+        shown, times = console(terminal=False), iter([0.0, 30.0])
+        with SweepDisplay(
+            study,
+            PLAN,
+            CONFIG,
+            on_change=lambda: changes.append(1),
+            console=shown,
+            clock=lambda: next(times),
+        ) as shows:
+            shows.look()
             add(study, 0.123456789)
-            time.sleep(0.2)
+            shows.look()
+            shows.look()
             add(study, 0.7, TrialState.FAIL)
             add(study, 0.3, TrialState.PRUNED)
-        lines = text(shown).splitlines()
-        assert lines[0].startswith(
-            "trial 1 COMPLETE 0.123457  x=0.1235  [2/4 done, best 0.1235 of trial 1, about "
-        )
-        assert lines[1].startswith("trial 2 FAIL ValueError: [red] no  x=0.7  [")
-        assert lines[2].startswith("trial 3 PRUNED 0.3  x=0.3  [4/4 done, best 0.1235 of trial 1]")
-        assert len(lines) == 3
-        assert len(changes) >= 2
+        assert text(shown).splitlines() == [
+            "trial 1 COMPLETE 0.123457  x=0.1235  [2/4 done, best 0.1235 of trial 1, about 60 s left]",
+            "trial 2 FAIL ValueError: [red] no  x=0.7  [4/4 done, best 0.1235 of trial 1]",
+            "trial 3 PRUNED 0.3  x=0.3  [4/4 done, best 0.1235 of trial 1]",
+        ]
+        assert len(changes) == 2
+
+    @pytest.mark.parametrize(
+        ("seconds", "left"),
+        [(29.9, "about 90 s left"), (30.0, "about 2 min left"), (600.0, "about 30 min left")],
+    )
+    def test_the_time_left_is_that_of_the_trials_so_far(
+        self, study: optuna.Study, seconds: float, left: str
+    ) -> None:
+        """Trials of an earlier sweep took no time of this one; from a minute and a half on it is in minutes."""
+        shown, now = console(terminal=False), [0.0]
+        with SweepDisplay(study, PLAN, CONFIG, console=shown, clock=lambda: now[0]) as shows:
+            now[0] = seconds
+            add(study, 0.5)
+            shows.look()
+        assert text(shown).splitlines() == [
+            f"trial 0 COMPLETE 0.5  x=0.5  [1/4 done, best 0.5000 of trial 0, {left}]"
+        ]
+
+    def test_it_looks_by_itself(self, study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nobody has to tell it; here every hundredth of a second."""
+        monkeypatch.setattr(display, "LOOK_SECONDS", 0.01)
+        seen = threading.Event()
+        with SweepDisplay(study, PLAN, CONFIG, on_change=seen.set, console=console(terminal=False)):
+            add(study, 0.5)
+            assert seen.wait(60)
 
     def test_running_trials_on_a_terminal(self, study: optuna.Study) -> None:
         """A terminal shows each running trial with its epoch and its best value so far."""
@@ -79,7 +112,6 @@ class TestWhileRunning:
         with SweepDisplay(study, PLAN, CONFIG, console=shown):
             trial.report(0.5, 0)
             trial.report(0.25, 1)
-            time.sleep(0.8)
         assert "epoch 2/30" in text(shown)
         assert "best 0.5000" in text(shown)
         assert "shown: 0/4 done, none complete yet, time left unknown" in text(shown)
@@ -89,7 +121,6 @@ class TestWhileRunning:
         shown = console(terminal=False)
         with SweepDisplay(study, PLAN, CONFIG, on_change=lambda: 1 / 0, console=shown):  # type: ignore[arg-type]
             add(study, 0.5)
-            time.sleep(0.1)
         assert text(shown).startswith("trial 0 COMPLETE")
         assert len(text(shown).splitlines()) == 1
 

@@ -149,19 +149,10 @@ def test_grid_with_three_workers(sweeps: Sweeps) -> None:
 
 
 def test_long_trial_delays_nobody(sweeps: Sweeps) -> None:
-    """While one trial takes ten times as long as the others, both workers are busy at least 95 % of the time."""
-    reports = sweeps.run("one_long", workers=2, n_trials=21, seconds=1.0, trials_per_process=100)
-    trials = sorted(sweeps.trials(), key=lambda trial: trial.number)
-    durations = [trial.duration.total_seconds() for trial in trials if trial.duration is not None]
-    starts = [trial.datetime_start for trial in trials if trial.datetime_start is not None]
-    ends = sorted(trial.datetime_complete for trial in trials if trial.datetime_complete is not None)
-    # From when both work until one of them finds nothing more to do.
-    span = (ends[-2] - starts[1]).total_seconds()
-    within = sum(
-        (min(start.timestamp() + duration, ends[-2].timestamp()) - max(start, starts[1]).timestamp())
-        for start, duration in zip(starts, durations, strict=True)
-    )
+    """While one worker has a trial that does not end, the other one runs all the others, one after another."""
+    n_others = sweeps.stub.LAST_TO_END_WAITS_FOR
+    reports = sweeps.run("last_to_end", workers=2, n_trials=1 + n_others)
+    trials = sweeps.trials()
 
-    assert durations[0] > 9
-    assert within / (2 * span) >= 0.95
-    assert len(reports) == 2
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * (1 + n_others)
+    assert sorted(report["counts"]["COMPLETE"] for report in reports) == [1, n_others]

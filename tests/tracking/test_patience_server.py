@@ -3,7 +3,6 @@
 import http.client
 import re
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,7 +17,7 @@ from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.patience import patience
 from flowersweep.tracking.store.store import Store, prepare_store
-from servers import free_port, mlflow_server
+from servers import mlflow_server, reserved_port
 
 pytestmark = pytest.mark.slow
 
@@ -106,26 +105,31 @@ def test_nothing_is_written_twice_when_answers_are_lost(losing: Store) -> None:
     assert run_model(losing, run.run_id).count_params() == network.count_params()
 
 
-def test_a_server_that_is_started_again_costs_nothing(tmp_path: Path) -> None:
+@pytest.fixture
+def port() -> Iterator[int]:
+    """One that stays this test's own while no server is there."""
+    with reserved_port() as found:
+        yield found
+
+
+def test_a_server_that_is_started_again_costs_nothing(tmp_path: Path, port: int) -> None:
     """Metrics, files and reading wait while the server is down, and go on when it is back."""
-    port = free_port()
     with mlflow_server(tmp_path, port) as store:
         run = MLflowTracker.start(store, "restarted", "run")
         run.metrics({"loss": 1.0}, step=0)
-    back: list[float] = []
+    back: list[int] = []
 
     def start_again() -> None:
-        time.sleep(3)
         with mlflow_server(tmp_path, port):
-            back.append(time.monotonic())
+            back.append(port)
             done.wait(120)
 
+    with pytest.raises(TrackingError, match="is it running and is the address right"):
+        prepare_store(tmp_path, store.uri)
     done = threading.Event()
     thread = threading.Thread(target=start_again)
     thread.start()
     try:
-        with pytest.raises(TrackingError, match="is it running and is the address right"):
-            prepare_store(tmp_path, store.uri)
         assert prepare_store(tmp_path, store.uri, known_to_work=True) == store
         with closing(run):
             run.metrics({"loss": 0.5}, step=1)
@@ -137,7 +141,7 @@ def test_a_server_that_is_started_again_costs_nothing(tmp_path: Path) -> None:
     finally:
         done.set()
         thread.join()
-    assert len(back) == 1
+    assert back == [port]
 
 
 def test_a_server_that_stays_away_is_told(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -35,11 +36,31 @@ def tags(config: Config, result: Result) -> dict[str, str]:
     return dict(client(store_of(config).uri).get_run(result.run_id).data.tags)
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The results' folder that `frozen` fills once."""
+    return {"place": f"tracking.dir={tmp_path_factory.mktemp('frozen')}", "results": []}
+
+
+@pytest.fixture
+def frozen(make_config: MakeConfig, trained: dict[str, Any]) -> list[Result]:
+    """Two runs of a frozen backbone, which the tests of this file share; they do not change them."""
+    if not trained["results"]:
+        configs = [make_config(*FROZEN, f"seed={seed}", trained["place"]) for seed in (0, 1)]
+        trained["results"] = [train(config) for config in configs]
+    return list(trained["results"])
+
+
 @pytest.mark.slow
 class TestInitFrom:
-    def test_begins_with_the_other_runs_weights(self, make_config: MakeConfig) -> None:
+    @pytest.fixture
+    def make_config(self, make_config: MakeConfig, trained: dict[str, Any]) -> MakeConfig:
+        """In the results' folder of the frozen runs."""
+        return lambda *overrides: make_config(*overrides, trained["place"])
+
+    def test_begins_with_the_other_runs_weights(self, make_config: MakeConfig, frozen: list[Result]) -> None:
         """The network has the weights that the named run saved, and the lineage is a tag of the new run."""
-        first = train(make_config(*FROZEN))
+        first = frozen[0]
         config = make_config(*FINE_TUNED, f"model.init_from={first.run_id}", "trainer.epochs=1")
         network, lineage = build(config, load_pictures(config), store_of(config))
         saved = run_model(store_of(config), first.run_id)
@@ -49,18 +70,19 @@ class TestInitFrom:
         assert lineage["init_from.run_id"] == first.run_id
         assert tags(config, train(config))["init_from.run_id"] == first.run_id
 
-    def test_best_is_the_best_frozen_run(self, make_config: MakeConfig) -> None:
+    def test_best_is_the_best_frozen_run(self, make_config: MakeConfig, frozen: list[Result]) -> None:
         """init_from=best takes the frozen run with the best objective on the same data."""
-        results = [train(make_config(*FROZEN, f"seed={seed}")) for seed in (0, 1)]
-        best = max(results, key=lambda result: result.objective)
+        best = max(frozen, key=lambda result: result.objective)
         config = make_config(*FINE_TUNED, "model.init_from=best")
         _, lineage = build(config, load_pictures(config), store_of(config))
 
-        assert lineage["init_from.run_id"] in {r.run_id for r in results if r.objective == best.objective}
+        assert lineage["init_from.run_id"] in {r.run_id for r in frozen if r.objective == best.objective}
 
-    def test_what_does_not_fit_is_refused(self, make_config: MakeConfig, cache: Path, tmp_path: Path) -> None:
+    def test_what_does_not_fit_is_refused(
+        self, make_config: MakeConfig, frozen: list[Result], cache: Path, tmp_path: Path
+    ) -> None:
         """Another width, another picture size, other classes and an unknown run each give one sentence."""
-        run_id = train(make_config(*FROZEN)).run_id
+        run_id = frozen[0].run_id
         other = tmp_path / "other"
         for name in ("daisy", "roses"):
             (other / name).parent.mkdir(exist_ok=True)

@@ -38,6 +38,24 @@ class Augmentation:
         cycle: Epochs after which the draws repeat; None for new ones in every epoch. After a frozen prefix each draw is
             computed once, so a small number makes the first trial nearly as fast as the following ones, at the cost
             of fewer different pictures.
+
+    Example:
+        A subclass draws in `parameters` and applies in `apply`; docs/howto/add_an_augmentation.md registers it.
+
+        >>> @dataclass
+        ... class RandomDarkness(Augmentation):
+        ...     draws: ClassVar[tuple[str, ...]] = ("darkness",)
+        ...     name: str = "RandomDarkness"
+        ...     factor: float = bounded(0.5, low=0.0, high=1.0)
+        ...
+        ...     def parameters(self, uniforms):
+        ...         return {"scale": (1 - self.factor * uniforms[:, 0]).astype(np.float32)}
+        ...
+        ...     def apply(self, images, parameters, image_size):
+        ...         return images * per_picture(parameters["scale"])
+        >>> darkness = RandomDarkness(factor=0.2)
+        >>> darkness.parameters(np.array([[0.0], [0.5]]))
+        {'scale': array([1. , 0.9], dtype=float32)}
     """
 
     draws: ClassVar[tuple[str, ...]] = ()  # what each column of the uniform numbers determines

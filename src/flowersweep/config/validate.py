@@ -29,6 +29,15 @@ def settings(cfg: DictConfig, base: Path | None = None) -> Config:
     Raises:
         ConfigError: A value is missing, out of range, or conflicts with another; all problems in one message.
         WeightsError: Everything is valid, but the file of the model's weights is missing.
+
+    Example:
+        >>> from hydra import compose, initialize_config_dir
+        >>> from flowersweep import config
+        >>> config.prepare()
+        >>> with initialize_config_dir(str(config.conf_dir())):
+        ...     composed = compose("config", overrides=["data=demo", "optimizer.learning_rate=0.002"])
+        >>> config.settings(composed).optimizer.learning_rate
+        0.002
     """
     problems = [*_missing(cfg), *_illegal(cfg)]
     if problems:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.augment import Augmentation, drawn
+from flowersweep.hardware import has_gpu
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -100,10 +101,17 @@ def training_stream(
     return (
         tf.data.Dataset.range(epochs)
         .flat_map(epoch_batches)
-        .map(load, num_parallel_calls=2, deterministic=True)
+        .map(load, num_parallel_calls=_parallel_calls(), deterministic=True)
         .apply(tf.data.experimental.assert_cardinality(steps))
         .prefetch(2)
     )
+
+
+def _parallel_calls() -> int:
+    """Batches that are augmented at the same time: a GPU leaves the processors to that, a CPU trains on them."""
+    import tensorflow as tf
+
+    return int(tf.data.AUTOTUNE) if has_gpu() else 2
 
 
 def evaluation_stream(part: Part, *, batch_size: int = EVALUATION_BATCH_SIZE) -> "tf.data.Dataset":

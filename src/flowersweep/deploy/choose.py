@@ -82,6 +82,11 @@ def choose(
     Raises:
         ConfigError: What was given does not go together or means nothing.
         TrackingError: There is no such run, or it has saved no model.
+
+    Example:
+        >>> choice = choose("best", study="petals", directory="results")
+        >>> choice.info.class_names
+        ('daisy', 'dandelion', 'roses', 'sunflowers', 'tulips')
     """
     if (study or experiment) and run not in {None, BEST}:
         given = "study" if study else "experiment"

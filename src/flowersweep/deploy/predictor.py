@@ -45,6 +45,14 @@ class LocalPredictor:
 
     Raises:
         TrackingError: Its files cannot be read.
+
+    Example:
+        >>> from flowersweep.deploy.choose import choose
+        >>> choice = choose("best", study="petals", directory="results")
+        >>> predictor = LocalPredictor(choice, batch_size=32)
+        >>> pictures = np.zeros((2, choice.info.size, choice.info.size, 3), np.uint8)
+        >>> predictor(pictures).shape
+        (2, 5)
     """
 
     def __init__(self, choice: "Choice", batch_size: int) -> None:

@@ -9,7 +9,7 @@ import psutil
 
 from flowersweep.doctor.finding import Finding, Verdict
 from flowersweep.doctor.folders import gigabytes
-from flowersweep.models.engine_choice import available_processors
+from flowersweep.hardware import available_processors
 
 # The peak of a training process, with the worker that feeds it; measured, see docs/experiments.md.
 BYTES_PER_WORKER = 1.3e9

@@ -97,5 +97,6 @@ class DrawnPictures:
                 autograph=False,
                 input_signature=signature,
             )
-        augmented: npt.NDArray[Any] = self._apply(given, columns).numpy()
+        with tf.device("CPU:0"):  # where the stream augments: a GPU's geometry differs in the last bits
+            augmented: npt.NDArray[Any] = self._apply(given, columns).numpy()
         return augmented

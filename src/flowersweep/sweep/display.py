@@ -41,6 +41,7 @@ class SweepDisplay:
         config: The sweep's configuration; its `trainer.epochs` is shown if there is one.
         on_change: Called when trials have ended since the last update.
         console: Where to draw; standard error by default.
+        clock: Gives seconds, from which the time left is estimated.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class SweepDisplay:
         *,
         on_change: Callable[[], None] = lambda: None,
         console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._study = study
         self._plan = plan
@@ -60,7 +62,8 @@ class SweepDisplay:
         self._live = Live(console=self._console, refresh_per_second=2, transient=True)
         self._ended = {trial.number for trial in self._trials() if trial.state.is_finished()}
         self._before = len(self._ended)
-        self._began = time.monotonic()
+        self._clock = clock
+        self._began = clock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True, name="sweep-display")
 
@@ -79,10 +82,11 @@ class SweepDisplay:
 
     def _watch(self) -> None:
         while not self._stop.wait(LOOK_SECONDS):
-            self._look()
-        self._look()
+            self.look()
+        self.look()
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Show what has changed since the last look; done once a second and at the end."""
         try:
             trials = self._trials()
             new = [trial for trial in trials if trial.state.is_finished() and trial.number not in self._ended]
@@ -132,7 +136,7 @@ class SweepDisplay:
         since = len(self._ended) - self._before
         if since == 0:
             return "time left unknown"
-        seconds = (time.monotonic() - self._began) / since * max(0, self._plan.n_trials - done)
+        seconds = (self._clock() - self._began) / since * max(0, self._plan.n_trials - done)
         return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
 
     def _running(self, trials: Sequence[FrozenTrial]) -> RenderableType:

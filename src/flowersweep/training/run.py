@@ -16,7 +16,11 @@ from flowersweep.tracking.patience import cleaning_up
 from flowersweep.tracking.run import NOTE, RunStatus
 from flowersweep.tracking.store.store import experiment_id, prepare_store
 from flowersweep.training.dataset import Pictures, load_pictures
-from flowersweep.training.environment import start_tensorflow, streams_released
+from flowersweep.training.environment import (
+    memory_exhaustion_reported,
+    start_tensorflow,
+    streams_released,
+)
 from flowersweep.training.history import History
 from flowersweep.training.interrupt import interruptible
 from flowersweep.training.logs.description import describe
@@ -73,6 +77,17 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
         InfrastructureError: The disk or the store failed; the run ends FAILED, or KILLED if it is a study's.
         Pruned: `context.on_epoch` wanted no more; the run ends FINISHED with a tag that says so.
         Interrupted: SIGINT or SIGTERM; the run ends KILLED.
+
+    Example:
+        >>> from hydra import compose, initialize_config_dir
+        >>> from flowersweep import config
+        >>> config.prepare()
+        >>> overrides = ["data=demo", "trainer=quick", "trainer.epochs=1", "tracking.dir=results"]
+        >>> with initialize_config_dir(str(config.conf_dir())):
+        ...     settings = config.settings(compose("config", overrides=overrides))
+        >>> result = train(settings, overrides=overrides)
+        >>> result.objective == result.metrics["best/val_accuracy"]
+        True
     """
     pictures = load_pictures(config, context.fingerprint)
     if context is ALONE:  # a sweep has told it once for all its trials
@@ -97,7 +112,12 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
             tags={**tags(config), "precision": resolve_precision(config), **lineage, **context.tags},
         )
         context.on_start(tracker.run_id)
-        with closing(tracker), failures_recorded(tracker, again=context is not ALONE), streams_released():
+        with (
+            closing(tracker),
+            failures_recorded(tracker, again=context is not ALONE),
+            memory_exhaustion_reported(),
+            streams_released(),
+        ):
             metrics = _train(config, pictures, network, tracker, overrides=overrides, context=context)
     return Result(metrics[config.objective.metric], metrics, tracker.run_id, store.uri)
 

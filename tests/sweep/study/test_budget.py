@@ -149,6 +149,34 @@ class TestGrid:
         expected = max(0, min(max(budgets) - sampled, len(rest)))
         assert [trial.params for trial in study.trials[sampled:]] == rest[:expected]
 
+    @pytest.mark.parametrize("dead", [False, True])
+    def test_what_waits_comes_before_the_next_point(self, study: optuna.Study, *, dead: bool) -> None:
+        """A point that waits, or whose worker died, is run, and no further one is begun beside it."""
+        if dead:
+            trial = _taken(study, WHOLE, GRID)
+            GRID.suggest(trial)
+            study._storage.set_trial_user_attr(trial._trial_id, OWNER, None)
+        else:
+            study.enqueue_trial({"a": 2, "b": "v"})
+
+        assert _taken(study, WHOLE, GRID).number == 0
+        assert [trial.state.name for trial in study.trials] == ["RUNNING"]
+        assert remaining(study, GRID, WHOLE) == 5
+
+    def test_other_values_are_no_points(self, study: optuna.Study) -> None:
+        """A trial with a value that the grid does not have takes none of its points."""
+        study.enqueue_trial({"a": 7, "b": "u"})
+        assert _taken(study, WHOLE, GRID).number == 0
+        assert remaining(study, GRID, WHOLE) == 6
+
+    @pytest.mark.parametrize(("state", "left"), [(TrialState.COMPLETE, 0), (TrialState.FAIL, 1)])
+    def test_the_only_point_of_a_space_without_keys(
+        self, study: optuna.Study, state: TrialState, left: int
+    ) -> None:
+        """Has been had when a trial without values is complete; one that failed may have died before it had some."""
+        study.add_trial(create_trial(state=state, value=1.0 if state is TrialState.COMPLETE else None))
+        assert remaining(study, parse_space([]), WHOLE) == left
+
     def test_interval_has_no_grid(self, study: optuna.Study) -> None:
         """An interval without a number of trials is refused before any trial is made."""
         with pytest.raises(SweepError, match="no grid"):
@@ -239,6 +267,19 @@ class TestInfrastructure:
         assert next_trial(study, LINE, here) is Stop.INFRASTRUCTURE
         assert infrastructure_summary(study, here) == (
             "Trial 0 could not be run and waits; the same command resumes the sweep. The disk is full."
+        )
+
+    def test_the_last_one_is_told_before_failures(self, study: optuna.Study) -> None:
+        """Of two trials that could not be run the later one is named, and what failed them, not how many trials failed."""
+        budget = Budget.begun(study, 5, max_failures=1)
+        trials = [_taken(study, budget) for _ in range(3)]
+        states = (State.WAITING, State.WAITING, State.FAIL)
+        for trial, state, reason in zip(trials, states, ("First.", "Second.", "Third."), strict=True):
+            tell(study, trial, Outcome(state, reason=reason), budget.sweep)
+
+        assert next_trial(study, LINE, budget) is Stop.INFRASTRUCTURE
+        assert infrastructure_summary(study, budget) == (
+            "Trial 1 could not be run and waits; the same command goes on with the sweep. Second."
         )
 
     def test_the_next_sweep_goes_on(self, study: optuna.Study) -> None:

@@ -10,7 +10,15 @@ import pytest
 
 from flowersweep import process
 from flowersweep.sweep.study.attributes import HEARTBEAT, OWNER
-from flowersweep.sweep.study.claim import GRACE_SECONDS, beat, claim, claim_of, is_abandoned, release
+from flowersweep.sweep.study.claim import (
+    GRACE_SECONDS,
+    HEARTBEAT_SECONDS,
+    beat,
+    claim,
+    claim_of,
+    is_abandoned,
+    release,
+)
 
 
 @pytest.fixture
@@ -19,7 +27,7 @@ def study() -> optuna.Study:
     return optuna.create_study()
 
 
-def _owned(**changes: str) -> dict[str, object]:
+def _owned(**changes: object) -> dict[str, object]:
     study = optuna.create_study()
     trial = study.ask()
     claim(trial)
@@ -64,12 +72,13 @@ def test_reused_process_id_is_not_taken_for_the_owner() -> None:
 
 def test_other_machine_is_trusted_for_a_while() -> None:
     """An owner on another machine counts as gone once its last sign is older than the grace period."""
-    attrs = _owned(**{process.HOST_TAG: "elsewhere"})
-    now = time.time()
+    attrs = _owned(**{process.HOST_TAG: "elsewhere", "since": 1000.0})
 
-    assert not is_abandoned(attrs, now + GRACE_SECONDS - 5)
-    assert is_abandoned(attrs, now + GRACE_SECONDS + 5)
-    assert not is_abandoned({**attrs, HEARTBEAT: now + 60}, now + GRACE_SECONDS + 5)
+    assert not is_abandoned(attrs, 1600.0)
+    assert is_abandoned(attrs, 1600.1)
+    assert not is_abandoned({**attrs, HEARTBEAT: 1060.0}, 1660.0)
+    assert is_abandoned({**attrs, HEARTBEAT: 1060.0}, 1660.1)
+    assert HEARTBEAT_SECONDS <= GRACE_SECONDS / 10  # one that is missed, or comes late, is no death
 
 
 def test_machines_of_one_name_do_not_take_each_others_trials() -> None:

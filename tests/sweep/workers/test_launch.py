@@ -84,7 +84,7 @@ def test_interrupted_and_resumed(
     code, out, err = ended(running)
 
     assert code == 128 + number
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 45  # the trial takes 60 seconds
     assert "Traceback" not in err
     states = [trial.state.name for trial in app.study().trials]
     assert "WAITING" in states

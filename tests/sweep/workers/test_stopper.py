@@ -1,10 +1,8 @@
 """Tests of when a worker has to stop."""
 
-import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -18,8 +16,7 @@ def test_signal_is_remembered_and_handlers_come_back(number: int) -> None:
     before = signal.getsignal(number)
     with Stopper(None) as stopper:
         assert not stopper.must_stop()
-        os.kill(os.getpid(), number)
-        time.sleep(0.01)
+        signal.raise_signal(number)
         assert stopper.must_stop()
         assert stopper.signal_number == number
 

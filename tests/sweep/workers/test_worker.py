@@ -222,11 +222,10 @@ def test_a_program_that_misses_its_file_has_failed(sweep: Sweeps) -> None:
 @pytest.mark.slow
 def test_timeout_lets_the_running_trial_finish(sweep: Sweeps) -> None:
     """After the time is up no trial is begun, but the one that runs is finished."""
-    report = sweep("quick", 20, seconds=1.0, timeout=1.5)
+    report = sweep("quick", 20, seconds=3.1, timeout=3)
 
     assert report.stop is Stop.TIMEOUT
-    assert set(sweep.states) == {"COMPLETE"}
-    assert 1 <= len(sweep.states) <= 2
+    assert sweep.states == ["COMPLETE"]
 
 
 @pytest.mark.slow

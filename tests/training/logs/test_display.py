@@ -31,15 +31,22 @@ def test_an_epoch_is_one_line_where_there_is_no_terminal() -> None:
 
 
 def test_a_terminal_shows_the_step_and_the_time_left() -> None:
-    """On a terminal a bar says which step of which epoch it is."""
-    output = io.StringIO()
-    console = Console(file=output, width=100, force_terminal=True)
-    with TrainingDisplay("training", 2, 4, console=console) as display:
-        display.batch()
-        display.epoch(1, VALUES)
+    """On a terminal a bar says which step of which epoch it is; it is drawn once more when it ends."""
+    for epochs_done, seen in ((0, "training epoch 1"), (1, "training epoch 2")):
+        output = io.StringIO()
+        console = Console(file=output, width=100, force_terminal=True)
+        with TrainingDisplay("training", 2, 4, console=console) as display:
+            for number in range(1, epochs_done + 1):
+                for _ in range(4):
+                    display.batch()
+                display.epoch(number, VALUES)
+            for _ in range(3):
+                display.batch()
+        last = [line for line in output.getvalue().splitlines() if "step" in line][-1]
 
-    assert "training epoch 2" in output.getvalue()
-    assert "step" in output.getvalue()
+        assert seen in last
+        assert "step 3/4" in last
+        assert "left at most" in last
 
 
 def test_a_server_is_opened_by_its_address() -> None:

@@ -75,6 +75,13 @@ class Row:
         runs = tuple(one.run_id for one in trainings)
         return Number(float(STATISTICS[statistic](values)), runs, metric, statistic)
 
+    def singles(self, metric: str) -> list[tuple[int, Number]]:
+        """Seed and value of each run."""
+        return [
+            (one.seed, Number(one.metrics[metric], (one.run_id,), metric))
+            for one in self.configuration.trainings
+        ]
+
 
 def ranking(study: Study) -> list[Row]:
     """The configurations of a study, the best first; what cannot be distinguished stands together."""

@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self
 import psutil
 
 from flowersweep.errors import SweepError
-from flowersweep.models.engine_choice import available_processors
+from flowersweep.hardware import available_processors
 from flowersweep.sweep.study.outcome import Outcome, of_death
 from flowersweep.sweep.workers.child_process import ChildProcess
 from flowersweep.sweep.workers.messages import (

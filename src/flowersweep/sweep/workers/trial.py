@@ -49,6 +49,11 @@ class RunningTrial:
 
         Raises:
             Pruned: The trial must stop.
+
+        Example:
+            >>> trial = current_trial() or RunningTrial(0, "no sweep", {})
+            >>> for epoch, accuracy in enumerate([0.61, 0.68], start=1):
+            ...     trial.report(epoch, accuracy)
         """
         if self._report(int(step), float(value)):
             raise Pruned(f"It was pruned after step {step} at {float(value):.4g}.")

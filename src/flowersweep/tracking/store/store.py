@@ -57,6 +57,11 @@ def prepare_store(directory: Path, uri: str | None = None, *, known_to_work: boo
 
     Raises:
         TrackingError: If the URI is not one of these, nothing usable answers at it, or `directory` was moved or copied.
+
+    Example:
+        >>> store = prepare_store(Path("results"))
+        >>> store.uri == f"sqlite:///{Path.cwd()}/results/mlflow.db"
+        True
     """
     learn(uri)
     scheme = ("sqlite" if uri is None else uri).split(":", 1)[0].split("+", 1)[0].lower()
