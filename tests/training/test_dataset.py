@@ -84,7 +84,7 @@ class TestOtherPictures:
         assert load_pictures(config, expected).fingerprint == expected
 
         next(photos.rglob("*.*")).unlink()
-        with pytest.raises(DataError, match=r"are no longer those that the sweep began with") as caught:
+        with pytest.raises(DataError, match=r"are no longer those that the sweep started with") as caught:
             load_pictures(config, expected)
         assert str(photos) in str(caught.value)
 

@@ -84,7 +84,7 @@ def test_other_pictures_than_the_sweep_began_with(make_config: MakeConfig, n_rep
     """A trial does not train on pictures that were changed since its sweep began, and says which these are."""
     config, study = make_config(*TINY), Study()
     trial = replace(study.trial, content=Content({place_of(config): "0" * 32}, {}, {}))
-    with pytest.raises(DataError, match=f"{config.data.dir} are no longer those that the sweep began with"):
+    with pytest.raises(DataError, match=f"{config.data.dir} are no longer those that the sweep started with"):
         run_trial([replace(config, seed=seed) for seed in range(n_repeats)], [], trial)
     assert study.reports == []
 
