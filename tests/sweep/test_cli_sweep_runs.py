@@ -328,7 +328,7 @@ class TestRuns:
         assert [name for name in taken.data.metrics if not name.startswith("searched/")] == []
         assert f"as trial {original.data.tags['trial']}" in out
         page = real.report()
-        assert "1 trial had the same values as another one, and took its result over untrained." in page
+        assert "1 trial had the same values as another one, and reused its result without training." in page
 
     def test_several_objectives(self, real: Real) -> None:
         """Each objective has its own direction; the leaderboard begins with the Pareto set."""
