@@ -59,10 +59,10 @@ def _composed() -> Iterator[None]:
     """Hydra, ready to compose a configuration with keys x.d0, x.d1 and x.d2, and a group with two options."""
     store = ConfigStore.instance()
     store.store(
-        name="space_test", node={"defaults": [{"kind": "a"}], "x": {"d0": None, "d1": None, "d2": None}}
+        name="space_test", node={"defaults": [{"tool": "a"}], "x": {"d0": None, "d1": None, "d2": None}}
     )
-    store.store(group="kind", name="a", node={"name": "a"})
-    store.store(group="kind", name="b", node={"name": "b", "depth": 1})
+    store.store(group="tool", name="a", node={"name": "a"})
+    store.store(group="tool", name="b", node={"name": "b", "depth": 1})
     GlobalHydra.instance().clear()
     with initialize(config_path=None):
         yield
@@ -190,10 +190,10 @@ class TestCompose:
     def test_groups_and_additions(self) -> None:
         """A searched group, a key that only one option has, and an added key compose together."""
         space = parse_space(
-            ["kind=a,b", "+x.new=1,2"], {"kind.depth": "choice(5,6)"}, {"kind.depth": {"kind": "b"}}
+            ["tool=a,b", "+x.new=1,2"], {"tool.depth": "choice(5,6)"}, {"tool.depth": {"tool": "b"}}
         )
         configs = [_compose(space.overrides(point)) for point in space.grid()]
-        assert [(c["kind"]["name"], c["kind"].get("depth"), c["x"]["new"]) for c in configs] == [
+        assert [(c["tool"]["name"], c["tool"].get("depth"), c["x"]["new"]) for c in configs] == [
             ("a", None, 1),
             ("a", None, 2),
             ("b", 5, 1),
@@ -205,13 +205,13 @@ class TestCompose:
     def test_glob(self) -> None:
         """A glob searches the options of a group that match."""
         loader = GlobalHydra.instance().config_loader()
-        assert list(parse_space(["kind=glob(*)"], config_loader=loader).grid()) == [
-            {"kind": "a"},
-            {"kind": "b"},
+        assert list(parse_space(["tool=glob(*)"], config_loader=loader).grid()) == [
+            {"tool": "a"},
+            {"tool": "b"},
         ]
-        assert parse_space(["kind=glob(*,exclude=a)"], config_loader=loader).size == 1
-        with pytest.raises(SweepError, match="glob matches no option of the group kind"):
-            parse_space(["kind=glob(z*)"], config_loader=loader)
+        assert parse_space(["tool=glob(*,exclude=a)"], config_loader=loader).size == 1
+        with pytest.raises(SweepError, match="glob matches no option of the group tool"):
+            parse_space(["tool=glob(z*)"], config_loader=loader)
 
 
 class TestPoints:
