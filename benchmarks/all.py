@@ -1,8 +1,8 @@
-"""All measurements of this folder that compare flowersweep with plain Keras, in one table.
+"""All measurements in this folder that compare flowersweep with plain Keras, in one table.
 
     python benchmarks/all.py --data PATH/flower_photos --weights PATH.weights.h5 --markdown
 
-Takes hours. --only and the other arguments are those of epochs.py, sweeps.py and overhead.py.
+They take hours. --only and the other arguments are those of epochs.py, sweeps.py and overhead.py.
 """
 
 import sys

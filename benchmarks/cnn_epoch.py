@@ -1,8 +1,8 @@
-"""The article's CNN: an epoch in plain Keras against an epoch in flowersweep, alternating, as a ratio.
+"""The article's CNN: the ratio of an epoch in plain Keras to an epoch in flowersweep, measured alternately.
 
     python benchmarks/cnn_epoch.py --data PATH/flower_photos
 
-The same as `python benchmarks/epochs.py --only cnn`, which has the others too.
+The same as `python benchmarks/epochs.py --only cnn`.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""What the commands here have in common: arguments, a folder for caches, and the table."""
+"""Common parts of the commands in this folder: arguments, a folder for caches, and the table."""
 
 import argparse
 import datetime as dt
@@ -21,17 +21,17 @@ BATCH_SIZE = 128
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for.
+    """The options of the command line.
 
     Attributes:
-        data: Folder of one sub-folder per class.
-        weights: MobileNetV2's: "imagenet", or a `.weights.h5` without its top.
-        folder: For caches and results; goes away at the end unless it was named.
-        rounds: How often each contestant measures; None: as often as the contest thinks right.
-        epochs: Epochs of each training, at the most; None: as many as the contest thinks right.
-        trials: Number of trials of a sweep; None: as many as the contest thinks right.
+        data: Folder with one sub-folder per class.
+        weights: The weights of MobileNetV2: "imagenet", or a `.weights.h5` without its top.
+        folder: The folder of caches and results; deleted at the end unless it was given.
+        rounds: Number of measurements of each contestant; None for the default of the contest.
+        epochs: Maximum number of epochs of each training; None for the default of the contest.
+        trials: Number of trials of a sweep; None for the default of the contest.
         size: Side length of the pictures in pixels.
-        onednn_off: Measure plain Keras without oneDNN too, as TensorFlow is on CPUs without AVX-512.
+        onednn_off: Also measure plain Keras without oneDNN, the default of TensorFlow on CPUs without AVX-512.
     """
 
     data: Path
@@ -49,7 +49,7 @@ class Options:
         return self.folder / "cache"
 
     def forget_features(self) -> None:
-        """Make the feature bank cold; decoded pictures and converted prefixes stay."""
+        """Delete the features of the bank, but not decoded pictures and converted prefixes."""
         shutil.rmtree(self.cache / "features", ignore_errors=True)
 
 
@@ -57,11 +57,11 @@ Contest = Callable[[Options], Iterable[Line]]
 
 
 def main(description: str | None, contests: Mapping[str, Contest]) -> None:
-    """Hold the contests that the command line asks for, and print each one's lines as soon as it is over.
+    """Run the contests selected on the command line, and print the lines of each one when it ends.
 
     Args:
-        description: What --help says.
-        contests: By the name that --only knows.
+        description: The description for --help.
+        contests: The contests by their name for --only.
     """
     given = _parser(description, contests).parse_args()
     with ExitStack() as stack:
@@ -86,7 +86,7 @@ def main(description: str | None, contests: Mapping[str, Contest]) -> None:
 
 
 def machine() -> dict[str, str]:
-    """The machine and the versions that figures depend on."""
+    """The machine and the versions on which the values depend."""
     packages = ("tensorflow", "keras", "numpy", "flowersweep")
     return {
         "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()}",
@@ -116,24 +116,24 @@ def _parser(description: str | None, contests: Mapping[str, Contest]) -> argpars
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    own = "each contest's own number unless given"
+    own = "default: that of the contest"
     parser.add_argument("--data", type=Path, required=True, metavar="PATH", help="folder of flower_photos")
     parser.add_argument(
         "--weights",
         default="imagenet",
         metavar="PATH",
-        help="MobileNetV2's .weights.h5 without its top; downloaded by Keras unless given",
+        help="MobileNetV2's .weights.h5 without its top; downloaded by Keras by default",
     )
     parser.add_argument("--rounds", type=_count, metavar="N", help=f"measurements of each contestant; {own}")
     parser.add_argument("--epochs", type=_count, metavar="N", help=f"epochs of a training, at most; {own}")
     parser.add_argument("--trials", type=_count, metavar="N", help=f"trials of a sweep; {own}")
-    parser.add_argument("--size", type=_count, default=180, metavar="N", help="pixels; 180 unless given")
+    parser.add_argument("--size", type=_count, default=180, metavar="N", help="pixels; default: 180")
     parser.add_argument("--only", action="append", choices=list(contests), help="may be repeated")
     parser.add_argument(
-        "--onednn-off", action="store_true", help="plain Keras on CPUs without AVX-512 too: slow"
+        "--onednn-off", action="store_true", help="also measure plain Keras without oneDNN: slow"
     )
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
-    parser.add_argument("--folder", type=Path, metavar="PATH", help="keep caches and results here")
+    parser.add_argument("--folder", type=Path, metavar="PATH", help="folder for caches and results")
     return parser
 
 
@@ -145,11 +145,11 @@ def _count(text: str) -> int:
 
 def _folder(path: Path) -> Path:
     if not path.is_dir():
-        sys.exit(f"--data must be a folder with one sub-folder per class, but {path} is none.")
+        sys.exit(f"--data must be a folder with one sub-folder per class, but {path} is not a folder.")
     return path.absolute()
 
 
 def _file(path: Path) -> Path:
     if not path.is_file():
-        sys.exit(f"--weights must be imagenet or a .weights.h5 file, but {path} is none.")
+        sys.exit(f"--weights must be imagenet or a .weights.h5 file, but {path} is not a file.")
     return path.absolute()

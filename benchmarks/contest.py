@@ -1,6 +1,6 @@
-"""Contests: contestants that do the same work alternate, and each is compared with the first one, round by round.
+"""Comparisons in which contestants do the same work alternately and are compared with the first one in each round.
 
-Times on a shared machine drift by a factor of two, so that only ratios of neighbouring measurements say something.
+Times on a shared machine drift by a factor of two, so only ratios of neighbouring measurements are meaningful.
 """
 
 import statistics
@@ -14,9 +14,9 @@ class Sample:
     """One measurement.
 
     Attributes:
-        value: What is compared: seconds, unless the line says otherwise.
-        accuracy: Validation accuracy, 0..1; None where nothing was trained.
-        beside: Further seconds by name, to be told but not compared.
+        value: The value to compare: seconds, unless the line has another unit.
+        accuracy: Validation accuracy, 0..1; None if nothing was trained.
+        beside: Further seconds by name, which are reported but not compared.
     """
 
     value: float
@@ -26,12 +26,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class Contestant:
-    """Somebody who does the work.
+    """A program that does the work.
 
     Attributes:
-        name: As the table calls it.
-        measure: Does the work once, in a process of its own.
-        note: What the table says of it.
+        name: The name in the table.
+        measure: Does the work once, in a separate process.
+        note: A note in the table.
     """
 
     name: str
@@ -44,12 +44,12 @@ class Line:
     """A contestant's line of the table.
 
     Attributes:
-        contest: What was done.
-        name: Who did it.
+        contest: The name of the contest.
+        name: The name of the contestant.
         samples: One per round.
-        ratios: The first contestant's value over this one's, one per round; empty for the first.
-        unit: Of the values.
-        note: What the columns do not say.
+        ratios: The first contestant's value divided by this one, one per round; empty for the first.
+        unit: The unit of the values.
+        note: Further information.
     """
 
     contest: str
@@ -65,15 +65,15 @@ WIDTHS = (22, 34, 24, 20, 12, 0)
 
 
 def hold(contest: str, contestants: Sequence[Contestant], rounds: int) -> list[Line]:
-    """Let contestants alternate.
+    """Measure contestants alternately.
 
     Args:
-        contest: What they do.
-        contestants: In their order; the others are compared with the first.
-        rounds: How often each measures.
+        contest: The name of the contest.
+        contestants: The contestants in their order; the others are compared with the first.
+        rounds: The number of measurements of each contestant.
 
     Returns:
-        A line for each.
+        A line for each contestant.
     """
     samples: list[list[Sample]] = [[] for _ in contestants]
     for number in range(1, rounds + 1):
@@ -99,24 +99,24 @@ def differences(reference: Sequence[Sample], own: Sequence[Sample]) -> list[floa
 def steady(seconds: Sequence[float]) -> float:
     """Seconds of an epoch: the mean without the first one, in which networks are traced and files are read.
 
-    The mean and not the median, because work may be done ahead in the epoch before.
+    It is the mean and not the median, because work may be done ahead in the preceding epoch.
     """
     return statistics.mean(seconds[1:] or seconds)
 
 
 def scaled(setup: float, seconds: Sequence[float], count: int) -> float:
-    """What `count` trainings would take, of which some were measured.
+    """The time of `count` trainings, extrapolated from some that were measured.
 
     Args:
-        setup: Seconds spent once, whatever the number of trainings.
-        seconds: Those of the measured trainings.
+        setup: Seconds that do not depend on the number of trainings.
+        seconds: The times of the measured trainings.
         count: Number of trainings.
     """
     return setup + count * statistics.mean(seconds)
 
 
 def spread(values: Sequence[float]) -> str:
-    """Median, least and greatest value with three significant digits; a single value alone."""
+    """Median, minimum and maximum with three significant digits; only the value if there is one."""
     median, least, greatest = map(short, (statistics.median(values), min(values), max(values)))
     return median if len(values) == 1 else f"{median} ({least}-{greatest})"
 
@@ -128,7 +128,7 @@ def short(value: float) -> str:
 
 
 def cells(line: Line) -> list[str]:
-    """What stands in a line's columns."""
+    """The cells of a line."""
     accuracies = [sample.accuracy for sample in line.samples if sample.accuracy is not None]
     return [
         line.contest,
@@ -153,7 +153,7 @@ def head(*, markdown: bool) -> str:
 
 
 def say(message: str) -> None:
-    """Tell what goes on, apart from the table."""
+    """Print a progress message to standard error."""
     print(message, file=sys.stderr, flush=True)
 
 

@@ -2,11 +2,11 @@
 
     python benchmarks/epochs.py --data PATH/flower_photos --weights PATH.weights.h5
 
-An epoch is training and validation; the first one of a process, in which plain Keras reads the files and everything
-is traced, stands in the note. A cold feature bank has converted its prefix but computes the features of every epoch;
-a warm one finds them all. Where there is a bank the augmentation is RandomRotation, which makes a new picture in every
-epoch; of RandomFlip's few outcomes all would be stored after the first. The CNN has RandomFlip. val_accuracy is that
-after the last epoch.
+An epoch includes training and validation. The first one of a process, in which plain Keras reads the files and
+everything is traced, is in the note. A cold feature bank has converted its prefix but computes the features of every
+epoch; a warm one finds all of them. With a bank the augmentation is RandomRotation, which creates new pictures in every
+epoch; the few results of RandomFlip would all be stored after the first epoch. The CNN uses RandomFlip. val_accuracy
+is the value after the last epoch.
 """
 
 import shutil
@@ -26,13 +26,13 @@ from flowersweep.training.precision import cpu_has_bfloat16
 
 ROUNDS = 3
 EPOCHS = 3
-# Configurations of step 4 with a new last layer: an epoch takes as long with a trained one.
+# Step 4 with a new last layer: an epoch takes the same time as with a trained one.
 FINE_TUNED = ("mobilenet_ft", "model.init_from=null")
 ENDLESS = "RandomRotation"
 
 
 def once(options: Options) -> Iterator[Line]:
-    """What flowersweep does once for a data set and a network, and keeps."""
+    """The work that flowersweep does once for a data set and a network."""
     networks = {
         "frozen": ("mobilenet_frozen",),
         **{f"fine-tuned at {at}": (*FINE_TUNED, f"model.fine_tune_at={at}") for at in (100, 140)},
@@ -45,7 +45,7 @@ def once(options: Options) -> Iterator[Line]:
             say(f"once, round {number + 1}: {name}")
             figures = fresh("ours", "prepare", overrides=ours.overrides(elsewhere, *network))
             converting[name].append(Sample(figures["converting"]))
-            if network == networks["frozen"]:  # the others find the pictures decoded
+            if network == networks["frozen"]:  # for the others the pictures are already decoded
                 decoding.append(Sample(figures["decoding"]))
         shutil.rmtree(elsewhere.folder)
     yield Line("once", "flowersweep, decoding the pictures", decoding)
@@ -76,7 +76,7 @@ def frozen(options: Options) -> list[Line]:
 
 
 def fine_tuned(options: Options, at: int) -> list[Line]:
-    """An epoch of the network that is trained from a layer on."""
+    """An epoch of the fine-tuned network."""
     plain = partial(_plain, options, "fine_tuned", augmentation=ENDLESS, fine_tune_at=at)
     return _with_bank(options, f"fine-tune {at} epoch", plain, *FINE_TUNED, f"model.fine_tune_at={at}")
 
@@ -94,7 +94,7 @@ def _with_bank(
     contestants = [
         Contestant("plain Keras", plain),
         Contestant("flowersweep, bank cold", cold),
-        Contestant("flowersweep, bank warm", warm),  # by the cold one before
+        Contestant("flowersweep, bank warm", warm),  # warmed up by the preceding cold one
     ]
     _prepare(options, model, *more)
     return hold(contest, contestants, options.rounds or ROUNDS)

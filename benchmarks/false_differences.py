@@ -1,9 +1,9 @@
-"""How often the report tells configurations apart that are in truth alike, and how often those that differ.
+"""How often the report distinguishes configurations that are truly equal, and how often those that differ.
 
     python benchmarks/false_differences.py [--studies 1000]
 
-Studies are simulated: counts of right validation pictures, for so many configurations and seeds. What is counted are
-studies, not pairs: one false difference anywhere in the ranking is enough.
+Studies are simulated as counts of correct validation pictures for several configurations and seeds. The rates are those
+of studies, not of pairs: a single false difference in the ranking is counted.
 """
 
 import argparse
@@ -14,16 +14,16 @@ import numpy.typing as npt
 
 from flowersweep.report.statistics.comparison import Sample, groups
 
-# The standard deviation of a training, in pictures, by what it is called; None: each picture is right by itself with the
-# same chance, as if seeds had nothing in common.
+# The standard deviation of a training, in pictures, by name; None: the pictures are correct independently with the same
+# probability, as if seeds had no effect.
 SPREADS: dict[str, float | None] = {
     "half a picture": 0.5,
     "one picture": 1.0,
     "three pictures": 3.0,
     "binomial": None,
 }
-# How unlike the spreads of configurations are: the standard deviation of their logarithms.
-UNLIKE = {"alike": 0.0, "unlike (half of them beyond a factor of 1.3)": 0.4, "very unlike (1.7)": 0.8}
+# How much the spreads of configurations differ: the standard deviation of their logarithms.
+UNLIKE = {"equal spreads": 0.0, "unequal spreads (1.3)": 0.4, "very unequal spreads (1.7)": 0.8}
 SHARE_RIGHT = 0.9
 
 
@@ -35,7 +35,7 @@ def counts(
     *,
     unlike: float = 0.0,
 ) -> npt.NDArray[np.float64]:
-    """Counts of right pictures of configurations (rows) that are alike, by seed (columns)."""
+    """Counts of correct pictures of equal configurations (rows) by seed (columns)."""
     if spread is None:
         return rng.binomial(n_pictures, SHARE_RIGHT, shape).astype(float)
     level = SHARE_RIGHT * n_pictures + rng.uniform(-0.5, 0.5)
@@ -45,7 +45,7 @@ def counts(
 
 
 def ranks(table: npt.NDArray[np.float64]) -> list[int]:
-    """The rank that the report gives to each row; 1 for all if nothing is told apart."""
+    """The rank of each row in the report; 1 for all if they are indistinguishable."""
     order = sorted(range(len(table)), key=lambda row: -table[row].mean())
     samples: list[Sample] = [dict(enumerate(table[row].tolist())) for row in order]
     found = groups(samples, counts=True) or [1] * len(samples)
@@ -61,7 +61,7 @@ def false_share(
     unlike: float = 0.0,
     seed: int = 0,
 ) -> float:
-    """The share of studies of configurations that are alike in which some are told apart, 0..1."""
+    """The fraction, 0..1, of studies of equal configurations in which some are distinguished."""
     rng = np.random.default_rng(seed)
     tables = (counts(rng, shape, n_pictures, spread, unlike=unlike) for _ in range(n_studies))
     return sum(max(ranks(table)) > 1 for table in tables) / n_studies
@@ -70,14 +70,14 @@ def false_share(
 def found_share(
     shape: tuple[int, int], n_pictures: int, difference: float, *, n_studies: int, seed: int = 0
 ) -> float:
-    """The share of studies in which the one configuration that is worse is told apart from the leader, 0..1.
+    """The fraction, 0..1, of studies in which the worse configuration is distinguished from the leader.
 
     Args:
-        shape: How many configurations and seeds.
-        n_pictures: For the validation.
-        difference: By how much it is worse, in standard deviations of a training, which are three pictures.
-        n_studies: How many to simulate.
-        seed: Of the simulation.
+        shape: The numbers of configurations and seeds.
+        n_pictures: The number of validation pictures.
+        difference: How much it is worse, in standard deviations of a training, which are three pictures.
+        n_studies: The number of simulated studies.
+        seed: The seed of the simulation.
     """
     rng = np.random.default_rng(seed)
     hits = 0
@@ -90,7 +90,7 @@ def found_share(
 
 def lines(n_studies: int) -> Iterator[str]:
     """The tables in Markdown."""
-    yield "| alike in truth | pictures | 2 seeds | 3 seeds | 5 seeds |\n|---|---|---|---|---|"
+    yield "| truly equal | pictures | 2 seeds | 3 seeds | 5 seeds |\n|---|---|---|---|---|"
     for name, spread in SPREADS.items():
         for n_pictures in (47, 120, 734):
             shares = [false_share((12, n), n_pictures, spread, n_studies=n_studies) for n in (2, 3, 5)]
@@ -98,7 +98,7 @@ def lines(n_studies: int) -> Iterator[str]:
     for k in (2, 3, 5, 12, 30):
         for name, unlike in UNLIKE.items():
             shares = [false_share((k, n), 734, 3.0, n_studies=n_studies, unlike=unlike) for n in (2, 3, 5)]
-            yield f"| {k}, three pictures, spreads {name} | 734 | {' | '.join(f'{share:.1%}' for share in shares)} |"
+            yield f"| {k}, three pictures, {name} | 734 | {' | '.join(f'{share:.1%}' for share in shares)} |"
     yield "\n| one is worse by | of | 2 seeds | 3 seeds | 5 seeds |\n|---|---|---|---|---|"
     for k in (2, 5, 12):
         for difference in (2.0, 4.0, 8.0):

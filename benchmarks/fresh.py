@@ -1,4 +1,4 @@
-"""Call a function in a fresh process, as if nothing had been imported, traced or warmed up before."""
+"""Call of a function in a new process, without earlier imports, traces or caches."""
 
 import importlib
 import json
@@ -14,21 +14,21 @@ from typing import Any
 Figures = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parents[1]
-# Settings of the shell that would change what is measured.
+# Environment variables that would change the measurement.
 REMOVED = ("TF_ENABLE_ONEDNN_OPTS", "FLOWERSWEEP_", "MLFLOW_", "KERAS_", "HYDRA_")
 
 
 def fresh(module: str, function: str, settings: Mapping[str, str] | None = None, **arguments: Any) -> Figures:
-    """Call a function of one of the modules here.
+    """Call a function of a module in this folder.
 
     Args:
-        module: As in "plain".
-        function: Takes and returns what JSON can hold; returns a dictionary.
+        module: The name of the module, for example "plain".
+        function: The name of a function that takes JSON values and returns a dictionary of them.
         settings: Environment variables.
-        arguments: The function's own.
+        arguments: The arguments of the function.
 
     Returns:
-        What the function returned, with `process_seconds`: the life of the process.
+        The result of the function, with `process_seconds`, the run time of the process.
     """
     with tempfile.NamedTemporaryFile("r", suffix=".json") as result:
         began = time.perf_counter()
@@ -38,7 +38,7 @@ def fresh(module: str, function: str, settings: Mapping[str, str] | None = None,
 
 
 def run(command: list[str], settings: Mapping[str, str] | None = None) -> None:
-    """Run a command to its end; if it fails, end this process with what it said."""
+    """Run a command to its end; if it fails, exit with its output."""
     done = subprocess.run(
         command,
         env=environment(settings),
@@ -52,7 +52,7 @@ def run(command: list[str], settings: Mapping[str, str] | None = None) -> None:
 
 
 def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment without what would change the measurement; finds this checkout's code."""
+    """The environment of this process without variables that change the measurement, with the code of this checkout."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(REMOVED)}
     path = os.pathsep.join(filter(None, [str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH")]))
     return {**kept, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "2", **(settings or {})}

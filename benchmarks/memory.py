@@ -1,4 +1,4 @@
-"""Watch the memory of a sweep's training processes from outside."""
+"""Measurement of the memory of a sweep's training processes from another process."""
 
 import statistics
 import subprocess
@@ -16,17 +16,17 @@ from benchmarks.fresh import environment
 from benchmarks.results import study
 
 LOOK_SECONDS = 0.2
-# Trials of a process that do not count: libraries are still being imported and buffers allocated.
+# The first trials of a process do not count, because libraries are imported and buffers allocated.
 SETTLING = 2
 
 
 @dataclass(frozen=True)
 class Look:
-    """What one look at a training process saw.
+    """One measurement of a training process.
 
     Attributes:
         when: Seconds since 1970.
-        pid: Of the process.
+        pid: The id of the process.
         megabytes: Resident memory.
     """
 
@@ -37,12 +37,12 @@ class Look:
 
 @dataclass(frozen=True)
 class Watched:
-    """What came of watching.
+    """The results of all measurements.
 
     Attributes:
-        peak: Most resident memory of any training process, MB.
+        peak: Maximum resident memory of any training process, MB.
         growth: MB per trial in the first process; None if it had too few trials.
-        processes: How many training processes there were.
+        processes: The number of training processes.
     """
 
     peak: float
@@ -51,11 +51,11 @@ class Watched:
 
 
 def watch(arguments: Sequence[str], results: Path) -> Watched:
-    """Run a sweep with one worker and watch its training processes.
+    """Run a sweep with one worker and measure its training processes.
 
     Args:
-        arguments: For `python -m flowersweep`.
-        results: Where the sweep puts it.
+        arguments: The arguments of `python -m flowersweep`.
+        results: The folder of the sweep's results.
     """
     looks = _looks([sys.executable, "-m", "flowersweep", *arguments])
     finished = [trial.datetime_complete for trial in study(results).trials]
@@ -69,11 +69,11 @@ def watch(arguments: Sequence[str], results: Path) -> Watched:
 
 
 def at_ends(looks: Sequence[Look], ends: Sequence[float]) -> list[float]:
-    """The memory that a process had when each of its trials ended.
+    """The memory of a process at the end of each of its trials.
 
     Args:
-        looks: At one process, in the order of time.
-        ends: When trials ended, whichever process ran them, in the order of time.
+        looks: The measurements of one process, in the order of time.
+        ends: The ends of the trials of all processes, in the order of time.
     """
     times = [look.when for look in looks]
     own = [end for end in ends if times[0] <= end <= times[-1] + LOOK_SECONDS]
@@ -81,14 +81,14 @@ def at_ends(looks: Sequence[Look], ends: Sequence[float]) -> list[float]:
 
 
 def growth(megabytes: Sequence[float]) -> float | None:
-    """MB per trial: the slope of the straight line through what was there after each; None below three trials."""
+    """MB per trial: the slope of a linear regression; None for fewer than three trials."""
     if len(megabytes) < 3:
         return None
     return statistics.linear_regression(range(len(megabytes)), megabytes).slope
 
 
 def _looks(command: list[str]) -> list[Look]:
-    """Run a command; look at its training process until it ends."""
+    """Run a command and measure its training processes until it ends."""
     looks: list[Look] = []
     with tempfile.TemporaryFile() as output:
         sweep = subprocess.Popen(command, env=environment(), stdout=output, stderr=subprocess.STDOUT)
@@ -106,12 +106,12 @@ def _looks(command: list[str]) -> list[Look]:
 
 
 def _look_at_children(parent: int) -> list[Look]:
-    """The training processes among a process's children."""
+    """Measure the training processes among the children of a process."""
     looks = []
     for child in psutil.Process(parent).children():
         try:
             if any("flowersweep.sweep.workers.trial_server" in argument for argument in child.cmdline()):
                 looks.append(Look(time.time(), child.pid, child.memory_info().rss / 2**20))
         except psutil.Error:
-            continue  # it has ended
+            continue  # the process has ended
     return looks

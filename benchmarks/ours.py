@@ -1,7 +1,7 @@
-"""The same trainings in flowersweep: its own functions without MLflow, and its command line for whole runs and sweeps.
+"""The same trainings in flowersweep: its functions without MLflow, and its command line for complete runs and sweeps.
 
-The functions that `fresh` calls take overrides as one types them on the command line. Nothing here imports
-TensorFlow before flowersweep has set its flags.
+The functions that `fresh` calls take overrides as on the command line. Nothing in this module imports TensorFlow before
+flowersweep has set its flags.
 """
 
 import sys
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def overrides(options: Options, model: str, *more: str) -> list[str]:
-    """A configuration of the contests: these pictures, this model, RandomFlip unless another one is named."""
+    """The configuration of a contest with these pictures and this model, and RandomFlip unless another one is given."""
     weights = [f"model.weights={quoted(options.weights)}"] if model != "cnn" else []
     return [
         "data=folder",
@@ -40,15 +40,15 @@ def overrides(options: Options, model: str, *more: str) -> list[str]:
 
 
 def quoted(path: Path | str) -> str:
-    """A text that Hydra's grammar takes as it is."""
+    """A text that is quoted for Hydra's grammar."""
     return "'" + str(path).replace("'", "\\'") + "'"
 
 
 def prepare(*, overrides: list[str]) -> Figures:
-    """Do what is done once for a data set and a network: decode the pictures, convert the prefix.
+    """Decode the pictures and convert the prefix, which is done once for a data set and a network.
 
     Returns:
-        `decoding` and `converting`, seconds; next to nothing where it was done before.
+        `decoding` and `converting` in seconds; almost 0 if it was done before.
     """
     settings = _settings(overrides)
     began = time.perf_counter()
@@ -73,10 +73,10 @@ def prepare(*, overrides: list[str]) -> Figures:
 
 
 def epochs(*, overrides: list[str], count: int) -> Figures:
-    """Train for some epochs through flowersweep's phases; nothing is tracked.
+    """Train for some epochs with flowersweep's phases, without tracking.
 
-    One epoch more is trained and not told: features of the next epoch are computed ahead at the end of each, so that
-    the very last epoch would have less to do than the others.
+    One more epoch is trained and not reported: the features of the next epoch are computed ahead at the end of each
+    epoch, so the last one takes less time than the others.
 
     Returns:
         `seconds` (training and validation) and `val_accuracy` of each epoch.
@@ -93,10 +93,10 @@ def epochs(*, overrides: list[str], count: int) -> Figures:
 
 
 def bare(*, overrides: list[str]) -> Figures:
-    """Train with a loop as one writes it by hand: the same flags, network, precision and batches, nothing around it.
+    """Train with a hand-written loop: only `fit`, with the same flags, network, precision and batches.
 
     Returns:
-        `ends`: when each epoch ended, seconds; `composing`: seconds that only reading the configuration took.
+        `ends`: the time at the end of each epoch in seconds; `composing`: seconds for reading the configuration.
     """
     began = time.perf_counter()
     settings = _settings(overrides)
@@ -129,7 +129,7 @@ def bare(*, overrides: list[str]) -> Figures:
 
 
 def command_line(arguments: Sequence[str]) -> float:
-    """Run `python -m flowersweep` to its end; return how many seconds that took."""
+    """Run `python -m flowersweep` to its end and return the seconds it took."""
     began = time.perf_counter()
     run([sys.executable, "-m", "flowersweep", *arguments])
     return time.perf_counter() - began

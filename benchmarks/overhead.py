@@ -1,10 +1,10 @@
-"""What flowersweep costs around the training: per epoch, per run, and in the memory of a sweep's training process.
+"""The overhead of flowersweep per epoch and per run, and the memory of a sweep's training process.
 
     python benchmarks/overhead.py --data PATH/flower_photos --weights PATH.weights.h5
 
-The hand-written loop has the same flags, network, precision and batches, and calls `fit` with nothing around it;
-flowersweep is its command line with all that it logs. Both find the pictures decoded and the features computed. The
-line of a run is the life of the process without the epochs after the first.
+The hand-written loop has the same flags, network, precision and batches, and only calls `fit`;
+flowersweep is its command line with everything that it logs. For both, the pictures are already decoded and the features
+are already computed. The line of a run is the run time of the process without the epochs after the first.
 """
 
 import statistics
@@ -29,11 +29,11 @@ TRIALS = 50
 
 def around(options: Options, model: str) -> Iterator[Line]:
     """Seconds per epoch and per run."""
-    count = max(2, options.epochs or EPOCHS)  # an epoch lasts from the end of the one before
+    count = max(2, options.epochs or EPOCHS)  # an epoch is measured from the end of the preceding one
     overrides = ours.overrides(options, model, f"trainer.epochs={count}", "trainer.patience=null")
     ours.command_line(overrides)  # decodes, computes features and creates the databases
     contestants = [
-        Contestant("loop by hand", partial(_by_hand, overrides)),
+        Contestant("hand-written loop", partial(_by_hand, overrides)),
         Contestant("flowersweep", partial(_command_line, options, overrides)),
     ]
     name = model.removeprefix("mobilenet_")
@@ -43,11 +43,11 @@ def around(options: Options, model: str) -> Iterator[Line]:
 
 
 def training_process(options: Options, model: str) -> Iterator[Line]:
-    """Memory of a sweep's training process: when it is never replaced, and as it is by default."""
+    """Memory of a sweep's training process: if it is never replaced, and with the default setting."""
     n_trials = options.trials or TRIALS
     for name, setting in (
         ("process never replaced", [f"hydra.sweeper.trials_per_process={n_trials}"]),
-        ("replaced as by default", []),
+        ("default replacement", []),
     ):
         elsewhere = replace(options, folder=options.folder / f"memory {model} {name}")
         overrides = ours.overrides(
@@ -78,7 +78,7 @@ def _command_line(options: Options, overrides: list[str]) -> Sample:
 
 
 def _timed(ends: list[float], process_seconds: float) -> Sample:
-    """An epoch from the end of one to the end of the next, so that nothing is left out; the rest beside it."""
+    """The time from the end of one epoch to the end of the next one, and the rest of the process."""
     steps = [later - earlier for earlier, later in pairwise(ends)]
     return Sample(statistics.median(steps), beside={"rest": process_seconds - (ends[-1] - ends[0])})
 
@@ -89,7 +89,7 @@ def _rest_of(line: Line, contest: str) -> Line:
 
 
 def _with_difference(lines: list[Line]) -> Iterator[Line]:
-    """Say how much more each takes than the first, in place of ratios near 1."""
+    """Add the difference to the first line to each other line, instead of ratios near 1."""
     first, *others = [
         replace(line, samples=[replace(sample, beside={}) for sample in line.samples], ratios=())
         for line in lines

@@ -1,8 +1,8 @@
-"""The article's trainings in plain Keras, as a careful user writes them; each function runs in a fresh process.
+"""The trainings of the article in plain Keras, as a careful user writes them; each function runs in a new process.
 
-image_dataset_from_directory, then cache, shuffle and prefetch, as TensorFlow's own tutorial has it; the augmentation
-is a layer of the model; TensorFlow's defaults throughout. The careful user knows that a fine-tuned backbone must be
-kept in inference mode by a layer of its own, so that accuracies can be compared.
+The data come from image_dataset_from_directory, then cache, shuffle and prefetch, as in TensorFlow's tutorial. The
+augmentation is a layer of the model. All other settings are the defaults of TensorFlow. A separate layer keeps a
+fine-tuned backbone in inference mode, so that accuracies can be compared.
 """
 
 import time
@@ -49,9 +49,9 @@ def epochs(
         batch: Pictures per batch.
         count: Number of epochs.
         model: "cnn", "frozen" or "fine_tuned".
-        weights: The backbone's: "imagenet" or a file.
+        weights: The weights of the backbone: "imagenet" or a file.
         augmentation: A key of AUGMENTATIONS.
-        fine_tune_at: From which of the backbone's layers on it is trained.
+        fine_tune_at: The index of the first trained layer of the backbone.
 
     Returns:
         `seconds` (training and validation) and `val_accuracy` of each epoch.
@@ -76,12 +76,12 @@ def trainings(*, data: str, size: int, count: int, weights: str, trials: Sequenc
     Args:
         data: Folder of the pictures.
         size: Side length in pixels.
-        count: Epochs at the most.
-        weights: The backbone's: "imagenet" or a file.
-        trials: Each with "augmentation", "optimizer", "rate", "dropout" and "batch".
+        count: Maximum number of epochs.
+        weights: The weights of the backbone: "imagenet" or a file.
+        trials: Settings of each trial: "augmentation", "optimizer", "rate", "dropout" and "batch".
 
     Returns:
-        `seconds`, `epochs` and `val_accuracy` (the best) of each trial. Reading the pictures is in none of them.
+        `seconds`, `epochs` and `val_accuracy` (the best) of each trial, without the time for reading the pictures.
     """
     keras.utils.set_random_seed(0)
     training, validation = read(data, size, 128)
@@ -107,7 +107,7 @@ def trainings(*, data: str, size: int, count: int, weights: str, trials: Sequenc
 
 
 def read(data: str, size: int, batch: int) -> Datasets:
-    """Training and validation pictures in batches, kept in memory once they were decoded."""
+    """Training and validation pictures in batches, cached in memory after decoding."""
 
     def subset(name: str) -> tf.data.Dataset:
         return keras.utils.image_dataset_from_directory(
@@ -124,7 +124,7 @@ def read(data: str, size: int, batch: int) -> Datasets:
 
 
 def shuffled(training: tf.data.Dataset, batch: int = 128) -> tf.data.Dataset:
-    """Shuffle anew in each epoch, in batches of another size if that is wanted."""
+    """Shuffle again in each epoch, in batches of the given size."""
     dataset = training.shuffle(1000)
     return (dataset if batch == 128 else dataset.rebatch(batch)).prefetch(tf.data.AUTOTUNE)
 
@@ -190,7 +190,7 @@ def compile_network(network: keras.Model, optimizer: keras.optimizers.Optimizer)
 
 
 def article_callbacks() -> list[keras.callbacks.Callback]:
-    """The article's, without TensorBoard."""
+    """The callbacks of the article, without TensorBoard."""
     return [
         keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.2, patience=3, min_lr=1e-6),
         keras.callbacks.EarlyStopping(
@@ -213,6 +213,6 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not typ
         self._began = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
-        """Stop it."""
+        """Stop the clock."""
         del epoch, logs
         self.seconds.append(time.perf_counter() - self._began)

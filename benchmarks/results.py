@@ -1,4 +1,4 @@
-"""What flowersweep's command line left in a results folder, read with MLflow and Optuna."""
+"""Reading the results of flowersweep's command line with MLflow and Optuna."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from mlflow.tracking import MlflowClient
 
 
 def epoch_ends(results: Path) -> list[float]:
-    """When each epoch of the latest run was logged, seconds since 1970."""
+    """The time at which each epoch of the latest run was logged, in seconds since 1970."""
     client = MlflowClient(f"sqlite:///{results / 'mlflow.db'}")
     experiments = [one.experiment_id for one in client.search_experiments()]
     latest = client.search_runs(experiments, order_by=["attributes.start_time DESC"], max_results=1)[0]
@@ -16,7 +16,7 @@ def epoch_ends(results: Path) -> list[float]:
 
 
 def study(results: Path) -> optuna.Study:
-    """The one study."""
+    """The only study in a folder of results."""
     storage = f"sqlite:///{results / 'optuna.db'}"
     (name,) = optuna.get_all_study_names(storage)
     return optuna.load_study(study_name=name, storage=storage)

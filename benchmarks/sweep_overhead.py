@@ -1,11 +1,11 @@
-"""What a sweeper costs when trials cost nothing, and how busy it keeps its workers when they do.
+"""The overhead of sweepers with trials that take no time, and the utilization of workers with trials that do.
 
     python benchmarks/sweep_overhead.py [--rounds 3] [--only overhead|busy1|busy3|exact|killed]
 
 Hydra's `basic` sweeper, the official `optuna` sweeper and this project's `study` sweeper run the same stub objective
-in alternating order, each time in fresh processes; ratios are to the official sweeper in the same round. Every
-trial of `study` is run in a process of its own and stored in a database, which is part of its figures; the other two
-keep everything in memory.
+in alternating order, each time in new processes; ratios are relative to the official sweeper in the same round. The
+trials of `study` run in separate processes and are stored in a database, which is included in its values; the other
+two store everything in memory.
 """
 
 import argparse
@@ -42,13 +42,13 @@ NODE = {
     "hydra": {"output_subdir": None, "sweep": {"dir": "${folder}/sweep"}},
 }
 OFFICIAL, STUDY, BASIC = "optuna", "study", "basic"
-# `study` replaces a training process after 8 trials, as TensorFlow leaks; a stub does not.
-KEPT = "study, processes kept"
+# `study` replaces a training process after 8 trials, because TensorFlow leaks memory; a stub does not.
+KEPT = "study, processes reused"
 
 
 @hydra.main(config_path=str(Path(__file__).parent), config_name="stub", execution_whitelist=WHITELIST)
 def stub(cfg: DictConfig) -> float:
-    """Sleep, trial 0 longer than the others, and write down from when to when."""
+    """Sleep, trial 0 longer than the others, and record the start and the end."""
     began = time.time()
     number = HydraConfig.get().job.num
     time.sleep(cfg.seconds * (cfg.long if number == 0 else 1))
@@ -77,7 +77,7 @@ def command(sweeper: str, folder: Path, n_trials: int, n_workers: int, *more: st
 
 
 def run(sweeper: str, n_trials: int, n_workers: int, *more: str) -> tuple[float, list[tuple[float, float]]]:
-    """Run a sweep; how long all of it took, and from when to when each trial ran."""
+    """Run a sweep and return its total time, and the start and the end of each trial."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         began = time.monotonic()
@@ -89,7 +89,7 @@ def run(sweeper: str, n_trials: int, n_workers: int, *more: str) -> tuple[float,
         lines = (folder / "marks").read_text(encoding="utf-8").splitlines()
     marks = [(float(began), float(ended)) for began, ended in map(str.split, lines)]
     if len(marks) != n_trials:
-        raise SystemExit(f"{sweeper} ran {len(marks)} trials in place of {n_trials}.")
+        raise SystemExit(f"{sweeper} ran {len(marks)} trials instead of {n_trials}.")
     return seconds, marks
 
 
@@ -100,7 +100,7 @@ def alternating(names: Sequence[str], rounds: int) -> Iterator[str]:
 
 
 def overhead(rounds: int) -> None:
-    """Milliseconds from one trial to the next when a trial does nothing: what 40 take beyond what 4 take, by 36."""
+    """Milliseconds per trial that does nothing: the difference of the times of 40 and 4 trials, divided by 36."""
     for n_workers in (1, 2):
         found: dict[str, list[float]] = {name: [] for name in (OFFICIAL, STUDY, KEPT, BASIC)}
         starts: dict[str, list[float]] = {name: [] for name in found}
@@ -116,15 +116,14 @@ def overhead(rounds: int) -> None:
                 name,
                 f"{statistics.median(values):.0f} ms ({min(values):.0f} to {max(values):.0f})",
                 f"{ratio:.2f}",
-                f"4 trials in all: {statistics.median(starts[name]):.1f} s",
+                f"4 trials in total: {statistics.median(starts[name]):.1f} s",
             )
 
 
 def busy(rounds: int, seconds: int) -> None:
-    """The part of four workers' time that trials fill, the first trial ten times as long as the 39 others.
+    """The utilization of four workers, if the first trial takes ten times as long as each of the 39 others.
 
-    Once until the budget is spent, which is when the last trial begins and nobody can get another one; and once until
-    the last trial has ended.
+    It is measured until the last trial starts, when no worker can get another one, and until the last trial ends.
     """
     found: dict[str, list[tuple[float, float]]] = {OFFICIAL: [], STUDY: [], KEPT: []}
     walls: dict[str, list[float]] = {name: [] for name in found}
@@ -140,29 +139,29 @@ def busy(rounds: int, seconds: int) -> None:
         row(
             f"busy, 40 trials of {seconds} s, K=4, one 10x",
             name,
-            f"{statistics.median(spent):.0f} % ({min(spent):.0f} to {max(spent):.0f}) until the budget is spent",
+            f"{statistics.median(spent):.0f} % ({min(spent):.0f} to {max(spent):.0f}) until the last trial starts",
             f"{ratio:.2f}",
             f"{statistics.median(whole):.0f} % to the end; wall {statistics.median(walls[name]):.1f} s",
         )
 
 
 def filled(marks: Sequence[tuple[float, float]], until: float) -> float:
-    """The part of four workers' time that trials fill, from the begin of the first one until then."""
+    """The utilization of four workers from the start of the first trial until a time."""
     start = min(began for began, _ in marks)
     return sum(max(0.0, min(ended, until) - began) for began, ended in marks) / (4 * (until - start))
 
 
 def exact(rounds: int) -> None:
-    """Whether four workers finish exactly forty trials."""
+    """Check whether four workers finish exactly forty trials."""
     counts = [len(run(STUDY, 40, 4)[1]) for _ in range(rounds)]
-    row("40 trials, K=4", STUDY, " ".join(map(str, counts)), "", "trials begun, each once")
+    row("40 trials, K=4", STUDY, " ".join(map(str, counts)), "", "trials started, each once")
 
 
 def killed(rounds: int) -> None:
-    """Whether forty trials are there after the sweep was killed five times and resumed."""
+    """Check whether there are forty trials after the sweep was killed five times and resumed."""
     for number in range(rounds):
         with tempfile.TemporaryDirectory() as name:
-            folder, moment = Path(name), random.Random(number)  # noqa: S311 (it picks moments, not secrets)
+            folder, moment = Path(name), random.Random(number)  # noqa: S311 (random times, not secrets)
             arguments = command(STUDY, folder, 40, 2, "seconds=0.1")
             for _ in range(5):
                 running = subprocess.Popen(
@@ -188,7 +187,7 @@ def row(*cells: str) -> None:
 
 
 def main() -> None:
-    """Measure what was asked for."""
+    """Run the requested measurements."""
     parts: dict[str, Any] = {
         "exact": exact,
         "killed": killed,
@@ -201,7 +200,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", choices=list(parts), action="append")
     arguments = parser.parse_args()
-    row("what", "sweeper", "figure", "ratio to official", "beside")
+    row("measurement", "sweeper", "value", "ratio to official", "note")
     row("---", "---", "---", "---", "---")
     for name in arguments.only or parts:
         parts[name](arguments.rounds)

@@ -1,12 +1,12 @@
-"""Whole sweeps of the frozen network: the article's nine augmentations, and a search over four hyperparameters.
+"""Complete sweeps of the frozen network: the article's nine augmentations, and a search over four hyperparameters.
 
     python benchmarks/sweeps.py --data PATH/flower_photos --weights PATH.weights.h5
 
-flowersweep runs its command line with nothing decoded, converted or computed before; everything is in the time, the
-tracking too. Plain Keras trains two of the trials in full, one after the other in one process, to early stop with the
-same callbacks; its time is scaled up to all trials: what was spent once, and the mean of the two times their number.
-val_accuracy is that of the best epoch of the best trial, for plain Keras out of its two. KerasTuner, where it is
-installed, runs two random trials of the search in the same way.
+flowersweep runs its command line with an empty cache; the time includes everything, also the tracking. Plain Keras
+trains two of the trials completely, one after the other in one process, with the same callbacks for early stopping. Its
+time is scaled to all trials: the time spent once, plus the mean of the two multiplied by the number of trials.
+val_accuracy is that of the best epoch of the best trial, for plain Keras of its two. If KerasTuner is installed, it
+runs two random trials of the search in the same way.
 """
 
 import shutil
@@ -52,13 +52,13 @@ ARTICLE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Sweep:
-    """One sweep, for both sides.
+    """One sweep, for flowersweep and plain Keras.
 
     Attributes:
-        name: As the table calls it.
-        n_trials: How many trials it has.
-        epochs: Of each trial, at the most.
-        space: What is searched, as on the command line.
+        name: The name in the table.
+        n_trials: The number of trials.
+        epochs: The maximum number of epochs of each trial.
+        space: The search space, as on the command line.
         plain: The trials that plain Keras trains.
     """
 
@@ -70,7 +70,7 @@ class Sweep:
 
 
 def augmentations(options: Options) -> Iterator[Line]:
-    """The nine augmentations, each to early stop; once more with eight draws of each that come again and again."""
+    """The nine augmentations with early stopping, and again with eight draws of each that are repeated."""
     chosen = AUGMENTATIONS[: options.trials]
     sweep = Sweep(
         f"{len(chosen)} augmentations",
@@ -80,7 +80,7 @@ def augmentations(options: Options) -> Iterator[Line]:
         [{**ARTICLE, "augmentation": name} for name in ("RandomFlip", "RandomRotation")],
     )
     cycled = replace(sweep, space=[*sweep.space, f"aug.cycle={CYCLE}"])
-    note = "all trials measured; another experiment than the others'"
+    note = "all trials measured; a different experiment from the others"
     return _held(
         options,
         sweep,
@@ -102,7 +102,7 @@ def search(options: Options) -> Iterator[Line]:
             "trainer.batch_size=32,64,128",
             f"hydra.sweeper.n_trials={n_trials}",
         ],
-        # The middle of the space, and a corner of it that learns faster.
+        # The middle of the space, and a corner with faster training.
         [ARTICLE, {**ARTICLE, "optimizer": "rmsprop", "rate": 3e-3, "dropout": 0.4, "batch": 32}],
     )
     tuner = [Contestant("KerasTuner, scaled", partial(_tuner, options, sweep), _scaled(2, n_trials))]
@@ -142,7 +142,7 @@ def _tuner(options: Options, sweep: Sweep) -> Sample:
 
 
 def _calculated(options: Options, sweep: Sweep, module: str, function: str, **trials: Any) -> Sample:
-    """Have some trials trained in a fresh process, and calculate what all would take."""
+    """Train some trials in a new process, and calculate the time of all."""
     figures = fresh(
         module,
         function,
@@ -167,7 +167,7 @@ def _ours(options: Options, sweep: Sweep) -> Sample:
     seconds = ours.command_line(["--multirun", *overrides])
     study = results.study(elsewhere.folder / "results")
     if not all(trial.state is TrialState.COMPLETE for trial in study.trials):
-        sys.exit(f"Not every trial of {sweep.name} came to its end, so its time says nothing.")
+        sys.exit(f"Not every trial of {sweep.name} was completed, so its time is meaningless.")
     epochs = statistics.mean(len(trial.intermediate_values) for trial in study.trials)
     return Sample(seconds, study.best_value, {"epochs": epochs})
 

@@ -1,4 +1,4 @@
-"""The search in KerasTuner, over the plain Keras trainings; called in a fresh process, needs `pip install keras-tuner`."""
+"""The search with KerasTuner over the plain Keras trainings. Runs in a new process, needs `pip install keras-tuner`."""
 
 import tempfile
 import time
@@ -12,17 +12,17 @@ from benchmarks.fresh import Figures
 
 
 def search(*, data: str, size: int, count: int, weights: str, n_trials: int) -> Figures:
-    """Search learning rate, dropout, optimizer and batch size at random, each trial to early stop.
+    """Search learning rate, dropout, optimizer and batch size at random, each trial with early stopping.
 
     Args:
         data: Folder of the pictures.
         size: Side length in pixels.
-        count: Epochs at the most.
-        weights: The backbone's: "imagenet" or a file.
-        n_trials: How many trials are run.
+        count: Maximum number of epochs.
+        weights: The weights of the backbone: "imagenet" or a file.
+        n_trials: Number of trials.
 
     Returns:
-        `seconds`, `epochs` and `val_accuracy` (the best) of each trial. Reading the pictures is in none of them.
+        `seconds`, `epochs` and `val_accuracy` (the best) of each trial, without the time for reading the pictures.
     """
     keras.utils.set_random_seed(0)
     training, validation = plain.read(data, size, 128)
@@ -62,7 +62,7 @@ class _FrozenModel(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner 
         self.best: list[float] = []
 
     def build(self, hp: Any) -> keras.Model:
-        """A compiled network with a trial's values."""
+        """Build a compiled network with a trial's values."""
         augmentation = plain.AUGMENTATIONS["RandomFlip"]()
         dropout = hp.Float("dropout", 0.0, 0.5)
         network = plain.mobilenet(self._size, augmentation, self._weights, dropout=dropout)

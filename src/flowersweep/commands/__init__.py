@@ -1,13 +1,13 @@
-"""The commands beside training and sweeps, one module each; what they do lies in the other packages."""
+"""The commands besides training and sweeps, one module each; the other packages implement them."""
 
-# By name: what each is for, in the order of --help.
+# The descriptions of the commands by name, in the order of --help.
 COMMANDS = {
     "ui": "compare results in the browser",
     "report": "write a page about a sweep",
     "promote": "register the best run's model",
     "predict": "classify pictures",
     "evaluate": "evaluate a model on a folder of pictures",
-    "export": "write a model for other programs",
+    "export": "export a model to another format",
     "doctor": "check the installation and a configuration",
     "layers": "list a backbone's layers and where it can be cut",
     "cache": "list, verify and prune the cache",

@@ -1,4 +1,4 @@
-"""Commands whose arguments are written like overrides, `name=value`, with help that answers and errors in one sentence."""
+"""Commands whose arguments have the form of overrides, `name=value`, with --help and one-sentence errors."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from flowersweep.errors import EXIT_BAD_INPUT, ConfigError, FlowersweepError
 from flowersweep.texts import choose_one_of
 
-# Between the values of an argument that was given several times: the one character that no path can hold.
+# Separates the values of an argument that was given several times: the only character that no path can contain.
 _BETWEEN = "\0"
 
 
@@ -17,13 +17,13 @@ class Argument:
     """One `name=value`.
 
     Attributes:
-        name: As it is typed.
-        about: What it is, for --help.
-        metavar: What stands for the value in --help.
-        default: What it is when it is left out; None if it has no value then.
+        name: The name as it is typed.
+        about: A description for --help.
+        metavar: A placeholder of the value for --help.
+        default: The default value; None if there is none.
         required: Whether it must be given.
-        choices: The legal values where there are few.
-        several: Whether it may be given more than once; `values_of` then has all of them.
+        choices: The allowed values, if they are limited.
+        several: Whether it may be given more than once; `values_of` then returns all values.
     """
 
     name: str
@@ -37,14 +37,14 @@ class Argument:
 
 @dataclass(frozen=True)
 class Command:
-    """A command: what it is called, what it does, what it takes.
+    """A command with its arguments.
 
     Attributes:
-        name: As in `flowersweep NAME`.
-        about: What it does, for --help.
-        arguments: In the order of --help.
-        example: A whole command line.
-        positional: The argument that a value without a name is meant for; None if names are needed.
+        name: The name in `flowersweep NAME`.
+        about: A description for --help.
+        arguments: The arguments in the order of --help.
+        example: A complete command line.
+        positional: The argument to which a value without a name belongs; None if names are required.
     """
 
     name: str
@@ -56,11 +56,11 @@ class Command:
     def run(
         self, action: Callable[[Mapping[str, str | None]], int], given: Sequence[str] | None = None
     ) -> int:
-        """Parse a command line and act on it; say what went wrong, if anything, in one sentence.
+        """Parse a command line and run an action; report an error in one sentence.
 
         Args:
             action: Takes the value of every argument, returns the exit code.
-            given: The command line; None for the process's own.
+            given: The command line; None for that of the process.
 
         Returns:
             The exit code; 2 for bad input, 128 + SIGINT for an interruption.
@@ -71,7 +71,7 @@ class Command:
         """The value of every argument by name.
 
         Raises:
-            ConfigError: Something is unknown, missing, given twice or not one of the choices.
+            ConfigError: An argument is unknown, missing, given twice or not one of the choices.
         """
         typed: dict[str, str] = {}
         for text in self._parser().parse_args(given).arguments:
@@ -84,7 +84,7 @@ class Command:
                 raise ConfigError(f"{argument.name} is given twice; once is enough.")
         missing = [one.name for one in self.arguments if one.required and one.name not in typed]
         if missing:
-            raise ConfigError(f"{missing[0]}= is missing; as in: {self.example}")
+            raise ConfigError(f"{missing[0]}= is missing; example: {self.example}")
         return {one.name: typed.get(one.name, one.default) for one in self.arguments}
 
     def _split(self, text: str) -> tuple[Argument, str]:
@@ -94,11 +94,11 @@ class Command:
             name, equals, value = self.positional, "=", text
         if not equals:
             raise ConfigError(
-                f"Arguments are written name=value, but {text!r} has no '='; as in: {self.example}"
+                f"Arguments are written name=value, but {text!r} has no '='; example: {self.example}"
             )
         if name not in by_name:
             raise ConfigError(
-                f"{name!r} is no argument of this command; {choose_one_of(list(by_name), name)}"
+                f"{name!r} is not an argument of this command; {choose_one_of(list(by_name), name)}"
             )
         choices = by_name[name].choices
         if choices and value not in choices:
@@ -121,13 +121,13 @@ class Command:
 
 
 def exit_code(action: Callable[[], int]) -> int:
-    """Run a command; say what went wrong, if anything, in one sentence.
+    """Run a command; report an error in one sentence.
 
     Args:
         action: Returns the exit code.
 
     Returns:
-        That, or 2 for bad input, or 128 + SIGINT for an interruption.
+        The exit code of the action, or 2 for bad input, or 128 + SIGINT for an interruption.
     """
     try:
         return action()
@@ -135,7 +135,7 @@ def exit_code(action: Callable[[], int]) -> int:
         for line in str(error).splitlines():
             sys.stderr.write(f"flowersweep: {line}\n")
         return EXIT_BAD_INPUT
-    except BrokenPipeError:  # `| head` has seen enough
+    except BrokenPipeError:  # for example by `| head`
         sys.stderr.close()
         return 0
     except KeyboardInterrupt:
@@ -144,11 +144,11 @@ def exit_code(action: Callable[[], int]) -> int:
 
 
 def values_of(given: Mapping[str, str | None], name: str) -> list[str]:
-    """All values of an argument that may be given several times, in their order; none if it was left out.
+    """All values of an argument that may be given several times, in their order; empty if it was not given.
 
     Args:
-        given: What `Command.parse` returned.
-        name: Of the argument.
+        given: The result of `Command.parse`.
+        name: The name of the argument.
     """
     value = given[name]
     return [] if value is None else value.split(_BETWEEN)
@@ -156,5 +156,5 @@ def values_of(given: Mapping[str, str | None], name: str) -> list[str]:
 
 def _about(argument: Argument) -> str:
     choices = f" ({', '.join(argument.choices)})" if argument.choices else ""
-    default = f"; {argument.default} unless given" if argument.default is not None else ""
-    return f"{argument.about}{choices}{'; must be given' if argument.required else default}"
+    default = f"; default: {argument.default}" if argument.default is not None else ""
+    return f"{argument.about}{choices}{'; required' if argument.required else default}"

@@ -1,4 +1,4 @@
-"""Look at the cache and keep it small: `flowersweep cache`."""
+"""`flowersweep cache`: list, verify and prune the cache."""
 
 import argparse
 import datetime as dt
@@ -22,13 +22,13 @@ _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 _DESCRIPTION = """\
-Look at the cache and keep it small. It holds what can be had again: decoded pictures, stored features, trained
-heads, converted prefixes, and the data sets that were downloaded or drawn.
+List, verify and prune the cache. It contains only data that can be recreated: decoded pictures, stored features,
+trained heads, converted prefixes, and data sets that were downloaded or generated.
 
-  list     what there is: kind, size, last use (the default)
-  verify   compare files with their checksums; remove damaged ones and what was left half written
-  prune    remove what was not used for the longest time, until --max-size is kept to
-  clear    remove everything but data sets; with --data-sets those too
+  list     list the content: kind, size, last use (the default)
+  verify   compare files with their checksums; remove damaged and incomplete ones
+  prune    remove the least recently used items until the cache is not larger than --max-size
+  clear    remove everything except data sets; with --data-sets also these
 
 Features that a running process uses are never removed.
 """
@@ -38,10 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the commands.
 
     Args:
-        arguments: As on the command line; None for the process's own.
+        arguments: Arguments as on the command line; None for those of the process.
 
     Returns:
-        The exit code: 0; 1 if `verify` found something damaged; 2 for bad input.
+        The exit code: 0; 1 if `verify` found damaged files; 2 for bad input.
     """
     return exit_code(lambda: _run(_parser().parse_args(arguments)))
 
@@ -55,10 +55,10 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def parse_size(text: str) -> int:
-    """Turn "5GB", "500 MB", "1.5GiB" or a number of bytes into bytes.
+    """Convert a size such as "5GB", "500 MB", "1.5GiB" or a number of bytes to bytes.
 
     Raises:
-        ConfigError: It is none of these.
+        ConfigError: The text is not a size.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([KMGT]i?|)B?\s*", text, re.IGNORECASE)
     if match is None:
@@ -75,9 +75,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", nargs="?", choices=list(_COMMANDS), default="list", help="see above")
-    parser.add_argument("--cache", metavar="DIR", help="the folder; FLOWERSWEEP_CACHE or the platform's own")
+    parser.add_argument(
+        "--cache", metavar="DIR", help="the folder (default: FLOWERSWEEP_CACHE, or that of the platform)"
+    )
     parser.add_argument("--max-size", metavar="SIZE", help="for prune: 5GB, 500MB, 1.5GiB")
-    parser.add_argument("--data-sets", action="store_true", help="for clear: remove data sets too")
+    parser.add_argument("--data-sets", action="store_true", help="for clear: also remove data sets")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser
 
@@ -96,7 +98,7 @@ def _verify(cache: Path, given: argparse.Namespace) -> int:
 
 def _prune(cache: Path, given: argparse.Namespace) -> int:
     if given.max_size is None:
-        raise ConfigError("prune needs to know what may stay; add --max-size SIZE, as in --max-size 5GB.")
+        raise ConfigError("prune requires a size; add --max-size SIZE, for example --max-size 5GB.")
     _show(prune(cache, parse_size(given.max_size)), f"Removed from {cache}", given)
     return 0
 

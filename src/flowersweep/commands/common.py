@@ -1,4 +1,4 @@
-"""The arguments that several commands have in common, and what their values stand for."""
+"""Arguments of several commands, and the interpretation of their values."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,39 +13,39 @@ from flowersweep.tracking.store.store import Store
 
 Values = Mapping[str, str | None]
 
-# How every command that reads results is told where they are, and which are meant.
+# The arguments by which every command that reads results finds and selects them.
 STORE_ARGUMENTS = (
     Argument("tracking.dir", "the folder of results", "DIR"),
     Argument("tracking.uri", "MLflow's tracking URI, if results are not in that folder", "URI"),
 )
 STUDY_ARGUMENTS = (
-    Argument("study", "name of the study; the latest one unless given", "NAME"),
-    Argument("experiment", "name of the experiment to look in; all of them unless given", "NAME"),
+    Argument("study", "name of the study (default: the latest one)", "NAME"),
+    Argument("experiment", "name of the experiment to search in (default: all)", "NAME"),
 )
 RUN_ARGUMENT = Argument(
     "run",
     "id of a run (its first 8 digits are enough), best, champion, or models:/NAME@ALIAS; "
-    "the champion unless given, or best where there is none",
+    "default: the champion, or best if there is none",
     "RUN",
 )
-# How every command that uses a model is told which one.
+# The arguments by which every command that uses a model selects it.
 CHOICE_ARGUMENTS = (RUN_ARGUMENT, *STUDY_ARGUMENTS, *STORE_ARGUMENTS)
 
 MAX_NUMBER = 100_000
 
-BATCH_SIZE = Argument("batch_size", "pictures that are in memory at a time", "N", default="32")
+BATCH_SIZE = Argument("batch_size", "number of pictures in memory at a time", "N", default="32")
 OVERWRITE = Argument(
-    "overwrite", "whether output= may replace what is there", default="false", choices=("true", "false")
+    "overwrite", "whether output= may replace an existing file", default="false", choices=("true", "false")
 )
 
 
 def results_store(values: Values) -> Store:
-    """The store that STORE_ARGUMENTS name, see `open_results`."""
+    """The store given by STORE_ARGUMENTS, see `open_results`."""
     return open_results(values.get("tracking.dir"), values.get("tracking.uri"))
 
 
 def chosen(values: Values) -> Choice:
-    """The model that CHOICE_ARGUMENTS name, see `flowersweep.deploy.choose.choose`."""
+    """The model given by CHOICE_ARGUMENTS, see `flowersweep.deploy.choose.choose`."""
     run, study, experiment = (values.get(name) for name in ("run", "study", "experiment"))
     return choose(
         run, study, experiment, directory=values.get("tracking.dir"), uri=values.get("tracking.uri")
@@ -56,7 +56,7 @@ def whole_number(values: Values, name: str) -> int:
     """The value of an argument that must be an integer from 1 to 100,000.
 
     Raises:
-        ConfigError: It is none, or out of bounds.
+        ConfigError: The value is not a whole number, or is out of range.
     """
     text = values[name] or ""
     if not (text.isdecimal() and 1 <= int(text) <= MAX_NUMBER):
@@ -65,10 +65,10 @@ def whole_number(values: Values, name: str) -> int:
 
 
 def output_path(values: Values) -> Path | None:
-    """Where `output=` says that the result shall go; None if it was not given.
+    """The path given by `output=`; None if it was not given.
 
     Raises:
-        ConfigError: There is something already; see `check_free`.
+        ConfigError: The path exists; see `check_free`.
     """
     given = values.get("output")
     if given is None:

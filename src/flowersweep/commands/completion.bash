@@ -1,21 +1,21 @@
-# Completion of flowersweep's commands in bash; whichever environment is active answers.
+# Completion of flowersweep's commands in bash, by the Python of the active environment.
 
-_flowersweep_ask() { # PYTHON: offer what it says may follow
+_flowersweep_ask() { # PYTHON: offer the candidates that it prints
     local line="${COMP_LINE:0:COMP_POINT}" word prefix=""
     word="${line##*[[:space:]]}"
-    # Bash completes what follows the last = or : of a word only, unless told otherwise.
+    # By default bash completes only the part after the last = or : of a word.
     [[ $COMP_WORDBREAKS == *=* && $word == *=* ]] && prefix="${word%"${word##*=}"}"
     local IFS=$'\n'
     COMPREPLY=($(COMP_LINE="$line" "$1" -m flowersweep completion query 2>/dev/null))
     COMPREPLY=("${COMPREPLY[@]#"$prefix"}")
 }
 
-_flowersweep() { # the console script: its first line names its Python
+_flowersweep() { # the console script: its first line contains its Python
     local first
     IFS= read -r first <"$(type -P "${COMP_WORDS[0]/#\~/$HOME}")" && _flowersweep_ask "${first#\#!}"
 }
 
-_flowersweep_python() { # python -m flowersweep...; anything else as before
+_flowersweep_python() { # python -m flowersweep...; otherwise the previous completion
     if [[ $COMP_LINE =~ ^[^[:space:]]+[[:space:]]+-m[[:space:]]+f ]]; then
         _flowersweep_ask "${COMP_WORDS[0]/#\~/$HOME}"
     elif [[ -n $_flowersweep_before ]]; then
@@ -23,7 +23,7 @@ _flowersweep_python() { # python -m flowersweep...; anything else as before
     fi
 }
 
-# bash-completion loads what it knows of Python late, and would then replace this.
+# bash-completion loads its completion of Python late and would then replace this one.
 for _flowersweep_loader in _comp_load _completion_loader; do
     type "$_flowersweep_loader" &>/dev/null && "$_flowersweep_loader" python &>/dev/null && break
 done

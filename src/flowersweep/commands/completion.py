@@ -1,7 +1,7 @@
-"""`flowersweep completion`: what the TAB key offers in a shell. Imports no TensorFlow, so it answers at once.
+"""`flowersweep completion`: completion with the TAB key in a shell. Does not import TensorFlow, so it is fast.
 
-The groups and keys come from Hydra's own completion; beside them this knows the legal values of a key, lists as sweeps
-have them, quoted words, and the commands that are no Hydra applications.
+Groups and keys come from Hydra's completion. This module adds the allowed values of a key, the lists of sweeps, quoted
+words, and the commands that are not Hydra applications.
 """
 
 import argparse
@@ -30,12 +30,12 @@ from flowersweep.doors.hydra_api import completions
 from flowersweep.fields import RULE_KEY
 
 PROGRAM = "flowersweep"
-# Commands that take the overrides of a run, and those that take arguments of their own.
+# Commands that take the overrides of a run, and those with their own arguments.
 WITH_OVERRIDES = ("doctor", "layers")
 WITH_ARGUMENTS = ("evaluate", "export", "predict", "promote", "report", "ui")
 
 _SCRIPT = Path(__file__).with_suffix(".bash")
-_LINE = "COMP_LINE"  # the shell's name for the command line up to the cursor
+_LINE = "COMP_LINE"  # the shell's variable with the command line up to the cursor
 _FLAGS = {
     PROGRAM: ("--cfg ", "--help ", "--info ", "--multirun ", "--resolve "),
     "doctor": ("--fix ", "--help ", "--json ", "--multirun "),
@@ -43,21 +43,21 @@ _FLAGS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the shell's part, or, with a command line in COMP_LINE, what may follow there.
+    """Print the shell script, or the candidates for the command line in COMP_LINE.
 
     Args:
-        arguments: As on the command line; None for the process's own.
+        arguments: Arguments as on the command line; None for those of the process.
 
     Returns:
         The exit code, 0.
     """
     parser = argparse.ArgumentParser(
         prog="flowersweep completion",
-        description="Print what bash needs to complete flowersweep's commands with the TAB key.",
+        description="Print a bash script that completes flowersweep's commands with the TAB key.",
         epilog='example: eval "$(python -m flowersweep completion)"',
     )
     parser.add_argument(
-        "what", nargs="?", choices=["bash", "query"], default="bash", help="query is for the shell"
+        "what", nargs="?", choices=["bash", "query"], default="bash", help="query is used by the script"
     )
     if parser.parse_args(arguments).what == "query":
         sys.stdout.writelines(f"{one}\n" for one in candidates(os.environ.get(_LINE, "")))
@@ -67,13 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def candidates(line: str) -> list[str]:
-    """What the last word of a command line may become.
+    """The candidates for the last word of a command line.
 
     Args:
-        line: Up to the cursor, as in "flowersweep aug=Rand" or "python -m flowersweep report stu".
+        line: The line up to the cursor, for example "flowersweep aug=Rand" or "python -m flowersweep report stu".
 
     Returns:
-        Whole words, sorted. One that is complete ends with a space, one that goes on (a key, a list in a sweep) does not.
+        Complete words, sorted. A finished word ends with a space; one that continues (a key, a list in a sweep) does not.
     """
     try:
         words = shlex.split(line)
@@ -99,7 +99,7 @@ def candidates(line: str) -> list[str]:
 
 
 def _is_python(words: Sequence[str]) -> bool:
-    """Tell "python3 -m ..." from flowersweep's own -m, which is short for --multirun."""
+    """Distinguish "python3 -m ..." from the -m of flowersweep, which is short for --multirun."""
     return len(words) >= 2 and words[1] == "-m" and bool(re.fullmatch(r"(.*/)?python[\d.]*", words[0]))
 
 
@@ -114,7 +114,7 @@ def _arguments(name: str, current: str) -> Iterator[str]:
 def _overrides(current: str, earlier: Sequence[str]) -> Iterator[str]:
     """Groups, choices, keys and values of a run."""
     multirun = any(word in {"-m", "--multirun"} for word in earlier)
-    # choice(...), interval(...) and the like cannot be composed; the key then has its default.
+    # choice(...), interval(...) and similar values cannot be composed; the default of the key is used instead.
     fixed = [_last_of_list(word) for word in earlier if "=" in word and not {" ", "("} & set(word)]
     key, equals, value = current.partition("=")
     if value.startswith(("/", ".", "~")):
@@ -134,19 +134,19 @@ def _overrides(current: str, earlier: Sequence[str]) -> Iterator[str]:
 
 
 def _last_of_list(word: str) -> str:
-    """A swept group or value, as in aug=none,RandomFlip, as one that can be composed."""
+    """The last value of a swept group or key such as aug=none,RandomFlip, which can be composed."""
     key, _, value = word.partition("=")
     return word if "[" in value else f"{key}={value.rpartition(',')[2]}"
 
 
 def _names(loader: ConfigLoader, key: str, fixed: list[str]) -> list[str]:
-    """Groups (they end with "=") and keys that begin like this; Hydra's own only when they are asked for."""
+    """Groups (which end with "=") and keys that start with a text; those of Hydra only if the text is not empty."""
     found = _hydra(loader, key, fixed)
     return [one for one in found if not one.startswith("schema") and (key or not one.startswith("hydra"))]
 
 
 def _values(loader: ConfigLoader, key: str, value: str, fixed: list[str]) -> list[str]:
-    """Choices of a group, or the legal values of a key, else the one that it has."""
+    """Choices of a group, or the allowed values of a key, or else its current value."""
     legal = list(_legal(loader, key, fixed))
     if legal:
         return [one for one in legal if one.startswith(value)]
@@ -156,7 +156,7 @@ def _values(loader: ConfigLoader, key: str, value: str, fixed: list[str]) -> lis
 
 
 def _legal(loader: ConfigLoader, key: str, fixed: list[str]) -> Iterator[str]:
-    """The values of a key that has few."""
+    """The allowed values of a key, if they are limited."""
     parent, _, leaf = key.rpartition(".")
     if not parent:
         return
@@ -178,7 +178,7 @@ def _choices(field: "dataclasses.Field[Any]") -> Sequence[str]:
 
 
 def _hydra(loader: ConfigLoader, word: str, fixed: list[str]) -> list[str]:
-    """What Hydra's completion offers for a word after others; nothing where those cannot be composed."""
+    """The candidates of Hydra's completion for a word after others; empty if these cannot be composed."""
     try:
         return completions(loader, [*fixed, word])
     except (HydraException, OmegaConfBaseException):

@@ -1,6 +1,6 @@
-"""`flowersweep doctor`: what is fine, what is not, and how to fix it.
+"""`flowersweep doctor`: check an installation and a configuration, and say how to fix what is wrong.
 
-What needs packages is imported late, so that a missing one is a line of the table.
+Modules that need other packages are imported late, so that a missing package is a line of the table.
 """
 
 import argparse
@@ -15,18 +15,18 @@ from flowersweep.errors import EXIT_FAILED
 
 _DESCRIPTION = """\
 Check an installation and a configuration: Python and packages, processors and memory, cache, pictures, results,
-studies, ports, TensorFlow, what it will compute with, and whether weights fit. Nothing is changed,
-unless with --fix.
+studies, ports, TensorFlow, precision and engine, and whether weights fit. Nothing is changed, except
+with --fix.
 
-Each line says what was found and whether it is fine, a note (runs work) or something to fix (and how).
+Each line shows what was found and whether it is fine, a note (runs work) or something to fix (and how).
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make all checks and show what they found.
+    """Run all checks and show the findings.
 
     Args:
-        arguments: Overrides as for a run; None for the process's own.
+        arguments: Overrides as for a run; None for those of the process.
 
     Returns:
         The exit code: 0; 1 if something must be fixed; 2 for bad input; 128 + SIGINT for an interruption.
@@ -39,8 +39,8 @@ def _check(given: argparse.Namespace) -> int:
     try:
         findings += _configured(given.overrides, multirun=given.multirun, fix=given.fix)
     except ModuleNotFoundError as error:
-        found = f"not checked, for want of {error.name}"
-        findings.append(Finding("all else", found, Verdict.FIX, "fix the lines above first"))
+        found = f"not checked, because {error.name} is missing"
+        findings.append(Finding("everything else", found, Verdict.FIX, "fix the lines above first"))
     if given.json:
         sys.stdout.write(json.dumps([asdict(finding) for finding in findings], indent=2) + "\n")
     else:
@@ -60,12 +60,12 @@ def _parser() -> argparse.ArgumentParser:
         "-m",
         "--multirun",
         action="store_true",
-        help="they are a sweep's; its first trial is looked at closely",
+        help="the overrides are those of a sweep; its first trial is checked in detail",
     )
     parser.add_argument(
         "--fix",
         action="store_true",
-        help="check nothing; correct the addresses of files in results that were moved or copied, after a copy of the database",
+        help="check nothing; back up the database of results that were moved or copied, and correct the addresses of files in it",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser
@@ -78,11 +78,11 @@ def _packages() -> Iterable[Finding]:
 
 
 def _configured(overrides: Sequence[str], *, multirun: bool, fix: bool) -> list[Finding]:
-    """What is found about the configuration, its places and its programs; or what was fixed.
+    """The findings of all checks that depend on the configuration, or what was fixed.
 
     Raises:
-        FlowersweepError: It is none.
-        ModuleNotFoundError: A package is missing that the checks themselves need.
+        FlowersweepError: The configuration is invalid.
+        ModuleNotFoundError: A package is missing that the checks need.
     """
     from rich.console import Console
 
@@ -96,15 +96,15 @@ def _configured(overrides: Sequence[str], *, multirun: bool, fix: bool) -> list[
     if fix:
         return run_check("results", lambda: fix_store(setup.config))
     findings = []
-    with Console(stderr=True).status("Looking ...") as status:  # shown in a terminal only
+    with Console(stderr=True).status("Checking ...") as status:  # shown in a terminal only
         for finding in all_checks(setup):
-            status.update(f"Looking: {finding.check} ...")
+            status.update(f"Checked: {finding.check}")
             findings.append(finding)
     return findings
 
 
 def _show(findings: Sequence[Finding]) -> None:
-    """A table, or plain lines where the package that draws tables is missing."""
+    """Print a table, or plain lines if the package for tables is missing."""
     try:
         from flowersweep.doctor.table import show
     except ModuleNotFoundError:

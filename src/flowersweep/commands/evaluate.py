@@ -1,4 +1,4 @@
-"""Evaluate a run's model on a folder of pictures: `flowersweep evaluate`."""
+"""`flowersweep evaluate`: evaluate a run's model on a folder of pictures."""
 
 import json
 import sys
@@ -34,11 +34,11 @@ from flowersweep.texts import in_one_line, plain_console
 if TYPE_CHECKING:
     from flowersweep.training.probabilities import Predictions
 
-_MISTAKES = 20  # lines in place of a matrix that is too wide
+_MISTAKES = 20  # lines instead of a matrix that is too wide
 
 COMMAND = Command(
     name="evaluate",
-    about="Evaluate a run's model on a folder with one sub-folder per class: accuracy, loss, what is taken for what.",
+    about="Evaluate a run's model on a folder with one sub-folder per class: accuracy, loss and confusion matrix.",
     arguments=(
         Argument(
             "data.dir",
@@ -49,11 +49,11 @@ COMMAND = Command(
         *CHOICE_ARGUMENTS,
         Argument(
             "subset",
-            "which pictures: validation is those that the run validated on, of the same folder",
+            "which pictures; validation: those that the run was validated on, if the folder is the same",
             default="all",
             choices=SUBSETS,
         ),
-        Argument("format", "how to answer", default="table", choices=("table", "json")),
+        Argument("format", "output format", default="table", choices=("table", "json")),
         BATCH_SIZE,
         Argument("output", "a .png file for the confusion matrix", "FILE"),
         OVERWRITE,
@@ -72,7 +72,9 @@ def _evaluate(values: Mapping[str, str | None]) -> int:
     batch_size = whole_number(values, "batch_size")
     output = output_path(values)
     if output is not None and output.suffix.lower() != ".png":
-        raise ConfigError(f"output={output} is a picture of the confusion matrix; let its name end in .png.")
+        raise ConfigError(
+            f"output={output} must be a .png file, because it is an image of the confusion matrix; change its extension."
+        )
     choice = chosen(values)
     data = evaluation_set(choice, Path(str(values["data.dir"])), str(values["subset"]))
     _say_what_is_left_out(data)
@@ -89,7 +91,7 @@ def _evaluate(values: Mapping[str, str | None]) -> int:
 
 def _say_what_is_left_out(data: EvaluationSet) -> None:
     for names, sentence in (
-        (data.unknown, "The model does not know {}; those pictures are left out."),
+        (data.unknown, "The model does not have the classes {}; their pictures are left out."),
         (data.missing, "The folder has no pictures of {}."),
     ):
         if names:
@@ -97,7 +99,7 @@ def _say_what_is_left_out(data: EvaluationSet) -> None:
 
 
 def _predictions(choice: Choice, data: EvaluationSet, batch_size: int) -> "Predictions":
-    """What the model says of the pictures that can be read; the others are told."""
+    """The predictions for the pictures that can be read; the others are reported."""
     predictor = LocalPredictor(choice, batch_size)
     from flowersweep.training.probabilities import Predictions
 
@@ -147,7 +149,7 @@ def _show_json(
 
 
 def _number(value: float) -> float | None:
-    """A NaN as JSON has it."""
+    """A number for JSON, which has no NaN."""
     return None if np.isnan(value) else float(value)
 
 
@@ -176,14 +178,14 @@ def _show_tables(
 
 
 def show_matrix(console: Console, names: Sequence[str], confusion: npt.NDArray[np.int64]) -> None:
-    """Print what was taken for what: all of it or, where its columns have no room, the most frequent mistakes.
+    """Print the confusion matrix or, if it is too wide, the most frequent mistakes.
 
     Args:
-        console: Where to.
-        names: Of the classes, each one line.
+        console: The console to print to.
+        names: The names of the classes, each on one line.
         confusion: How often each true class (row) was predicted as each class (column).
     """
-    matrix = Table("true", title="What was taken for what (columns: predicted)", title_justify="left")
+    matrix = Table("true", title="Confusion matrix (columns: predicted)", title_justify="left")
     for name in names:
         matrix.add_column(name, justify="right")
     for name, row in zip(names, confusion.tolist(), strict=True):
@@ -195,7 +197,7 @@ def show_matrix(console: Console, names: Sequence[str], confusion: npt.NDArray[n
 def _mistakes(names: Sequence[str], confusion: npt.NDArray[np.int64]) -> Table:
     counts = confusion - np.diag(confusion.diagonal())
     order = np.argsort(-counts, axis=None, kind="stable")[:_MISTAKES]
-    title = "What was taken for what most often (all of it: format=json, or output=FILE.png)"
+    title = "Most frequent mistakes (complete matrix: format=json, or output=FILE.png)"
     table = Table("true", "predicted", title=title, title_justify="left")
     table.add_column("pictures", justify="right")
     for true, predicted in zip(*np.unravel_index(order, counts.shape), strict=True):

@@ -1,4 +1,4 @@
-"""Write a run's model for other programs, checked against its source: `flowersweep export`."""
+"""`flowersweep export`: export a run's model to another format, and compare it with its source."""
 
 import json
 import sys
@@ -19,14 +19,14 @@ BATCH_SIZE = 16
 
 COMMAND = Command(
     name="export",
-    about="Write a run's model for other programs, with labels.txt and labels.json beside it. What was written is "
-    "read back and must give the same probabilities, to 1e-4.",
+    about="Export a run's model to another format, with labels.txt and labels.json next to it. The exported model is "
+    "read back and must return the same probabilities, to 1e-4.",
     arguments=(
-        Argument("format", "what to write", required=True, choices=FORMATS),
+        Argument("format", "the format", required=True, choices=FORMATS),
         Argument("output", "the file, or for saved_model the folder", "PATH", required=True),
         *CHOICE_ARGUMENTS,
         Argument(
-            "images", "pictures to compare with; noise and drawn flowers unless given", "PATH", several=True
+            "images", "pictures to compare with (default: noise and synthetic flowers)", "PATH", several=True
         ),
         OVERWRITE,
     ),
@@ -61,8 +61,8 @@ def _export(values: Mapping[str, str | None]) -> int:
         with draft(path) as part:
             part.write_text(text, encoding="utf-8")
     sys.stdout.write(
-        f"{output}: {kind} of {choice.about}; on {equality.pictures} pictures its probabilities differ from the "
-        f"source's by at most {equality.difference:.2g}.\n"
+        f"{output}: {kind} of {choice.about}; on {equality.pictures} pictures its probabilities differ from those of "
+        f"the source by at most {equality.difference:.2g}.\n"
     )
     return 0
 
@@ -76,7 +76,7 @@ def _write(kind: str, choice: Choice, output: Path, pictures: list[Path] | None)
 
 
 def _labels(choice: Choice, output: Path) -> dict[Path, str]:
-    """The names of the classes, in the order of the outputs, as other programs read them."""
+    """The files with the names of the classes, in the order of the outputs."""
     names = choice.info.class_names
     return {
         output.with_name("labels.txt"): "".join(f"{name}\n" for name in names),

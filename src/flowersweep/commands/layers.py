@@ -1,4 +1,4 @@
-"""`flowersweep layers model=mobilenet_ft`: the layers of a backbone, what is trained, where it is cut."""
+"""`flowersweep layers model=mobilenet_ft`: the layers of a backbone, which are trained, and where it can be cut."""
 
 import argparse
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the layer table of the configured network.
 
     Args:
-        arguments: Overrides as for a run, model=... among them; None for the process's own.
+        arguments: Overrides as for a run, including model=...; None for those of the process.
 
     Returns:
         The exit code: 0, or 2 for bad input.
     """
     parser = argparse.ArgumentParser(
         prog="flowersweep layers",
-        description="Show the layers of a backbone: index as model.fine_tune_at counts, output shape, whether it is "
+        description="Show the layers of a backbone: index as in model.fine_tune_at, output shape, whether it is "
         "trained, and where the network can be cut.",
         epilog="example: python -m flowersweep layers model=mobilenet_ft model.fine_tune_at=120",
     )
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _show(overrides: Sequence[str]) -> int:
     config.prepare()
     with config.composing(), initialize_config_dir(str(config.conf_dir())):
-        # Weights do not change the table, and getting them may take a download.
+        # Weights do not change the table and may have to be downloaded.
         cfg = compose("config", overrides=["model=mobilenet_ft", *overrides])
     if "weights" in cfg.model:
         cfg.model.weights = None

@@ -1,4 +1,4 @@
-"""Say what is on pictures: `flowersweep predict`."""
+"""`flowersweep predict`: classify pictures."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,21 +26,21 @@ from flowersweep.texts import as_text
 
 COMMAND = Command(
     name="predict",
-    about="Say what is on pictures, with a run's model in this process or with one that a server has.",
+    about="Classify pictures, with a run's model in this process or on a server.",
     arguments=(
         Argument(
             "images",
-            "a picture, a folder with all below it, or - for paths on stdin; may be given several times",
+            "a picture, a folder (including sub-folders), or - for paths on stdin; may be given several times",
             "PATH",
             required=True,
             several=True,
         ),
         *CHOICE_ARGUMENTS,
-        Argument("url", "a server that has this model, as in http://127.0.0.1:5001", "URL"),
-        Argument("format", "how to answer", default="table", choices=FORMATS),
-        Argument("top", "how many classes to name for each picture", "N", default="3"),
+        Argument("url", "a server with this model, for example http://127.0.0.1:5001", "URL"),
+        Argument("format", "output format", default="table", choices=FORMATS),
+        Argument("top", "number of classes to show for each picture", "N", default="3"),
         BATCH_SIZE,
-        Argument("output", "a file for the answers, in place of standard output", "FILE"),
+        Argument("output", "a file for the output instead of standard output", "FILE"),
         OVERWRITE,
     ),
     example="python -m flowersweep predict flower.jpg more_flowers",
@@ -58,7 +58,7 @@ def _predict(values: Mapping[str, str | None]) -> int:
     output = output_path(values)
     paths = find_pictures(values_of(values, "images"), sys.stdin)
     choice = chosen(values)
-    sys.stderr.write(f"Asking {choice.about}.\n")
+    sys.stderr.write(f"Using {choice.about}.\n")
     predictor = _predictor(values["url"], choice, min(batch_size, len(paths)))
     with _stream(output) as stream:
         unreadable = _write_all(
@@ -85,7 +85,7 @@ def _write_all(
     top: int,
     batch_size: int,
 ) -> int:
-    """Predict batch after batch; return how many pictures could not be read."""
+    """Predict in batches; return the number of pictures that could not be read."""
     class_names, names = choice.info.class_names, [as_text(path) for path in paths]
     unreadable = 0
     with (
@@ -113,5 +113,5 @@ def _stream(output: Path | None) -> Iterator[TextIO]:
 
 
 def _bar(total: int, stream: TextIO) -> AbstractContextManager[Callable[[int], None]]:
-    """A progress bar, unless the answers appear on the terminal themselves."""
+    """A progress bar, unless the predictions are printed on the terminal."""
     return nullcontext(lambda _count: None) if stream.isatty() else progress("Predicting", total)

@@ -1,4 +1,4 @@
-"""Register the best run's model under an alias: `flowersweep promote`."""
+"""`flowersweep promote`: register the best run's model under an alias."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,11 +17,11 @@ _RUN = Argument(
 
 COMMAND = Command(
     name="promote",
-    about="Register the best run's model in MLflow's registry and give it an alias, by which it is served and used.",
+    about="Register the best run's model in MLflow's registry and set an alias, by which it is served and used.",
     arguments=(
         *(_RUN if one.name == "run" else one for one in CHOICE_ARGUMENTS),
         Argument("name", "name of the registered model", "NAME", default=MODEL_NAME),
-        Argument("alias", "what the version is called; another one loses it", "ALIAS", default=ALIAS),
+        Argument("alias", "alias of the version; removed from any other version", "ALIAS", default=ALIAS),
     ),
     example="python -m flowersweep promote study=aug-5e5153",
     positional="study",

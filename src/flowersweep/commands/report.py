@@ -1,4 +1,4 @@
-"""`flowersweep report study=NAME`: a page about a sweep, and its main charts as pictures."""
+"""`flowersweep report study=NAME`: a page about a sweep, and its main charts as image files."""
 
 import re
 import sys
@@ -25,11 +25,11 @@ ARTIFACTS = "report"
 
 COMMAND = Command(
     name="report",
-    about="Write a page about a sweep: what won, what cannot be distinguished from it, curves, costs and mistakes. "
-    "Everything is read from MLflow; page and pictures are also kept there, with the study's run.",
+    about="Write a page about a sweep: the best configurations, which of them are statistically indistinguishable, "
+    "curves, costs and mistakes. Everything is read from MLflow; page and images are also stored there, with the study's run.",
     arguments=(
         *STUDY_ARGUMENTS,
-        Argument("output", "the folder of page and pictures; reports/STUDY unless given", "DIR"),
+        Argument("output", "the folder of page and images (default: reports/STUDY)", "DIR"),
         *STORE_ARGUMENTS,
     ),
     example="python -m flowersweep report study=article_cnn",
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the report.
 
     Args:
-        arguments: `name=value` each; None for the process's own.
+        arguments: `name=value` each; None for those of the process.
 
     Returns:
         The exit code: 0, or 2 for bad input.
@@ -67,7 +67,7 @@ def _report(values: Mapping[str, str | None]) -> int:
 
 
 def folder_name(study: str) -> str:
-    """A study's name as a folder of one level; names may contain anything."""
+    """A study's name as a single folder name; names of studies may contain any character."""
     return re.sub(r"[^\w.-]+", "-", study).strip(".-") or "study"
 
 
@@ -91,8 +91,8 @@ def _write(folder: Path, study: "Study", rows: "Sequence[Row]", leading: "Leadin
 
 
 def _keep(store: Store, run_id: str, files: Sequence[Path]) -> None:
-    """Log the files to the study's run, which stays as it ended."""
+    """Log the files to the study's run, whose status does not change."""
     service = client(store.uri)
-    with translated(f"keep the report with run {run_id} (it is complete in {files[0].parent})"):
+    with translated(f"store the report with run {run_id} (it is complete in {files[0].parent})"):
         for file in files:
             service.log_artifact(run_id, str(file), ARTIFACTS)

@@ -1,4 +1,4 @@
-"""`flowersweep ui` (`make ui`): MLflow's pages over the right store, on this machine only."""
+"""`flowersweep ui` (`make ui`): serve MLflow's pages for a store, on this machine only."""
 
 import os
 import socket
@@ -19,8 +19,8 @@ HOST = "127.0.0.1"
 
 COMMAND = Command(
     name="ui",
-    about="Compare results in the browser. MLflow's pages are served on 127.0.0.1, to this machine only.",
-    arguments=(Argument("port", "where the pages are served", "N", default="5000"), *STORE_ARGUMENTS),
+    about="Compare results in the browser. MLflow's pages are served on 127.0.0.1, for this machine only.",
+    arguments=(Argument("port", "port of the pages", "N", default="5000"), *STORE_ARGUMENTS),
     example="python -m flowersweep ui port=5001",
 )
 
@@ -29,10 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve MLflow's pages until they are interrupted.
 
     Args:
-        arguments: As on the command line; None for the process's own.
+        arguments: Arguments as on the command line; None for those of the process.
 
     Returns:
-        The exit code: MLflow's own, or 2 for bad input.
+        The exit code: that of MLflow, or 2 for bad input.
     """
     return COMMAND.run(_serve, arguments)
 
@@ -41,14 +41,14 @@ def _serve(values: Mapping[str, str | None]) -> int:
     port = _port(str(values["port"]))
     store = results_store(values)
     if store.uri.startswith(("http", "databricks")):
-        raise ConfigError(f"{store.uri} is a server that has its own pages; open it in the browser.")
+        raise ConfigError(f"{store.uri} is a server with its own pages; open it in the browser.")
     _say_where(store, port)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri, "--host", HOST]
     command += ["--port", str(port), "--workers", "1", "--serve-artifacts"]
     if store.artifact_root is not None:
         command += ["--default-artifact-root", store.artifact_root.as_uri()]
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    # It has the terminal, so Ctrl-C ends it, and its exit code is this one.
+    # It uses the same terminal, so Ctrl-C ends it, and its exit code is returned.
     return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 - this interpreter
 
 
@@ -67,7 +67,7 @@ def _port(text: str) -> int:
 
 
 def _say_where(store: Store, port: int) -> None:
-    """An address for each experiment with runs: MLflow's own start page sorts by time."""
+    """Print the address of each experiment with runs, because MLflow's start page sorts by time."""
     service = client(store.uri)
     with translated(f"read the experiments of {store.uri}"):
         experiments = [
@@ -75,7 +75,7 @@ def _say_where(store: Store, port: int) -> None:
             for found in service.search_experiments()
             if service.search_runs([found.experiment_id], max_results=1)
         ]
-        for found in experiments:  # made before the view was what it is now
+        for found in experiments:  # may have been created with an older view
             for key, value in experiment_tags().items():
                 if found.tags.get(key) != value:
                     service.set_experiment_tag(found.experiment_id, key, value)

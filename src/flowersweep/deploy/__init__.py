@@ -1,1 +1,1 @@
-"""Use a finished run's model: choose it, register it, predict with it, export it, evaluate it on other pictures."""
+"""Use of a finished run's model: selection, registration, prediction, export, and evaluation on other pictures."""

@@ -1,4 +1,4 @@
-"""Which run is the best: of a study's trials, of a trial's repeats, or of runs that stand alone."""
+"""Selection of the best run of a study's trials, of a trial's repeats, or of single runs."""
 
 import json
 import math
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 
 def best_run(store: Store, study: str | None = None, experiment: str | None = None) -> "Run":
-    """The best trial of a study; where there is no study the best of the runs that can be compared.
+    """The best trial of a study; without a study, the best of the comparable single runs.
 
-    Pruned and failed trials do not count. With repeats it is the trial with the best mean. If that one's run is gone from
-    MLflow, no other one is taken in its place.
+    Pruned and failed trials do not count. With repeats it is the trial with the best mean. If its run is no longer in
+    MLflow, no other one is used instead.
 
     Args:
-        store: Where to look.
+        store: The store to search.
         study: Its name; None for the latest one.
         experiment: Name of the experiment to look in; None for all.
 
     Raises:
-        TrackingError: There is none, or its run is not there any more.
+        TrackingError: There is no such run, or it is no longer in the store.
     """
     if study is None and not search(store, STUDIES, experiment):
         return _best_alone(store, experiment)
@@ -49,7 +49,7 @@ def best_run(store: Store, study: str | None = None, experiment: str | None = No
     _refuse_lost(store, found, trials, numbers | {run.data.tags["trial"] for run in deleted})
     if not trials:
         raise TrackingError(
-            f"No trial of study {found.info.run_name!r} has finished; go on with the sweep, or choose another one with "
+            f"No trial of study {found.info.run_name!r} has finished; resume the sweep, or choose another study with "
             "study=NAME."
         )
     return best_of(trials)
@@ -62,21 +62,21 @@ def best_of(runs: Sequence["Run"]) -> "Run":
 
 
 def refuse_deleted(store: Store, what: str, there: Sequence["Run"], deleted: Sequence["Run"]) -> None:
-    """Take no other run in the place of the best one, if that was deleted in MLflow.
+    """Refuse to use another run if the best one was deleted in MLflow.
 
     Args:
-        store: Where they are.
-        what: Of which kind they are, in words.
-        there: The runs that count.
-        deleted: Runs that were deleted.
+        store: The store of the runs.
+        what: What the runs are, in words.
+        there: The existing runs that count.
+        deleted: The deleted runs.
 
     Raises:
-        TrackingError: A deleted run is better than all that are there.
+        TrackingError: A deleted run is better than all existing ones.
     """
     gone = [run for run in deleted if counts(run)]
     if not gone:
         return
-    best = best_of([*there, *gone])  # the first of equals, so that a deleted one is better
+    best = best_of([*there, *gone])  # the first of equal ones, so a deleted one is better
     if best in there:
         return
     run_id = best.info.run_id
@@ -87,13 +87,13 @@ def refuse_deleted(store: Store, what: str, there: Sequence["Run"], deleted: Seq
 
 
 def _refuse_lost(store: Store, study: "Run", there: Sequence["Run"], known: Collection[str]) -> None:
-    """The same for a trial whose run MLflow does not have at all; the study's leaderboard knows of it.
+    """Refuse to use another run if the best trial of the study's leaderboard has no run in MLflow.
 
     Args:
-        store: Where the study is.
-        study: Its run.
-        there: The runs that count.
-        known: The numbers of the trials that have a run, whatever became of it.
+        store: The store of the study.
+        study: The run of the study.
+        there: The existing runs that count.
+        known: The numbers of the trials with a run in any state.
     """
     rows = json.loads(Files(store, study.info.run_id).text("study/leaderboard.json") or "[]")
     lost = [row for row in rows if row["state"] == "COMPLETE" and str(row["trial"]) not in known]
@@ -107,27 +107,27 @@ def _refuse_lost(store: Store, study: "Run", there: Sequence["Run"], known: Coll
         return
     raise TrackingError(
         f"The best trial of study {study.info.run_name!r} is trial {best['trial']}, {metric} {best['values'][0]:.4f}, but "
-        f"its run {best['run_id']} is not in {redacted(store.uri)}: it was removed for good, or is in the store "
+        f"its run {best['run_id']} is not in {redacted(store.uri)}: it was deleted permanently, or is in the store "
         f"of another machine; train it again with the command in the description of the study's run{_instead(there)}."
     )
 
 
 def _instead(there: Sequence["Run"]) -> str:
     if not there:
-        return "; no other finished one is left"
+        return "; there is no other finished one"
     best = best_of(there)
-    return f", or take the best one that is left, {described(best)}, with run={best.info.run_id[:8]}"
+    return f", or use the best remaining one, {described(best)}, with run={best.info.run_id[:8]}"
 
 
 def objective(run: "Run") -> tuple[str, float]:
-    """Name and value of what a run was optimized for; NaN if it got no value."""
-    # Runs from before the tag have it among their params.
+    """Name and value of the objective of a run; NaN if it has no value."""
+    # Runs from before the tag have it in their params.
     metric = run.data.tags.get("objective") or run.data.params.get("objective.metric", "best/val_accuracy")
     return metric, float(run.data.metrics.get(metric, "nan"))
 
 
 def described(run: "Run") -> str:
-    """A run in a few words: which trial it is, or its name, and what it achieved."""
+    """A short description of a run: its trial or name, and its value."""
     tags = run.data.tags
     name = f"trial {tags['trial']} of study {tags['study']}" if "trial" in tags else str(run.info.run_name)
     metric, value = objective(run)
@@ -135,13 +135,13 @@ def described(run: "Run") -> str:
 
 
 def counts(run: "Run") -> bool:
-    """Whether a run has come to an end and to a value."""
+    """Whether a run has finished and has a value."""
     ended = run.info.status == "FINISHED" and run.data.tags.get("trial.state") != "PRUNED"
     return ended and not math.isnan(objective(run)[1])
 
 
 def overrides_of(store: Store, run: "Run") -> list[str]:
-    """What to type for this very run; a repeat's own seed is added."""
+    """The overrides of a run, with the seed of a repeat."""
     typed = run_overrides(store, run.info.run_id)
     if run.data.tags.get("kind") != "repeat":
         return typed
@@ -149,7 +149,7 @@ def overrides_of(store: Store, run: "Run") -> list[str]:
 
 
 def _best_alone(store: Store, experiment: str | None) -> "Run":
-    """The best of those runs that are no part of a study and share experiment, metric and data with the latest."""
+    """The best single run with the experiment, metric and data of the latest one."""
     there, deleted = _alone(store, experiment), _alone(store, experiment, deleted=True)
     if not there:
         refuse_deleted_study(store, experiment=experiment)
@@ -164,7 +164,7 @@ def _best_alone(store: Store, experiment: str | None) -> "Run":
 
 
 def _alone(store: Store, experiment: str | None, *, deleted: bool = False) -> list["Run"]:
-    """Finished runs that are no part of a study, the latest first."""
+    """Finished runs that are not part of a study, the latest first."""
     found = search(store, "attributes.status = 'FINISHED'", experiment, deleted=deleted)
     return [run for run in found if counts(run) and run.data.tags.get("kind", "run") == "run"]
 

@@ -1,4 +1,4 @@
-"""Which run's model is meant: one named by its id, the best of a study, or the one that was promoted."""
+"""Selection of a run with its model: by id, the best of a study, or the promoted one."""
 
 import re
 from dataclasses import dataclass
@@ -31,13 +31,13 @@ _REGISTERED = re.compile(r"models:/([^/@]+)(?:@([^/@]+)|/(\d+))")
 
 @dataclass(frozen=True)
 class Choice:
-    """A run with the model that it has saved.
+    """A run with its saved model.
 
     Attributes:
-        store: Where both are.
-        run: As MLflow gives it.
-        model: The saved model, as MLflow gives it.
-        info: What goes into the model and what comes out.
+        store: The store of both.
+        run: The run in MLflow.
+        model: The saved model in MLflow.
+        info: Inputs and outputs of the model.
     """
 
     store: Store
@@ -57,7 +57,7 @@ class Choice:
 
     @property
     def about(self) -> str:
-        """The run in a few words, as in "run 3202c00c (trial 17 of study asha, best/val_accuracy 0.8978)"."""
+        """A short description, for example "run 3202c00c (trial 17 of study asha, best/val_accuracy 0.8978)"."""
         return f"run {self.run_id[:8]} ({described(self.run)})"
 
 
@@ -69,18 +69,18 @@ def choose(
     directory: str | None = None,
     uri: str | None = None,
 ) -> Choice:
-    """The run whose model is to be used.
+    """Select the run whose model is used.
 
     Args:
         run: Its id or at least 8 digits of it, `best`, `champion`, or `models:/NAME@ALIAS`; None for the champion, or
-            the best run where there is no champion.
-        study: The study in which `best` is looked for; None for the latest one.
-        experiment: The experiment in which `best` is looked for; None for all.
+            the best run if there is no champion.
+        study: The study to search for `best`; None for the latest one.
+        experiment: The experiment to search for `best`; None for all.
         directory: The folder of results; the default one if None.
         uri: MLflow's tracking URI, if results are not in that folder.
 
     Raises:
-        ConfigError: What was given does not go together or means nothing.
+        ConfigError: The arguments contradict each other or are invalid.
         TrackingError: There is no such run, or it has saved no model.
 
     Example:
@@ -91,11 +91,11 @@ def choose(
     if (study or experiment) and run not in {None, BEST}:
         given = "study" if study else "experiment"
         raise ConfigError(
-            f"{given}= says where to look for the best run, but run={run} names one; leave one of the two out."
+            f"{given}= selects the best run, but run={run} names another one; leave one of the two out."
         )
     if run not in {None, BEST, ALIAS} and not _is_named(str(run)):
         raise ConfigError(
-            f"run={run} is no run; give its id or at least 8 digits of it, best, champion, or models:/NAME@ALIAS."
+            f"run={run} is not a run; give its id or at least 8 digits of it, best, champion, or models:/NAME@ALIAS."
         )
     store = open_results(directory, uri)
     if run == BEST or study or experiment:
@@ -114,12 +114,12 @@ def registered(store: Store, address: str, *, missing_ok: bool = False) -> "Mode
     """The registered version at `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
 
     Raises:
-        TrackingError: There is none, unless `missing_ok`; then None is returned.
+        TrackingError: There is no such version; with `missing_ok` None is returned instead.
     """
     from mlflow.exceptions import MlflowException
 
     match = _REGISTERED.fullmatch(address)
-    assert match is not None  # noqa: S101 (checked where it came in)
+    assert match is not None  # noqa: S101 (the caller checked it)
     name, alias, number = match.groups()
     service = client(store.uri)
     try:
@@ -129,14 +129,14 @@ def registered(store: Store, address: str, *, missing_ok: bool = False) -> "Mode
             else service.get_model_version(name, number)
         )
     except MlflowException as error:
-        # An alias that is not there is an invalid parameter to some stores.
+        # Some stores report a missing alias as an invalid parameter.
         if error.error_code not in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
             with translated(f"look up {address}"):
                 raise
     if missing_ok:
         return None
     raise TrackingError(
-        f"There is no registered model {address}; make one with python -m flowersweep promote study=NAME."
+        f"There is no registered model {address}; register one with python -m flowersweep promote study=NAME."
     )
 
 
@@ -152,18 +152,18 @@ def _by_id(store: Store, beginning: str) -> "Run":
                 f"The run {run.info.run_id} was deleted in MLflow; {restoring(store, run.info.run_id)}."
             )
         raise TrackingError(
-            f"There is no run {beginning} in {store.uri}; python -m flowersweep ui shows which there are."
+            f"There is no run {beginning} in {store.uri}; python -m flowersweep ui shows the existing runs."
         )
     if len(runs) > 1:
-        raise TrackingError(f"{len(runs)} runs begin with {beginning}; give more digits of the one you mean.")
+        raise TrackingError(f"{len(runs)} runs start with {beginning}; give more digits of the id.")
     return runs[0]
 
 
 def _of_version(store: Store, version: "ModelVersion") -> Choice:
-    # The registry keeps the run of a version, but in a database not which of the run's models it was: it has one.
+    # The registry stores the run of a version, but in a database not its model; each run has only one.
     if not version.run_id:
         raise TrackingError(
-            f"Version {version.version} of {version.name} does not say which run it came from; register one with "
+            f"Version {version.version} of {version.name} does not record its run; register one with "
             "python -m flowersweep promote."
         )
     with translated(f"look up run {version.run_id} of version {version.version} of {version.name}"):
@@ -172,10 +172,10 @@ def _of_version(store: Store, version: "ModelVersion") -> Choice:
 
 
 def _choice(store: Store, run: "Run") -> Choice:
-    """A run with its model; a repeated trial has none of its own, and hands on to its best repeat."""
+    """A run with its model; a repeated trial has no model, so its best repeat is used."""
     if run.data.tags.get("kind") == "study":
         name = run.info.run_name
-        raise ConfigError(f"run={run.info.run_id[:8]} is a whole study; write run=best study={name} instead.")
+        raise ConfigError(f"run={run.info.run_id[:8]} is a study; use run=best study={name} instead.")
     if "n_repeats" in run.data.tags:
         run = _best_repeat(store, run)
     with translated(f"look for the model of run {run.info.run_id}"):
@@ -183,13 +183,13 @@ def _choice(store: Store, run: "Run") -> Choice:
     if model is None:
         raise TrackingError(
             f"Run {run.info.run_id[:8]} ({described(run)}) has saved no model; train it again with\n"
-            f"{_command_with_model(store, run)}\nand name the new run with run=ID."
+            f"{_command_with_model(store, run)}\nand use the new run with run=ID."
         )
     return Choice(store, run, model, model_info(store, model.artifact_location))
 
 
 def _best_repeat(store: Store, run: "Run") -> "Run":
-    """The best of a trial's repeats; the trial itself if it was not trained to its end."""
+    """The best of a trial's repeats; the trial itself if its training was not completed."""
     repeats = [one for one in children_of(store, run) if counts(one)]
     deleted = [one for one in children_of(store, run, deleted=True) if counts(one)]
     refuse_deleted(store, f"repeat of {described(run)}", repeats, deleted)
@@ -198,12 +198,12 @@ def _best_repeat(store: Store, run: "Run") -> "Run":
         left = ", ".join(one.info.run_id[:8] for one in repeats) or "none"
         raise TrackingError(
             f"Of the {run.data.tags['n_repeats']} repeats of {described(run)}, {n_lost} cannot be found any more, and the "
-            f"best may be among them; name the one you mean with run=ID (there: {left})."
+            f"best may be among them; select one of the others with run=ID ({left})."
         )
     return best_of(repeats) if repeats else run
 
 
 def _command_with_model(store: Store, run: "Run") -> str:
-    """The command that trains a run once more and keeps its model."""
+    """The command that trains a run again and stores its model."""
     kept = [one for one in overrides_of(store, run) if not one.startswith(("tracking.log_model", "hydra."))]
     return training_command([*kept, "tracking.log_model=true"])

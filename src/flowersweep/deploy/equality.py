@@ -1,4 +1,4 @@
-"""Whether an exported model says what its source says."""
+"""Comparison of the outputs of an exported model and its source."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from flowersweep.deploy.images import batches
 from flowersweep.errors import FlowersweepError
 from flowersweep.models.engine import Floats
 
-# Largest difference of a probability that is put down to rounding.
+# Largest difference of a probability that is attributed to rounding.
 TOLERANCE = 1e-4
 
 _NOISE_PICTURES = 8
@@ -21,15 +21,15 @@ _BATCH = 16
 
 
 class UnequalError(FlowersweepError):
-    """An exported model that says something else than its source."""
+    """The outputs of an exported model and its source differ."""
 
 
 @dataclass(frozen=True)
 class Equality:
-    """How far two models agree.
+    """The result of a comparison of two models.
 
     Attributes:
-        pictures: How many pictures they were shown.
+        pictures: The number of pictures.
         difference: Largest absolute difference of a probability.
     """
 
@@ -40,25 +40,25 @@ class Equality:
 def compare(
     source: Callable[[Pixels], Floats], export: Callable[[Floats], Floats], shown: Iterable[Pixels]
 ) -> Equality:
-    """Show two models the same pictures.
+    """Compare two models on the same pictures.
 
     Args:
-        source: Takes uint8, shape (n, size, size, 3), 0..255; gives probabilities, shape (n, number of classes).
-        export: Likewise, but takes float32.
+        source: Takes uint8, shape (n, size, size, 3), 0..255; returns probabilities, shape (n, number of classes).
+        export: The same, but takes float32.
         shown: The pictures, in batches.
 
     Raises:
-        UnequalError: They differ by more than TOLERANCE, or one gives numbers that are none.
+        UnequalError: The probabilities differ by more than TOLERANCE, or are not numbers.
     """
     pictures, difference = 0, 0.0
     for batch in shown:
         expected, received = source(batch), export(batch.astype(np.float32))
         if received.shape != expected.shape:
-            raise UnequalError(f"The exported model gives {received.shape} numbers, not {expected.shape}.")
-        # np.maximum hands a NaN on, Python's max would lose it.
+            raise UnequalError(f"The exported model returns {received.shape} numbers, not {expected.shape}.")
+        # np.maximum propagates NaN, Python's max does not.
         difference = float(np.maximum(difference, np.abs(received - expected).max()))
         pictures += len(batch)
-    if not difference <= TOLERANCE:  # so that NaN is a difference too
+    if not difference <= TOLERANCE:  # so that NaN is a difference, too
         raise UnequalError(
             f"The exported model is not equal to its source: probabilities of {pictures} pictures differ by up to "
             f"{difference:.3g}, more than the {TOLERANCE:g} of rounding; nothing was written."
@@ -70,7 +70,8 @@ def shown_pictures(paths: list[Path] | None, size: int) -> Iterator[Pixels]:
     """Pictures to compare with, in batches.
 
     Args:
-        paths: Of pictures, unreadable ones are left out; None for noise and drawn flowers, always the same.
+        paths: The paths of pictures, of which unreadable ones are left out; None for a fixed set of noise and synthetic
+            flowers.
         size: Side length in pixels.
     """
     if paths is not None:

@@ -1,4 +1,4 @@
-"""Evaluating a model on a folder of classes: the pictures whose class it knows, and the metrics of each class."""
+"""Evaluation of a model on a folder of classes: the pictures of its classes, and the metrics of each class."""
 
 import logging
 import os
@@ -23,11 +23,11 @@ SUBSETS = ("all", "validation")
 
 @dataclass(frozen=True, eq=False)
 class EvaluationSet:
-    """Pictures to evaluate a model on: those whose class it knows.
+    """Pictures to evaluate a model on: those of its classes.
 
     Attributes:
-        paths: Of the pictures.
-        labels: int64, shape (n,): their classes, in the model's numbering.
+        paths: The paths of the pictures.
+        labels: int64, shape (n,): the classes of the pictures, as numbered by the model.
         unknown: Class folders that the model does not know; their pictures are left out.
         missing: Classes of the model without a folder.
     """
@@ -40,13 +40,13 @@ class EvaluationSet:
 
 @dataclass(frozen=True, eq=False)
 class ClassMetrics:
-    """Precision, recall and F1 of each class; NaN where nothing was there to be counted.
+    """Precision, recall and F1 of each class; NaN where they are undefined.
 
     Attributes:
-        precision: float64, shape (n_classes,), 0..1: of those called so, how many were.
-        recall: Likewise: of those that were, how many were called so.
-        f1: Their harmonic mean.
-        pictures: int64, shape (n_classes,).
+        precision: float64, shape (n_classes,), 0..1: correct fraction of the predictions of a class.
+        recall: float64, shape (n_classes,), 0..1: correctly predicted fraction of the pictures of a class.
+        f1: Harmonic mean of precision and recall.
+        pictures: int64, shape (n_classes,): number of pictures of each class.
         confusion: int64, shape (n_classes, n_classes): true class (row) by predicted class (column).
     """
 
@@ -58,24 +58,24 @@ class ClassMetrics:
 
 
 def evaluation_set(choice: Choice, folder: Path, subset: str) -> EvaluationSet:
-    """The pictures of a folder that a model can be evaluated on, classes matched by name.
+    """The pictures of a folder that a model can be evaluated on; classes are matched by name.
 
     Args:
         choice: The model.
-        folder: With one sub-folder per class.
-        subset: `all`, or `validation`: those that its run validated on, of the same data.
+        folder: A folder with one sub-folder per class.
+        subset: `all`, or `validation` for the validation pictures of the model's run, from the same data.
 
     Raises:
-        DataError: The folder is no data set, has no class that the model knows, or, for the validation pictures,
-            is not the data that the run was trained on.
+        DataError: The folder is not a data set, has no class of the model, or, for the validation pictures, is not
+            the data that the run was trained on.
     """
     catalogue = read_folder(folder)
     names = choice.info.class_names
     unknown = [name for name in catalogue.class_names if name not in names]
     if len(unknown) == len(catalogue.class_names):
         raise DataError(
-            f"{folder} holds {', '.join(unknown)}, but the model tells {', '.join(names)} apart; none of the classes "
-            "is the same."
+            f"{folder} contains {', '.join(unknown)}, but the model distinguishes {', '.join(names)}; use a folder with at "
+            "least one of these classes."
         )
     if subset == "all":
         positions = np.arange(len(catalogue))
@@ -96,7 +96,7 @@ def evaluation_set(choice: Choice, folder: Path, subset: str) -> EvaluationSet:
 
 
 def _validation(choice: Choice, catalogue: Catalogue) -> tuple[Catalogue, npt.NDArray[np.int64]]:
-    """The catalogue as the run saw it, and where its validation pictures are."""
+    """The catalogue as the run used it, and the indices of its validation pictures."""
     data = run_config(choice.store, choice.run_id).data
     cache = cache_dir(os.environ.get("FLOWERSWEEP_CACHE") or None)
     found = (catalogue, fingerprint(catalogue, cache))
@@ -118,9 +118,9 @@ def class_metrics(
     """Precision, recall and F1 of each class.
 
     Args:
-        true: Class numbers, shape (n,).
-        predicted: Likewise.
-        n_classes: How many classes there are.
+        true: True class numbers, shape (n,).
+        predicted: Predicted class numbers, shape (n,).
+        n_classes: The number of classes.
     """
     counts = confusion_counts(true, predicted, n_classes)
     right = np.diag(counts).astype(np.float64)

@@ -1,4 +1,4 @@
-"""A model in the formats of other programs, and the same model read back from there. Imports TensorFlow in functions."""
+"""Export of a model to other formats, and reading the exported model. TensorFlow is imported inside functions."""
 
 import shutil
 from collections.abc import Callable
@@ -27,14 +27,14 @@ _ENDINGS = {"keras": ".keras", "tflite": ".tflite", "onnx": ".onnx"}
 
 
 def check_format(kind: str, output: Path) -> None:
-    """Refuse what cannot be exported here, before TensorFlow is imported.
+    """Refuse an export that is not possible, before TensorFlow is imported.
 
     Args:
         kind: One of FORMATS.
-        output: Where the result shall go.
+        output: The path of the result.
 
     Raises:
-        ConfigError: A package is missing, or the file's name ends otherwise than such files do.
+        ConfigError: A package is missing, or the file has another extension than this format.
     """
     missing = [name for name in _PACKAGES.get(kind, ()) if find_spec(name) is None]
     if missing:
@@ -42,7 +42,9 @@ def check_format(kind: str, output: Path) -> None:
         raise ConfigError(f"format={kind} needs packages that are not installed; pip install {packages}.")
     ending = _ENDINGS.get(kind)
     if ending and output.suffix != ending:
-        raise ConfigError(f"output={output} must end in {ending}, as format={kind} is read by that ending.")
+        raise ConfigError(
+            f"output={output} must have the extension {ending}, because format={kind} is recognized by it."
+        )
 
 
 def write_export(kind: str, choice: Choice, model: "keras.Model", target: Path) -> None:
@@ -51,12 +53,12 @@ def write_export(kind: str, choice: Choice, model: "keras.Model", target: Path) 
     Args:
         kind: One of FORMATS. `saved_model` takes float32 pictures of any number under the signature
             `serving_default`, `onnx` as its input `pictures`; `tflite` takes one float32 picture at a time.
-        choice: Where the model was saved.
-        model: The model itself.
+        choice: The run of the model.
+        model: The model.
         target: A path that does not exist yet.
 
     Raises:
-        ConfigError: The format's converter cannot.
+        ConfigError: The converter of this format fails.
     """
     if kind == "keras":
         with keras_file(choice.store, choice.location) as saved:
@@ -71,12 +73,12 @@ def write_export(kind: str, choice: Choice, model: "keras.Model", target: Path) 
 
 
 def open_export(kind: str, model: "keras.Model", path: Path) -> Run:
-    """What was written, read back as a function from raw pictures to probabilities.
+    """Read an exported model as a function from raw pictures to probabilities.
 
     Args:
         kind: One of FORMATS.
-        model: The source, for its shapes.
-        path: What `write_export` wrote.
+        model: The source model, for its shapes.
+        path: The path that was given to `write_export`.
     """
     return {
         "keras": _open_keras,
@@ -89,10 +91,10 @@ def open_export(kind: str, model: "keras.Model", path: Path) -> Run:
 def _keras_export(model: "keras.Model", target: Path, name: str) -> None:
     try:
         with standard_error_held():
-            # What was read from a file counts as never called, and is refused by the converter to ONNX.
+            # The converter to ONNX refuses a model that was never called, such as one read from a file.
             model(np.zeros((1, *model.input_shape[1:]), np.float32))
             model.export(str(target), format=name, verbose=False)
-    except Exception as error:  # converters raise nearly anything
+    except Exception as error:  # converters raise many kinds of exceptions
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ConfigError(f"Keras cannot export the model as {name}: {reason}.") from error
 
@@ -115,7 +117,7 @@ def _open_saved_model(_model: "keras.Model", path: Path) -> Run:
         (probabilities,) = serve(**{name: tf.constant(pictures)}).values()
         return np.asarray(probabilities, np.float32)
 
-    # The variables live as long as `opened` does.
+    # The variables exist only as long as `opened`.
     run.opened = opened  # type: ignore[attr-defined]
     return run
 

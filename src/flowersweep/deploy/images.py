@@ -1,4 +1,4 @@
-"""Pictures of any folder, decoded as for training, a batch at a time."""
+"""Pictures of any folder, decoded as for training, in batches."""
 
 import io
 import os
@@ -23,12 +23,12 @@ STDIN = "-"
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Some pictures in a row.
+    """Consecutive pictures.
 
     Attributes:
-        positions: Of those that could be read, in the list of paths.
+        positions: The positions in the list of paths of the pictures that could be read.
         images: uint8, shape (len(positions), size, size, 3), 0..255.
-        unreadable: One sentence for each that could not.
+        unreadable: One message for each picture that could not be read.
     """
 
     positions: list[int]
@@ -36,33 +36,33 @@ class Batch:
     unreadable: list[str]
 
     def __len__(self) -> int:
-        """Number of pictures, unreadable ones among them."""
+        """Number of pictures, including unreadable ones."""
         return len(self.positions) + len(self.unreadable)
 
 
 def find_pictures(given: Sequence[str], stdin: TextIO | None) -> list[Path]:
-    """The pictures that `images=` names.
+    """The pictures given by `images=`.
 
     Args:
-        given: Each a file; a folder, with all its sub-folders; or `-` for one path per line on standard input.
-        stdin: Where these lines come from; None if it is closed.
+        given: Files, folders (including their sub-folders), or `-` for one path per line on standard input.
+        stdin: Standard input; None if it is closed.
 
     Returns:
-        Paths in the order of what was given; those of a folder sorted, those of standard input as its lines are.
+        Paths in the given order; those of a folder are sorted, those of standard input are in the order of the lines.
 
     Raises:
-        DataError: There is no such file or folder, or nothing in it.
+        DataError: There is no such file or folder, or it contains no pictures.
     """
     return [path for one in given for path in (_listed(stdin) if one == STDIN else _found(one))]
 
 
 def batches(paths: Sequence[Path], size: int, batch_size: int) -> Iterator[Batch]:
-    """Decode pictures a batch at a time; while one is used the next is decoded.
+    """Decode pictures in batches; the next batch is decoded while one is used.
 
     Args:
-        paths: Of the pictures.
+        paths: The paths of the pictures.
         size: Side length in pixels.
-        batch_size: Pictures in a batch at the most.
+        batch_size: Maximum number of pictures in a batch.
     """
 
     def attempt(path: Path) -> Pixels | str:
@@ -95,19 +95,19 @@ def _batch(results: list[tuple[int, Pixels | str]], size: int) -> Batch:
 
 def _listed(stdin: TextIO | None) -> list[Path]:
     if isinstance(stdin, io.TextIOWrapper):
-        # Names of files are bytes, which need not be UTF-8, and may hold whatever else Python breaks lines at.
+        # File names are bytes, which need not be UTF-8, and may contain other characters at which Python splits lines.
         encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
         stdin.reconfigure(encoding=encoding, errors=errors, newline="\n")
     listed = stdin.read() if stdin else ""
     if "\0" in listed:
         raise DataError(
-            "images=- reads one path per line, but standard input is no text; send the names of pictures, not a picture, and from "
+            "images=- reads one path per line, but standard input is not text; pass the names of pictures, not a picture, and use "
             "find with -print, not -print0."
         )
     lines = (line.removesuffix("\r") for line in listed.split("\n"))
     paths = [expanded(line) for line in lines if line.strip()]
     if not paths:
-        raise DataError("images=- reads one path per line from standard input, but there was none.")
+        raise DataError("images=- reads one path per line from standard input, but it was empty.")
     return paths
 
 
@@ -121,7 +121,7 @@ def _found(given: str) -> list[Path]:
     pictures = [path for path in found if is_picture(path.name)]
     others = [ending(path.name) for path in found if not is_picture(path.name)]
     if not pictures:
-        raise DataError(f"The folder {given} {no_pictures(others)}, or name the files themselves.")
+        raise DataError(f"The folder {given} {no_pictures(others)}, or give the files themselves.")
     log_left_out(place, others)
     return pictures
 

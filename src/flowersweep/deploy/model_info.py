@@ -1,4 +1,4 @@
-"""What a saved model takes and gives, as noted when it was saved. Imports no Keras."""
+"""Inputs and outputs of a saved model, from its metadata. Does not import Keras."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from flowersweep.tracking.store.store import Store
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What goes into a model and what comes out.
+    """Inputs and outputs of a model.
 
     Attributes:
-        class_names: In the order of the model's outputs.
-        size: Side length in pixels of the pictures it takes.
-        fingerprint: That of the data it was trained on; None if that was not noted.
+        class_names: The classes in the order of the model's outputs.
+        size: Side length of the input pictures in pixels.
+        fingerprint: The fingerprint of the training data; None if it was not recorded.
     """
 
     class_names: tuple[str, ...]
@@ -23,20 +23,20 @@ class ModelInfo:
 
 
 def model_info(store: Store, location: str) -> ModelInfo:
-    """Read the notes of a saved model.
+    """Read the metadata of a saved model.
 
     Args:
-        store: Where it is.
+        store: The store of the model.
         location: The address of its files.
 
     Raises:
-        TrackingError: They cannot be read, or the model was not saved by flowersweep.
+        TrackingError: The metadata cannot be read, or the model was not saved by flowersweep.
     """
     noted = model_metadata(store, location)
     names, shape = noted.get("class_names"), noted.get("picture_shape")
     if not names or not shape or len(shape) != 3 or shape[0] != shape[1]:
         raise TrackingError(
-            f"The model at {location} does not say which classes and square pictures it knows; use one that "
-            "flowersweep has saved."
+            f"The model at {location} does not record its classes and the size of its square pictures; use one "
+            "that was saved by flowersweep."
         )
     return ModelInfo(tuple(map(str, names)), int(shape[0]), noted.get("data_fingerprint"))

@@ -1,4 +1,4 @@
-"""Results that a command was asked to put somewhere: whole or absent, and never over something else by accident."""
+"""Output files of commands: written completely or not at all, and never over existing files by accident."""
 
 import tempfile
 from collections.abc import Iterator
@@ -9,22 +9,20 @@ from flowersweep.errors import ConfigError
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:
-    """Refuse a path at which there is something; a folder that is no SavedModel is never overwritten.
+    """Refuse a path that exists; a folder that is not a SavedModel is never overwritten.
 
     Raises:
-        ConfigError: There is something.
+        ConfigError: The path exists.
     """
     if path.is_dir() and not (path / "saved_model.pb").exists():
-        raise ConfigError(
-            f"output={path} is a folder with other things; give a name that does not exist yet."
-        )
+        raise ConfigError(f"output={path} is a folder with other files; give a name that does not exist yet.")
     if path.exists() and not overwrite:
-        raise ConfigError(f"{path} exists already; choose another output=, or add overwrite=true.")
+        raise ConfigError(f"{path} already exists; choose another output=, or add overwrite=true.")
 
 
 @contextmanager
 def draft(target: Path) -> Iterator[Path]:
-    """Yield another path, with the same name in a hidden folder, that becomes `target` if the block ends well.
+    """Yield a path with the same name in a hidden folder, which is moved to `target` if the block succeeds.
 
     Raises:
         ConfigError: The folder of `target` cannot be written to.
@@ -47,5 +45,5 @@ def _errors_told(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ConfigError(
-            f"output={target} cannot be written: {error.strerror or error}; choose another place."
+            f"output={target} cannot be written: {error.strerror or error}; choose another location."
         ) from error

@@ -1,4 +1,4 @@
-"""What a model says of each picture, for people or for programs, one picture after the other."""
+"""Output of predictions as a table, JSON or CSV, one picture after the other."""
 
 import csv
 import json
@@ -22,8 +22,8 @@ def top_classes(row: npt.NDArray[np.float32], class_names: Sequence[str], top: i
 
     Args:
         row: float32, shape (number of classes,).
-        class_names: In the order of the numbers.
-        top: How many at the most.
+        class_names: The classes in the order of their numbers.
+        top: The maximum number of classes.
     """
     order = np.argsort(-row, kind="stable")[:top]
     return [(class_names[index], float(row[index])) for index in order]
@@ -33,14 +33,14 @@ def top_classes(row: npt.NDArray[np.float32], class_names: Sequence[str], top: i
 def open_writer(
     kind: str, stream: TextIO, paths: Sequence[str], class_names: Sequence[str], top: int
 ) -> Iterator[Write]:
-    """Yield a function that is called with each picture's path and most probable classes; nothing is kept in memory.
+    """Yield a function that is called with each picture's path and most probable classes; nothing is stored in memory.
 
     Args:
         kind: One of FORMATS.
-        stream: Where the answers go.
-        paths: All pictures, for the width of the table.
-        class_names: All classes, likewise.
-        top: How many classes each picture gets at the most.
+        stream: The output stream.
+        paths: The paths of all pictures, for the width of the table.
+        class_names: All classes, for the width of the table.
+        top: The maximum number of classes for each picture.
     """
     if kind == "table":
         answers = _table(stream, _width("path", paths), _width("class", class_names))

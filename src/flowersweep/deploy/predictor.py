@@ -1,4 +1,4 @@
-"""What turns pictures into probabilities: the model in this process, or a server that has it."""
+"""Prediction of probabilities by a model in this process or on a server."""
 
 import contextlib
 import json
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 Probabilities = npt.NDArray[np.float32]
 
-_ANSWER_SECONDS = 120.0  # a busy server may have a whole batch of large pictures before this one
+_ANSWER_SECONDS = 120.0  # a busy server may have to process a batch of large pictures first
 
 
 class Predictor(Protocol):
-    """Gives the probabilities of pictures."""
+    """Predicts the probabilities of pictures."""
 
     def __call__(self, images: Pixels) -> Probabilities:
         """Predict.
@@ -44,7 +44,7 @@ class LocalPredictor:
         batch_size: Pictures per call.
 
     Raises:
-        TrackingError: Its files cannot be read.
+        TrackingError: The files of the model cannot be read.
 
     Example:
         >>> from flowersweep.deploy.choose import choose
@@ -70,20 +70,22 @@ class LocalPredictor:
 
 
 class RemotePredictor:
-    """A server started by `mlflow models serve`. Imports no TensorFlow.
+    """A server started by `mlflow models serve`. Does not import TensorFlow.
 
     Args:
-        url: Its address, as in http://127.0.0.1:5001; `/invocations` is added if there is no path.
-        n_classes: How many probabilities it has to give.
+        url: Its address, for example http://127.0.0.1:5001; `/invocations` is added if there is no path.
+        n_classes: The number of probabilities that it must return.
 
     Raises:
-        ConfigError: `url` is no such address.
+        ConfigError: `url` is not such an address.
     """
 
     def __init__(self, url: str, n_classes: int) -> None:
         parts = urllib.parse.urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.netloc:
-            raise ConfigError(f"url={url} is no address of a server; give one like http://127.0.0.1:5001.")
+            raise ConfigError(
+                f"url={url} is not the address of a server; give one like http://127.0.0.1:5001."
+            )
         path = parts.path if parts.path.strip("/") else "/invocations"
         self._url = urllib.parse.urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
         self._n_classes = n_classes
@@ -92,7 +94,7 @@ class RemotePredictor:
         """Predict; see Predictor.
 
         Raises:
-            TrackingError: Nobody answers, or with something else than probabilities.
+            TrackingError: The server does not answer, or not with probabilities.
         """
         answer = self._post(json.dumps({"inputs": images.tolist()}).encode())
         try:
@@ -103,8 +105,8 @@ class RemotePredictor:
             ) from error
         if probabilities.shape != (len(images), self._n_classes):
             raise TrackingError(
-                f"The model at {self._url} gives {probabilities.shape} numbers for {len(images)} pictures, but the run "
-                f"tells {self._n_classes} classes apart; name the run that is served with run=."
+                f"The model at {self._url} returns {probabilities.shape} numbers for {len(images)} pictures, but "
+                f"the model of the run distinguishes {self._n_classes} classes; give the run that is served with run=."
             )
         return probabilities
 
@@ -117,7 +119,7 @@ class RemotePredictor:
                 content: bytes = response.read()
         except urllib.error.HTTPError as error:
             raise TrackingError(f"{self._url} refuses the pictures: {_told(error)}") from error
-        except OSError as error:  # URLError is one, and so is what breaks a connection half-way
+        except OSError as error:  # includes URLError and interrupted connections
             reason = getattr(error, "reason", None) or error
             raise TrackingError(
                 f"No model server answers at {self._url} ({reason}); start one with mlflow models serve."
@@ -126,9 +128,9 @@ class RemotePredictor:
 
 
 def _told(error: urllib.error.HTTPError) -> str:
-    """What a server says about a refusal, in one line."""
+    """The reason that a server gives for a refusal, on one line."""
     text = error.read().decode(errors="replace").strip()
     with contextlib.suppress(ValueError, KeyError, TypeError):
         text = str(json.loads(text)["message"])
-    reason = text.rpartition("\nError: ")[2]  # MLflow quotes the pictures before it comes to the point
+    reason = text.rpartition("\nError: ")[2]  # MLflow quotes the pictures before the reason
     return f"{error.code} {(reason.splitlines() or [error.reason])[0][:300]}"

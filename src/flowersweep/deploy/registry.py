@@ -1,4 +1,4 @@
-"""MLflow's registry of models: the best run's model gets a version, the version gets an alias, and both say where they came from."""
+"""Registration of the best run's model in MLflow's registry, with a version, an alias and tags about its origin."""
 
 import json
 import re
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-# What MLflow allows, checked before a version is made that the alias would then be refused for.
+# The rules of MLflow, checked before a version is created for which the alias would be refused.
 _ALIAS = re.compile(r"[\w-]{1,255}", re.ASCII)
 _TAKEN = re.compile(r"latest|v\d+", re.IGNORECASE)
 
 _VERSIONS = "mlflow.modelVersions"
-_ABOUT = "Image classifiers trained by flowersweep: raw pictures (0..255) in, probabilities out."
+_ABOUT = "Image classifiers trained by flowersweep. Input: raw pictures (0..255); output: probabilities."
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """What came of a promotion.
+    """The result of a promotion.
 
     Attributes:
-        version: Number of the version that has the alias now.
-        is_new: False if this very model was registered before.
-        previous: The version that had the alias before; None if none had it, or the same.
+        version: The number of the version that now has the alias.
+        is_new: False if this model was registered before.
+        previous: The version that had the alias before; None if there was none, or it was the same version.
     """
 
     version: str
@@ -43,20 +43,20 @@ class Promotion:
 
 
 def promote(choice: Choice, name: str, alias: str) -> Promotion:
-    """Register a model, unless it is registered already, and give its version the alias.
+    """Register a model, unless it is already registered, and set the alias of its version.
 
     Args:
         choice: The model.
-        name: Of the registered model; it is made if there is none.
-        alias: Taken from the version that had it.
+        name: The name of the registered model, which is created if there is none.
+        alias: The alias, which is removed from the version that had it.
 
     Raises:
-        ConfigError: MLflow allows no such alias.
-        TrackingError: The store refuses, for instance because of a character in the name.
+        ConfigError: MLflow does not allow this alias.
+        TrackingError: The store refuses, for example because of a character in the name.
     """
     if not _ALIAS.fullmatch(alias) or _TAKEN.fullmatch(alias):
         raise ConfigError(
-            f"alias={alias} is not possible; give letters, digits, _ and -, but neither latest nor v1 and the like."
+            f"alias={alias} is not allowed; use letters, digits, _ and -, but neither latest nor names such as v1."
         )
     store = choice.store
     service = client(store.uri)
@@ -71,7 +71,7 @@ def promote(choice: Choice, name: str, alias: str) -> Promotion:
 
 
 def lineage(choice: Choice, before: "ModelVersion | None") -> dict[str, str]:
-    """Where a model came from, as tags of its version."""
+    """The origin of a model, as tags of its version."""
     run, (metric, value) = choice.run, objective(choice.run)
     found = {
         "run_id": choice.run_id,
@@ -89,7 +89,7 @@ def lineage(choice: Choice, before: "ModelVersion | None") -> dict[str, str]:
 
 
 def about_version(version: "ModelVersion") -> str:
-    """A version in a few words, from its tags: the run behind it may be gone."""
+    """A short description of a version from its tags, because its run may not exist any more."""
     tags = version.tags
     value = f", {tags['metric']} {float(tags['value']):.4f}" if {"metric", "value"} <= tags.keys() else ""
     return f"version {version.version}{value}"
@@ -97,7 +97,7 @@ def about_version(version: "ModelVersion") -> str:
 
 def _description(choice: Choice, before: "ModelVersion | None") -> str:
     command = training_command(overrides_of(choice.store, choice.run))
-    replaced = "" if before is None else f" It followed version {before.version}."
+    replaced = "" if before is None else f" It replaced version {before.version}."
     return redacted(f"Run {choice.run_id}: {described(choice.run)}.{replaced}\n\n    {command}\n")
 
 
@@ -114,7 +114,7 @@ def _new_version(
     def create() -> "ModelVersion":
         return bare.create_model_version(
             name,
-            # The files; MLflow would look models:/ID up in a global store, and not in this one.
+            # The address of the files: MLflow would resolve models:/ID in a global store, not in this one.
             source=choice.location,
             run_id=choice.run_id,
             model_id=model.model_id,
@@ -122,9 +122,9 @@ def _new_version(
             description=_description(choice, before),
         )
 
-    # The answer may have been lost, not the version.
+    # The version may have been created although the answer was lost.
     version = patiently(create, again=lambda: _version_of(bare, name, choice.run_id) or create())
-    # By this the run's page shows which versions were made of it.
+    # With this tag the run's page shows its registered versions.
     registrations = [*json.loads(model.tags.get(_VERSIONS, "[]")), {"name": name, "version": version.version}]
     service.set_logged_model_tags(model.model_id, {_VERSIONS: json.dumps(registrations)})
     return version

@@ -1,1 +1,1 @@
-"""The doctor: what is fine with an installation and a configuration, what is not, and how to fix it."""
+"""The doctor: checks of an installation and a configuration, and how to fix what is wrong."""

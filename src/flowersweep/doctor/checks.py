@@ -1,4 +1,4 @@
-"""All checks, in the order in which somebody would look: machine, folders, pictures, results, then TensorFlow."""
+"""All checks in their order: machine, folders, pictures, results, then TensorFlow."""
 
 from collections.abc import Iterator
 
@@ -12,10 +12,10 @@ from flowersweep.doctor.results import check_store, check_studies
 
 
 def all_checks(setup: Setup) -> Iterator[Finding]:
-    """Make all checks, one after another, whatever the ones before have found.
+    """Run all checks one after another, regardless of earlier findings.
 
     Args:
-        setup: What to check.
+        setup: The configuration to check.
     """
     config = setup.config
     checks: dict[str, Check] = {

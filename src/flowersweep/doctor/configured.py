@@ -1,4 +1,4 @@
-"""What the doctor is asked about: the configuration of a run or, with --multirun, a sweep and its first trial."""
+"""The configuration that the doctor checks: that of a run or, with --multirun, of a sweep and its first trial."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ _SWEEPER = "StudySweeper"
 
 @dataclass(frozen=True)
 class Setup:
-    """A composed configuration to check, and what a run or a sweep does with it.
+    """A composed configuration to check, with the settings of the sweep.
 
     Attributes:
-        config: Of the run, or of a sweep's first trial.
-        overrides: What composes it.
+        config: The configuration of the run, or of the first trial of a sweep.
+        overrides: The overrides of this configuration.
         storage: hydra.sweeper.storage; None for the file in tracking.dir.
         workers: hydra.sweeper.n_jobs for a sweep; 1 for a run.
-        search: What a sweep is going to do, in words; None for a run.
+        search: A description of the sweep; None for a run.
     """
 
     config: Config
@@ -39,14 +39,14 @@ def composed(overrides: Sequence[str], *, multirun: bool = False) -> Setup:
     """Compose and check a configuration as a run or a sweep does.
 
     Args:
-        overrides: As on the command line.
-        multirun: Whether they are those of a sweep.
+        overrides: The overrides as on the command line.
+        multirun: Whether they belong to a sweep.
 
     Raises:
-        HydraException: They cannot be composed.
+        HydraException: The overrides cannot be composed.
         OmegaConfBaseException: A value has the wrong type.
         ConfigError: A value is missing or out of range.
-        SweepError: The sweep could not begin.
+        SweepError: The sweep could not start.
     """
     config.prepare()
     with initialize_config_dir(str(config.conf_dir())):
@@ -59,7 +59,7 @@ def composed(overrides: Sequence[str], *, multirun: bool = False) -> Setup:
 
 
 def _sweep(overrides: Sequence[str], loader: ConfigLoader) -> Setup:
-    """Check a sweep as it checks itself before it begins."""
+    """Check a sweep as it does itself before it starts."""
     from flowersweep.sweep.settings import make_plan, sweep_settings
     from flowersweep.sweep.space.check import check_choices, probes
     from flowersweep.sweep.space.overrides import left_to_trials, read_arguments, typed_overrides
@@ -71,8 +71,8 @@ def _sweep(overrides: Sequence[str], loader: ConfigLoader) -> Setup:
     sweeper = cfg.hydra.sweeper
     if not str(sweeper.get("_target_")).endswith(_SWEEPER):
         raise ConfigError(
-            "Of sweeps only those with hydra/sweeper=study are checked, but another sweeper is chosen; leave out "
-            "--multirun and give every key one value."
+            "Only sweeps with hydra/sweeper=study can be checked, but another sweeper is selected; leave out --multirun and "
+            "give every key one value."
         )
     given = [one for one in read_arguments(overrides, loader) if not one.is_hydra_override()]
     settings = sweep_settings(cfg)

@@ -1,4 +1,4 @@
-"""The pictures: where they are, how many there are, and whether they can be read."""
+"""Check of the pictures: their location, their number, and whether they can be read."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,19 +17,19 @@ from flowersweep.training.logs.notices import notices
 
 
 def check_pictures(config: Config) -> Iterator[Finding]:
-    """What a run of this configuration would read; nothing is downloaded or drawn.
+    """Check the pictures of a run with this configuration; nothing is downloaded or generated.
 
     Raises:
-        DataError: The folder is missing, or not laid out as one folder per class, or its pictures are damaged.
+        DataError: The folder is missing or does not have one sub-folder per class, or its pictures are damaged.
     """
     source, given = config.data.source, config.data.dir
     if source == "demo":
-        yield Finding("pictures", "drawn on first use, in the cache")
+        yield Finding("pictures", "generated in the cache on first use")
         return
     folder = Path(given) if given is not None else cache_dir(config.paths.cache) / "flower_photos"
     if given is None and not folder.exists():
         found = f"flower_photos is not in {folder.parent}"
-        fix = f"the first run downloads {gigabytes(FLOWER_PHOTOS.size)}; if you have it, say where: data.dir=PATH"
+        fix = f"the first run downloads {gigabytes(FLOWER_PHOTOS.size)}; if you have it, give its folder: data.dir=PATH"
         yield Finding("pictures", found, Verdict.NOTE, fix)
         return
     catalogue = read_folder(folder)
@@ -38,10 +38,10 @@ def check_pictures(config: Config) -> Iterator[Finding]:
     if source == "flower_photos" and count_pictures(class_root(folder)) != FLOWER_PHOTOS.counts:
         published = sum(FLOWER_PHOTOS.counts.values())
         if given is None:
-            fix = f"delete {folder} and it is downloaded anew"
+            fix = f"delete {folder}; it is then downloaded again"
             yield Finding("pictures", f"{found}, not the published {published:,}", Verdict.FIX, fix)
             return
-        fix = "if they are your own, write data=folder"
+        fix = "if they are your own pictures, use data=folder"
         yield Finding("pictures", f"{found}, not the published {published:,}", Verdict.NOTE, fix)
     else:
         yield Finding("pictures", found)
@@ -50,13 +50,13 @@ def check_pictures(config: Config) -> Iterator[Finding]:
 
 
 def _read_one_of_each_class(catalogue: Catalogue) -> None:
-    """Decode the first picture of each class: rights and mounts are the same for all; damage is found by a run."""
+    """Decode the first picture of each class, which finds missing rights and mounts; a run finds damaged pictures."""
     for label in range(len(catalogue.class_names)):
         path = catalogue.root / catalogue.paths[int((catalogue.labels == label).argmax())]
         try:
             load(path)
         except UnreadableError as error:
             raise DataError(
-                f"{in_one_line(path)} {error.reason}; give the right to read it, fix it, or leave out what is damaged "
-                "with data.unreadable=skip."
+                f"{in_one_line(path)} {error.reason}; give the right to read it, fix it, or leave out damaged "
+                "pictures with data.unreadable=skip."
             ) from error

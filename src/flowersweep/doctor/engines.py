@@ -1,4 +1,4 @@
-"""TensorFlow, LiteRT, and what a run will use of them; both are started in processes of their own."""
+"""Check of TensorFlow, LiteRT and the features that a run uses; both are started in separate processes."""
 
 import json
 import os
@@ -18,15 +18,15 @@ from flowersweep.texts import expanded
 from flowersweep.training.precision import BFLOAT16_FLAGS, cpu_has_bfloat16
 
 _SECONDS = 300
-_HDF5 = b"\x89HDF\r\n\x1a\n"  # how such a file begins
+_HDF5 = b"\x89HDF\r\n\x1a\n"  # the signature of HDF5 files
 _NVIDIA = Path("/proc/driver/nvidia/version")
 
 
 def check_weights(config: Config) -> Iterator[Finding]:
-    """Whether a file of weights is what it must be, before TensorFlow is asked; the probe sees whether it fits.
+    """Check the format of a file of weights without TensorFlow; the probe checks whether the weights fit.
 
     Raises:
-        ConfigError: It cannot be read, or is no HDF5 file.
+        ConfigError: The file cannot be read, or is not an HDF5 file.
     """
     if not isinstance(config.model, FrozenConfig):
         return
@@ -35,7 +35,7 @@ def check_weights(config: Config) -> Iterator[Finding]:
         yield Finding("weights", "random: model.weights=null")
     elif given == "imagenet":
         home = expanded(os.environ.get("KERAS_HOME") or "~/.keras") / "models"
-        yield Finding("weights", f"ImageNet's, which Keras downloads into {home} unless they are there")
+        yield Finding("weights", f"those of ImageNet, which Keras downloads to {home} unless they exist")
     else:
         path = expanded(given)
         try:
@@ -47,33 +47,35 @@ def check_weights(config: Config) -> Iterator[Finding]:
             ) from error
         if begins != _HDF5:
             raise ConfigError(
-                f"{path} is no HDF5 file; model.weights must be a .weights.h5 of {config.model.backbone} without its top."
+                f"{path} is not an HDF5 file; model.weights must be a .weights.h5 of {config.model.backbone} without its top."
             )
 
 
 def check_litert(config: Config) -> Iterator[Finding]:
-    """Whether LiteRT can be imported, where it would be used."""
+    """Check whether LiteRT can be imported, if it would be used."""
     if config.bank.engine == "tensorflow" or sys.platform == "win32":
         return
     done = _run(["-c", "import ai_edge_litert.interpreter"])
     if done.returncode == 0:
         yield Finding("LiteRT", version("ai-edge-litert"))
     else:
-        fix = "pip install --force-reinstall ai-edge-litert, or go without: bank.engine=tensorflow"
+        fix = "pip install --force-reinstall ai-edge-litert, or do without it: bank.engine=tensorflow"
         yield Finding("LiteRT", f"cannot be imported: {_why_it_ended(done)}", Verdict.FIX, fix)
 
 
 def check_tensorflow(config: Config, overrides: Sequence[str]) -> Iterator[Finding]:
-    """Whether TensorFlow starts, what it sees, and which precision and engine a run will therefore have.
+    """Check whether TensorFlow starts, its devices, and the precision and engine of a run.
 
     Raises:
-        TrainingError: It does not start.
+        TrainingError: TensorFlow does not start.
     """
     done = _run(["-m", "flowersweep.doctor.probe", *overrides])
     if done.returncode != 0:
         fix = "pip install --force-reinstall tensorflow keras"
         if done.returncode == -signal.SIGILL:
-            fix = "this CPU has not the instructions (AVX) that TensorFlow was built for, so choose another machine"
+            fix = (
+                "this CPU lacks the instructions (AVX) that TensorFlow was built for, so use another machine"
+            )
         raise TrainingError(f"TensorFlow does not start: {_why_it_ended(done)}; {fix}.")
     told: Report = json.loads(done.stdout.splitlines()[-1])
     yield from findings_of(told, config, os.environ, has_nvidia=_NVIDIA.exists())
@@ -82,13 +84,13 @@ def check_tensorflow(config: Config, overrides: Sequence[str]) -> Iterator[Findi
 def findings_of(
     told: Report, config: Config, environment: Mapping[str, str], *, has_nvidia: bool
 ) -> Iterator[Finding]:
-    """What follows from the probe's report.
+    """Findings from the report of the probe.
 
     Args:
         told: The report.
-        config: The configuration it is about.
-        environment: The variables of the process.
-        has_nvidia: Whether NVIDIA's driver is there.
+        config: The configuration.
+        environment: The environment variables of the process.
+        has_nvidia: Whether NVIDIA's driver is installed.
     """
     found = f"{told['tensorflow']} with Keras {told['keras']}, imported in {told['seconds']:.1f} s"
     yield Finding("TensorFlow", found)
@@ -96,7 +98,7 @@ def findings_of(
         yield Finding("GPU", f"{len(told['gpus'])}: {', '.join(told['gpus'])}")
     elif has_nvidia:
         fix = "pip install 'tensorflow[and-cuda]'; see also docs/howto/use_a_gpu.md"
-        yield Finding("GPU", "the driver is there, but TensorFlow sees none", Verdict.NOTE, fix)
+        yield Finding("GPU", "the driver is installed, but TensorFlow finds no GPU", Verdict.NOTE, fix)
     else:
         yield Finding("GPU", "none; runs use the CPU")
     yield from _onednn(environment)
@@ -134,18 +136,18 @@ def _precision(told: Report, config: Config) -> Finding:
 
 
 def _run(arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
-    """Run this interpreter, and wait for it."""
+    """Run this interpreter and wait for it."""
     command = [sys.executable, *arguments]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)  # noqa: S603 - this interpreter
     except subprocess.TimeoutExpired as error:
         raise TrainingError(
-            f"It has not answered for {_SECONDS} seconds; see whether this machine is busy or its disk slow."
+            f"It has not answered for {_SECONDS} seconds; check whether this machine is busy or its disk is slow."
         ) from error
 
 
 def _why_it_ended(done: "subprocess.CompletedProcess[str]") -> str:
-    """Why a process ended, in one line."""
+    """Why a process ended, on one line."""
     if done.returncode < 0:
         return f"its process was ended by {signal.Signals(-done.returncode).name}"
     lines = done.stderr.strip().splitlines()

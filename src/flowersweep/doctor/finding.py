@@ -1,4 +1,4 @@
-"""What a check found. Imports nothing but the standard library: the doctor must speak where packages are missing."""
+"""The result of a check. Needs only the standard library, so that the doctor works when packages are missing."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -11,10 +11,10 @@ from flowersweep.tracking.patience import patience
 
 
 class Verdict(StrEnum):
-    """How it stands with something."""
+    """The severity of a finding."""
 
     FINE = "fine"
-    NOTE = "note"  # runs work, but somebody may want to know
+    NOTE = "note"  # runs work, but the user may want to know
     FIX = "fix"  # runs fail, or results are in danger
 
 
@@ -23,10 +23,10 @@ class Finding:
     """One line of the doctor's table.
 
     Attributes:
-        check: What was looked at.
-        found: What was there, in a few words.
-        verdict: How it stands.
-        fix: What to do; empty where there is nothing to do.
+        check: What was checked.
+        found: A short description of what was found.
+        verdict: The severity.
+        fix: How to fix it; empty if there is nothing to fix.
     """
 
     check: str
@@ -39,17 +39,17 @@ Check = Callable[[], Iterable[Finding]]
 
 
 def run_check(name: str, check: Check) -> list[Finding]:
-    """Run a check. Whatever it raises becomes a finding, so that the other checks are made too, and at once.
+    """Run a check. Its errors become findings, so that the other checks are run, too; nothing is waited for.
 
     Args:
-        name: What is looked at, for findings that are made of errors.
-        check: Gives its findings; may raise a FlowersweepError whose sentence says what is wrong; how to fix it.
+        name: The name of the check, for findings from errors.
+        check: Returns its findings; may raise a FlowersweepError with a message "what is wrong; how to fix it.".
     """
     findings = []
     try:
         with patience(0):
             for finding in check():
-                findings.append(finding)  # noqa: PERF402 - those before an error are kept
+                findings.append(finding)  # noqa: PERF402 - findings before an error are not lost
     except FlowersweepError as error:
         findings.append(broken(name, error))
     except Exception as error:
@@ -63,7 +63,7 @@ def run_check(name: str, check: Check) -> list[Finding]:
 
 
 def broken(name: str, error: FlowersweepError) -> Finding:
-    """A finding made of a sentence of the form "what is wrong; how to fix it."."""
+    """A finding from a message of the form "what is wrong; how to fix it."."""
     found, _, fix = str(error).partition("; ")
     return Finding(name, found, Verdict.FIX, fix.rstrip("."))
 

@@ -1,4 +1,4 @@
-"""Folders: whether they can be written to, what room there is, and on which kind of file system they lie."""
+"""Check of folders: whether they are writable, the free space, and the kind of file system."""
 
 import shutil
 import tempfile
@@ -23,51 +23,50 @@ _MOUNTS = Path("/proc/mounts")
 
 
 def check_cache(config: Config) -> Iterator[Finding]:
-    """Whether the cache can be written to, what it holds, and what room is left.
+    """Check whether the cache is writable, its size, and the free space.
 
     Raises:
-        DataError: It cannot be written to.
+        DataError: The cache cannot be written to.
     """
     cache = cache_dir(config.paths.cache)
     with cache_errors(cache):
         try_to_write(cache)
     size = sum(item.size for item in contents(cache))
     free = free_bytes(cache)
-    state = f"holds {gigabytes(size)}" if cache.exists() else "is made by the first run"
+    state = f"has {gigabytes(size)}" if cache.exists() else "is created by the first run"
     found = f"{cache} {state}, {gigabytes(free)} free"
     bank = config.bank.max_gigabytes * 1e9
     if free < LITTLE_ROOM:
-        fix = "make room with python -m flowersweep cache prune --max-size 1GB, or choose another folder with paths.cache"
+        fix = "free some space with python -m flowersweep cache prune --max-size 1GB, or choose another folder with paths.cache"
         yield Finding("cache", found, Verdict.FIX, fix)
     elif isinstance(config.model, FrozenConfig) and config.bank.enabled and free + size < bank:
-        fix = f"the feature bank may take {gigabytes(bank)}; let it take less: bank.max_gigabytes={int(free / 2e9) or 1}"
+        fix = f"the feature bank may take {gigabytes(bank)}; limit it with bank.max_gigabytes={int(free / 2e9) or 1}"
         yield Finding("cache", found, Verdict.NOTE, fix)
     else:
         yield Finding("cache", found)
 
 
 def try_to_write(folder: Path) -> None:
-    """Write a few bytes into a folder, or into the one in which it would be made, and leave nothing behind.
+    """Write a temporary file to a folder, or to the one in which it would be created.
 
     Raises:
-        OSError: They cannot be written.
+        OSError: The file cannot be written.
     """
     with tempfile.TemporaryFile(dir=_existing(folder)) as file:
         file.write(bytes(4096))
 
 
 def free_bytes(folder: Path) -> int:
-    """The room on the disk on which a folder is or would be made."""
+    """The free space on the disk on which a folder is or would be created."""
     return shutil.disk_usage(_existing(folder)).free
 
 
 def network_file_system(path: Path, mounts: Path = _MOUNTS) -> str | None:
-    """The kind of network file system on which a path lies; None if it lies on a disk of this machine.
+    """The kind of network file system of a path; None if it is on a local disk.
 
     Args:
         path: A file or folder; need not exist.
-        mounts: The list of mounted file systems, as Linux writes it; where there is none nothing is known, and
-            the answer is None.
+        mounts: The list of mounted file systems, as written by Linux; None is returned if there is no such list.
     """
     if not mounts.is_file():
         return None
@@ -82,7 +81,7 @@ def network_file_system(path: Path, mounts: Path = _MOUNTS) -> str | None:
 
 
 def gigabytes(size: float) -> str:
-    """A size as people write it: 1.3 GB, 20 MB."""
+    """A size in readable form: 1.3 GB, 20 MB."""
     return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.0f} MB"
 
 

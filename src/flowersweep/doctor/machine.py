@@ -1,4 +1,4 @@
-"""The machine: processors, memory and ports."""
+"""Check of the machine: processors, memory and ports."""
 
 import os
 import socket
@@ -11,10 +11,10 @@ from flowersweep.doctor.finding import Finding, Verdict
 from flowersweep.doctor.folders import gigabytes
 from flowersweep.hardware import available_processors
 
-# The peak of a training process, with the worker that feeds it; measured, see docs/experiments.md.
+# Peak memory of a training process and its worker, as measured; see docs/experiments.md.
 BYTES_PER_WORKER = 1.3e9
 
-# Where `make ui`, `make serve` and `make dashboard` listen unless they are told otherwise.
+# The default ports of `make ui`, `make serve` and `make dashboard`.
 PORTS = {5000: "PORT", 5001: "SERVE_PORT", 8080: "DASHBOARD_PORT"}
 HOST = "127.0.0.1"
 
@@ -22,11 +22,11 @@ _CONTAINER = Path("/sys/fs/cgroup")
 
 
 def check_machine(workers: int) -> Iterator[Finding]:
-    """Processors and memory against the number of workers, hydra.sweeper.n_jobs."""
+    """Compare processors and memory with the number of workers, hydra.sweeper.n_jobs."""
     usable, all_of_them = available_processors(), os.cpu_count()
     found = f"{usable}" if usable == all_of_them else f"{usable} of {all_of_them} may be used"
     if workers > usable:
-        fix = f"hydra.sweeper.n_jobs={workers} asks for more workers than processors; {usable} would do"
+        fix = f"hydra.sweeper.n_jobs={workers} requests more workers than processors; {usable} are enough"
         yield Finding("processors", found, Verdict.NOTE, fix)
     else:
         yield Finding("processors", found)
@@ -40,7 +40,7 @@ def check_machine(workers: int) -> Iterator[Finding]:
 
 
 def available_memory(container: Path = _CONTAINER) -> int:
-    """Bytes that programs may still take here, the limit of a container included."""
+    """Available memory in bytes, including the limit of a container."""
     available = int(psutil.virtual_memory().available)
     limit, current = container / "memory.max", container / "memory.current"
     if limit.is_file() and (text := limit.read_text(encoding="ascii").strip()) != "max":
@@ -49,7 +49,7 @@ def available_memory(container: Path = _CONTAINER) -> int:
 
 
 def check_ports(ports: Sequence[int] = tuple(PORTS)) -> Iterator[Finding]:
-    """Whether the pages, the model server and the dashboard find their ports free."""
+    """Check whether the ports of the pages, the model server and the dashboard are free."""
     taken = [port for port in ports if not _is_free(port)]
     if not taken:
         yield Finding("ports", f"{', '.join(map(str, ports))} are free")

@@ -1,4 +1,4 @@
-"""Python and packages against what the project asks for, by their metadata: nothing of them is imported."""
+"""Check of Python and packages against the requirements of the project, by their metadata, without imports."""
 
 import platform
 import tomllib
@@ -11,28 +11,28 @@ from packaging.specifiers import SpecifierSet
 
 from flowersweep.doctor.finding import Finding, Verdict
 
-# In a checkout the file is newer than the metadata, which date from the installation.
+# In a checkout the file is newer than the metadata, which were written at installation.
 _PYPROJECT = Path(__file__).resolve().parents[3] / "pyproject.toml"
 
 
 def check_packages() -> Iterator[Finding]:
-    """Python's version, then one line for all packages that are as they should be and one for each that is not."""
+    """Check the version of Python and of all packages; each problem is a separate finding."""
     python, requirements = wanted()
     here = platform.python_version()
     if SpecifierSet(python).contains(here):
         yield Finding("Python", here)
     else:
-        fix = f"make an environment with a Python that is {python}"
-        yield Finding("Python", f"{here}, but {python} is needed", Verdict.FIX, fix)
+        fix = f"create an environment with Python {python}"
+        yield Finding("Python", f"{here}, but {python} is required", Verdict.FIX, fix)
     problems = [problem for one in requirements if (problem := _problem(one)) is not None]
     yield from problems
     good = len(requirements) - len(problems)
-    others = ", the others are in the lines above" if problems else ""
-    yield Finding("packages", f"{good} of {len(requirements)} are as the project asks for{others}")
+    others = ", the others are listed above" if problems else ""
+    yield Finding("packages", f"{good} of {len(requirements)} meet the requirements{others}")
 
 
 def wanted() -> tuple[str, list[Requirement]]:
-    """Which Python is needed, as in ">=3.11,<3.14", and which packages on this platform."""
+    """The required Python, for example ">=3.11,<3.14", and the packages required on this platform."""
     if _PYPROJECT.is_file():
         project = tomllib.loads(_PYPROJECT.read_text(encoding="utf-8"))["project"]
         python, named = project["requires-python"], project["dependencies"]
@@ -40,12 +40,12 @@ def wanted() -> tuple[str, list[Requirement]]:
         python = metadata.metadata("flowersweep")["Requires-Python"]
         named = metadata.requires("flowersweep") or []
     everything = [Requirement(text) for text in named]
-    # Extras have a marker that holds only where one is asked for.
+    # Packages of extras have a marker that is true only if the extra is requested.
     return python, [one for one in everything if one.marker is None or one.marker.evaluate({"extra": ""})]
 
 
 def _problem(requirement: Requirement) -> Finding | None:
-    """What is wrong with a package, if anything."""
+    """The problem of a package, if any."""
     wish = str(requirement.specifier)
     fix = f"pip install '{requirement.name}{wish}'"
     try:
@@ -54,4 +54,4 @@ def _problem(requirement: Requirement) -> Finding | None:
         return Finding(requirement.name, "not installed", Verdict.FIX, fix)
     if requirement.specifier.contains(version, prereleases=True):
         return None
-    return Finding(requirement.name, f"{version}, but {wish} is needed", Verdict.FIX, fix)
+    return Finding(requirement.name, f"{version}, but {wish} is required", Verdict.FIX, fix)

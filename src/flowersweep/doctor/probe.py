@@ -1,7 +1,7 @@
-"""What TensorFlow says of itself and of the configured network, as one line of JSON; runs in a process of its own.
+"""A report on TensorFlow and the configured network as one line of JSON; runs in a separate process.
 
-TensorFlow may end a process outright, on a CPU without its instructions or with libraries that do not fit; the
-doctor must live to tell.
+TensorFlow may terminate its process, for example on a CPU without its instructions or with incompatible libraries; the
+doctor must continue.
 """
 
 import json
@@ -15,21 +15,21 @@ from flowersweep.config.schema import Config
 from flowersweep.doctor.configured import composed
 from flowersweep.errors import ConfigError
 
-# Two classes are enough to see whether weights fit.
+# Two classes are enough to check whether weights fit.
 _CLASSES = 2
 
 
 class Report(TypedDict):
-    """What the probe prints.
+    """The output of the probe.
 
     Attributes:
-        tensorflow: Its version.
-        keras: Its version.
-        seconds: How long the import took.
+        tensorflow: The version of TensorFlow.
+        keras: The version of Keras.
+        seconds: The time of the import.
         gpus: Names of the GPUs that TensorFlow sees.
-        engine: What runs a frozen prefix here; None for a network that has none.
-        precision: float32 or bfloat16, as a run would train.
-        layers: Number of the backbone's layers; None for a network that has none.
+        engine: The engine of frozen layers; None for a network without them.
+        precision: The precision of a training, float32 or bfloat16.
+        layers: Number of the backbone's layers; None for a network without a backbone.
         refused: Why the network cannot be built with the configured weights; None if it can.
     """
 
@@ -44,7 +44,7 @@ class Report(TypedDict):
 
 
 def report(config: Config) -> Report:
-    """Start TensorFlow as a run does and build the configured network; ImageNet's weights are not fetched."""
+    """Start TensorFlow as a run does and build the configured network; the weights of ImageNet are not downloaded."""
     from flowersweep.training.environment import start_tensorflow
 
     start = time.perf_counter()
@@ -85,7 +85,7 @@ def _gpu_name(device: Any) -> str:
 
 
 def _layers(model: FrozenConfig, image_size: int) -> int:
-    """Build the network, weights from a file included; the number of its backbone's layers."""
+    """Build the network, including weights from a file, and return the number of its backbone's layers."""
     from flowersweep.models import build_network
 
     if model.weights == "imagenet":
@@ -95,7 +95,7 @@ def _layers(model: FrozenConfig, image_size: int) -> int:
 
 
 def main(overrides: Sequence[str]) -> None:
-    """Print the report of the configuration that these overrides make."""
+    """Print the report for the configuration with these overrides."""
     sys.stdout.write(json.dumps(report(composed(overrides).config)) + "\n")
 
 

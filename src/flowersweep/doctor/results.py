@@ -1,4 +1,4 @@
-"""Where results are kept: MLflow's store and Optuna's studies. Checks make nothing that is not there."""
+"""Check of the results: MLflow's store and Optuna's studies. Checks do not create anything."""
 
 import shlex
 import sqlite3
@@ -28,14 +28,14 @@ from flowersweep.tracking.store.moved import command, correct, old_folders
 from flowersweep.tracking.store.reachable import check_database, check_server, check_sqlite
 from flowersweep.tracking.store.store import DATABASE_NAME, Store, known_experiment, sqlite_uri
 
-_NAMED = 3  # studies named in one line
+_NAMED = 3  # maximum number of studies in a finding
 
 
 def check_store(config: Config) -> Iterator[Finding]:
-    """Whether runs can be recorded: the place, its room, its tables, and runs that were never closed.
+    """Check whether runs can be recorded: the folder, the free space, the tables, and runs that were not closed.
 
     Raises:
-        TrackingError: They cannot.
+        TrackingError: Runs cannot be recorded.
     """
     directory = expanded(config.tracking.dir).resolve()
     uri, place = config.tracking.uri, None
@@ -43,18 +43,18 @@ def check_store(config: Config) -> Iterator[Finding]:
         path = directory / DATABASE_NAME if uri is None else Path(str(make_url(uri).database)).resolve()
         yield from _check_place(path)
         if not path.exists() or not path.stat().st_size:
-            yield Finding("results", f"{path} is made by the first run")
+            yield Finding("results", f"{path} is created by the first run")
             return
         _check_damage(path)
         check_sqlite(path)
         if config.tracking.uri is None and (old := old_folders(path)):
-            found = f"moved or copied from {' and '.join(old)}, where files are still looked for"
+            found = f"moved or copied from {' and '.join(old)}, where files are still searched"
             yield Finding("results", found, Verdict.FIX, command(path.parent))
         uri, place = sqlite_uri(path), str(path)
     elif not uri.startswith("http"):
         check_database(uri, uri.split(":", 1)[0].split("+", 1)[0])
         if "experiments" not in _tables(uri):
-            yield Finding("results", f"{redacted(uri)} is empty; the first run makes its tables")
+            yield Finding("results", f"{redacted(uri)} is empty; the first run creates its tables")
             return
     check_server(uri)
     place = place or redacted(uri)
@@ -63,43 +63,44 @@ def check_store(config: Config) -> Iterator[Finding]:
 
 
 def fix_store(config: Config) -> Iterator[Finding]:
-    """Let the addresses in a database of results that were moved or copied lead to the files beside it.
+    """Correct the addresses of files in the database of results that were moved or copied.
 
     Raises:
-        TrackingError: It cannot be written.
+        TrackingError: The database cannot be written.
     """
     path = expanded(config.tracking.dir).resolve() / DATABASE_NAME
     if config.tracking.uri is not None or not path.exists():
-        yield Finding("results", "nothing to fix: they are no file in tracking.dir")
+        yield Finding("results", "nothing to fix: they are not in a file in tracking.dir")
         return
     check_sqlite(path)
     done = correct(path)
     if done is None:
-        yield Finding("results", f"nothing to fix: the files of {path} are beside it")
+        yield Finding("results", f"nothing to fix: the addresses in {path} are correct")
         return
-    found = (
-        f"{done.addresses} addresses of files led to {' and '.join(done.old)} and lead to {path.parent} now"
-    )
-    yield Finding("results", f"{found}; the database as it was is {done.kept}")
+    found = f"{done.addresses} addresses of files changed from {' and '.join(done.old)} to {path.parent}"
+    yield Finding("results", f"{found}; the backup of the database is {done.kept}")
     if old_folders(path):
         yield Finding(
-            "results", "some files are in the old folder only", Verdict.FIX, "copy them, then fix again"
+            "results",
+            "some files are in the old folder only",
+            Verdict.FIX,
+            "copy them, then run this command again",
         )
 
 
 def check_studies(config: Config, configured: str | None) -> Iterator[Finding]:
-    """Whether studies can be kept, and which have trials that wait to be gone on with.
+    """Check whether studies can be stored, and which of them have unfinished trials.
 
     Args:
-        config: For `tracking.dir`.
-        configured: `hydra.sweeper.storage`.
+        config: The configuration with `tracking.dir`.
+        configured: The value of `hydra.sweeper.storage`.
 
     Raises:
         FlowersweepError: The storage cannot be used.
     """
     url = storage_url(configured, Path(config.tracking.dir))
     if not _has_studies(url):
-        yield Finding("studies", f"none yet; the first sweep makes {shown(url)}")
+        yield Finding("studies", f"none yet; the first sweep creates {shown(url)}")
         return
     storage = open_storage(url, Path(config.tracking.dir))
     try:
@@ -114,13 +115,13 @@ def check_studies(config: Config, configured: str | None) -> Iterator[Finding]:
     if left:
         more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
         text = f"{found}; unfinished: {', '.join(left[:_NAMED])}{more}"
-        yield Finding("studies", text, Verdict.NOTE, "the command that began a study goes on with it")
+        yield Finding("studies", text, Verdict.NOTE, "the command that started a study resumes it")
     else:
         yield Finding("studies", found)
 
 
 def _check_place(path: Path) -> Iterator[Finding]:
-    """Whether SQLite can write at a path, journal and all."""
+    """Check whether SQLite can write a database and its journal at a path."""
     try:
         try_to_write(path.parent)
     except OSError as error:
@@ -130,17 +131,15 @@ def _check_place(path: Path) -> Iterator[Finding]:
         ) from error
     if (free := free_bytes(path.parent)) < LITTLE_ROOM:
         found = f"{gigabytes(free)} free at {path.parent}"
-        yield Finding("room for results", found, Verdict.FIX, "make room, or choose tracking.dir=PATH")
+        yield Finding("free space", found, Verdict.FIX, "free some space, or choose tracking.dir=PATH")
     if (kind := network_file_system(path)) is not None:
-        fix = (
-            "keep results on a disk of this machine with tracking.dir=PATH, or in a server with tracking.uri"
-        )
+        fix = "store results on a local disk with tracking.dir=PATH, or on a server with tracking.uri"
         found = f"{path.parent} is on {kind}, where several processes may damage a SQLite file"
         yield Finding("file system", found, Verdict.FIX, fix)
 
 
 def _check_damage(path: Path) -> None:
-    """Let SQLite compare the file's pages with each other; what is no database at all is left to `check_sqlite`."""
+    """Check the pages of the file with SQLite; a file that is not a database is left to `check_sqlite`."""
     try:
         with closing(sqlite3.connect(path, timeout=20)) as database:
             answer = str(database.execute("PRAGMA quick_check(1)").fetchone()[0])
@@ -150,7 +149,7 @@ def _check_damage(path: Path) -> None:
         answer = str(error)
     if answer != "ok":
         raise TrackingError(
-            f"{path} is damaged ({answer.splitlines()[-1]}); put a copy of it away, then get back what can be read with: "
+            f"{path} is damaged ({answer.splitlines()[-1]}); copy it to another folder, then recover what can be read with: "
             f"sqlite3 {shlex.quote(str(path))} .recover | sqlite3 recovered.db"
         )
 
@@ -158,17 +157,17 @@ def _check_damage(path: Path) -> None:
 def _what_is_there(store: Store, place: str) -> Iterator[Finding]:
     with translated(f"read the experiments of {store.uri}"):
         number = len(client(store.uri).search_experiments())
-    found = f"{number} experiment{'s' * (number != 1)} in {place}, made for this version of MLflow"
+    found = f"{number} experiment{'s' * (number != 1)} in {place}, created for this version of MLflow"
     dead = [run for run in search(store, "attributes.status = 'RUNNING'") if is_orphaned(run)]
     if dead:
-        runs = f"{len(dead)} run{'s' * (len(dead) != 1)} marked RUNNING whose process has died"
+        runs = f"{len(dead)} run{'s' * (len(dead) != 1)} RUNNING although the process has died"
         yield Finding("results", f"{found}; {runs}", Verdict.NOTE, "the next run closes them as KILLED")
     else:
         yield Finding("results", found)
 
 
 def _has_studies(url: str) -> bool:
-    """Whether a storage has tables; opening one that has none would make them."""
+    """Whether a storage has tables; opening it without tables would create them."""
     if url.startswith("journal:"):
         return Path(url.removeprefix("journal:")).exists()
     parsed = make_url(url)
@@ -187,7 +186,7 @@ def _tables(url: str) -> list[str]:
 
 
 def _left_over(storage: BaseStorage, study: str) -> str:
-    """What of a study waits to be gone on with; nothing if a living process works at it."""
+    """The unfinished trials of a study; empty if a running process works on it."""
     states = (TrialState.RUNNING, TrialState.WAITING)
     study_id = storage.get_study_id_from_name(study)
     trials = storage.get_all_trials(study_id, deepcopy=False, states=states)

@@ -13,7 +13,7 @@ _STYLES = {Verdict.FINE: "green", Verdict.NOTE: "yellow", Verdict.FIX: "bold red
 
 
 def show(findings: Sequence[Finding]) -> None:
-    """Print a line per finding and one about all of them."""
+    """Print a line for each finding and a summary."""
     table = Table(show_lines=False)
     for heading in ("check", "found", "verdict", "how to fix it"):
         table.add_column(heading, overflow="fold", no_wrap=heading in {"check", "verdict"})
@@ -23,6 +23,7 @@ def show(findings: Sequence[Finding]) -> None:
     console = plain_console()
     console.print(table)
     number = Counter(one.verdict for one in findings)
-    notes = f", {number[Verdict.NOTE]} worth a note" if number[Verdict.NOTE] else ""
+    n_notes = number[Verdict.NOTE]
+    notes = f", {n_notes} note{'s' * (n_notes != 1)}" if n_notes else ""
     fix = f"{number[Verdict.FIX]} to fix" if number[Verdict.FIX] else "nothing to fix"
     console.print(f"{number[Verdict.FINE]} fine{notes}, {fix}.", highlight=False)

@@ -1,1 +1,1 @@
-"""The figures and tables of one run, drawn while it is logged and by the commands that use its model."""
+"""The figures and tables of one run, created while it is logged and by the commands that use its model."""

@@ -1,4 +1,4 @@
-"""The confusion matrix: how often which class was taken for which."""
+"""The confusion matrix."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,12 +16,12 @@ _MAX_CELLS_WITH_TEXT = 20  # classes; beyond it the numbers of a confusion matri
 
 
 def confusion_matrix(true: npt.ArrayLike, predicted: npt.ArrayLike, class_names: Sequence[str]) -> "Figure":
-    """Draw how many pictures of each class were taken for which, as counts and as percentages of the true class.
+    """Draw the confusion matrix, as counts and as percentages of the true class.
 
     Args:
         true: Class numbers, integers of shape (n,).
         predicted: Class numbers, integers of shape (n,).
-        class_names: In the order of the numbers.
+        class_names: The classes in the order of their numbers.
     """
     counts = confusion_counts(true, predicted, len(class_names))
     totals = counts.sum(axis=1, keepdims=True)
@@ -50,7 +50,7 @@ def confusion_matrix(true: npt.ArrayLike, predicted: npt.ArrayLike, class_names:
     axis.set_yticks(range(len(class_names)), labels)
     axis.set(xlabel="predicted", ylabel="true class (pictures)")
     right, total = int(np.trace(counts)), int(counts.sum())
-    axis.set_title(f"{right} of {total} pictures right ({right / max(total, 1):.1%})", fontsize=11)
+    axis.set_title(f"{right} of {total} pictures correct ({right / max(total, 1):.1%})", fontsize=11)
     figure.colorbar(shown, ax=axis, label="share of the true class", fraction=0.04, format=_percent())
     return figure
 

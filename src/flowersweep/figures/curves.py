@@ -17,12 +17,12 @@ def learning_curves(
     best_epoch: int,
     phases: Sequence[tuple[str, int]] = (),
 ) -> "Figure":
-    """Draw loss, accuracy and learning rate over one axis of epochs, with the best epoch marked.
+    """Draw loss, accuracy and learning rate over the epochs, with the best epoch marked.
 
     Args:
         history: One value per epoch by name: `loss`, `val_loss`, `accuracy`, `val_accuracy`, `learning_rate`.
-            What is missing is left out; NaN leaves a gap.
-        best_epoch: The epoch whose weights were kept, counted from 1.
+            Missing metrics are left out; NaN leaves a gap.
+        best_epoch: The epoch whose weights were saved, counted from 1.
         phases: The name and first epoch of each phase, for runs with more than one.
     """
     panels = [
@@ -74,7 +74,7 @@ def _draw_learning_rate(axis: "Axes", values: Sequence[float]) -> None:
     axis.set_yscale("log")
     axis.set_ylabel("learning rate")
     rates = sorted(set(values))
-    if len(rates) <= _MAX_RATES_WITH_TICK:  # the rates themselves say more than powers of ten
+    if len(rates) <= _MAX_RATES_WITH_TICK:  # the rates themselves are more informative than powers of ten
         axis.set_yticks(rates, [f"{rate:.3g}" for rate in rates])
         axis.minorticks_off()
 

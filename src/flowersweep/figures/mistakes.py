@@ -1,4 +1,4 @@
-"""The most confident mistakes: wrongly classified pictures of which the model was surest."""
+"""The most confident mistakes: wrongly classified pictures with the highest predicted probabilities."""
 
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -22,27 +22,31 @@ def confident_mistakes(
     *,
     count: int = 16,
 ) -> "Figure":
-    """Draw the wrongly classified pictures of which the model was surest, the surest first.
+    """Draw the wrongly classified pictures with the highest predicted probabilities, the most confident first.
 
     Args:
-        images: uint8, shape (n, height, width, 3); may be memory-mapped, only what is drawn is read.
+        images: uint8, shape (n, height, width, 3); may be memory-mapped; only the drawn pictures are read.
         true: Class numbers, integers of shape (n,).
         probabilities: Shape (n, number of classes), each row summing to 1.
-        class_names: In the order of the numbers.
-        paths: Where each picture came from; its file name is shown.
-        count: How many pictures at most.
+        class_names: The classes in the order of their numbers.
+        paths: The paths of the pictures; their file names are shown.
+        count: The maximum number of pictures.
     """
     truth, chances = np.asarray(true), np.asarray(probabilities)
     chosen = most_confident_mistakes(truth, chances, count)
     if not len(chosen):
         figure = blank(8.5, 1.6)
-        figure.text(0.5, 0.5, f"No mistakes: all {len(truth)} pictures are classified rightly.", ha="center")
+        figure.text(
+            0.5, 0.5, f"No mistakes: all {len(truth)} pictures are classified correctly.", ha="center"
+        )
         return figure
     columns = min(4, len(chosen))
     rows = -(-len(chosen) // columns)
     figure = blank(2.35 * max(columns, 2), 2.95 * rows + 0.4)
     wrong = int((chances.argmax(axis=1) != truth).sum())
-    figure.suptitle(f"The surest {len(chosen)} of {wrong} mistakes among {len(truth)} pictures", fontsize=11)
+    figure.suptitle(
+        f"The {len(chosen)} most confident of {wrong} mistakes among {len(truth)} pictures", fontsize=11
+    )
     for axis in figure.subplots(rows, columns, squeeze=False).flat:
         axis.set_axis_off()
     for axis, index in zip(figure.axes, chosen, strict=False):
@@ -70,7 +74,7 @@ def confident_mistakes(
 def most_confident_mistakes(
     true: npt.NDArray[np.integer], probabilities: npt.NDArray[np.floating], count: int
 ) -> npt.NDArray[np.int64]:
-    """Return the indices of at most `count` wrongly classified pictures, by falling probability of the wrong class."""
+    """Return the indices of at most `count` wrongly classified pictures, by decreasing probability of the predicted class."""
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != true)
     order = np.argsort(-probabilities[wrong].max(axis=1), kind="stable")
     return wrong[order[:count]]

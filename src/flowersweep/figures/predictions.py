@@ -1,4 +1,4 @@
-"""The table of what a model said of each picture."""
+"""The table of predictions for each picture."""
 
 import csv
 import io
@@ -20,10 +20,10 @@ def predictions_table(
     """Return a CSV text with the columns path, true, predicted, and `p_CLASS` for each class.
 
     Args:
-        paths: Where each picture came from, n of them; a row is a line, for which odd names are escaped.
+        paths: The paths of the n pictures; line breaks and control characters are escaped, so that a row is one line.
         true: Class numbers, integers of shape (n,).
-        probabilities: Shape (n, number of classes); the class with the highest is the predicted one.
-        class_names: In the order of the numbers.
+        probabilities: Shape (n, number of classes); the class with the highest probability is the predicted one.
+        class_names: The classes in the order of their numbers.
     """
     chances = np.asarray(probabilities)
     text = io.StringIO()

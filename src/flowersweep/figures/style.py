@@ -1,7 +1,7 @@
-"""What all figures have in common: the empty figure, its colours, and names as matplotlib shows them.
+"""The common style of all figures: the empty figure, colours, and names for Matplotlib.
 
-They are drawn without pyplot, so nothing is left open, and in colours that colour-blind readers can distinguish
-(Okabe and Ito, 2008). The sizes suit the width at which MLflow shows a picture.
+Figures are drawn without pyplot, so none stays open, and in colours that colour-blind readers can distinguish
+(Okabe and Ito, 2008). The sizes fit the width at which MLflow shows an image.
 """
 
 from functools import cache
@@ -18,7 +18,7 @@ DPI = 110
 
 
 def blank(width: float, height: float) -> "Figure":
-    """Return an empty figure, `width` by `height` inches, that belongs to no window and no global list."""
+    """Return an empty figure, `width` by `height` inches, without a window and outside pyplot's global list."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -28,12 +28,12 @@ def blank(width: float, height: float) -> "Figure":
 
 
 def plain(name: str, limit: int = 26) -> str:
-    r"""A name in one line and as it is: matplotlib takes what is between two dollars for mathematics.
+    r"""A name on one line, with `$` escaped, because Matplotlib interprets text between two dollars as mathematics.
 
-    Characters that its font has not are escaped, as in `\u5411`.
+    Characters that are missing in the font are escaped, as in `\u5411`.
     """
     line = in_one_line(name)
-    # Matplotlib would draw a box for each, all alike, and warn.
+    # Matplotlib would draw the same box for each of them, and warn.
     shown = "".join(one if _has_glyph(one) else one.encode("unicode_escape").decode() for one in line)
     shown = shown if len(shown) <= limit else f"{shown[: limit - 10]}...{shown[-7:]}"
     return shown.replace("$", r"\$")

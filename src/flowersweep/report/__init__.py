@@ -1,1 +1,1 @@
-"""What a run or a study looks like: figures, tables, and the page that gathers them."""
+"""The report of a study: charts, tables, and the page that contains them."""

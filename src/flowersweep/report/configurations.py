@@ -1,4 +1,4 @@
-"""The configurations of a study: trials that differ in nothing but the seed."""
+"""The configurations of a study: groups of trials that differ only in the seed."""
 
 import math
 import statistics
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from flowersweep.config.spelling import short_keys, value_text
 from flowersweep.report.evidence import SEED, Goal, State, Study, Training, Trial
 
-# A longer label stands in a table; a chart and a sentence name the trial instead.
+# A longer label is only used in a table; charts and sentences use the number of the trial instead.
 MAX_NAME = 44
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """Trials that differ in nothing but the seed.
+    """Trials that differ only in the seed.
 
     Attributes:
-        label: Its searched values.
-        trials: Complete ones, in the order of their numbers.
-        trainings: Those of the trials, one for each seed, in the order of the seeds.
+        label: The searched values.
+        trials: The complete trials, in the order of their numbers.
+        trainings: The trainings of the trials, one for each seed, in the order of the seeds.
     """
 
     label: str
@@ -33,7 +33,7 @@ class Configuration:
 
     @property
     def full_name(self) -> str:
-        """The name, with the label where they differ."""
+        """The name, with the label if they differ."""
         return self.label if self.name == self.label else f"{self.name} ({self.label})"
 
     def sample(self, metric: str) -> dict[int, float]:
@@ -41,12 +41,12 @@ class Configuration:
         return {one.seed: one.metrics[metric] for one in self.trainings if metric in one.metrics}
 
     def mean(self, metric: str) -> float:
-        """Over the seeds."""
+        """The mean of a metric over the seeds."""
         return statistics.mean(self.sample(metric).values())
 
 
 def configurations(study: Study) -> list[Configuration]:
-    """The configurations with a value of every goal, the best by its mean first.
+    """The configurations with a value of every goal, in the order of their means, the best first.
 
     If a configuration was trained more than once with the same seed, the first training counts.
     """

@@ -1,4 +1,4 @@
-"""What a study has left behind, as plain values: its trials, and the trainings of each."""
+"""The results of a study as plain values: its trials and their trainings."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 SEED = "seed"
-# The goal whose values are shares of the validation pictures.
+# The goal whose values are fractions of the validation pictures.
 ACCURACY = "best/val_accuracy"
 
 Curve = tuple[tuple[int, float], ...]
 
 
 class State(StrEnum):
-    """What became of a trial."""
+    """The state of a trial."""
 
     COMPLETE = "complete"
     PRUNED = "pruned"
@@ -28,11 +28,11 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Goal:
-    """What a study optimizes.
+    """A goal that a study optimizes.
 
     Attributes:
-        metric: As runs log it, best/val_accuracy for instance.
-        maximize: Whether more of it is better.
+        metric: The name of the logged metric, for example best/val_accuracy.
+        maximize: Whether larger is better.
     """
 
     metric: str
@@ -40,16 +40,16 @@ class Goal:
 
     @property
     def words(self) -> str:
-        """As one says it."""
+        """The goal in words."""
         return f"{'maximize' if self.maximize else 'minimize'} {self.metric}"
 
     @property
     def monitor(self) -> str:
-        """The metric's name without its prefix; where there is a prefix, that of an epoch's value."""
+        """The metric's name without its prefix, which is the name of a value of an epoch."""
         return self.metric.rpartition("/")[2]
 
     def sign(self) -> int:
-        """What a value is multiplied with so that less is better."""
+        """The factor with which smaller values are better."""
         return -1 if self.maximize else 1
 
 
@@ -58,13 +58,13 @@ class Training:
     """One run in which a network was trained.
 
     Attributes:
-        run_id: In MLflow.
-        seed: Of the training.
-        metrics: The latest value of each.
+        run_id: The id of the run in MLflow.
+        seed: The seed of the training.
+        metrics: The latest value of each metric.
         curves: (step, value) of each epoch by metric, in order.
         settings: The configuration as dotted keys and texts.
-        tags: Of the run.
-        n_validation: How many pictures its validation accuracy is a share of; None if that was not recorded.
+        tags: The tags of the run.
+        n_validation: The number of validation pictures; None if it was not recorded.
     """
 
     run_id: str
@@ -77,12 +77,12 @@ class Training:
 
     @property
     def epochs(self) -> int:
-        """How many were trained, also if it ended early."""
+        """The number of trained epochs, also if the training ended early."""
         return int(self.metrics.get("total/epochs", len(self.curves.get("seconds", ()))))
 
     @property
     def seconds(self) -> float:
-        """How long it trained, also if it ended early."""
+        """The training time, also if the training ended early."""
         epochs = sum(value for _, value in self.curves.get("seconds", ()))
         return float(self.metrics.get("total/seconds", epochs))
 
@@ -92,18 +92,18 @@ class Trial:
     """One trial of a study.
 
     Attributes:
-        number: From 0.
-        state: What became of it.
+        number: Counted from 0.
+        state: The state of the trial.
         params: The searched values.
         run_id: Its run in MLflow.
-        trainings: One, or one for each repeat that began; in the order of their seeds.
-        began: When.
-        ended: When; None while it runs.
-        worker: Which one ran it; empty if that was not recorded.
-        reason: Why it failed; empty otherwise.
-        taken_from: The trial with the same values whose result it has; nothing was trained for it. None for others.
-        values: Of the goals, as the study has them; empty if it is not in the leaderboard or came to none.
-        n_lost: How many of its trainings MLflow does not have any more.
+        trainings: One, or one for each repeat that was started, in the order of their seeds.
+        began: Time of the start.
+        ended: Time of the end; None while it is running.
+        worker: The worker that ran it; empty if it was not recorded.
+        reason: The reason of a failure; empty otherwise.
+        taken_from: The trial with the same values whose result was reused without training; None for other trials.
+        values: The values of the goals; empty if the trial is not in the leaderboard or has none.
+        n_lost: The number of its trainings that are no longer in MLflow.
     """
 
     number: int
@@ -122,20 +122,20 @@ class Trial:
 
 @dataclass(frozen=True)
 class Study:
-    """A study as MLflow knows it.
+    """A study as it is recorded in MLflow.
 
     Attributes:
-        name: Of the study.
-        run_id: Its run, below which the trials' runs are.
-        experiment: Name of the experiment.
+        name: The name of the study.
+        run_id: The id of its run, the parent of the trials' runs.
+        experiment: The name of the experiment.
         status: How its run ended, or RUNNING.
-        began: When it was begun.
-        ended: When it was ended last; None while it runs.
-        command: What was typed; empty if that was not recorded.
-        goals: One or more.
-        trials: In the order of their numbers.
-        class_names: Of the pictures; empty if no training came so far.
-        distributions: From which the searched values were drawn, by key; empty if that was not recorded.
+        began: Time of the start.
+        ended: Time of the last end; None while it is running.
+        command: The command as it was typed; empty if it was not recorded.
+        goals: One or more goals.
+        trials: The trials in the order of their numbers.
+        class_names: The classes of the pictures; empty if no training recorded them.
+        distributions: The distributions of the searched values, by key; empty if they were not recorded.
     """
 
     name: str
@@ -157,14 +157,14 @@ class Study:
 
     @property
     def trainings(self) -> list[Training]:
-        """Those of all trials."""
+        """The trainings of all trials."""
         return [training for trial in self.trials for training in trial.trainings]
 
     def count(self) -> dict[State, int]:
-        """How many trials ended in which way; states that did not occur are left out."""
+        """The number of trials in each state; states that did not occur are left out."""
         states = [trial.state for trial in self.trials]
         return {state: states.count(state) for state in State if state in states}
 
     def searched(self) -> list[str]:
-        """Every searched key that some trial has, but for the seed."""
+        """All searched keys except the seed."""
         return list(dict.fromkeys(key for trial in self.trials for key in trial.params if key != SEED))

@@ -1,4 +1,4 @@
-"""The leading run of a study: what it confused, its most confident mistakes, and how to train it again."""
+"""The leading run of a study: its confusion matrix, its most confident mistakes, and how to train it again."""
 
 import base64
 import csv
@@ -29,12 +29,12 @@ MAX_MISTAKES = 12
 
 @dataclass(frozen=True)
 class Mistake:
-    """A picture that was taken for another class.
+    """A wrongly classified picture.
 
     Attributes:
-        path: Of the picture, below the folder of the data.
-        true: Its class.
-        predicted: The class it was taken for.
+        path: The path of the picture, relative to the folder of the data.
+        true: The true class.
+        predicted: The predicted class.
         chance: The model's probability of that class, 0..1.
     """
 
@@ -49,9 +49,9 @@ class ValidationResult:
     """The result of a training on the validation pictures.
 
     Attributes:
-        class_names: In the order of rows and columns.
-        counts: How many pictures of each true class (row) were taken for which (column), int64, shape (n, n).
-        mistakes: The surest first.
+        class_names: The classes in the order of rows and columns.
+        counts: The confusion matrix, true classes in rows and predicted ones in columns, int64, shape (n, n).
+        mistakes: The mistakes, the most confident first.
     """
 
     class_names: tuple[str, ...]
@@ -60,7 +60,7 @@ class ValidationResult:
 
     @property
     def recalls(self) -> list[float | None]:
-        """Of each class, the share that was recognized, 0..1; None for a class without pictures."""
+        """The recognized fraction of each class, 0..1; None for a class without pictures."""
         totals = self.counts.sum(axis=1)
         return [
             float(self.counts[index, index] / total) if total else None
@@ -73,14 +73,14 @@ class LeadingRun:
     """The best training of the leading configuration.
 
     Attributes:
-        training: Which one.
-        configuration: To which it belongs.
-        validation: None if the run has no table of predictions.
-        mistakes_png: The pictures of its mistakes, as a data URI; None if figures were not kept.
+        training: The training.
+        configuration: Its configuration.
+        validation: Its result; None if the run has no table of predictions.
+        mistakes_png: The figure of its mistakes, as a data URI; None if figures were not stored.
         config: Its configuration as YAML; empty if the run has none.
-        command: That trains it again; empty if that was not recorded.
-        versions: Of packages, and the commit, by name.
-        data: Facts of the data set by name.
+        command: The command that trains it again; empty if it was not recorded.
+        versions: The versions of packages, and the commit, by name.
+        data: Facts about the data set by name.
     """
 
     training: Training
@@ -94,15 +94,15 @@ class LeadingRun:
 
     @property
     def n_test(self) -> int:
-        """How many pictures were held out; 0 also if that was not recorded."""
+        """The number of test pictures; 0 also if it was not recorded."""
         return int(self.data.get("test", 0))
 
 
 def read_leading_run(store: Store, configuration: Configuration, goal: Goal) -> LeadingRun:
-    """Look closer at the training with the best value of a configuration.
+    """Read the training with the best value of a configuration.
 
     Raises:
-        TrackingError: A file of its run is there but cannot be read.
+        TrackingError: A file of its run exists but cannot be read.
     """
     best = min(configuration.trainings, key=lambda one: (goal.sign() * one.metrics[goal.metric], one.seed))
     files = Files(store, best.run_id)
@@ -122,10 +122,10 @@ def read_leading_run(store: Store, configuration: Configuration, goal: Goal) -> 
 
 
 def validation_result(table: str) -> ValidationResult | None:
-    """What a table of predictions says; None if it has no line.
+    """The result in a table of predictions; None if the table is empty.
 
     Args:
-        table: As `predictions_table` writes it.
+        table: A table written by `predictions_table`.
     """
     head, *lines = list(csv.reader(io.StringIO(table))) or [[]]
     if not lines:
@@ -133,7 +133,7 @@ def validation_result(table: str) -> ValidationResult | None:
     names = [column.removeprefix("p_") for column in head[3:]]
     true = np.array([names.index(line[1]) for line in lines])
     chances = np.array([[float(cell) for cell in line[3:]] for line in lines])
-    # The probabilities are rounded in the table, so that two may seem alike; the class that was predicted is beside them.
+    # The probabilities in the table are rounded, so two may be equal; the predicted class is stored next to them.
     predicted = np.array([names.index(line[2]) for line in lines])
     chances[np.arange(len(lines)), predicted] += 1e-9
     surest = most_confident_mistakes(true, chances, MAX_MISTAKES)
@@ -144,12 +144,12 @@ def validation_result(table: str) -> ValidationResult | None:
 
 
 def data_uri(png: bytes) -> str:
-    """A picture as an address that holds it."""
+    """A picture as a data URI."""
     return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
 
 
 def _versions(provenance: dict[str, str]) -> dict[str, str]:
-    """What may be shown to others; the machine's name and the process's command line are not."""
+    """The facts that may be published; the machine's name and the command line of the process are left out."""
     names = {
         "git.commit": "commit",
         "host.python": "python",
@@ -161,7 +161,7 @@ def _versions(provenance: dict[str, str]) -> dict[str, str]:
     }
     found = {**packages, **{name: provenance[key] for key, name in names.items() if key in provenance}}
     if provenance.get("git.dirty") == "true":
-        found["commit"] = f"{found['commit']} with changes that were not committed"
+        found["commit"] = f"{found['commit']} with uncommitted changes"
     return found
 
 

@@ -1,4 +1,4 @@
-"""The trials that are missing from the ranking, and why."""
+"""Sentences about the trials that are missing from the ranking."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ MAX_REASONS = 3
 
 
 def lost_trials(study: Study, rows: Sequence[Row]) -> list[str]:
-    """Trials that came to a value but whose runs are not in MLflow any more; the best of them first."""
+    """A sentence about trials with a value whose runs are no longer in MLflow, the best first; empty if there are none."""
     sign = study.goal.sign()
     lost = sorted(
         (trial for trial in study.trials if trial.n_lost),
@@ -25,17 +25,19 @@ def lost_trials(study: Study, rows: Sequence[Row]) -> list[str]:
     shown_best = [sign * row.configuration.mean(study.goal.metric) for row in rows]
     best = lost[0].values and all(sign * lost[0].values[0] < value for value in shown_best)
     leads = (
-        f" Trial {lost[0].number} is the study's best, so what leads here is not." if best and rows else ""
+        f" Trial {lost[0].number} is the best of the study, so the leader on this page is not."
+        if best and rows
+        else ""
     )
     sentence = (
-        f"Missing are runs of {listed(told)}: they are not in MLflow any more.{leads} Deleted runs come back with "
-        "`mlflow runs restore --run-id ID`; the ids are in study/leaderboard.json, with the study's run."
+        f"Runs of {listed(told)} are missing: they are no longer in MLflow.{leads} Deleted runs can be restored with "
+        "`mlflow runs restore --run-id ID`; the ids are in study/leaderboard.json, an artifact of the study's run."
     )
     return [sentence]
 
 
 def unfinished_trials(study: Study) -> list[str]:
-    """Trials that are missing from the ranking, and why."""
+    """Sentences about trials that were pruned, not trained, failed or not finished, and the reasons."""
     count, sentences = study.count(), []
     if n_pruned := count.get(State.PRUNED):
         were = "trial was" if n_pruned == 1 else "trials were"
@@ -45,7 +47,7 @@ def unfinished_trials(study: Study) -> list[str]:
     if n_taken := sum(trial.taken_from is not None for trial in study.trials):
         had = "trial had" if n_taken == 1 else "trials had"
         sentences.append(
-            f"{n_taken} {had} the same values as another one, and took its result over untrained."
+            f"{n_taken} {had} the same values as another one, and reused its result without training."
         )
     if n_failed := count.get(State.FAILED):
         reasons = list(
@@ -57,7 +59,5 @@ def unfinished_trials(study: Study) -> list[str]:
         sentences.append(f"{n_failed} {'trial' if n_failed == 1 else 'trials'} failed: {told}.")
     if n_open := count.get(State.STOPPED, 0) + count.get(State.RUNNING, 0):
         have = "trial has" if n_open == 1 else "trials have"
-        sentences.append(
-            f"{n_open} {have} not come to an end; the same sweep's command continues from there."
-        )
+        sentences.append(f"{n_open} {have} not finished; the command of the sweep resumes it.")
     return sentences

@@ -1,4 +1,4 @@
-"""The page: everything that was found out about a study, in one HTML file without anything outside of it."""
+"""The page of a study as a single self-contained HTML file."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ def page(
     """The page as HTML, about 5 MB, most of it Plotly's script.
 
     Args:
-        study: What was read.
+        study: The study.
         rows: Its ranking.
-        leading: The leading run; None if nothing was trained to its end.
-        made: When the page was made; None for now.
+        leading: The leading run; None if no training was completed.
+        made: The time at which the page was created; None for now.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -39,9 +39,7 @@ def page(
         lstrip_blocks=True,
     )
     environment.filters["shown"] = shown
-    environment.filters["markup"] = (
-        Markup  # for what is JSON or comes from this package, escaped where it was made
-    )
+    environment.filters["markup"] = Markup  # for JSON and texts of this package, which are already escaped
     return environment.get_template("page.html").render(
         study=study,
         rows=rows,
@@ -60,7 +58,7 @@ def page(
 
 
 def facts(study: Study) -> dict[str, str]:
-    """What stands below the title, by its name."""
+    """The facts below the title, by name."""
     trainings, ended = study.trainings, study.ended
     counted = [f"{number} {state}" for state, number in study.count().items()]
     n_trials = max(len(study.trials), 1)
@@ -69,16 +67,16 @@ def facts(study: Study) -> dict[str, str]:
         "Goal": ", ".join(goal.words for goal in study.goals),
         "Trials": f"{len(study.trials)} ({', '.join(counted)})" if counted else "none yet",
         "Trainings": str(len(trainings)),
-        "Epochs": f"{epochs} in all, {epochs / n_trials:.1f} per trial",
-        "Training time": f"{duration(seconds)} in all, {duration(seconds / n_trials)} per trial",
-        "Begun": study.began.strftime(WHEN),
+        "Epochs": f"{epochs} in total, {epochs / n_trials:.1f} per trial",
+        "Training time": f"{duration(seconds)} in total, {duration(seconds / n_trials)} per trial",
+        "Started": study.began.strftime(WHEN),
         "Ended": "still running" if ended is None else f"{ended.strftime(WHEN)} ({study.status.lower()})",
         "Experiment": study.experiment,
     }
 
 
 def columns(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
-    """Which columns the ranking has beside those it always has."""
+    """The optional columns of the ranking."""
     repeated = any(len(row.configuration.trainings) > 1 for row in rows)
     return {
         "spread": repeated,
@@ -93,7 +91,7 @@ def columns(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as one says them: 12.3 s, 4 min 05 s, 2 h 03 min."""
+    """Seconds in readable form: 12.3 s, 4 min 05 s, 2 h 03 min."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -101,7 +99,7 @@ def duration(seconds: float) -> str:
 
 
 def shade(count: int, total: int) -> str:
-    """The style of a cell of the confusion matrix: the darker, the larger its share of its row."""
+    """The style of a cell of the confusion matrix: a larger share of the row is darker."""
     share = count / total if total else 0.0
     red, green, blue = (round(255 + (end - 255) * share) for end in (0, 90, 150))
     return f"background:rgb({red},{green},{blue});color:{'#fff' if share > 0.5 else '#111'}"

@@ -1,4 +1,4 @@
-"""Read a study from MLflow: its run, the runs of its trials, and those of their repeats."""
+"""Reading a study from MLflow: its run, the runs of its trials, and those of their repeats."""
 
 import datetime as dt
 import json
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from optuna.distributions import BaseDistribution
 
-# What the page draws over epochs; the seconds tell what a training cost that did not come to its end.
+# The metrics that are drawn over epochs; the seconds give the duration of trainings that were not completed.
 CURVES = ("val_accuracy", "val_loss", "learning_rate", "seconds")
 GOAL_TAG = "study.goal"
 DISTRIBUTIONS = "study/distributions.json"
 
 _STATES = {"COMPLETE": State.COMPLETE, "PRUNED": State.PRUNED, "FAIL": State.FAILED}
 _STATUSES = {"FINISHED": State.COMPLETE, "FAILED": State.FAILED, "KILLED": State.STOPPED}
-# Studies from before the tag tell their goals at the top of their description.
+# Studies from before the tag state their goals at the top of their description.
 _GOAL_IN_NOTE = re.compile(r"\*\*: ((?:maximize|minimize) .*?); \d+ of \d+ trials done")
 
 
 def read_study(store: Store, run: "Run") -> Study:
-    """Everything that the page is made from.
+    """Read all data of the page.
 
     Args:
-        store: Where the study is.
-        run: That of the study.
+        store: The store of the study.
+        run: The run of the study.
 
     Raises:
-        TrackingError: It does not say what it optimizes, or something in it cannot be read.
+        TrackingError: The goals are not recorded, or something cannot be read.
     """
     files = Files(store, run.info.run_id)
     rows = {row["trial"]: row for row in json.loads(files.text("study/leaderboard.json") or "[]")}
@@ -80,8 +80,8 @@ def _goals(run: "Run") -> tuple[Goal, ...]:
         told = found.group(1)
     if told is None:
         raise TrackingError(
-            f"The study {run.info.run_name!r} does not say what it optimizes; type its sweep's command once more, "
-            "which writes that to MLflow and trains nothing that is done."
+            f"The study {run.info.run_name!r} does not record its goals; run the command of its sweep again to record them "
+            "in MLflow. Finished trials are not trained again."
         )
     parts = (part.partition(" ") for part in told.split(", "))
     return tuple(Goal(metric, maximize=direction == "maximize") for direction, _, metric in parts)
@@ -121,7 +121,7 @@ def _trial(store: Store, run: "Run", row: Mapping[str, Any] | None, keys: Sequen
 
 
 def _without_run(row: Mapping[str, Any]) -> Trial:
-    """A trial that the leaderboard knows and MLflow does not: its run was deleted, or it failed before it had one."""
+    """A trial of the leaderboard without a run in MLflow: the run was deleted, or the trial failed before it had one."""
     state = _STATES[row["state"]]
     return Trial(
         number=row["trial"],
@@ -135,7 +135,7 @@ def _without_run(row: Mapping[str, Any]) -> Trial:
 
 
 def _state(run: "Run", row: Mapping[str, Any] | None) -> State:
-    """As the leaderboard says; a trial that is not in it yet has the state of its run."""
+    """The state in the leaderboard; a trial that is not yet in it has the state of its run."""
     if row is not None:
         return _STATES[row["state"]]
     if run.data.tags.get("trial.state") == "PRUNED":
@@ -144,7 +144,7 @@ def _state(run: "Run", row: Mapping[str, Any] | None) -> State:
 
 
 def _params(run: "Run", keys: Sequence[str]) -> dict[str, Any]:
-    """The searched values of a trial that is not in the leaderboard, as far as its run tells."""
+    """The searched values of a trial that is not in the leaderboard, as far as its run records them."""
     numbers = {
         key.removeprefix("searched/"): value
         for key, value in run.data.metrics.items()
@@ -175,7 +175,7 @@ def _training(store: Store, run: "Run") -> Training:
 def _n_validation(run: "Run") -> int | None:
     if (told := run.data.tags.get(f"{PICTURES}validation")) is not None:
         return int(told)
-    # Runs from before the tag; if it is another run's number, the accuracies are no shares of it.
+    # Runs from before the tag. The number may be that of another run; the accuracies then do not fit it.
     used = run.inputs.dataset_inputs if run.inputs else []
     found = json.loads(used[0].dataset.profile or "{}").get("validation") if used else None
     return None if found is None else int(found)

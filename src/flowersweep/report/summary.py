@@ -1,4 +1,4 @@
-"""What a study says in plain sentences, and what it does not say."""
+"""The summary of a study in plain sentences."""
 
 import math
 import statistics
@@ -16,15 +16,15 @@ def summary(study: Study, rows: Sequence[Row], leading: LeadingRun | None) -> li
     """The sentences at the top of the page, in their order.
 
     Args:
-        study: What was read.
+        study: The study.
         rows: Its ranking.
-        leading: The leading run; None if nothing was trained to its end.
+        leading: The leading run; None if no training was completed.
     """
     if not rows or leading is None:
         return [
             *(
                 lost_trials(study, rows)
-                or [f"No trial has come to a value of {study.goal.metric} yet, so there is nothing to rank."]
+                or [f"No trial has a value of {study.goal.metric} yet, so there is nothing to rank."]
             ),
             *unfinished_trials(study),
         ]
@@ -47,17 +47,17 @@ def _leader(study: Study, rows: Sequence[Row]) -> str:
     values = list(leader.sample(metric).values())
     if len(values) == 1:
         seed = leader.trainings[0].seed
-        spread = f"{metric} {shown(values[0])} in one run (seed {seed}), so its spread is not known"
+        spread = f"{metric} {shown(values[0])} in one run (seed {seed}), so its spread is unknown"
     else:
         spread = (
             f"{metric} {shown(statistics.mean(values))} on average over {len(values)} seeds, standard deviation "
             f"{shown(statistics.stdev(values))}, from {shown(min(values))} to {shown(max(values))}"
         )
-    return f"The best value is that of {leader.full_name}: {spread}."
+    return f"{leader.full_name} has the best value: {spread}."
 
 
 def _apart(study: Study, rows: Sequence[Row]) -> list[str]:
-    """Who can and who cannot be distinguished from the leader."""
+    """Sentences about the comparisons with the leader."""
     leader = rows[0].configuration
     if len(rows) == 1:
         return [
@@ -75,8 +75,8 @@ def _apart(study: Study, rows: Sequence[Row]) -> list[str]:
     sentences = []
     if alike:
         sentences.append(
-            f"{listed([leader.name, *alike])} cannot be distinguished on this evidence ({test}). That does not make "
-            "them equal: a study of its own with more seeds, hydra.sweeper.n_repeats=5 for instance, may find differences."
+            f"{listed([leader.name, *alike])} are statistically indistinguishable ({test}). They are not necessarily "
+            "equal: a separate study with more seeds, for example hydra.sweeper.n_repeats=5, may find differences."
         )
     if worse:
         highest = max(1, *(math.ceil((found.p or 0.0) * 10_000) for _, found in worse)) / 10_000
@@ -93,30 +93,30 @@ def _apart(study: Study, rows: Sequence[Row]) -> list[str]:
 
 
 def _untested(study: Study, rows: Sequence[Row]) -> str:
-    """Why the leader could be compared with none, and how to compare them."""
+    """Why the leader could not be compared with any configuration, and how to compare them."""
     samples = [row.configuration.sample(study.goal.metric) for row in rows]
     pairs = ((one, other) for place, one in enumerate(samples) for other in samples[:place])
     if any(len(differences(one, other)) >= MIN_SEEDS for one, other in pairs):
         why = (
             f"{rows[0].configuration.name} shares fewer than {MIN_SEEDS} seeds with every other configuration and cannot be "
-            "compared with any, so they are not ranked here"
+            "compared with any of them, so there is no ranking"
         )
     else:
-        noise = "one run each ranks" if all(len(one) == 1 for one in samples) else "other seeds for each rank"
+        noise = "with one run each" if all(len(one) == 1 for one in samples) else "with different seeds"
         why = (
-            f"No two configurations share {MIN_SEEDS} seeds, so they are not ranked here: {noise} noise as much as "
+            f"No two configurations share {MIN_SEEDS} seeds, so there is no ranking: {noise}, noise would be ranked as much as "
             "configurations"
         )
     unsearched = " without searching seed" if any(SEED in trial.params for trial in study.trials) else ""
     return (
-        f"{why}, and the order below is merely that of the values. To learn which can be distinguished, sweep again"
-        f"{unsearched} with hydra.sweeper.n_repeats=3 (and its own hydra.sweeper.study_name=NAME); every trial then trains "
+        f"{why}. The table below is only sorted by value. To compare the configurations, run the sweep again"
+        f"{unsearched} with hydra.sweeper.n_repeats=3 (and another hydra.sweeper.study_name=NAME); every trial is then trained "
         "with the same three seeds."
     )
 
 
 def _other_seeds(study: Study, rows: Sequence[Row]) -> list[str]:
-    """Configurations whose mean is better than the leader's, but by seeds that others were not trained with."""
+    """A sentence about configurations with a better mean than the leader, but over different seeds."""
     sign, metric, leader = study.goal.sign(), study.goal.metric, rows[0].configuration
     seeds = leader.sample(metric).keys()
     better = [
@@ -128,8 +128,8 @@ def _other_seeds(study: Study, rows: Sequence[Row]) -> list[str]:
         return []
     has = "has a better mean" if len(better) == 1 else "have better means"
     told = (
-        f"{listed(better)} {has} than {leader.name}, but over other seeds: what a seed is worth to all configurations "
-        "that share it is taken off before they are put in order."
+        f"{listed(better)} {has} than {leader.name}, but over different seeds: the effect of each seed on the "
+        "configurations that share it is subtracted before they are sorted."
     )
     return [told]
 
@@ -141,16 +141,19 @@ def _trade_offs(study: Study, rows: Sequence[Row]) -> list[str]:
         "is the only configuration" if len(front) == 1 else f"are {len(front)} of {len(rows)} configurations"
     )
     best = (
-        f"The study was to {goals}, so there is no single best one. {listed([item.name for item in front])} {one} that "
-        "no other beats in every goal (the Pareto set)."
+        f"The goals are to {goals}, so there is no single best configuration. {listed([item.name for item in front])} {one} that "
+        "no other one beats in every goal (the Pareto set)."
     )
     n_seeds = max(len(row.configuration.trainings) for row in rows)
     evidence = "one run each" if n_seeds == 1 else f"means over up to {n_seeds} seeds"
-    return [best, f"These are {evidence}; whether the differences are more than noise was not tested."]
+    return [
+        best,
+        f"The values are {evidence}; it was not tested whether the differences are larger than noise.",
+    ]
 
 
 def _chosen_by(study: Study, rows: Sequence[Row], leading: LeadingRun) -> list[str]:
-    """Which pictures chose, and which were only looked at."""
+    """A sentence about the pictures that selected the results, and those that were only evaluated."""
     trainings = (one for row in rows for one in row.configuration.trainings)
     sizes = sorted({one.n_validation for one in trainings if one.n_validation is not None})
     n_pictures = sizes[0] if len(sizes) == 1 else None
@@ -158,19 +161,19 @@ def _chosen_by(study: Study, rows: Sequence[Row], leading: LeadingRun) -> list[s
     if len(sizes) > 1:
         validation = f"Validation sets of {listed([str(size) for size in sizes])} pictures"
     best = "the best configuration" if len(study.goals) == 1 else "the Pareto set"
-    chose = f"{validation} chose the best epoch of every run and {best}"
+    chose = f"{validation} selected the best epoch of every run and {best}"
     test = rows[0].number(TEST_METRIC, "mean")
     if test is not None:
         held_out = f" ({leading.n_test} pictures)" if leading.n_test else ""
         told = (
-            f"{chose}; its figure is optimistic. The test set{held_out} took no part in any choice and was only "
-            f"reported: accuracy {test.text} for {rows[0].configuration.name}."
+            f"{chose}, so its accuracy is optimistic. The test set{held_out} was not used for any selection: "
+            f"accuracy {test.text} for {rows[0].configuration.name}."
         )
     else:
-        one = f" One picture is {1 / n_pictures:.4f} of its accuracy." if n_pictures else ""
+        one = f" One picture changes the accuracy by {1 / n_pictures:.4f}." if n_pictures else ""
         told = (
-            f"{chose}. The same pictures give the figures reported here, so the best of them is optimistic: expect "
-            f"somewhat worse ones on new pictures (data.test_split=0.1 holds some out on which nothing is chosen).{one}"
+            f"{chose}. The values reported here come from the same pictures, so the best one is optimistic: expect "
+            f"somewhat worse values on new pictures (data.test_split=0.1 holds out pictures that nothing is selected on).{one}"
         )
     return [told]
 
@@ -185,8 +188,8 @@ def _published(study: Study, rows: Sequence[Row]) -> list[str]:
         if mean > high
         else f"{low - mean:.4f} lower"
         if mean < low
-        else "the same, or between these"
+        else "equal or between them"
     )
     return [
-        f"The published article reports {figure.words} for this kind of network; the figure here is {gap}."
+        f"The published article reports {figure.words} for this kind of network; the value here is {gap}."
     ]

@@ -1,4 +1,4 @@
-"""Names in a sentence."""
+"""Lists of names in sentences."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ MAX_LISTED = 6
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names as a sentence has them: "a", "a and b", "a, b and c", "a, b and 7 more"."""
+    """Names joined for a sentence: "a", "a and b", "a, b and c", "a, b and 7 more"."""
     few = (
         list(names)
         if len(names) <= MAX_LISTED

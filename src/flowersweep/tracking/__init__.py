@@ -1,1 +1,1 @@
-"""Where a run's parameters, metrics, pictures and model go, and where they are read again: MLflow."""
+"""Writing and reading the parameters, metrics, figures and models of runs in MLflow."""

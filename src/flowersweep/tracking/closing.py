@@ -1,4 +1,4 @@
-"""Ending a run, whatever happens to what it was for."""
+"""Ending a run after success, failure or interruption."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +11,10 @@ from flowersweep.tracking.run import RunStatus
 
 @contextmanager
 def closing(tracker: MLflowTracker) -> Iterator[MLflowTracker]:
-    """End the run when the block is left: FINISHED, FAILED after an exception, KILLED after an interruption.
+    """End the run at the end of the block: FINISHED, FAILED after an exception, KILLED after an interruption.
 
-    A run that was ended inside the block keeps the status it was given. One that the store does not let be ended
-    stays RUNNING until `close_orphaned_runs` finds it.
+    A run that was ended inside the block keeps that status. If the store fails while the run is ended, it stays
+    RUNNING until `close_orphaned_runs` finds it.
     """
     try:
         yield tracker
@@ -22,7 +22,7 @@ def closing(tracker: MLflowTracker) -> Iterator[MLflowTracker]:
     except BaseException as error:
         if isinstance(error, FlowersweepError):
             error.ended_a_run = True
-        killed = not isinstance(error, Exception)  # KeyboardInterrupt and SystemExit: somebody stopped it
+        killed = not isinstance(error, Exception)  # KeyboardInterrupt and SystemExit: the user stopped it
         with cleaning_up(error):
             _end_if_open(tracker, RunStatus.KILLED if killed else RunStatus.FAILED)
         raise

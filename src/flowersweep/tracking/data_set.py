@@ -1,4 +1,4 @@
-"""Recording which pictures a run used, as a data set that MLflow can search for by name and digest."""
+"""Recording the pictures of a run as a data set that MLflow can search for by name and digest."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from flowersweep.redaction import redacted
 from flowersweep.tracking import rules
 from flowersweep.tracking.mlflow_api import client
 
-# What SQLite, PostgreSQL and MySQL say of a row that another process has just inserted.
+# Messages of SQLite, PostgreSQL and MySQL about a row that another process has just inserted.
 DUPLICATE = ("unique constraint", "duplicate key", "duplicate entry")
 
 
@@ -41,7 +41,7 @@ def log_data_set(
 
 
 def _log_input(uri: str, run_id: str, used: Any) -> None:
-    """Workers that record the same data set first, at once, collide in MLflow; the second time it is there."""
+    """Record a data set; if workers record a new one simultaneously, MLflow fails, and a second attempt succeeds."""
     from mlflow.exceptions import MlflowException
 
     service = client(uri)

@@ -1,14 +1,14 @@
-"""What an error of MLflow says, and whether waiting may fix it."""
+"""The reason of an error of MLflow, and whether waiting may fix it."""
 
 import re
 import sqlite3
 from typing import Any
 
-# SQLAlchemy puts a remark in a line of its own before the reason, and the kind of error before its words.
+# SQLAlchemy writes a remark on a separate line before the reason, and the kind of error before its text.
 _REMARK = "(raised as a result of Query-invoked autoflush"
 _KIND = re.compile(r"^\(sqlite3\.\w+\) ")
 
-# What a database server says that waiting does not fix.
+# Parts of messages of database servers that waiting does not fix.
 _LASTING = (
     "access denied",
     "authentication",
@@ -19,7 +19,7 @@ _LASTING = (
     "read-only",
     "unknown database",
 )
-# MLflow downloads in threads, of whose errors it hands on the texts only.
+# MLflow downloads in threads and passes on only the text of their errors.
 _CUT_OFF = ("max retries exceeded", "connection aborted", "connection broken", "timed out")
 
 
@@ -30,7 +30,7 @@ def reason(error: BaseException) -> str:
 
 
 def is_passing(error: BaseException | None) -> bool:
-    """Whether the same request may succeed a little later: a lock, a server that is away or busy."""
+    """Whether the same request may succeed a little later: a lock, or a server that is unavailable or busy."""
     if isinstance(error, sqlite3.Error):
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
     import requests
@@ -40,7 +40,7 @@ def is_passing(error: BaseException | None) -> bool:
     away = (
         requests.ConnectionError,
         requests.Timeout,
-        requests.exceptions.RetryError,  # it answered 429 or 5xx
+        requests.exceptions.RetryError,  # the server answered 429 or 5xx
         requests.exceptions.ChunkedEncodingError,
         ConnectionError,
         TimeoutError,
@@ -56,7 +56,7 @@ def is_passing(error: BaseException | None) -> bool:
             return bool(error.get_http_status_code() in {429, 503})
         if isinstance(error, MlflowException) and any(words in str(error).lower() for words in _CUT_OFF):
             return True
-        error = error.__cause__ or error.__context__  # MLflow does not always say `from`
+        error = error.__cause__ or error.__context__  # MLflow does not always use `from`
     return False
 
 

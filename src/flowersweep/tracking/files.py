@@ -1,4 +1,4 @@
-"""The files of a run, which may be there or not."""
+"""Access to the artifacts of a run that may not exist."""
 
 import tempfile
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ class Files:
     """The artifacts of one run.
 
     Attributes:
-        store: Where it is.
-        run_id: Its id.
+        store: The store of the run.
+        run_id: The id of the run.
     """
 
     store: Store
     run_id: str
 
     def data(self, name: str) -> bytes | None:
-        """The content of a file; None if the run has none of that name.
+        """The content of a file; None if the run has no file of that name.
 
         Raises:
-            TrackingError: It cannot be read although it is there.
+            TrackingError: The file exists but cannot be read.
         """
         folder = str(PurePosixPath(name).parent)
         service = client(self.store.uri)
@@ -35,6 +35,6 @@ class Files:
             return Path(service.download_artifacts(self.run_id, name, place)).read_bytes()
 
     def text(self, name: str) -> str | None:
-        """The content of a text file; None if the run has none of that name."""
+        """The content of a text file; None if the run has no file of that name."""
         data = self.data(name)
         return None if data is None else data.decode("utf-8", errors="replace")

@@ -1,4 +1,4 @@
-"""Read runs back from a store: which is the best, how it was configured, what it learned."""
+"""Reading runs from a store: the best run, its configuration and its model."""
 
 import json
 import shlex
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 def best_run_id(store: Store, experiment: str, *, filter_string: str, metric: str, maximize: bool) -> str:
-    """Id of the finished run with the best value of a metric.
+    """The id of the finished run with the best value of a metric.
 
     Args:
-        store: Where to look.
+        store: The store to search.
         experiment: Name of the experiment.
-        filter_string: MLflow's filter that the runs must pass besides being finished.
-        metric: By which to choose, as in best/val_accuracy.
+        filter_string: A filter of MLflow for the finished runs.
+        metric: The metric to compare, for example best/val_accuracy.
         maximize: Whether larger is better.
 
     Raises:
@@ -60,27 +60,27 @@ def run_config(store: Store, run_id: str) -> DictConfig:
 
 
 def run_labels(store: Store, run_id: str) -> list[str]:
-    """Names of the classes a run's model tells apart, in the order of its outputs."""
+    """Names of the classes of a run's model, in the order of its outputs."""
     return [str(name) for name in json.loads(_artifact(store, run_id, "labels.json"))]
 
 
 def run_overrides(store: Store, run_id: str) -> list[str]:
-    """What was typed for a run, as in `model.dropout=0.2`; a trial's searched values are among it."""
+    """The overrides of a run, for example `model.dropout=0.2`; they include the searched values of a trial."""
     return [line for line in _artifact(store, run_id, "config/overrides.txt").split("\n") if line]
 
 
 def with_seed(overrides: Sequence[str], seed: object) -> list[str]:
-    """A trial's overrides as one of its repeats is trained with them: the seed is the repeat's own."""
+    """The overrides of a trial for one of its repeats: with the seed of the repeat."""
     return [*(one for one in overrides if not one.lstrip("+").startswith("seed=")), f"seed={seed}"]
 
 
 def training_command(overrides: Sequence[str]) -> str:
-    """The command that trains with these overrides, in one line and without passwords."""
+    """The command that trains with these overrides, on one line and without passwords."""
     return redacted(shlex.join(["python", "-m", "flowersweep", *overrides]))
 
 
 def run_model(store: Store, run_id: str) -> "keras.Model":
-    """The Keras model a run has saved: raw pictures in, probabilities out. Imports Keras.
+    """The Keras model of a run, which maps raw pictures to probabilities. Imports Keras.
 
     Raises:
         TrackingError: There is no such run, or it has no model.
@@ -93,7 +93,7 @@ def run_model(store: Store, run_id: str) -> "keras.Model":
 
 
 def logged_model(store: Store, run: "Run") -> "LoggedModel | None":
-    """The model that a run has saved, the last one if there are several; None if it has saved none."""
+    """The last model that a run has saved; None if it has saved none."""
     service = client(store.uri)
     for output in reversed(run.outputs.model_outputs if run.outputs else []):
         logged: LoggedModel = service.get_logged_model(output.model_id)
@@ -112,7 +112,7 @@ def load_model(store: Store, location: str) -> "keras.Model":
 
 @contextmanager
 def keras_file(store: Store, location: str) -> Iterator[Path]:
-    """A copy of a saved model's `.keras` file, there for the length of a block."""
+    """A copy of a saved model's `.keras` file, which exists for the duration of a block."""
     with translated(f"load the model at {location}"), tempfile.TemporaryDirectory() as folder:
         found = next(_download(store, location, folder).rglob("*.keras"), None)
         if found is None:
@@ -123,14 +123,14 @@ def keras_file(store: Store, location: str) -> Iterator[Path]:
 
 
 def model_metadata(store: Store, location: str) -> dict[str, Any]:
-    """The facts kept with a saved model: class_names, picture_shape and others. Imports no Keras."""
+    """The metadata of a saved model: class_names, picture_shape and others. Does not import Keras."""
     from mlflow.models import Model
 
     with (
-        translated(f"read what is known of the model at {location}"),
+        translated(f"read the metadata of the model at {location}"),
         tempfile.TemporaryDirectory() as folder,
     ):
-        # MLflow's own reader: to OmegaConf the class 1e5 would be a number, and ${seed} something to look up.
+        # MLflow's reader: OmegaConf would read the class 1e5 as a number and resolve ${seed}.
         metadata = Model.load(str(_download(store, f"{location}/MLmodel", folder))).metadata
     return {str(name): value for name, value in (metadata or {}).items()}
 

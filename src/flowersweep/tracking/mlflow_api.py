@@ -1,4 +1,4 @@
-"""The one door to MLflow: imported late, silent on the console, its errors told in one sentence, its private parts kept here."""
+"""Wrapper module of MLflow: late import, no console output, one-sentence errors, and every use of its private parts."""
 
 import functools
 import logging
@@ -17,17 +17,17 @@ from flowersweep.tracking.patience import PatientClient, waited
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# MLflow reads these when it is imported. What the user has set wins.
+# MLflow reads these when it is imported. Values set by the user take precedence.
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",  # "Creating initial MLflow database tables" and such are not for the user
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout belongs to the program
+    "MLFLOW_LOGGING_LEVEL": "WARNING",  # "Creating initial MLflow database tables" and the like are not for the user
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout is for the output of the program
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # it would wait in silence, and create twice what must be created once
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # retries are silent, and create twice what must be created once
 }
-# By these the environment would lead MLflow, or its server, to another store, registry, experiment, run or model than the
-# one that a command was told of.
+# With these variables MLflow, or its server, would use another store, registry, experiment, run or model than the one that
+# was given to the command.
 ELSEWHERE = (
     "MLFLOW_TRACKING_URI",
     "MLFLOW_REGISTRY_URI",
@@ -45,7 +45,7 @@ ELSEWHERE = (
     "MLFLOW_ARTIFACTS_ONLY",
     "MLFLOW_STATIC_PREFIX",
 )
-# Private: where the tables keep addresses of files. No command of MLflow corrects them after a move.
+# Private: the columns that contain addresses of files. No command of MLflow corrects them after a move.
 ADDRESSES = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -53,23 +53,23 @@ ADDRESSES = (
     ("model_versions", "source"),
     ("model_versions", "storage_location"),
 )
-# Not documented: tags by which the pages know what an experiment is for, and views that were shared. The client has no
-# call for either; the pages themselves write them so.
+# Not documented: tags for the kind of an experiment and for shared views. The client has no call for either; MLflow's
+# pages write these tags.
 EXPERIMENT_KIND = {"mlflow.experimentKind": "custom_model_development"}
 SHARED_VIEW = "mlflow.sharedViewState."
-# SQLite waits in C code, where no signal reaches Python; MLflow's own 20 s would delay Ctrl-C by as much.
+# SQLite waits in C code, where no signal reaches Python; MLflow's timeout of 20 s would delay Ctrl-C by as much.
 BUSY_MILLISECONDS = 1000
-# What SQLite and the operating system say when there is no room.
+# Messages of SQLite and the operating system if no space is left.
 _FULL = ("database or disk is full", "No space left on device")
 
 
 def client(uri: str) -> "MlflowClient":
-    """Return an MLflow client bound to one store, which waits for the store where that is locked or away."""
+    """Return an MLflow client bound to one store, which waits if the store is locked or does not answer."""
     return cast("MlflowClient", PatientClient(bare_client(uri)))
 
 
 def bare_client(uri: str) -> "MlflowClient":
-    """Return an MLflow client bound to one store, which is its registry too: no global URI is involved."""
+    """Return an MLflow client bound to one store, which is also its registry; no global URI is involved."""
     quiet()
     _interruptible_locks()
     from mlflow import MlflowClient
@@ -78,20 +78,20 @@ def bare_client(uri: str) -> "MlflowClient":
 
 
 def quiet() -> None:
-    """Turn MLflow's telemetry and chatter off, and forget what leads elsewhere; to be called before its first import."""
+    """Turn off MLflow's telemetry and messages, and unset the variables in ELSEWHERE; must precede its first import."""
     for name in ELSEWHERE:
         os.environ.pop(name, None)
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    # Somebody may have imported MLflow before us.
+    # MLflow may have been imported before.
     logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"].upper())
-    # It prints the whole traceback of every error that it also raises; `translated` makes a sentence of it.
+    # It prints the complete traceback of every error that it also raises; `translated` shortens it to one sentence.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 @contextmanager
 def translated(action: str) -> Iterator[None]:
-    """Raise what MLflow or the disk refuses in the block as TrackingError: "Cannot <action>: <reason>."."""
+    """Raise errors of MLflow or the disk in the block as TrackingError: "Cannot <action>: <reason>."."""
     quiet()
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -102,7 +102,7 @@ def translated(action: str) -> Iterator[None]:
         why = reason(error)
         advice = ""
         if any(one in why for one in _FULL):
-            advice = "; make room, or choose another folder with tracking.dir=DIR"
+            advice = "; free some space, or choose another folder with tracking.dir=DIR"
         elif is_passing(error):
             advice = f"{waited()}; end the program that keeps the store locked, or start its server again"
         raise TrackingError(f"Cannot {action}: {why}{advice}.") from error
@@ -110,7 +110,7 @@ def translated(action: str) -> Iterator[None]:
 
 @contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for the length of a block."""
+    """Set environment variables for the duration of a block."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -124,10 +124,10 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def create_database(uri: str, artifact_root: str) -> None:
-    """Make the tables of a store in an empty database, with the experiment `Default`.
+    """Create the tables of a store in an empty database, with the experiment `Default`.
 
-    Not documented: `SqlAlchemyStore`. A client makes them too, but in the database of that name for good, with a default
-    folder of its own and an engine that stays open.
+    Not documented: `SqlAlchemyStore`. A client creates them too, but keeps its engine open for that database name, and
+    selects its own default folder.
     """
     quiet()
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -136,10 +136,10 @@ def create_database(uri: str, artifact_root: str) -> None:
 
 
 def is_of_older_version(error: Exception) -> bool | None:
-    """Tell whether a database was refused because an older MLflow made its tables; None if that is not why.
+    """Return whether a database was refused because its tables are of an older MLflow; None for another reason.
 
-    Private: the text of the error, which has no type or attribute of its own, and the folder of migrations, which are known
-    to no public function.
+    Private: the text of the error, which has no specific type or attribute, and the folder of migrations, which no public
+    function returns.
     """
     import mlflow
     from alembic.script import ScriptDirectory
@@ -152,13 +152,13 @@ def is_of_older_version(error: Exception) -> bool | None:
 
 
 def runs_page(experiment_id: str, view: str | None = None) -> str:
-    """Return the address of an experiment's runs, below that of a server or from another page.
+    """Return the address of an experiment's runs, relative to that of a server or another page.
 
-    Not documented: what stands behind the `#`. MLflow prints such addresses but has no function that makes them.
+    Not documented: the part after the `#`. MLflow prints such addresses but has no function that creates them.
 
     Args:
-        experiment_id: Of the experiment.
-        view: The name of a shared view, as it stands behind SHARED_VIEW in the experiment's tags.
+        experiment_id: The id of the experiment.
+        view: The name of a shared view, as it follows SHARED_VIEW in the experiment's tags.
     """
     share = f"?viewStateShareKey={view}" if view is not None else ""
     return f"#/experiments/{quote(experiment_id)}/runs{share}"
@@ -166,9 +166,9 @@ def runs_page(experiment_id: str, view: str | None = None) -> str:
 
 @functools.cache
 def _interruptible_locks() -> None:
-    """Let SQLite give up on a lock after BUSY_MILLISECONDS, not after the 20 s that MLflow tells it in each session.
+    """Let SQLite wait for a lock for BUSY_MILLISECONDS, not for the 20 s that MLflow sets in each session.
 
-    Private: the statement with which it does so; no setting changes these seconds.
+    Private: the statement that sets it; no setting changes this time.
     """
     from sqlalchemy import Engine, event
 

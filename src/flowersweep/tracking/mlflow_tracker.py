@@ -1,4 +1,4 @@
-"""The tracker that writes to MLflow, through its client alone: no active run, no global address."""
+"""The tracker that writes to MLflow, only through its client: no active run, no global URI."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class MLflowTracker:
-    """The log of one run in an MLflow store; made by `start` or `resume`.
+    """The log of one run in an MLflow store; created by `start` or `resume`.
 
     Every method raises TrackingError if the run has ended, if a name is not allowed, or if the store refuses.
     """
@@ -52,12 +52,12 @@ class MLflowTracker:
         Args:
             store: From `prepare_store`.
             experiment: Its name; the experiment is created if there is none.
-            run_name: What MLflow shows; need not be unique.
+            run_name: The name that MLflow shows; need not be unique.
             parent_run_id: The run under which this one is shown.
-            tags: Set beside those MLflow itself would set and those that name this process.
+            tags: Set in addition to those that MLflow itself would set and those that identify this process.
 
         Raises:
-            TrackingError: If the store refuses, the experiment is deleted, or there is no such parent.
+            TrackingError: The store refuses, the experiment is deleted, or there is no such parent.
         """
         service, experiment_key = client(store.uri), experiment_id(store, experiment)
         known: dict[str, object] = {**source_tags(), **process.identity(), **(tags or {})}
@@ -67,7 +67,7 @@ class MLflowTracker:
             known["mlflow.parentRunId"] = parent_run_id
         texts = _texts(known, rules.MAX_TAG_LENGTH)
         with translated(f"start run {run_name!r} in {store.uri}"):
-            # The tags come with the run: killed a moment later, it can still be told whose it was.
+            # The tags are set with the run, so that its process is known even if it is killed a moment later.
             run_id = create_run(store, experiment_key, texts, redacted(run_name))
         tracker = cls(store, run_id)
         tracker._keep_whole(known, rules.MAX_TAG_LENGTH)
@@ -75,10 +75,10 @@ class MLflowTracker:
 
     @classmethod
     def resume(cls, store: Store, run_id: str) -> "MLflowTracker":
-        """Open a run again, which from now on belongs to this process.
+        """Resume a run; it then belongs to this process.
 
         Raises:
-            TrackingError: If there is no such run, or it is deleted.
+            TrackingError: There is no such run, or it is deleted.
         """
         tracker = cls(store, run_id)
         with translated(f"resume run {run_id}"):
@@ -97,13 +97,13 @@ class MLflowTracker:
 
     @property
     def status(self) -> RunStatus | None:
-        """How the run ended, None while it goes on."""
+        """How the run ended; None while it is running."""
         return self._status
 
     def params(self, values: Mapping[str, object]) -> None:
-        """Log what the run was given, flat, under dotted keys; a value once logged cannot be changed.
+        """Log the parameters, flat, with dotted keys; a logged value cannot be changed.
 
-        A text over 6000 characters is cut and stored whole below `long_values/`.
+        A text of more than 6000 characters is cut, and stored completely below `long_values/`.
         """
         from mlflow.entities import Param
 
@@ -115,9 +115,9 @@ class MLflowTracker:
         self._keep_whole(values, rules.MAX_PARAM_LENGTH)
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
-        """Log measurements in one batch; without a step they belong to the run as a whole.
+        """Log metrics in one batch; without a step they belong to the complete run.
 
-        NaN is kept, MLflow turns an infinity into 1.8e308.
+        NaN is stored unchanged; MLflow converts an infinity to 1.8e308.
         """
         from mlflow.entities import Metric
 
@@ -129,9 +129,9 @@ class MLflowTracker:
                 self._client.log_batch(self._run_id, metrics=some, synchronous=True)
 
     def tags(self, values: Mapping[str, object]) -> None:
-        """Set tags, which may be set again to another value.
+        """Set tags, which may be set to another value later.
 
-        A text over 8000 characters is cut and stored whole below `long_values/`.
+        A text of more than 8000 characters is cut, and stored completely below `long_values/`.
         """
         from mlflow.entities import RunTag
 
@@ -158,7 +158,7 @@ class MLflowTracker:
             self._client.log_image(self._run_id, picture, name)
 
     def figure(self, figure: "Figure", name: str) -> None:
-        """Store a matplotlib figure in the format that the name's ending says."""
+        """Store a matplotlib figure in the format of the name's extension."""
         with self._storing(name):
             self._client.log_figure(self._run_id, figure, name)
 
@@ -175,11 +175,11 @@ class MLflowTracker:
         """Record which pictures the run used; MLflow can search for them by name and digest.
 
         Args:
-            name: What the data set is called.
-            digest: Fingerprint of its content; the first 36 characters are kept, which is MLflow's limit.
+            name: The name of the data set.
+            digest: Fingerprint of its content; the first 36 characters are stored, which is MLflow's limit.
             source: A folder or a URL.
-            context: What it was used for, as in "training" or "validation".
-            picture_shape: (height, width, channels) as the model sees a picture.
+            context: The purpose, for example "training" or "validation".
+            picture_shape: (height, width, channels) of the model's input.
             profile: Further facts, such as the number of pictures in each class.
         """
         self._check_open()
@@ -206,11 +206,11 @@ class MLflowTracker:
         """Store the trained model with its signature; MLflow shows it among the run's outputs.
 
         Args:
-            keras_model: Takes raw pictures, shape (batch, height, width, 3), values 0..255. Not compiled, at best:
-                a compiled one takes its optimizer along, which triples the file and brings its learning rate back.
+            keras_model: Takes raw pictures, shape (batch, height, width, 3), values 0..255. Preferably not
+                compiled: with its optimizer the file is three times as large, and the learning rate is restored, too.
             example: At least one picture, shape (n, height, width, 3); its dtype becomes the signature's.
             class_names: In the order of the model's outputs.
-            metadata: Further facts to keep with the model, JSON values.
+            metadata: Further facts to store with the model, JSON values.
 
         Returns:
             The address under which MLflow loads it, `runs:/RUN_ID/model`.
@@ -227,7 +227,7 @@ class MLflowTracker:
             )
 
     def file(self, path: Path, folder: str | None = None) -> None:
-        """Store a copy of a local file, in a folder of the run's artifacts or at their top."""
+        """Store a copy of a local file in a folder of the run's artifacts, or at their top level."""
         rules.check_file(path)
         with self._storing(f"{folder}/{path.name}" if folder else path.name):
             self._client.log_artifact(self._run_id, str(path), folder)
@@ -255,5 +255,5 @@ class MLflowTracker:
 
 
 def _texts(values: Mapping[str, object], limit: int) -> dict[str, str]:
-    """Params or tags as MLflow takes them: names that are allowed, and texts of at most `limit` characters."""
+    """Params or tags as MLflow accepts them: allowed names, and texts of at most `limit` characters."""
     return {rules.check_key(key): rules.shortened(value, limit) for key, value in values.items()}

@@ -1,4 +1,4 @@
-"""Creating a run: once, whatever the store answers, and with the tags that MLflow's own `start_run` would set."""
+"""Creating a run exactly once, even if the store fails, with the tags that MLflow's `start_run` would set."""
 
 import getpass
 import sys
@@ -12,7 +12,7 @@ from flowersweep.tracking.store.store import Store
 
 
 def create_run(store: Store, experiment_id: str, tags: Mapping[str, str], run_name: str) -> str:
-    """Create a run, once even if the store fails after it has done so; return its identifier."""
+    """Create a run exactly once, even if the store fails after creating it, and return its identifier."""
     service, began = bare_client(store.uri), int(time.time() * 1000)
 
     def create() -> str:
@@ -29,7 +29,7 @@ def create_run(store: Store, experiment_id: str, tags: Mapping[str, str], run_na
 
 
 def source_tags() -> dict[str, str]:
-    """Return the tags that MLflow's own start_run would set; its client sets none."""
+    """Return the tags that MLflow's start_run would set; its client sets none."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError, ImportError):  # a container whose user has no name

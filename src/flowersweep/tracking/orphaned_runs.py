@@ -1,4 +1,4 @@
-"""Closing orphaned runs: `kill -9` and power cuts leave runs RUNNING whose process is gone."""
+"""Closing orphaned runs: after `kill -9` or a power cut, a run is RUNNING although its process does not exist."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ def is_orphaned(run: "Run") -> bool:
 def close_orphaned_runs(store: Store, experiment_ids: Sequence[str]) -> list[str]:
     """Mark as KILLED the running runs whose process on this machine has died.
 
-    Runs of other machines and of living processes are left alone, and so are those of which it cannot be known.
+    Runs of other machines and of running processes are not changed, nor are those of which it cannot be known.
 
     Returns:
         The identifiers of the runs that were closed.

@@ -1,4 +1,4 @@
-"""Waiting for a tracking store that is locked, or away for a while: no training is lost to that."""
+"""Waiting for a tracking store that is locked or unavailable for a while, so that no training is lost."""
 
 import functools
 import logging
@@ -25,7 +25,7 @@ _limit: ContextVar[float] = ContextVar("patience", default=PATIENCE_SECONDS)
 
 @contextmanager
 def patience(seconds: float) -> Iterator[None]:
-    """Within this block nothing is waited for longer than so many seconds; 0 is one attempt."""
+    """Limit the waiting in this block to a number of seconds; 0 means a single attempt."""
     token = _limit.set(min(seconds, _limit.get()))
     try:
         yield
@@ -35,9 +35,9 @@ def patience(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def cleaning_up(error: BaseException) -> Iterator[None]:
-    """For what is still to be written because of `error`, whose place no failure of the store takes.
+    """Write something because of `error`; a failure of the store in this block does not replace `error`.
 
-    Where the store is what failed, or somebody interrupts, there is one attempt and no waiting.
+    If the store itself failed, or the user interrupts, there is one attempt and no waiting.
     """
     store_failed = isinstance(error, TrackingError)
     try:
@@ -48,19 +48,20 @@ def cleaning_up(error: BaseException) -> Iterator[None]:
 
 
 def waited() -> str:
-    """How long was waited for what failed, as a part of a sentence; nothing if it was not waited for."""
+    """The time that was waited before the failure, as a part of a sentence; empty if there was no waiting."""
     return f" (tried for {_limit.get():g} seconds)" if _limit.get() else ""
 
 
 def patiently(call: Callable[[], Answer], again: Callable[[], Answer] | None = None) -> Answer:
-    """Call until the store answers, for PATIENCE_SECONDS at most; say so once when the waiting begins and ends.
+    """Call until the store answers, for at most PATIENCE_SECONDS; log the start and the end of the waiting.
 
     Args:
-        call: Asks the store for something.
-        again: Asks for it after a failure, if it may have been done although no answer came, and must not be twice.
+        call: Makes a request to the store.
+        again: Makes the request after a failure, if the first one may have succeeded without an answer and must not
+            be repeated.
 
     Raises:
-        Exception: What `call` raises that waiting cannot fix, or that still goes on at the end of the time.
+        Exception: An error of `call` that waiting cannot fix, or that persists until the end of the time.
     """
     began: float | None = None
     pause = _FIRST_PAUSE
@@ -89,9 +90,9 @@ def patiently(call: Callable[[], Answer], again: Callable[[], Answer] | None = N
 
 
 class PatientClient:
-    """An MLflow client whose every call waits for a store that is locked or away.
+    """An MLflow client of which every call waits for a store that is locked or unavailable.
 
-    Calls that must not be made twice (those that create something) are for `patiently` and the client itself.
+    Calls that must not be made twice (those that create something) use `patiently` and the client itself.
     """
 
     def __init__(self, service: Any) -> None:

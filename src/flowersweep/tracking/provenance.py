@@ -1,4 +1,4 @@
-"""What a run came from: the commit, the package versions, the machine, and the command to type again."""
+"""The provenance of a run: the commit, the package versions, the machine and the command."""
 
 import os
 import platform
@@ -16,14 +16,14 @@ _GIT_SECONDS = 10
 
 
 def provenance(checkout: Path = _CHECKOUT, command: str | None = None) -> dict[str, str]:
-    """Return everything below, flat, with dotted keys and text values.
+    """Return all provenance as a flat mapping with dotted keys and text values.
 
     Keys are `git.commit` and `git.dirty` (absent outside a checkout), `version.PACKAGE` for each of PACKAGES that is
     installed, `host.name`, `host.cpus`, `host.platform`, `host.python` and `command`.
 
     Args:
-        checkout: Of the project.
-        command: What was typed; None for how this process was started.
+        checkout: The folder of the project.
+        command: The command as it was typed; None for the command line of this process.
     """
     return {
         **{f"git.{key}": value for key, value in git_state(checkout).items()},
@@ -37,7 +37,7 @@ def git_state(checkout: Path = _CHECKOUT) -> dict[str, str]:
     """Return `commit` (40 hex digits) and `dirty` ("true" or "false") of a checkout.
 
     Empty if the folder is not the top of a Git checkout, so that an installed copy does not report the commit of
-    the project whose environment it lives in; empty too without Git, or before the first commit.
+    the project in whose environment it is installed; also empty without Git, or before the first commit.
     """
     top = _git(checkout, "rev-parse", "--show-toplevel")
     if top is None or Path(top).resolve() != checkout.resolve():
@@ -76,24 +76,24 @@ def command_line(arguments: Sequence[str] | None = None) -> str:
     """Return a command as one line that can be pasted into a shell.
 
     Args:
-        arguments: The interpreter or program, then its arguments; None for how this process was started.
+        arguments: The interpreter or program, then its arguments; None for the command line of this process.
     """
     program, *rest = list(arguments) if arguments is not None else list(sys.orig_argv)
     name = PurePath(program).name
     if name.startswith("python"):
         name = "python"
         if rest and PurePath(rest[0]).parent == PurePath(program).parent != PurePath():
-            # `flowersweep` installed beside the interpreter shows as "python /folder/flowersweep".
+            # `flowersweep` installed next to the interpreter appears as "python /folder/flowersweep".
             name, rest = PurePath(rest[0]).name, rest[1:]
     return shlex.join([name, *rest])
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    # Inside a Git hook these variables would lead to another repository.
+    # In a Git hook these variables would select another repository.
     clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     command = ["git", "-C", str(folder), *arguments]
     try:
-        result = subprocess.run(  # noqa: S603 - the arguments are this module's own
+        result = subprocess.run(  # noqa: S603 - the arguments come from this module
             command, capture_output=True, text=True, check=False, timeout=_GIT_SECONDS, env=clean
         )
     except (OSError, subprocess.TimeoutExpired):  # no Git, or a folder on a drive that does not answer

@@ -1,4 +1,4 @@
-"""What may be logged under which name: MLflow's limits, checked before the store is asked; and no passwords."""
+"""Limits of MLflow for names and values, checked before the store is used, and redaction of passwords."""
 
 import json
 import numbers
@@ -18,7 +18,7 @@ MAX_KEY_LENGTH = 250
 MAX_PARAM_LENGTH = 6000
 MAX_TAG_LENGTH = 8000
 MAX_DIGEST_LENGTH = 36
-MAX_PER_BATCH = 100  # of params or tags in one request; of metrics it would be 1000
+MAX_PER_BATCH = 100  # params or tags in one request; the limit for metrics is 1000
 
 _KEY = re.compile(r"[\w.\- :/]+")
 
@@ -27,12 +27,12 @@ Item = TypeVar("Item")
 
 def check_key(key: str) -> str:
     """Return the name of a param, metric or tag, or raise TrackingError if MLflow would refuse it."""
-    # MLflow refuses every name that begins with two dots, also one that leads nowhere else, such as "..9".
+    # MLflow refuses every name that starts with two dots, even if it is not a parent folder, such as "..9".
     normal = posixpath.normpath(key) == key and key != "." and not key.startswith(("..", "/"))
     if not (_KEY.fullmatch(key) and len(key) <= MAX_KEY_LENGTH and normal):
         raise TrackingError(
             f"Cannot log under the name {key!r}: a name has 1 to {MAX_KEY_LENGTH} letters, digits or "
-            "any of `_-./: `, and reads like a relative path; rename it."
+            "any of `_-./: `, and the form of a relative path; rename it."
         )
     return key
 
@@ -48,7 +48,7 @@ def check_metric(key: str, value: object) -> float:
 
 
 def check_artifact(name: str) -> str:
-    """Return the path of an artifact inside its run, or raise TrackingError if it leads out of it."""
+    """Return the path of an artifact inside its run, or raise TrackingError if it is outside of it."""
     path = PurePosixPath(name)
     if name in {"", "."} or str(path) != name or path.is_absolute() or ".." in path.parts or "\\" in name:
         raise TrackingError(
@@ -69,14 +69,14 @@ def check_picture(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def check_file(path: Path) -> Path:
-    """Return the path, or raise TrackingError if no file is there."""
+    """Return the path, or raise TrackingError if there is no such file."""
     if not path.is_file():
         raise TrackingError(f"Cannot store {path}: there is no such file.")
     return path
 
 
 def shortened(value: object, limit: int) -> str:
-    """Return the value as text of at most `limit` characters, without passwords; where it was cut, its end says so."""
+    """Return the value as text of at most `limit` characters, without passwords; a text that was cut ends with a notice."""
     text = redacted(str(value))
     if len(text) <= limit:
         return text
@@ -85,7 +85,7 @@ def shortened(value: object, limit: int) -> str:
 
 
 def too_long(values: Mapping[str, object], limit: int) -> dict[str, str]:
-    """Return the values whose text is longer than `limit`, whole, by the file name that is to keep them."""
+    """Return the complete texts of values that are longer than `limit`, by the name of the file to store them in."""
     texts = {key: redacted(str(value)) for key, value in values.items()}
     long = {key: text for key, text in texts.items() if len(text) > limit}
     return {f"long_values/{re.sub(r'[^-.A-Za-z0-9_]', '_', key)}.txt": text for key, text in long.items()}
@@ -98,7 +98,7 @@ def chunks(items: Sequence[Item], size: int = MAX_PER_BATCH) -> Iterator[Sequenc
 
 
 def json_text(content: object) -> str:
-    """Return the content as indented JSON, or raise TrackingError if it holds something else."""
+    """Return the content as indented JSON, or raise TrackingError if it contains something else."""
     try:
         return json.dumps(redacted_tree(content), indent=2, ensure_ascii=False, default=_plain) + "\n"
     except (TypeError, ValueError) as error:

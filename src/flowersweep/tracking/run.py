@@ -1,15 +1,15 @@
-"""What is known of a run wherever it is read or written: how it ended, and the tags that are looked up again."""
+"""The status of a run, and the names of tags that are written and read."""
 
 from enum import Enum
 
 # The tag that MLflow shows as a run's description, in Markdown.
 NOTE = "mlflow.note.content"
-# The beginning of the tags that tell how many pictures a run used for training, validation and test.
+# Prefix of the tags with the number of pictures that a run used for training, validation and test.
 PICTURES = "pictures."
 
 
 class RunStatus(Enum):
-    """How a run ended; the values are MLflow's."""
+    """How a run ended; the values are those of MLflow."""
 
     FINISHED = "FINISHED"
     FAILED = "FAILED"

@@ -1,4 +1,4 @@
-"""Storing a Keras model as an MLflow model: signature, pinned requirements, and what its outputs mean."""
+"""Storing a Keras model as an MLflow model with its signature, pinned requirements and class names."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -34,8 +34,8 @@ def log_model(
 ) -> str:
     """Store a model with a run of the store at `uri`; the other arguments are those of MLflowTracker.model.
 
-    `mlflow.keras.log_model` works on a global tracking URI, and infers the requirements by loading the model once
-    more in another process; here the same steps are taken with the client, and the requirements are known.
+    `mlflow.keras.log_model` uses a global tracking URI, and infers the requirements by loading the model again in
+    another process. Here the same steps are taken with the client, and the requirements are known.
 
     Returns:
         The address `runs:/RUN_ID/model`.
@@ -73,7 +73,7 @@ def log_model(
 
 
 def _create_logged_model(bare: "MlflowClient", run: "Run") -> "LoggedModel":
-    """Create the entry of a model, once even if the store fails after it has done so."""
+    """Create the entry of a model exactly once, even if the store fails after creating it."""
     run_id, experiment = run.info.run_id, run.info.experiment_id
 
     def create() -> "LoggedModel":
@@ -87,7 +87,7 @@ def _create_logged_model(bare: "MlflowClient", run: "Run") -> "LoggedModel":
 
 
 def _log_output(bare: "MlflowClient", run_id: str, model_id: str) -> None:
-    """Put a model among a run's outputs, which MLflow refuses to do twice."""
+    """Add a model to a run's outputs, which MLflow refuses to do twice."""
     from mlflow.entities import LoggedModelOutput
 
     def put() -> None:
@@ -107,11 +107,11 @@ def _signature(keras_model: "keras.Model", example: Examples, class_names: Seque
     output = np.asarray(keras_model(example[:1], training=False))
     if output.shape != (1, len(class_names)):
         raise TrackingError(
-            f"Cannot store the model: it gives {output.shape[1:]} values a picture, but there are "
+            f"Cannot store the model: it returns {output.shape[1:]} values per picture, but there are "
             f"{len(class_names)} class names; both must agree."
         )
     return ModelSignature(
-        # Without a name: pyfunc would hand a named input over as a dictionary, which the model does not take.
+        # Without a name: pyfunc would pass a named input as a dictionary, which the model does not accept.
         inputs=Schema([TensorSpec(example.dtype, (-1, *example.shape[1:]))]),
         outputs=Schema([TensorSpec(output.dtype, (-1, len(class_names)))]),
     )

@@ -1,4 +1,4 @@
-"""Find what one wants to look at or use: a store with results, a study in it, its trials, the best run."""
+"""Finding a store with results, a study in it, its trials, and runs."""
 
 import shlex
 from typing import TYPE_CHECKING
@@ -30,22 +30,22 @@ def open_results(directory: str | None = None, uri: str | None = None) -> Store:
     folder = expanded(directory or results_dir())
     if uri is None and not (folder / DATABASE_NAME).exists():
         raise TrackingError(
-            f"There are no results in {folder}; train something first, as in python -m flowersweep data=demo "
-            "trainer=quick, or say where they are with tracking.dir=DIR."
+            f"There are no results in {folder}; train a model first, as in python -m flowersweep data=demo "
+            "trainer=quick, or give the folder of the results with tracking.dir=DIR."
         )
     return prepare_store(folder, uri)
 
 
 def find_study(store: Store, study: str | None = None, experiment: str | None = None) -> "Run":
-    """The run of a study, under which its trials are.
+    """The run of a study, which is the parent of its trials' runs.
 
     Args:
-        store: Where to look.
-        study: Its name; None for the one that was begun last.
+        store: The store to search.
+        study: Its name; None for the one that was started last.
         experiment: Name of the experiment to look in; None for all.
 
     Raises:
-        TrackingError: There is none of that name, or none at all, or it was deleted in MLflow.
+        TrackingError: There is no study of that name, no study at all, or it was deleted in MLflow.
     """
     runs = search(store, STUDIES, experiment)
     for run in runs:
@@ -54,22 +54,22 @@ def find_study(store: Store, study: str | None = None, experiment: str | None = 
     refuse_deleted_study(store, study, experiment)
     if not runs:
         raise TrackingError(
-            "There is no study yet; a sweep makes one, as in python -m flowersweep --multirun aug=none,RandomFlip."
+            "There is no study yet; a sweep creates one, as in python -m flowersweep --multirun aug=none,RandomFlip."
         )
     names = list(dict.fromkeys(str(run.info.run_name) for run in runs))
     raise TrackingError(f"There is no study {study!r}; {choose_one_of(names, study or '')}")
 
 
 def refuse_deleted_study(store: Store, study: str | None = None, experiment: str | None = None) -> None:
-    """Say of a study that was deleted in MLflow how to bring it back; nothing if there is none.
+    """Refuse a study that was deleted in MLflow, and say how to restore it.
 
     Args:
-        store: Where to look.
+        store: The store to search.
         study: Its name; None for any.
         experiment: Name of the experiment to look in; None for all.
 
     Raises:
-        TrackingError: There is one.
+        TrackingError: There is a deleted study of that name.
     """
     for run in search(store, STUDIES, experiment, deleted=True):
         if study is None or run.info.run_name == study:
@@ -79,12 +79,12 @@ def refuse_deleted_study(store: Store, study: str | None = None, experiment: str
 
 
 def trials_of(store: Store, study: "Run", *, deleted: bool = False) -> list["Run"]:
-    """The runs of a study's trials, in the order of their numbers; of several attempts at a trial the last one.
+    """The runs of a study's trials, in the order of their numbers; for a trial with several attempts, the last one.
 
     Args:
-        store: Where they are.
-        study: Its run.
-        deleted: Those that were deleted in MLflow, which can be brought back, instead of those that are there.
+        store: The store of the runs.
+        study: The run of the study.
+        deleted: Return the runs that were deleted in MLflow and can be restored, instead of the existing ones.
     """
     latest: dict[int, Run] = {}
     runs = children_of(store, study, deleted=deleted)
@@ -95,12 +95,12 @@ def trials_of(store: Store, study: "Run", *, deleted: bool = False) -> list["Run
 
 
 def children_of(store: Store, run: "Run", *, deleted: bool = False) -> list["Run"]:
-    """The runs below a run, in the order in which they began.
+    """The child runs of a run, in the order in which they started.
 
     Args:
-        store: Where they are.
-        run: The one above them.
-        deleted: Those that were deleted in MLflow instead of those that are there.
+        store: The store of the runs.
+        run: The parent run.
+        deleted: Return the runs that were deleted in MLflow instead of the existing ones.
     """
     below = f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
     found = _search(store, [run.info.experiment_id], below, deleted=deleted)
@@ -108,11 +108,9 @@ def children_of(store: Store, run: "Run", *, deleted: bool = False) -> list["Run
 
 
 def restoring(store: Store, run_id: str) -> str:
-    """How to bring a deleted run back, as it ends a sentence."""
+    """How to restore a deleted run, as the end of a sentence."""
     uri = redacted(store.uri)
-    return (
-        f"bring it back with `MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow runs restore --run-id {run_id}`"
-    )
+    return f"restore it with `MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow runs restore --run-id {run_id}`"
 
 
 def search(
@@ -121,10 +119,10 @@ def search(
     """Runs that pass MLflow's filter, the latest first.
 
     Args:
-        store: Where to look.
-        filter_string: MLflow's.
+        store: The store to search.
+        filter_string: A filter of MLflow.
         experiment: Name of the experiment to look in; None for all.
-        deleted: Those that were deleted in MLflow instead of those that are there.
+        deleted: Return the runs that were deleted in MLflow instead of the existing ones.
 
     Raises:
         TrackingError: There is no such experiment.

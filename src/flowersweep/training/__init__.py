@@ -1,4 +1,4 @@
-"""Training one run: `train(config)` is all that the command line and a sweep need. Imports no TensorFlow."""
+"""Training of one run. The command line and a sweep only need `train(config)`. Does not import TensorFlow."""
 
 from flowersweep.training.result import Result
 from flowersweep.training.run import RunContext, train

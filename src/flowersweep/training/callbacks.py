@@ -1,4 +1,4 @@
-"""Keras callbacks of a run: read, report, decide. Importing this module imports Keras."""
+"""Keras callbacks of a run. Importing this module imports Keras."""
 
 import math
 import time
@@ -14,15 +14,15 @@ EpochCallback = Callable[[int, Mapping[str, float]], None]
 
 
 class EpochLog(keras.callbacks.Callback):
-    """Gather what happened in each epoch and hand it on.
+    """Collect the values of each epoch and pass them on.
 
-    Each epoch gives loss, accuracy, val_loss, val_accuracy, learning_rate (read from the optimizer as the epoch
-    began), seconds (training and validation) and images_per_second (training only).
+    The values of an epoch are loss, accuracy, val_loss, val_accuracy, learning_rate (read from the optimizer at the start
+    of the epoch), seconds (training and validation) and images_per_second (training only).
 
     Args:
         train_count: Training pictures per epoch.
         on_epoch: Called with the epoch's number, counted from 1, and its values.
-        first_epoch: Epochs already on the axis, from an earlier phase.
+        first_epoch: Number of epochs of earlier phases.
 
     Raises:
         TrainingError: The loss is not a number, or infinite.
@@ -37,18 +37,18 @@ class EpochLog(keras.callbacks.Callback):
         self._began = self._trained = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Read the rate before anything in this epoch can change it."""
+        """Read the learning rate before this epoch can change it."""
         del epoch, logs
         self._learning_rate = float(self.model.optimizer.learning_rate)
         self._began = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """The last of these ends the training part of the epoch."""
+        """Measure the training time; the last batch determines it."""
         del batch, logs
         self._trained = time.perf_counter() - self._began
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Hand on the epoch's values, unless the loss is lost."""
+        """Pass the epoch's values on, unless the loss is not finite."""
         values = {name: float(value) for name, value in (logs or {}).items()}
         number = self._first_epoch + epoch + 1
         for name in ("loss", "val_loss"):
@@ -64,13 +64,13 @@ class EpochLog(keras.callbacks.Callback):
 
 
 class SavedNetworkValidation(keras.callbacks.Callback):
-    """Validate the float32 network that is saved, where another one, faster to train, is trained in its place.
+    """Validate the float32 network that is saved, if another, faster network is trained instead of it.
 
-    The val_* values are then those of the saved network. Must come before the callbacks that read them.
+    The val_* values are then those of the saved network. It must precede the callbacks that read them.
 
     Args:
-        copy_weights: Gives the trained weights to the saved network; called after every epoch.
-        model: The saved network with whatever is before it, compiled with the metrics to report.
+        copy_weights: Copies the trained weights to the saved network; called after every epoch.
+        model: The saved network with its preceding layers, compiled with the metrics to report.
         validation: Batches of (inputs, labels).
     """
 
@@ -81,7 +81,7 @@ class SavedNetworkValidation(keras.callbacks.Callback):
         self._validation = validation
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Copy the weights and add the saved network's val_* values to the epoch's."""
+        """Copy the weights and add the saved network's val_* values to those of the epoch."""
         del epoch
         self._copy_weights()
         values = self._compiled.evaluate(self._validation, verbose=0, return_dict=True)
@@ -90,13 +90,13 @@ class SavedNetworkValidation(keras.callbacks.Callback):
 
 
 class BestWeights(keras.callbacks.Callback):
-    """Remember the weights of the best epoch and put them back when training ends.
+    """Remember the weights of the best epoch and restore them at the end of the training.
 
-    The saved model is then the one whose figures are reported as best/*. On a tie the earlier epoch stays.
+    The saved model is then the one whose metrics are reported as best/*. On a tie the earlier epoch is used.
 
     Args:
-        trained: The part whose weights are kept: what the optimizer changes.
-        monitor: The epoch value that decides.
+        trained: The part whose weights are remembered: the one that the optimizer changes.
+        monitor: The epoch value to compare.
         maximize: Whether larger is better.
     """
 
@@ -109,7 +109,7 @@ class BestWeights(keras.callbacks.Callback):
         self._weights: list[npt.NDArray[Any]] | None = None
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Copy the weights if this epoch is better than all before."""
+        """Copy the weights if this epoch is better than all earlier ones."""
         del epoch
         value = self._sign * float((logs or {})[self._monitor])
         if value > self._best:
@@ -117,7 +117,7 @@ class BestWeights(keras.callbacks.Callback):
             self._weights = self._trained.get_weights()
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Put the best epoch's weights back."""
+        """Restore the weights of the best epoch."""
         del logs
         if self._weights is not None:
             self._trained.set_weights(self._weights)
@@ -126,13 +126,14 @@ class BestWeights(keras.callbacks.Callback):
 class LearningRateGuard(keras.callbacks.Callback):
     """Refuse to train at another learning rate than the configured one.
 
-    The article's author lost a week's runs to a checkpoint that brought its optimizer's rate along.
+    The author of the article lost a week of runs to a checkpoint that also restored the learning rate of its
+    optimizer.
 
     Args:
-        expected: The rate of the first step.
+        expected: The learning rate of the first step.
 
     Raises:
-        TrainingError: The optimizer holds another rate.
+        TrainingError: The optimizer has another learning rate.
     """
 
     def __init__(self, expected: float) -> None:
@@ -140,11 +141,11 @@ class LearningRateGuard(keras.callbacks.Callback):
         self._expected = expected
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Compare before the first step."""
+        """Compare the rates before the first step."""
         del logs
         actual = float(self.model.optimizer.learning_rate)
         if not math.isclose(actual, self._expected, rel_tol=1e-5):
             raise TrainingError(
                 f"The optimizer's learning rate is {actual:g}, but optimizer.learning_rate is {self._expected:g}; "
-                "a warm start must bring weights only."
+                "a warm start must load weights only."
             )

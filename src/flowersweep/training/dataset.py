@@ -1,4 +1,4 @@
-"""Find, divide and decode the pictures a run needs; everything here happens before TensorFlow is imported."""
+"""Finding, splitting and decoding the pictures of a run. Runs before TensorFlow is imported."""
 
 import logging
 from dataclasses import dataclass
@@ -35,8 +35,8 @@ class PictureSet:
 
     Attributes:
         images: Memory-mapped uint8, shape (n, size, size, 3), all pictures of the catalogue.
-        indices: int64, shape (m,): which of them belong to this part.
-        labels: int32, shape (m,): their classes.
+        indices: int64, shape (m,): the pictures that belong to this part.
+        labels: int32, shape (m,): the classes of these pictures.
     """
 
     images: npt.NDArray[np.uint8]
@@ -49,7 +49,7 @@ class PictureSet:
 
 @dataclass(frozen=True)
 class Pictures:
-    """All that a run needs to know about its data."""
+    """The data of a run."""
 
     catalogue: Catalogue
     split: Split
@@ -62,22 +62,23 @@ class Pictures:
 def load_pictures(config: Config, expected: str | None = None) -> Pictures:
     """Open the data set of a configuration.
 
-    Training pictures are decoded at the size the augmentation wants (RandomCrop wants larger ones), validation
+    Training pictures are decoded at the size that the augmentation needs (RandomCrop needs larger ones), validation
     and test pictures always at `trainer.image_size`, so that every augmentation is evaluated on the same pixels.
 
     Args:
         config: The configuration.
-        expected: The fingerprint that `find_pictures` must give; None for any.
+        expected: The fingerprint that `find_pictures` must return; None for any.
 
     Raises:
-        DataError: The pictures are missing, unreadable or others; the message says how to fix it.
-        ConfigError: They are too few for the fractions of the split.
+        DataError: The pictures are missing, unreadable or different from those expected; the message says how to fix
+            it.
+        ConfigError: There are too few pictures for the fractions of the split.
     """
     cache = cache_dir(config.paths.cache)
     found = find_pictures(config)
     if expected not in {None, found[1]}:
         raise DataError(
-            f"The pictures in {found[0].root} are no longer those that the sweep began with; put those back, or begin "
+            f"The pictures in {found[0].root} are no longer those that the sweep started with; restore those, or start "
             "another sweep with these."
         )
     catalogue, digest, parts = divided(config, found)
@@ -101,10 +102,10 @@ def load_pictures(config: Config, expected: str | None = None) -> Pictures:
 
 
 def find_pictures(config: Config) -> Found:
-    """The list of a configuration's pictures and their fingerprint; decodes none, and leaves out none.
+    """The list of a configuration's pictures and their fingerprint. Decodes none of them and leaves none out.
 
     Raises:
-        DataError: There are none.
+        DataError: There are no pictures.
     """
     cache = cache_dir(config.paths.cache)
     catalogue = read_folder(_folder(config.data, cache))
@@ -114,11 +115,11 @@ def find_pictures(config: Config) -> Found:
 def divided(config: Config, found: Found | None = None) -> tuple[Catalogue, str, Split]:
     """The pictures of a configuration, their fingerprint, and which of them train, validate and test.
 
-    Decodes none of them, unless unreadable ones are to be left out and it is not known yet which these are.
+    Decodes none of them, unless unreadable pictures are to be left out and it is not yet known which these are.
 
     Args:
         config: The configuration.
-        found: From `find_pictures`, if it was asked already; it says in the log what it finds.
+        found: The result of `find_pictures`, if it was called before; it logs what it finds.
 
     Raises:
         DataError: As `load_pictures`.
@@ -131,14 +132,14 @@ def divided(config: Config, found: Found | None = None) -> tuple[Catalogue, str,
 
 
 def without_unreadable(found: Found, cache: Path) -> Found:
-    """Pictures without those that cannot be read, and the fingerprint of the rest."""
+    """The pictures that can be read, and their fingerprint."""
     catalogue, digest = found
     rest = readable(catalogue, cache=cache, fingerprint=digest)
     return rest, fingerprint(rest, cache)
 
 
 def divide(catalogue: Catalogue, data: DataConfig) -> Split:
-    """Which pictures train, validate and test."""
+    """Split the pictures into training, validation and test parts."""
     return split(len(catalogue), seed=data.split_seed, validation=data.validation_split, test=data.test_split)
 
 

@@ -1,4 +1,4 @@
-"""Start TensorFlow the way a run wants it. Must happen before TensorFlow is first imported in the process."""
+"""Start of TensorFlow with the settings of a run. Must happen before TensorFlow is first imported in the process."""
 
 import gc
 import logging
@@ -15,14 +15,14 @@ log = logging.getLogger(__name__)
 
 
 def start_tensorflow(*, seed: int, threads: int | None, deterministic: bool) -> None:
-    """Set what TensorFlow reads at import, import it, and seed everything.
+    """Set what TensorFlow reads at import, import it, and set all seeds.
 
     oneDNN's kernels are off by default on CPUs without AVX-512, where they more than double the speed of
-    convolutions; TensorFlow reads the switch once, at import.
+    convolutions; TensorFlow reads the setting once, at import.
 
     Args:
         seed: Seeds Python, NumPy, TensorFlow and Keras.
-        threads: CPU threads for the arithmetic; None for all cores. Can be set once per process.
+        threads: Number of CPU threads for computations; None for all cores. Can be set once per process.
         deterministic: Turn on TensorFlow's op determinism.
     """
     if "tensorflow" not in sys.modules:
@@ -33,17 +33,17 @@ def start_tensorflow(*, seed: int, threads: int | None, deterministic: bool) -> 
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     elif os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "1":
         log.warning(
-            "TensorFlow was imported before the run began; set TF_ENABLE_ONEDNN_OPTS=1 before importing it."
+            "TensorFlow was imported before the run started; set TF_ENABLE_ONEDNN_OPTS=1 before importing it."
         )
     first = "tensorflow" not in sys.modules
     with standard_error_held():
         import keras
         import tensorflow as tf
 
-        # Looking for a GPU where there is none is another thing TensorFlow reports as an error.
+        # TensorFlow also reports an error if it looks for a GPU and there is none.
         tf.config.list_physical_devices()
     if first:
-        # Half a million objects that stay to the end: looking at them again takes each collection 0.2 s.
+        # Half a million objects that are never freed: without this, each collection takes 0.2 s to check them.
         gc.freeze()
     if threads is not None:
         _set_threads(threads)
@@ -74,9 +74,9 @@ def memory_exhaustion_reported() -> Iterator[None]:
 
 @contextmanager
 def streams_released() -> Iterator[None]:
-    """Let go, at the end, of what the data streams made inside have read; none of them can be used any more.
+    """Release what the data streams created in the block have read; afterwards they cannot be used any more.
 
-    TensorFlow keeps each Python function that a stream calls on its outermost graph for as long as the process lives,
+    TensorFlow stores each Python function that a stream calls on its outermost graph until the process ends,
     and with it the memory-mapped pictures and features that the function reads.
     """
     known = len(functions_of_streams())

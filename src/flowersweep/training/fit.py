@@ -28,14 +28,14 @@ from flowersweep.training.precision import policy, resolve_precision
 
 @dataclass(frozen=True)
 class Phase:
-    """What is trained for how long and how fast.
+    """What is trained, for how long and with which optimizer.
 
     Attributes:
-        name: As the history and the curves call it.
-        network: Whose suffix is trained.
-        rebuild: Builds the same network once more, for another precision.
-        optimizer: The phase's own; its state never comes from another phase.
-        epochs: At the most.
+        name: As used in the history and the curves.
+        network: The network whose suffix is trained.
+        rebuild: Builds the same network again, for another precision.
+        optimizer: The optimizer of this phase; its state never comes from another phase.
+        epochs: The maximum number of epochs.
     """
 
     name: str
@@ -46,13 +46,13 @@ class Phase:
 
 
 def fit(phase: Phase, config: Config, loader: Loader, history: History, on_epoch: EpochCallback) -> None:
-    """Train a network's suffix and leave it with the weights of the phase's best epoch.
+    """Train a network's suffix; afterwards it has the weights of the phase's best epoch.
 
     Args:
         phase: What to train.
-        config: The whole configuration.
-        loader: Where the batches come from.
-        history: Gets the phase's epochs, behind those it has.
+        config: The complete configuration.
+        loader: The source of the batches.
+        history: The phase's epochs are appended to it.
         on_epoch: Called after each epoch with its number in the history, counted from 1, and its values.
 
     Raises:
@@ -94,7 +94,7 @@ def fit(phase: Phase, config: Config, loader: Loader, history: History, on_epoch
 
 
 def _trainee(phase: Phase, config: Config) -> Network:
-    """The network to train: the phase's own, or one that computes the same faster or in another precision."""
+    """The network to train: that of the phase, or one that computes the same faster or in another precision."""
     precision = resolve_precision(config)
     if phase.network.base is not None:  # shares its weights
         return replace(phase.network, suffix=fold(phase.network.suffix, precision))
@@ -109,20 +109,20 @@ def _trainee(phase: Phase, config: Config) -> Network:
 def _saved_network_validation(
     trainee: Network, network: Network, loader: Loader, validation: Any
 ) -> list[keras.callbacks.Callback]:
-    """What validates the network that is saved while another one is trained in its place; nothing if none is."""
+    """The callback that validates the saved network while another one is trained instead; empty if none is."""
     if trainee.suffix is network.suffix:
         return []
 
     def copy_weights() -> None:
-        if network.base is None:  # a folded suffix has the very weights of its network
+        if network.base is None:  # a folded suffix shares the weights of its network
             network.suffix.set_weights(trainee.suffix.get_weights())
 
-    model = _compiled(loader.model(network), keras.optimizers.SGD())  # it is evaluated only
+    model = _compiled(loader.model(network), keras.optimizers.SGD())  # it is only evaluated
     return [SavedNetworkValidation(copy_weights, model, validation)]
 
 
 def _compiled(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> keras.Model:
-    # Made inside the traced step, the optimizer's variables would have it traced twice, and never be freed.
+    # Variables created inside the traced step would cause a second tracing and would never be freed.
     optimizer.build(model.trainable_variables)
     model.compile(
         optimizer=optimizer,

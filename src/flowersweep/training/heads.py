@@ -1,7 +1,7 @@
-"""Heads that were trained once: trials that need the same one take it from the cache.
+"""Trained heads: trials that need the same head take it from the cache.
 
-A head is the new last layer on a frozen backbone. It depends on the data, the augmentation, the seed, the head's
-own settings and the program that trains it, and on nothing that a search over fine-tuning varies.
+A head is the new last layer on a frozen backbone. It depends on the data, the augmentation, the seed, the settings
+of the head and the code that trains it, but not on anything that a search over fine-tuning varies.
 
 Importing this module imports neither Keras nor TensorFlow.
 """
@@ -27,13 +27,13 @@ from flowersweep.training.precision import resolve_precision
 
 log = logging.getLogger(__name__)
 
-# What a head's weights depend on besides the configuration, the data and the backbone.
+# What the weights of a head depend on in addition to the configuration, the data and the backbone.
 ROOMS = ("data", "models", "training")
 PACKAGES = ("keras", "tensorflow", "numpy")
 
 
 def reuse_or_train(config: Config, pictures: Pictures, train: Callable[[], Head]) -> Head:
-    """The head of a configuration: from the cache, or trained now and kept there.
+    """The head of a configuration, from the cache, or trained now and cached.
 
     Other processes that need the same head wait for the one that trains it.
     """
@@ -42,16 +42,16 @@ def reuse_or_train(config: Config, pictures: Pictures, train: Callable[[], Head]
         if path.exists():
             if (kept := read_head(path, len(pictures.catalogue.class_names))) is not None:
                 return kept
-            log.warning("%s is damaged and will be trained anew.", path)
+            log.warning("%s is damaged and will be trained again.", path)
         head = train()
         write_head(path, head)
     return head
 
 
 def head_key(config: Config, pictures: Pictures) -> str:
-    """32 hex digits that are the same for configurations that train the same head.
+    """32 hex digits that are equal for configurations that train the same head.
 
-    Imports TensorFlow where it decides which engine runs the backbone, as the training itself has done before.
+    Imports TensorFlow if the engine of the backbone depends on it; the training has imported it before.
     """
     model = config.model
     assert isinstance(model, FineTunedConfig)  # noqa: S101 (for the type checker; nothing else has a head phase)
@@ -77,7 +77,7 @@ def head_key(config: Config, pictures: Pictures) -> str:
 
 
 def weights_digest(weights: str | None) -> str:
-    """What identifies a backbone's weights: the content of their file, or their name."""
+    """The identity of a backbone's weights: a digest of the content of their file, or their name."""
     if weights is None or weights == "imagenet":
         return str(weights)
     return hashlib.sha256(expanded(weights).read_bytes()).hexdigest()

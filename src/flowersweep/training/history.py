@@ -1,4 +1,4 @@
-"""The epochs of a run, and which of them is the best."""
+"""The epochs of a run and the best of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,11 +24,11 @@ class History:
 
     @classmethod
     def of(cls, objective: str) -> Self:
-        """An empty history whose best epoch is the objective's, as in best/val_accuracy."""
+        """An empty history whose best epoch is that of the objective, for example best/val_accuracy."""
         return cls(monitor=objective.rpartition("/")[2])
 
     def begin(self, phase: str) -> None:
-        """The epochs from here on belong to this phase."""
+        """Start a phase; the following epochs belong to it."""
         self.phases.append((phase, len(self.epochs) + 1))
 
     def append(self, values: Mapping[str, float]) -> None:
@@ -39,7 +39,7 @@ class History:
     def best_epoch(self) -> int:
         """Number of the last phase's best epoch, counted from 1; the earliest on a tie.
 
-        The weights that a run ends with come from that phase, so its figures are the run's.
+        The final weights of a run come from that phase, so its values are those of the run.
         """
         first = self.phases[-1][1] if self.phases else 1
         values = self.column(self.monitor)[first - 1 :]
@@ -55,7 +55,7 @@ class History:
         return {name: self.column(name) for name in self.epochs[0]}
 
     def summary(self) -> dict[str, float]:
-        """best/* and last/* of every quality measure, with best/epoch, epochs and seconds in all."""
+        """best/* and last/* of every quality measure, with best/epoch and the total epochs and seconds."""
         quality = ("loss", "accuracy", "val_loss", "val_accuracy")
         best, last = self.epochs[self.best_epoch - 1], self.epochs[-1]
         return {

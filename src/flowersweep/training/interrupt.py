@@ -1,4 +1,4 @@
-"""Turn SIGINT and SIGTERM into one exception, so that an interrupted run is closed and not left RUNNING."""
+"""Conversion of SIGINT and SIGTERM into one exception, so that an interrupted run is closed and not left RUNNING."""
 
 import signal
 import threading
@@ -21,7 +21,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def _raise_interrupted(signal_number: int, _frame: FrameType | None) -> NoReturn:
-    # Whoever cleans up now must not be torn out of it by an impatient second Ctrl-C.
+    # A second Ctrl-C must not interrupt the cleanup.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Interrupted(signal_number)
@@ -31,7 +31,7 @@ def _raise_interrupted(signal_number: int, _frame: FrameType | None) -> NoReturn
 def interruptible() -> Iterator[None]:
     """Within this block SIGINT and SIGTERM raise `Interrupted`; a second one is ignored until the block ends.
 
-    Does nothing outside the main thread, where Python delivers no signals.
+    Does nothing outside the main thread, because Python delivers signals to the main thread only.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""What a phase trains on: pictures through the whole network, or stored features into its suffix.
+"""The batches of a phase: pictures for the complete network, or stored features for its suffix.
 
 Importing this module imports Keras.
 """
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Loader:
-    """Where a network's batches come from.
+    """The source of a network's batches.
 
     Attributes:
         bank: The features of the network's prefix; None to load pictures.
         pictures: The data.
-        config: The whole configuration.
+        config: The complete configuration.
     """
 
     bank: FeatureBank | None
@@ -63,7 +63,7 @@ class Loader:
 
 @contextmanager
 def open_loader(network: Network, config: Config, pictures: Pictures) -> Iterator[Loader]:
-    """Open the loader of a network's batches: its feature bank where there is a prefix worth storing the features of."""
+    """Open the loader of a network's batches: the feature bank if the network has a prefix with layers, else pictures."""
     if not config.bank.enabled or network.prefix is None or network.cut == 0:
         yield Loader(None, pictures, config)
         return

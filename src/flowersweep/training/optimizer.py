@@ -1,4 +1,4 @@
-"""Build the Keras optimizer, with its learning-rate schedule, from the configuration."""
+"""Construction of the Keras optimizer and its learning-rate schedule from the configuration."""
 
 import dataclasses
 from typing import TYPE_CHECKING, Any
@@ -9,21 +9,21 @@ if TYPE_CHECKING:
     import keras
 
 
-# A warm-up begins at this fraction of the learning rate.
+# A warm-up starts at this fraction of the learning rate.
 WARMUP_START = 0.01
 
 
 def build_optimizer(
     config: OptimizerConfig, schedule: ScheduleConfig, *, steps_per_epoch: int, epochs: int
 ) -> "keras.optimizers.Optimizer":
-    """A fresh optimizer; its state never comes from another run.
+    """A new optimizer; its state never comes from another run.
 
     Args:
         config: The optimizer's name and its Keras arguments.
-        schedule: Only a cosine changes the rate inside the optimizer; a plateau is a callback, and both at once
-            cannot be configured.
+        schedule: Only a cosine schedule is part of the optimizer; a plateau schedule is a callback, and only one of
+            them can be configured.
         steps_per_epoch: Batches in an epoch.
-        epochs: Those of the phase, and the length of a cosine that has none of its own or a longer one.
+        epochs: Epochs of the phase; also the length of a cosine schedule without its own length or with a longer one.
     """
     import keras
 

@@ -1,4 +1,4 @@
-"""The phases of a run: the head first where the network asks for it, then the suffix. Importing imports Keras."""
+"""The phases of a run: the head first if the model requires it, then the suffix. Importing this imports Keras."""
 
 import logging
 from collections.abc import Mapping
@@ -26,12 +26,12 @@ HEAD = "head"
 
 
 def is_frozen(config: Config) -> bool:
-    """Whether a configuration has a backbone of which nothing is trained."""
+    """Whether a configuration has a backbone of which no layer is trained."""
     return isinstance(config.model, FrozenConfig) and getattr(config.model, "fine_tune_at", None) is None
 
 
 def build(config: Config, pictures: Pictures, store: Store) -> tuple[Network, dict[str, str]]:
-    """The network of a configuration with its first weights, and tags that say where they came from.
+    """The network of a configuration with its initial weights, and tags that record their origin.
 
     Raises:
         ConfigError: The network cannot be built, or the run to start from does not fit it.
@@ -48,11 +48,11 @@ def build(config: Config, pictures: Pictures, store: Store) -> tuple[Network, di
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What a trained network says of the pictures it was not trained on.
+    """Predictions of a trained network for the pictures it was not trained on.
 
     Attributes:
-        validation: Of the validation part.
-        test: Of the test part; None if there is none.
+        validation: Predictions for the validation part.
+        test: Predictions for the test part; None if there is none.
     """
 
     validation: Predictions
@@ -68,15 +68,15 @@ def train_phases(
     on_epoch: EpochCallback,
     on_last_phase: EpochCallback = lambda _number, _values: None,
 ) -> Evaluated:
-    """Train a network through all its phases on one epoch axis, and evaluate it.
+    """Train a network in all its phases, with one count of epochs, and evaluate it.
 
     Args:
-        network: From `build`; has the weights of the last phase's best epoch afterwards.
-        config: The whole configuration.
+        network: From `build`; afterwards it has the weights of the last phase's best epoch.
+        config: The complete configuration.
         pictures: The data.
-        history: Gets the epochs.
-        on_epoch: Called after each epoch, also those of a head that was trained for an earlier run.
-        on_last_phase: Called after each epoch of the last phase too, with its number in that phase, counted from 1.
+        history: The epochs are appended to it.
+        on_epoch: Called after each epoch, including those of a head that was trained for an earlier run.
+        on_last_phase: Also called after each epoch of the last phase, with its number in that phase, counted from 1.
     """
     model = config.model
     if isinstance(model, FineTunedConfig) and model.trains_head:
@@ -117,9 +117,9 @@ def _built(model: ModelConfig, config: Config, pictures: Pictures) -> Network:
 
 
 def _train_head(config: Config, model: FineTunedConfig, pictures: Pictures, on_epoch: EpochCallback) -> Head:
-    """Train the new layer on the frozen backbone, with Adam at the head's own rate.
+    """Train the new layer on the frozen backbone, with Adam at the learning rate of the head.
 
-    It is a network of its own: only the layer's two arrays go on, so that no optimizer's state can.
+    The head is a separate network: only the two arrays of the layer are passed on, and no optimizer state.
     """
     frozen = FrozenConfig(
         name=HEAD,

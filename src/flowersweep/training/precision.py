@@ -1,4 +1,4 @@
-"""In which precision a network is trained. Weights, validation and the saved model are float32 in any case."""
+"""The precision of training. Weights, validation and the saved model are always float32."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +14,8 @@ BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
 def resolve_precision(config: Config) -> str:
     """float32 or bfloat16: what `trainer.precision` means for this network on this machine.
 
-    `auto` is bfloat16 where it was measured to help: on a CPU that has instructions for it the CNN, and convolutions
-    that are fine-tuned. A network that trains its last layer only has nothing to gain.
+    `auto` is bfloat16 where measurements showed a benefit: for the CNN and for fine-tuned convolutions on a CPU that
+    has instructions for it. A network of which only the last layer is trained does not benefit.
     """
     chosen = config.trainer.precision
     if chosen != "auto":
@@ -26,7 +26,7 @@ def resolve_precision(config: Config) -> str:
 
 
 def cpu_has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether the CPU multiplies bfloat16 numbers itself, as Linux tells of this machine; False elsewhere."""
+    """Whether the CPU has bfloat16 instructions, as reported by Linux; False on other systems."""
     if not cpuinfo.exists():
         return False
     for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():

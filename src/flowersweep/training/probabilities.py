@@ -1,4 +1,4 @@
-"""What a trained model says about a part of the data. Importing this module imports Keras."""
+"""Predictions of a trained model for a part of the data. Importing this module imports Keras."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Probabilities and truth of each picture of a part, in the part's own order.
+    """Predicted probabilities and true class of each picture of a part, in the order of the part.
 
     Attributes:
         probabilities: float32, shape (m, num_classes), rows sum to 1.
@@ -43,18 +43,18 @@ class Predictions:
 
 
 def with_probabilities(model: keras.Model) -> keras.Model:
-    """The same model, its weights shared, giving probabilities in place of logits."""
+    """A model that shares the weights and returns probabilities instead of logits."""
     outputs = keras.layers.Softmax(name="probabilities")(model.output)
     return keras.Model(model.input, outputs, name=model.name)
 
 
 def predict(model: keras.Model, batches: "tf.data.Dataset", part: Part) -> Predictions:
-    """Run a model that gives logits over a part, without augmentation.
+    """Apply a model that returns logits to a part, without augmentation.
 
     Args:
-        model: Takes the batches' inputs.
-        batches: One pass over the part in its own order, (inputs, labels).
-        part: For its labels.
+        model: Takes the inputs of the batches.
+        batches: One pass over the part in its order, (inputs, labels).
+        part: Provides the labels.
     """
     logits = np.concatenate([np.asarray(model(inputs, training=False)) for inputs, _ in batches])
     return Predictions(np.asarray(keras.ops.softmax(logits), dtype=np.float32), part.labels)

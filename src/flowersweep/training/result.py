@@ -1,17 +1,17 @@
-"""What a finished run comes to."""
+"""The result of a finished run."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished run comes to.
+    """The result of a finished run.
 
     Attributes:
         objective: The value of `objective.metric`.
         metrics: best/*, last/*, total/* and, if a test set was held out, test/*.
         run_id: The run in the tracking store.
-        tracking_uri: That store.
+        tracking_uri: The address of that store.
     """
 
     objective: float

@@ -35,18 +35,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunContext:
-    """What ties a run to something larger, such as a trial of a study.
+    """The context of a run, such as a trial of a study.
 
     Attributes:
-        run_name: What the run is called there.
-        parent_run_id: The MLflow run it is shown under.
-        tags: To find it by.
-        command: What was typed for the whole; None for how this process was started.
-        fingerprint: That the pictures must have; None for any.
-        on_start: Called with the run's id when it has one.
+        run_name: The name of the run.
+        parent_run_id: The MLflow run under which it is shown.
+        tags: Additional tags.
+        command: The command as it was typed; None for the command line of this process.
+        fingerprint: The fingerprint that the pictures must have; None for any.
+        on_start: Called with the run's id when it is known.
         on_epoch: Called after each epoch of the last phase with its number in that phase, counted from 1, and its
             values; raises Pruned to end the run.
-        keeps_artifacts: Called with the objective; False if figures and model are not worth their time.
+        keeps_artifacts: Called with the objective; returns False if figures and model need not be stored.
     """
 
     run_name: str | None = None
@@ -63,19 +63,19 @@ ALONE = RunContext()
 
 
 def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext = ALONE) -> Result:
-    """Train one model and log all of it.
+    """Train one model and log everything.
 
     Args:
-        config: What `flowersweep.config.settings` made of a composed configuration.
-        overrides: What was typed on the command line, for the record.
-        context: What the run belongs to.
+        config: The result of `flowersweep.config.settings` for a composed configuration.
+        overrides: The overrides as they were typed, to be logged.
+        context: The context of the run.
 
     Raises:
         DataError: The pictures cannot be used; no run is started.
         TrackingError: The store cannot be used; no run is started.
-        TrainingError: The training cannot go on; the run ends FAILED.
-        InfrastructureError: The disk or the store failed; the run ends FAILED, or KILLED if it is a study's.
-        Pruned: `context.on_epoch` wanted no more; the run ends FINISHED with a tag that says so.
+        TrainingError: The training cannot continue; the run ends FAILED.
+        InfrastructureError: The disk or the store failed; the run ends FAILED, or KILLED if it belongs to a study.
+        Pruned: `context.on_epoch` raised it; the run ends FINISHED with a tag that says so.
         Interrupted: SIGINT or SIGTERM; the run ends KILLED.
 
     Example:
@@ -90,10 +90,10 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
         True
     """
     pictures = load_pictures(config, context.fingerprint)
-    if context is ALONE:  # a sweep has told it once for all its trials
+    if context is ALONE:  # a sweep logs the notices once for all its trials
         tell(config, pictures.catalogue, pictures.split)
     with interruptible():
-        # A trial waits for a store with which its sweep has begun.
+        # A trial waits for a store that its sweep has already used.
         store = prepare_store(
             Path(config.tracking.dir), config.tracking.uri, known_to_work=context is not ALONE
         )
@@ -101,7 +101,7 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
         start_tensorflow(seed=config.seed, threads=trainer.threads, deterministic=trainer.deterministic)
         from flowersweep.training.phases import build
 
-        if context is ALONE:  # a study's own process looks after the runs of all its trials
+        if context is ALONE:  # the process of a study closes the runs of all its trials
             close_orphaned_runs(store, [experiment_id(store, config.tracking.experiment)])
         network, lineage = build(config, pictures, store)
         tracker = MLflowTracker.start(
@@ -123,14 +123,14 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
 
 
 def run_name(config: Config) -> str:
-    """What a run is called when nobody named it: what one would compare runs by."""
+    """The default name of a run: the settings by which runs are usually compared."""
     return f"{config.model.name}-{config.aug.name}-seed{config.seed}"
 
 
 def tags(config: Config) -> dict[str, str]:
-    """What the MLflow table can be filtered and grouped by without looking at parameters."""
+    """Tags for filtering and grouping the MLflow table without parameters."""
     return {
-        "kind": "run",  # a trial, or a repeat of one, says so itself
+        "kind": "run",  # a trial or a repeat overrides it
         "data": config.data.source,
         "model": config.model.name,
         "augmentation": config.aug.name,
@@ -140,12 +140,12 @@ def tags(config: Config) -> dict[str, str]:
 
 @contextmanager
 def failures_recorded(tracker: MLflowTracker, *, again: bool) -> Iterator[None]:
-    """Keep the traceback of whatever ends the run early as an artifact, and its message as a tag.
+    """Store the traceback of an error that ends the run as an artifact, and its message as a tag.
 
     Args:
-        tracker: The run's.
-        again: Whether what it was for is run once more if its infrastructure failed: then it is KILLED, as when it is
-            interrupted, with a tag that says so.
+        tracker: The tracker of the run.
+        again: Whether the trial is run again if its infrastructure failed. The run is then KILLED, as after an
+            interruption, with a tag that says so.
     """
     try:
         yield
@@ -173,7 +173,7 @@ def _train(
     overrides: Sequence[str],
     context: RunContext,
 ) -> dict[str, float]:
-    # These import Keras, which may happen only after `start_tensorflow`.
+    # These modules import Keras, which is only allowed after `start_tensorflow`.
     from flowersweep.training.logs import record
     from flowersweep.training.phases import train_phases
     from flowersweep.training.probabilities import with_probabilities

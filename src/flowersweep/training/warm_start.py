@@ -1,4 +1,4 @@
-"""Begin with the weights of another run. Weights only: no optimizer's state can come along, and none does."""
+"""Warm start from the weights of another run. Only weights are loaded, no optimizer state."""
 
 import logging
 from typing import TYPE_CHECKING
@@ -20,16 +20,16 @@ log = logging.getLogger(__name__)
 
 
 def load_run(network: "Network", config: Config, pictures: Pictures, store: Store) -> str:
-    """Give a network the weights of the run that `model.init_from` names.
+    """Load the weights of the run that `model.init_from` names into a network.
 
     Args:
-        network: Gets the weights.
+        network: The network whose weights are set.
         config: Its configuration; `best` means the best finished frozen run of the same backbone in the experiment.
-        pictures: The data; the other run must tell the same classes apart.
-        store: Where the other run is.
+        pictures: The data; the other run must have the same classes.
+        store: The store of the other run.
 
     Returns:
-        Id of the other run.
+        The id of the other run.
 
     Raises:
         ConfigError: The other run has other classes, another picture size or another backbone.
@@ -47,15 +47,15 @@ def load_run(network: "Network", config: Config, pictures: Pictures, store: Stor
 
 
 def best_start(config: Config, fingerprint: str, store: Store) -> str:
-    """Id of the run that `model.init_from=best` stands for at this moment.
+    """The id of the run that `model.init_from=best` currently refers to.
 
     Args:
-        config: Its backbone and objective count.
-        fingerprint: Of the pictures; the other run must have been trained on the same.
-        store: Where it is looked for.
+        config: Its backbone and objective are used.
+        fingerprint: The fingerprint of the pictures; the other run must have been trained on the same ones.
+        store: The store to search.
 
     Raises:
-        TrackingError: There is none.
+        TrackingError: There is no such run.
     """
     model = config.model
     assert isinstance(model, FineTunedConfig)  # noqa: S101 (as above)
@@ -70,13 +70,13 @@ def best_start(config: Config, fingerprint: str, store: Store) -> str:
 
 
 def _check(run_id: str, config: Config, pictures: Pictures, store: Store) -> None:
-    """Refuse a run whose weights would not mean the same here."""
+    """Refuse a run whose weights do not fit the data or the network."""
     model = config.model
     assert isinstance(model, FineTunedConfig)  # noqa: S101 (as above)
     theirs, ours = run_labels(store, run_id), list(pictures.catalogue.class_names)
     if theirs != ours:
         raise ConfigError(
-            f"model.init_from={run_id} tells {', '.join(theirs)} apart, but the data has {', '.join(ours)}; "
+            f"model.init_from={run_id} distinguishes {', '.join(theirs)}, but the data has {', '.join(ours)}; "
             "start from a run on the same classes."
         )
     other = run_config(store, run_id)

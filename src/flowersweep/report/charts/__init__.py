@@ -1,1 +1,1 @@
-"""The charts of the report: the series they show, their Plotly form for the page, and their form as PNG files."""
+"""The charts of the report: their data series, the Plotly charts of the page, and the PNG files."""

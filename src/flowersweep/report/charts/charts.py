@@ -1,4 +1,4 @@
-"""The charts of the page, as Plotly figures: what `series` has prepared, drawn in one style."""
+"""The charts of the page as Plotly figures."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from flowersweep.report.statistics.ranking import Row
 
 
 def charts(study: Study, rows: Sequence[Row]) -> dict[str, list[Chart]]:
-    """The charts of a study by the section of the page they belong to; sections without one are empty."""
+    """The charts of a study by the section of the page; sections without charts are empty."""
     goal = study.goal
     curves = [
         _curves("val-accuracy", "Validation accuracy over the epochs", study, rows, "val_accuracy"),
@@ -27,7 +27,7 @@ def charts(study: Study, rows: Sequence[Row]) -> dict[str, list[Chart]]:
 
 
 def _ranking(rows: Sequence[Row], goal: Goal) -> Chart:
-    """One line for each configuration, the best on top: spread, single runs, mean, and the article's figure."""
+    """One line for each configuration, the best on top: spread, single runs, mean, and the published value."""
     few = rows[: series.MAX_ROWS]
     figure = empty(height=150 + 36 * len(few), x=goal.metric)
     places = [-place for place in range(len(few))]
@@ -86,9 +86,7 @@ def _ranking(rows: Sequence[Row], goal: Goal) -> Chart:
     ticks = [wrapped(row.configuration.name) for row in few]
     figure.update_yaxes(tickvals=places, ticktext=ticks, range=[-len(few) + 0.4, 0.6], title=None)
     left_out = f" The best {len(few)} of {len(rows)} are shown." if len(rows) > len(few) else ""
-    alike = (
-        " Blue: cannot be distinguished from the leader." if any((row.group or 1) > 1 for row in rows) else ""
-    )
+    alike = " Blue: indistinguishable from the leader." if any((row.group or 1) > 1 for row in rows) else ""
     return Chart(
         "ranking",
         f"Configurations by {goal.metric}",
@@ -123,12 +121,12 @@ def _curves(name: str, title: str, study: Study, rows: Sequence[Row], metric: st
         seen.add(group)
     if metric == "learning_rate":
         figure.update_yaxes(type="log", exponentformat="power", dtick=1)
-    note = "A click on a name in the legend hides it, two clicks show it alone."
-    return Chart(name, title, figure, f"{note} In grey: others." if "others" in seen else note)
+    note = "A click on a name in the legend hides it; a double click shows only this one."
+    return Chart(name, title, figure, f"{note} Grey: others." if "others" in seen else note)
 
 
 def _trade_off(study: Study, rows: Sequence[Row]) -> Chart | None:
-    """What the first goal costs, with the configurations that no other beats in both."""
+    """The first goal against the cost, with the Pareto front."""
     if len(rows) < 2:
         return None
     cost, points = series.trade_off(study, rows)
@@ -155,14 +153,14 @@ def _trade_off(study: Study, rows: Sequence[Row]) -> Chart | None:
         figure.update_xaxes(type="log")
     if len(study.goals) > 1:
         return Chart(
-            "pareto", "Pareto front: what no other configuration beats", figure, "Means over the seeds."
+            "pareto", "Pareto front: configurations that no other one beats", figure, "Means over the seeds."
         )
-    note = "Figures that shared stored features or a busy machine make the seconds a rough measure."
+    note = "The seconds are a rough measure: they depend on cached features and on the load of the machine."
     return Chart("trade-off", f"{study.goal.monitor} against training time", figure, note)
 
 
 def _timeline(study: Study) -> Chart | None:
-    """When each trial ran, in a lane for each worker or, where those are not known, for each trial."""
+    """The time intervals of the trials, with a lane for each worker or, if workers are not known, for each trial."""
     bars = series.timeline(study)
     if not bars:
         return None
@@ -189,4 +187,4 @@ def _timeline(study: Study) -> Chart | None:
     figure.update_yaxes(
         tickvals=[-place for place in range(len(lanes))], ticktext=[safe(lane) for lane in lanes]
     )
-    return Chart("timeline", "When each trial ran", figure, "The number on a bar is the trial's.")
+    return Chart("timeline", "When each trial ran", figure, "The number on a bar is that of the trial.")

@@ -1,4 +1,4 @@
-"""One style for all charts of the page, and how a figure gets into it."""
+"""The common style of the charts of the page, and their JSON."""
 
 import html
 import textwrap
@@ -15,11 +15,11 @@ class Chart:
     """A chart on the page.
 
     Attributes:
-        name: Unique on the page, of letters and dashes.
-        title: Stands above it.
-        figure: A plotly figure.
+        name: A unique name of letters and dashes.
+        title: The title above the chart.
+        figure: A Plotly figure.
         note: A sentence or two below the title.
-        is_wide: Whether it needs a certain width, and scrolls in its box on a narrow screen.
+        is_wide: Whether it has a minimum width, and scrolls on a narrow screen.
     """
 
     name: str
@@ -30,16 +30,16 @@ class Chart:
 
     @property
     def json(self) -> str:
-        """Data and layout as JSON that may stand inside a script element."""
+        """Data and layout as JSON that is safe inside a script element."""
         text: str = self.figure.to_json()
         return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def empty(height: int, x: str | None = None, y: str | None = None) -> Any:
-    """A plotly figure with nothing in it yet; its legend lies below.
+    """An empty Plotly figure with its legend at the bottom.
 
     Args:
-        height: In pixels.
+        height: The height in pixels.
         x: The title of the horizontal axis.
         y: The title of the vertical axis.
     """
@@ -70,12 +70,12 @@ def empty(height: int, x: str | None = None, y: str | None = None) -> Any:
 
 
 def safe(text: str) -> str:
-    """A text that Plotly shows as it is; it would take <b> and the like for its own."""
+    """A text that Plotly shows unchanged; it would interpret <b> and similar tags."""
     return html.escape(text, quote=False)
 
 
 def wrapped(text: str) -> str:
-    """A name on a few short lines, for axes and legends of narrow screens."""
+    """A name on a few short lines, for axes and legends on narrow screens."""
     parts = textwrap.wrap(text, WRAP, max_lines=MAX_LINES, placeholder=" …") or [text]
     return "<br>".join(map(safe, parts))
 
@@ -83,7 +83,7 @@ def wrapped(text: str) -> str:
 def segments(
     ends: Sequence[tuple[float, float, float, float]],
 ) -> tuple[list[float | None], list[float | None]]:
-    """The x and y of lines that are drawn as one trace, with a gap behind each.
+    """The x and y of lines that are drawn as one trace, with a gap after each.
 
     Args:
         ends: (x0, x1, y0, y1) of each line.

@@ -1,4 +1,4 @@
-"""The main charts once more as pictures, for a paper or a message: the same series, drawn by matplotlib."""
+"""The main charts as image files, drawn by Matplotlib from the same series."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ _LONGEST = 40  # characters of a name
 
 
 def pictures(study: Study, rows: Sequence[Row]) -> Iterator[tuple[str, "Figure"]]:
-    """Name (without an ending) and figure of each chart that the study has something for."""
+    """Yield the name (without an extension) and the figure of each chart for which the study has data."""
     if rows:
         yield "ranking", _ranking(study, rows)
     for name, metric, label in (
@@ -109,7 +109,7 @@ def _importance(shares: dict[str, float], metric: str) -> "Figure":
     axis.set(
         xlim=(0, 1),
         xlabel=f"importance for {metric}",
-        title="How much each searched key mattered",
+        title="Importance of the searched keys",
     )
     _finish(axis)
     return figure
@@ -163,7 +163,7 @@ def _finish(axis: "Axes", *, legend: bool = False) -> None:
     axis.grid(color=GRID, linewidth=0.6)
     axis.set_axisbelow(True)
     if legend:
-        # What is drawn last lies on top, and is named first.
+        # The series drawn last is on top and first in the legend.
         handles, labels = axis.get_legend_handles_labels()
         axis.legend(
             handles[::-1], labels[::-1], loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, frameon=False

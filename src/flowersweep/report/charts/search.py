@@ -1,4 +1,4 @@
-"""The charts of a search: how much each key mattered, and which values went together."""
+"""The charts of a search: the importance of each key, and the combinations of values."""
 
 import math
 import textwrap
@@ -13,7 +13,7 @@ from flowersweep.report.statistics.ranking import Row
 
 
 def importance(study: Study, goal: Goal) -> Chart | None:
-    """A bar for each searched key; None where too little is known."""
+    """A bar chart of the importances of the searched keys; None if they are not known."""
     shares = searched.importances(study)
     if not shares:
         return None
@@ -31,10 +31,10 @@ def importance(study: Study, goal: Goal) -> Chart | None:
     figure.update_xaxes(range=[0, 1])
     figure.update_yaxes(tickvals=list(range(len(names))), ticktext=[wrapped(name) for name in names])
     note = (
-        f"What mattered for being among the best, estimated by Optuna from {len(searched.counted(study))} trials; with "
-        "fewer than fifty of them this is rough."
+        f"Importance for the best results, estimated by Optuna from {len(searched.counted(study))} trials. With "
+        "fewer than fifty trials the estimate is rough."
     )
-    return Chart("importance", "How much each searched key mattered", figure, note)
+    return Chart("importance", "Importance of the searched keys", figure, note)
 
 
 def parallel(study: Study, rows: Sequence[Row], goal: Goal) -> Chart | None:
@@ -53,12 +53,12 @@ def parallel(study: Study, rows: Sequence[Row], goal: Goal) -> Chart | None:
         labelfont={"size": 13},
     )
     figure.update_layout(margin={"l": 70, "r": 50, "t": 70, "b": 30})
-    note = "One line for each configuration; brighter is better. Drag along an axis to pick out some lines."
-    return Chart("parallel", "Which values went together", figure, note, is_wide=True)
+    note = "One line for each configuration; brighter is better. Drag along an axis to select lines."
+    return Chart("parallel", "Combinations of values", figure, note, is_wide=True)
 
 
 def _dimension(axis: searched.Axis) -> dict[str, Any]:
-    """An axis: of numbers, of their powers of ten, or of choices; a key that is not there is a choice too."""
+    """An axis of numbers, of their powers of ten, or of choices; a missing key is a choice, too."""
     name, values = safe(axis.name), axis.values
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(numbers) == len(values) and not hasattr(axis.distribution, "choices"):
@@ -71,7 +71,7 @@ def _dimension(axis: searched.Axis) -> dict[str, Any]:
             "tickvals": list(powers),
             "ticktext": [f"1e{power}" for power in powers],
         }
-    texts = ["(not there)" if value is None else str(value) for value in values]
+    texts = ["(missing)" if value is None else str(value) for value in values]
     choices = list(dict.fromkeys(texts))
     if len(numbers) == len(values):
         choices.sort(key=float)

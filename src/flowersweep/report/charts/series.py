@@ -1,4 +1,4 @@
-"""What the charts of a study show, before anything is drawn: the page and its pictures share these."""
+"""The data series of the charts of a study, shared by the page and the PNG files."""
 
 import datetime as dt
 import statistics
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from flowersweep.report.evidence import State, Study, Training
 from flowersweep.report.statistics.ranking import Row
 
-# The best few have colours of their own, which colour-blind readers can tell apart (Okabe and Ito, 2008).
+# The best few have distinct colours, which colour-blind readers can distinguish (Okabe and Ito, 2008).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 OTHERS = "#9A9A9A"
 STATE_COLOURS = {
@@ -26,12 +26,12 @@ class Line:
     """One training over its epochs.
 
     Attributes:
-        name: Of the configuration or the trial.
-        about: Name, seed and trial in one line.
-        colour: Its own for the best few.
-        rank: From 0 for the best few configurations; None for others.
-        epochs: Their numbers.
-        values: One for each epoch.
+        name: The name of the configuration or the trial.
+        about: Name, seed and trial on one line.
+        colour: The colour; distinct for the best few configurations.
+        rank: Counted from 0 for the best few configurations; None for others.
+        epochs: The numbers of the epochs.
+        values: One value for each epoch.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Point:
-    """One configuration by two of its figures."""
+    """Two values of one configuration."""
 
     name: str
     x: float
@@ -58,10 +58,10 @@ class Bar:
 
     Attributes:
         lane: The worker that ran it, or the trial itself if workers are not known.
-        number: Of the trial.
-        state: What became of it.
-        began: When.
-        ended: When; for a running one, when the page was made.
+        number: The number of the trial.
+        state: The state of the trial.
+        began: Time of the start.
+        ended: Time of the end; for a running trial, the time at which the page was created.
     """
 
     lane: str
@@ -72,7 +72,7 @@ class Bar:
 
 
 def lines(study: Study, rows: Sequence[Row], metric: str) -> list[Line]:
-    """The trainings that have a value of an epoch's metric: those of the best configurations last, to lie on top."""
+    """The trainings that have a value of an epoch's metric: those of the best configurations last, so that they are drawn on top."""
     found: list[Line] = []
     ranked = {one.run_id: place for place, row in enumerate(rows) for one in row.configuration.trainings}
     names = {one.run_id: row.configuration.name for row in rows for one in row.configuration.trainings}
@@ -97,9 +97,9 @@ def seconds_of(trainings: Sequence[Training]) -> float:
 
 
 def trade_off(study: Study, rows: Sequence[Row]) -> tuple[str, list[Point]]:
-    """What the first goal costs: the name of the cost, and every configuration by cost and first goal.
+    """The name of a cost, and the cost and the first goal of every configuration.
 
-    The cost is the second goal; with one goal it is the time that a training takes.
+    The cost is the second goal; with one goal it is the training time.
     """
     goal = study.goal
     if len(study.goals) > 1:
@@ -128,7 +128,7 @@ def trade_off(study: Study, rows: Sequence[Row]) -> tuple[str, list[Point]]:
 
 
 def timeline(study: Study) -> list[Bar]:
-    """When each trial ran."""
+    """The time intervals of the trials."""
     now = study.ended or dt.datetime.now(dt.UTC)
     known = all(trial.worker for trial in study.trials if trial.began is not None)
     workers = list(dict.fromkeys(trial.worker for trial in study.trials))
@@ -142,6 +142,6 @@ def timeline(study: Study) -> list[Bar]:
 
 
 def span(bars: Sequence[Bar]) -> tuple[float, str]:
-    """Seconds in the unit that suits the whole length of a timeline, and the name of the unit."""
+    """The unit for the length of a timeline, in seconds, and its name."""
     length = (max(bar.ended for bar in bars) - min(bar.began for bar in bars)).total_seconds()
     return (1, "seconds") if length < 600 else (60, "minutes") if length < 36_000 else (3600, "hours")

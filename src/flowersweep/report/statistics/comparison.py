@@ -1,8 +1,8 @@
-"""Which configurations can be distinguished: differences over common seeds, beside what seeds alone would make of them.
+"""Statistical comparison of configurations by their differences over common seeds.
 
-A seed decides the first weights and the order of the pictures, so configurations trained with the same seed share what
-chance gave them. What a seed is worth is therefore taken off first, as in a randomized block design. The leader is chosen
-from the same runs, so the difference to it is tested as the range of all configurations is, by Tukey's distribution.
+A seed determines the initial weights and the order of the pictures, so configurations trained with the same seed share its
+effect. The effect of each seed is therefore subtracted first, as in a randomized block design. The leader is selected from
+the same runs, so a difference to it is tested with the distribution of the range of all configurations (Tukey).
 """
 
 import math
@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 ALPHA = 0.05
 MIN_SEEDS = 2
-# Values are logged in single precision: what differs by less than this part of them is alike.
+# Values are logged in single precision: values with a smaller relative difference are equal.
 PRECISION = 1e-6
-# No count of pictures is known better than that: a picture on the border, right in every other training, varies so much.
+# The least standard deviation of a count: that of one borderline picture, which is correct in half of the trainings.
 BORDERLINE = 0.5
 
 # The values of one configuration by seed.
@@ -26,12 +26,12 @@ Sample = Mapping[int, float]
 
 @dataclass(frozen=True)
 class Comparison:
-    """A configuration beside the leading one.
+    """A configuration compared with the leading one.
 
     Attributes:
-        n_seeds: How many both were trained with.
-        difference: The leader's value minus the other's, their mean over these seeds; None without a common seed.
-        p: The larger one of the range test's and the paired test's; None with fewer than two common seeds.
+        n_seeds: The number of common seeds.
+        difference: The mean over these seeds of the leader's value minus the other one; None without a common seed.
+        p: The larger p of the range test and the paired test; None with fewer than two common seeds.
     """
 
     n_seeds: int
@@ -40,20 +40,20 @@ class Comparison:
 
     @property
     def apart(self) -> bool:
-        """Whether the evidence distinguishes the two."""
+        """Whether the difference is significant."""
         return self.p is not None and self.p < ALPHA
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Values as the sum of what the configuration and what the seed is worth, by least squares.
+    """Values as the sum of an effect of the configuration and an effect of the seed, by least squares.
 
     Attributes:
-        levels: What each configuration is worth, shape (k,): the mean of its values less their seeds'.
-        variance: Of what is left over; 0 if nothing can be left over.
+        levels: The effect of each configuration, shape (k,): the mean of its values minus the effects of their seeds.
+        variance: The variance of the residuals; 0 without degrees of freedom.
         freedom: The degrees of freedom of the variance.
-        seeds: Which share of a configuration's values has which seed, shape (k, n).
-        uncertainty: The covariance of the seeds' worth, in units of the variance, shape (n, n).
+        seeds: The share of each seed in the values of each configuration, shape (k, n).
+        uncertainty: The covariance of the effects of the seeds, in units of the variance, shape (n, n).
     """
 
     levels: npt.NDArray[np.float64]
@@ -70,10 +70,10 @@ class Fit:
 
 
 def fit(samples: Sequence[Sample]) -> Fit:
-    """Find what configurations and seeds are worth; a configuration may lack seeds.
+    """Estimate the effects of configurations and seeds; a configuration may lack seeds.
 
     Args:
-        samples: One or more, none of them empty.
+        samples: One or more samples, none of them empty.
     """
     seeds = sorted({seed for sample in samples for seed in sample})
     there = np.array([[seed in sample for seed in seeds] for sample in samples], dtype=float)
@@ -92,12 +92,12 @@ def fit(samples: Sequence[Sample]) -> Fit:
 
 
 def differences(one: Sample, other: Sample) -> list[float]:
-    """`one` minus `other` for every seed they share, in the order of the seeds."""
+    """`one` minus `other` for every common seed, in the order of the seeds."""
     return [one[seed] - other[seed] for seed in sorted(one.keys() & other.keys())]
 
 
 def resolution(samples: Sequence[Sample], *, counts: bool) -> float:
-    """The least standard deviation that single values can be thought to have.
+    """The least standard deviation that is assumed for single values.
 
     Args:
         samples: The values.
@@ -107,17 +107,17 @@ def resolution(samples: Sequence[Sample], *, counts: bool) -> float:
 
 
 def paired_p(gaps: Sequence[float], least: float = 0.0) -> float | None:
-    """Two-sided p of Student's paired test that the mean of the differences is 0, from 0 to 1.
+    """The two-sided p, from 0 to 1, of Student's paired test that the mean of the differences is 0.
 
-    Accuracies are counts of pictures, so a few differences may be alike by chance, and then the test would be certain.
-    The chance that n signs agree, 2 ** (1 - n), is what is known in that case.
+    Accuracies are counts of pictures, so a few differences may be equal by chance, and p would be 0. In that case p is
+    the probability that n signs agree, 2 ** (1 - n).
 
     Args:
-        gaps: One difference per seed, finite.
-        least: The least standard deviation of a single value; the spread of differences is not taken for less than its.
+        gaps: One finite difference per seed.
+        least: The least standard deviation of a single value, which also limits that of the differences.
 
     Returns:
-        None for fewer than two.
+        The p; None for fewer than two differences.
     """
     if len(gaps) < MIN_SEEDS:
         return None
@@ -134,14 +134,14 @@ def paired_p(gaps: Sequence[float], least: float = 0.0) -> float | None:
 
 
 def range_p(difference: float, error: float, n_compared: int, freedom: int) -> float:
-    """The chance that the best and the worst of configurations that are in truth alike differ that much (Tukey).
+    """The probability that the best and the worst of truly equal configurations differ at least that much (Tukey).
 
     With two configurations it is the p of Student's test.
 
     Args:
-        difference: Of two levels.
+        difference: The difference of two levels.
         error: The standard error of such a difference.
-        n_compared: How many configurations there are, 2 or more.
+        n_compared: The number of configurations, 2 or more.
         freedom: The degrees of freedom of the error, 1 or more.
     """
     if error == 0:
@@ -153,10 +153,10 @@ def range_p(difference: float, error: float, n_compared: int, freedom: int) -> f
 
 
 def compare(samples: Sequence[Sample], *, counts: bool = False) -> list[Comparison]:
-    """Each sample but the first beside the first.
+    """Compare each other sample with the first one.
 
     Args:
-        samples: The best first, in the order of their levels.
+        samples: The samples in the order of their levels, the best first.
         counts: Whether the values are counts of pictures.
     """
     leader, *others = samples
@@ -170,17 +170,17 @@ def compare(samples: Sequence[Sample], *, counts: bool = False) -> list[Comparis
 def _tested(
     samples: Sequence[Sample], least: float, n_compared: int, *, enough: float = 1.0
 ) -> Iterator[tuple[int, float]]:
-    """Index and p of each sample that has two seeds in common with the first.
+    """Index and p of each sample that has at least two seeds in common with the first one.
 
-    The spread is that of the configurations from the leader down to the one in question, so that one that went badly and
-    scatters widely does not hide the differences of the others. Nor is it taken for less than that of the pair itself,
-    whose own test must agree: some configurations may scatter more than others.
+    The spread is pooled over the configurations from the leader down to the one in question, so that a bad configuration
+    with a large spread does not hide the differences of the others. It is at least the spread of the pair itself, whose
+    paired test must agree, because some configurations may vary more than others.
 
     Args:
-        samples: As `compare` takes them.
+        samples: As in `compare`.
         least: The least standard deviation of a value.
-        n_compared: Of how many configurations the first was chosen.
-        enough: Once a p is known to be so large it need not be known better, which saves time.
+        n_compared: The number of configurations from which the first one was selected.
+        enough: A p that is at least this large is not computed more exactly, which saves time.
     """
     leader = samples[0]
     testable = [
@@ -191,7 +191,7 @@ def _tested(
         gaps = differences(leader, samples[testable[place]])
         found = fit([samples[index] for index in testable[: place + 1]])
         difference = float(found.levels[0] - found.levels[place])
-        # Who leads by the other seeds only is not better.
+        # A sample that leads only because of other seeds is not better.
         p = (paired_p(gaps, least) or 0.0) if statistics.mean(gaps) * difference > 0 else 1.0
         if p < enough:
             variance = max(found.variance, statistics.variance(gaps) / 2, least**2)
@@ -201,21 +201,21 @@ def _tested(
 
 
 def _n_compared(samples: Sequence[Sample]) -> int:
-    """Of how many configurations the leader is the best, as far as any can be compared."""
+    """The number of configurations with enough seeds for a comparison."""
     return sum(len(sample) >= MIN_SEEDS for sample in samples)
 
 
 def groups(samples: Sequence[Sample], *, counts: bool = False) -> list[int] | None:
-    """Which samples share a rank, because the evidence does not distinguish them.
+    """Groups of samples that share a rank because they are statistically indistinguishable.
 
-    The first sample and all that cannot be distinguished from it are group 1. What is left is treated the same way.
+    The first sample and all that are indistinguishable from it are group 1. The remaining ones are treated in the same way.
 
     Args:
-        samples: The best first, in the order of their levels.
+        samples: The samples in the order of their levels, the best first.
         counts: Whether the values are counts of pictures.
 
     Returns:
-        A group for each sample, from 1; None if not a single pair could be tested.
+        The group of each sample, counted from 1; None if no pair could be tested.
     """
     found = [0] * len(samples)
     least = resolution(samples, counts=counts)

@@ -1,4 +1,4 @@
-"""What the article reports for the same pictures and the same kind of network."""
+"""Published results for the same pictures and the same kind of network."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ CNN_PLAIN = (0.6499, 0.6785)
 CNN_BEST = 0.7316
 FROZEN_BEST = 0.8937
 FINE_TUNED_BEST = 0.9482
-# The article's order of augmentations of the CNN, and the place of each; only the first one's value is known.
+# The article's ranks of augmentations of the CNN; only the value of the first one is known.
 CNN_PLACES = {
     "RandomTranslation": 1,
     "RandomRotation_prob": 2,
@@ -25,11 +25,11 @@ CNN_PLACES = {
 
 @dataclass(frozen=True)
 class Published:
-    """A figure of the article.
+    """A result of the article.
 
     Attributes:
-        words: As a table shows it.
-        values: What a chart marks: one value, or both ends of a range; empty if only a place in an order is known.
+        words: The text in a table.
+        values: The values that a chart marks: one value, or both ends of a range; empty if only a rank is known.
     """
 
     words: str
@@ -37,9 +37,9 @@ class Published:
 
 
 def published(training: Training, class_names: Sequence[str], metric: str) -> Published | None:
-    """The article's figure for a training; None if it has none for these pictures, this network or this metric."""
+    """The article's result for a training; None if it has none for these pictures, this network or this metric."""
     source = training.tags.get("data")
-    # The drawn flowers have the same classes, but are other pictures.
+    # The synthetic flowers have the same classes, but are other pictures.
     is_photos = source == "flower_photos" or (source != "demo" and tuple(sorted(class_names)) == FLOWERS)
     if metric != ACCURACY or not is_photos:
         return None
@@ -63,7 +63,7 @@ def _cnn(augmentation: str) -> Published:
         return Published(f"{low:.4f} to {high:.4f}", CNN_PLAIN)
     place = CNN_PLACES.get(augmentation)
     if place == 1:
-        return Published(f"{CNN_BEST:.4f}, place 1 of {len(CNN_PLACES)}", (CNN_BEST,))
+        return Published(f"{CNN_BEST:.4f}, rank 1 of {len(CNN_PLACES)}", (CNN_BEST,))
     if place is not None:
-        return Published(f"place {place} of {len(CNN_PLACES)}, below {CNN_BEST:.4f}")
+        return Published(f"rank {place} of {len(CNN_PLACES)}, below {CNN_BEST:.4f}")
     return Published(f"none for it; best augmentation {CNN_BEST:.4f}")

@@ -1,4 +1,4 @@
-"""The configurations of a study in their order, as far as the evidence orders them, each number with its source."""
+"""The ranking of the configurations of a study, and the sources of its numbers."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from flowersweep.report.statistics.comparison import PRECISION, Comparison, Samp
 from flowersweep.report.statistics.published import Published, published
 
 TEST_METRIC = "test/accuracy"
-# Levels that differ by less are a tie, which the numbers of the trials decide.
+# Levels with a smaller difference are tied; ties are ordered by the numbers of the trials.
 DECIMALS = 9
 STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
     "mean": statistics.mean,
@@ -23,13 +23,13 @@ STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
 
 @dataclass(frozen=True)
 class Number:
-    """A number and what it comes from.
+    """A number and its source.
 
     Attributes:
-        value: Unrounded.
+        value: The unrounded number.
         runs: The ids of the runs.
-        metric: Which of their metrics.
-        statistic: What was made of them: value (of the one run) or a name of STATISTICS.
+        metric: The metric of these runs.
+        statistic: The statistic computed from them: value (of one run) or a name of STATISTICS.
     """
 
     value: float
@@ -39,12 +39,12 @@ class Number:
 
     @property
     def text(self) -> str:
-        """As it is shown."""
+        """The number as it is shown."""
         return shown(self.value)
 
     @property
     def exact(self) -> str:
-        """All its digits."""
+        """The number with all its digits."""
         return repr(self.value)
 
 
@@ -53,11 +53,11 @@ class Row:
     """One configuration.
 
     Attributes:
-        configuration: Which one.
-        group: Those of one group cannot be distinguished; None if nothing could be tested.
-        in_front: Whether no other is better in every goal; with one goal, whether it leads.
-        comparison: With the leader; None for the leader itself, and with several goals.
-        published: The article's figure for the same, if it has one.
+        configuration: The configuration.
+        group: Configurations of one group are statistically indistinguishable; None if nothing could be tested.
+        in_front: Whether it is in the Pareto set; with one goal, whether it is the leader.
+        comparison: The comparison with the leader; None for the leader itself, and with several goals.
+        published: The article's result for the same configuration, if it has one.
     """
 
     configuration: Configuration
@@ -67,7 +67,7 @@ class Row:
     published: Published | None = None
 
     def number(self, metric: str, statistic: str) -> Number | None:
-        """A metric over the seeds; None if a run does not have it, or for a spread of one run."""
+        """A statistic of a metric over the seeds; None if a run does not have it, or for the spread of one run."""
         trainings = self.configuration.trainings
         values = [one.metrics[metric] for one in trainings if metric in one.metrics]
         if len(values) < len(trainings) or (statistic == "sd" and len(values) < 2):
@@ -76,7 +76,7 @@ class Row:
         return Number(float(STATISTICS[statistic](values)), runs, metric, statistic)
 
     def singles(self, metric: str) -> list[tuple[int, Number]]:
-        """Seed and value of each run."""
+        """The seed and the value of each run."""
         return [
             (one.seed, Number(one.metrics[metric], (one.run_id,), metric))
             for one in self.configuration.trainings
@@ -84,7 +84,7 @@ class Row:
 
 
 def ranking(study: Study) -> list[Row]:
-    """The configurations of a study, the best first; what cannot be distinguished stands together."""
+    """The configurations of a study, the best first; indistinguishable ones are next to each other."""
     found = configurations(study)
     figures = [published(one.trainings[0], study.class_names, study.goal.metric) for one in found]
     front = pareto_front(found, study.goals)
@@ -97,7 +97,7 @@ def ranking(study: Study) -> list[Row]:
         return []
     samples, counts = measured(found, study.goal.metric)
     levels, sign = fit(samples).levels.tolist(), study.goal.sign()
-    # By what the values are without their seeds' worth: with the same seeds for all that is the order of the means.
+    # By the values without the effects of their seeds: with the same seeds for all, this is the order of the means.
     order = sorted(range(len(found)), key=lambda i: (round(sign * levels[i], DECIMALS), i))
     samples = [samples[index] for index in order]
     together: Sequence[int | None] = groups(samples, counts=counts) or [None] * len(found)
@@ -112,8 +112,8 @@ def ranking(study: Study) -> list[Row]:
 def measured(found: Sequence[Configuration], metric: str) -> tuple[list[Sample], bool]:
     """The values of each configuration by seed, and whether they are counts of pictures.
 
-    Accuracies become the counts that they are shares of, which are exact; they were logged in single precision. They stay
-    shares if not all were evaluated on equally many pictures, or if it was not recorded on how many.
+    Accuracies are logged in single precision and are converted to counts of pictures, which are exact. They stay fractions
+    if the numbers of validation pictures differ or were not recorded.
     """
     samples = [one.sample(metric) for one in found]
     sizes = {training.n_validation for one in found for training in one.trainings}
@@ -130,7 +130,7 @@ def measured(found: Sequence[Configuration], metric: str) -> tuple[list[Sample],
 
 
 def pareto_front(found: Sequence[Configuration], goals: Sequence[Goal]) -> list[Configuration]:
-    """The configurations that no other is at least as good as in every goal, and better in one."""
+    """The configurations for which no other one is at least as good in every goal and better in one."""
     points = [tuple(goal.sign() * one.mean(goal.metric) for goal in goals) for one in found]
     return [
         one
@@ -143,5 +143,5 @@ def pareto_front(found: Sequence[Configuration], goals: Sequence[Goal]) -> list[
 
 
 def shown(value: float) -> str:
-    """A number in as many digits as one reads: whole ones without a point, four decimals otherwise."""
+    """A number as text: integers without a decimal point, otherwise four decimals."""
     return f"{value:.0f}" if float(value).is_integer() and abs(value) > 1 else f"{value:.4f}"

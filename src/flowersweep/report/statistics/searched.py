@@ -1,4 +1,4 @@
-"""What the searched values say: how much each key matters, and which values went together."""
+"""Analysis of the searched values: the importance of each key, and the combinations of values."""
 
 import warnings
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ MIN_TRIALS = 10
 
 
 def counted(study: Study) -> list[Trial]:
-    """The trials that came to a value, in the order of their numbers."""
+    """The completed trials with a value, in the order of their numbers."""
     return [trial for trial in study.trials if trial.state is State.COMPLETE and trial.values]
 
 
 def importances(study: Study) -> dict[str, float]:
-    """How much each searched key mattered for being among the best, 0..1, the largest first.
+    """The importance of each searched key for the best results, 0..1, the largest first.
 
-    It is what Optuna says of the study itself: of its trials (a trial with repeats is one, with their mean), with the
-    distributions from which their values were drawn, and with the seed if that was searched.
+    It is the result of Optuna for the study itself: for its trials (a trial with repeats counts once, with their mean),
+    with the distributions of their values, and with the seed if it was searched.
 
-    Empty if there are too few trials or keys to say anything, with several goals, which have no best tenth, and if the
+    Empty if there are too few trials or keys, if there are several goals (which have no best tenth), or if the
     distributions are not known.
     """
     import optuna
@@ -46,22 +46,24 @@ def importances(study: Study) -> dict[str, float]:
                 )
             )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it tells when all keys matter alike, which the chart shows
+            warnings.simplefilter(
+                "ignore"
+            )  # it warns if all keys are equally important, which the chart shows
             return dict(optuna.importance.get_param_importances(rebuilt))
-    except (ValueError, RuntimeError):  # one value of every key, or of the goal
+    except (ValueError, RuntimeError):  # all values of a key or of the goal are equal
         return {}
     finally:
         optuna.logging.set_verbosity(level)
 
 
 def unknown(study: Study) -> str:
-    """Why it cannot be said how much each key mattered although there are trials enough; empty if it can."""
+    """Why the importances cannot be computed although there are enough trials; empty if they can."""
     keys = {key for trial in counted(study) for key in trial.params}
     if not _enough(study) or keys <= study.distributions.keys():
         return ""
     return (
-        "How much each searched key mattered is not shown: the study is from before the ranges and choices of its keys "
-        "were recorded. Its sweep's command, typed once more, records them and trains nothing that is done."
+        "The importance of the searched keys is not shown, because the study is from before the ranges and choices of its "
+        "keys were recorded. Run the command of its sweep again to record them; finished trials are not trained again."
     )
 
 
@@ -75,14 +77,14 @@ def _enough(study: Study) -> bool:
 
 
 def is_logarithmic(values: Sequence[float], distribution: "BaseDistribution | None" = None) -> bool:
-    """Whether numbers are better seen by their powers of ten: as they were searched; if unknown, by their span."""
+    """Whether numbers need a logarithmic axis: as they were searched; if unknown, depending on their range."""
     if distribution is not None:
         return bool(getattr(distribution, "log", False))
     return bool(values) and min(values) > 0 and max(values) / min(values) >= 100
 
 
 def _plain(value: object) -> str | float | int | bool | None:
-    """A value that Optuna takes among choices."""
+    """A value that Optuna accepts as a choice."""
     return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
@@ -91,9 +93,9 @@ class Axis:
     """A searched key and its values.
 
     Attributes:
-        name: Of the key, short.
-        values: One for each row; None where a configuration lacks the key.
-        distribution: From which they were drawn; None if that was not recorded.
+        name: The short name of the key.
+        values: One value for each row; None if a configuration lacks the key.
+        distribution: The distribution of the values; None if it was not recorded.
     """
 
     name: str
@@ -102,7 +104,7 @@ class Axis:
 
 
 def parallel(study: Study, rows: Sequence[Row]) -> list[Axis]:
-    """The searched values of each row by their key."""
+    """The searched values of all rows, one axis for each key."""
     return [
         Axis(
             head,

@@ -1,4 +1,4 @@
-// Draws every chart of the page into its place, and makes room for the legend below it on narrow screens.
+// Draws every chart of the page into its element, and adds height for the legend below it on narrow screens.
 (function () {
   "use strict";
   var NARROW = 640, ENTRY = 24;
@@ -23,7 +23,7 @@
     var fit = fitted();
     var layout = Object.assign({}, figure.layout, { height: fit.height, autosize: true });
     layout.margin = Object.assign({}, figure.layout.margin, { b: fit["margin.b"] });
-    // A finger that drags over a chart wants to scroll the page.
+    // Dragging a finger over a chart must scroll the page.
     if (place.clientWidth < NARROW) { layout.dragmode = false; }
     Plotly.newPlot(place, figure.data, layout, { responsive: true, displaylogo: false });
     var width = place.clientWidth;

@@ -1,1 +1,1 @@
-"""The tracking store: how it is created or reached, whether it was moved, and how its pages look at first."""
+"""The tracking store: creation, connection, detection of moved folders, and the default view of its pages."""

@@ -1,7 +1,7 @@
-"""Results in a folder that was moved or copied: MLflow's database has absolute addresses of files, those of the old place.
+"""Correction of addresses in a folder of results that was moved or copied: MLflow's database stores absolute ones.
 
-Only what a store in its own folder would have placed below `artifacts/` is looked at; what somebody keeps elsewhere on
-purpose (a server, a bucket, another folder that is there) is left alone.
+Only addresses below the `artifacts/` folder of a store are checked. Files that are stored elsewhere on purpose (on a server,
+in a bucket, in another existing folder) are not changed.
 """
 
 import re
@@ -25,12 +25,12 @@ _PATIENCE_SECONDS = 20
 
 @dataclass(frozen=True)
 class Corrected:
-    """What `correct` has done.
+    """The result of `correct`.
 
     Attributes:
-        addresses: How many were corrected.
-        old: The folders in which results were before.
-        kept: The database as it was.
+        addresses: The number of corrected addresses.
+        old: The previous folders of the results.
+        kept: The backup of the database.
     """
 
     addresses: int
@@ -39,31 +39,31 @@ class Corrected:
 
 
 def refuse_moved(database: Path) -> None:
-    """Raise TrackingError if a run would write its files into the folder in which the results were before.
+    """Raise TrackingError if a run would write its files into the previous folder of the results.
 
     Args:
-        database: MLflow's, in the folder of results.
+        database: The database of MLflow in the folder of results.
     """
     if old := old_folders(database):
         raise TrackingError(
             f"The results in {database.parent} were moved or copied from {' and '.join(old)}, where their files would still "
-            f"be looked for and new ones be put; correct that with: {command(database.parent)}"
+            f"be searched and new ones be written; correct the addresses with: {command(database.parent)}"
         )
 
 
 def command(folder: Path) -> str:
-    """What corrects the addresses of a folder of results, for a shell."""
+    """The shell command that corrects the addresses of a folder of results."""
     return f"python -m flowersweep doctor --fix {pasted('tracking.dir', str(folder))}"
 
 
 def old_folders(database: Path) -> list[str]:
-    """The folders in which results of a database were before; none where all is as it should be."""
+    """The previous folders of the results of a database; empty if all addresses are correct."""
     with _opened(database, "ro") as connection:
         return sorted({_folder(root) for root in _moved_roots(connection, database)})
 
 
 def correct(database: Path) -> Corrected | None:
-    """Let a database's addresses lead to the files beside it, after a copy of the database; None if they do already.
+    """Back up a database and correct its addresses to the files next to it; None if they are already correct.
 
     Raises:
         TrackingError: The database cannot be written.
@@ -86,10 +86,10 @@ def correct(database: Path) -> Corrected | None:
 
 
 def _correct_column(connection: sqlite3.Connection, table: str, column: str, root: str, here: Path) -> int:
-    """Replace an old root where the files are not there any more, or are here too."""
+    """Replace an old root if its files do not exist there any more, or also exist here."""
     begins = f"substr({column}, 1, {len(root) + 1}) IN (?, ?)"
     found = connection.execute(
-        f"SELECT rowid, {column} FROM {table} WHERE {begins}",  # noqa: S608 - the names are this module's own
+        f"SELECT rowid, {column} FROM {table} WHERE {begins}",  # noqa: S608 - the names are constants
         (f"{root}/", f"{root}\\"),
     ).fetchall()
     pairs = [(_address(here, root, old[len(root) + 1 :]), old, row) for row, old in found]
@@ -99,13 +99,13 @@ def _correct_column(connection: sqlite3.Connection, table: str, column: str, roo
 
 
 def _address(here: Path, root: str, rest: str) -> str:
-    """What was below an old root, below a folder; the rest of a file: address is percent-encoded already."""
+    """The address below a folder of a file that was below an old root; that of a file: address is already percent-encoded."""
     rest = rest.replace("\\", "/")
     return f"{here.as_uri()}/{rest}" if root.startswith("file:") else (here / rest).as_uri()
 
 
 def _moved_roots(connection: sqlite3.Connection, database: Path) -> list[str]:
-    """The addresses of `artifacts/` folders of old places, as the database has them."""
+    """The addresses of previous `artifacts/` folders, as they are stored in the database."""
     placed: dict[str, list[str]] = {}
     for (location,) in connection.execute("SELECT DISTINCT artifact_location FROM experiments"):
         root, _, name = re.sub(r"[\\/]+$", "", location or "").replace("\\", "/").rpartition("/")
@@ -120,12 +120,12 @@ def _is_moved(root: str, names: list[str], database: Path) -> bool:
         return False
     if not old.exists():
         return True
-    # The old place is still there: this is a copy if it has the files too, or a database of its own.
+    # The old folder still exists: this is a copy if the files are here too, or if the old folder has its own database.
     return (old.parent / database.name).exists() or any(_exists(_address(here, root, name)) for name in names)
 
 
 def _path(location: str) -> Path | None:
-    """The path of an address of this machine or, as it came from elsewhere, of Windows; None for a bucket or a server."""
+    """The path of an address of this machine, or of Windows if it comes from another one; None for a bucket or a server."""
     if _WINDOWS.match(location):
         return Path(location)
     parts = urlsplit(location)
@@ -140,7 +140,7 @@ def _exists(location: str) -> bool:
 
 
 def _folder(root: str) -> str:
-    """The folder of results whose files were at a root, for people."""
+    """The folder of results with the files of a root, for messages."""
     return (
         root.replace("\\", "/").rpartition("/")[0]
         if _WINDOWS.match(root)
@@ -161,7 +161,7 @@ def _unused(path: Path) -> Path:
 
 @contextmanager
 def _opened(database: Path, mode: str) -> Iterator[sqlite3.Connection]:
-    """A connection for the length of a block, in which what SQLite refuses becomes a sentence."""
+    """A connection for the duration of a block; errors of SQLite are raised as TrackingError."""
     address = f"{database.resolve().as_uri()}?mode={mode}"
     try:
         with closing(
@@ -170,5 +170,5 @@ def _opened(database: Path, mode: str) -> Iterator[sqlite3.Connection]:
             yield connection
     except sqlite3.Error as error:
         raise TrackingError(
-            f"Cannot use {database}: {error}; end the program that holds it, or give the right to write there."
+            f"Cannot use {database}: {error}; end the program that uses it, or give the right to write there."
         ) from error

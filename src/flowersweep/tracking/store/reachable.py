@@ -1,4 +1,4 @@
-"""Whether a tracking store can be used, found out as fast as `patience` wants it: MLflow alone would retry for minutes."""
+"""Checks that a tracking store can be used, within the time set by `patience`; MLflow alone would retry for minutes."""
 
 import shlex
 import sqlite3
@@ -16,7 +16,7 @@ PROBE_SECONDS = 3
 
 
 def check_sqlite(path: Path) -> None:
-    """Raise TrackingError unless the file is MLflow's; MLflow itself would retry for a minute and a half."""
+    """Raise TrackingError unless the file is a database of MLflow, which itself would retry for a minute and a half."""
 
     def find_tables() -> list[tuple[str]]:
         with closing(sqlite3.connect(path, timeout=BUSY_MILLISECONDS / 1000)) as database:
@@ -29,13 +29,13 @@ def check_sqlite(path: Path) -> None:
             raise TrackingError(
                 f"{path} is locked by another program{waited()}; end that program (a database "
                 "browser with unsaved changes, for instance), or choose another folder with tracking.dir=DIR. On a "
-                "network disk locks may never come free; choose a disk of this machine."
+                "network disk locks may never be released; use a local disk."
             ) from error
         raise TrackingError(
             f"Cannot open {path} as a database: {error}; move the file away or choose another folder."
         ) from error
     if not tables:
-        raise TrackingError(f"{path} is a database, but not one of MLflow's; choose another file.")
+        raise TrackingError(f"{path} is a database, but not one of MLflow; choose another file.")
 
 
 def check_database(uri: str, scheme: str) -> None:
@@ -57,7 +57,7 @@ def check_database(uri: str, scheme: str) -> None:
 
 
 def check_server(uri: str) -> None:
-    """Ask the store for one experiment; raise TrackingError if there is no answer."""
+    """Request one experiment from the store; raise TrackingError if there is no answer."""
     quiet()
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -76,10 +76,10 @@ def check_server(uri: str) -> None:
 
 
 def _other_version(uri: str, *, older: bool) -> str:
-    """Which version of MLflow made a database whose tables this one refuses, and what helps; the end of a sentence."""
+    """The end of a message about a database of another version of MLflow: which version, and how to fix it."""
     if not older:
         return (
-            f"a newer version of MLflow than {version('mlflow')}, which is installed; update flowersweep and what it needs, "
+            f"a newer version of MLflow than {version('mlflow')}, which is installed; update flowersweep and its dependencies, "
             "or choose another folder with tracking.dir=DIR."
         )
     path = uri.removeprefix("sqlite:///")

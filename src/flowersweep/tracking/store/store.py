@@ -1,4 +1,4 @@
-"""The place where runs are kept: a SQLite file made safely, or a server that is asked first whether it is there."""
+"""The store of runs: a SQLite file, created safely, or a server, which is checked first."""
 
 import hashlib
 import re
@@ -22,8 +22,8 @@ from flowersweep.tracking.store.reachable import check_database, check_server, c
 from flowersweep.tracking.store.view import experiment_tags
 
 DATABASE_NAME = "mlflow.db"
-BUSY_SECONDS = 20  # so long a database may be locked when a program starts
-LOCK_SECONDS = 120  # making the database takes one to three seconds; a slow disk may need longer
+BUSY_SECONDS = 20  # a database may be locked for this long when a program starts
+LOCK_SECONDS = 120  # creating the database takes one to three seconds; a slow disk may need longer
 
 _SERVERS = ("http", "https", "databricks")
 _DATABASES = ("postgresql", "mysql", "mssql")
@@ -31,11 +31,11 @@ _DATABASES = ("postgresql", "mysql", "mssql")
 
 @dataclass(frozen=True)
 class Store:
-    """Where runs are kept.
+    """A store of runs.
 
     Attributes:
-        uri: MLflow's tracking URI, absolute.
-        artifact_root: The folder of pictures, models and other files; None where a server decides.
+        uri: The tracking URI of MLflow, absolute.
+        artifact_root: The folder of figures, models and other files; None if a server selects it.
     """
 
     uri: str
@@ -43,20 +43,20 @@ class Store:
 
 
 def prepare_store(directory: Path, uri: str | None = None, *, known_to_work: bool = False) -> Store:
-    """Make the store ready for use, creating what is missing.
+    """Prepare the store for use and create what is missing.
 
-    Any number of processes may call it at once. A database appears under its name only when it is complete, so
-    a process killed half-way leaves nothing that a later one would trip over.
+    Any number of processes may call it at the same time. A database gets its name only when it is complete, so a
+    process that is killed leaves nothing that would disturb a later one.
 
     Args:
-        directory: Where results land; relative to the current folder.
+        directory: The folder of the results; relative to the current directory.
         uri: None for a SQLite file in `directory`; otherwise a server (http://..., https://..., databricks) or
-            a database (sqlite:///PATH, postgresql://..., mysql://..., mssql://...), used as it is.
-        known_to_work: It has been used before, so that a server which is away now is waited for like one that goes
-            away while it is used. Otherwise only a lock of a few seconds is.
+            a database (sqlite:///PATH, postgresql://..., mysql://..., mssql://...), used unchanged.
+        known_to_work: Whether the store was used before. An unavailable server is then waited for, as it is during a
+            run. Otherwise only a lock of a few seconds is waited for.
 
     Raises:
-        TrackingError: If the URI is not one of these, nothing usable answers at it, or `directory` was moved or copied.
+        TrackingError: The URI is not one of these, no usable store answers at it, or `directory` was moved or copied.
 
     Example:
         >>> store = prepare_store(Path("results"))
@@ -83,11 +83,11 @@ def _prepared(directory: Path, uri: str | None, scheme: str) -> Store:
         return Store(uri, artifact_root=None)
     if scheme in _DATABASES:
         check_database(uri, scheme)
-        with _locked(directory / "database"):  # MLflow makes its tables at the first call
+        with _locked(directory / "database"):  # MLflow creates its tables at the first call
             check_server(uri)
         return Store(uri, root)
     raise TrackingError(
-        f"Cannot keep runs at {uri!r}: MLflow no longer writes to plain folders and knows no such address; "
+        f"Cannot store runs at {uri!r}: MLflow no longer writes to plain folders and does not know such an address; "
         "leave tracking.uri out for a SQLite file in tracking.dir, or give sqlite:///PATH, postgresql://..., "
         "mysql://..., mssql://..., http://..., https://... or databricks."
     )
@@ -95,9 +95,11 @@ def _prepared(directory: Path, uri: str | None, scheme: str) -> Store:
 
 def sqlite_uri(path: Path) -> str:
     """Return MLflow's address of a SQLite file, `sqlite:////absolute/path`."""
-    if set("?%") & set(str(path)):  # SQLAlchemy would read options and escapes there and open another file
+    if set("?%") & set(
+        str(path)
+    ):  # SQLAlchemy would interpret them as options and escapes and open another file
         raise TrackingError(
-            f"Cannot keep runs in {path}: a database address cannot contain '?' or '%'; rename the folder."
+            f"Cannot store runs in {path}: a database address cannot contain '?' or '%'; rename the folder."
         )
     return f"sqlite:///{path.as_posix()}"
 
@@ -106,7 +108,7 @@ def experiment_id(store: Store, name: str) -> str:
     """Return the identifier of the experiment of that name, creating it if there is none.
 
     Raises:
-        TrackingError: If the experiment has been deleted, or the name is empty.
+        TrackingError: The experiment has been deleted, or the name is empty.
     """
     found = known_experiment(store, name)
     if found is None:
@@ -120,7 +122,7 @@ def known_experiment(store: Store, name: str) -> str | None:
     """Return the identifier of the experiment of that name, or None if there is none and a run would create it.
 
     Raises:
-        TrackingError: If the experiment has been deleted, or the name is empty.
+        TrackingError: The experiment has been deleted, or the name is empty.
     """
     if not name.strip():
         raise TrackingError("An experiment needs a name; set tracking.experiment to one.")
@@ -128,8 +130,8 @@ def known_experiment(store: Store, name: str) -> str | None:
         found = client(store.uri).get_experiment_by_name(name)
     if found is not None and found.lifecycle_stage == "deleted":
         raise TrackingError(
-            f"Experiment {name!r} is deleted in {store.uri}; choose another name with tracking.experiment=NAME, or bring it "
-            f"back with: MLFLOW_TRACKING_URI={shlex.quote(store.uri)} python -m mlflow experiments restore --experiment-id "
+            f"Experiment {name!r} is deleted in {store.uri}; choose another name with tracking.experiment=NAME, or restore "
+            f"it with: MLFLOW_TRACKING_URI={shlex.quote(store.uri)} python -m mlflow experiments restore --experiment-id "
             f"{found.experiment_id}"
         )
     return None if found is None else str(found.experiment_id)
@@ -148,7 +150,7 @@ def _create_experiment(service: Any, store: Store, name: str) -> Any:
 
 
 def _folder_name(name: str) -> str:
-    """Turn an experiment's name into a readable folder name that no other experiment's name gives."""
+    """Convert an experiment's name to a readable and unique folder name."""
     readable = re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:60]
     return readable if readable == name else f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
@@ -157,14 +159,14 @@ def _sqlite_path(uri: str) -> Path:
     file = uri.split("://", 1)[-1].removeprefix("/").split("?", 1)[0]
     if file in {"", ":memory:"}:
         raise TrackingError(
-            f"Cannot keep runs at {uri!r}: other processes cannot see it; give sqlite:///PATH."
+            f"Cannot store runs at {uri!r}: other processes cannot see it; give sqlite:///PATH."
         )
     return expanded(file).resolve()
 
 
 def _sqlite_store(path: Path, root: Path) -> Store:
     uri = sqlite_uri(path)
-    if not _is_there(path):  # a store that is there may be read without the right to write beside it
+    if not _is_there(path):  # an existing store may be read without the right to write next to it
         with _locked(path):
             if not _is_there(path):
                 _create_database(path, root)
@@ -179,19 +181,19 @@ def _is_there(path: Path) -> bool:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Lock a file beside `path` for a block, creating the folder if it is missing."""
+    """Lock a file next to `path` for a block, creating the folder if it is missing."""
     lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_SECONDS)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as error:
         raise TrackingError(
-            f"Cannot open {path}: another process has kept it locked for {LOCK_SECONDS} seconds; "
+            f"Cannot open {path}: another process has locked it for {LOCK_SECONDS} seconds; "
             f"end that process, or delete {error.lock_file} if there is none."
         ) from error
     except OSError as error:
         raise TrackingError(
-            f"Cannot keep runs in {path.parent}: {reason(error)}; choose another folder."
+            f"Cannot store runs in {path.parent}: {reason(error)}; choose another folder."
         ) from error
     try:
         yield
@@ -200,9 +202,9 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _create_database(path: Path, root: Path) -> None:
-    """Make the database under another name, then rename it: it is never seen half-made."""
+    """Create the database under another name, then rename it, so that an incomplete one is never used."""
     draft = path.with_name(f".{path.name}.draft")
-    for leftover in path.parent.glob(f"{draft.name}*"):  # with its journal, which SQLite would replay
+    for leftover in path.parent.glob(f"{draft.name}*"):  # including its journal, which SQLite would replay
         leftover.unlink()
     with translated(f"create {path}"):
         create_database(sqlite_uri(draft), root.as_uri())

@@ -1,6 +1,6 @@
-"""How MLflow's page of an experiment looks at first: the best run on top, and the columns worth seeing.
+"""The default view of an experiment in MLflow: the best run first, and the most useful columns.
 
-MLflow keeps a table's layout in the browser, or as a shared view in a tag of the experiment; this is such a view.
+MLflow stores a table's layout in the browser, or as a shared view in a tag of the experiment; this is such a view.
 """
 
 import json
@@ -21,12 +21,12 @@ _ORDER = f"metrics.`{METRICS[0]}`"
 
 
 def experiment_tags() -> dict[str, str]:
-    """What makes MLflow show an experiment as model training, with the view under KEY."""
+    """The tags with which MLflow shows an experiment as model training, with the view named KEY."""
     columns = [f"metrics.`{name}`" for name in METRICS] + [f"params.`{name}`" for name in PARAMS]
     state = {
         "orderByKey": _ORDER,
         "orderByAsc": False,
-        # Means over seeds are ranked, not the luckiest seed; every run has this tag.
+        # Means over seeds are compared, not the luckiest seed; every run has this tag.
         "searchFilter": "tags.kind != 'repeat'",
         "selectedColumns": ["attributes.`Created`", *columns],
     }
@@ -34,10 +34,10 @@ def experiment_tags() -> dict[str, str]:
 
 
 def address(server: str, experiment_id: str) -> str:
-    """Where a server shows an experiment's runs in this view.
+    """The address at which a server shows an experiment's runs in this view.
 
     Args:
-        server: As in http://127.0.0.1:5000.
-        experiment_id: Of an experiment with these tags.
+        server: The address of the server, for example http://127.0.0.1:5000.
+        experiment_id: The id of an experiment with these tags.
     """
     return f"{server}/{runs_page(experiment_id, KEY)}"

@@ -1,1 +1,1 @@
-"""What a run writes and shows: parameters, figures, model and notes in MLflow, TensorBoard files, the console."""
+"""Output of a run: parameters, figures, model and description in MLflow, TensorBoard files, and the console."""

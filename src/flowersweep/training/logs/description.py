@@ -1,4 +1,4 @@
-"""What a run's page in MLflow says at its top, in Markdown: the result, how it came about, and the pictures."""
+"""The description of a run in MLflow, in Markdown: the result, the main settings and the figures."""
 
 from collections.abc import Mapping
 from urllib.parse import quote
@@ -17,10 +17,10 @@ def describe(config: Config, metrics: Mapping[str, float], run_id: str, *, figur
     """The description of a finished run.
 
     Args:
-        config: Of the run.
-        metrics: Those that are logged once.
-        run_id: Of the run, for the addresses of its pictures.
-        figures: Whether they were logged.
+        config: The configuration of the run.
+        metrics: The metrics that are logged once.
+        run_id: The run's id, for the addresses of its figures.
+        figures: Whether figures were logged.
     """
     metric = config.objective.metric
     setting = ", ".join(
@@ -38,7 +38,7 @@ def describe(config: Config, metrics: Mapping[str, float], run_id: str, *, figur
     lines = [best, setting]
     if "test/accuracy" in metrics:
         lines.insert(
-            1, f"test accuracy {metrics['test/accuracy']:.4f}, on pictures by which nothing was chosen"
+            1, f"test accuracy {metrics['test/accuracy']:.4f}, on pictures that nothing was selected on"
         )
     if figures:
         lines += [_picture(run_id, "curves.png"), " · ".join(_link(run_id, name) for name in FIGURES)]
@@ -46,7 +46,7 @@ def describe(config: Config, metrics: Mapping[str, float], run_id: str, *, figur
 
 
 def _address(run_id: str, name: str) -> str:
-    """Where MLflow's own server gives an artifact out, relative to its page."""
+    """The address of an artifact on MLflow's server, relative to its page."""
     return f"get-artifact?path={quote(name)}&run_uuid={run_id}"
 
 

@@ -1,4 +1,4 @@
-"""What a person sees while a run trains, and at its end."""
+"""Console output during and after the training of a run."""
 
 import shlex
 import sys
@@ -20,7 +20,7 @@ from flowersweep.training.result import Result
 
 
 def epoch_line(phase: str, number: int, epochs: int, values: Mapping[str, float]) -> str:
-    """One epoch in one line of text."""
+    """One line of text for an epoch."""
     return (
         f"{phase} epoch {number:>{len(str(epochs))}}/{epochs}  "
         f"loss {values['loss']:.4f}  accuracy {values['accuracy']:.4f}  "
@@ -30,16 +30,16 @@ def epoch_line(phase: str, number: int, epochs: int, values: Mapping[str, float]
 
 
 class TrainingDisplay:
-    """A bar with the time left while an epoch runs and a line for each epoch done.
+    """A progress bar with the remaining time, and a line for each finished epoch.
 
-    Where the output is not a terminal the bar is left out and the lines remain.
+    If the output is not a terminal, only the lines are printed.
 
     Args:
-        phase: What the epochs are called.
-        epochs: Number of epochs at the most; training may stop earlier.
+        phase: The name of the phase.
+        epochs: Maximum number of epochs; training may stop earlier.
         steps: Batches per epoch.
-        first_epoch: Epochs that earlier phases have had.
-        console: Where to draw; standard error by default.
+        first_epoch: Number of epochs of earlier phases.
+        console: The console to print to; standard error by default.
     """
 
     def __init__(
@@ -74,12 +74,12 @@ class TrainingDisplay:
         self._progress.stop()
 
     def batch(self) -> None:
-        """One batch is done."""
+        """Report a finished batch."""
         self._step += 1
         self._progress.update(self._task, advance=1, step=self._step)
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
-        """An epoch is done; `number` counts from 1."""
+        """Report a finished epoch; `number` counts from 1."""
         self._step = 0
         self._progress.update(self._task, description=f"{self._phase} epoch {number + 1}", step=0)
         line = epoch_line(self._phase, number, self._epochs, values)
@@ -87,7 +87,7 @@ class TrainingDisplay:
 
 
 def show_result(config: Config, result: Result, console: Console | None = None) -> None:
-    """Print the final panel on standard output: what came out, where it is, how to look at it."""
+    """Print the final panel on standard output: the result, its location, and the command that shows it."""
     metrics = result.metrics
     rows = {
         "best epoch": f"{metrics['best/epoch']:.0f} of {metrics['total/epochs']:.0f}",
@@ -111,12 +111,12 @@ def show_result(config: Config, result: Result, console: Console | None = None) 
     )
     console = console or plain_console()
     console.print(panel, highlight=False)
-    # Outside the panel, in one line, so that it can be copied.
+    # Outside the panel and in one line, so that it can be copied.
     console.print(f"look at it: {ui_command(result.tracking_uri)}", highlight=False, soft_wrap=True)
 
 
 def ui_command(tracking_uri: str) -> str:
-    """What shows a tracking store in the browser: a command to copy, or the server's address."""
+    """How to show a tracking store in the browser: a command to copy, or the server's address."""
     if tracking_uri.startswith("http"):
         return redacted(tracking_uri)
     if in_checkout() and tracking_uri == sqlite_uri(results_dir() / DATABASE_NAME):

@@ -1,4 +1,4 @@
-"""What somebody would want to know before a run or a sweep begins, one line each."""
+"""Notices before the start of a run or a sweep, one line each."""
 
 import logging
 from collections.abc import Iterator
@@ -14,31 +14,31 @@ log = logging.getLogger(__name__)
 
 
 def notices(config: Config, catalogue: Catalogue, parts: Split) -> Iterator[Notice]:
-    """What is odd about a run's pictures, and what of its settings may surprise."""
+    """Notices about unusual pictures and about settings with surprising effects."""
     contents = possible_copies(catalogue, cache_dir(config.paths.cache))
     yield from picture_notices(catalogue, parts, contents)
     schedule, trainer = config.schedule, config.trainer
     may_stop = trainer.patience is not None and trainer.patience + 1 < trainer.epochs
     if isinstance(schedule, CosineConfig) and schedule.epochs is None and may_stop:
         yield Notice(
-            f"The cosine comes to its low rates at the end of trainer.epochs={trainer.epochs} only, which "
-            f"trainer.patience={trainer.patience} may not let it reach",
-            "give it a length of its own, schedule.epochs=N, or set trainer.patience=null",
+            f"The cosine schedule reaches its low rates only at the end of trainer.epochs={trainer.epochs}, but "
+            f"trainer.patience={trainer.patience} may stop the training earlier",
+            "give the schedule its own length, schedule.epochs=N, or set trainer.patience=null",
         )
 
 
 def tell(config: Config, catalogue: Catalogue, parts: Split) -> None:
-    """Log what there is to know."""
+    """Log the notices of a run."""
     for notice in notices(config, catalogue, parts):
         log.warning("%s", notice)
 
 
 def tell_of_pictures_to_come(config: Config, found: Found | None = None) -> None:
-    """The same before the pictures are decoded, once for all trials of a sweep.
+    """Log the notices before the pictures are decoded, once for all trials of a sweep.
 
     Args:
-        config: Of the first trial.
-        found: Its pictures, from `find_pictures`, if it was asked already.
+        config: The configuration of the first trial.
+        found: Its pictures, from `find_pictures`, if it was called before.
 
     Raises:
         DataError: The pictures are missing, unreadable or too few.

@@ -1,4 +1,4 @@
-"""What a run writes to its tracker, besides the figures of each epoch."""
+"""What a run logs in addition to the metrics of each epoch."""
 
 import dataclasses
 import math
@@ -27,8 +27,8 @@ from flowersweep.training.history import History
 from flowersweep.training.probabilities import Predictions
 
 PREVIEW_PICTURES = 6
-# Locations on this machine are no hyperparameters. The rest would be columns that say nothing: what cannot change a
-# result, and the model's own learning rate, which stands in the optimizer's if that was not set.
+# Locations on this machine are not hyperparameters. The others would be uninformative columns: they cannot change a
+# result, or, like the model's learning rate, are already contained in that of the optimizer.
 LOCATIONS = ("paths", "tracking", "data.dir")
 SILENT = (
     "bank.enabled",
@@ -41,11 +41,11 @@ SILENT = (
 
 
 def parameters(config: Config, overrides: Sequence[str] = ()) -> dict[str, object]:
-    """The configuration as dotted keys: what can change a result, and whatever somebody has set.
+    """The configuration as dotted keys: everything that can change a result or was set by the user.
 
     Args:
-        config: Of the run.
-        overrides: As they were typed, or as a sweep chose them.
+        config: The configuration of the run.
+        overrides: The overrides as they were typed, or as a sweep selected them.
     """
     typed = {override.lstrip("+~").partition("=")[0] for override in overrides}
     return {
@@ -71,17 +71,17 @@ def record_start(
     overrides: Sequence[str],
     command: str | None = None,
 ) -> None:
-    """Log what the run was given, before it trains: a run that dies still says what it was.
+    """Log the settings of a run before it trains, so that they are known even if the run fails.
 
     Args:
-        tracker: Of the run.
-        config: Of the run.
-        pictures: Which it trains on.
-        overrides: As they were typed, or as a sweep chose them.
-        command: What was typed; None for how this process was started.
+        tracker: The tracker of the run.
+        config: The configuration of the run.
+        pictures: The pictures of the run.
+        overrides: The overrides as they were typed, or as a sweep selected them.
+        command: The command as it was typed; None for the command line of this process.
     """
     tracker.params(parameters(config, overrides))
-    # More people may read a store than may know its database's password.
+    # Not everyone who can read a store may know the password of its database.
     plain = redacted_tree(dataclasses.asdict(config))
     tracker.text(config_text(plain), "config/config.yaml")
     tracker.text("".join(f"{override}\n" for override in overrides), "config/overrides.txt")
@@ -94,9 +94,9 @@ def record_start(
         "validation": len(pictures.validation),
         "test": 0 if pictures.test is None else len(pictures.test),
     }
-    # MLflow keeps the profile that a data set came with first, for all runs of an experiment, however they divide it.
+    # For all runs of an experiment MLflow stores the first profile of a data set, even if they split it differently.
     tracker.tags({f"{PICTURES}{part}": number for part, number in parts.items()})
-    # One record: MLflow keeps a data set of one name and digest once per run, whatever its context.
+    # One record: MLflow stores a data set of the same name and digest once per run, whatever its context.
     tracker.dataset(
         config.data.source,
         digest=pictures.fingerprint,
@@ -116,8 +116,8 @@ def record_start(
 
 
 def config_text(settings: Mapping[str, Any]) -> str:
-    """Settings as YAML from which OmegaConf reads the same values: `${` in a value means itself."""
-    # A backslash before ${ takes its meaning away, and a backslash before that is written twice.
+    """Settings as YAML from which OmegaConf reads the same values: `${` in a value is literal."""
+    # A backslash escapes ${, and backslashes before it are doubled.
     plain = _each_text(settings, lambda text: re.sub(r"(\\*)\$\{", r"\1\1\\${", text))
     return OmegaConf.to_yaml(OmegaConf.create(plain))
 
@@ -154,7 +154,7 @@ def record_preview(tracker: MLflowTracker, config: Config, pictures: Pictures) -
 def record_figures(
     tracker: MLflowTracker, pictures: Pictures, history: History, validation: Predictions
 ) -> None:
-    """Log the pictures people look at: curves, confusion matrix and the most confident mistakes."""
+    """Log the figures: curves, confusion matrix and the most confident mistakes."""
     names = pictures.catalogue.class_names
     part = pictures.validation
     curves = learning_curves(history.columns(), best_epoch=history.best_epoch, phases=history.phases)
@@ -169,7 +169,7 @@ def record_figures(
 def record_tables(
     tracker: MLflowTracker, pictures: Pictures, history: History, validation: Predictions
 ) -> None:
-    """Log the epochs, and what the model said of each validation picture."""
+    """Log the epochs and the predicted probabilities of each validation picture."""
     tracker.text(history.csv(), "history.csv")
     table = predictions_table(
         _paths(pictures), validation.labels, validation.probabilities, pictures.catalogue.class_names

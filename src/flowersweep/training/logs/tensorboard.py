@@ -1,4 +1,4 @@
-"""TensorBoard event files of a run, for those who look at runs there; kept with the run's artifacts."""
+"""TensorBoard event files of a run, stored with its artifacts."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -14,11 +14,11 @@ FOLDER = "tensorboard"
 def event_files(
     tracker: MLflowTracker, *, enabled: bool
 ) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
-    """Yield a function that writes an epoch's values; the files are stored with the run when the block is left.
+    """Yield a function that writes an epoch's values; the files are stored with the run at the end of the block.
 
     Args:
         tracker: The run.
-        enabled: If not, nothing is written.
+        enabled: If False, nothing is written.
     """
     if not enabled:
         yield lambda _number, _values: None
