@@ -170,7 +170,10 @@ class TestPoints:
 
 
 BAD = [
-    ({"model.att": {"model": "ft"}}, "model.att depends on model.att, which is neither .* Did you mean model.at?"),
+    (
+        {"model.att": {"model": "ft"}},
+        "model.att depends on model.att, which is neither .* Did you mean model.at?",
+    ),
     ({"model.at": {"mdel": "ft"}}, "model.at depends on mdel, which is neither .* Did you mean model?"),
     (
         {"model.at": {"model": "fft"}},
