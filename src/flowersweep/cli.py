@@ -1,6 +1,6 @@
-"""The command line: a command of `flowersweep.commands`, or else a training run or a sweep through Hydra.
+"""The command line: a command of `flowersweep.commands`, otherwise a training run or a sweep through Hydra.
 
-What needs packages is imported late: `flowersweep doctor` answers where they are missing, and help costs no start-up.
+Imports that need packages are deferred: `flowersweep doctor` works where they are missing, and `--help` starts fast.
 """
 
 import sys
@@ -14,8 +14,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the console script and of `python -m flowersweep`.
 
     Args:
-        arguments: As on the command line; None for the process's own. A training run or a sweep always has the
-            process's own, since Hydra reads them there.
+        arguments: As on the command line; None for those of the process. A training run or a sweep always uses those of the
+            process, because Hydra reads them there.
 
     Returns:
         The exit code: 0; 1 for a run that failed; 2 for bad input; 128 + signal number for an interruption.

@@ -1,16 +1,16 @@
-"""Every error that flowersweep raises on purpose; kept apart so that no module imports another for them."""
+"""The exceptions that flowersweep raises, in a separate module so that no module imports another one for them."""
 
 import errno
 
 from flowersweep.redaction import redacted
 
-# No room, a file system that may no longer be written to, a device or a mounted folder that is gone.
+# No space left, a read-only file system, or a device or mount that has disappeared.
 _LOST = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENXIO, errno.ESTALE, errno.ENOTCONN}
 )
 
 
-# Exit codes of every command: something failed on the way, or what was typed cannot be used.
+# Exit codes of all commands: a failure at run time, or unusable input.
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 
@@ -19,7 +19,7 @@ class FlowersweepError(Exception):
     """A problem the user can fix; its message is one sentence saying what, why and how to fix it, without passwords.
 
     Attributes:
-        ended_a_run: It came when a run had begun, which has failed of it.
+        ended_a_run: Whether it occurred after a run had started, which has failed because of it.
     """
 
     ended_a_run = False
@@ -33,7 +33,7 @@ class ConfigError(FlowersweepError):
 
 
 class InfrastructureError(FlowersweepError):
-    """What a run stands on failed it: its pictures, its files, the disk, a store. Run again later, it may work."""
+    """The infrastructure of a run failed: pictures, files, the disk or a store. The same run may work later."""
 
 
 class DataError(InfrastructureError):
@@ -41,7 +41,7 @@ class DataError(InfrastructureError):
 
 
 class WeightsError(ConfigError, InfrastructureError):
-    """The weights of a backbone are not there, or cannot be downloaded."""
+    """The weights of a backbone are missing, or cannot be downloaded."""
 
 
 class DownloadError(DataError):
@@ -53,27 +53,27 @@ class TrackingError(InfrastructureError):
 
 
 class TrainingError(FlowersweepError):
-    """A training that cannot go on: the loss is not a number, or the learning rate is not the configured one."""
+    """A training that cannot continue: the loss is not a number, or the learning rate is not the configured one."""
 
 
 class SweepError(FlowersweepError):
-    """A sweep that cannot start or go on: its search space, sampler, storage or study is not usable as given."""
+    """A sweep that cannot start or continue: its search space, sampler, storage or study is not usable as given."""
 
 
 class SweepStoppedError(SweepError):
-    """A sweep that ran and had to end before its time: too many trials failed, or what it stands on did."""
+    """A running sweep that had to stop early: too many trials failed, or its infrastructure did."""
 
 
-class Pruned(Exception):  # noqa: N818 (Optuna's word; it is no error)
-    """A sweep does not want a run to go on; the run lets it pass."""
+class Pruned(Exception):  # noqa: N818 (Optuna's name; it is not an error)
+    """The sweep stops a run early; the run must let this exception propagate."""
 
 
 def infrastructure_failure(error: BaseException) -> BaseException | None:
-    """What of a run's infrastructure failed, where that is why the run ended; None if it is the run's own failure.
+    """The infrastructure failure that ended a run; None if the run itself failed.
 
-    The whole definition: an InfrastructureError, or an OSError that says that there is no room, no right to write any
-    more to a whole file system, or no device or mounted folder any more; itself, or what an error was raised from. A
-    file that is not there, say, is the failure of the program that looked for it.
+    The complete definition: an InfrastructureError, or an OSError which says that no space is left, that a file system
+    has become read-only, or that a device or mount has disappeared; the error itself, or one that it was raised from. A
+    missing file, for example, is a failure of the program that looked for it.
     """
     culprit: BaseException | None = error
     while culprit is not None:

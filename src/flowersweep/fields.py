@@ -1,4 +1,4 @@
-"""Dataclass fields that carry their own legal values, so that one validator can check every group.
+"""Dataclass fields that carry their legal values, so that one validator can check every group.
 
 A configuration dataclass declares a field with `bounded` or `one_of`; OmegaConf checks the type and
 `flowersweep.config.validate` checks the rule stored in the field's metadata.
@@ -14,17 +14,17 @@ RULE_KEY = "flowersweep.rule"
 
 
 def maximized(metric: str) -> bool:
-    """Whether more of a metric is better; the name may carry a prefix, as in best/val_accuracy."""
+    """Whether a higher value of a metric is better; the name may have a prefix, as in best/val_accuracy."""
     return metric.rpartition("/")[2] in {"accuracy", "val_accuracy"}
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What a value may be.
+    """The legal values of a field.
 
     Attributes:
         accepts: Called with a value that already has the right type; True if it is legal.
-        allowed: The legal values in words, as they end the sentence "... must be ...".
+        allowed: The legal values in words, as they end the message "... must be ...".
         choices: The legal strings where there are few, for "did you mean"; empty otherwise.
     """
 
@@ -41,7 +41,7 @@ def bounded(
     above: float | None = None,
     below: float | None = None,
 ) -> Any:
-    """A number with bounds: `low`/`high` belong to the range, `above`/`below` do not; None is not checked."""
+    """A number with bounds: `low`/`high` are included in the range, `above`/`below` are not; None is not checked."""
 
     def accepts(value: Any) -> bool:
         return (
@@ -58,7 +58,7 @@ def bounded(
 
 
 def one_of(*choices: str, default: Any = MISSING) -> Any:
-    """A string out of a few."""
+    """One of a few strings."""
     rule = Rule(lambda value: value in choices, f"one of {', '.join(choices)}", choices)
     return field(default=default, metadata={RULE_KEY: rule})
 
@@ -67,5 +67,5 @@ def not_empty(default: Any = MISSING) -> Any:
     """A text with at least one character that is not a space; None, where the type allows it, is not checked."""
     return field(
         default=default,
-        metadata={RULE_KEY: Rule(lambda value: bool(value.strip()), "a text that is not empty")},
+        metadata={RULE_KEY: Rule(lambda value: bool(value.strip()), "a non-empty string")},
     )

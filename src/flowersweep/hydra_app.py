@@ -1,4 +1,4 @@
-"""The Hydra application: compose, check, train, show the result; with --multirun a sweep of that."""
+"""The Hydra application: compose, check, train and show the result; with --multirun, a sweep of this."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ from flowersweep.sweep.space.overrides import left_to_trials
 from flowersweep.sweep.workers.trial import current_trial
 from flowersweep.texts import in_one_line, is_line
 
-# What Hydra may instantiate: its own plugins, logging and Optuna's samplers; nothing else a configuration names.
+# What Hydra may instantiate: its own plugins, logging and Optuna's samplers; nothing else that a configuration names.
 EXECUTION_WHITELIST = (
     "hydra.*",
     "hydra_plugins.*",
@@ -38,7 +38,7 @@ EXECUTION_WHITELIST = (
 
 
 def run() -> int:
-    """Run the process's command line; say what went wrong, if anything, in one sentence.
+    """Run the command line of the process; report an error in one message.
 
     Returns:
         The exit code: 0; 1 for a run that failed; 2 for bad input; 128 + signal number for an interrupted run.
@@ -51,7 +51,7 @@ def run() -> int:
             )
     quoted = [config.texts_quoted(_without_plus(argument)) for argument in sys.argv[1:]]
     sys.argv[1:] = left_to_trials(quoted)
-    # With this set Hydra hands errors on, to be put in a sentence here, in place of its own report and exit.
+    # With this set, Hydra raises errors, which are explained here, instead of reporting them itself and exiting.
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
     config.prepare()
@@ -59,17 +59,17 @@ def run() -> int:
         _hydra_main()
     except _JobFailedError as failure:
         return _complain(failure.error, whole=wants_traceback)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+    except Exception as error:  # noqa: BLE001 - every error is reported
         return _complain(error, whole=wants_traceback)
     except KeyboardInterrupt as interruption:
         reason = str(interruption) or "interrupted"
-        sys.stderr.write(f"flowersweep: {reason}; a run that had begun is marked KILLED.\n")
+        sys.stderr.write(f"flowersweep: {reason}; a run that had started is marked KILLED.\n")
         return 128 + int(getattr(interruption, "signal_number", signal.SIGINT))
     return 0
 
 
 def _without_plus(argument: str) -> str:
-    """+search=X as search=X: habit adds presets with a plus, which Hydra refuses for groups that have a default."""
+    """+search=X as search=X: presets are often added with a plus, which Hydra rejects for groups that have a default."""
     return argument[1:] if argument.startswith(("+experiment=", "+search=")) else argument
 
 
@@ -82,7 +82,7 @@ def _hydra_main() -> None:
 
 
 class _JobFailedError(BaseException):
-    """Carries an error past Hydra, which would otherwise print a line of its own about it."""
+    """Carries an error past Hydra, which would otherwise print its own line about it."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
@@ -101,7 +101,7 @@ def _job(cfg: DictConfig) -> float | list[float]:
 
 
 def _redact_hydras_files() -> None:
-    """Take passwords out of the files that Hydra has just written, if it was told to (hydra.output_subdir=.hydra)."""
+    """Remove passwords from the files that Hydra has just written, if it was told to (hydra.output_subdir=.hydra)."""
     hydra_config = HydraConfig.get()
     if hydra_config.output_subdir is None:
         return
@@ -121,7 +121,7 @@ def _train_and_show(cfg: DictConfig) -> float | list[float]:
         n_repeats = HydraConfig.get().sweeper.n_repeats
         return run_trial(config.repeats(cfg, n_repeats, typed_in), overrides, trial)
     settings = config.settings(cfg, typed_in)
-    # Training needs TensorFlow, which a configuration that is refused must not wait for.
+    # Training needs TensorFlow; an invalid configuration must not wait for its import.
     from flowersweep.training import train
     from flowersweep.training.logs.display import show_result
 
@@ -131,7 +131,7 @@ def _train_and_show(cfg: DictConfig) -> float | list[float]:
 
 
 def _complain(error: Exception, *, whole: bool = False) -> int:
-    """Write an error as one line per sentence, or with its whole traceback; return the exit code."""
+    """Write an error as its message, or with the complete traceback; return the exit code."""
     if whole:
         sys.stderr.write(redacted("".join(traceback.format_exception(error))))
         return EXIT_FAILED
@@ -147,7 +147,7 @@ def _complain(error: Exception, *, whole: bool = False) -> int:
 def _complain_of_bug(error: Exception) -> int:
     kind = type(error).__name__
     sys.stderr.write(
-        f"flowersweep: failed unexpectedly with {kind}: {redacted(str(error))}; a run that had begun is marked FAILED and keeps the "
+        f"flowersweep: failed unexpectedly with {kind}: {redacted(str(error))}; a run that had started is marked FAILED and has the "
         "traceback in failure.txt; set HYDRA_FULL_ERROR=1 to see it here.\n"
     )
     return EXIT_FAILED

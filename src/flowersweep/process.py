@@ -1,4 +1,4 @@
-"""Which process a run belongs to, and whether that process still lives: a process id alone is reused."""
+"""Which process a run belongs to, and whether that process is still alive: process ids alone are reused."""
 
 import functools
 import hashlib
@@ -20,7 +20,7 @@ START_TAG = "flowersweep.process_start"
 _PROC = Path("/proc")
 _ENDED = "ended"
 _UNKNOWN = "-"
-# Linux gives the processes that are in no container always the same name.
+# On Linux, processes outside of containers always have the same name.
 _OF_THE_MACHINE = "pid:[4026531836]"
 _MACHINE_FILES = ("/etc/machine-id", "/var/lib/dbus/machine-id")
 
@@ -36,15 +36,15 @@ def identity() -> dict[str, str]:
 
 
 def is_dead(tags: Mapping[str, str], seen: float) -> bool:
-    """Tell whether the process named by the tags certainly lives no more.
+    """Tell whether the process named by the tags has certainly ended.
 
     False whenever that cannot be known: it belongs to another machine or container, its tags are incomplete, or
-    this platform does not tell. Two machines may have one name, and those that were copied even one identity: what
-    gave a sign of life since this machine was started was not ended by that start.
+    this platform does not provide it. Two machines may have the same name, and copied ones even the same identity: a
+    process that gave a sign of life after this machine was started was not ended by that start.
 
     Args:
         tags: `identity()` of the process.
-        seen: When it gave its last sign of life, in seconds since the epoch.
+        seen: Time of its last sign of life, in seconds since the epoch.
     """
     then, pid = tags.get(START_TAG, ""), tags.get(PID_TAG, "")
     if tags.get(HOST_TAG) != socket.gethostname() or not then or not pid.isdigit():
@@ -52,8 +52,8 @@ def is_dead(tags: Mapping[str, str], seen: float) -> bool:
     boot, namespace, _ = then.split(" ", 2)
     here_boot, here_namespace = _boot(), _namespace()
     is_same_machine = tags.get(MACHINE_TAG, "") == _machine() != ""
-    if boot != here_boot:  # the machine was started anew since, or it is another one
-        # Containers made of one image may share a name and an identity, on several machines.
+    if boot != here_boot:  # the machine was restarted since, or it is another one
+        # Containers of the same image may share a name and an identity, on several machines.
         in_no_container = namespace == here_namespace == _OF_THE_MACHINE
         return is_same_machine and in_no_container and seen < time.time() - _seconds_since_boot()
     if namespace != here_namespace or (boot == _UNKNOWN and not is_same_machine):
@@ -63,9 +63,9 @@ def is_dead(tags: Mapping[str, str], seen: float) -> bool:
 
 
 def start_of(pid: int) -> str | None:
-    """Return when a process started, as "BOOT NAMESPACE TIME", or None if that cannot be seen.
+    """Return when a process started, as "BOOT NAMESPACE TIME", or None if that is not visible.
 
-    TIME is in clock ticks since boot on Linux, which no change of the clock moves, and a date elsewhere. It is "ended" for
+    TIME is in clock ticks since boot on Linux, which do not depend on the clock, and a date elsewhere. It is "ended" for
     a zombie, which has ended but was not yet waited for.
     """
     try:
@@ -75,23 +75,23 @@ def start_of(pid: int) -> str | None:
             started = _ENDED if is_over else _time(process.create_time())
     except psutil.ZombieProcess:
         started = _ENDED
-    except (psutil.Error, OverflowError):  # there is none, it is hidden, or there cannot be such an id
+    except (psutil.Error, OverflowError):  # no such process, it is hidden, or the id is out of range
         return None
     return f"{_boot()} {_namespace()} {started}"
 
 
 def _time(created: float) -> str:
     if psutil.LINUX:
-        # What psutil has made of the ticks, by the same reading of the clock.
+        # psutil's conversion of the ticks, with the same reading of the clock.
         return str(round((created - psutil.boot_time()) * os.sysconf("SC_CLK_TCK")))
     return " ".join(time.asctime(time.localtime(created)).split())  # as `ps -o lstart=` writes it
 
 
 def _exists(pid: int) -> bool:
-    """Tell whether there is such a process, even one of another user that is hidden from /proc."""
+    """Tell whether a process exists, even one of another user that is hidden from /proc."""
     try:
-        os.kill(pid, 0)  # sends nothing
-    except (ProcessLookupError, OverflowError):  # it may have been written by anybody
+        os.kill(pid, 0)  # sends no signal
+    except (ProcessLookupError, OverflowError):  # the id comes from a store, which others can write to
         return False
     except PermissionError:
         pass
@@ -99,7 +99,7 @@ def _exists(pid: int) -> bool:
 
 
 def _boot() -> str:
-    """Tell one start of the machine from another; "-" where that is unknown."""
+    """Identify one start of the machine; "-" where that is unknown."""
     try:
         return (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
@@ -107,7 +107,7 @@ def _boot() -> str:
 
 
 def _namespace() -> str:
-    """Tell one container's process ids from another's on the same host; "-" where that is unknown."""
+    """Identify the container, whose process ids may also exist in others on the same host; "-" where that is unknown."""
     try:
         return str((_PROC / "self/ns/pid").readlink())
     except OSError:
@@ -115,14 +115,16 @@ def _namespace() -> str:
 
 
 def _seconds_since_boot() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)  # boots are told apart on Linux only, which has this clock
+    return time.clock_gettime(
+        time.CLOCK_BOOTTIME
+    )  # boots are distinguished only on Linux, which has this clock
 
 
 @functools.cache
 def _machine() -> str:
-    """Tell one installation of an operating system from another; empty where that is unknown.
+    """Identify the installation of the operating system; empty where that is unknown.
 
-    A digest, as the identity itself is not for others to see (`man 5 machine-id`).
+    A digest, because the identity itself is confidential (`man 5 machine-id`).
     """
     found = _machine_from_files() or _machine_from_ioreg()
     return hashlib.sha256(f"flowersweep {found}".encode()).hexdigest()[:16] if found else ""
@@ -134,13 +136,13 @@ def _machine_from_files() -> str | None:
             text = Path(name).read_text(encoding="ascii", errors="replace").strip()
         except OSError:
             continue
-        if re.fullmatch("[0-9a-f]{32}", text):  # it is empty, or says "uninitialized", in images
+        if re.fullmatch("[0-9a-f]{32}", text):  # in images it is empty or "uninitialized"
             return text
     return None
 
 
 def _machine_from_ioreg() -> str | None:
-    """The way taken on macOS."""
+    """The identity on macOS."""
     command = ["ioreg", "-rd1", "-c", "IOPlatformExpertDevice"]
     try:
         shown = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (a constant)

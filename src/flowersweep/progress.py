@@ -12,13 +12,13 @@ DELAY = 2.0  # seconds of work before the bar appears
 def progress(
     description: str, total: int, *, unit: Literal["pictures", "bytes"] = "pictures"
 ) -> Iterator[Callable[[int], None]]:
-    """Yield a function that is told how many more units are done.
+    """Yield a function to call with the number of further units that are done.
 
     The bar needs a terminal; without one (a log file, a worker of a sweep) nothing is printed.
 
     Args:
-        description: What is being done, as it stands before the bar.
-        total: Number of units in all.
+        description: What is being done, shown before the bar.
+        total: Total number of units.
         unit: What is counted; bytes are shown with their speed.
     """
     from rich.console import Console

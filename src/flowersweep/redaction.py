@@ -1,7 +1,7 @@
-"""Keep passwords out of what is shown and stored: those in addresses, and those that the environment holds.
+"""Keep passwords out of what is shown and stored: those in addresses, and those in the environment.
 
-What leaves the program goes through `redacted`: errors, log lines, what MLflow and Optuna keep, and Hydra's files. It knows
-the shape of an address with a password, and the passwords in use, which a library's message may spell in other ways.
+All output goes through `redacted`: errors, log lines, what MLflow and Optuna store, and Hydra's files. It recognizes
+addresses with a password by their form, and the passwords in use, which a library's message may spell differently.
 """
 
 import base64
@@ -18,12 +18,12 @@ from urllib.parse import quote, quote_plus, unquote
 
 STARS = "***"
 
-# A password may itself hold @, : and /, so that it reaches to the last @ of an address.
+# A password may contain @, : and /, so it extends to the last @ of an address.
 _ADDRESS = re.compile(r"://([^:/@\s\[]*):((?:(?!://).)+)@", re.DOTALL)
 _SHOWN = re.compile(r"://([^:/@\s\[]*):((?:(?!://)[^\s'\"])+)@")
 _KEYS = r"(?:\w*password|passwd|pwd|\w*token|\w*secret|api_?key|sig)"
 _QUERY = re.compile(rf"([?&;]{_KEYS}=)(\{{[^}}]*\}}|[^&;\s'\"]+)", re.IGNORECASE)
-# The same within one value of a query, as in ?odbc_connect=UID%3Dme%3BPWD%3Dsecret%3B.
+# The same inside one value of a query, as in ?odbc_connect=UID%3Dme%3BPWD%3Dsecret%3B.
 _QUERY_INSIDE = re.compile(
     rf"((?:=|%3B|%26|%3F){_KEYS}%3D)(%7B(?:(?!%7D).)*%7D|(?:(?!%3B)[^&;\s'\"])+)", re.IGNORECASE
 )
@@ -38,9 +38,9 @@ _LONG, _SHORT, _NUMBER = (
     6,
     4,
     10,
-)  # least lengths of words, of what has other characters in it, and of numbers
+)  # minimum lengths of words, of texts with other characters, and of numbers
 
-# Words that commands, addresses and names of files are made of: stars in their place would hide nothing and break these.
+# Words that occur in commands, addresses and file names: replacing them by stars would hide nothing and break these.
 _PUBLIC = frozenset(
     {
         "flowersweep",
@@ -63,22 +63,22 @@ _told: dict[str, None] = {}
 
 
 def learn(address: str | None) -> None:
-    """Remember the password of an address that is going to be used, if it has one."""
+    """Remember the password of an address that will be used, if it has one."""
     if address is not None:
         _learned.update(dict.fromkeys(_in_address(address)))
 
 
 def tell(names: Iterable[str]) -> None:
-    """Remember names that must be shown as they are, though somebody may have one for a password: those of classes."""
+    """Remember names that must be shown unchanged even if one is also a password: those of classes."""
     _told.update(dict.fromkeys(name.lower() for name in names))
 
 
 def redacted(text: str) -> str:
-    """A text with stars in place of every password.
+    """A text with stars instead of every password.
 
-    Passwords are found by the shape of their address, and those in use (of the command line, the environment and what was
-    learned) wherever they stand, also percent-encoded. One that cannot be distinguished from other text is found by the
-    shape only: a short one, the user's name, a package, a class, or a part of the current folder's path.
+    Passwords are found by the form of their address, and those in use (from the command line, the environment and
+    `learn`) anywhere, also percent-encoded. One that cannot be distinguished from other text is found by the form only:
+    a short one, the user's name, a package, a class, or a part of the current directory's path.
     """
     known = _in_use(tuple(sys.orig_argv), tuple(os.environ.items()), tuple(_learned), tuple(_told))
     if known is not None:
@@ -89,7 +89,7 @@ def redacted(text: str) -> str:
 
 
 def redacted_tree(value: Any) -> Any:
-    """The same of every text in nested mappings and lists; numbers stay numbers."""
+    """The same for every text in nested mappings and lists; numbers stay numbers."""
     if isinstance(value, str):
         return redacted(value)
     if isinstance(value, Mapping):
@@ -100,10 +100,10 @@ def redacted_tree(value: Any) -> Any:
 
 
 class Formatter(logging.Formatter):
-    """Log lines without passwords, their tracebacks too."""
+    """Formats log lines, including tracebacks, without passwords."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line of a record."""
+        """Return the line of a record."""
         return redacted(super().format(record))
 
 
@@ -112,7 +112,7 @@ def _starred(match: "re.Match[str]") -> str:
 
 
 def _has_port(match: "re.Match[str]") -> bool:
-    """Whether what looks like a password is a port and a path; of databases it is read as a password."""
+    """Whether what looks like a password is a port and a path; for databases it is treated as a password."""
     is_http = match.string[max(0, match.start() - 5) : match.start()].endswith(("http", "https"))
     return is_http and _PORT.match(match.group(2)) is not None
 
@@ -124,7 +124,7 @@ def _in_use(
     learned: tuple[str, ...],
     told: tuple[str, ...],
 ) -> "re.Pattern[str] | None":
-    """What finds the passwords in use, in all their spellings; None where there are none."""
+    """A pattern that matches the passwords in use, in all their spellings; None if there are none."""
     found = dict.fromkeys(learned)
     for text in (*arguments, *(value for _, value in environment)):
         found.update(dict.fromkeys(_in_address(text)))
@@ -135,20 +135,20 @@ def _in_use(
     longest_first = sorted((one for one in found if one.lower() not in public), key=len, reverse=True)
     if not longest_first:
         return None
-    # Within a word it would be another word; an escape before it, as in %3A or \n, is none of it.
+    # Inside a word it would be another word; an escape before it, as in %3A or \n, is not part of it.
     before, after = r"(?:(?<!\w)|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))", r"(?!\w)"
     return re.compile(f"{before}(?:{'|'.join(map(re.escape, longest_first))}){after}")
 
 
 def _in_address(text: str) -> Iterator[str]:
-    """The passwords in a text that is an address or holds some, in all spellings."""
+    """The passwords in a text that is or contains an address, in all spellings."""
     for match in _ADDRESS.finditer(text):
         user = unquote(match.group(1))
         scheme, host = _SCHEME.search(text, 0, match.start()), _HOST.match(text, match.end())
         public = unquote(f"{scheme and scheme.group()} {user} {host and host.group()}").lower()
         if _has_port(match):
             continue
-        # Where an @ follows in the path, the password ends before it: as in http://me:password@host/a@b.
+        # If an @ follows in the path, the password ends before it: as in http://me:password@host/a@b.
         authority = re.split(r"[/?#]", match.group(2), maxsplit=1)[0]
         for raw in dict.fromkeys((match.group(2), authority.rpartition("@")[0])):
             password = unquote(raw)
@@ -167,7 +167,7 @@ def _words(path: str) -> set[str]:
 
 
 def _tells(password: str) -> bool:
-    """Whether a password can be told from other words and numbers."""
+    """Whether a password can be distinguished from other words and numbers."""
     plain = unquote(password)
     if plain.isdigit():
         return len(plain) >= _NUMBER

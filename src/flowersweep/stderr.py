@@ -1,4 +1,4 @@
-"""Keep back what C++ code writes to standard error, past Python's sys.stderr."""
+"""Suppress what C++ code writes to standard error, which bypasses Python's sys.stderr."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def standard_error_held() -> Iterator[None]:
-    """Within this block nothing reaches standard error; if the block fails, all of it does after all."""
+    """Within this block nothing reaches standard error; if the block fails, everything is written after it."""
     sys.stderr.flush()
     original = os.dup(2)
     with tempfile.TemporaryFile() as held:

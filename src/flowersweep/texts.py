@@ -1,4 +1,4 @@
-"""Texts that others have written: names of files, classes and studies, shown as they are, and words that were mistyped."""
+"""Texts from outside: names of files, classes and studies, shown unchanged, and suggestions for mistyped words."""
 
 import difflib
 import os
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-# Control characters, and what separates lines and paragraphs.
+# Control characters, and line and paragraph separators.
 _BREAKING = {"Cc", "Zl", "Zp"}
 
 
@@ -21,17 +21,17 @@ def is_line(name: str) -> bool:
 
 
 def as_text(name: str | PurePath) -> str:
-    r"""A name that any text file takes: bytes that are no UTF-8 are written as in `caf\xe9.jpg`."""
+    r"""A name that any text file accepts: bytes that are not UTF-8 are written as in `caf\xe9.jpg`."""
     return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def expanded(path: str | PurePath) -> Path:
-    """A path with the home folder in place of `~`; as in a shell, `~nobody` is a name like any other if there is no such user."""
+    """A path with the home folder instead of `~`; as in a shell, `~nobody` is an ordinary name if there is no such user."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 (Path's own raises there)
 
 
 def in_one_line(name: str | PurePath) -> str:
-    r"""A name that does not break a line or a table: control characters too are escaped, as in `a\nb.jpg`."""
+    r"""A name that does not break a line or a table: control characters are also escaped, as in `a\nb.jpg`."""
     return "".join(
         character.encode("unicode_escape").decode()
         if unicodedata.category(character) in _BREAKING
@@ -47,12 +47,12 @@ def nearest(received: object, allowed: Iterable[str]) -> str:
 
 
 def choose_one_of(choices: Sequence[str], received: str) -> str:
-    """The end of a sentence about a wrong name: what may be chosen, and which one was perhaps meant."""
+    """The end of a message about a wrong name: the allowed choices, and the one that was probably meant."""
     return f"choose one of {', '.join(choices)}.{nearest(received, choices)}"
 
 
 def plain_console(*, stderr: bool = False, soft_wrap: bool = False) -> "Console":
-    """A terminal on which `[red]` and `:smile:` are texts like others, not instructions to rich."""
+    """A terminal on which `[red]` and `:smile:` are ordinary text, not rich markup."""
     from rich.console import Console
 
     return Console(stderr=stderr, soft_wrap=soft_wrap, markup=False, emoji=False)

@@ -57,7 +57,7 @@ Pixels = npt.NDArray[np.float32]
 
 
 def pictures(n: int, size: int) -> Pixels:
-    """Smooth coloured blobs with some noise, whole numbers 0..255 as decoded photographs have."""
+    """Smooth coloured blobs with some noise, integers 0..255 as decoded photographs have."""
     rng = np.random.default_rng(0)
     place = np.linspace(0, 2 * np.pi, size)
     phase = rng.uniform(0, 7, (2, n, 1, 3))

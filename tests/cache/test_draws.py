@@ -103,7 +103,7 @@ class TestWhole:
 
         assert open_draw(path) is None
         assert not is_whole(path)
-        assert "is damaged and will be computed anew" in caplog.text
+        assert "is damaged and will be computed again" in caplog.text
 
     @pytest.mark.parametrize("kept", [0, 5, 12, 13, 130, 200, -1])
     def test_a_truncated_file_is_seen(self, tmp_path: Path, kept: int) -> None:
@@ -145,7 +145,7 @@ class TestWhole:
 
     def test_a_full_disk_is_said_in_one_sentence(self, tmp_path: Path) -> None:
         """A draw larger than what is free is refused before the work, with its size and what to do."""
-        with pytest.raises(DataError, match=r"needs [\d,]+ MB but only [\d,]+ MB are free; make room"):
+        with pytest.raises(DataError, match=r"needs [\d,]+ MB but only [\d,]+ MB are free; free some space"):
             write_draw(tmp_path / "00000.npy", (10**6, 10**6, 100), "float32", [])
 
 

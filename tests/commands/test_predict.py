@@ -126,12 +126,12 @@ def test_answers_may_go_to_a_file(
     [
         ([], "images= is missing; example: python -m flowersweep predict flower.jpg more_flowers"),
         (["nowhere.jpg"], "images=nowhere.jpg does not exist"),
-        (["empty/"], "The folder empty/ holds no pictures"),
+        (["empty/"], "The folder empty/ contains no pictures"),
         (["flower.jpg", "format=xml"], "format has no choice 'xml'; choose one of table, json, csv"),
-        (["flower.jpg", "top=0"], "top must be a whole number from 1"),
+        (["flower.jpg", "top=0"], "top must be an integer from 1"),
         (
             ["flower.jpg", "batch_size=many"],
-            "batch_size must be a whole number from 1 to 100000, but is 'many'",
+            "batch_size must be an integer from 1 to 100000, but is 'many'",
         ),
         (["flower.jpg", "run=00000000"], "There is no run 00000000"),
         (["flower.jpg", "study=bare"], "has saved no model"),

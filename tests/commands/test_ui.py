@@ -15,7 +15,7 @@ def test_a_port_that_is_none_is_refused(
 ) -> None:
     """The sentence says what was given and what is allowed."""
     assert ui.main([f"port={port}", f"tracking.dir={tmp_path}"]) == 2
-    assert f"port must be a whole number from 1 to 65535, but is '{port}'" in capsys.readouterr().err
+    assert f"port must be an integer from 1 to 65535, but is '{port}'" in capsys.readouterr().err
 
 
 def test_a_port_in_use_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -99,7 +99,7 @@ class TestNestedFolder:
 
         assert catalogue.root == tmp_path / "photos"
         assert catalogue.class_names == ("a", "b")
-        assert "holds only the folder photos" in caplog.text
+        assert "contains only the folder photos" in caplog.text
 
     def test_two_folders_around_are_stepped_over(self, tmp_path: Path) -> None:
         """The rule holds at every depth."""
@@ -107,7 +107,7 @@ class TestNestedFolder:
 
     def test_a_lone_class_is_not_a_wrapper(self, tmp_path: Path) -> None:
         """One folder with pictures in it is one class, which is an error."""
-        with pytest.raises(DataError, match="only the class folder a; it must hold at least two"):
+        with pytest.raises(DataError, match="only the class folder a; it must contain at least two"):
             read_folder(fill(tmp_path, "a/1.jpg", "a/sub/2.jpg"))
 
 
@@ -126,19 +126,19 @@ class TestErrors:
 
     def test_no_class_folders(self, tmp_path: Path) -> None:
         """Pictures without class folders are an error."""
-        with pytest.raises(DataError, match="holds no class folders"):
+        with pytest.raises(DataError, match="contains no class folders"):
             read_folder(fill(tmp_path, "1.jpg"))
 
     def test_empty_class(self, tmp_path: Path) -> None:
         """A class folder without pictures is named."""
         with pytest.raises(
-            DataError, match=r"class folder .*/b holds no pictures .*: \.txt 1; add some, or remove"
+            DataError, match=r"class folder .*/b contains no pictures .*: \.txt 1; add some, or remove"
         ):
             read_folder(fill(tmp_path, "a/1.jpg", "b/1.txt"))
 
     def test_only_endings_that_keras_does_not_read(self, tmp_path: Path) -> None:
         """The endings that were found are named, and that a picture may simply be renamed."""
-        words = r"\(\.bmp, \.gif, \.jpeg, \.jpg, \.png\) but only files with other endings: \.webp 2, \.txt 1; add some, or give"
+        words = r"\(\.bmp, \.gif, \.jpeg, \.jpg, \.png\) but only files with other extensions: \.webp 2, \.txt 1; add some, or give"
         with pytest.raises(DataError, match=words):
             read_folder(fill(tmp_path, "a/1.jpg", "b/1.WEBP", "b/2.webp", "b/1.txt"))
 
@@ -161,8 +161,8 @@ def test_what_is_left_out_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFix
     read_folder(fill(tmp_path, "a/1.jpg", "b/1.jpg", "b/1.webp", "b/2.WEBP", "a/README", "loose.png"))
 
     assert "Left out 3 files" in caplog.text
-    assert ".webp 2, no ending 1" in caplog.text
-    assert "Left out 1 pictures that lie directly" in caplog.text
+    assert ".webp 2, no extension 1" in caplog.text
+    assert "Left out 1 pictures directly" in caplog.text
 
 
 @pytest.mark.photos

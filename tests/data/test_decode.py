@@ -142,7 +142,7 @@ class TestUnreadable:
     def test_text(self, tmp_path: Path) -> None:
         """Text named .jpg is not a picture."""
         (tmp_path / "a.jpg").write_text("<html>404 Not Found</html>")
-        with pytest.raises(DataError, match=r"a\.jpg is not a picture of the kinds BMP, GIF, JPEG"):
+        with pytest.raises(DataError, match=r"a\.jpg is not a picture in one of the formats BMP, GIF, JPEG"):
             decode(tmp_path / "a.jpg", 8)
 
     @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "WEBP"])

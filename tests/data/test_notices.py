@@ -39,8 +39,8 @@ def test_copies_in_both_parts_are_counted_with_an_example(tmp_path: Path) -> Non
     }  # fmt: skip
     (said,) = told(tmp_path, files, train=[0, 5], validation=[1, 3, 4, 6], test=[2, 7])
     assert said == (
-        "2 of the 6 pictures that judge are byte for byte among those that train, as a/2.jpg and a/1.jpg; this may "
-        "flatter accuracy by up to 0.3333; of pictures of your own delete one of each pair."
+        "2 of the 6 evaluation pictures are identical to training pictures, for example a/2.jpg and a/1.jpg; this may "
+        "increase accuracy by up to 0.3333; in your own pictures, delete one of each pair."
     )
 
 
@@ -51,8 +51,8 @@ def test_a_copy_in_another_class_flatters_nobody(tmp_path: Path) -> None:
     }  # fmt: skip
     (said,) = told(tmp_path, files, train=[0, 3], validation=[1, 2], test=[])
     assert said == (
-        "2 pictures lie byte for byte in more than one class, as a/1.jpg and b/1.jpg; no model can be right wherever they "
-        "are; leave pictures of your own in one class."
+        "2 pictures are identical in more than one class, for example a/1.jpg and b/1.jpg; no model can be right wherever they "
+        "are; keep your own pictures in one class."
     )
 
 
@@ -68,8 +68,8 @@ def test_a_picture_in_two_classes_is_named(tmp_path: Path) -> None:
     files = {"a/1.jpg": b"same", "a/2.jpg": b"a2", "b/1.jpg": b"same", "b/2.jpg": b"b2"}
     (said,) = told(tmp_path, files, train=[0, 2], validation=[1, 3], test=[])
     assert said == (
-        "1 picture lies byte for byte in more than one class, as a/1.jpg and b/1.jpg; no model can be right wherever it is; "
-        "leave pictures of your own in one class."
+        "1 picture is identical in more than one class, for example a/1.jpg and b/1.jpg; no model can be right wherever it is; "
+        "keep your own pictures in one class."
     )
 
 
@@ -94,7 +94,7 @@ def test_tenfold_imbalance_is_told(tmp_path: Path) -> None:
     """Ten times as many are told, nine times are not."""
     files = {"a/0.jpg": b"a", **{f"b/{i}.jpg": bytes(i + 2) for i in range(10)}}
     (said,) = told(tmp_path, files, train=[0, 1], validation=[0, 2], test=[])
-    assert said.startswith("The class b has 10 pictures and a only 1; accuracy says little of a; ")
+    assert said.startswith("The class b has 10 pictures and a only 1; accuracy says little about a; ")
     (tmp_path / "b/9.jpg").unlink()
     del files["b/9.jpg"]
     assert told(tmp_path, files, train=[0, 1], validation=[0, 2], test=[]) == []
@@ -105,8 +105,8 @@ def test_hidden_folders_inside_of_classes_are_told(tmp_path: Path) -> None:
     files = {"a/.ipynb_checkpoints/1.jpg": b"1", "a/1.jpg": b"22", "b/.x/y/1.jpg": b"333", "b/1.jpg": b"4444"}
     (said,) = told(tmp_path, files, train=[0, 2], validation=[1, 3], test=[])
     assert said == (
-        "2 pictures lie in hidden folders inside of classes (.ipynb_checkpoints, .x), which count, as in Keras; delete "
-        "these folders if they hold copies."
+        "2 pictures are in hidden folders inside classes (.ipynb_checkpoints, .x), which count, as in Keras; delete "
+        "these folders if they contain copies."
     )
 
 

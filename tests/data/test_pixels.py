@@ -68,7 +68,7 @@ class TestContents:
 
     def test_impossible_size(self, photos: Path, cache: Path) -> None:
         """A size below one pixel is refused."""
-        with pytest.raises(DataError, match="size asked for is 0"):
+        with pytest.raises(DataError, match="size is 0"):
             opened(photos, cache, 0)
 
 
@@ -98,7 +98,7 @@ class TestDamage:
 
         again = opened(photos, cache)
         assert again.path.read_bytes() == content
-        assert "is damaged and will be built anew" in caplog.text
+        assert "is damaged and will be recreated" in caplog.text
 
     def test_no_random_header_is_an_error_or_another_picture(self, photos: Path, cache: Path) -> None:
         """Whatever stands where the header was, and in the note: the pictures are decoded anew, never misread."""
@@ -163,7 +163,7 @@ class TestUnreadable:
 
         lines = str(caught.value).splitlines()
         assert lines[0].startswith(
-            f"3 pictures in {photos} cannot be read; delete or repair what is listed, or"
+            f"3 pictures in {photos} cannot be read; delete or repair the listed pictures, or"
         )
         assert "data.unreadable=skip" in lines[0]
         assert lines[1] == "  a/1.jpg is empty (0 bytes)"
@@ -221,7 +221,7 @@ class TestUnreadable:
 
 def test_a_full_disk_is_said_before_the_work(photos: Path, cache: Path) -> None:
     """A store that cannot fit is refused at once with the space it needs."""
-    with pytest.raises(DataError, match=r"needs [\d,]+ MB but only [\d,]+ MB are free; make room"):
+    with pytest.raises(DataError, match=r"needs [\d,]+ MB but only [\d,]+ MB are free; free some space"):
         opened(photos, cache, size=10_000_000)
 
 

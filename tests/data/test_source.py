@@ -88,7 +88,7 @@ class TestDownload:
         message = str(caught.value)
         assert "HTTP Error 404" in message
         assert "data.dir=PATH or the environment variable FLOWERSWEEP_DATA" in message
-        assert f"download the archive by hand from {gone.url} and unpack it so that" in message
+        assert f"download the archive manually from {gone.url} and unpack it so that" in message
         assert {path.name for path in (tmp_path / "cache").iterdir()} <= {"flower_photos.lock"}
 
     def test_a_wrong_archive_is_not_unpacked(self, published: Published, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ class TestDownload:
         folder = flower_photos(None, tmp_path / "cache", archive=published.archive)
         (folder / "roses/1.jpg").unlink()
 
-        with pytest.raises(DataError, match=r"incomplete: it holds {'daisy': 1, 'roses': 1} instead of"):
+        with pytest.raises(DataError, match=r"incomplete: it contains {'daisy': 1, 'roses': 1} instead of"):
             flower_photos(None, tmp_path / "cache", archive=published.archive)
 
     def test_unpacked_by_hand_one_folder_too_deep(self, published: Published, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ class TestDirectory:
         """A folder that is not the published data set is used, but the log says how it differs."""
         flower_photos(demo(tmp_path, per_class=1), tmp_path)
 
-        assert "is not the published data set: it holds {'daisy': 1," in caplog.text
+        assert "is not the published data set: it contains {'daisy': 1," in caplog.text
 
     def test_missing(self, tmp_path: Path) -> None:
         """A given folder that does not exist is an error, never a reason to download."""
@@ -165,4 +165,4 @@ class TestDemo:
         assert {path: path.read_bytes() for path in folder.rglob("*.jpg")} == before
         shutil.rmtree(folder / "roses")
         assert len(list(demo(tmp_path, per_class=1).rglob("*.jpg"))) == 5
-        assert caplog.text.count("is incomplete and will be drawn anew") == 2
+        assert caplog.text.count("is incomplete and will be recreated") == 2

@@ -90,12 +90,12 @@ def test_a_list_names_files_as_the_file_system_does(name: bytes) -> None:
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     """The message says what would count as a picture."""
     with pytest.raises(
-        DataError, match=r"holds no pictures \(\.bmp.*\) but no files at all; add some, or give the files"
+        DataError, match=r"contains no pictures \(\.bmp.*\) but no files at all; add some, or give the files"
     ):
         find_pictures([str(tmp_path)], NO_LINES)
     (tmp_path / "1.webp").touch()
     with pytest.raises(
-        DataError, match=r"but only files with other endings: \.webp 1; add some, or give them one of"
+        DataError, match=r"but only files with other extensions: \.webp 1; add some, or give them one of"
     ):
         find_pictures([str(tmp_path)], NO_LINES)
 

@@ -27,7 +27,7 @@ def test_a_folder_without_classes_is_to_be_mended(make_config: MakeConfig, tmp_p
 
     assert finding.verdict is Verdict.FIX
     assert finding.found == f"{tmp_path}/empty holds no class folders"
-    assert finding.fix == "it must hold at least two sub-folders, one per class, with pictures in them"
+    assert finding.fix == "it must contain at least two sub-folders, one per class, with pictures in them"
 
 
 def test_pictures_that_cannot_be_read_are_to_be_mended(
@@ -42,7 +42,7 @@ def test_pictures_that_cannot_be_read_are_to_be_mended(
     (finding,) = run_check("pictures", lambda: check_pictures(config))
 
     assert finding.verdict is Verdict.FIX
-    assert finding.found == f"{first} is not a picture of the kinds BMP, GIF, JPEG, PNG, TIFF, WEBP"
+    assert finding.found == f"{first} is not a picture in one of the formats BMP, GIF, JPEG, PNG, TIFF, WEBP"
     assert "data.unreadable=skip" in finding.fix
 
 
@@ -51,7 +51,7 @@ def test_pictures_that_cannot_be_read_are_to_be_mended(
     [
         (
             b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n",
-            "is not a picture of the kinds",
+            "is not a picture in one of the formats",
         ),
         ("bomb", "has more than the 89,478,485 pixels allowed"),
         (b"", "is empty (0 bytes)"),
@@ -114,9 +114,7 @@ def test_what_a_run_would_tell_is_a_note(make_config: MakeConfig, drawn: Path, t
 
     assert fine.verdict is Verdict.FINE
     assert [note.verdict for note in notes] == [Verdict.NOTE] * 2
-    assert "byte for byte among those that train" in notes[0].found
-    assert notes[1].found.startswith(
-        "12 pictures lie in hidden folders inside of classes (.ipynb_checkpoints)"
-    )
-    assert notes[1].fix == "delete these folders if they hold copies"
+    assert "identical to training pictures" in notes[0].found
+    assert notes[1].found.startswith("12 pictures are in hidden folders inside classes (.ipynb_checkpoints)")
+    assert notes[1].fix == "delete these folders if they contain copies"
     assert not (tmp_path / "cache").exists()

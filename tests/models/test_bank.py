@@ -220,7 +220,7 @@ class TestFeatures:
         bank = make_bank("none", prefix=large, dtype="float16")
 
         with pytest.raises(
-            DataError, match=r"reach 2\.55e\+05, but float16 ends at 65504; store them as float32"
+            DataError, match=r"reach 2\.55e\+05, but the largest float16 is 65504; store them as float32"
         ):
             bank.draw(0)
 
@@ -278,7 +278,7 @@ class TestStored:
         bank = make_bank()
         bank.close()
 
-        with pytest.raises(DataError, match="was closed while it computed"):
+        with pytest.raises(DataError, match="was closed during a computation"):
             bank.draw(0)
         assert not list(tmp_path.glob("features/*/*.npy*[!k]"))
 

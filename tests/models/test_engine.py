@@ -14,10 +14,10 @@ import tensorflow as tf
 
 from flowersweep.config.models import FrozenConfig
 from flowersweep.errors import ConfigError
+from flowersweep.hardware import available_processors
 from flowersweep.models import build_network, litert
 from flowersweep.models.engine import Engine
 from flowersweep.models.engine_choice import (
-    available_processors,
     choose_engine,
     engine_version,
     resolve_engine,
@@ -242,6 +242,14 @@ class TestResolving:
             pytest.skip("this machine has a GPU")
         assert resolve_engine("auto") == "litert"
         assert engine_version("litert").startswith("litert 2.")
+
+    @pytest.mark.parametrize(("has_gpu", "ending"), [(False, ""), (True, " GPU")])
+    def test_features_of_a_gpu_have_a_key_of_their_own(
+        self, monkeypatch: pytest.MonkeyPatch, ending: str, *, has_gpu: bool
+    ) -> None:
+        """They differ in the last digits, and a cache may be shared; the GPU here is a pretended one."""
+        monkeypatch.setattr("flowersweep.models.engine_choice.has_gpu", lambda: has_gpu)
+        assert engine_version("tensorflow") == f"tensorflow {tf.__version__}{ending}"
 
     def test_without_litert(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where LiteRT is not installed auto is TensorFlow, and litert says how to install it."""

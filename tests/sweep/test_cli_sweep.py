@@ -33,20 +33,20 @@ BAD_INPUT = {
         ["model.dropout=interval(0.0,1.0)", FIVE],
         "must be at least 0 and less than 1, but is 1.0",
     ),
-    "word among numbers": (["trainer.epochs=1,many"], "must be a whole number, but is 'many'"),
+    "word among numbers": (["trainer.epochs=1,many"], "must be an integer, but is 'many'"),
     "key of one choice only": (
         ["optimizer=adam,sgd", "optimizer.momentum=0.5,0.9"],
         "hydra.sweeper.conditions",
     ),
     "value for one choice only": (
         ["optimizer=adam,sgd,adamw,rmsprop", "optimizer.momentum=0.5"],
-        "adam and adamw have no such key; to give it to the others only, add '+hydra.sweeper.conditions={optimizer.",
+        "adam and adamw have no such key; to give it only to the others, add '+hydra.sweeper.conditions={optimizer.",
     ),
     "value for a choice that is not searched": (
         ["optimizer=adam", "optimizer.momentum=0.5", "aug=none,RandomFlip"],
-        "with the optimizer that is chosen; it belongs to optimizer=sgd or rmsprop.\n",
+        "with the chosen optimizer; it belongs to optimizer=sgd or rmsprop.\n",
     ),
-    "lists in quotes": (['model.filters=choice("[8,16]","[16,32]")'], "leave out the quotes around [8,16]"),
+    "lists in quotes": (['model.filters=choice("[8,16]","[16,32]")'], "remove the quotes around [8,16]"),
     "no trials": ([LR, f"{TYPED}n_trials=0"], "n_trials must be at least 1, but is 0"),
     "no workers": (["aug=none,RandomFlip", f"{TYPED}n_jobs=0"], "n_jobs must be at least 1, but is 0"),
     "unknown setting": ([LR, f"{TYPED}n_trial=5"], "n_trial"),
@@ -55,7 +55,7 @@ BAD_INPUT = {
         "sampler=tpe",
     ),
     "unknown sampler": ([LR, FIVE, "hydra/sweeper/sampler=tpa"], "Did you mean tpe?"),
-    "seed of a sampler": ([LR, FIVE, f"{TYPED}sampler.seed=-1"], "must be a whole number from 0"),
+    "seed of a sampler": ([LR, FIVE, f"{TYPED}sampler.seed=-1"], "must be an integer from 0"),
     "unknown pruner": ([LR, FIVE, "hydra/sweeper/pruner=mean"], "choose one of asha"),
     "no such storage": ([LR, FIVE, f"{TYPED}storage=mangodb://x"], "is not a storage"),
     "storage that does not answer": (
@@ -91,7 +91,7 @@ BAD_INPUT = {
     "sweep of hydra's own": (["hydra.verbose=true,false"], "hydra.verbose"),
     "not in the grammar": (["aug=choice(none"], "'aug=choice(none'"),
     "name of another program's study": ([LR, FIVE, f"{TYPED}study_name=theirs"], "left no definition"),
-    "tracking in plain files": ([LR, FIVE, "tracking.uri=./runs"], "tracking.uri must begin with"),
+    "tracking in plain files": ([LR, FIVE, "tracking.uri=./runs"], "tracking.uri must start with"),
 }
 RESEMBLING = (
     "interval upside down",

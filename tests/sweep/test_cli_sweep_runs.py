@@ -123,7 +123,7 @@ class TestInfrastructure:
         assert running.returncode == 1
         assert states == ["COMPLETE"] * (len(states) - 1) + ["WAITING"]
         assert line.startswith(
-            f"flowersweep: Trial {len(states) - 1} could not be run and waits; the same command goes"
+            f"flowersweep: Trial {len(states) - 1} could not be run and waits; the same command resumes"
         )
         assert str(pictures) in line
         away.rename(pictures)
@@ -173,7 +173,7 @@ class TestInfrastructure:
 
         assert running.returncode == 1
         assert "no such table: main.away" in err
-        assert "the same command goes on with" in err
+        assert "the same command resumes" in err
         assert "Traceback" not in err
         assert states[-1] == "WAITING"
         assert "FAIL" not in states

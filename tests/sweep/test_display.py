@@ -137,7 +137,7 @@ class TestSummary:
         assert "Study shown: 1 complete, 1 fail" in said
         assert "trial 1 failed: ValueError: [red] no" in said
         assert f"more about failures in {tmp_path}/training.log" in said
-        assert "2 of 4 trials are left; the same command goes on with them" in said
+        assert "2 of 4 trials are left; the same command resumes the sweep" in said
         assert "best again" not in said
 
     def test_nothing(self, study: optuna.Study, tmp_path: Path) -> None:
@@ -146,5 +146,5 @@ class TestSummary:
         show_summary(study, PLAN, ParentRun(study, PLAN, parse_space([])), tmp_path, shown)
         assert text(shown).splitlines() == [
             "Study shown: 0 complete",
-            "4 of 4 trials are left; the same command goes on with them",
+            "4 of 4 trials are left; the same command resumes the sweep",
         ]

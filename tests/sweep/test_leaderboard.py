@@ -107,7 +107,7 @@ class TestShown:
         assert "val_accuracy" in shown
 
     def test_cells_of_large_numbers(self) -> None:
-        """Counts are whole numbers; a failed trial has empty cells for its values."""
+        """Counts are integers; a failed trial has empty cells for its values."""
         rows = leaderboard(study(trial(0.25, 2_257_984.0), directions=("maximize", "minimize")))
         assert cells(rows[0], ["lr"], 2)[2:5] == ["0.5", "0.2500", "2257984"]
         failed = leaderboard(study(trial(state=TrialState.FAIL)))[0]

@@ -177,7 +177,7 @@ def test_plots_that_there_is_no_room_for(
         (artifacts / "study/plots.html").mkdir(parents=True)
         parent_run.finish()
     (record,) = [one for one in caplog.records if one.name == "flowersweep.sweep.parent_run"]
-    assert "plots were not kept: Cannot store study/plots.html" in record.getMessage()
+    assert "plots were not stored: Cannot store study/plots.html" in record.getMessage()
     assert record.exc_info is None
     assert client(store.uri).get_run(run.info.run_id).info.status == "FINISHED"
 

@@ -65,7 +65,10 @@ class TestSettings:
             ({"max_retries": -1}, "max_retries must be at least 0"),
             ({"trials_per_process": 0}, "trials_per_process must be at least 1"),
             ({"on_mismatch": "ignore"}, "on_mismatch must be one of error, new, but is 'ignore'"),
-            ({"direction": "up"}, "direction must be minimize or maximize, or a list of these, but has 'up'"),
+            (
+                {"direction": "up"},
+                "direction must be minimize or maximize, or a list of these, but contains 'up'",
+            ),
             ({"direction": ["minimize", "down"]}, "but has 'down'"),
             ({"direction": []}, "but has 'no entry'"),
             ({"enqueue": [1]}, "enqueue must be a list of points such as {model: cnn}, but has 1"),
@@ -149,7 +152,7 @@ class TestPlan:
 
     def test_sampler_and_pruner_are_tried(self) -> None:
         """What cannot be made is told before any trial."""
-        with pytest.raises(SweepError, match="grid needs a choice or a range"):
+        with pytest.raises(SweepError, match="grid requires a choice or a range"):
             make_plan(_settings(sampler=self.GRID), ENDLESS)
         with pytest.raises(SweepError, match="MedianPruner compares one objective"):
             make_plan(_settings(pruner=PRUNERS["median"](), direction=["minimize", "maximize"]), FINITE)

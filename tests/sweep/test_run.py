@@ -164,7 +164,7 @@ class TestSearch:
         done = len(app.study().trials)
         assert 1 <= done <= 4
         assert set(states(app)) == {"COMPLETE"}
-        assert f"{100 - done} of 100 trials are left; the same command goes on" in capsys.readouterr().out
+        assert f"{100 - done} of 100 trials are left; the same command resumes" in capsys.readouterr().out
 
     @pytest.mark.slow
     def test_pruned_trials(self, app: Any, sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
@@ -208,7 +208,7 @@ class TestFailures:
         ("limit", "n_trials"), [("max_failures=2", 3), ("max_failures_in_a_row=3", 5)], ids=["all", "row"]
     )
     def test_limits(self, app: Any, sweep: Sweep, limit: str, n_trials: int) -> None:
-        """Too many failures stop the sweep with the last reasons; the same command goes on with the next trials."""
+        """Too many failures stop the sweep with the last reasons; the same command resumes with the next trials."""
         command = "kind=failing", "x=0.8,0.1,0.7,0.9,0.6,0.2", f"hydra.sweeper.{limit}"
         with pytest.raises(
             SweepStoppedError, match=r"trials have failed, so the sweep was stopped"
@@ -250,16 +250,14 @@ class TestGoingOn:
     BEGUN = "x=0.1,0.2", "hydra.sweeper.study_name=mine"
 
     def test_a_storage_that_fails_before_the_first_trial(self, app: Any, sweep: Sweep) -> None:
-        """A storage that can be opened but takes no more trials is told in a sentence; the same command goes on later."""
+        """A storage that can be opened but takes no more trials is told in a sentence; the same command resumes later."""
         command = "x=0.1,0.2", "hydra.sweeper.study_name=full", "hydra.sweeper.n_trials=2"
         queued = (*command, "hydra.sweeper.enqueue=[{x: 0.2}]")
         Path("results").mkdir()
         open_storage(None, Path("results"))
         with closing(sqlite3.connect("results/optuna.db")) as database, database:
             database.execute(FULL)
-        with pytest.raises(
-            SweepStoppedError, match=r"does not answer any more: .*disk is full; the same command"
-        ):
+        with pytest.raises(SweepStoppedError, match=r"no longer responds: .*disk is full; the same command"):
             sweep(*queued)
         with closing(sqlite3.connect("results/optuna.db")) as database, database:
             database.execute("DROP TRIGGER full")
@@ -274,7 +272,7 @@ class TestGoingOn:
             (("x=0.1,0.2", "y=1"), "y=1 is now given; it was not."),
             (
                 ("x=0.1,0.2", "hydra.sweeper.direction=minimize"),
-                "It had to maximize, and has now to minimize.",
+                "The direction was maximize, and is now minimize.",
             ),
             (("x=0.1,0.2", "hydra.sweeper.n_repeats=3"), "hydra.sweeper.n_repeats was 1, and is now 3."),
         ]:

@@ -1,20 +1,25 @@
 """What a run leaves behind in its process: nothing that the next one would have to carry."""
 
 import gc
+import os
+import subprocess
+import sys
 import weakref
 from collections.abc import Callable
 
 import keras
 import numpy as np
 import numpy.typing as npt
+import pytest
 import tensorflow as tf
 
 from flowersweep.augment import build
 from flowersweep.config import Config
 from flowersweep.data.stream import training_stream
+from flowersweep.errors import TrainingError
 from flowersweep.training import train
 from flowersweep.training.dataset import PictureSet
-from flowersweep.training.environment import streams_released
+from flowersweep.training.environment import memory_exhaustion_reported, start_tensorflow, streams_released
 
 MakeConfig = Callable[..., Config]
 
@@ -58,3 +63,33 @@ def test_a_run_leaves_no_network(make_config: MakeConfig) -> None:
         train(make_config(*overrides))
 
     assert networks() == before
+
+
+def test_float32_products_are_float32() -> None:
+    """TensorFlow's own default would round their factors to 10 bits on a GPU."""
+    start_tensorflow(seed=0, threads=None, deterministic=False)
+    assert not tf.config.experimental.tensor_float_32_execution_enabled()
+
+
+def test_a_process_takes_only_the_gpu_memory_it_needs() -> None:
+    """Two training processes may share a GPU; TensorFlow's own default is all memory for the first one."""
+    code = (
+        "import os; from flowersweep.training.environment import start_tensorflow\n"
+        "start_tensorflow(seed=0, threads=None, deterministic=False)\n"
+        "print(os.environ['TF_FORCE_GPU_ALLOW_GROWTH'])"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "TF_FORCE_GPU_ALLOW_GROWTH"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "true\n"
+
+
+def test_exhausted_memory_is_one_message() -> None:
+    """TensorFlow's own says which node of its graph it was, and not what to do."""
+    with (
+        pytest.raises(TrainingError, match=r"lower trainer\.batch_size") as raised,
+        memory_exhaustion_reported(),
+    ):
+        raise tf.errors.ResourceExhaustedError(None, None, "Graph execution error:")
+    assert len(str(raised.value).splitlines()) == 1

@@ -1,4 +1,4 @@
-"""Augmentations that are pure functions of (seed, epoch, picture index); `AUGMENTATIONS` has them by name."""
+"""Augmentations that are pure functions of (seed, epoch, picture index); `AUGMENTATIONS` lists them by name."""
 
 from flowersweep.augment.base import Augmentation
 from flowersweep.augment.draw import drawn, uniforms

@@ -1,11 +1,11 @@
-"""Rotating, zooming, moving and shearing: everything that is one matrix per picture.
+"""Rotation, zoom, translation and shear: augmentations that are one matrix per picture.
 
 A matrix maps a point of the result to the point of the source it is read from, both measured from the centre
-of the picture in units of its side length, x to the right and y down. So it holds for every picture size.
+of the picture in units of its side length, x to the right and y down, so it is independent of the picture size.
 """
 
 # ruff: noqa: ARG002
-# Every augmentation has the same two methods, whether or not it needs all they are given.
+# Every augmentation has the same two methods, even if it does not need all their arguments.
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -24,19 +24,19 @@ Row = tuple[Numbers, Numbers, Numbers]
 
 
 def matrices(x: Row, y: Row) -> Array:
-    """Stack two rows of entries, each a number or an array of shape (n,), to float32 matrices, shape (n, 2, 3)."""
+    """Stack two rows of entries, each a number or an array of shape (n,), into float32 matrices, shape (n, 2, 3)."""
     entries = np.broadcast_arrays(*(np.atleast_1d(entry) for entry in (*x, *y)))
     return np.stack(entries, axis=-1).reshape(-1, 2, 3).astype(np.float32)
 
 
 def rotation(degrees: Numbers) -> Array:
-    """Matrices that turn pictures counter-clockwise about their centre."""
+    """Matrices that rotate pictures counter-clockwise about their centre."""
     angle = np.deg2rad(degrees)
     return matrices((np.cos(angle), -np.sin(angle), 0), (np.sin(angle), np.cos(angle), 0))
 
 
 def translation(right: Numbers, down: Numbers) -> Array:
-    """Matrices that move pictures by parts of their side length."""
+    """Matrices that shift pictures by fractions of their side length."""
     return matrices((1, 0, np.negative(right)), (0, 1, np.negative(down)))
 
 
@@ -51,14 +51,14 @@ def shear(along_x: Numbers, along_y: Numbers) -> Array:
 
 
 def warp(images: "tf.Tensor", matrix: "tf.Tensor") -> "tf.Tensor":
-    """Read each pixel of the result from where `matrix` says, bilinearly, mirroring at the edges.
+    """Read each pixel of the result from the position given by `matrix`, bilinearly, with reflection at the edges.
 
     Args:
         images: float32, shape (batch, size, size, 3), values 0..255.
         matrix: float32, shape (batch, 2, 3), as this module defines it.
 
     Returns:
-        float32, shape (batch, size, size, 3), values 0..255. A matrix that is the identity changes no bit.
+        float32, shape (batch, size, size, 3), values 0..255. The identity matrix changes no bit.
     """
     import tensorflow as tf
 
@@ -77,11 +77,11 @@ def warp(images: "tf.Tensor", matrix: "tf.Tensor") -> "tf.Tensor":
         interpolation="BILINEAR",
         fill_mode="REFLECT",
     )
-    return clip(moved)  # rounded, the weights of the four pixels may sum to a little over 1
+    return clip(moved)  # due to rounding, the weights of the four pixels may sum to slightly more than 1
 
 
 def _where(touched: npt.NDArray[np.bool_], matrix: Array) -> Array:
-    """Keep the matrices of the pictures that are touched; the others, shape (n,), get the identity."""
+    """Keep the matrices where `touched`, shape (n,), is true; the other pictures get the identity."""
     return np.where(touched[:, None, None], matrix, matrices((1, 0, 0), (0, 1, 0)))
 
 
@@ -93,7 +93,7 @@ class Affine(Augmentation):
     """
 
     def matrix(self, uniforms: Uniforms) -> Array:
-        """One matrix a picture, float32 of shape (n, 2, 3), from uniform numbers of shape (n, n_uniforms)."""
+        """One matrix per picture, float32 of shape (n, 2, 3), from uniform numbers of shape (n, n_uniforms)."""
         raise NotImplementedError
 
     def parameters(self, uniforms: Uniforms) -> Parameters:
@@ -107,10 +107,10 @@ class Affine(Augmentation):
 
 @dataclass
 class RandomRotation(Affine):
-    """Turn about the centre by an angle drawn from +-factor * 360 degrees (the article's RandomRotation(0.2)).
+    """Rotate about the centre by an angle drawn from +-factor * 360 degrees (the article's RandomRotation(0.2)).
 
     Attributes:
-        factor: Largest angle as a part of a full turn; 0.2 is +-72 degrees. Positive is counter-clockwise.
+        factor: Largest angle as a fraction of a full turn; 0.2 is +-72 degrees. Positive is counter-clockwise.
     """
 
     draws: ClassVar[tuple[str, ...]] = ("angle",)
@@ -125,13 +125,13 @@ class RandomRotation(Affine):
 
 @dataclass
 class RandomZoom(Affine):
-    """Zoom height and width by independent draws (the article's RandomZoom(0.1, 0.1), as Keras has it).
+    """Zoom height and width, drawn independently (the article's RandomZoom(0.1, 0.1), as in Keras).
 
     The visible part of the source is 1 - factor to 1 + factor of its height and width.
 
     Attributes:
-        height_factor: Largest change of the height, as a part of it.
-        width_factor: The same for the width; None means that the width follows the height, keeping the aspect.
+        height_factor: Largest change of the height, as a fraction of it.
+        width_factor: The same for the width; with None, the width follows the height, which preserves the aspect ratio.
     """
 
     draws: ClassVar[tuple[str, ...]] = ("height", "width")
@@ -150,11 +150,11 @@ class RandomZoom(Affine):
 
 @dataclass
 class RandomTranslation(Affine):
-    """Move up or down and left or right by independent draws (the article's RandomTranslation(0.1, 0.1)).
+    """Shift vertically and horizontally, drawn independently (the article's RandomTranslation(0.1, 0.1)).
 
     Attributes:
-        height_factor: Largest move up or down, as a part of the height.
-        width_factor: Largest move to the left or right, as a part of the width.
+        height_factor: Largest vertical shift, as a fraction of the height.
+        width_factor: Largest horizontal shift, as a fraction of the width.
     """
 
     draws: ClassVar[tuple[str, ...]] = ("down", "right")
@@ -164,16 +164,16 @@ class RandomTranslation(Affine):
     width_factor: float = bounded(0.1, low=0.0, high=1.0)
 
     def matrix(self, uniforms: Uniforms) -> Array:
-        """Moves that are independent in the two directions."""
+        """Translations that are independent in the two directions."""
         right = symmetric(uniforms[:, 1], self.width_factor)
         return translation(right, symmetric(uniforms[:, 0], self.height_factor))
 
 
 @dataclass
 class RandomShear(Affine):
-    """Shear along x and along y by independent draws, about the middle of the picture.
+    """Shear along x and along y, drawn independently, about the centre of the picture.
 
-    Keras 3.15's layer of this name draws the same and shears about the upper left corner.
+    Keras 3.15's layer of this name draws the same values and shears about the upper left corner.
 
     Attributes:
         x_factor: Largest shift along x per pixel of distance from the middle row; 0.2 is 11 degrees.
@@ -193,10 +193,10 @@ class RandomShear(Affine):
 
 @dataclass
 class RandomRotation_prob(RandomRotation):  # noqa: N801 - the article's spelling is the name in the configuration
-    """`RandomRotation` that leaves a picture alone with probability 1 - p (home-made in the article).
+    """`RandomRotation` that leaves a picture unchanged with probability 1 - p (a custom layer in the article).
 
     Attributes:
-        p: Probability that the picture is turned at all.
+        p: Probability that the picture is rotated.
     """
 
     draws: ClassVar[tuple[str, ...]] = (*RandomRotation.draws, "touched")
@@ -205,16 +205,16 @@ class RandomRotation_prob(RandomRotation):  # noqa: N801 - the article's spellin
     p: float = bounded(0.5, low=0.0, high=1.0)
 
     def matrix(self, uniforms: Uniforms) -> Array:
-        """Rotations, or the identity for the pictures left alone."""
+        """Rotations, or the identity for unchanged pictures."""
         return _where(uniforms[:, -1] < self.p, super().matrix(uniforms))
 
 
 @dataclass
 class RandomTranslation_prob(RandomTranslation):  # noqa: N801 - the article's spelling, as above
-    """`RandomTranslation` that leaves a picture alone with probability 1 - p (home-made in the article).
+    """`RandomTranslation` that leaves a picture unchanged with probability 1 - p (a custom layer in the article).
 
     Attributes:
-        p: Probability that the picture is moved at all.
+        p: Probability that the picture is shifted.
     """
 
     draws: ClassVar[tuple[str, ...]] = (*RandomTranslation.draws, "touched")
@@ -223,5 +223,5 @@ class RandomTranslation_prob(RandomTranslation):  # noqa: N801 - the article's s
     p: float = bounded(0.5, low=0.0, high=1.0)
 
     def matrix(self, uniforms: Uniforms) -> Array:
-        """Moves, or the identity for the pictures left alone."""
+        """Translations, or the identity for unchanged pictures."""
         return _where(uniforms[:, -1] < self.p, super().matrix(uniforms))

@@ -1,15 +1,15 @@
-"""What an augmentation is: drawing and applying, apart.
+"""The base class of augmentations, with separate methods for drawing and applying.
 
-Drawing is NumPy on a whole epoch at once: row i of the uniform numbers depends on (seed, epoch, i) and on
-nothing else, so neither the batch size, nor the order, nor the number of workers can change what happens to
-picture i in epoch e. Applying is TensorFlow on a batch and contains no randomness at all.
+Drawing uses NumPy on a complete epoch at once: row i of the uniform numbers depends only on (seed, epoch, i), so
+neither the batch size, nor the order, nor the number of workers can change the augmentation of picture i in epoch e.
+Applying uses TensorFlow on a batch and contains no randomness.
 
-Augmentations belong to training. Validation and test pictures have no draw and never meet `apply`: they are
-the whole picture at `image_size`, also where training crops windows out of larger ones.
+Augmentations are used only in training. Validation and test pictures have no draws and are never passed to `apply`:
+they are the complete picture at `image_size`, even if training crops windows out of larger ones.
 """
 
 # ruff: noqa: ARG002
-# Every augmentation has the same two methods, whether or not it needs all they are given.
+# Every augmentation has the same two methods, even if it does not need all their arguments.
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from flowersweep.fields import bounded
 
-if TYPE_CHECKING:  # TensorFlow takes seconds to import; composing a configuration must not pay for it
+if TYPE_CHECKING:  # TensorFlow takes seconds to import; composing a configuration must not import it
     import tensorflow as tf
 
 Uniforms = npt.NDArray[np.float64]
@@ -32,12 +32,12 @@ class Augmentation:
     """Base of all augmentations; a subclass's dataclass fields are its configuration.
 
     Attributes:
-        name: The name under which it is chosen (`aug=NAME`), equal to the class name but for `none` and `stack`.
+        name: The name by which it is chosen (`aug=NAME`), equal to the class name except for `none` and `stack`.
         seed: Seeds the draws together with epoch and picture index. A constant by default, so that trials of
-            one sweep see the same draws; `aug.seed=${seed}` varies it with the run.
-        cycle: Epochs after which the draws begin again with the first; None for new ones in every epoch. Behind a
-            frozen prefix each draw is computed once, so that a small number makes the first trial nearly as fast as
-            the following ones, at the price of fewer different pictures.
+            a sweep have the same draws; `aug.seed=${seed}` varies it with the run.
+        cycle: Epochs after which the draws repeat; None for new ones in every epoch. After a frozen prefix each draw is
+            computed once, so a small number makes the first trial nearly as fast as the following ones, at the cost
+            of fewer different pictures.
 
     Example:
         A subclass draws in `parameters` and applies in `apply`; docs/howto/add_an_augmentation.md registers it.
@@ -58,9 +58,9 @@ class Augmentation:
         {'scale': array([1. , 0.9], dtype=float32)}
     """
 
-    draws: ClassVar[tuple[str, ...]] = ()  # what each column of the uniform numbers decides
+    draws: ClassVar[tuple[str, ...]] = ()  # what each column of the uniform numbers determines
     takes_bytes: ClassVar[bool] = False  # whether `apply` also takes uint8, and then returns uint8
-    n_outcomes: ClassVar[int] = 0  # how many things can become of a picture; 0: there is no end to them
+    n_outcomes: ClassVar[int] = 0  # number of possible outcomes for a picture; 0: unlimited
 
     name: str = "none"
     seed: int = bounded(0, low=0)
@@ -72,41 +72,41 @@ class Augmentation:
 
     @property
     def n_uniforms(self) -> int:
-        """How many uniform numbers in [0, 1) one picture needs."""
+        """Number of uniform numbers in [0, 1) per picture."""
         return len(self.draws)
 
     def problems(self) -> list[str]:
-        """What is wrong with the fields taken together, one sentence each; empty if nothing is.
+        """Conflicts between the fields, one message each; empty if there are none.
 
-        The range of a single field is its own rule's business (`flowersweep.fields`).
+        The range of a single field is checked by its rule (`flowersweep.fields`).
         """
         return []
 
     def source_size(self, image_size: int) -> int:
-        """Side length in pixels of the pictures `apply` wants, for an output of `image_size` pixels."""
+        """Side length in pixels of the pictures that `apply` expects, for an output of `image_size` pixels."""
         return image_size
 
     def parameters(self, uniforms: Uniforms) -> Parameters:
-        """Turn uniform numbers, shape (n, n_uniforms), into named arrays of shape (n, ...), one row a picture."""
+        """Convert uniform numbers, shape (n, n_uniforms), to named arrays of shape (n, ...), one row per picture."""
         return {}
 
     def outcomes(self, parameters: Parameters) -> npt.NDArray[np.int64]:
-        """Which of the `n_outcomes` each picture gets, shape (n,); outcome 0 leaves it as it is."""
+        """Which of the `n_outcomes` each picture gets, shape (n,); outcome 0 leaves it unchanged."""
         raise NotImplementedError
 
     def outcome(self, number: int) -> Parameters:
-        """The parameters, one row, that give a picture an outcome."""
+        """The parameters, one row, of an outcome."""
         raise NotImplementedError
 
     def apply(self, images: "tf.Tensor", parameters: "dict[str, tf.Tensor]", image_size: int) -> "tf.Tensor":
-        """Transform a batch as the parameters say.
+        """Transform a batch according to the parameters.
 
-        The result for one picture is the same bit for bit whatever the other pictures of the batch are. So
-        an implementation takes sines, powers and matrices in `parameters`, and sums pixels as integers.
+        The result for a picture is bit-identical whatever the other pictures of the batch are. Therefore an
+        implementation computes sines, powers and matrices in `parameters`, and sums pixels as integers.
 
         Args:
             images: float32, shape (batch, source_size, source_size, 3), values 0..255.
-            parameters: Rows of what `parameters` returned, as tensors of shape (batch, ...).
+            parameters: Rows of the result of `parameters`, as tensors of shape (batch, ...).
             image_size: Side length in pixels of the result.
 
         Returns:
@@ -117,16 +117,16 @@ class Augmentation:
 
 @dataclass
 class NoAugmentation(Augmentation):
-    """Leave every picture as it is: the article's baseline, its step 1."""
+    """Leave every picture unchanged: the article's baseline, its step 1."""
 
 
 def symmetric(uniforms: Uniforms, reach: float) -> Uniforms:
-    """Map uniform numbers from [0, 1) to [-reach, reach), whatever their shape."""
+    """Map uniform numbers of any shape from [0, 1) to [-reach, reach)."""
     return (2.0 * uniforms - 1.0) * reach
 
 
 def per_picture(values: "tf.Tensor") -> "tf.Tensor":
-    """Give one number a picture, shape (batch,), the shape (batch, 1, 1, 1) that broadcasts over pixels."""
+    """Reshape one number per picture, shape (batch,), to (batch, 1, 1, 1), which broadcasts over pixels."""
     return values[:, None, None, None]
 
 

@@ -1,7 +1,7 @@
-"""Hue, saturation and grey: everything that is one 3 x 3 matrix of the colour channels per picture."""
+"""Hue, saturation and grey: augmentations that are one 3 x 3 matrix of the colour channels per picture."""
 
 # ruff: noqa: ARG002
-# Every augmentation has the same two methods, whether or not it needs all they are given.
+# Every augmentation has the same two methods, even if it does not need all their arguments.
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -26,7 +26,7 @@ def saturation(factor: Uniforms) -> Array:
 
 
 def hue(degrees: Uniforms) -> Array:
-    """Matrices, shape (n, 3, 3), that turn colours about the grey axis by an angle, shape (n,), keeping the luma."""
+    """Matrices, shape (n, 3, 3), that rotate colours about the grey axis by an angle, shape (n,), preserving the luma."""
     angle = np.deg2rad(degrees)
     turn = np.zeros((len(angle), 3, 3))
     turn[:, 0, 0] = 1.0
@@ -59,11 +59,11 @@ class ColourMatrix(Augmentation):
 class RandomSaturation(ColourMatrix):
     """Scale the distance of every colour from its grey by 1 - factor to 1 + factor.
 
-    Named as Keras 3.15's layer, which scales the saturation of HSV and for which 0.5 is no change; here that is 0, as for
-    the other factors.
+    It has the name of Keras 3.15's layer, which scales the saturation of HSV and for which 0.5 is no change; here no
+    change is 0, as for the other factors.
 
     Attributes:
-        factor: Largest change of the saturation, up or down, as a part of it; with 1 a picture may become grey.
+        factor: Largest change of the saturation, up or down, as a fraction of it; with 1 a picture may become grey.
     """
 
     draws: ClassVar[tuple[str, ...]] = ("factor",)
@@ -78,13 +78,13 @@ class RandomSaturation(ColourMatrix):
 
 @dataclass
 class RandomHue(ColourMatrix):
-    """Turn all hues by an angle drawn from +-factor * 180 degrees.
+    """Rotate all hues by an angle drawn from +-factor * 180 degrees.
 
-    The colours are turned about the grey axis in YIQ, so that grey stays grey and the luma is kept. Keras 3.15's layer of
-    this name draws the same angles and turns in HSV, which keeps the largest channel and not the luma.
+    The colours are rotated about the grey axis in YIQ, so grey stays grey and the luma is preserved. Keras 3.15's layer
+    of this name draws the same angles and rotates in HSV, which preserves the largest channel and not the luma.
 
     Attributes:
-        factor: Largest angle as a part of 180 degrees, in either direction.
+        factor: Largest angle as a fraction of 180 degrees, in either direction.
     """
 
     draws: ClassVar[tuple[str, ...]] = ("angle",)
@@ -99,7 +99,7 @@ class RandomHue(ColourMatrix):
 
 @dataclass
 class RandomGrayscale(ColourMatrix):
-    """Take the colour from some pictures: their three channels become the luma (Keras 3's RandomGrayscale).
+    """Convert some pictures to grey: their three channels become the luma (Keras 3's RandomGrayscale).
 
     Attributes:
         factor: Probability that a picture becomes grey.

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class RandomCrop(Augmentation):
-    """Cut a window of the image size out of a larger picture, at its own random place for each picture.
+    """Cut a window of the image size out of a larger picture, at a separate random position for each picture.
 
-    The article's RandomCrop(180, 180) was given pictures of 180 pixels and so did nothing; Keras 3.15 cuts
-    the same window out of the whole batch. Here training pictures are decoded `scale` times as large. Validation
-    and test pictures are not cropped: they are the whole picture at the image size.
+    The article's RandomCrop(180, 180) was applied to pictures of 180 pixels and so did nothing; Keras 3.15
+    cuts the same window out of all pictures of a batch. Here training pictures are decoded `scale` times as large. Validation
+    and test pictures are not cropped: they are the complete picture at the image size.
 
     Attributes:
-        scale: Side length of the pictures cut from, in image sizes; 1.125 makes 202 pixels for 180.
+        scale: Side length of the source pictures relative to the image size; 1.125 gives 202 pixels for 180.
     """
 
     draws: ClassVar[tuple[str, ...]] = ("top", "left")
@@ -34,7 +34,7 @@ class RandomCrop(Augmentation):
         return round(image_size * self.scale)
 
     def parameters(self, uniforms: Uniforms) -> Parameters:
-        """Return `corner`, shape (n, 2): top and left of the window as parts 0..1 of the room there is."""
+        """Return `corner`, shape (n, 2): top and left of the window as fractions 0..1 of the available range."""
         return {"corner": uniforms.astype(np.float32)}
 
     def apply(self, images: "tf.Tensor", parameters: "dict[str, tf.Tensor]", image_size: int) -> "tf.Tensor":
@@ -43,6 +43,6 @@ class RandomCrop(Augmentation):
 
         room = images.shape[1] - image_size
         first = tf.cast(parameters["corner"] * (room + 1.0), tf.int32)
-        first = tf.minimum(first, room)[:, :, None]  # a draw next to 1 rounds up to 1 in float32
+        first = tf.minimum(first, room)[:, :, None]  # a draw close to 1 rounds up to 1 in float32
         rows, columns = (first[:, axis] + tf.range(image_size) for axis in (0, 1))
         return tf.gather(tf.gather(images, rows, batch_dims=1), columns, axis=2, batch_dims=1)

@@ -10,8 +10,8 @@ from flowersweep.augment.base import Augmentation, Parameters, Uniforms
 def uniforms(seed: int, epoch: int, n: int, k: int) -> Uniforms:
     """Draw `k` numbers for each of `n` pictures.
 
-    Philox is counter-based: with the key made of seed and epoch, number j of picture i is output i * k + j, so
-    row i does not depend on `n`. Only the raw 64-bit stream is used, which NumPy promises not to change, so
+    Philox is counter-based: with the key derived from seed and epoch, number j of picture i is output i * k + j, so
+    row i does not depend on `n`. Only the raw 64-bit stream is used, which NumPy guarantees not to change, so
     that stored features stay valid when NumPy is upgraded (Salmon et al. 2011, "Parallel random numbers: as
     easy as 1, 2, 3").
 
@@ -19,7 +19,7 @@ def uniforms(seed: int, epoch: int, n: int, k: int) -> Uniforms:
         seed: The augmentation's seed.
         epoch: Epoch, from 0.
         n: Number of pictures.
-        k: Numbers a picture needs.
+        k: Numbers per picture.
 
     Returns:
         float64, shape (n, k), values in [0, 1) with 53 random bits.
@@ -30,10 +30,10 @@ def uniforms(seed: int, epoch: int, n: int, k: int) -> Uniforms:
 
 
 def drawn(augmentation: Augmentation, epoch: int, n: int) -> Parameters:
-    """What an augmentation does to each of `n` pictures in an epoch, counted from 0; its cycle is minded.
+    """The parameters of an augmentation for each of `n` pictures in an epoch, counted from 0, with its cycle applied.
 
     Returns:
-        Named arrays of shape (n, ...), one row a picture, as `Augmentation.parameters` gives them.
+        Named arrays of shape (n, ...), one row per picture, from `Augmentation.parameters`.
     """
     number = augmentation.draw_of(epoch)
     return augmentation.parameters(uniforms(augmentation.seed, number, n, augmentation.n_uniforms))

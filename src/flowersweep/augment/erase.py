@@ -1,4 +1,4 @@
-"""Hiding parts of pictures."""
+"""Random erasing, which covers parts of pictures."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 class RandomErasing(Augmentation):
     """Cover a random rectangle of some pictures (Zhong et al. 2017, arXiv 1708.04896).
 
-    The area and the logarithm of the aspect are drawn evenly; the aspect is kept within what fits, where the
-    paper draws again until one does. The paper fills with noise; here a rectangle has one random colour.
+    The area and the logarithm of the aspect ratio are drawn uniformly; the aspect ratio is limited to what fits, while
+    the paper draws again until it fits. The paper fills with noise; here a rectangle has one random colour.
 
     Attributes:
-        factor: Probability that a picture is touched.
-        scale_low: Smallest area of the rectangle, as a part of the picture's.
+        factor: Probability that a rectangle is drawn.
+        scale_low: Smallest area of the rectangle, as a fraction of the picture's.
         scale_high: Largest area.
-        ratio: Smallest aspect, height by width; its inverse is the largest.
+        ratio: Smallest aspect ratio, height by width; its inverse is the largest.
         fill_value: One value 0..255 for all rectangles, or null for a random colour each.
     """
 
@@ -37,7 +37,7 @@ class RandomErasing(Augmentation):
     fill_value: float | None = bounded(None, low=0.0, high=255.0)
 
     def problems(self) -> list[str]:
-        """The smallest area is not above the largest."""
+        """The smallest area must not be larger than the largest."""
         if self.scale_low <= self.scale_high:
             return []
         return [
@@ -47,7 +47,7 @@ class RandomErasing(Augmentation):
     def parameters(self, uniforms: Uniforms) -> Parameters:
         """Return `box`, shape (n, 4), and `colour`, shape (n, 3), values 0..255.
 
-        A box is top, left, bottom, right as parts 0..1 of the side length; an empty one leaves the picture alone.
+        A box is top, left, bottom, right as fractions 0..1 of the side length; an empty one leaves the picture unchanged.
         """
         touched, area, aspect, top, left = uniforms[:, :5].T
         area = (self.scale_low + (self.scale_high - self.scale_low) * area) * (touched < self.factor)
@@ -62,7 +62,7 @@ class RandomErasing(Augmentation):
         return {"box": box.astype(np.float32), "colour": colour.astype(np.float32)}
 
     def apply(self, images: "tf.Tensor", parameters: "dict[str, tf.Tensor]", image_size: int) -> "tf.Tensor":
-        """Paint the boxes."""
+        """Fill the boxes."""
         import tensorflow as tf
 
         place = tf.range(float(image_size))

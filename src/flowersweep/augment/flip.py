@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class RandomFlip(Augmentation):
-    """Mirror left-right and upside down, each on its own fair coin per picture (the article's meaning).
+    """Mirror left-right and upside down, independently with probability 1/2 per picture (the article's meaning).
 
-    Keras 3.15 tosses one coin for both axes, so that its pictures are turned by 180 degrees or not at all.
+    Keras 3.15 makes one random decision for both axes, so its pictures are rotated by 180 degrees or unchanged.
 
     Attributes:
         mode: Which axes may be mirrored: "horizontal" is left-right, "vertical" upside down.
@@ -31,7 +31,7 @@ class RandomFlip(Augmentation):
     mode: str = one_of("horizontal", "vertical", "horizontal_and_vertical", default="horizontal_and_vertical")
 
     def parameters(self, uniforms: Uniforms) -> Parameters:
-        """Return `flipped`, shape (n, 2): 1 where the picture is mirrored left-right, upside down."""
+        """Return `flipped`, shape (n, 2): 1 if the picture is mirrored left-right, upside down."""
         allowed = np.array([self.mode != "vertical", self.mode != "horizontal"])
         return {"flipped": ((uniforms[:, :2] < 0.5) & allowed).astype(np.float32)}
 
@@ -45,13 +45,13 @@ class RandomFlip(Augmentation):
         return {"flipped": np.array([[number & 1, number >> 1]], np.float32)}
 
     def apply(self, images: "tf.Tensor", parameters: "dict[str, tf.Tensor]", image_size: int) -> "tf.Tensor":
-        """Read rows and columns backwards where `flipped` says so; pixels keep their exact values and their dtype."""
+        """Reverse rows and columns according to `flipped`; pixels keep their exact values and their dtype."""
         import tensorflow as tf
 
         count, size = tf.shape(images)[0], image_size
         flipped = parameters["flipped"] > 0.5
-        # Each row of pixels is copied as one piece, out of the pictures or out of their mirror images: 4 times as fast,
-        # in bytes, as gathering pixels one by one.
+        # Each row of pixels is copied as a block, from the pictures or their mirror images: 4 times as fast for bytes as
+        # gathering single pixels.
         mirrored = tf.reverse(tf.reshape(images, [-1, size, 3]), [1])
         rows = tf.concat([tf.reshape(images, [-1, size * 3]), tf.reshape(mirrored, [-1, size * 3])], axis=0)
         first = (tf.range(count) + tf.where(flipped[:, 0], count, 0)) * size
@@ -62,10 +62,10 @@ class RandomFlip(Augmentation):
 
 @dataclass
 class RandomFlip_prob(RandomFlip):  # noqa: N801 - the article's spelling is the name in the configuration
-    """`RandomFlip` that leaves a picture alone with probability 1 - p (home-made in the article).
+    """`RandomFlip` that leaves a picture unchanged with probability 1 - p (a custom layer in the article).
 
     Attributes:
-        p: Probability that the picture gets its two coins at all.
+        p: Probability that `RandomFlip` is applied to the picture.
     """
 
     draws: ClassVar[tuple[str, ...]] = (*RandomFlip.draws, "touched")
@@ -74,6 +74,6 @@ class RandomFlip_prob(RandomFlip):  # noqa: N801 - the article's spelling is the
     p: float = bounded(0.5, low=0.0, high=1.0)
 
     def parameters(self, uniforms: Uniforms) -> Parameters:
-        """Return `flipped` as `RandomFlip` does, with zeros for the pictures left alone."""
+        """Return `flipped` as `RandomFlip` does, with zeros for unchanged pictures."""
         touched = uniforms[:, -1:] < self.p
         return {"flipped": super().parameters(uniforms)["flipped"] * touched.astype(np.float32)}

@@ -1,7 +1,7 @@
 """Sharpening and blurring: filters over neighbouring pixels."""
 
 # ruff: noqa: ARG002
-# Every augmentation has the same two methods, whether or not it needs all they are given.
+# Every augmentation has the same two methods, even if it does not need all their arguments.
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def sharpen(images: "tf.Tensor", factor: "tf.Tensor") -> "tf.Tensor":
-    """Move away from (`factor` above 1) or towards (below 1) the smoothed picture, as Pillow's Sharpness does.
+    """Sharpen (`factor` above 1) or smooth (below 1) pictures, as Pillow's Sharpness does.
 
-    Smoothing is the 3 x 3 kernel of ones with a 5 in the middle, divided by 13; the outermost pixels stay.
+    Smoothing is the 3 x 3 kernel of ones with a 5 in the middle, divided by 13; the outermost pixels are unchanged.
     """
     import tensorflow as tf
 
@@ -30,7 +30,7 @@ def sharpen(images: "tf.Tensor", factor: "tf.Tensor") -> "tf.Tensor":
 
 
 def blur(images: "tf.Tensor", weights: "tf.Tensor") -> "tf.Tensor":
-    """Filter rows, then columns, with each picture's own `weights`, shape (batch, kernel_size), mirroring at the edges."""
+    """Filter rows, then columns, with separate `weights` for each picture, shape (batch, kernel_size), and reflection at the edges."""
     import tensorflow as tf
 
     taps, size = weights.shape[1], images.shape[1]
@@ -46,10 +46,10 @@ def blur(images: "tf.Tensor", weights: "tf.Tensor") -> "tf.Tensor":
 class RandomSharpness(Augmentation):
     """Sharpen or soften: scale the distance from the smoothed picture by 1 - factor to 1 + factor.
 
-    Named as Keras 3.15's layer, for which 0.5 is no change; here that is 0, as for the other factors.
+    It has the name of Keras 3.15's layer, for which 0.5 is no change; here no change is 0, as for the other factors.
 
     Attributes:
-        factor: Largest change of the sharpness, up or down; 1 reaches from smoothed to as much sharper.
+        factor: Largest change of the sharpness, up or down; 1 is from fully smoothed to sharpened by the same amount.
     """
 
     draws: ClassVar[tuple[str, ...]] = ("factor",)
@@ -68,13 +68,13 @@ class RandomSharpness(Augmentation):
 
 @dataclass
 class RandomGaussianBlur(Augmentation):
-    """Blur with a Gaussian of a width drawn for each picture.
+    """Blur with a Gaussian whose width is drawn for each picture.
 
-    Keras 3.15's layer of this name draws one width for each axis, for a whole batch.
+    Keras 3.15's layer of this name draws one width per axis for all pictures of a batch.
 
     Attributes:
         kernel_size: Side length of the filter in pixels, odd.
-        sigma: Largest standard deviation in pixels; each picture's is drawn from 0 to this.
+        sigma: Largest standard deviation in pixels; that of each picture is drawn from 0 to this.
     """
 
     draws: ClassVar[tuple[str, ...]] = ("sigma",)
@@ -84,7 +84,7 @@ class RandomGaussianBlur(Augmentation):
     sigma: float = bounded(1.5, low=0.0, high=10.0)
 
     def problems(self) -> list[str]:
-        """A filter has a middle, so its size is odd."""
+        """The size of the filter must be odd, so that it has a centre."""
         if self.kernel_size % 2:
             return []
         return [
@@ -93,11 +93,11 @@ class RandomGaussianBlur(Augmentation):
 
     def parameters(self, uniforms: Uniforms) -> Parameters:
         """Return `weights`, shape (n, kernel_size), each row summing to 1."""
-        sigma = np.maximum(uniforms * self.sigma, 1e-3)  # so narrow that only the middle weight is left
+        sigma = np.maximum(uniforms * self.sigma, 1e-3)  # narrow enough that only the central weight is left
         distance = np.arange(self.kernel_size) - self.kernel_size // 2
         weights = np.exp(-0.5 * (distance / sigma) ** 2)
         return {"weights": (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)}
 
     def apply(self, images: "tf.Tensor", parameters: "dict[str, tf.Tensor]", image_size: int) -> "tf.Tensor":
-        """Blur each picture by its own weights."""
+        """Blur each picture with its weights."""
         return blur(images, parameters["weights"])

@@ -1,4 +1,4 @@
-"""The single augmentations by name, and how one is built from a line of configuration."""
+"""The single augmentations by name, and the function that builds one from its configuration."""
 
 from collections.abc import Mapping
 from dataclasses import Field, fields
@@ -27,7 +27,7 @@ from flowersweep.errors import ConfigError
 from flowersweep.fields import RULE_KEY
 from flowersweep.texts import choose_one_of
 
-# The article's in its order, the policies, then others of which Keras 3 has a layer of that name, by alphabet.
+# The article's in its order, the policies, then others with the name of a Keras 3 layer, in alphabetical order.
 LAYERS: dict[str, type[Augmentation]] = {
     "none": NoAugmentation,
     "RandomFlip": RandomFlip,
@@ -64,7 +64,7 @@ def build(spec: Any) -> Augmentation:
         The augmentation, its parameters checked for type and range.
 
     Raises:
-        ConfigError: If the name or a parameter is unknown, or a value has the wrong type or is out of range.
+        ConfigError: The name or a parameter is unknown, or a value has the wrong type or is out of range.
     """
     values = {"name": spec} if isinstance(spec, str) else spec
     if not isinstance(values, Mapping) or not isinstance(values.get("name"), str):
@@ -75,7 +75,7 @@ def build(spec: Any) -> Augmentation:
     if name not in LAYERS:
         raise ConfigError(f"There is no augmentation layer {name!r}; {choose_one_of(list(LAYERS), name)}")
     layer = LAYERS[name]
-    # A layer has no seed and no cycle of its own: one stream of draws serves the whole stack.
+    # A layer has no separate seed and cycle: one stream of draws is used for the complete stack.
     known = {entry.name: entry for entry in fields(layer) if entry.name not in {"name", "seed", "cycle"}}
     config = OmegaConf.structured(layer)
     for key, value in values.items():
@@ -88,7 +88,7 @@ def build(spec: Any) -> Augmentation:
 
 
 def _set(config: Any, key: str, value: Any, name: str, known: "Mapping[str, Field[Any]]") -> None:
-    """Set one parameter, or say in one sentence why it cannot be set."""
+    """Set one parameter, or raise a ConfigError that says why it cannot be set."""
     if key not in known:
         allowed = choose_one_of(list(known), str(key)) if known else "it has none."
         raise ConfigError(f"The augmentation layer {name} has no parameter {key!r}; {allowed}")

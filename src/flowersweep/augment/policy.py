@@ -1,11 +1,11 @@
-"""RandAugment and AugMix: policies that choose among operations anew for every picture.
+"""RandAugment and AugMix: policies that choose operations for every picture.
 
-An operation turns a signed strength in [-1, 1] into a setting, in NumPy, and a setting into a changed picture,
-in TensorFlow. The ranges at strength 1 are those of Cubuk et al. 2018 (AutoAugment, arXiv 1805.09501), table 6.
+An operation converts a signed strength in [-1, 1] to a setting, in NumPy, and applies a setting to a picture, in
+TensorFlow. The ranges at strength 1 are those of Cubuk et al. 2018 (AutoAugment, arXiv 1805.09501), table 6.
 """
 
 # ruff: noqa: ARG002
-# Every augmentation has the same two methods, whether or not it needs all they are given.
+# Every augmentation has the same two methods, even if it does not need all their arguments.
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,8 +31,8 @@ class Operation:
     """One way to change a picture.
 
     Attributes:
-        setting: From signed strengths, shape (n,), to one setting a picture, float32 of shape (n, ...).
-        run: From pictures and their settings to changed pictures, both as `Augmentation.apply` has them.
+        setting: Converts signed strengths, shape (n,), to one setting per picture, float32 of shape (n, ...).
+        run: Applies settings to pictures, with the arguments and result of `Augmentation.apply`.
     """
 
     setting: Callable[[Uniforms], Array]
@@ -40,7 +40,7 @@ class Operation:
 
 
 def _plain(strength: Uniforms) -> Array:
-    """The setting of an operation without one."""
+    """The setting of an operation that has none."""
     return np.zeros(len(strength), np.float32)
 
 
@@ -49,7 +49,7 @@ def _factor(strength: Uniforms) -> Array:
     return (1.0 + 0.9 * strength).astype(np.float32)
 
 
-# The first is the one that changes nothing.
+# The first one changes nothing.
 OPERATIONS: dict[str, Operation] = {
     "identity": Operation(_plain, lambda images, _: images),
     "autocontrast": Operation(_plain, autocontrast),
@@ -69,7 +69,7 @@ OPERATIONS: dict[str, Operation] = {
     "translate_y": Operation(lambda strength: translation(0.0, 0.45 * strength), warp),
 }
 NAMES = tuple(OPERATIONS)
-# AugMix leaves out what the corruptions of ImageNet-C, its test bench, consist of.
+# AugMix excludes the operations that are corruptions of ImageNet-C, its benchmark.
 AUGMIX_NAMES = tuple(
     name for name in NAMES[1:] if name not in {"color", "contrast", "brightness", "sharpness"}
 )
@@ -84,7 +84,7 @@ def settings(names: tuple[str, ...], chosen: Uniforms, strength: Uniforms) -> Pa
         strength: Signed strengths in [-1, 1], the same shape.
 
     Returns:
-        `operation`, shape (n, ...), places in `NAMES`, and `setting`, shape (n, ..., 9), padded with zeros.
+        `operation`, shape (n, ...), indices into `NAMES`, and `setting`, shape (n, ..., 9), padded with zeros.
     """
     table = np.array([NAMES.index(name) for name in names])
     operation = table[(chosen * len(names)).astype(np.int64)]
@@ -101,13 +101,13 @@ def settings(names: tuple[str, ...], chosen: Uniforms, strength: Uniforms) -> Pa
 def perform(
     images: "tf.Tensor", operation: "tf.Tensor", setting: "tf.Tensor", names: tuple[str, ...]
 ) -> "tf.Tensor":
-    """Give each picture its operation.
+    """Apply to each picture its operation.
 
-    The batch is taken apart by operation and put together again, so each picture costs one operation, not all.
+    The batch is partitioned by operation and reassembled, so each picture costs one operation, not all.
 
     Args:
         images: float32, shape (batch, size, size, 3), values 0..255.
-        operation: float32, shape (batch,), places in `NAMES`.
+        operation: float32, shape (batch,), indices into `NAMES`.
         setting: float32, shape (batch, 9).
         names: The operations that occur.
 
@@ -128,16 +128,16 @@ def perform(
 
 @dataclass
 class RandAugment(Augmentation):
-    """Apply `num_ops` random operations of one strength (Cubuk et al. 2019, arXiv 1909.13719).
+    """Apply `num_ops` random operations with the same strength (Cubuk et al. 2019, arXiv 1909.13719).
 
     The paper's fourteen operations, chosen per picture: identity, autocontrast, equalize, rotate, solarize, color,
-    posterize, contrast, brightness, sharpness, shear and translate along x and y. Signs are drawn.
+    posterize, contrast, brightness, sharpness, shear and translate along x and y. Signs are random.
     The edges are filled by reflection, and contrast is the article's: about the mean of each channel.
 
     Attributes:
-        num_ops: Operations in a row on each picture.
-        magnitude: Strength of all operations, 0 to 30. At 0 only autocontrast and equalize, which have no strength,
-            change anything.
+        num_ops: Number of consecutive operations on each picture.
+        magnitude: Strength of all operations, 0 to 30. At 0, only autocontrast and equalize, which have no strength,
+            change a picture.
     """
 
     name: str = "RandAugment"
@@ -146,7 +146,7 @@ class RandAugment(Augmentation):
 
     @property
     def n_uniforms(self) -> int:
-        """Two for each operation: which, and its sign."""
+        """Two for each operation: the choice and the sign."""
         return 2 * self.num_ops
 
     def parameters(self, uniforms: Uniforms) -> Parameters:
@@ -167,11 +167,11 @@ class AugMix(Augmentation):
 
     Each chain has one to `chain_depth` operations of random strength; the mixture's weights are drawn from a
     Dirichlet and the blend from a Beta distribution, both with the paper's alpha of 1. The paper's consistency
-    loss is not part of it.
+    loss is not included.
 
     Attributes:
-        num_chains: Chains that are mixed.
-        chain_depth: Most operations in a chain.
+        num_chains: Number of mixed chains.
+        chain_depth: Maximum number of operations in a chain.
         factor: Largest strength, 0 to 1.
     """
 
@@ -182,20 +182,20 @@ class AugMix(Augmentation):
 
     @property
     def n_uniforms(self) -> int:
-        """For each chain a depth, a weight, and three for each operation; and one for the blend."""
+        """For each chain, one for its depth, one for its weight and three per operation; and one for the blend."""
         return self.num_chains * (2 + 3 * self.chain_depth) + 1
 
     def parameters(self, uniforms: Uniforms) -> Parameters:
         """Return `operation` (n, chains, depth), `setting` (n, chains, depth, 9), `weight` (n, chains), `blend` (n,).
 
-        `blend` is the part of the mixture in the result.
+        `blend` is the fraction of the mixture in the result.
         """
         each = uniforms[:, 1:].reshape(len(uniforms), self.num_chains, 2 + 3 * self.chain_depth)
         chosen, strength, sign = np.split(each[:, :, 2:], 3, axis=2)
         result = settings(AUGMIX_NAMES, chosen, np.where(sign < 0.5, -1.0, 1.0) * strength * self.factor)
         depth = 1 + np.floor(each[:, :, :1] * self.chain_depth)
         result["operation"] *= np.arange(self.chain_depth) < depth  # 0 is the identity
-        weight = -np.log1p(-each[:, :, 1])  # exponentials, divided by their sum, are Dirichlet(1)
+        weight = -np.log1p(-each[:, :, 1])  # exponentials divided by their sum are Dirichlet(1)
         result["weight"] = (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32)
         result["blend"] = uniforms[:, 0].astype(np.float32)
         return result

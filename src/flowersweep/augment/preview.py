@@ -1,4 +1,4 @@
-"""A picture of what an augmentation does: each photograph beside its first few draws."""
+"""The preview of an augmentation: each picture next to its first few draws."""
 
 import numpy as np
 import numpy.typing as npt
@@ -21,15 +21,15 @@ def preview(
     *,
     indices: npt.NDArray[np.int64] | None = None,
 ) -> Image.Image:
-    """Draw the pictures as training would see them.
+    """Draw the pictures as used in training.
 
     Args:
-        augmentation: What to show.
+        augmentation: The augmentation to show.
         images: uint8, shape (n, source, source, 3), source being `augmentation.source_size(image_size)`.
         image_size: Side length in pixels of an augmented picture.
         epochs: Columns after the original.
-        indices: int64, shape (n,): index of each picture in its data set, which decides its draws; the first n
-            by default.
+        indices: int64, shape (n,): index of each picture in its data set, which determines its draws; the first
+            n by default.
 
     Returns:
         An RGB grid: a row for each picture, the original (scaled to `image_size`) and the draws of epochs 0, 1, ...

@@ -1,7 +1,7 @@
-"""All augmentations by the name under which `aug=` chooses them.
+"""All augmentations by their names in `aug=`.
 
-MixUp and CutMix are not among them: they mix the labels of two pictures, while an augmentation here is a
-function of one picture and its own draws.
+MixUp and CutMix are not included: they mix the labels of two pictures, while an augmentation here is a function of
+one picture and its draws.
 """
 
 from flowersweep.augment.base import Augmentation

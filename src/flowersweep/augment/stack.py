@@ -1,4 +1,4 @@
-"""Several augmentations in a row."""
+"""A stack of augmentations."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,23 +27,23 @@ class Stack(Augmentation):
 
     @cached_property
     def built(self) -> list[Augmentation]:
-        """The layers, built once: what `apply` runs is traced, and a traced OmegaConf takes seconds.
+        """The layers, built once, because `apply` is traced and tracing OmegaConf takes seconds.
 
         Returns:
             One augmentation for each entry of `layers`.
 
         Raises:
-            ConfigError: If an entry cannot be built, there is none, or RandomCrop is not the first.
+            ConfigError: An entry cannot be built, there is none, or RandomCrop is not the first.
         """
         layers = [build(spec) for spec in self.layers]
         if not layers:
             raise ConfigError("A stack needs at least one layer; choose aug=none to change nothing.")
         if any(isinstance(layer, RandomCrop) for layer in layers[1:]):
-            raise ConfigError("RandomCrop must be the first layer of a stack and the only one of its kind.")
+            raise ConfigError("RandomCrop must be the first layer of a stack and occur only once.")
         return layers
 
     def problems(self) -> list[str]:
-        """What `built` would raise."""
+        """The errors that `built` would raise."""
         try:
             _ = self.built
         except ConfigError as error:
@@ -52,11 +52,11 @@ class Stack(Augmentation):
 
     @property
     def n_uniforms(self) -> int:
-        """What all layers need together."""
+        """The total of all layers."""
         return sum(layer.n_uniforms for layer in self.built)
 
     def source_size(self, image_size: int) -> int:
-        """Side length in pixels of the pictures the first layer wants."""
+        """Side length in pixels of the pictures that the first layer expects."""
         return self.built[0].source_size(image_size)
 
     def parameters(self, uniforms: Uniforms) -> Parameters:

@@ -1,7 +1,7 @@
-"""Brightness, contrast and the other changes that map values to values."""
+"""Brightness, contrast and other augmentations that map pixel values."""
 
 # ruff: noqa: ARG002
-# Every augmentation has the same two methods, whether or not it needs all they are given.
+# Every augmentation has the same two methods, even if it does not need all their arguments.
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def integer_mean(images: "tf.Tensor") -> "tf.Tensor":
     """Mean over the pixels of each picture and channel, shape (batch, 1, 1, channels), float32.
 
-    Values are rounded and summed as integers: a sum of floats would depend on its order, and so on the threads
-    and the batch. It is within 0.5 of the true mean, and exact for whole numbers.
+    Values are rounded and summed as integers: a sum of floats would depend on its order, and therefore on the
+    threads and the batch. It is within 0.5 of the true mean, and exact for integers.
     """
     import tensorflow as tf
 
@@ -29,14 +29,14 @@ def integer_mean(images: "tf.Tensor") -> "tf.Tensor":
 
 
 def _pixels(images: "tf.Tensor") -> "tf.Tensor":
-    """The pictures as lists of pixels, shape (batch, pixels, 3): one axis reduces twice as fast as two."""
+    """The pictures as lists of pixels, shape (batch, pixels, 3): reducing one axis is twice as fast as two."""
     import tensorflow as tf
 
     return tf.reshape(images, [-1, images.shape[1] * images.shape[2], 3])
 
 
 def contrast(images: "tf.Tensor", factor: "tf.Tensor") -> "tf.Tensor":
-    """Scale the distance from the picture's mean of each channel by `factor`, shape (batch,); 1 changes nothing."""
+    """Scale the distance from each channel's mean in the picture by `factor`, shape (batch,); 1 changes nothing."""
     factor = per_picture(factor)
     return clip(images * factor + integer_mean(images) * (1.0 - factor))
 
@@ -54,11 +54,11 @@ def solarize(images: "tf.Tensor", threshold: "tf.Tensor") -> "tf.Tensor":
     import tensorflow as tf
 
     above = tf.cast(images >= per_picture(threshold), tf.float32)
-    return tf.abs(images - 255.0 * above)  # a third of the time that tf.where takes
+    return tf.abs(images - 255.0 * above)  # three times as fast as tf.where
 
 
 def autocontrast(images: "tf.Tensor", _: "tf.Tensor") -> "tf.Tensor":
-    """Stretch each channel of each picture to 0..255; a channel with one value only stays as it is."""
+    """Stretch each channel of each picture to 0..255; a channel with a single value stays unchanged."""
     import tensorflow as tf
 
     low, high = tf.reduce_min(_pixels(images), axis=1), tf.reduce_max(_pixels(images), axis=1)
@@ -69,12 +69,12 @@ def autocontrast(images: "tf.Tensor", _: "tf.Tensor") -> "tf.Tensor":
 
 
 def equalize(images: "tf.Tensor", _: "tf.Tensor") -> "tf.Tensor":
-    """Spread the values of each channel of each picture evenly, by the table that Pillow's equalize makes."""
+    """Equalize the histogram of each channel of each picture, with the table of Pillow's equalize."""
     import tensorflow as tf
 
     values = tf.cast(tf.round(images), tf.int32)
     channels = tf.shape(values)[0] * 3
-    owner = tf.reshape(tf.range(channels), [-1, 1, 1, 3]) * 256  # each picture's channel owns 256 counters
+    owner = tf.reshape(tf.range(channels), [-1, 1, 1, 3]) * 256  # each channel of a picture has 256 counters
     counts = tf.math.bincount(tf.reshape(values + owner, [-1]), minlength=channels * 256)
     counts = tf.reshape(counts, [-1, 256])
     last = tf.reduce_max(tf.where(counts > 0, tf.range(256), 0), axis=1, keepdims=True)
@@ -89,11 +89,11 @@ def equalize(images: "tf.Tensor", _: "tf.Tensor") -> "tf.Tensor":
 class RandomContrast(Augmentation):
     """Scale each picture's contrast by 1 - factor to 1 + factor (the article's RandomContrast(0.2)).
 
-    The distance from the picture's mean of each channel is scaled, and the result clipped to 0..255. Keras
-    3.15 draws from 1 to 1 + factor and so only ever raises the contrast.
+    The distance from each channel's mean in the picture is scaled, and the result clipped to 0..255. Keras 3.15 draws
+    from 1 to 1 + factor and so only increases the contrast.
 
     Attributes:
-        factor: Largest change of the contrast, up or down, as a part of it.
+        factor: Largest change of the contrast, up or down, as a fraction of it.
     """
 
     draws: ClassVar[tuple[str, ...]] = ("factor",)
@@ -115,7 +115,7 @@ class RandomBrightness(Augmentation):
     """Add one number to all values of a picture, clipped to 0..255 (Keras 3's RandomBrightness).
 
     Attributes:
-        factor: Largest number added or taken away, in units of 255.
+        factor: Largest number added or subtracted, in units of 255.
     """
 
     draws: ClassVar[tuple[str, ...]] = ("delta",)
@@ -134,9 +134,9 @@ class RandomBrightness(Augmentation):
 
 @dataclass
 class RandomInvert(Augmentation):
-    """Turn some pictures into their negative, 255 minus the value.
+    """Invert some pictures: 255 minus the value.
 
-    Keras 3.15's layer of this name draws the probability itself from 0 to `factor`, and so inverts half as many.
+    Keras 3.15's layer of this name draws the probability itself from 0 to `factor`, and so inverts half as many on average.
 
     Attributes:
         factor: Probability that a picture is inverted.
@@ -158,12 +158,12 @@ class RandomInvert(Augmentation):
 
 @dataclass
 class RandomPosterization(Augmentation):
-    """Keep the first few of the 8 bits of every value (posterize of Cubuk et al. 2018, arXiv 1805.09501).
+    """Keep the highest bits of every 8-bit value (posterize of Cubuk et al. 2018, arXiv 1805.09501).
 
-    Keras 3.15's layer of this name draws fewer than `factor` bits, 1 at least; here `factor` is the fewest.
+    Keras 3.15's layer of this name draws fewer than `factor` bits, at least 1; here `factor` is the minimum.
 
     Attributes:
-        factor: Fewest bits kept; each picture keeps `factor` to 8 of them, all equally likely.
+        factor: Minimum number of bits; each picture keeps `factor` to 8 of them, all equally likely.
     """
 
     draws: ClassVar[tuple[str, ...]] = ("bits",)

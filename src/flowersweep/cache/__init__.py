@@ -1,1 +1,1 @@
-"""The cache folder: how files are written there, what kinds there are, and how much room they take."""
+"""The cache folder: how files are written there, what kinds there are, and how much space they take."""

@@ -1,6 +1,6 @@
-"""Files and folders of the cache that are either whole or absent, whoever writes them and whatever stops him.
+"""Files and folders of the cache that are either complete or absent, whatever interrupts their writer.
 
-A writer holds the lock beside the target, writes to the target's name with `.part` appended and renames at the
+A writer holds the lock next to the target, writes to the target's name with `.part` appended and renames at the
 end. A killed process leaves at most a lock file and a `.part`, which the next writer overwrites.
 """
 
@@ -22,13 +22,13 @@ _log = logging.getLogger(__name__)
 
 
 def part_of(target: Path) -> Path:
-    """The name under which `target` is written until it is whole."""
+    """The name under which `target` is written until it is complete."""
     return target.with_name(f"{target.name}.part")
 
 
 @contextmanager
 def locked(target: Path) -> Iterator[None]:
-    """Keep other processes from building `target` at the same time; waits for one that does.
+    """Keep other processes from building `target` at the same time; wait for one that does.
 
     Raises:
         DataError: The folder of `target` cannot be written to.
@@ -49,7 +49,7 @@ def locked(target: Path) -> Iterator[None]:
 
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
-    """Yield an empty folder that becomes `target` if the block ends well and is removed if not.
+    """Yield an empty folder that becomes `target` if the block succeeds and is removed otherwise.
 
     Must be used inside `locked(target)`.
     """
@@ -66,7 +66,7 @@ def new_folder(target: Path) -> Iterator[Path]:
 
 
 def write_json(target: Path, value: Any) -> None:
-    """Write a small JSON file; of several processes that write at once the last one wins.
+    """Write a small JSON file; if several processes write at once, the last one wins.
 
     Raises:
         DataError: The folder of `target` cannot be written to.
@@ -84,7 +84,7 @@ def write_json(target: Path, value: Any) -> None:
 
 
 def read_json(source: Path) -> dict[str, Any] | None:
-    """The object stored in a JSON file, or None if the file is absent, damaged, or holds something else."""
+    """The object stored in a JSON file, or None if the file is absent, damaged, or contains something else."""
     try:
         value = json.loads(source.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -99,13 +99,13 @@ def cache_errors(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise DataError(
-            f"{target} cannot be written: {error.strerror or error}; make room or give the right to write there, "
+            f"{target} cannot be written: {error.strerror or error}; free some space or make it writable, "
             "or choose another cache folder with paths.cache=PATH or FLOWERSWEEP_CACHE."
         ) from error
 
 
 def require_space(target: Path, needed: int) -> None:
-    """Check before long work that `needed` more bytes fit beside `target`, whose folder must exist.
+    """Check before long work that `needed` more bytes fit next to `target`, whose folder must exist.
 
     Raises:
         DataError: They do not.
@@ -113,6 +113,6 @@ def require_space(target: Path, needed: int) -> None:
     free = shutil.disk_usage(target.parent).free
     if free < needed:
         raise DataError(
-            f"{target} needs {needed / 1e6:,.0f} MB but only {free / 1e6:,.0f} MB are free; make room, "
+            f"{target} needs {needed / 1e6:,.0f} MB but only {free / 1e6:,.0f} MB are free; free some space, "
             "or choose another cache folder with paths.cache=PATH or FLOWERSWEEP_CACHE."
         )

@@ -1,6 +1,6 @@
-"""What lies in the cache folder: found, checked and removed. Imports no TensorFlow.
+"""Find, check and remove the contents of the cache folder. Does not import TensorFlow.
 
-Only files that flowersweep itself puts there are ever looked at, so that a wrong folder loses nothing.
+Only files that flowersweep itself writes there are considered, so that nothing is lost in a wrong folder.
 """
 
 import hashlib
@@ -20,20 +20,20 @@ from flowersweep.cache.kinds import FEATURES, HASHES, HEADS, PIXELS, PREFIXES, U
 
 _DIGITS = 32
 _DIGEST = re.compile(f"[0-9a-f]{{{_DIGITS}}}")
-DATA_SET = "data set"  # downloaded or drawn, and not computed from something else
-LEFTOVER = "leftover"  # what a killed process left half written
+DATA_SET = "data set"  # downloaded or synthetic, not computed from something else
+LEFTOVER = "leftover"  # incomplete files of a killed process
 
 
 @dataclass(frozen=True)
 class Item:
-    """One thing in the cache.
+    """One item in the cache.
 
     Attributes:
         kind: pictures, features, head, prefix, record, leftover or data set.
         path: A file or a folder.
         size: Bytes, lock files and notes included.
-        used: Time of the last use, seconds since 1970, as far as the file system tells.
-        about: What it is, in a few words.
+        used: Time of the last use, seconds since 1970, as far as the file system records it.
+        about: A short description.
     """
 
     kind: str
@@ -52,15 +52,15 @@ def contents(cache: Path) -> list[Item]:
         *_files(cache, PREFIXES, lambda _: "a prefix converted for LiteRT"),
         *_files(cache, HASHES, lambda _: "hashes of a folder's files"),
         *_files(cache, UNREADABLE, lambda _: "which pictures cannot be read"),
-        *(Item(LEFTOVER, path, _size(path), _used(path), "half written") for path in _leftovers(cache)),
+        *(Item(LEFTOVER, path, _size(path), _used(path), "incomplete") for path in _leftovers(cache)),
         *(Item(DATA_SET, path, _size(path), _used(path), about) for path, about in _data_sets(cache)),
     ]
 
 
 def remove_damaged(cache: Path) -> tuple[int, list[Path]]:
-    """Compare all files that have a checksum with it; delete those that differ, and what was left half written.
+    """Compare all files that have a checksum with it; delete those that differ, and incomplete files.
 
-    Converted prefixes have none: each use compares what they compute with TensorFlow.
+    Converted prefixes have none: at each use, their output is compared with TensorFlow's.
 
     Returns:
         How many files were checked, and which were removed.
@@ -75,9 +75,9 @@ def remove_damaged(cache: Path) -> tuple[int, list[Path]]:
 
 
 def prune(cache: Path, max_bytes: int) -> list[Item]:
-    """Delete what was not used for the longest time until the rest takes at most `max_bytes`.
+    """Delete the least recently used items until the rest takes at most `max_bytes`.
 
-    Of a feature bank the last epochs go first. Data sets count but stay, and so do features in use.
+    The last epochs of a feature bank are deleted first. Data sets and features in use count but are not deleted.
 
     Returns:
         What was removed.
@@ -90,7 +90,7 @@ def prune(cache: Path, max_bytes: int) -> list[Item]:
         bank_used = used.get(draw.path.parent, draw.used)
         candidates.append(Item(FEATURES.name, draw.path, draw.size, bank_used, f"draw {draw.path.stem}"))
     removed = []
-    # The sort is stable, so that the draws of one bank keep their order.
+    # The sort is stable, so the draws of one bank keep their order.
     for item in sorted(candidates, key=lambda item: (item.kind != LEFTOVER, item.used)):
         if total <= max_bytes:
             break
@@ -106,10 +106,10 @@ def clear(cache: Path, *, data_sets: bool) -> list[Item]:
 
     Args:
         cache: The cache folder.
-        data_sets: Also downloaded and drawn data sets.
+        data_sets: Also delete downloaded and synthetic data sets.
 
     Returns:
-        What was removed; of a bank in use, nothing is counted though some of its draws may be gone.
+        What was removed; a bank in use is not counted, although some of its draws may be removed.
     """
     removed = []
     for item in contents(cache):
@@ -126,7 +126,7 @@ def clear(cache: Path, *, data_sets: bool) -> list[Item]:
 
 
 def _checks(cache: Path) -> Iterator[tuple[Path, bool]]:
-    """Each file that has a checksum, and whether it is whole."""
+    """Each file that has a checksum, and whether the checksum is right."""
     for path in _ours(cache, PIXELS.pattern):
         noted = (read_json(path.with_suffix(".json")) or {}).get("sha256")
         with path.open("rb") as file:
@@ -141,7 +141,7 @@ def _checks(cache: Path) -> Iterator[tuple[Path, bool]]:
 
 
 def _ours(cache: Path, pattern: str) -> list[Path]:
-    """What fits a pattern and is named as flowersweep names things, by a digest; anything else is somebody's own."""
+    """Files that match a pattern and have a digest as their name, as flowersweep's have; others are the user's own."""
     return [path for path in sorted(cache.glob(pattern)) if _DIGEST.match(path.name)]
 
 
@@ -187,11 +187,11 @@ def _data_sets(cache: Path) -> Iterator[tuple[Path, str]]:
             yield cache / name, about
     for path in sorted(cache.glob("demo-[0-9]*-[0-9]*")):
         if path.is_dir() and not path.name.endswith(".part"):
-            yield path, "drawn flowers"
+            yield path, "synthetic flowers"
 
 
 def _leftovers(cache: Path) -> list[Path]:
-    """What killed processes left half written: nobody holds its lock."""
+    """Incomplete files of killed processes: no process holds their locks."""
     found = [
         path for pattern in ("flower_photos*.part", "demo-*-*.part") for path in sorted(cache.glob(pattern))
     ]
@@ -211,7 +211,7 @@ def _is_free(lock_file: Path) -> bool:
 
 
 def _remove(path: Path) -> bool:
-    """Delete a file with its companions, or a folder; whether it is gone."""
+    """Delete a file with its companions, or a folder; return whether it is removed."""
     if path.parent.parent.name == FEATURES.folder and path.suffix == FEATURES.ending:
         return remove_draw(path)
     if not _is_free(path.with_name(f"{path.name}.lock")):
@@ -219,7 +219,7 @@ def _remove(path: Path) -> bool:
     if path.is_dir():
         shutil.rmtree(path)
         return True
-    # The note first: without it the file is not taken for whole.
+    # The note first: without it the file does not count as complete.
     for one in reversed(_with_companions(path)):
         one.unlink(missing_ok=True)
     return True

@@ -1,8 +1,8 @@
-"""Files of features, one for each draw: whole or absent, checked whenever they are opened, evicted to save space.
+"""Files of features, one for each draw: complete or absent, checked whenever they are opened, evicted to save space.
 
-A file is in NumPy's .npy format with twelve bytes behind the array: a mark and the CRC-32 of all before it. It is
+A file is in NumPy's .npy format with twelve bytes after the array: a mark and the CRC-32 of everything before it. It is
 written under a temporary name and then renamed. While a process maps it, it holds a shared lock on it, which
-keeps the others from evicting it; the time of its last use is its modification time.
+keeps other processes from evicting it; the time of its last use is its modification time.
 """
 
 import io
@@ -36,7 +36,7 @@ Features = npt.NDArray[Any]  # float16 or float32, memory-mapped, read-only
 
 @dataclass(frozen=True)
 class DrawFile:
-    """What the file system knows of a draw.
+    """A draw, as the file system has it.
 
     Attributes:
         path: `features/<key>/<draw>.npy`.
@@ -50,11 +50,11 @@ class DrawFile:
 
 
 def draw_path(cache: Path, key: str, draw: int) -> Path:
-    """Where a draw of a bank lies."""
+    """The path of a draw of a bank."""
     return features_folder(cache) / key / f"{draw:05d}{FEATURES.ending}"
 
 
-# Another name is not ours, and may be somebody's file.
+# A file with another name is not ours; it may be the user's.
 _DRAWS = f"{'[0-9]' * 5}{FEATURES.ending}"
 
 
@@ -64,12 +64,12 @@ def features_folder(cache: Path) -> Path:
 
 
 def open_draw(path: Path) -> Features | None:
-    """Map a draw read-only and note its use.
+    """Map a draw read-only and record its use.
 
     Every byte is compared with the checksum: that takes 2 ms per 10 MB, and reads what training is about to read.
 
     Returns:
-        The features, shape (n, *features); None if there is no file or it is damaged, which is logged.
+        The features, shape (n, *features); None if there is no file, or if it is damaged, which is logged.
     """
     try:
         with path.open("rb") as file:
@@ -81,7 +81,7 @@ def open_draw(path: Path) -> Features | None:
     except OSError:
         return None
     if features is None:
-        log.warning("%s is damaged and will be computed anew.", path)
+        log.warning("%s is damaged and will be computed again.", path)
     return features
 
 
@@ -98,7 +98,7 @@ def is_whole(path: Path) -> bool:
 def write_draw(
     path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike, chunks: Iterable[npt.NDArray[Any]]
 ) -> None:
-    """Write a draw; the file appears when it is whole.
+    """Write a draw; the file appears when it is complete.
 
     Must be used inside `locked(path)`.
 
@@ -106,7 +106,7 @@ def write_draw(
         path: From `draw_path`.
         shape: (n, *features).
         dtype: float16 or float32.
-        chunks: The features in their order, arrays of shape (k, *features) that are n together.
+        chunks: The features in their order, arrays of shape (k, *features) with n rows in total.
 
     Raises:
         DataError: The disk is full or cannot be written to.
@@ -132,15 +132,15 @@ def write_draw(
 
 
 def draw_size(shape: tuple[int, ...], dtype: npt.DTypeLike) -> int:
-    """Bytes of the array of a draw; the file has some 140 more."""
+    """Bytes of the array of a draw; the file has about 140 more."""
     return int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
 
 
 def draws(folder: Path) -> list[DrawFile]:
-    """All draws below a folder, those that may go first at the front.
+    """All draws below a folder, in the order in which they may be evicted.
 
-    The bank that was not used for the longest time goes first, and of one bank the latest epoch: every training
-    begins with epoch 0 and few reach the last ones, so that of a bank too large for the limit the first epochs stay.
+    The least recently used bank comes first, and within a bank the latest epoch: every training starts with epoch 0
+    and few reach the last ones, so the first epochs of a bank that is too large for the limit stay.
     """
     found = []
     for path in folder.rglob(_DRAWS):
@@ -157,10 +157,10 @@ def draws(folder: Path) -> list[DrawFile]:
 
 
 def make_room(cache: Path, needed: int, max_bytes: int) -> list[DrawFile]:
-    """Evict draws until `needed` more bytes fit below `max_bytes`; those in use stay.
+    """Evict draws until `needed` more bytes fit within `max_bytes`; those in use stay.
 
     Returns:
-        What was evicted.
+        The evicted draws.
 
     Raises:
         DataError: `needed` alone is more than `max_bytes`.
@@ -189,7 +189,7 @@ def make_room(cache: Path, needed: int, max_bytes: int) -> list[DrawFile]:
 
 
 def remove_draw(path: Path) -> bool:
-    """Delete a draw unless a process uses it; whether it is gone."""
+    """Delete a draw unless a process uses it; return whether it is removed."""
     try:
         with path.open("rb") as file:
             if not _lock(file, fcntl.LOCK_EX if sys.platform != "win32" else 0):
@@ -203,7 +203,7 @@ def remove_draw(path: Path) -> bool:
 
 
 def _checked(file: IO[bytes]) -> Features | None:
-    """The mapped array if the checksum is right; the map keeps the file's lock until it is garbage."""
+    """The mapped array if the checksum is right; the map holds the file's lock until it is garbage-collected."""
     if os.fstat(file.fileno()).st_size <= _TRAILER:
         return None
     content = np.memmap(file, np.uint8, mode="r")
@@ -217,7 +217,7 @@ def _checked(file: IO[bytes]) -> Features | None:
 
 
 def _lock(file: IO[bytes], kind: int) -> bool:
-    """Lock an open file without waiting; whether it is locked, or cannot be on this file system."""
+    """Lock an open file without waiting; return whether it is locked, or cannot be on this file system."""
     if sys.platform != "win32":
         try:
             fcntl.flock(file, kind | fcntl.LOCK_NB)
@@ -236,6 +236,6 @@ def stored(features: npt.NDArray[np.float32], dtype: str) -> npt.NDArray[Any]:
     """
     if dtype == "float16" and (largest := float(np.abs(features).max())) > _FLOAT16_MAX:
         raise DataError(
-            f"The features reach {largest:.3g}, but float16 ends at {_FLOAT16_MAX:.0f}; store them as float32."
+            f"The features reach {largest:.3g}, but the largest float16 is {_FLOAT16_MAX:.0f}; store them as float32."
         )
     return features.astype(dtype)

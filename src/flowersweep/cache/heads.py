@@ -1,4 +1,4 @@
-"""Files of heads: the arrays of a trained last layer and what happened in the epochs of its training."""
+"""Files of heads: the arrays of a trained last layer and the history of its training."""
 
 import json
 import zipfile
@@ -18,7 +18,7 @@ class Head:
 
     Attributes:
         weights: Kernel (features, num_classes) and bias (num_classes,), float32.
-        epochs: What happened in each epoch of its training.
+        epochs: The metrics of each epoch of its training.
         reused: Whether it came from the cache.
     """
 
@@ -28,19 +28,19 @@ class Head:
 
 
 def head_path(cache: Path, key: str) -> Path:
-    """Where a head lies."""
+    """The path of a head."""
     return HEADS.path(cache, key)
 
 
 def read_head(path: Path, num_classes: int) -> Head | None:
-    """The head in a file, or None if the file is damaged or holds something else."""
+    """The head in a file, or None if the file is damaged or contains something else."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             kernel, bias = stored["kernel"], stored["bias"]
             epochs = json.loads(str(stored["epochs"]))
     except MemoryError:
-        raise  # says nothing about the file
-    except Exception:  # noqa: BLE001 (NumPy's and zipfile's readers raise nearly anything on damaged content)
+        raise  # does not mean that the file is damaged
+    except Exception:  # noqa: BLE001 (NumPy's and zipfile's readers raise almost anything on damaged content)
         return None
     shapes_fit = kernel.ndim == 2 and kernel.shape[1] == num_classes and bias.shape == (num_classes,)
     are_numbers = (
@@ -51,7 +51,7 @@ def read_head(path: Path, num_classes: int) -> Head | None:
 
 
 def write_head(path: Path, head: Head) -> None:
-    """Write a head; the file appears when it is whole. Must be used inside `locked(path)`.
+    """Write a head; the file appears when it is complete. Must be used inside `locked(path)`.
 
     Raises:
         DataError: The disk is full or cannot be written to.
@@ -68,5 +68,5 @@ def is_whole_head(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
-    except Exception:  # noqa: BLE001 (zipfile raises nearly anything on damaged content)
+    except Exception:  # noqa: BLE001 (zipfile raises almost anything on damaged content)
         return False

@@ -1,6 +1,6 @@
-"""The kinds of files in the cache: each has a folder of its own and is named by a digest of what it was made from.
+"""The kinds of files in the cache: each has its own folder, and its files are named by a digest of their inputs.
 
-Whoever writes or finds such files asks here where they are, so that what is written is also listed and removed.
+Code that writes or finds such files gets their paths here, so that everything that is written is also listed and removed.
 """
 
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ class Kind:
     """A kind of file.
 
     Attributes:
-        name: As the list of the cache's contents calls it.
+        name: Its name in the list of the cache's contents.
         folder: Below the cache folder.
-        ending: Of its files' names.
+        ending: The extension of its files.
     """
 
     name: str
@@ -23,11 +23,11 @@ class Kind:
 
     @property
     def pattern(self) -> str:
-        """What finds all its files, relative to the cache folder."""
+        """A glob pattern of all its files, relative to the cache folder."""
         return f"{self.folder}/*{self.ending}"
 
     def path(self, cache: Path, name: str) -> Path:
-        """Where a file lies, given its name without ending."""
+        """The path of a file, given its name without extension."""
         return cache / self.folder / f"{name}{self.ending}"
 
 
@@ -39,6 +39,6 @@ FEATURES = Kind("features", "features", ".npy")
 HEADS = Kind("head", "heads", ".npz")
 # Prefixes converted for LiteRT.
 PREFIXES = Kind("prefix", "prefixes", ".tflite")
-# What is remembered of a folder's files: their hashes, and which of them cannot be read.
+# Stored facts about a folder's files: their hashes, and which of them cannot be read.
 HASHES = Kind("record", "hashes", ".json")
 UNREADABLE = Kind("record", "unreadable", ".json")

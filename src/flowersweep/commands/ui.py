@@ -54,7 +54,7 @@ def _serve(values: Mapping[str, str | None]) -> int:
 
 def _port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise ConfigError(f"port must be a whole number from 1 to 65535, but is {text!r}.")
+        raise ConfigError(f"port must be an integer from 1 to 65535, but is {text!r}.")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,4 +1,4 @@
-"""The configuration: its typed shape, its rules, and what to say when they are broken. Imports no TensorFlow."""
+"""The configuration: its schema, its rules, and the messages about errors in it. Does not import TensorFlow."""
 
 from omegaconf import OmegaConf
 
@@ -29,14 +29,14 @@ __all__ = [
 
 
 def direction_of(metric: str) -> str:
-    """Whether a sweep maximizes or minimizes a metric, as Optuna calls it."""
+    """Whether a sweep maximizes or minimizes a metric, in Optuna's terms."""
     return "maximize" if maximized(metric) else "minimize"
 
 
 def prepare() -> None:
-    """Register the schema, the reader of files and the resolvers that `conf/` uses; harmless when called again."""
+    """Register the schema, the reader of files and the resolvers that `conf/` uses; it is safe to call this again."""
     register()
     files.register()
-    # Of this moment: a run may change into a folder of its own before it asks.
+    # Evaluated now: a run may change its current directory before it is needed.
     results = str(results_dir())
     OmegaConf.register_resolver("results_dir", lambda: results, replace=True)

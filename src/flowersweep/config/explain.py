@@ -1,4 +1,4 @@
-"""Say in one sentence what Hydra and OmegaConf say in several lines about a bad command line."""
+"""Turn Hydra's and OmegaConf's errors about a bad command line into one message each."""
 
 import dataclasses
 import shlex
@@ -18,7 +18,7 @@ from flowersweep.texts import nearest
 
 
 def explain(error: Exception) -> str:
-    """One sentence for a composition error: what was wrong, what was received, how to fix it.
+    """The message for a composition error: what was wrong, what was received, how to fix it.
 
     Args:
         error: A HydraException or OmegaConfBaseException raised while composing.
@@ -40,7 +40,7 @@ def explain(error: Exception) -> str:
 
 @contextmanager
 def composing() -> Iterator[None]:
-    """Raise what Hydra and OmegaConf refuse in the block as ConfigError, in one sentence."""
+    """Raise errors of Hydra and OmegaConf in the block as ConfigError, with one message."""
     try:
         yield
     except FlowersweepError:
@@ -51,17 +51,17 @@ def composing() -> Iterator[None]:
         if not hydra_api.is_circular(error):
             raise
         raise ConfigError(
-            "A file's defaults list leads back to the file itself; take one of the files that name each other out of it."
+            "The defaults list of a file is circular; remove one of the files that refer to each other from it."
         ) from error
     except Exception as error:
-        # Hydra complains of some input with bare ValueErrors and the like; what others raise is a bug.
+        # Hydra raises plain ValueErrors and similar for some input; those of other packages are bugs.
         *_, (frame, _) = traceback.walk_tb(error.__traceback__)
         if not str(frame.f_globals.get("__name__")).startswith(("hydra.", "omegaconf.")):
             raise
         if str(error).startswith(hydra_api.NOT_A_CHOICE):
             raise ConfigError(
-                "A group is chosen by a name, as in trainer=quick, but one is given something else; see --help for the "
-                "choices of each group, and set a key of it as in trainer.epochs=5."
+                "The choice of a group must be a name, as in trainer=quick, but one has another value; see --help for the "
+                "choices of each group, and set a key of a group as in trainer.epochs=5."
             ) from error
         raise ConfigError(
             f"{omegaconf_api.in_one_line(str(error)).rstrip('.') or type(error).__name__}."
@@ -69,17 +69,17 @@ def composing() -> Iterator[None]:
 
 
 def _no_override(override: str, text: str) -> str:
-    """What does not follow Hydra's grammar, and, where it is a text that only lacks quotes, the same with quotes."""
+    """The message for an override that Hydra cannot parse, with a quoted version if it is a string without quotes."""
     if odd := [character for character in override if not character.isprintable()]:
-        return f"{override!r} is not a valid override; leave out the character U+{ord(odd[0]):04X}, which is not visible."
+        return f"{override!r} is not a valid override; remove the character U+{ord(odd[0]):04X}, which is not visible."
     key, equals, value = override.partition("=")
     expected = _expected_type(key.lstrip("+"))
-    is_text = expected.startswith("a text") if expected else not set("()[]{}") & set(value)
+    is_text = expected.startswith("a string") if expected else not set("()[]{}") & set(value)
     is_whole = value[:1] not in {"", "'", '"'} and "${" not in value
     if equals and is_text and is_whole and (quoted := pasted(key, value)) != shlex.quote(override):
-        return f"{override!r} is not a valid override, as Hydra's grammar wants quotes around this value; type: {quoted}"
+        return f"{override!r} is not a valid override, because Hydra's grammar requires quotes around this value; type: {quoted}"
     fault = hydra_api.fault_of_grammar(text)
-    reason = "an odd character" if equals else "it has no ="
+    reason = "an invalid character" if equals else "it has no ="
     return (
         f"{override!r} is not a valid override ({omegaconf_api.in_one_line(fault) if fault else reason}); "
         "write key=value, close every bracket and quote, and quote values with spaces or commas."
@@ -87,7 +87,7 @@ def _no_override(override: str, text: str) -> str:
 
 
 def _in_a_file(text: str, error: BaseException | None) -> str:
-    """What OmegaConf says of a key in a file, in a text and in the error that Hydra had it from."""
+    """The message for OmegaConf's error about a key in a file, from Hydra's text and the original error."""
     first, key = text.splitlines()[0], str(getattr(error, "full_key", None) or "")
     if isinstance(error, ConfigKeyError | ConfigAttributeError):
         meant = omegaconf_api.MEANT.search(first)
@@ -105,7 +105,7 @@ def _in_a_file(text: str, error: BaseException | None) -> str:
 
 
 def _no_keys(kind: str, value: str) -> str:
-    """A group was given a value where it has keys."""
+    """The message for a value where a group has keys."""
     for field in dataclasses.fields(Config):
         nodes = [field.type, *NODES.get(field.name, {}).values()]
         if kind in {getattr(node, "__name__", "") for node in nodes}:
@@ -115,7 +115,7 @@ def _no_keys(kind: str, value: str) -> str:
 
 def _set_its_keys(group: str, value: str) -> str:
     return (
-        f"{group} has keys of its own, but is {value} here; set these, or choose a whole group in the file's defaults list, "
+        f"{group} is a group of keys, but is {value} here; set its keys, or choose it as a group in the file's defaults list, "
         f"as in '- override /{group}: NAME'."
     )
 
@@ -125,8 +125,8 @@ def _unknown_choice(error: MissingConfigException) -> str:
     options = [str(option) for option in error.options or ()]
     if not group:
         return (
-            f"There is no configuration file {choice}.yaml; write the name of one in the folder of --config-dir, without its "
-            "ending."
+            f"There is no configuration file {choice}.yaml; give the name of a file in the folder of --config-dir, without its "
+            "extension."
         )
     if "/" in group and (absolute := group.rpartition("/")[2]) in _GROUPS:
         return f"There is no group {group!r}; in a defaults list write '- override /{absolute}: {choice}'."
@@ -141,7 +141,9 @@ def _unknown_key(key: str) -> str:
     group, _, leaf = key.partition(".")
     choices = [choice for choice, node in NODES.get(group, {}).items() if leaf in _field_names(node)]
     if choices:
-        return f"There is no key {key!r} with the {group} that is chosen; it belongs to {group}={' or '.join(choices)}."
+        return (
+            f"There is no key {key!r} with the chosen {group}; it belongs to {group}={' or '.join(choices)}."
+        )
     parent = key.rpartition(".")[0]
     siblings = [known.rpartition(".")[2] for known in keys if parent and known.rpartition(".")[0] == parent]
     listed = f" {parent} has {', '.join(siblings)}." if siblings else ""
@@ -157,7 +159,7 @@ def _bad_value(override: str, cause: OmegaConfBaseException | None) -> str:
     bare = value.replace("\\", "").strip("'\"")
     reason = omegaconf_api.in_one_line(str(cause)) if cause is not None else ""
     if override.startswith("~") and key.lstrip("~") in known_keys():
-        return f"{key.lstrip('~')} cannot be taken out of the configuration; give it a value."
+        return f"{key.lstrip('~')} cannot be removed from the configuration; give it a value."
     if isinstance(cause, ConfigKeyError | ConfigAttributeError):
         return _unknown_key(key.lstrip("+~"))
     expected = _expected_type(key.lstrip("+~"))
@@ -166,9 +168,9 @@ def _bad_value(override: str, cause: OmegaConfBaseException | None) -> str:
         and value != bare
         and ("list" in (expected or "") or omegaconf_api.NOT_A_LIST in reason)
     ):
-        return f"{key} must be {expected or 'a list'}, but is the text {bare!r}; leave out the quotes around {bare}."
+        return f"{key} must be {expected or 'a list'}, but is the string {bare!r}; remove the quotes around {bare}."
     if expected is None:
-        return f"{key}={value} does not fit: {reason or 'see --cfg job for what does'}."
+        return f"{key}={value} is not valid: {reason or 'see --cfg job for the current value'}."
     return f"{key} must be {expected}, but is {value!r}."
 
 
@@ -185,11 +187,11 @@ _GROUPS = (
     "experiment",
     "search",
 )
-_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+_NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "a string"}
 
 
 def known_keys() -> Iterator[str]:
-    """Every dotted key that some choice of groups knows."""
+    """Every dotted key that any choice of groups has."""
     seen: dict[str, None] = {}
     for field in dataclasses.fields(Config):
         nodes: list[Any] = [field.type, *NODES.get(field.name, {}).values()]

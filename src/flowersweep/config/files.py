@@ -1,4 +1,4 @@
-"""Read the configuration's files; what is wrong with one is told with its name, the line, and what to do."""
+"""Read the configuration's files; errors name the file, the line and the fix."""
 
 import io
 import os
@@ -15,19 +15,19 @@ from flowersweep.config.quoting import text_keys
 from flowersweep.doors.hydra_api import FileSource, read_files_with
 from flowersweep.errors import ConfigError
 
-# Groups whose files change others; Hydra would look for a key of the group's own name.
+# Groups whose files change other groups; by default, Hydra would put their content under the group's own name.
 _PRESETS = ("experiment", "search")
 _PRIMARY = "config"
 _PACKAGE = "# @package _global_"
 
 
 def register() -> None:
-    """Let Hydra read files through this module; it has no other place for it. Harmless when called again."""
+    """Let Hydra read files through this module; it is safe to call this again."""
     read_files_with(FileConfigSource)
 
 
 def flags(config: DictConfig) -> list[str]:
-    """What names a user's own files on the command line, `--config-dir=DIR` and `--config-name=NAME`; nothing without any.
+    """The arguments that name the user's own files, `--config-dir=DIR` and `--config-name=NAME`; empty if not given.
 
     Args:
         config: As Hydra composed it, with its `hydra` node.
@@ -41,16 +41,16 @@ def flags(config: DictConfig) -> list[str]:
 
 
 class FileConfigSource(FileSource):
-    """Hydra's source of files (its name too, by which Hydra knows it), which raises ConfigError for a faulty one."""
+    """Hydra's source of files (with the same name, by which Hydra finds it), which raises ConfigError for invalid files."""
 
     def load_config(self, config_path: str) -> ConfigResult:
         """The content of a file.
 
         Args:
-            config_path: Without its ending, relative to this source's folder.
+            config_path: Without its extension, relative to this source's folder.
 
         Raises:
-            ConfigError: It is no YAML, or not what a configuration must be.
+            ConfigError: It is not valid YAML, or not a valid configuration.
             ConfigLoadError: There is no such file.
         """
         path = Path(os.path.realpath(self.file_of(config_path)))
@@ -62,11 +62,11 @@ class FileConfigSource(FileSource):
             header = self.header_of(text)
         except ValueError as error:
             raise ConfigError(
-                f"{path}, line 1: {error}; write it as in {_PACKAGE!r}, or leave it out."
+                f"{path}, line 1: {error}; write it as in {_PACKAGE!r}, or remove it."
             ) from error
         if config_path.startswith(tuple(f"{group}/" for group in _PRESETS)) and header.get("package") is None:
             raise ConfigError(
-                f"{path} does not begin with the line {_PACKAGE!r}, by which a preset may set any key; add that line."
+                f"{path} does not start with the line {_PACKAGE!r}, which lets a preset set any key; add that line."
             )
         _keep_texts(config, text, _package(config_path, header.get("package")))
         return ConfigResult(
@@ -75,7 +75,7 @@ class FileConfigSource(FileSource):
 
 
 def _text(path: Path) -> str:
-    """The text of a file, without the mark that some editors put before it."""
+    """The text of a file, without a byte order mark."""
     try:
         content = path.read_bytes()
         return content.decode("utf-8-sig")
@@ -85,7 +85,7 @@ def _text(path: Path) -> str:
             f"{path}, line {line}: the byte 0x{content[error.start]:02x} is not UTF-8; save the file as UTF-8."
         ) from error
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}); give the right to read it.") from error
+        raise ConfigError(f"{path} cannot be read ({error.strerror}); make it readable.") from error
 
 
 def _mapping(path: Path, text: str) -> DictConfig:
@@ -100,31 +100,31 @@ def _mapping(path: Path, text: str) -> DictConfig:
         ) from error
     except GrammarParseError as error:
         raise ConfigError(
-            f"{path} has a reference that is not as in '${{seed}}' ({str(error).splitlines()[0]}); correct it, or write "
+            f"{path} has a reference that is not of the form '${{seed}}' ({str(error).splitlines()[0]}); correct it, or write "
             "'\\${' for the characters themselves."
         ) from error
-    except Exception as error:  # YAML's constructors of numbers, dates and keys raise whatever comes
+    except Exception as error:  # YAML's constructors of numbers, dates and keys raise any error
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ConfigError(
-            f"{path} is no configuration ({reason}); it must hold keys and their values, as in 'seed: 1'."
+            f"{path} is not a configuration ({reason}); it must contain keys and their values, as in 'seed: 1'."
         ) from error
     if not isinstance(config, DictConfig) or _is_a_word(config, text):
         kind = "words" if isinstance(config, DictConfig) else "a list"
-        raise ConfigError(f"{path} holds {kind}; it must hold keys and their values, as in 'seed: 1'.")
+        raise ConfigError(f"{path} contains {kind}; it must contain keys and their values, as in 'seed: 1'.")
     own = config.get("hydra") if not OmegaConf.is_interpolation(config, "hydra") else "a reference"
     if "hydra" in config and not isinstance(own, DictConfig):
-        raise ConfigError(f"{path}: hydra has keys of its own, but is {own!r}; set these, or leave it out.")
+        raise ConfigError(f"{path}: hydra is a group of keys, but is {own!r}; set its keys, or remove it.")
     return config
 
 
 def _package(config_path: str, package: str | None) -> tuple[str, ...]:
-    """Where in the configuration the content of a file goes."""
+    """Where in the configuration the content of a file belongs."""
     group = tuple(config_path.split("/")[:-1])
     return {None: group, "_group_": group, "_global_": ()}.get(package, tuple((package or "").split(".")))
 
 
 def _keep_texts(config: DictConfig, text: str, package: tuple[str, ...]) -> None:
-    """Read `dir: 1e5` as the text that it is meant to be, as on the command line; to YAML it is a number."""
+    """Read `dir: 1e5` as a string, as on the command line; YAML reads it as a number."""
     for path, typed in _scalars(yaml.compose(text, Loader=yaml.SafeLoader)):
         if ".".join((*package, *path)) not in text_keys() or "${" in typed:
             continue
@@ -137,7 +137,7 @@ def _keep_texts(config: DictConfig, text: str, package: tuple[str, ...]) -> None
 
 
 def _scalars(node: yaml.Node | None) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Where in a mapping a value without quotes is, and how it was typed."""
+    """The positions of the values without quotes in a mapping, and their original spelling."""
     for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
         if isinstance(value, yaml.ScalarNode):
             if value.style is None:
@@ -151,24 +151,24 @@ def _character(error: yaml.reader.ReaderError) -> str:
 
 
 def _is_a_word(config: DictConfig, text: str) -> bool:
-    """A text alone becomes a key without a value."""
+    """Whether a file contains only text, which becomes a key without a value."""
     return len(config) == 1 and ":" not in text and "?" not in text
 
 
 def _explained(error: yaml.MarkedYAMLError, lines: list[str]) -> str:
-    """Where in the file the fault is, and what to do."""
+    """The line of an error in a file, and how to fix it."""
     problem, context = error.problem or "", error.context or ""
     mark = error.problem_mark or error.context_mark
     if "quoted scalar" in context:
         mark = error.context_mark
-        fault = "the quote that begins here is not closed; close it"
+        fault = "the quote that starts here is not closed; close it"
     elif mark is not None and "\t" in "".join(lines[mark.line : mark.line + 1]):
         fault = "there is a tab, which YAML does not allow here; use spaces"
     elif "duplicate key" in problem:
-        fault = f"{problem.removeprefix('found duplicate key ')} is there twice; keep one"
+        fault = f"{problem.removeprefix('found duplicate key ')} occurs twice; keep one"
     elif "flow" in context:
         mark = error.context_mark
-        fault = f"the {'list' if 'sequence' in context else 'mapping'} that begins here is not closed; close its bracket"
+        fault = f"the {'list' if 'sequence' in context else 'mapping'} that starts here is not closed; close its bracket"
     else:
-        fault = f"this is no YAML ({' '.join(problem.split())}); correct it, or put quotes around a text with special characters"
+        fault = f"this is not valid YAML ({' '.join(problem.split())}); correct it, or put quotes around a string with special characters"
     return f"{f', line {mark.line + 1}' if mark is not None else ''}: {fault}."

@@ -1,4 +1,4 @@
-"""Where the configuration folder, the results and the cache are."""
+"""The locations of the configuration folder, the results and the cache."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ CHECKOUT = PACKAGE.parents[1]
 
 
 def in_checkout() -> bool:
-    """True when the package runs from a checkout of the project, False when it was installed from a wheel."""
+    """True if the package runs from a checkout of the project, False if it was installed from a wheel."""
     return (CHECKOUT / "pyproject.toml").is_file() and (CHECKOUT / "conf" / "config.yaml").is_file()
 
 
@@ -24,7 +24,7 @@ def conf_dir() -> Path:
 
 
 def results_dir() -> Path:
-    """The default of tracking.dir: `mlruns/` in the checkout's root, else in the current folder."""
+    """The default of tracking.dir: `mlruns/` in the checkout's root, or else in the current directory."""
     return (CHECKOUT if in_checkout() else Path.cwd()) / "mlruns"
 
 
@@ -38,16 +38,16 @@ def cache_dir(configured: str | None) -> Path:
 
 
 def locate(config: Config, base: Path) -> None:
-    """Make every place of a configuration absolute: the current folder may be another one when it is needed.
+    """Make every path of a configuration absolute, because the current directory may change before it is used.
 
     Args:
-        config: Is changed.
-        base: The folder in which the command was typed, which relative paths refer to.
+        config: Is modified.
+        base: The directory in which the command was typed; relative paths refer to it.
     """
     config.data.dir = _absolute(config.data.dir, base)
     config.paths.cache = _absolute(config.paths.cache, base)
     config.tracking.dir = str(base / expanded(config.tracking.dir))
-    # Of the address of a SQLite file what stands behind the third slash is a path.
+    # In the address of a SQLite file, the part after the third slash is a path.
     if config.tracking.uri and (
         match := re.fullmatch(r"(sqlite(?:\+\w+)?:///)([^/].*)", config.tracking.uri)
     ):

@@ -1,4 +1,4 @@
-"""The typed shape of the group `model`: the article's CNN, and pretrained backbones frozen or fine-tuned."""
+"""The schema of the group `model`: the article's CNN, and pretrained backbones, frozen or fine-tuned."""
 
 from dataclasses import dataclass, field
 
@@ -9,10 +9,10 @@ from flowersweep.fields import bounded, not_empty, one_of
 
 @dataclass
 class ModelConfig:
-    """What every model has."""
+    """The keys of every model."""
 
     name: str = MISSING
-    # The default of optimizer.learning_rate: what suits a model belongs to the model.
+    # The default of optimizer.learning_rate, because the right value depends on the model.
     learning_rate: float = bounded(above=0, high=10)
 
 
@@ -52,11 +52,11 @@ BACKBONES = (
 
 @dataclass
 class FrozenConfig(ModelConfig):
-    """A pretrained backbone that is not trained, pooling, dropout and one new layer: the article's step 3."""
+    """A frozen pretrained backbone, pooling, dropout and one new layer: the article's step 3."""
 
     # A network of keras.applications.
     backbone: str = one_of(*BACKBONES)
-    # imagenet: Keras downloads them; a path: a .weights.h5 of the backbone without its top; null: random.
+    # imagenet: downloaded by Keras; a path: a .weights.h5 of the backbone without its top; null: random.
     weights: str | None = not_empty()
     # Width of the MobileNets; null: the backbone's own default.
     alpha: float | None = bounded(above=0, high=2)
@@ -67,24 +67,24 @@ class FrozenConfig(ModelConfig):
 class HeadConfig:
     """The first phase of fine-tuning: the new layer alone, the backbone frozen."""
 
-    # At most; trainer.patience stops it earlier.
+    # The maximum; trainer.patience may stop it earlier.
     epochs: int = bounded(low=1, high=100_000)
     learning_rate: float = bounded(above=0, high=10)
 
 
 @dataclass
 class FineTunedConfig(FrozenConfig):
-    """The same network with the backbone's last layers trained too: the article's step 4."""
+    """The same network, with the backbone's last layers also trained: the article's step 4."""
 
-    # Index in the backbone's list of layers: those before it stay frozen, from it on they are trained;
+    # Index in the backbone's list of layers: those before it stay frozen, the others are trained;
     # null: all stay frozen.
     fine_tune_at: int | None = bounded(low=0, high=10_000)
     # head: train the new layer first, in the same run; an MLflow run id, or best: start from that run's weights;
-    # null: from the backbone's weights and a new layer, at once.
+    # null: start directly from the backbone's weights and a new layer.
     init_from: str | None = not_empty()
     head: HeadConfig = field(default_factory=HeadConfig)
 
     @property
     def trains_head(self) -> bool:
-        """Whether there is a first phase that trains the new layer alone."""
+        """Whether there is a first phase that trains only the new layer."""
         return self.init_from == "head" and self.fine_tune_at is not None

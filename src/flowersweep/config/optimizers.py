@@ -1,4 +1,4 @@
-"""The typed shape of the groups `optimizer` and `schedule`."""
+"""The schema of the groups `optimizer` and `schedule`."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from flowersweep.fields import bounded, one_of
 
 @dataclass
 class OptimizerConfig:
-    """What every optimizer has."""
+    """The keys of every optimizer."""
 
     name: str = MISSING
     learning_rate: float = bounded(above=0, high=10)
@@ -70,10 +70,10 @@ class PlateauConfig(ScheduleConfig):
 
 @dataclass
 class CosineConfig(ScheduleConfig):
-    """Half a cosine from the optimizer's rate to `final_fraction` of it, and there it stays: arXiv 1608.03983."""
+    """Half a cosine from the optimizer's rate to `final_fraction` of it, then constant: arXiv 1608.03983."""
 
     warmup_epochs: int = bounded(low=0)
     final_fraction: float = bounded(low=0, high=1)
-    # After how many epochs the rate is at its end, the warm-up included; null, or in a phase that is shorter: at the
-    # phase's last one. What trainer.patience ends earlier has not come to the low rates.
+    # Number of epochs until the final rate, including the warm-up; null, or in a shorter phase: the epochs of the phase.
+    # A training that trainer.patience stops earlier does not reach the low rates.
     epochs: int | None = bounded(low=1, high=100_000)

@@ -1,4 +1,4 @@
-"""Write an override so that it can be pasted into a shell: quoted for Hydra where its grammar wants that, then for the shell."""
+"""Write an override so that it can be pasted into a shell: quoted for Hydra if its grammar requires it, then for the shell."""
 
 import shlex
 
@@ -8,15 +8,15 @@ from hydra.errors import HydraException
 
 
 def pasted(key: str, value: str) -> str:
-    """`key=value` as it is typed in a shell for a value that is a text.
+    """`key=value` as typed in a shell, for a value that is a string.
 
     Args:
-        key: As in `tracking.dir`; + and ++ before it stay.
-        value: The text, without any quotes.
+        key: As in `tracking.dir`; a prefix + or ++ is preserved.
+        value: The string, without any quotes.
     """
     candidates = (value, QuotedString(value, Quote.single).with_quotes())
     text = next((f"{key}={one}" for one in candidates if _reads(one, value)), f"{key}={value}")
-    # The same to the shell, and easier to read than a ' that is quoted by itself.
+    # Equivalent for the shell, and easier to read than a separately quoted '.
     return f'"{text}"' if "'" in text and not set('"$`\\!') & set(text) else shlex.quote(text)
 
 

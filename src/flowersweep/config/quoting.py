@@ -1,4 +1,4 @@
-"""Arguments of keys whose values are texts: `data.dir=1e5` names a folder, though Hydra reads a number."""
+"""Arguments of keys whose values are strings: `data.dir=1e5` names a folder, although Hydra reads a number."""
 
 import dataclasses
 import re
@@ -13,14 +13,14 @@ from hydra.errors import HydraException
 
 from flowersweep.config.schema import NODES, Config
 
-# Hydra's own, which belong to the sweeper of another package.
+# Hydra's own keys, which belong to the sweeper of another package.
 _SWEEPS_TEXTS = frozenset({"hydra.sweeper.study_name", "hydra.sweeper.storage", "hydra.sweep.dir"})
-# What needs no quotes as a text unless Hydra takes it for a number: neither quotes nor brackets nor interpolations.
+# Strings that need no quotes unless Hydra reads them as numbers: without quotes, brackets and interpolations.
 _BARE = re.compile(r"[\w.+\-/:,]+")
 
 
 def texts_quoted(argument: str) -> str:
-    """An argument as it was typed, or with quotes around what would become a number or a truth value and is a text.
+    """An argument as typed, or with quotes around a string that would be read as a number or a boolean.
 
     Args:
         argument: Of the command line, such as `data.dir=1e5` or, in a sweep, `data.dir=1e5,2e5`.
@@ -35,20 +35,20 @@ def _quoted(part: str) -> str:
     try:
         parsed = OverridesParser.create().parse_rule(part, "element")
     except HydraException:
-        return part  # Hydra says what is wrong with it
+        return part  # Hydra reports what is wrong with it
     return f"'{part}'" if isinstance(parsed, bool | int | float) else part
 
 
 @cache
 def text_keys() -> frozenset[str]:
-    """Dotted keys whose values are texts, whatever is chosen of the groups."""
+    """Dotted keys whose values are strings, for all choices of the groups."""
     groups = ((group, node) for group, nodes in NODES.items() for node in nodes.values())
     inside = (key for group, node in groups for key in _keys(node, f"{group}."))
     return frozenset({*_keys(Config), *inside, *_SWEEPS_TEXTS})
 
 
 def _keys(node: type[Any], prefix: str = "") -> Iterator[str]:
-    """Dotted keys of a dataclass whose values are texts."""
+    """Dotted keys of a dataclass whose values are strings."""
     hints = typing.get_type_hints(node)
     for field in dataclasses.fields(node):
         kind = hints[field.name]

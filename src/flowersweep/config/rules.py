@@ -1,4 +1,4 @@
-"""What is legal by itself but not together: rules across the groups of a configuration."""
+"""Rules across the groups of a configuration: values that are legal alone but not together."""
 
 import re
 from collections.abc import Iterator
@@ -10,19 +10,19 @@ from flowersweep.config.schema import ALSO, Config
 from flowersweep.errors import WeightsError
 from flowersweep.texts import expanded, nearest
 
-# Smallest side of a picture that Keras builds a backbone for: most halve it five times.
+# Smallest side of a picture for which Keras builds a backbone: most halve it five times.
 MIN_BACKBONE_SIZE = 32
 MIN_BACKBONE_SIZES = {"InceptionV3": 75, "Xception": 71}
-# What MLflow keeps runs in; it refuses plain folders since 3.x.
+# Where MLflow can store runs; it rejects plain folders since 3.x.
 TRACKING_SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql")
 # Backbones whose width can be chosen, and the widths for which Keras has ImageNet weights.
 ALPHAS = {"MobileNetV2": (0.35, 0.5, 0.75, 1.0, 1.3, 1.4), "MobileNet": (0.25, 0.5, 0.75, 1.0)}
-# Layers of MobileNetV2 without its top; of other backbones the number is known once they are built.
+# Layers of MobileNetV2 without its top; for other backbones the number is known after they are built.
 MOBILENET_V2_LAYERS = 154
 
 
 def conflicts(config: Config) -> Iterator[str]:
-    """What is legal by itself but not together."""
+    """Messages about values that are legal alone but not together."""
     data = config.data
     if data.validation_split + data.test_split >= 1:
         yield (
@@ -32,7 +32,7 @@ def conflicts(config: Config) -> Iterator[str]:
     scheme = (config.tracking.uri or "sqlite://").partition("://")[0].partition("+")[0]
     if scheme not in TRACKING_SCHEMES:
         yield (
-            f"tracking.uri must begin with one of {', '.join(f'{known}://' for known in TRACKING_SCHEMES)}, but is "
+            f"tracking.uri must start with one of {', '.join(f'{known}://' for known in TRACKING_SCHEMES)}, but is "
             f"{config.tracking.uri!r}; for a folder of results set tracking.dir and leave tracking.uri out."
         )
     if config.tracking.tensorboard and find_spec("tensorboard") is None:
@@ -48,14 +48,14 @@ def conflicts(config: Config) -> Iterator[str]:
 
 
 def _schedule(config: Config) -> Iterator[str]:
-    """A cosine must end within the training, and its warm-up before the end of every phase that it is part of."""
+    """A cosine must end within the training, and its warm-up before the end of every phase that has it."""
     schedule, epochs = config.schedule, config.trainer.epochs
     if not isinstance(schedule, CosineConfig):
         return
     if schedule.epochs is not None and schedule.epochs > epochs:
         yield (
             f"schedule.epochs must be at most trainer.epochs, but they are {schedule.epochs} and {epochs}; the rate "
-            "would not come to its end; shorten the schedule or train longer."
+            "would not reach its final value; shorten the schedule or train longer."
         )
     limits = {"trainer.epochs": epochs, "schedule.epochs": schedule.epochs}
     if isinstance(config.model, FineTunedConfig) and config.model.trains_head:
@@ -69,13 +69,13 @@ def _schedule(config: Config) -> Iterator[str]:
 
 
 def _objectives(config: Config) -> Iterator[str]:
-    """No objective twice, and none that runs do not log."""
+    """Objectives must be unique, and logged by runs."""
     seen = [config.objective.metric]
     for name in config.objective.also:
         if name not in ALSO:
             yield f"objective.also must be one of {', '.join(ALSO)}, but is {name!r}.{nearest(name, ALSO)}"
         elif name in seen:
-            yield f"objective.also names {name}, which is an objective already; leave it out."
+            yield f"objective.also contains {name}, which is already an objective; remove it."
         seen.append(name)
 
 
@@ -84,7 +84,7 @@ def _cnn_too_deep(config: Config) -> Iterator[str]:
     filters = getattr(config.model, "filters", None)
     if filters is None:
         return
-    kernel = config.model.kernel_size  # type: ignore[attr-defined]  # the CNN's config, as its filters show
+    kernel = config.model.kernel_size  # type: ignore[attr-defined]  # only the CNN's config has filters
     side = config.trainer.image_size
     for block in range(len(filters)):
         side = (side - kernel + 1) // 2
@@ -97,7 +97,7 @@ def _cnn_too_deep(config: Config) -> Iterator[str]:
 
 
 def _backbone(config: Config) -> Iterator[str]:
-    """What of a pretrained backbone can be checked without building it."""
+    """Rules of a pretrained backbone that can be checked without building it."""
     model = config.model
     if not isinstance(model, FrozenConfig):
         return
@@ -108,12 +108,12 @@ def _backbone(config: Config) -> Iterator[str]:
             "smaller pictures leave no pixel after its strides."
         )
     if model.alpha is not None and model.backbone not in ALPHAS:
-        yield f"model.alpha is {model.alpha}, but {model.backbone} comes in one width only; set model.alpha=null."
+        yield f"model.alpha is {model.alpha}, but {model.backbone} exists in one width only; set model.alpha=null."
     elif (
         model.alpha is not None and model.weights == "imagenet" and model.alpha not in ALPHAS[model.backbone]
     ):
         widths = ", ".join(str(alpha) for alpha in ALPHAS[model.backbone])
-        yield f"model.alpha must be one of {widths} where ImageNet weights exist, but is {model.alpha}."
+        yield f"model.alpha must be one of {widths}, for which ImageNet weights exist, but is {model.alpha}."
     if isinstance(model, FineTunedConfig):
         yield from _fine_tuned(model)
 
@@ -134,7 +134,7 @@ def _fine_tuned(model: FineTunedConfig) -> Iterator[str]:
 
 
 def require_weights(config: Config) -> None:
-    """The one rule that may hold now and not later: the file may be on a mounted folder."""
+    """The one rule whose result may change later: the file may be on a mounted folder."""
     weights = getattr(config.model, "weights", None)
     if weights not in {None, "imagenet"} and not expanded(str(weights)).is_file():
         raise WeightsError(

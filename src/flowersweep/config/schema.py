@@ -1,7 +1,7 @@
-"""The typed shape of the configuration: one dataclass per group, registered with Hydra's ConfigStore.
+"""The schema of the configuration: one dataclass per group, registered with Hydra's ConfigStore.
 
-Values live in `conf/`; here are only the types, the legal ranges and what is required. An unknown key or a
-wrong type is refused by OmegaConf while composing, a value out of range by `flowersweep.config.validate`.
+Values are in `conf/`; here are only the types, the legal ranges and the required keys. An unknown key or a
+wrong type is rejected by OmegaConf while composing, a value out of range by `flowersweep.config.validate`.
 """
 
 from dataclasses import dataclass, field
@@ -34,36 +34,36 @@ DATA_SOURCES = ("flower_photos", "folder", "demo")
 
 @dataclass
 class DataConfig:
-    """Which pictures, and how they are divided."""
+    """The pictures, and how they are split."""
 
     source: str = one_of(*DATA_SOURCES)
-    # The folder with one sub-folder per class; null: the source's own place in the cache.
+    # The folder with one sub-folder per class; null: the source's own folder in the cache.
     dir: str | None = not_empty()
-    # Keras' image_dataset_from_directory(validation_split=..., seed=...): the same files, file by file.
+    # As in Keras' image_dataset_from_directory(validation_split=..., seed=...), with exactly the same files.
     validation_split: float = bounded(above=0, below=1)
     split_seed: int = bounded(low=0, high=2**32 - 1)
-    # Cut from the training part; nothing is chosen on it.
+    # Taken from the training part; never used for selection.
     test_split: float = bounded(low=0, below=1)
-    # What to do with files that cannot be decoded: stop and name them, or go on without them.
+    # What to do with files that cannot be decoded: stop and list them, or continue without them.
     unreadable: str = one_of("error", "skip")
 
 
 @dataclass
 class TrainerConfig:
-    """How long, how large, and when to stop."""
+    """Epochs, picture and batch size, early stopping and the device."""
 
     epochs: int = bounded(low=1, high=100_000)
     batch_size: int = bounded(low=1, high=65_536)
     # Side length in pixels to which pictures are resized (squared, as in the article).
     image_size: int = bounded(low=8, high=2048)
-    # Epochs without improvement of `monitor` by min_delta before training stops; null: never stops early.
+    # Epochs without improvement of `monitor` by min_delta before training stops; null: no early stopping.
     patience: int | None = bounded(low=1)
     min_delta: float = bounded(low=0)
     monitor: str = one_of("val_loss", "val_accuracy", "loss", "accuracy")
-    # TensorFlow's own switch for bit-identical results on accelerators; CPU runs are identical without it.
+    # TensorFlow's option for bit-identical results on accelerators; CPU runs are identical without it.
     deterministic: bool = MISSING
-    # Arithmetic of training: bfloat16 keeps weights, validation and the saved model in float32; auto: bfloat16 for
-    # the CNN on CPUs that have instructions for it, float32 otherwise.
+    # Arithmetic of training: bfloat16 keeps weights, validation and the saved model in float32; auto: bfloat16 on
+    # CPUs with instructions for it, for the CNN and for fine-tuned layers; float32 otherwise.
     precision: str = one_of("auto", "float32", "bfloat16")
     # CPU threads for the arithmetic; null: all cores.
     threads: int | None = bounded(low=1)
@@ -82,29 +82,29 @@ ALSO = (
 
 @dataclass
 class BankConfig:
-    """The feature bank: what a frozen prefix makes of the pictures, kept for other trials."""
+    """The feature bank: the output of a frozen prefix for the pictures, stored for other trials."""
 
     enabled: bool = MISSING
     # float16 halves the size; the relative error is at most 2**-11.
     dtype: str = one_of("float16", "float32")
-    # What runs the prefix: litert (XNNPACK), tensorflow, or whichever is faster on this machine.
+    # The engine of the prefix: litert (XNNPACK), tensorflow, or whichever is faster on this machine.
     engine: str = one_of("auto", "tensorflow", "litert")
     max_gigabytes: float = bounded(above=0)
 
 
 @dataclass
 class ObjectiveConfig:
-    """What a run returns and a sweep optimizes: one number, unless there are others beside it."""
+    """What a run returns and a sweep optimizes: one number, or several with `also`."""
 
-    # Its epoch value also decides which epoch is the best, so that the saved model has the reported figure.
+    # Its epoch value also decides which epoch is the best, so that the saved model has the reported value.
     metric: str = one_of("best/val_accuracy", "best/val_loss")
-    # Further objectives out of ALSO: the sweep then looks for the best trade-offs.
+    # Further objectives from ALSO: the sweep then searches for the best trade-offs.
     also: list[str] = field(default_factory=list)
 
 
 @dataclass
 class TrackingConfig:
-    """Where results land and what is kept."""
+    """Where results are stored, and which."""
 
     # Folder of mlflow.db, artifacts/ and optuna.db.
     dir: str = not_empty()
@@ -113,11 +113,11 @@ class TrackingConfig:
     experiment: str = not_empty()
     # null: model, augmentation and a time stamp.
     run_name: str | None = not_empty(None)
-    # The trained model is an artifact; false saves its space where only the figures matter.
+    # Store the trained model as an artifact; false saves space if only the metrics matter.
     log_model: bool = MISSING
     # Curves, confusion matrix, mistakes and the augmentation preview.
     log_figures: bool = MISSING
-    # In a sweep: leaders keeps figures and model of trials that were the best so far, all those of every trial.
+    # In a sweep: leaders stores figures and model of trials that were the best so far, all those of every trial.
     artifacts_of: str = one_of("leaders", "all")
     # TensorBoard event files as an artifact (needs no TensorBoard to write them).
     tensorboard: bool = MISSING
@@ -125,7 +125,7 @@ class TrackingConfig:
 
 @dataclass
 class PathsConfig:
-    """Folders other than the results'."""
+    """Folders other than that of the results."""
 
     # Decoded pictures and downloads; null: the platform's cache folder for flowersweep. Safe to delete.
     cache: str | None = not_empty(None)
@@ -133,7 +133,7 @@ class PathsConfig:
 
 @dataclass
 class Config:
-    """A whole run."""
+    """A complete run."""
 
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -163,7 +163,7 @@ NODES: dict[str, dict[str, type[Any]]] = {
 
 
 def register() -> None:
-    """Make the dataclasses known to Hydra as `schema` and `schema/<group>/<choice>`."""
+    """Register the dataclasses with Hydra as `schema` and `schema/<group>/<choice>`."""
     store = ConfigStore.instance()
     store.store(name="schema", node=Config, provider="flowersweep", replace=True)
     for group, nodes in NODES.items():

@@ -1,16 +1,16 @@
-"""How keys and values of a configuration are written where people read them."""
+"""How keys and values of a configuration are displayed."""
 
 from collections.abc import Iterable
 from typing import Any
 
 
 def short_keys(keys: Iterable[str]) -> dict[str, str]:
-    """The last part of each dotted key where it is unique, otherwise the whole key."""
+    """The last part of each dotted key if it is unique, otherwise the complete key."""
     short = {key: key.replace("/", ".").rpartition(".")[2] for key in keys}
     ends = list(short.values())
     return {key: leaf if ends.count(leaf) == 1 else key for key, leaf in short.items()}
 
 
 def value_text(value: Any) -> str:
-    """A value with four significant digits if it is a float."""
+    """A value as text, with four significant digits if it is a float."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""Check a composed configuration against the rules its dataclasses carry, and against those across groups."""
+"""Check a composed configuration against the rules of its dataclasses and against those across groups."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -17,18 +17,18 @@ from flowersweep.texts import nearest
 
 
 def settings(cfg: DictConfig, base: Path | None = None) -> Config:
-    """Turn a composed configuration into typed objects, all of whose values are legal and all of whose paths absolute.
+    """Convert a composed configuration to typed objects with legal values and absolute paths.
 
     Args:
-        cfg: What Hydra composed, without its `hydra` node.
-        base: The folder that relative paths refer to; the current one if None.
+        cfg: As composed by Hydra, without its `hydra` node.
+        base: The directory that relative paths refer to; the current one if None.
 
     Returns:
         The same configuration as dataclass instances, interpolations resolved.
 
     Raises:
-        ConfigError: A value is missing, out of range, or does not fit another; all problems in one message.
-        WeightsError: All is well but for the file of the model's weights, which is not there.
+        ConfigError: A value is missing, out of range, or conflicts with another; all problems in one message.
+        WeightsError: Everything is valid, but the file of the model's weights is missing.
 
     Example:
         >>> from hydra import compose, initialize_config_dir
@@ -60,11 +60,11 @@ def settings(cfg: DictConfig, base: Path | None = None) -> Config:
 def repeats(cfg: DictConfig, count: int, base: Path | None = None) -> list[Config]:
     """The settings of several trainings with the seeds `seed`, `seed + 1` and so on.
 
-    Whatever refers to the seed, as in `data.split_seed=${seed}`, follows it.
+    Values that refer to the seed, as in `data.split_seed=${seed}`, follow it.
 
     Args:
         cfg: As for `settings`; it is not changed.
-        count: How many.
+        count: Number of trainings.
         base: As for `settings`.
 
     Raises:
@@ -78,8 +78,8 @@ def _seeded(cfg: DictConfig, seed: int) -> DictConfig:
     seeded = cfg.copy()
     with flag_override(seeded, ["readonly"], [False]):
         seeded.seed = seed
-    # OmegaConf remembers what some resolvers gave by the text of their arguments. What stands for one moment, as
-    # ${now:%H}, stays; what refers to another value may refer to the seed.
+    # OmegaConf caches the results of some resolvers by the text of their arguments. A fixed time, such as ${now:%H},
+    # stays; a reference to another value may depend on the seed.
     remembered = OmegaConf.get_cache(cfg)
     OmegaConf.clear_cache(seeded)
     for resolver, results in remembered.items():
@@ -98,7 +98,7 @@ def _missing(cfg: DictConfig) -> Iterator[str]:
 
 
 def _removed(node: Any, prefix: str = "") -> Iterator[str]:
-    """Keys that were taken out, as by `~seed`."""
+    """Keys that were removed, as by `~seed`."""
     if not isinstance(node, DictConfig):
         return
     node_type = OmegaConf.get_type(node)
@@ -136,7 +136,7 @@ def _illegal(node: Any, path: str = "") -> Iterator[str]:
             yield from _illegal(value, name)
             continue
         if fields and str(key) not in fields:
-            yield f"There is no key {name!r} in this configuration.{nearest(str(key), list(fields))} Leave it out."
+            yield f"There is no key {name!r} in this configuration.{nearest(str(key), list(fields))} Remove it."
             continue
         rule = fields[str(key)].metadata.get(RULE_KEY) if fields else None
         if rule is not None and value is not None:
@@ -146,7 +146,7 @@ def _illegal(node: Any, path: str = "") -> Iterator[str]:
 def _rule_broken(name: str, value: Any, rule: Rule) -> Iterator[str]:
     items = list(value) if isinstance(value, ListConfig) else [value]
     if isinstance(value, ListConfig) and not items:
-        yield f"{name} must hold at least one value, but is empty; each must be {rule.allowed}."
+        yield f"{name} must contain at least one value, but is empty; each must be {rule.allowed}."
     for item in items:
         if not rule.accepts(item):
             yield f"{name} must be {rule.allowed}, but is {item!r}.{nearest(item, rule.choices)}"

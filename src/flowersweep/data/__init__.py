@@ -1,4 +1,4 @@
-"""Pictures: where they come from, how they are split, and how they are kept decoded."""
+"""Pictures: their sources, their split, and the store of decoded pictures."""
 
 from flowersweep.data.catalogue import PICTURE_ENDINGS, Catalogue, class_root, read_folder
 from flowersweep.data.decode import decode

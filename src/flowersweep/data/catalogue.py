@@ -1,4 +1,4 @@
-"""The list of pictures in a folder that has one sub-folder per class, indexed exactly as Keras does it."""
+"""The list of pictures in a folder with one sub-folder per class, in exactly the same order as in Keras."""
 
 import logging
 import os
@@ -16,9 +16,9 @@ from flowersweep.texts import expanded, in_one_line, is_line
 
 _log = logging.getLogger(__name__)
 
-# What counts as a picture in a folder, in any mixture of upper and lower case: the endings that
-# keras.utils.image_dataset_from_directory reads, so that the split is Keras' own. What such a file contains is
-# another matter (decode.FORMATS), and a file that is named by itself may be called anything.
+# The extensions of pictures in a folder, in upper or lower case: those that keras.utils.image_dataset_from_directory
+# reads, so that the split equals Keras'. The content of such a file is checked separately (decode.FORMATS), and a
+# single file given by its path may have any name.
 PICTURE_ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 
 
@@ -31,7 +31,7 @@ class Catalogue:
         class_names: The names of the class folders, sorted.
         paths: Path of each picture, relative to `root` and with forward slashes, in the order in which
             `keras.utils.image_dataset_from_directory(shuffle=False)` lists them.
-        labels: int32, shape (n,): the position of each picture's class in `class_names`.
+        labels: int32, shape (n,): the index of each picture's class in `class_names`.
     """
 
     root: Path
@@ -47,13 +47,13 @@ class Catalogue:
 def read_folder(root: Path) -> Catalogue:
     """List the pictures of a folder with one sub-folder per class.
 
-    The rules are those of Keras: hidden folders directly below `root` are no classes, sub-folders of a class
-    belong to it, links to files are followed, links to folders inside a class are not, and only names that
-    end in one of `PICTURE_ENDINGS` count. What is left out is logged.
+    The rules are those of Keras: hidden folders directly below `root` are not classes, sub-folders of a class
+    belong to it, links to files are followed, links to folders inside a class are not, and only files with an
+    extension in `PICTURE_ENDINGS` count. Ignored files are logged.
 
     Raises:
-        DataError: The folder is missing or is a file, holds fewer than two classes, a class is empty, or the name of
-            one is no text.
+        DataError: The folder is missing or is a file, contains fewer than two classes, a class is empty, or the name
+            of one is not valid text.
     """
     folder = class_root(root)
     class_names = tuple(_subfolders(folder))
@@ -62,7 +62,7 @@ def read_folder(root: Path) -> Catalogue:
     if len(class_names) < 2:
         found = f"only the class folder {class_names[0]}" if class_names else "no class folders"
         raise DataError(
-            f"{folder} holds {found}; it must hold at least two sub-folders, one per class, with pictures in them."
+            f"{folder} contains {found}; it must contain at least two sub-folders, one per class, with pictures in them."
         )
     paths: list[str] = []
     labels: list[int] = []
@@ -81,10 +81,10 @@ def read_folder(root: Path) -> Catalogue:
 
 
 def class_root(folder: Path) -> Path:
-    """The folder that holds the class folders: `folder`, or the only folder in it.
+    """The folder that contains the class folders: `folder`, or the only folder in it.
 
     An unpacked archive is often one folder too deep (flower_photos/flower_photos/daisy/...). Read from the
-    outer folder every picture has the same label and accuracy is 100 %, so the outer folder is stepped over.
+    outer folder, every picture would have the same label and accuracy would be 100 %, so the outer folder is skipped.
 
     Returns:
         An absolute path.
@@ -105,7 +105,7 @@ def class_root(folder: Path) -> Path:
             if _has_pictures(inner) or not _subfolders(inner):
                 break
             _log.info(
-                "%s holds only the folder %s; the class folders are taken from there.", folder, names[0]
+                "%s contains only the folder %s; the class folders are read from there.", folder, names[0]
             )
             folder = inner
     except OSError as error:
@@ -114,7 +114,7 @@ def class_root(folder: Path) -> Path:
 
 
 def _refuse_odd(folder: Path, class_names: Iterable[str]) -> None:
-    """Refuse what cannot be the name of a class in every file, table and database that names it."""
+    """Reject names that cannot be used for classes in all files, tables and databases."""
     if not is_line(str(folder)):
         raise DataError(
             f"The path of the picture folder {in_one_line(folder)} is not one line of UTF-8 text; rename the folder."
@@ -127,7 +127,7 @@ def _refuse_odd(folder: Path, class_names: Iterable[str]) -> None:
 
 
 def count_pictures(root: Path) -> dict[str, int]:
-    """How many pictures each class folder of `root` holds; logs nothing and accepts empty classes."""
+    """The number of pictures in each class folder of `root`; logs nothing and accepts empty classes."""
     return {name: len(_walk(root, name)[0]) for name in _subfolders(root)}
 
 
@@ -143,24 +143,24 @@ def is_picture(name: str) -> bool:
 
 
 def ending(name: str) -> str:
-    """What to call a file that is no picture by its name."""
-    return in_one_line(Path(name).suffix.lower()) or "no ending"
+    """The extension of a file without a picture's extension, for messages."""
+    return in_one_line(Path(name).suffix.lower()) or "no extension"
 
 
 def no_pictures(others: Iterable[str]) -> str:
-    """The middle of a sentence about a folder without pictures: what counts, what is there instead, what to do.
+    """The middle of a message about a folder without pictures: what counts, what was found instead, how to fix it.
 
     Args:
         others: `ending` of each of its files.
     """
     counts = Counter(others)
-    found = f"only files with other endings: {_counted(counts)}" if counts else "no files at all"
+    found = f"only files with other extensions: {_counted(counts)}" if counts else "no files at all"
     rename = (
-        ", or give them one of these endings (what a file contains decides how it is read)"
+        ", or give them one of these extensions (the format is detected from the content)"
         if {".webp", ".tif", ".tiff", ".jpe", ".jfif"} & counts.keys()
         else ""
     )
-    return f"holds no pictures ({', '.join(PICTURE_ENDINGS)}) but {found}; add some{rename}"
+    return f"contains no pictures ({', '.join(PICTURE_ENDINGS)}) but {found}; add some{rename}"
 
 
 def _counted(counts: Counter[str]) -> str:
@@ -172,10 +172,10 @@ def _has_pictures(folder: Path) -> bool:
 
 
 def _walk(root: Path, class_name: str) -> tuple[list[str], list[str]]:
-    """The pictures of one class as POSIX paths relative to `root`, and the endings of all other files."""
+    """The pictures of one class as POSIX paths relative to `root`, and the extensions of all other files."""
     pictures: list[str] = []
     others: list[str] = []
-    # Sorting by the whole folder path, separators included, is what Keras does; "a-b" then precedes "a/b".
+    # As Keras, sort by the complete folder path, including separators; "a-b" then precedes "a/b".
     for folder, _, names in sorted(os.walk(root / class_name), key=lambda step: step[0]):
         relative = Path(folder).relative_to(root).as_posix()
         pictures += [f"{relative}/{name}" for name in sorted(names) if is_picture(name)]
@@ -184,15 +184,15 @@ def _walk(root: Path, class_name: str) -> tuple[list[str], list[str]]:
 
 
 def log_left_out(folder: Path, endings: Iterable[str]) -> None:
-    """Say which files of a folder are no pictures by name, if there are any.
+    """Log which files of a folder do not have a picture's extension, if there are any.
 
     Args:
-        folder: Where they are.
+        folder: The folder.
         endings: `ending` of each.
     """
     if counts := Counter(endings):
         _log.warning(
-            "Left out %d files in %s that are not pictures by name: %s.",
+            "Left out %d files in %s without the extension of a picture: %s.",
             counts.total(),
             folder,
             _counted(counts),
@@ -201,4 +201,4 @@ def log_left_out(folder: Path, endings: Iterable[str]) -> None:
 
 def _log_loose(folder: Path) -> None:
     if loose := sum(is_picture(entry.name) for entry in folder.iterdir() if entry.is_file()):
-        _log.warning("Left out %d pictures that lie directly in %s and so have no class.", loose, folder)
+        _log.warning("Left out %d pictures directly in %s, which have no class.", loose, folder)

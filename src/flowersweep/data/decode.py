@@ -1,4 +1,4 @@
-"""One picture from a file to a square array of bytes, as Keras would load it."""
+"""Decode a picture from a file to a square array of bytes, as Keras would load it."""
 
 import io
 from pathlib import Path
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 Pixels = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
-# What a file may contain, whatever its name says. Pillow knows many more, some of which start programs.
+# The supported formats, whatever the extension. Pillow has many more, some of which start programs.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 
-# Beyond this Pillow suspects a small file made to fill the memory; 4 bytes a pixel make it 358 MB.
+# Above this, Pillow suspects a decompression bomb; at 4 bytes per pixel it is 358 MB.
 MAX_PIXELS = 89_478_485
 
 
@@ -28,7 +28,7 @@ class UnreadableError(DataError):
     """A file that is not a readable picture.
 
     Attributes:
-        reason: What is wrong with it, as a sentence that lacks its subject ("is empty").
+        reason: What is wrong with it, as a sentence without its subject ("is empty").
     """
 
     def __init__(self, path: Path, reason: str) -> None:
@@ -39,9 +39,9 @@ class UnreadableError(DataError):
 def decode(path: Path, size: int) -> Pixels:
     """Read a picture and resize it to a square; its aspect ratio is not kept.
 
-    Equal to what `keras.utils.image_dataset_from_directory(image_size=(size, size))` yields, rounded to whole
-    numbers, but for three things: JPEG is decoded with the accurate rather than the fast inverse cosine
-    transform, the orientation stored by a camera is applied, and transparent pictures are laid on white.
+    Equal to what `keras.utils.image_dataset_from_directory(image_size=(size, size))` yields, rounded to
+    integers, with three exceptions: JPEG is decoded with the accurate rather than the fast inverse cosine
+    transform, the orientation stored by a camera is applied, and transparent pictures get a white background.
 
     Args:
         path: A file whose content is one of `FORMATS`; its name does not matter.
@@ -51,22 +51,22 @@ def decode(path: Path, size: int) -> Pixels:
         uint8, shape (size, size, 3), RGB, 0..255.
 
     Raises:
-        DataError: The file cannot be read, or is not a whole picture.
+        DataError: The file cannot be read, or is not a complete picture.
     """
     return resize(load(path), size)
 
 
 def load(path: Path) -> Pixels:
-    """Read a picture at its own size, upright, as RGB.
+    """Read a picture at its original size, upright, as RGB.
 
-    Of an animation the first frame is taken; of 16-bit pictures the high byte; what is transparent becomes
+    The first frame of an animation and the high byte of 16-bit pictures are used; transparent pixels become
     white. Grey, palette and CMYK pictures are converted.
 
     Returns:
         uint8, shape (height, width, 3), 0..255.
 
     Raises:
-        DataError: The file cannot be read, or is not a whole picture.
+        DataError: The file cannot be read, or is not a complete picture.
     """
     try:
         content = path.read_bytes()
@@ -79,21 +79,21 @@ def load(path: Path) -> Pixels:
             _refuse_bomb(image)
             return np.asarray(_rgb(ImageOps.exif_transpose(image)))
     except MemoryError:
-        raise  # says nothing about the picture
+        raise  # does not mean that the picture is unreadable
     except UnidentifiedImageError as error:
-        raise UnreadableError(path, f"is not a picture of the kinds {', '.join(FORMATS)}") from error
+        raise UnreadableError(path, f"is not a picture in one of the formats {', '.join(FORMATS)}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnreadableError(
             path,
-            f"has more than the {MAX_PIXELS:,} pixels allowed and may be made to fill the memory; "
+            f"has more than the {MAX_PIXELS:,} pixels allowed and may be a decompression bomb; "
             "scale it down if it is genuine",
         ) from error
-    except Exception as error:  # Pillow's readers raise nearly anything on damaged content
+    except Exception as error:  # Pillow's readers raise almost anything on damaged content
         raise UnreadableError(path, f"is damaged ({str(error) or type(error).__name__})") from error
 
 
 def _refuse_bomb(image: "Picture") -> None:
-    # Pillow itself refuses from twice this number on and only warns below.
+    # Pillow itself raises only above twice this number, and warns below.
     if image.width * image.height > MAX_PIXELS:
         raise Image.DecompressionBombError
 
@@ -143,7 +143,7 @@ def _between(first: Numbers, second: Numbers, weight: npt.NDArray[np.float32]) -
 def _neighbours(
     source: int, target: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-    """For each of `target` positions on an axis the two source positions around it and the second's weight."""
+    """For each of `target` positions on an axis, the two source positions around it and the weight of the second."""
     scale = np.float32(source) / np.float32(target)
     position = (np.arange(target, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5)
     floor = np.floor(position)

@@ -1,7 +1,7 @@
-"""Drawn flowers of five kinds: a small data set that needs no network and yet has to be learned.
+"""Synthetic flowers of five kinds: a small data set that needs no network but is not trivial to learn.
 
 The kinds differ in shape. Colours, sizes, poses, backgrounds and clutter overlap between them, so that neither
-the mean colour nor a template gives a kind away.
+the mean colour nor a template identifies a kind.
 """
 
 import math
@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
 from flowersweep.progress import progress
 
-VERSION = 1  # raise it when any drawing changes
+VERSION = 1  # increase it when any drawing changes
 
 _OVERSAMPLING = 2
 _ANGLES = np.linspace(0, 2 * np.pi, 25)[:-1]
@@ -45,7 +45,7 @@ _GREENS: tuple[Colour, ...] = ((60, 120, 45), (90, 145, 60), (45, 90, 50), (125,
 def draw_all(folder: Path, per_class: int) -> None:
     """Write `per_class` JPEGs of every kind into a sub-folder per kind.
 
-    Each picture depends on its kind and number only, so a larger set begins with the smaller one.
+    Each picture depends on its kind and number only, so a larger set starts with the smaller one.
     """
     with progress("Drawing flowers", per_class * len(KINDS)) as advance:
         for kind_number, kind in enumerate(KINDS):
@@ -62,7 +62,7 @@ def draw(kind: str, rng: np.random.Generator) -> Image.Image:
 
     Args:
         kind: One of `KINDS`.
-        rng: Decides everything but the kind.
+        rng: Determines everything except the kind.
 
     Returns:
         An RGB picture, 96 to 128 pixels on each side.
@@ -93,7 +93,7 @@ def _flower(
     shapes, colours, upright = KINDS[kind]
     names, weights = zip(*colours.items(), strict=True)
     colour = _jitter(_PETALS[rng.choice(names, p=weights)], rng, 22)
-    # A head that looks at the sky may be turned at will and seen from the side; a cup stands on its stem.
+    # A flower seen from above may have any rotation and perspective; a cup stands on its stem.
     tilt = np.array([1.0, 1.0 if upright else rng.uniform(0.6, 1.0)])
     turn = rng.uniform(-0.4, 0.4) if upright else rng.uniform(0, 2 * np.pi)
     lean = rng.uniform(-0.6, 0.6)
@@ -148,7 +148,7 @@ def _tulip(rng: np.random.Generator, colour: Colour) -> Iterator[Shape]:
 
 _Shapes = Callable[[np.random.Generator, Colour], Iterator[Shape]]
 
-# For each kind: its shapes, how often its petals have which colour, and whether it stands upright.
+# For each kind: its shapes, the frequencies of its petals' colours, and whether it stands upright.
 KINDS: dict[str, tuple[_Shapes, dict[str, float], bool]] = {
     "daisy": (_daisy, {"white": 0.7, "pink": 0.15, "yellow": 0.15}, False),
     "dandelion": (_dandelion, {"yellow": 0.75, "white": 0.15, "orange": 0.1}, False),
@@ -205,7 +205,7 @@ def _background(rng: np.random.Generator, width: int, height: int) -> Image.Imag
     )
     canvas = Image.composite(Image.new("RGB", slope.size, first), Image.new("RGB", slope.size, second), slope)
     pen = ImageDraw.Draw(canvas)
-    # What is out of focus: leaves, and spots in the colours that petals have.
+    # Out of focus: leaves, and spots in the colours of petals.
     palette = [*_GREENS, *_GREENS, *_BACKGROUNDS, *_PETALS.values()]
     for _ in range(rng.integers(4, 14)):
         spot = _disc(rng.uniform(0.04, 0.2) * width) + rng.uniform(0, 1, 2) * canvas.size
@@ -234,7 +234,7 @@ def _blade(pen: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
 
 
 def _photograph(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """What a camera adds: blur, exposure, contrast, colour and noise."""
+    """Add the effects of a camera: blur, exposure, contrast, colour and noise."""
     picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0, 1.2)))
     for enhance, low, high in (
         (ImageEnhance.Brightness, 0.75, 1.25),

@@ -1,4 +1,4 @@
-"""Fetching an archive over HTTP and unpacking it, trusting neither the line nor the archive."""
+"""Download an archive over HTTP and unpack it, trusting neither the connection nor the archive."""
 
 import gzip
 import hashlib
@@ -21,13 +21,13 @@ _CHUNK = 1 << 20  # bytes
 
 @dataclass(frozen=True)
 class Archive:
-    """A published .tgz that holds one folder with one sub-folder per class.
+    """A published .tgz that contains one folder with one sub-folder per class.
 
     Attributes:
-        url: Where it is.
+        url: Its address.
         size: Its length in bytes.
         sha256: Its SHA-256 as 64 hexadecimal digits.
-        counts: How many pictures each class has.
+        counts: Number of pictures in each class.
     """
 
     url: str
@@ -52,11 +52,11 @@ def fetch(url: str, destination: Path, *, size: int, sha256: str, timeout: float
         destination: The file to write, in an existing folder.
         size: Expected length in bytes.
         sha256: Expected SHA-256 as 64 hexadecimal digits.
-        timeout: Seconds without a sign of the server before giving up.
+        timeout: Seconds without a response from the server before giving up.
 
     Raises:
-        DownloadError: The server cannot be reached or answers with an error, or what came is not what was expected.
-        DataError: There is no room for the file, or it cannot be written.
+        DownloadError: The server cannot be reached or answers with an error, or the content is not the expected one.
+        DataError: There is not enough space for the file, or it cannot be written.
     """
     if not url.startswith(("http://", "https://")):
         raise DownloadError(
@@ -93,7 +93,7 @@ def _receive(url: str, file: IO[bytes], size: int, timeout: float) -> str:
 
 
 def _chunks(url: str, timeout: float) -> Iterator[bytes]:
-    # The scheme was checked by `fetch`; file:// and the like never come here.
+    # The scheme was checked by `fetch`, so file:// and similar never occur here.
     try:
         with urllib.request.urlopen(url, timeout=timeout) as response:  # noqa: S310 - see above
             while chunk := response.read(_CHUNK):
@@ -106,14 +106,14 @@ def _chunks(url: str, timeout: float) -> Iterator[bytes]:
 
 
 def unpack(archive: Path, target: Path) -> None:
-    """Unpack a .tgz that holds one folder; `target` becomes that folder, or stays absent on any error.
+    """Unpack a .tgz that contains one folder; `target` becomes that folder, or stays absent on any error.
 
     Must be used inside `locked(target)`. Only files and folders are accepted: an archive with a link, a
-    device, an absolute path or a path with `..` is refused as a whole.
+    device, an absolute path or a path with `..` is rejected completely.
 
     Raises:
-        DownloadError: The archive is damaged or holds something that is refused.
-        DataError: There is no room, or `target` cannot be written.
+        DownloadError: The archive is damaged or contains a rejected item.
+        DataError: There is not enough space, or `target` cannot be written.
     """
     with new_folder(target) as part:
         try:
@@ -139,7 +139,7 @@ def _inner_name(archive: Path, member: tarfile.TarInfo) -> str:
         or not (member.isfile() or member.isdir())
     ):
         raise DownloadError(
-            f"The archive {archive} holds {member.name!r}, which is a link, a device or a path that leads out of "
+            f"The archive {archive} contains {member.name!r}, which is a link, a device or a path that leads out of "
             "its folder; nothing was unpacked."
         )
     return "/".join(path.parts[1:])

@@ -1,4 +1,4 @@
-"""A name for the contents of a data set, so that what was computed from it can be found again."""
+"""The fingerprint of a data set's content, by which everything computed from it is found again."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from flowersweep.data.catalogue import Catalogue
 from flowersweep.progress import progress
 
 # A file changed twice within one tick of the file system's clock keeps its times, so hashes of files that
-# changed this recently are not remembered. FAT has the coarsest clock, two seconds.
+# changed this recently are not stored. FAT has the coarsest clock, two seconds.
 _SETTLED_NS = 2_000_000_000
 
 _MISSING = "cannot be read"  # stands for the content of such a file; decoding it reports the reason
@@ -24,8 +24,8 @@ _MISSING = "cannot be read"  # stands for the content of such a file; decoding i
 def fingerprint(catalogue: Catalogue, cache: Path) -> str:
     """Hash the class names, the relative paths and the bytes of all pictures.
 
-    Does not depend on where the folder lies. The hash of each file is remembered in `cache` with the file's
-    size and times, so a second call only asks the file system for those.
+    Does not depend on the location of the folder. The hash of each file is stored in `cache` with the file's
+    size and times, so a second call only reads those.
 
     Returns:
         32 hexadecimal digits (MLflow cuts dataset digests at 36).
@@ -58,12 +58,12 @@ def fingerprint(catalogue: Catalogue, cache: Path) -> str:
 
 
 def possible_copies(catalogue: Catalogue, cache: Path) -> dict[str, str]:
-    """A digest of the content of each picture of whose length there is another one: only these can be equal.
+    """A digest of the content of each picture with the same length as another one: only these can be equal.
 
-    Reads what `fingerprint` remembers, and writes nothing.
+    Reads what `fingerprint` stored, and writes nothing.
 
     Returns:
-        By path; pictures that cannot be read are left out.
+        The digests by path; pictures that cannot be read are left out.
     """
     known = read_json(_memory(catalogue, cache)) or {}
     stamps = {path: _stamp(catalogue.root / path) for path in catalogue.paths}
@@ -80,7 +80,7 @@ def possible_copies(catalogue: Catalogue, cache: Path) -> dict[str, str]:
 
 
 def _memory(catalogue: Catalogue, cache: Path) -> Path:
-    """Where the hashes of a folder's files are remembered."""
+    """The path under which the hashes of a folder's files are stored."""
     return HASHES.path(cache, _digest([os.fspath(catalogue.root)]))
 
 
@@ -90,7 +90,7 @@ def _stamp(path: Path) -> list[int] | None:
         stat = path.stat()
     except OSError:
         return None
-    # A copy may carry an old modification time along (cp -p, tar), but never an old change time.
+    # A copy may preserve an old modification time (cp -p, tar), but never an old change time.
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
 
 
@@ -110,5 +110,5 @@ def _content(path: Path) -> str:
 
 
 def _digest(value: list[Any]) -> str:
-    # JSON writes file names that are not valid text as escapes, where encoding them would fail.
+    # JSON escapes file names that are not valid text; encoding them would fail.
     return hashlib.blake2b(json.dumps(value).encode("ascii"), digest_size=16).hexdigest()

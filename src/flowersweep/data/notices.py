@@ -1,4 +1,4 @@
-"""What somebody would want to know of the pictures before trusting a figure; none of it is refused or changed."""
+"""Notices about the pictures that affect how far metrics can be trusted; nothing is rejected or changed."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,10 +17,10 @@ _NAMED = 5  # classes or folders that a line names
 
 @dataclass(frozen=True)
 class Notice:
-    """One thing to know.
+    """A notice.
 
     Attributes:
-        found: What was found, the beginning of a sentence.
+        found: What was found, the start of a sentence.
         fix: What to do about it, its end.
     """
 
@@ -28,16 +28,16 @@ class Notice:
     fix: str
 
     def __str__(self) -> str:
-        """The whole sentence."""
+        """The complete sentence."""
         return f"{self.found}; {self.fix}."
 
 
 def picture_notices(catalogue: Catalogue, parts: Split, contents: Mapping[str, str]) -> Iterator[Notice]:
-    """What is odd about a data set and the way it is divided.
+    """Notices about unusual properties of a data set and its split.
 
     Args:
         catalogue: The pictures.
-        parts: Which of them train, validate and test.
+        parts: Its split into training, validation and test pictures.
         contents: A digest of the content of each picture that may be equal to another, by path.
     """
     yield from _in_both_parts(catalogue, parts, contents)
@@ -48,7 +48,7 @@ def picture_notices(catalogue: Catalogue, parts: Split, contents: Mapping[str, s
 
 
 def _in_both_parts(catalogue: Catalogue, parts: Split, contents: Mapping[str, str]) -> Iterator[Notice]:
-    """Copies of one class: one that is learned as another class flatters nobody."""
+    """Copies within one class: a copy that is trained as another class does not increase accuracy."""
     named = [
         (contents.get(path), label)
         for path, label in zip(catalogue.paths, catalogue.labels.tolist(), strict=True)
@@ -60,9 +60,9 @@ def _in_both_parts(catalogue: Catalogue, parts: Split, contents: Mapping[str, st
         copies, original = [catalogue.paths[index] for index in found], training[named[found[0]]]
         are = "is" if len(copies) == 1 else "are"
         yield Notice(
-            f"{len(copies)} of the {len(evaluated)} pictures that judge {are} byte for byte among those that train, as "
+            f"{len(copies)} of the {len(evaluated)} evaluation pictures {are} identical to training pictures, for example "
             f"{in_one_line(copies[0])} and {in_one_line(original)}",
-            f"this may flatter accuracy by up to {len(copies) / len(evaluated):.4f}; of pictures of your own delete one of "
+            f"this may increase accuracy by up to {len(copies) / len(evaluated):.4f}; in your own pictures, delete one of "
             "each pair",
         )
 
@@ -75,12 +75,12 @@ def _in_two_classes(catalogue: Catalogue, contents: Mapping[str, str]) -> Iterat
     torn = [list(found.values()) for found in classes.values() if len(found) > 1]
     if torn:
         pictures, it = (
-            ("1 picture lies", "it is") if len(torn) == 1 else (f"{len(torn)} pictures lie", "they are")
+            ("1 picture is", "it is") if len(torn) == 1 else (f"{len(torn)} pictures are", "they are")
         )
         yield Notice(
-            f"{pictures} byte for byte in more than one class, as {in_one_line(torn[0][0])} and "
+            f"{pictures} identical in more than one class, for example {in_one_line(torn[0][0])} and "
             f"{in_one_line(torn[0][1])}",
-            f"no model can be right wherever {it}; leave pictures of your own in one class",
+            f"no model can be right wherever {it}; keep your own pictures in one class",
         )
 
 
@@ -88,7 +88,7 @@ def _classes_left_out(catalogue: Catalogue, parts: Split) -> Iterator[Notice]:
     for verb, part, remedy in (
         ("validate", parts.validation, "a larger data.validation_split"),
         ("test", parts.test, "a larger data.test_split"),
-        ("train", parts.train, "smaller parts to judge on"),
+        ("train", parts.train, "smaller parts for evaluation"),
     ):
         missing = set(range(len(catalogue.class_names))) - set(catalogue.labels[part].tolist())
         if missing and len(part):
@@ -106,8 +106,8 @@ def _imbalance(catalogue: Catalogue) -> Iterator[Notice]:
         most, least = (in_one_line(catalogue.class_names[label]) for label in (largest, smallest))
         yield Notice(
             f"The class {most} has {counts[largest]:,} pictures and {least} only {counts[smallest]:,}",
-            f"accuracy says little of {least}; add pictures of it, or look at each class with python -m "
-            "flowersweep.commands.evaluate",
+            f"accuracy says little about {least}; add pictures of it, or check the accuracy of each class with "
+            "python -m flowersweep evaluate",
         )
 
 
@@ -116,10 +116,10 @@ def _hidden(catalogue: Catalogue) -> Iterator[Notice]:
     hidden = (next((name for name in names if name.startswith(".")), None) for names in inside)
     folders = Counter(name for name in hidden if name is not None)
     if folders:
-        pictures = "1 picture lies" if folders.total() == 1 else f"{folders.total()} pictures lie"
+        pictures = "1 picture is" if folders.total() == 1 else f"{folders.total()} pictures are"
         yield Notice(
-            f"{pictures} in hidden folders inside of classes ({_some(list(folders))}), which count, as in Keras",
-            "delete these folders if they hold copies",
+            f"{pictures} in hidden folders inside classes ({_some(list(folders))}), which count, as in Keras",
+            "delete these folders if they contain copies",
         )
 
 

@@ -1,7 +1,7 @@
-"""Pictures decoded once into a memory-mapped file that all runs and processes share.
+"""Store pictures, decoded once, in a memory-mapped file that all runs and processes share.
 
-The file is named after the data's fingerprint and the picture size, so it can never hold the wrong pictures and
-may be deleted at any time. Beside it lies a small JSON file, written last, with its length and SHA-256.
+The file is named after the data's fingerprint and the picture size, so it can never contain the wrong pictures
+and may be deleted at any time. Next to it is a small JSON file, written last, with its length and SHA-256.
 """
 
 import hashlib
@@ -26,9 +26,9 @@ from flowersweep.texts import in_one_line
 
 _log = logging.getLogger(__name__)
 
-_VERSION = 1  # part of the file name; raise it when `decode` changes what it returns
-_LISTED = 10  # how many unreadable pictures an error names
-_BATCH = 256  # pictures decoded ahead of the writer, which bounds the memory
+_VERSION = 1  # part of the file name; increase it when the result of `decode` changes
+_LISTED = 10  # number of unreadable pictures that an error lists
+_BATCH = 256  # pictures decoded ahead of the writer, which limits the memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +37,8 @@ class PixelStore:
 
     Attributes:
         images: uint8, shape (n, size, size, 3), 0..255, RGB, in the catalogue's order; read-only.
-        path: The file behind `images`, in NumPy's .npy format.
-        fingerprint: That of the catalogue.
+        path: The file of `images`, in NumPy's .npy format.
+        fingerprint: The fingerprint of the catalogue.
         size: Side length of the pictures in pixels.
     """
 
@@ -53,39 +53,39 @@ def open_pixel_store(
 ) -> PixelStore:
     """Open the decoded pictures, decoding them first if no process has done so yet.
 
-    A store whose length or header is wrong is built anew; `flowersweep cache verify` compares
+    A store whose length or header is wrong is recreated; `flowersweep cache verify` compares
     all of its bytes.
 
     Args:
         catalogue: The pictures.
-        fingerprint: What `fingerprint(catalogue, cache)` returned.
+        fingerprint: The result of `fingerprint(catalogue, cache)`.
         size: Side length in pixels, at least 1.
-        cache: Folder that holds the stores.
-        threads: Threads that decode; as many as there are processors by default.
+        cache: The folder of the stores.
+        threads: Number of decoding threads; by default the number of processors.
 
     Raises:
-        DataError: Pictures are unreadable (the message names them), or the cache cannot be written to.
+        DataError: Pictures are unreadable (the message lists them), or the cache cannot be written to.
     """
     if size < 1:
-        raise DataError(f"Pictures must be at least 1 pixel wide, but the size asked for is {size}.")
+        raise DataError(f"Pictures must be at least 1 pixel wide, but the size is {size}.")
     path = PIXELS.path(cache, f"{fingerprint}-{size}-v{_VERSION}")
     if (images := _open(path, len(catalogue), size)) is None:
         with locked(path):
             if (images := _open(path, len(catalogue), size)) is None:
                 if path.exists():
-                    _log.warning("%s is damaged and will be built anew.", path)
+                    _log.warning("%s is damaged and will be recreated.", path)
                 _build(path, catalogue, fingerprint=fingerprint, size=size, cache=cache, threads=threads)
                 images = _open(path, len(catalogue), size)
     if images is None:
-        raise DataError(f"{path} was just written but cannot be read back; check the disk it is on.")
+        raise DataError(f"{path} was just written but cannot be read; check the disk.")
     return PixelStore(images, path, fingerprint, size)
 
 
 def readable(catalogue: Catalogue, *, fingerprint: str, cache: Path, threads: int | None = None) -> Catalogue:
-    """The catalogue without the pictures that cannot be read; each of them is logged by name.
+    """The catalogue without unreadable pictures, each of which is logged by name.
 
-    The first call decodes every picture; the result is remembered under the fingerprint, also when it was
-    `open_pixel_store` that failed on them. The smaller catalogue has a fingerprint of its own.
+    The first call decodes every picture; the result is stored under the fingerprint, also if
+    `open_pixel_store` failed on them. The smaller catalogue has another fingerprint.
 
     Raises:
         DataError: A class has no readable picture left, or the cache cannot be written to.
@@ -120,7 +120,7 @@ def _build(
     try:
         with cache_errors(path):
             require_space(path, len(catalogue) * size * size * 3)
-            # The old note goes first: while there is none, a new file under the old name is not taken for whole.
+            # The old JSON file is deleted first: without it, a new file under the old name does not count as complete.
             _sidecar(path).unlink(missing_ok=True)
             sha256, broken = _write(part, catalogue, size, threads)
             length = part.stat().st_size
@@ -145,16 +145,16 @@ def _write(part: Path, catalogue: Catalogue, size: int, threads: int | None) -> 
         for name, result in zip(catalogue.paths, results, strict=True):
             if isinstance(result, str):
                 broken[name] = result
-            elif not broken:  # once one is unreadable the others are only checked
+            elif not broken:  # after the first unreadable one, the others are only checked
                 file.write(result.data)
                 digest.update(result.data)
         file.flush()
-        os.fsync(file.fileno())  # else a power cut could keep the note and lose the pictures
+        os.fsync(file.fileno())  # otherwise a power cut could preserve the JSON file and lose the pictures
     return digest.hexdigest(), broken
 
 
 def _header(n: int, size: int) -> bytes:
-    """The beginning of the .npy file."""
+    """The header of the .npy file."""
     header = io.BytesIO()
     shape = (n, size, size, 3)
     np.lib.format.write_array_header_1_0(header, {"shape": shape, "fortran_order": False, "descr": "|u1"})
@@ -162,14 +162,14 @@ def _header(n: int, size: int) -> bytes:
 
 
 def _open(path: Path, n: int, size: int) -> "np.memmap[Any, np.dtype[np.uint8]] | None":
-    """Map the file if it is whole, judged by its length and header; None if not."""
+    """Map the file if its length and header are right; None otherwise."""
     noted, header = read_json(_sidecar(path)), _header(n, size)
     try:
         length = path.stat().st_size
         if noted is None or not noted.get("bytes") == length == len(header) + n * size * size * 3:
             return None
         with path.open("rb") as file:
-            # Compared, not parsed: there is one right header, and NumPy's parser raises nearly anything on others.
+            # Compared, not parsed: there is only one right header, and NumPy's parser raises almost anything on others.
             if file.read(len(header)) != header:
                 return None
         return np.memmap(path, np.uint8, mode="r", offset=len(header), shape=(n, size, size, 3))
@@ -209,6 +209,6 @@ def _unreadable(root: Path, broken: dict[str, str]) -> str:
     more = f"\n  and {len(broken) - _LISTED} more" if len(broken) > _LISTED else ""
     subject = "1 picture" if len(broken) == 1 else f"{len(broken)} pictures"
     return (
-        f"{subject} in {root} cannot be read; delete or repair what is listed, or leave it out with "
+        f"{subject} in {root} cannot be read; delete or repair the listed pictures, or skip them with "
         f"data.unreadable=skip:{named}{more}"
     )

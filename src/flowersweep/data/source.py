@@ -1,4 +1,4 @@
-"""Where the pictures come from: a folder on disk, the published flower_photos, or drawn flowers."""
+"""The sources of pictures: a folder on disk, the published flower_photos, or synthetic flowers."""
 
 import logging
 import shutil
@@ -14,28 +14,28 @@ _log = logging.getLogger(__name__)
 
 
 def flower_photos(directory: Path | None, cache: Path, *, archive: Archive = FLOWER_PHOTOS) -> Path:
-    """The folder of flower_photos that holds the class folders, downloaded on first use.
+    """The folder of flower_photos that contains the class folders, downloaded on first use.
 
     Args:
-        directory: Where the pictures already are; None looks in `cache` and downloads.
+        directory: The folder of existing pictures; None searches `cache` and downloads.
         cache: The folder below which `flower_photos` is unpacked.
-        archive: What to download.
+        archive: The archive to download.
 
     Raises:
-        DataError: The pictures are neither on disk nor to be had, or what is in the cache is incomplete.
+        DataError: The pictures are not on disk and cannot be downloaded, or those in the cache are incomplete.
     """
     if directory is not None:
         folder = class_root(directory)
         if (counts := count_pictures(folder)) != archive.counts:
             _log.warning(
-                "%s is not the published data set: it holds %s, not %s.", folder, counts, archive.counts
+                "%s is not the published data set: it contains %s, not %s.", folder, counts, archive.counts
             )
         return folder
     target = cache / "flower_photos"
     if not target.exists():
         remedies = (
-            "Point to pictures already on disk with data.dir=PATH or the environment variable FLOWERSWEEP_DATA, or "
-            f"download the archive by hand from {archive.url} and unpack it so that {target} holds "
+            "Use pictures that are already on disk with data.dir=PATH or the environment variable FLOWERSWEEP_DATA, or "
+            f"download the archive manually from {archive.url} and unpack it so that {target} contains "
             f"{', '.join(archive.counts)}; data=demo needs no download."
         )
         try:
@@ -45,8 +45,8 @@ def flower_photos(directory: Path | None, cache: Path, *, archive: Archive = FLO
     folder = class_root(target)
     if (counts := count_pictures(folder)) != archive.counts:
         raise DataError(
-            f"{folder} is incomplete: it holds {counts} instead of {archive.counts}; delete {target} and it is "
-            "downloaded anew, or use it as it is with data.dir."
+            f"{folder} is incomplete: it contains {counts} instead of {archive.counts}; delete {target} to "
+            "download it again, or use it unchanged with data.dir."
         )
     return folder
 
@@ -65,10 +65,10 @@ def _download(archive: Archive, target: Path) -> None:
 
 
 def demo(cache: Path, *, per_class: int = 140) -> Path:
-    """The folder of the drawn flowers, drawn on first use; the same pictures on every machine.
+    """The folder of the synthetic flowers, drawn on first use; the same pictures on every machine.
 
     Args:
-        cache: The folder below which they are kept.
+        cache: The folder below which they are stored.
         per_class: Number of pictures of each of the five classes.
 
     Raises:
@@ -80,7 +80,7 @@ def demo(cache: Path, *, per_class: int = 140) -> Path:
         with locked(target):
             if not (target.is_dir() and count_pictures(target) == whole):
                 if target.exists():
-                    _log.warning("%s is incomplete and will be drawn anew.", target)
+                    _log.warning("%s is incomplete and will be recreated.", target)
                     shutil.rmtree(target)
                 _log.info("Drawing %d flowers of each class into %s.", per_class, target)
                 with new_folder(target) as part:

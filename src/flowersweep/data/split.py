@@ -1,4 +1,4 @@
-"""Which pictures train, which validate and which test: Keras' own split, file by file."""
+"""The split into training, validation and test pictures: exactly that of Keras."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ from flowersweep.errors import ConfigError
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Positions of pictures in a catalogue, each picture in exactly one part, in Keras' shuffled order.
+    """Indices of pictures in a catalogue, each picture in exactly one part, in Keras' shuffled order.
 
     Attributes:
         train: int64, shape (num_train,).
         validation: int64, shape (num_validation,).
-        test: int64, shape (num_test,); empty unless a test set was asked for.
+        test: int64, shape (num_test,); empty unless a test set was requested.
     """
 
     train: npt.NDArray[np.int64]
@@ -26,19 +26,19 @@ class Split:
 def split(n: int, *, seed: int, validation: float, test: float = 0.0) -> Split:
     """Split `n` pictures as `keras.utils.image_dataset_from_directory(validation_split=..., seed=...)` does.
 
-    The test part is cut from the training part only, so the validation pictures are the same for every `test`.
+    The test part is taken from the training part only, so the validation pictures are the same for every `test`.
 
     Args:
         n: Number of pictures.
         seed: Seeds the shuffle, 0..2**32-1.
-        validation: Fraction of all pictures that validate, above 0 and below 1; the count is rounded down.
-        test: Fraction of all pictures that are held out, at least 0 and below 1; the count is rounded down.
+        validation: Fraction of all pictures for validation, above 0 and below 1; the count is rounded down.
+        test: Fraction of all pictures for the test, at least 0 and below 1; the count is rounded down.
 
     Raises:
-        ConfigError: A number is out of its range, or a part that was asked for would be empty.
+        ConfigError: A number is out of range, or a requested part would be empty.
     """
     if not 0 <= seed < 2**32:
-        raise ConfigError(f"The seed of the split must lie in 0..2**32-1, but is {seed}.")
+        raise ConfigError(f"The seed of the split must be in 0..2**32-1, but is {seed}.")
     if not (0 < validation < 1 and 0 <= test < 1):
         raise ConfigError(
             "The fractions of the split must satisfy 0 < validation < 1 and 0 <= test < 1, "
@@ -48,8 +48,8 @@ def split(n: int, *, seed: int, validation: float, test: float = 0.0) -> Split:
     num_train = n - num_validation - num_test
     if num_train < 1 or num_validation < 1 or (test and num_test < 1):
         raise ConfigError(
-            f"Splitting {n} pictures with validation={validation} and test={test} leaves {max(num_train, 0)} to train, "
-            f"{num_validation} to validate and {num_test} to test, but every part needs one; add pictures or change "
+            f"Splitting {n} pictures with validation={validation} and test={test} leaves {max(num_train, 0)} for training, "
+            f"{num_validation} for validation and {num_test} for the test, but every part needs one; add pictures or change "
             "the fractions."
         )
     order = np.arange(n, dtype=np.int64)

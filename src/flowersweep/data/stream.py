@@ -1,7 +1,7 @@
-"""Batches of pictures for TensorFlow: shuffled anew each epoch, augmented per picture, prefetched.
+"""Batches of pictures for TensorFlow: reshuffled each epoch, augmented per picture, prefetched.
 
-Epoch e is a pure function of (seed, e): the order comes from a generator keyed by both, and what happens to a
-picture from (augmentation seed, e, index of the picture).
+Epoch e is a pure function of (seed, e): the order comes from a generator seeded with both, and the
+augmentation of a picture from (augmentation seed, e, index of the picture).
 """
 
 import math
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.augment import Augmentation, drawn
+from flowersweep.hardware import has_gpu
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -19,7 +20,7 @@ EVALUATION_BATCH_SIZE = 128
 
 
 class Part(Protocol):
-    """One part of the data: which of the decoded pictures, and their classes."""
+    """One part of the data: indices of decoded pictures, and their classes."""
 
     @property
     def images(self) -> npt.NDArray[np.uint8]:
@@ -40,8 +41,8 @@ def steps_per_epoch(count: int, batch_size: int) -> int:
 
 
 def epoch_order(seed: int, epoch: int, count: int) -> npt.NDArray[np.int64]:
-    """The order of `count` pictures in an epoch: a permutation that depends on seed and epoch only."""
-    # A sequence seeds the generator; the constant keeps this stream apart from the augmentation's draws.
+    """The order of `count` pictures in an epoch: a permutation that depends only on seed and epoch."""
+    # A sequence seeds the generator; the constant separates this stream from the augmentation's draws.
     return np.random.default_rng([seed, epoch, 0x0DDE]).permutation(count)
 
 
@@ -58,10 +59,10 @@ def training_stream(
 
     Args:
         part: The training pictures.
-        augmentation: Applied to each picture with draws of its own in every epoch.
-        image_size: Side length of the pictures that come out, in pixels.
+        augmentation: Applied to each picture with separate draws in every epoch.
+        image_size: Side length of the resulting pictures in pixels.
         batch_size: Pictures per batch; the last batch of an epoch may be smaller.
-        seed: Decides the order of the pictures.
+        seed: Determines the order of the pictures.
         epochs: Number of epochs.
 
     Returns:
@@ -100,10 +101,17 @@ def training_stream(
     return (
         tf.data.Dataset.range(epochs)
         .flat_map(epoch_batches)
-        .map(load, num_parallel_calls=2, deterministic=True)
+        .map(load, num_parallel_calls=_parallel_calls(), deterministic=True)
         .apply(tf.data.experimental.assert_cardinality(steps))
         .prefetch(2)
     )
+
+
+def _parallel_calls() -> int:
+    """Batches that are augmented at the same time: a GPU leaves the processors to that, a CPU trains on them."""
+    import tensorflow as tf
+
+    return int(tf.data.AUTOTUNE) if has_gpu() else 2
 
 
 def evaluation_stream(part: Part, *, batch_size: int = EVALUATION_BATCH_SIZE) -> "tf.data.Dataset":
@@ -123,7 +131,7 @@ def evaluation_stream(part: Part, *, batch_size: int = EVALUATION_BATCH_SIZE) ->
 
 
 def _parameter_template(augmentation: Augmentation) -> tuple[list[str], list[npt.NDArray[Any]]]:
-    """Names and one-row arrays of what the augmentation's parameters look like."""
+    """Names and one-row example arrays of the augmentation's parameters."""
     parameters = drawn(augmentation, 0, 1)
     names = sorted(parameters)
     return names, [parameters[name] for name in names]

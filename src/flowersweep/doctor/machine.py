@@ -9,7 +9,7 @@ import psutil
 
 from flowersweep.doctor.finding import Finding, Verdict
 from flowersweep.doctor.folders import gigabytes
-from flowersweep.models.engine_choice import available_processors
+from flowersweep.hardware import available_processors
 
 # Peak memory of a training process and its worker, as measured; see docs/experiments.md.
 BYTES_PER_WORKER = 1.3e9

@@ -69,12 +69,19 @@ def report(config: Config) -> Report:
         tensorflow=tf.__version__,
         keras=keras.__version__,
         seconds=seconds,
-        gpus=[device.name for device in tf.config.list_physical_devices("GPU")],
+        gpus=[_gpu_name(device) for device in tf.config.list_physical_devices("GPU")],
         engine=engine,
         precision=resolve_precision(config),
         layers=layers,
         refused=refused,
     )
+
+
+def _gpu_name(device: Any) -> str:
+    import tensorflow as tf
+
+    details = tf.config.experimental.get_device_details(device)
+    return str(details.get("device_name", device.name))
 
 
 def _layers(model: FrozenConfig, image_size: int) -> int:

@@ -1,4 +1,4 @@
-"""What flowersweep uses of other packages without their promise to keep it: one module per package, each name with its reason.
+"""Wrapper modules for the private parts of other packages: one module per package, each name with its reason.
 
-No other module names such a part, but for `tracking/mlflow_api.py`, MLflow's door; `tests/test_doors.py` checks it.
+No other module uses such a part, except `tracking/mlflow_api.py`, MLflow's wrapper module; `tests/test_doors.py` checks it.
 """

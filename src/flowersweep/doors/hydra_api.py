@@ -1,4 +1,4 @@
-"""The one door to what Hydra keeps private: its source of files, completion, callbacks, results of jobs and texts of errors."""
+"""Wrapper module for Hydra's private API: its source of files, completion, callbacks, results of jobs and error messages."""
 
 import re
 import traceback
@@ -16,10 +16,10 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, setup_globals
 from hydra.types import HydraContext
 
-# Private: the logger of the launcher that is Hydra's default. It has no option that keeps it from announcing its jobs.
+# Private: the logger of Hydra's default launcher, which has no option to stop it from announcing its jobs.
 LOGGER = "hydra._internal.core_plugins.basic_launcher"
 
-# Private: words of messages. Hydra raises one type of error for all of these, without attributes.
+# Private: wording of messages. Hydra raises one type of error for all of these, without attributes.
 UNKNOWN_KEY = re.compile(r"Could not override '([^']+)'")
 NOT_MERGED = re.compile(r"Error merging override (.+)")
 IN_A_FILE = re.compile(r"In '([^']+)': \w+ raised while composing config:\n(.*)", re.DOTALL)
@@ -30,35 +30,35 @@ _DEFAULTS_LIST = "hydra._internal.defaults_list"
 
 
 class FileSource(file_config_source.FileConfigSource):
-    """Hydra's reader of files, to be derived from.
+    """Base class for a reader of files, derived from Hydra's.
 
-    Private: its module, and the two methods that its base class has for those derived from it.
+    Private: its module, and the two methods that its base class provides to subclasses.
     """
 
     def file_of(self, config_path: str) -> Path:
         """Return where a file is.
 
         Args:
-            config_path: Without its ending, relative to this source's folder.
+            config_path: Without its extension, relative to this source's folder.
         """
         return Path(self.path, self._normalize_file_name(config_path))
 
     def header_of(self, text: str) -> dict[str, str | None]:
-        """Return what the comments above a file's content say, as in `# @package _global_`.
+        """Return the header comments of a file, as in `# @package _global_`.
 
         Raises:
-            ValueError: They cannot be understood.
+            ValueError: They cannot be parsed.
         """
         return self._get_header_dict(text)
 
 
 def read_files_with(source: type[FileSource]) -> None:
-    """Let Hydra read files through a class of ours; harmless when called again.
+    """Let Hydra read files through our own class; it is safe to call this again.
 
-    Private: `SourcesRegistry.types`. `Plugins.register()` is public, but keeps the source that is there already.
+    Private: `SourcesRegistry.types`. `Plugins.register()` is public, but keeps a source that is already registered.
 
     Args:
-        source: Its name must be that of Hydra's own, by which Hydra knows it.
+        source: It must have the name of Hydra's own class, by which Hydra finds it.
     """
     SourcesRegistry.instance().types["file"] = source
 
@@ -74,9 +74,9 @@ def completions(loader: ConfigLoader, words: Sequence[str]) -> list[str]:
 
 
 def without_callbacks(context: HydraContext) -> HydraContext:
-    """Return a context of which the user's callbacks are not told.
+    """Return a context without the user's callbacks.
 
-    Private: `Callbacks`. A context needs one, and nothing public makes an empty one.
+    Private: `Callbacks`. A context requires one, and there is no public way to create an empty one.
     """
     return replace(context, callbacks=Callbacks())
 
@@ -106,27 +106,27 @@ def state() -> Any:
 
 
 def restore(known: Any) -> None:
-    """Give this process a state of Hydra, and the resolvers that Hydra registers.
+    """Set the state of Hydra in this process, and register Hydra's resolvers.
 
-    Not documented: `setup_globals` and `Singleton.set_state`, with which processes of Hydra's own launchers begin.
+    Not documented: `setup_globals` and `Singleton.set_state`, which processes of Hydra's own launchers call first.
     """
     setup_globals()
     Singleton.set_state(known)
 
 
 def is_circular(error: RecursionError) -> bool:
-    """Tell whether Hydra went round in circles in a defaults list.
+    """Tell whether Hydra failed on a circular defaults list.
 
-    Private: the name of a module. Hydra does not notice such a circle, so there is no error for it.
+    Private: the name of a module. Hydra does not detect such a circle, so there is no specific error.
     """
     frames = (frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__))
     return _DEFAULTS_LIST in frames
 
 
 def fault_of_grammar(text: str) -> str | None:
-    """Return the line of a refused override's message that tells what is wrong; None if all lines only repeat the override.
+    """Return the line of a rejected override's message that says what is wrong; None if all lines only repeat the override.
 
-    Private: the words that these other lines begin with.
+    Private: the words that these other lines start with.
     """
     told = (line.partition(" expecting {")[0] for line in text.splitlines() if not line.startswith(_GRAMMAR))
     return next((line for line in told if line.strip(" ^")), None)

@@ -1,4 +1,4 @@
-"""The one door to what Keras keeps private: the graph of a functional model. Importing this module imports Keras."""
+"""Wrapper module for Keras' private API: the graph of a functional model. Importing this module imports Keras."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,9 +7,9 @@ import keras
 
 
 def calls(model: keras.Model) -> Iterator[tuple[Any, list[Any]]]:
-    """Each call of an operation in a model's graph, with the operations whose outputs it is called with.
+    """Each call of an operation in a model's graph, with the operations whose outputs are its inputs.
 
-    Private: `Functional._nodes_by_depth`. `model.operations` tells the operations but not what leads from one to another,
+    Private: `Functional._nodes_by_depth`. `model.operations` lists the operations but not their connections,
     and `get_config()` only by name.
 
     Args:

@@ -1,8 +1,8 @@
-"""The one door to the texts of OmegaConf's errors: their types tell a wrong key from a wrong value, and no more."""
+"""Wrapper module for OmegaConf's error messages: the types of its errors distinguish only wrong keys and wrong values."""
 
 import re
 
-# Private: words of messages. ValidationError is one type for all of these, and tells no type that was expected.
+# Private: wording of messages. ValidationError is the type of all of these, and does not have the expected type.
 MEANT = re.compile(r"Did you mean: '(.*)'")
 NOT_CONVERTED = re.compile(r"Value (.*) of type '\w+' could not be converted")
 NOT_A_GROUP = re.compile(r"Merge error: \w+ is not a subclass of (\w+)\. value: (.*)")

@@ -1,4 +1,4 @@
-"""The one door to what Optuna keeps private: a study's storage, and names of its own in a storage."""
+"""Wrapper module for Optuna's private API: a study's storage, and the names that Optuna uses in a storage."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,32 +11,32 @@ from optuna.trial import FrozenTrial
 def storage_of(study: Study) -> BaseStorage:
     """Return the storage of a study.
 
-    Private: `Study._storage`. A study is made from a storage and has no public way back to it, but only a storage can put
-    a trial back to WAITING, and the lock belongs to the storage.
+    Private: `Study._storage`. A study has no public reference to its storage, but only a storage can set a trial back to
+    WAITING, and the lock belongs to the storage.
     """
     return study._storage
 
 
 def engine_storage(storage: BaseStorage) -> BaseStorage:
-    """Return the storage behind Optuna's cache, or the storage itself where there is no cache.
+    """Return the storage inside Optuna's cache, or the storage itself if there is no cache.
 
-    Private: `_CachedStorage` and its `_backend`. `create_study` and `load_study` wrap an RDBStorage into it, and it hands
-    out neither the storage nor the engine.
+    Private: `_CachedStorage` and its `_backend`. `create_study` and `load_study` wrap an RDBStorage into it, and it
+    exposes neither the storage nor the engine.
     """
     return storage._backend if isinstance(storage, _CachedStorage) else storage
 
 
 def study_id(study: Study) -> int:
-    """Return the number by which a storage knows a study; `Study._study_id` is the same, but private."""
+    """Return the id of a study in its storage; `Study._study_id` is the same, but private."""
     return storage_of(study).get_study_id_from_name(study.study_name)
 
 
 def trial_id(study: Study, number: int) -> int:
-    """Return the number by which a storage knows a trial; `Trial._trial_id` is the same, but private.
+    """Return the id of a trial in its storage; `Trial._trial_id` is the same, but private.
 
     Args:
         study: The trial's.
-        number: Of the trial in the study.
+        number: The trial's number in the study.
     """
     return storage_of(study).get_trial_id_from_study_id_trial_number(study_id(study), number)
 
@@ -44,16 +44,16 @@ def trial_id(study: Study, number: int) -> int:
 def enqueued_values(trial: FrozenTrial) -> Mapping[str, Any]:
     """Return the values with which a trial was enqueued; empty if it was not.
 
-    Private: the system attribute `fixed_params`, in which `enqueue_trial` keeps them; nothing public reads it.
+    Private: the system attribute `fixed_params`, in which `enqueue_trial` stores them; there is no public way to read it.
     """
     values: Mapping[str, Any] = trial.system_attrs.get("fixed_params", {})
     return values
 
 
 def table_names() -> frozenset[str]:
-    """Return the names of the tables that an RDBStorage makes.
+    """Return the names of the tables that an RDBStorage creates.
 
-    Private: `optuna.storages._rdb.models.BaseModel`. Optuna lists its tables nowhere else.
+    Private: `optuna.storages._rdb.models.BaseModel`. Optuna does not list its tables elsewhere.
     """
     from optuna.storages._rdb.models import BaseModel
 
@@ -61,8 +61,8 @@ def table_names() -> frozenset[str]:
 
 
 def wants_upgrade(error: RuntimeError) -> bool:
-    """Tell whether an RDBStorage was refused because an older Optuna made it; a newer one did otherwise.
+    """Tell whether an RDBStorage was rejected because an older Optuna created it; otherwise it was a newer one.
 
-    Private: the text of the error, which names the command that helps. The error has no type or attribute of its own.
+    Private: the text of the error, which names the command that helps. The error has no specific type or attribute.
     """
     return "storage upgrade" in str(error)

@@ -1,13 +1,13 @@
-"""The one door to what TensorFlow keeps private: the Python functions that its graphs hold."""
+"""Wrapper module for TensorFlow's private API: the Python functions that its graphs hold."""
 
 from typing import Any
 
 
 def functions_of_streams() -> list[Any]:
-    """Return the list, to be changed, of Python functions that streams of data have called since the process began.
+    """Return the mutable list of Python functions that data streams have called since the process started.
 
-    Private: `Graph._py_funcs_used_in_graph` of the outermost graph, made when the first function is called; before that
-    the list is empty. TensorFlow has no public way to let go of them.
+    Private: `Graph._py_funcs_used_in_graph` of the outermost graph, created when the first function is called; before that
+    the list is empty. TensorFlow has no public way to release them.
     """
     import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""The networks. Each builder turns its configuration into a prefix that is not trained and a suffix that is."""
+"""The networks. Each builder creates an untrained prefix and a trained suffix from its configuration."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ __all__ = ["build_network"]
 
 
 def build_network(config: ModelConfig, *, num_classes: int, image_size: int) -> "Network":
-    """Build the network a configuration names; imports Keras.
+    """Build the network of a configuration; imports Keras.
 
     Args:
         config: One of the dataclasses of group `model`.
@@ -20,7 +20,7 @@ def build_network(config: ModelConfig, *, num_classes: int, image_size: int) -> 
         image_size: Side length of the pictures in pixels.
 
     Raises:
-        ConfigError: The network cannot be built, or its weights cannot be had.
+        ConfigError: The network cannot be built, or its weights are not available.
     """
     if isinstance(config, CNNConfig):
         from flowersweep.models.cnn import build_cnn
@@ -30,4 +30,4 @@ def build_network(config: ModelConfig, *, num_classes: int, image_size: int) -> 
         from flowersweep.models.backbone import build_backbone
 
         return build_backbone(config, num_classes=num_classes, image_size=image_size)
-    raise ConfigError(f"model.name is {config.name!r}, which no builder knows; choose another model=.")
+    raise ConfigError(f"model.name is {config.name!r}, for which there is no builder; choose another model=.")

@@ -1,4 +1,4 @@
-"""Pretrained backbones of keras.applications: built, given weights, cut into prefix and suffix.
+"""Pretrained backbones of keras.applications: build them, load weights, cut them into prefix and suffix.
 
 Importing this module imports Keras.
 """
@@ -17,7 +17,7 @@ from flowersweep.models.cuts import cut_before
 from flowersweep.models.network import InferenceMode, Network
 from flowersweep.texts import expanded
 
-# How a backbone wants its pixels, after keras.applications' preprocess_input; the others rescale inside.
+# The preprocessing of backbones, as keras.applications' preprocess_input; the others rescale internally.
 MINUS_ONE_TO_ONE = frozenset(
     {"MobileNet", "MobileNetV2", "ResNet50V2", "ResNet101V2", "InceptionV3", "Xception"}
 )
@@ -27,17 +27,17 @@ IMAGENET_STATISTICS = frozenset({"DenseNet121", "DenseNet169"})
 def build_backbone(config: FrozenConfig, *, num_classes: int, image_size: int) -> Network:
     """Backbone, GlobalAveragePooling2D, Dropout, Dense(logits).
 
-    A frozen network's prefix ends with the pooling. A fine-tuned one's ends at the last narrow cut before
+    The prefix of a frozen network ends with the pooling, that of a fine-tuned one at the last narrow cut before
     `fine_tune_at`; the layers between the cut and `fine_tune_at` belong to the suffix but stay frozen.
 
     Args:
-        config: Which backbone, its weights and, if it has `fine_tune_at`, from which layer on it is trained.
+        config: The backbone, its weights and, with `fine_tune_at`, the first trained layer.
         num_classes: Number of logits.
         image_size: Side length of the pictures in pixels.
 
     Raises:
         ConfigError: The weights do not fit, or `fine_tune_at` is beyond the last layer.
-        WeightsError: The weights cannot be had.
+        WeightsError: The weights are not available.
     """
     base = _base(config, image_size)
     fine_tune_at = getattr(config, "fine_tune_at", None)
@@ -77,7 +77,7 @@ def build_backbone(config: FrozenConfig, *, num_classes: int, image_size: int) -
 
 
 def preprocessing(backbone: str) -> keras.layers.Layer:
-    """A layer that turns raw pictures, 0..255, into what a backbone was trained on."""
+    """A layer that converts raw pictures, 0..255, to the range that a backbone was trained on."""
     if backbone in MINUS_ONE_TO_ONE:
         return layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocessing")
     if backbone in IMAGENET_STATISTICS:
@@ -114,7 +114,9 @@ def _base(config: FrozenConfig, image_size: int) -> keras.Model:
 def _load(base: keras.Model, path: Path, config: FrozenConfig) -> None:
     try:
         with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always")  # Keras warns of every layer that does not fit before it raises
+            warnings.simplefilter(
+                "always"
+            )  # Keras warns about every layer that does not fit before it raises
             base.load_weights(path)
     except Exception as error:
         raise ConfigError(

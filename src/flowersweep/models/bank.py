@@ -1,8 +1,8 @@
-"""The feature bank: what a prefix makes of the pictures, computed once and shared by all trials that need it.
+"""The feature bank: the output of a prefix for the pictures, computed once and shared by all trials that need it.
 
 Draw e of picture i is a pure function of (augmentation, seed, e, i), and a prefix is not trained, so the features of
-epoch e are the same for every trial that differs only behind the cut. Training on them equals training through
-the prefix, but for the rounding of the stored type.
+epoch e are the same for every trial that differs only after the cut. Training on them equals training through
+the prefix, except for the rounding of the stored type.
 """
 
 import dataclasses
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SAMPLE = 8  # pictures on which an engine is compared with TensorFlow
-_CLOSED = "The feature bank was closed while it computed; open another one."
+_CLOSED = "The feature bank was closed during a computation; open another one."
 
 
 class FeatureBank:
-    """Features of one prefix, by epoch; a context manager that stops what other threads compute at its end.
+    """Features of one prefix, by epoch; a context manager that stops computations in other threads at its end.
 
     Attributes:
         feature_shape: Shape of one picture's features.
@@ -48,18 +48,18 @@ class FeatureBank:
     Args:
         prefix: From pictures, float32 (batch, size, size, 3), 0..255, to features.
         part: The training pictures.
-        augmentation: Applied to them; one that draws nothing has one draw for all epochs.
-        image_size: Side length in pixels of the pictures the prefix is given.
-        fingerprint: That of the data set.
-        cache: The cache folder; draws lie in `features/` below it.
-        dtype: How features are stored. float16 has half the size and a relative error of at most 2**-11.
+        augmentation: Applied to them; one without random draws has one draw for all epochs.
+        image_size: Side length in pixels of the prefix's input.
+        fingerprint: The fingerprint of the data set.
+        cache: The cache folder; draws are stored in `features/` below it.
+        dtype: The type of stored features. float16 has half the size and a relative error of at most 2**-11.
         engine: "auto", "tensorflow" or "litert".
-        max_bytes: What all banks together may take; older ones are evicted.
+        max_bytes: Maximum size of all banks together; older ones are evicted.
         threads: CPU threads of the engine; None for all.
-        cut: Index of the backbone's layer at which the prefix ends, to be told to people.
+        cut: Index of the backbone's layer at which the prefix ends, for display.
 
     Raises:
-        ConfigError: The engine or the dtype is not to be had.
+        ConfigError: The engine or the dtype is not available.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class FeatureBank:
         cut: int | None = None,
     ) -> None:
         if dtype not in {"float16", "float32"}:
-            raise ConfigError(f"Features are stored as float16 or float32, but {dtype!r} was asked for.")
+            raise ConfigError(f"Features are stored as float16 or float32, but {dtype!r} was requested.")
         self.part = part
         self.failure: Exception | None = None
         self.feature_shape: tuple[int, ...] = tuple(prefix.output.shape[1:])
@@ -108,7 +108,7 @@ class FeatureBank:
         self._closed = threading.Event()
 
     def draw(self, epoch: int) -> Features:
-        """The features of all training pictures under the draws of an epoch, computed if no process has done so.
+        """The features of all training pictures under the draws of an epoch, computed if no process has computed them yet.
 
         Args:
             epoch: From 0.
@@ -118,14 +118,14 @@ class FeatureBank:
 
         Raises:
             DataError: The cache is full or cannot be written to, or the features do not fit into float16.
-            ConfigError: LiteRT was asked for and does not give TensorFlow's features.
+            ConfigError: LiteRT was requested and its features differ from TensorFlow's.
         """
         number = self._augmentation.draw_of(epoch) if self._augmentation.n_uniforms else 0
         if (features := self._open.get(number)) is not None:
             return features
         with self._working:
             if (features := self._open.get(number)) is None:
-                # The last batches of the epoch before may be on their way; what is older may be evicted.
+                # The last batches of the previous epoch may still be in use; older ones may be evicted.
                 self._open = dict(list(self._open.items())[-1:])
                 features = (
                     self._composed(number)
@@ -136,24 +136,24 @@ class FeatureBank:
         return features
 
     def evaluation(self, part: Part) -> Features:
-        """The features of other pictures, validation or test: no augmentation, always float32; otherwise as `draw`."""
+        """The features of other pictures, validation or test: without augmentation, always float32; otherwise as `draw`."""
         key = dataclasses.replace(
             self.key,
             part=bank_key.part_digest(part.indices),
             pictures=len(part.indices),
             source_size=part.images.shape[1],
             augmentation=None,
-            dtype="float32",  # computed once and read often: rounding them would save nothing
+            dtype="float32",  # computed once and read often, so rounding them would save nothing
         )
         with self._working:
             return self._obtain(key, DrawnPictures(part, None, self._image_size), 0)
 
     def close(self) -> None:
-        """Stop what a data stream's thread is computing; the bank cannot compute any more."""
+        """Stop the computations of a data stream's thread; after this the bank cannot compute."""
         self._closed.set()
         with self._working:
             self._open, self._outcomes = {}, {}
-            self._prefix = self._engine = None  # a network is large
+            self._prefix = self._engine = None  # releases the memory of the network
 
     def __enter__(self) -> Self:
         return self
@@ -165,7 +165,7 @@ class FeatureBank:
 
     @contextmanager
     def own_errors(self) -> Iterator[None]:
-        """Raise the bank's own error in place of the one TensorFlow makes of it inside a data stream."""
+        """Raise the bank's original error instead of the one that TensorFlow raises in a data stream."""
         try:
             yield
         except Exception as error:
@@ -174,7 +174,7 @@ class FeatureBank:
             raise
 
     def _composed(self, number: int) -> Features:
-        """A draw put together of an augmentation's few outcomes, each computed once for all pictures and all epochs."""
+        """A draw composed of an augmentation's few outcomes, each computed once for all pictures and all epochs."""
         outcomes = self._pictures.outcomes(number)
         composed = np.empty((self.key.pictures, *self.feature_shape), self.key.dtype)
         for outcome in np.unique(outcomes).tolist():
@@ -194,7 +194,7 @@ class FeatureBank:
         if features is not None:
             return features
         engine = self._made_engine(pictures, number)
-        # `auto` may have had to take TensorFlow where LiteRT was expected.
+        # `auto` may have selected TensorFlow where LiteRT was expected.
         key = dataclasses.replace(key, engine=engine_version(engine.name))
         path = draw_file.draw_path(self._cache, key.digest, number)
         with locked(path):
@@ -202,7 +202,7 @@ class FeatureBank:
                 self._compute(path, key, engine, pictures, number)
                 features = draw_file.open_draw(path)
         if features is None:
-            raise DataError(f"{path} was just written but cannot be read back; check the disk it is on.")
+            raise DataError(f"{path} was just written but cannot be read; check the disk.")
         return features
 
     def _compute(
@@ -214,7 +214,7 @@ class FeatureBank:
         log.info(
             "Computing the features of %d pictures, draw %d, with %s.", key.pictures, number, engine.name
         )
-        # A data stream's thread works while the epochs' own display is on the screen.
+        # The thread of a data stream computes while the display of the epochs is shown.
         shown = threading.current_thread() is threading.main_thread()
         with progress("Computing features", key.pictures) as advance:
 

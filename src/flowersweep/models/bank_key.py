@@ -1,4 +1,4 @@
-"""What stored features depend on, and the name that follows from it.
+"""The key of stored features: everything they depend on, and its digest.
 
 Importing this module imports neither Keras nor TensorFlow.
 """
@@ -21,7 +21,7 @@ from flowersweep.augment.base import NoAugmentation
 if TYPE_CHECKING:
     import keras
 
-# Raise it when the same ingredients would give other features than before.
+# Increase it when the same inputs give different features than before.
 VERSION = 1
 
 
@@ -32,17 +32,17 @@ class BankKey:
     Attributes:
         data: Fingerprint of the data set.
         part: `part_digest` of the pictures' indices.
-        pictures: How many they are, for people.
+        pictures: Their number, for display.
         source_size: Side length of the decoded pictures in pixels.
-        image_size: Side length of the pictures the prefix is given.
+        image_size: Side length of the prefix's input.
         prefix: `prefix_digest` of the prefix.
-        network: The prefix's name and the shape of its features, for people.
-        cut: Index of the backbone's layer at which it ends, for people.
-        augmentation: Name, seed and parameters; None without augmentation, where a seed changes nothing.
+        network: The prefix's name and the shape of its features, for display.
+        cut: Index of the backbone's layer at which it ends, for display.
+        augmentation: Name, seed and parameters; None without augmentation, where a seed has no effect.
         dtype: "float16" or "float32".
         engine: Name and version of the engine.
-        code: `code_digest` of what turns a file into an augmented picture.
-        version: Of the way they are stored.
+        code: `code_digest` of the code that creates an augmented picture from a file.
+        version: Version of the storage format.
     """
 
     data: str
@@ -66,34 +66,34 @@ class BankKey:
 
 
 def part_digest(indices: npt.NDArray[np.int64]) -> str:
-    """A name for a choice of pictures and their order."""
+    """A digest of a selection of pictures and their order."""
     return _digest(np.ascontiguousarray(indices, "<i8").tobytes())
 
 
 def augmentation_settings(augmentation: Augmentation | None) -> dict[str, Any] | None:
-    """What the draws of an augmentation depend on, or None if it leaves the pictures as they are."""
+    """The settings that the draws of an augmentation depend on, or None if it leaves the pictures unchanged."""
     if augmentation is None or isinstance(augmentation, NoAugmentation):
         return None
     settings = dataclasses.asdict(augmentation)
-    del settings["cycle"]  # says which draws are used, not what they are
+    del settings["cycle"]  # determines which draws are used, not their values
     return settings
 
 
 def outcome_settings(augmentation: Augmentation, outcome: int) -> dict[str, Any] | None:
-    """What one outcome of an augmentation depends on: neither seed nor chance. None for that which changes nothing."""
+    """The settings that an outcome of an augmentation depends on, without the seed. None for the unchanged picture."""
     if outcome == 0:
         return None
-    # Those that differ in how they draw share what they can make of a picture.
+    # Augmentations that differ only in their probabilities share their outcomes.
     applying = next(kind for kind in type(augmentation).__mro__ if "apply" in vars(kind))
     row = {name: values[0].tolist() for name, values in augmentation.outcome(outcome).items()}
     return {"name": applying.__name__, "outcome": row}
 
 
 def prefix_digest(prefix: "keras.Model") -> str:
-    """A name for a model's architecture and weights, the same in every process that builds the same model.
+    """A digest of a model's architecture and weights, the same in every process that builds the same model.
 
-    The names of layers count only as far as they say what is connected to what: Keras numbers some of them with
-    counters that run on from network to network. Whether layers are trainable does not count either.
+    The names of layers are included only as connections between layers: Keras numbers some of them with counters
+    that continue from network to network. Whether layers are trainable is not included either.
     """
     config = json.loads(prefix.to_json())["config"]
     names = {name: str(place) for place, name in enumerate(dict.fromkeys(_names(config)))}
@@ -107,7 +107,7 @@ def prefix_digest(prefix: "keras.Model") -> str:
 
 @cache
 def code_digest(*rooms: str) -> str:
-    """A name for the source text of decoding and of all augmentations, so that no change leaves stale features.
+    """A digest of the source code of decoding and of all augmentations, so that no change leaves stale features.
 
     Args:
         rooms: Further sub-packages all of whose source text counts.
@@ -119,7 +119,7 @@ def code_digest(*rooms: str) -> str:
 
 
 def _names(config: Any) -> list[str]:
-    """Names of all layers in a configuration, in their order."""
+    """Names of all layers in a configuration, in order."""
     if isinstance(config, list):
         return [name for value in config for name in _names(value)]
     if not isinstance(config, dict):

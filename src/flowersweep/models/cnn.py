@@ -10,8 +10,8 @@ from flowersweep.models.network import Network
 def build_cnn(config: CNNConfig, *, num_classes: int, image_size: int) -> Network:
     """Rescaling, blocks of [Conv2D, MaxPooling2D, ReLU], Flatten, Dense(relu), Dense(logits).
 
-    The article has the ReLU before the pooling. Behind it the block has the same output and the same gradients, as
-    the largest of some numbers stays the largest, and there is a quarter of the numbers to treat.
+    The article has the ReLU before the pooling. After the pooling, the block has the same output and the same gradients,
+    because ReLU preserves the maximum, and the ReLU has a quarter of the numbers to process.
 
     Args:
         config: Filters of each block, kernel size, units of the hidden layer, dropout before the last layer.
@@ -19,7 +19,7 @@ def build_cnn(config: CNNConfig, *, num_classes: int, image_size: int) -> Networ
         image_size: Side length of the pictures in pixels.
 
     Returns:
-        A network whose prefix is the identity: all of it is trained.
+        A network whose prefix is the identity: all its layers are trained.
     """
     pictures = keras.Input((image_size, image_size, 3), name="pictures")
     x = layers.Rescaling(1 / 255, name="rescaling")(pictures)

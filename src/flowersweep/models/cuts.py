@@ -1,4 +1,4 @@
-"""Where a network can be cut in two: found from its graph, for any functional Keras model.
+"""The possible cut points of a network, found from its graph, for any functional Keras model.
 
 Importing this module imports Keras.
 """
@@ -11,21 +11,21 @@ from rich.table import Table
 
 from flowersweep.doors.keras_api import calls
 
-# Features with more than this many times the values of the smallest ones are too wide to cut at.
+# Features with more than this multiple of the smallest number of values are too wide for a cut.
 WIDE = 2.5
 
 
 @dataclass(frozen=True)
 class LayerRow:
-    """One line of the layer table.
+    """A row of the layer table.
 
     Attributes:
-        index: Position in `model.layers`, as `fine_tune_at` counts.
+        index: Index in `model.layers`, as in `fine_tune_at`.
         name: The layer's name.
         kind: Its class.
         shape: Output shape without the batch axis.
         trained: Whether it has weights and they are trained.
-        cut: Whether the network can be cut behind it.
+        cut: Whether the network can be cut after it.
     """
 
     index: int
@@ -37,12 +37,12 @@ class LayerRow:
 
 
 def cut_points(model: keras.Model) -> list[int]:
-    """Indices of the layers whose one output carries everything onward.
+    """Indices of the layers whose output is the only input of all later layers.
 
-    Behind such a layer no later layer needs the output of an earlier one, so that the layers up to it are a
-    prefix and the rest a suffix.
+    After such a layer, no layer needs the output of an earlier one, so the layers up to it are a prefix and the
+    rest is a suffix.
     """
-    steps = model.operations  # the layers in their order, and between them operations that are no layers
+    steps = model.operations  # the layers in order, and between them operations that are not layers
     index_of = {id(step): index for index, step in enumerate(steps)}
     reach = [0] * len(steps)  # the last step that needs the output of step i
     for operation, producers in calls(model):
@@ -60,9 +60,9 @@ def cut_points(model: keras.Model) -> list[int]:
 def cut_before(model: keras.Model, fine_tune_at: int) -> int:
     """Where to cut a network whose layers from `fine_tune_at` on are trained.
 
-    Of the cuts whose layers all lie before `fine_tune_at` it is the last one with small features: the widened
-    layers inside an inverted residual block hold six times as many numbers as its ends, which would cost more to
-    store and read than the few layers behind the last narrow cut cost to compute.
+    It is the last cut before `fine_tune_at` with small features: the expanded layers inside an inverted residual
+    block have six times as many values as its ends, which would cost more to store and read than computing the few
+    layers after the last narrow cut.
 
     Returns:
         Index of the last layer of the prefix; 0, the input itself, if there is no other.
@@ -93,7 +93,7 @@ def layer_table(model: keras.Model) -> list[LayerRow]:
 
 
 def table(model: keras.Model, cut: int | None) -> Table:
-    """The layer table to look at; `cut` is the last layer of the prefix and is marked."""
+    """The layer table for display; `cut` is the last layer of the prefix and is marked."""
     shown = Table(
         "index",
         "layer",

@@ -1,4 +1,4 @@
-"""The pictures of one epoch as the prefix is given them: decoded, augmented, in the part's own order."""
+"""The input of the prefix in an epoch: pictures that are decoded and augmented, in the part's own order."""
 
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,9 +21,9 @@ class DrawnPictures:
 
     Args:
         part: The pictures.
-        augmentation: None to leave them as they are.
-        image_size: Side length of the pictures that come out, in pixels.
-        outcome: Give all pictures this outcome of the augmentation, whatever the draws are.
+        augmentation: None to leave them unchanged.
+        image_size: Side length of the resulting pictures in pixels.
+        outcome: Give all pictures this outcome of the augmentation instead of the drawn one.
     """
 
     def __init__(
@@ -36,9 +36,9 @@ class DrawnPictures:
         self._apply: Any = None
 
     def epoch(self, number: int) -> Generator[Floats]:
-        """All pictures under the draws of an epoch, `CHUNK` at a time.
+        """All pictures with the draws of an epoch, `CHUNK` at a time.
 
-        Each chunk is made in a thread while the one before it is used.
+        Each chunk is computed in a thread while the previous one is used.
 
         Yields:
             float32, shape (k, image_size, image_size, 3), 0..255.
@@ -63,7 +63,7 @@ class DrawnPictures:
 
     def outcomes(self, number: int) -> npt.NDArray[np.int64]:
         """The outcome that each picture gets in an epoch, shape (m,), for an augmentation that has outcomes."""
-        assert self._augmentation is not None  # noqa: S101 - no augmentation has no outcomes
+        assert self._augmentation is not None  # noqa: S101 - without augmentation there are no outcomes
         return self._augmentation.outcomes(self._parameters(number))[self._part.indices]
 
     def _parameters(self, number: int) -> Parameters:
@@ -97,5 +97,6 @@ class DrawnPictures:
                 autograph=False,
                 input_signature=signature,
             )
-        augmented: npt.NDArray[Any] = self._apply(given, columns).numpy()
+        with tf.device("CPU:0"):  # where the stream augments: a GPU's geometry differs in the last bits
+            augmented: npt.NDArray[Any] = self._apply(given, columns).numpy()
         return augmented

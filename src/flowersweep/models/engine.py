@@ -1,4 +1,4 @@
-"""What runs a network's prefix, from pictures to features, and TensorFlow as one such engine.
+"""The base class of engines, which compute a prefix's features from pictures, and the TensorFlow engine.
 
 Importing this module imports neither Keras nor TensorFlow.
 """
@@ -21,7 +21,7 @@ class Engine(ABC):
 
     Attributes:
         name: "tensorflow" or "litert".
-        disagreement: Largest absolute difference to TensorFlow's features on the sample; 0 for TensorFlow itself.
+        disagreement: Largest absolute difference from TensorFlow's features on the sample; 0 for TensorFlow itself.
     """
 
     name: EngineName
@@ -32,7 +32,7 @@ class Engine(ABC):
         self._feature_shape = tuple(prefix.output.shape[1:])
 
     def run(self, pictures: Floats) -> Floats:
-        """Compute the features of any number of pictures; those of one do not depend on the others.
+        """Compute the features of any number of pictures; the features of a picture do not depend on the others.
 
         Args:
             pictures: float32, shape (n, size, size, 3), 0..255.
@@ -44,7 +44,7 @@ class Engine(ABC):
         features = np.empty((len(pictures), *self._feature_shape), np.float32)
         for start in range(0, len(pictures), batch):
             given = pictures[start : start + batch]
-            if len(given) < batch:  # a call of another size would set up everything anew
+            if len(given) < batch:  # a call with another size would repeat the setup
                 padded = np.zeros(self._batch_shape, np.float32)
                 padded[: len(given)] = given
                 features[start:] = self._run_batch(padded)[: len(given)]
@@ -72,7 +72,7 @@ class TensorFlowEngine(Engine):
 
 
 def traced(prefix: "keras.Model", shape: tuple[int, ...]) -> Any:
-    """A prefix in inference mode as a function of TensorFlow for pictures of one shape, the batch included."""
+    """A prefix in inference mode as a TensorFlow function for pictures of one shape, including the batch axis."""
     import tensorflow as tf
 
     signature = [tf.TensorSpec(shape, tf.float32)]

@@ -1,19 +1,19 @@
-"""Which engine runs a network's prefix: LiteRT on a CPU, TensorFlow on a GPU.
+"""The choice of the engine for a network's prefix: LiteRT on a CPU, TensorFlow on a GPU.
 
-LiteRT (XNNPACK) needs less than half of TensorFlow's processor time for the same features, which are the same to
-about 1e-5 of their spread. That is checked on real pictures whenever an engine is made.
+LiteRT (XNNPACK) needs less than half of TensorFlow's processor time for the same features, up to about 1e-5 of
+their spread. This is checked on real pictures whenever an engine is created.
 
 Importing this module imports neither Keras nor TensorFlow.
 """
 
 import logging
-import os
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowersweep.errors import ConfigError
+from flowersweep.hardware import available_processors, has_gpu
 from flowersweep.models.engine import Engine, EngineName, Floats, TensorFlowEngine
 from flowersweep.models.litert import UnusableError, litert_engine
 
@@ -24,23 +24,24 @@ log = logging.getLogger(__name__)
 
 ENGINES = ("auto", "tensorflow", "litert")
 
-# Pictures per call, by measurement with MobileNetV2 at 180 pixels.
+# Pictures per call, measured with MobileNetV2 at 180 pixels. Pictures come in chunks of 32: half of a batch of 64 would
+# be padding, and it took more than twice as long on a GPU.
 _CPU_BATCH = 16
-_GPU_BATCH = 64
+_GPU_BATCH = 32
 
 
 def resolve_engine(engine: str) -> EngineName:
-    """The engine that a configured one stands for on this machine; imports TensorFlow for `auto`.
+    """The engine that a configured one refers to on this machine; imports TensorFlow for `auto`.
 
     Args:
-        engine: One of `ENGINES`. `auto` is LiteRT where it is installed and there is no GPU.
+        engine: One of `ENGINES`. `auto` is LiteRT if it is installed and there is no GPU.
 
     Raises:
-        ConfigError: There is no such engine, or LiteRT is asked for and not installed.
+        ConfigError: There is no such engine, or LiteRT is requested and not installed.
     """
     installed = find_spec("ai_edge_litert") is not None
     if engine == "auto":
-        return "litert" if installed and not _has_gpu() else "tensorflow"
+        return "litert" if installed and not has_gpu() else "tensorflow"
     if engine == "litert" and not installed:
         raise ConfigError(
             "The engine litert needs the package ai-edge-litert, which is not installed; install it with "
@@ -52,22 +53,23 @@ def resolve_engine(engine: str) -> EngineName:
 
 
 def engine_version(name: EngineName) -> str:
-    """Name and version of the library behind an engine, as in "litert 2.3.0"."""
-    return f"{name} {version('ai-edge-litert' if name == 'litert' else 'tensorflow')}"
+    """Name and version of an engine's library, as in "litert 2.3.0" or, with a GPU, "tensorflow 2.21.0 GPU"."""
+    if name == "litert":
+        return f"litert {version('ai-edge-litert')}"
+    return f"tensorflow {version('tensorflow')}{' GPU' if has_gpu() else ''}"
 
 
 def choose_engine(
     prefix: "keras.Model", *, engine: str, threads: int | None, cache: Path, key: str, sample: Floats
 ) -> Engine:
-    """Make the engine that runs a prefix fastest here, and compare it with TensorFlow.
+    """Create the fastest engine for a prefix on this machine, and compare it with TensorFlow.
 
     Args:
         prefix: The model.
-        engine: One of `ENGINES`. Where LiteRT turns out not to give TensorFlow's features, `auto` says so in the
-            log and takes TensorFlow.
+        engine: One of `ENGINES`. If LiteRT's features differ from TensorFlow's, `auto` logs this and uses TensorFlow.
         threads: CPU threads; None for all processors this process may use. TensorFlow has its own setting.
-        cache: The cache folder; converted prefixes lie in `prefixes/` below it.
-        key: Identifies the prefix, its weights included.
+        cache: The cache folder; converted prefixes are stored in `prefixes/` below it.
+        key: Identifies the prefix, including its weights.
         sample: A few real pictures, float32, shape (k, size, size, 3), 0..255, on which the two are compared.
 
     Raises:
@@ -83,15 +85,4 @@ def choose_engine(
             if engine == "litert":
                 raise ConfigError(f"{error}; choose the engine auto or tensorflow.") from error
             log.warning("%s; the features are computed by TensorFlow.", error)
-    return TensorFlowEngine(prefix, _GPU_BATCH if _has_gpu() else _CPU_BATCH)
-
-
-def available_processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _has_gpu() -> bool:
-    import tensorflow as tf
-
-    return bool(tf.config.list_physical_devices("GPU"))
+    return TensorFlowEngine(prefix, _GPU_BATCH if has_gpu() else _CPU_BATCH)

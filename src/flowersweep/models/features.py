@@ -1,4 +1,4 @@
-"""Batches of stored features for TensorFlow, in the very order of `data.stream`."""
+"""Batches of stored features for TensorFlow, in the same order as `data.stream`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +15,15 @@ _PREFETCHED = 4  # batches
 
 
 def feature_stream(bank: FeatureBank, *, batch_size: int, seed: int, epochs: int) -> "tf.data.Dataset":
-    """All training batches: as `training_stream`, but behind the prefix.
+    """All training batches: as `training_stream`, but after the prefix.
 
-    The draw of an epoch is opened when its first batch is needed. What goes wrong then reaches the caller as one
-    of TensorFlow's errors; `bank.own_errors` turns it into the bank's.
+    The draw of an epoch is opened when its first batch is needed. An error in it reaches the caller as a
+    TensorFlow error; `bank.own_errors` raises the original one.
 
     Args:
         bank: The features of the training pictures.
         batch_size: Pictures per batch; the last batch of an epoch may be smaller.
-        seed: Decides the order of the pictures.
+        seed: Determines the order of the pictures.
         epochs: Number of epochs.
 
     Returns:
@@ -70,7 +70,7 @@ def feature_stream(bank: FeatureBank, *, batch_size: int, seed: int, epochs: int
 def evaluation_features(
     bank: FeatureBank, part: Part, *, batch_size: int = EVALUATION_BATCH_SIZE
 ) -> "tf.data.Dataset":
-    """One pass over the features of a part in its own order, without augmentation; computes them now if need be.
+    """One pass over the features of a part in its own order, without augmentation; computes them now if necessary.
 
     Returns:
         A dataset of (features float32 (batch, *feature_shape), labels int32 (batch,)).

@@ -1,4 +1,4 @@
-"""The same suffix, faster to train: BatchNorm in inference mode as a part of the convolution before it.
+"""Fold BatchNorm in inference mode into the convolution before it, which makes a suffix faster to train.
 
 Importing this module imports Keras.
 """
@@ -14,18 +14,18 @@ from flowersweep.models.network import InferenceMode
 
 
 def fold(suffix: keras.Model, precision: str) -> keras.Model:
-    """A model that computes what a suffix computes, on the very same weights.
+    """A model that computes the same function as a suffix, with the same weights.
 
-    A BatchNorm whose statistics stay multiplies and shifts every number of its input. Done to the kernel and the bias
-    of the convolution before, which are few, it is the same function of the same kernel, gamma and beta, with the same
+    A BatchNorm with fixed statistics scales and shifts every value of its input. Applied to the kernel and the bias of the
+    previous convolution, which are few, it is the same function of the same kernel, gamma and beta, with the same
     gradients up to rounding (Jacob et al. 2018, "Quantization and training of neural networks", section 3.2).
 
     Args:
-        suffix: A chain of layers, of which an `InferenceMode` is folded and the others are taken as they are.
+        suffix: A chain of layers, of which an `InferenceMode` is folded and the others are unchanged.
         precision: "float32", or "bfloat16" for the folded part's activations; weights are float32 in any case.
 
     Returns:
-        The suffix itself if it holds nothing to fold.
+        The suffix itself if it contains nothing to fold.
     """
     if not any(isinstance(layer, InferenceMode) for layer in suffix.layers):
         return suffix
@@ -39,12 +39,12 @@ def fold(suffix: keras.Model, precision: str) -> keras.Model:
 
 
 class FoldedConvolution(layers.Layer):
-    """A convolution and the BatchNorm behind it, in inference mode, as one convolution with a bias.
+    """A convolution and the BatchNorm after it, in inference mode, as one convolution with a bias.
 
     Args:
         convolution: Conv2D or DepthwiseConv2D; shared, not copied.
-        normalization: The BatchNorm of its output; shared as well.
-        dtype: Its policy; kernel and bias are folded in float32 and then rounded.
+        normalization: The BatchNorm of its output; also shared.
+        dtype: Its dtype policy; kernel and bias are folded in float32 and then rounded.
     """
 
     def __init__(self, convolution: Any, normalization: Any, **kwargs: Any) -> None:
@@ -54,11 +54,11 @@ class FoldedConvolution(layers.Layer):
         self._depthwise = isinstance(convolution, layers.DepthwiseConv2D)
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
-        """Convolve; `training` and `mask` are what a BatchNorm is called with and change nothing here."""
+        """Convolve; `training` and `mask`, the arguments of a BatchNorm, have no effect here."""
         del training, mask
         convolution = self.convolution
         kernel, bias = self._kernel_and_bias()
-        # A strided depthwise convolution has no bfloat16 gradient in oneDNN; the one used in its place is 35 times slower.
+        # A strided depthwise convolution has no bfloat16 gradient in oneDNN; the one used instead is 35 times slower.
         strided = self._depthwise and max(convolution.strides) > 1
         dtype = "float32" if strided else self.compute_dtype
         convolve = ops.depthwise_conv if self._depthwise else ops.conv
@@ -77,7 +77,7 @@ class FoldedConvolution(layers.Layer):
         return self.convolution.compute_output_shape(input_shape)
 
     def _kernel_and_bias(self) -> tuple[Any, Any]:
-        """float32: the kernel times gamma over the standard deviation, and what is left to add."""
+        """In float32, the kernel times gamma over the standard deviation, and the remaining bias."""
         kernel, norm = self.convolution.kernel, self.normalization
         scale = ops.rsqrt(norm.moving_variance + norm.epsilon)
         if norm.scale:
@@ -87,7 +87,7 @@ class FoldedConvolution(layers.Layer):
             bias = bias + self.convolution.bias * scale
         if norm.center:
             bias = bias + norm.beta
-        # A depthwise kernel's last two axes are channel and multiplier; its output's channels count through both.
+        # A depthwise kernel's last two axes are channel and multiplier; its output channels enumerate both.
         return kernel * (ops.reshape(scale, kernel.shape[2:]) if self._depthwise else scale), bias
 
 
@@ -97,11 +97,11 @@ def _folded(inference: InferenceMode, dtype: str) -> InferenceMode:
     folded = set(convolutions.values())
 
     def replacement(layer: keras.Layer) -> keras.Layer:
-        if layer in folded:  # its BatchNorm does the work
+        if layer in folded:  # it is part of its BatchNorm's replacement
             return layers.Identity(name=layer.name, dtype=dtype)
         if layer in convolutions:
             return FoldedConvolution(convolutions[layer], layer, name=layer.name, dtype=dtype)
-        # An operation between layers has no dtype of its own.
+        # An operation between layers has no dtype.
         if not isinstance(layer, keras.Layer) or layer.weights:
             return layer
         config = {**layer.get_config(), "dtype": dtype}
@@ -111,7 +111,7 @@ def _folded(inference: InferenceMode, dtype: str) -> InferenceMode:
 
 
 def _pairs(model: keras.Model) -> dict[keras.Layer, keras.Layer]:
-    """The convolution of each BatchNorm that is alone to follow one."""
+    """The convolution of each BatchNorm that is the only operation after one."""
     counts: Counter[keras.Layer] = Counter()
     followers: dict[keras.Layer, list[keras.Layer]] = defaultdict(list)
     for operation, producers in calls(model):

@@ -1,6 +1,6 @@
-"""LiteRT as an engine: a prefix converted once, run by XNNPACK's kernels.
+"""The LiteRT engine: a prefix is converted once and run by XNNPACK's kernels.
 
-LiteRT is the runtime that was TensorFlow Lite. The interpreter inside TensorFlow itself is another, older one, much
+LiteRT is the successor of TensorFlow Lite. The interpreter inside TensorFlow itself is an older one, which is much
 slower than TensorFlow. Importing this module imports neither Keras, TensorFlow nor LiteRT.
 """
 
@@ -25,14 +25,14 @@ log = logging.getLogger(__name__)
 # Pictures per call. With MobileNetV2 at 180 pixels 4 took the least processor time on two threads; 1 and 16 took more.
 BATCH = 4
 
-# Largest difference to TensorFlow that is put down to rounding: this much, and this part of the features' spread.
+# Largest difference from TensorFlow that counts as rounding: this absolute value, plus this fraction of the spread.
 _TOLERANCE = 1e-3
 
-_TRAILER = 4  # bytes of the checksum behind a converted prefix in the cache
+_TRAILER = 4  # bytes of the checksum after a converted prefix in the cache
 
 
 class UnusableError(Exception):
-    """LiteRT cannot stand in for TensorFlow here; the message says why."""
+    """LiteRT cannot replace TensorFlow here; the message says why."""
 
 
 class LiteRTEngine(Engine):
@@ -40,7 +40,7 @@ class LiteRTEngine(Engine):
 
     Args:
         prefix: The model, for its shapes.
-        converted: What `convert` made of it for `batch` pictures.
+        converted: The result of `convert` for `batch` pictures.
         batch: Pictures per call.
         threads: CPU threads.
 
@@ -54,7 +54,7 @@ class LiteRTEngine(Engine):
         from ai_edge_litert.interpreter import Interpreter
 
         super().__init__(prefix, batch)
-        with standard_error_held():  # it announces XNNPACK there
+        with standard_error_held():  # it reports XNNPACK there
             self._interpreter = Interpreter(model_content=converted, num_threads=threads)
             self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
@@ -73,7 +73,7 @@ def convert(prefix: "keras.Model", batch: int) -> bytes:
     """Convert a prefix to LiteRT's format, float32, for batches of one size.
 
     Raises:
-        UnusableError: The converter cannot.
+        UnusableError: The converter fails.
     """
     import tensorflow as tf
 
@@ -81,8 +81,8 @@ def convert(prefix: "keras.Model", batch: int) -> bytes:
     absl = logging.getLogger("absl")
     disabled, absl.disabled = absl.disabled, True
     try:
-        # The weights become constants. The way over a SavedModel takes six times as long and prints a line per
-        # weight; the converter's advice to use it goes to absl's log. Either way the result is compared with TensorFlow.
+        # The weights become constants. Converting a SavedModel takes six times as long and prints a line per weight; the
+        # converter's advice to use it goes to absl's log. The result is compared with TensorFlow in any case.
         converted = tf.lite.TFLiteConverter.from_concrete_functions([function]).convert()
     except Exception as error:
         raise UnusableError(
@@ -96,17 +96,17 @@ def convert(prefix: "keras.Model", batch: int) -> bytes:
 def litert_engine(
     prefix: "keras.Model", *, cache: Path, key: str, threads: int, sample: Floats
 ) -> LiteRTEngine:
-    """The engine of a prefix, converted now or, under the same key, before.
+    """The engine of a prefix, converted now or earlier under the same key.
 
     Args:
         prefix: The model.
         cache: The cache folder.
-        key: Identifies the prefix, its weights included.
+        key: Identifies the prefix, including its weights.
         threads: CPU threads.
         sample: Real pictures, as for `choose_engine`.
 
     Raises:
-        UnusableError: The prefix cannot be converted, or its features are not TensorFlow's.
+        UnusableError: The prefix cannot be converted, or its features differ from TensorFlow's.
         DataError: The cache cannot be written to.
     """
     path = PREFIXES.path(cache, f"{key}-{BATCH}")
@@ -117,7 +117,7 @@ def litert_engine(
                 return _agreeing(prefix, stored, threads, sample, expected)
         except (ValueError, UnusableError):
             pass
-        log.warning("%s is not what it should be; the prefix is converted anew.", path)
+        log.warning("%s is not valid; the prefix is converted again.", path)
     with locked(path):
         converted = convert(prefix, BATCH)
         part = part_of(path)
@@ -128,7 +128,7 @@ def litert_engine(
 
 
 def _stored(path: Path) -> bytes | None:
-    """The converted prefix in a file, or None if its checksum is wrong: LiteRT may crash on what is no model."""
+    """The converted prefix in a file, or None if its checksum is wrong: LiteRT may crash on invalid models."""
     try:
         content = path.read_bytes()
     except OSError:
@@ -147,9 +147,9 @@ def _agreeing(
     engine = LiteRTEngine(prefix, converted, batch=BATCH, threads=threads)
     difference = float(np.abs(engine.run(sample) - expected).max())
     allowed = _TOLERANCE * (1 + float(expected.std()))
-    if not difference <= allowed:  # so that NaN is a disagreement too
+    if not difference <= allowed:  # so that NaN is also a disagreement
         raise UnusableError(
-            f"LiteRT's features differ from TensorFlow's by up to {difference:.3g}, more than the {allowed:.3g} of rounding"
+            f"LiteRT's features differ from TensorFlow's by up to {difference:.3g}, more than the {allowed:.3g} allowed for rounding"
         )
     engine.disagreement = difference
     return engine

@@ -1,4 +1,4 @@
-"""A network in two parts: a prefix that is never trained and a suffix that is.
+"""A network in two parts: an untrained prefix and a trained suffix.
 
 Importing this module imports Keras.
 """
@@ -11,15 +11,15 @@ import keras
 
 @dataclass(frozen=True)
 class Network:
-    """One network, seen as prefix and suffix and as a whole; all three share their weights.
+    """A network as prefix, as suffix and as a complete model; all three share their weights.
 
     Attributes:
         prefix: From pictures, float32 (batch, size, size, 3), 0..255, to features; None if pictures are the
-            features. Holds no weight that is trained and no BatchNorm whose statistics move.
-        suffix: From features to logits (batch, num_classes); what an optimizer trains.
-        whole: From pictures to logits, built of Keras' own layers only, to evaluate and to save.
+            features. Has no trained weights and no BatchNorm whose statistics change.
+        suffix: From features to logits (batch, num_classes); trained by the optimizer.
+        whole: From pictures to logits, built only of Keras' own layers, for evaluation and saving.
         base: The backbone, a part of `whole`; None for a network without one.
-        cut: Index of the base's layer whose output the prefix gives; None where there is no base.
+        cut: Index of the base's layer whose output is that of the prefix; None if there is no base.
     """
 
     prefix: keras.Model | None
@@ -29,7 +29,7 @@ class Network:
     cut: int | None = None
 
     def trained(self) -> keras.Model:
-        """Prefix and suffix as one model to fit: the prefix always in inference mode."""
+        """Prefix and suffix as one model to fit, with the prefix always in inference mode."""
         if self.prefix is None:
             return self.suffix
         pictures = keras.Input(self.prefix.input.shape[1:], name="pictures")
@@ -38,11 +38,11 @@ class Network:
 
 
 class InferenceMode(keras.layers.Layer):
-    """Runs a model in inference mode whatever mode the outer model is in; its weights may still be trained.
+    """Runs a model in inference mode, whatever the mode of the outer model; its weights may still be trained.
 
     Keras 3 overwrites the `training=False` of a model called inside a functional graph with the outer mode, so
-    that a fine-tuned BatchNorm moves its statistics and validation accuracy collapses. A layer's own `call` is
-    not rewritten: here the inner mode holds, while gamma and beta of BatchNorm get their gradients.
+    the statistics of a fine-tuned BatchNorm change and validation accuracy collapses. A layer's own `call` is not
+    rewritten: the inner mode is preserved, and gamma and beta of BatchNorm get their gradients.
 
     Args:
         inner: The model to run.

@@ -1,13 +1,13 @@
-"""A sweep is a study: its search space, its budget, its workers and what became of each trial.
+"""A sweep is a study: its search space, its budget, its workers and the outcome of each trial.
 
-To read it, begin with `run.py`, which goes through a sweep from its command to its end, and then by its order:
+To read it, start with `run.py`, which goes through a sweep from its command to its end, and continue in this order:
 
-1. `schema.py` and `settings.py`: what `hydra.sweeper` can say, and what it means for a space.
+1. `schema.py` and `settings.py`: the settings in `hydra.sweeper`, and what they mean for a space.
 2. `space/`: from overrides to what is searched, and from a trial's values back to overrides.
-3. `storage/`: where studies are kept, and the lock under which they are written.
+3. `storage/`: where studies are stored, and the lock under which they are written.
 4. `study/`: the definition by which a study is recognized, which trial comes next (`budget.py`) with which values
-   (`sampler.py`), whose it is (`claim.py`, `reclaim.py`) and how it ended (`outcome.py`).
+   (`sampler.py`), which process runs it (`claim.py`, `reclaim.py`) and how it ended (`outcome.py`).
 5. `workers/`: `launch.py` launches workers, each a `worker_job.py` around `worker.py`, which hands its trials to a
-   `training_process.py`; inside of that `trial_server.py` runs them, and `objective.py` is what a trial trains.
-6. `parent_run.py`, `leaderboard.py`, `plots.py`, `display.py`: what is seen of it, in MLflow and on the terminal.
+   `training_process.py`; inside of it, `trial_server.py` runs them, and `objective.py` is what a trial trains.
+6. `parent_run.py`, `leaderboard.py`, `plots.py`, `display.py`: its output, in MLflow and on the terminal.
 """

@@ -1,4 +1,4 @@
-"""What a person sees while a sweep runs: a line per running trial, the best so far, the time left."""
+"""The display of a running sweep: a line per running trial, the best so far, the time left."""
 
 import logging
 import threading
@@ -31,15 +31,15 @@ LOOK_SECONDS = 1.0
 
 
 class SweepDisplay:
-    """Looks at the study once a second, whoever runs its trials, and shows what it sees.
+    """Reads the study once a second, whichever processes run its trials, and shows its state.
 
     On a terminal the running trials are redrawn in place; elsewhere each trial gets one line when it ends.
 
     Args:
-        study: To look at.
-        plan: Says how many trials there are to be.
+        study: The study to show.
+        plan: Has the number of trials.
         config: The sweep's configuration; its `trainer.epochs` is shown if there is one.
-        on_change: Called when trials have ended since the last look.
+        on_change: Called when trials have ended since the last update.
         console: Where to draw; standard error by default.
         clock: Gives seconds, from which the time left is estimated.
     """
@@ -100,8 +100,8 @@ class SweepDisplay:
             if self._console.is_terminal:
                 self._live.update(self._running(trials))
         except Exception:
-            # A display that cannot draw must not end the sweep; the reason is for whoever looks for it.
-            log.debug("The display could not look at the study.", exc_info=True)
+            # A display that cannot draw must not end the sweep; the reason is in the debug log.
+            log.debug("The display could not read the study.", exc_info=True)
 
     def _trials(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)
@@ -162,11 +162,11 @@ class SweepDisplay:
 def show_summary(
     study: Study, plan: Plan, parent_run: ParentRun, folder: Path, console: Console | None = None
 ) -> None:
-    """Print the leaderboard and where everything is, on standard output.
+    """Print the leaderboard and the locations of the results on standard output.
 
     Args:
-        study: Whose trials are shown.
-        plan: Says how many there are to be.
+        study: The study whose trials are shown.
+        plan: Has the number of trials.
         parent_run: The study's run.
         folder: Of the sweep, with the log of its training processes.
         console: Where to print.
@@ -183,7 +183,7 @@ def show_summary(
     if lines and (folder / TRAINING_LOG).exists():
         lines.append(f"more about failures in {folder / TRAINING_LOG}")
     if (left := plan.n_trials - len(rows)) > 0:
-        lines.append(f"{left} of {plan.n_trials} trials are left; the same command goes on with them")
+        lines.append(f"{left} of {plan.n_trials} trials are left; the same command resumes the sweep")
     if parent_run.where:
         lines.append(f"study run {parent_run.run_id} in {parent_run.where}")
     if parent_run.best_command:

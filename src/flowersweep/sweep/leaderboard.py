@@ -1,4 +1,4 @@
-"""The trials of a study in the order of their worth."""
+"""The trials of a study, ranked by their values."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ from rich.table import Table
 from flowersweep.config.spelling import value_text
 from flowersweep.sweep.study.attributes import FAIL_REASON, RUN_ID, TAKEN_FROM
 
-# More searched keys than this share a column of a terminal's table, and take the room of epochs and seconds.
+# More searched keys than this share a column of a terminal's table, and take the space of epochs and seconds.
 MAX_COLUMNS = 3
 # MLflow cuts a description at 8,000 characters; this many rows fit.
 MARKDOWN_ROWS = 15
@@ -20,20 +20,20 @@ MARKDOWN_ROWS = 15
 
 @dataclass(frozen=True)
 class Row:
-    """One finished trial.
+    """A finished trial.
 
     Attributes:
         rank: From 1 among complete trials; with several objectives 1 for the Pareto set and 2 for the others; None
             for pruned and failed ones.
         trial: Its number.
         state: COMPLETE, PRUNED or FAIL.
-        values: The objectives; of a pruned trial the last one it reported; empty for a failed one.
-        epochs: How many it reported.
-        seconds: From beginning to end.
+        values: The objectives; for a pruned trial, the last one it reported; empty for a failed one.
+        epochs: Number of reported epochs.
+        seconds: From start to end.
         params: The searched values.
-        run_id: Its MLflow run, if it has one.
+        run_id: The id of its MLflow run, if it has one.
         reason: Why it failed; empty otherwise.
-        taken_from: The trial with the same values whose result it has, as nothing was trained for it; None for the
+        taken_from: The trial with the same values whose result it has, if it was not trained itself; None for the
             others.
     """
 
@@ -72,7 +72,7 @@ def best_rows(rows: Sequence[Row]) -> list[Row]:
 
 
 def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """The rows as JSON has them."""
+    """The rows as values for JSON."""
     return [asdict(row) for row in rows]
 
 
@@ -82,8 +82,8 @@ def as_markdown(rows: Sequence[Row], names: Sequence[str], link: str = "", limit
     Args:
         rows: As `leaderboard` gives them.
         names: Of the objectives.
-        link: Address below which a trial's run is found by its id; empty for no links.
-        limit: How many rows.
+        link: Address to which a run's id is appended; empty for no links.
+        limit: Maximum number of rows.
     """
     columns = searched(rows)
     head = ["rank", "trial", *columns, *names, "epochs", "seconds", "state"]
@@ -97,7 +97,7 @@ def as_markdown(rows: Sequence[Row], names: Sequence[str], link: str = "", limit
 
 
 def as_table(rows: Sequence[Row], names: Sequence[str], title: str, limit: int = 10) -> Table:
-    """The first rows to look at in a terminal; a Pareto set is shown whole."""
+    """The first rows as a table for a terminal; a Pareto set is shown completely."""
     columns = searched(rows)
     limit = max(limit, len(best_rows(rows)))
     leaves = [name.replace("/", ".").rpartition(".")[2] for name in (*columns, *names)]
@@ -128,7 +128,7 @@ def searched(rows: Sequence[Row]) -> list[str]:
 
 
 def cells(row: Row, columns: Sequence[str], n_values: int = 1) -> list[str]:
-    """One row as texts."""
+    """A row as texts."""
     values = [
         f"{value:.0f}" if value.is_integer() and abs(value) > 1 else f"{value:.4f}" for value in row.values
     ]

@@ -40,7 +40,7 @@ UPDATE_SECONDS = 5.0
 
 
 def open_store(config: DictConfig) -> Store | None:
-    """The tracking store of a sweep's configuration; None for an application without one.
+    """The tracking store of a sweep's configuration; None for an application that has none.
 
     Raises:
         TrackingError: It, or its experiment, cannot be used.
@@ -48,7 +48,7 @@ def open_store(config: DictConfig) -> Store | None:
     if OmegaConf.select(config, "tracking.experiment") is None:
         return None
     store = prepare_store(Path(config.tracking.dir), config.tracking.uri)
-    known_experiment(store, config.tracking.experiment)  # a deleted one is refused before there is a study
+    known_experiment(store, config.tracking.experiment)  # a deleted one is rejected before a study is created
     return store
 
 
@@ -56,13 +56,13 @@ class ParentRun:
     """Writes a study's state to its MLflow run; does nothing without one.
 
     Args:
-        study: Whose state it is.
-        plan: Says how many trials there are to be.
-        space: Spells the overrides of the best trial.
-        store: Where runs are kept; None for no tracking.
+        study: The study.
+        plan: Has the number of trials.
+        space: Formats the overrides of the best trial.
+        store: Where runs are stored; None for no tracking.
         experiment: The id of the experiment that the study's run is in.
         tracker: The study's run; None for no tracking.
-        own_files: What names the user's own files on the command line, as `config.flags` says.
+        own_files: The arguments that name the user's own files, from `config.flags`.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class ParentRun:
     def open(
         cls, config: DictConfig, study: Study, plan: Plan, space: Space, store: Store | None
     ) -> Iterator["ParentRun"]:
-        """Start the study's run, or go on with it; it ends with the block, as its trials' runs do."""
+        """Start or resume the study's run; it ends with the block, like the runs of its trials."""
         if store is None:
             yield cls(study, plan, space)
             return
@@ -111,7 +111,7 @@ class ParentRun:
             overrides = "".join(f"{line}\n" for line in typed_overrides(config, "task"))
             tracker.text(overrides, "study/overrides.txt")
             tracker.text(f"{command_line()}\n", "study/command.txt")
-            # The report needs them to say how much each key mattered; the values alone do not tell.
+            # The report needs them for the importance of each key; the values alone are not enough.
             known = {key: json.loads(distribution_to_json(one)) for key, one in space.dimensions.items()}
             tracker.json(known, "study/distributions.json")
             yield parent_run
@@ -128,7 +128,7 @@ class ParentRun:
 
     @property
     def best_command(self) -> str | None:
-        """The command that trains the best trial's configuration once more; None without a best one or a store."""
+        """The command that trains the best trial's configuration again; None without a best one or a store."""
         if self._store is None:
             return None
         best = best_rows(leaderboard(self._study))
@@ -138,11 +138,11 @@ class ParentRun:
         return redacted(shlex.join(["python", "-m", "flowersweep", *self._own_files, *overrides]))
 
     def update(self) -> None:
-        """Write the leaderboard, unless that was done a moment ago."""
+        """Write the leaderboard, unless it was written a moment ago."""
         if self._tracker is None or time.monotonic() - self._last < UPDATE_SECONDS:
             return
         self._last = time.monotonic()
-        with patience(0):  # all of it is written again when the next trial has ended
+        with patience(0):  # everything is written again when the next trial has ended
             self._write(self._tracker)
 
     def finish(self, *, draw: bool = True) -> None:
@@ -164,14 +164,14 @@ class ParentRun:
             for name, figure in plots.pictures(self._study):
                 tracker.figure(figure, f"study/{name}.png")
         except TrackingError as error:
-            log.warning("The study's plots were not kept: %s", error)
+            log.warning("The study's plots were not stored: %s", error)
         except Exception:
             # The trials are done and stored; a plot that cannot be drawn must not make the sweep a failure.
             log.warning("The study's plots could not be drawn.", exc_info=True)
 
     def _write(self, tracker: MLflowTracker) -> None:
         assert self._store is not None  # noqa: S101 (it comes with the tracker)
-        # A training process that was killed has left its run open.
+        # A killed training process leaves its run open.
         close_orphaned_runs(self._store, [self._experiment])
         rows = leaderboard(self._study)
         tracker.json(as_json(rows), "study/leaderboard.json")
@@ -207,12 +207,12 @@ class ParentRun:
         table = as_markdown(rows, self._names(), link=runs_page(self._experiment))
         return (
             f"**{self._study.study_name}**: {self._goal()}; {len(rows)} of {self._plan.n_trials} trials done.\n\n"
-            f"{command}{table}\n\nPlots, the whole table and the sweep's settings: artifacts, `study/`.\n"
+            f"{command}{table}\n\nPlots, the complete table and the sweep's settings: artifacts, `study/`.\n"
         )
 
 
 def _without_password(sweeper: DictConfig) -> str:
-    """The settings of the sweep as YAML; many may read what MLflow keeps."""
+    """The settings of the sweep as YAML, without passwords because many users may read what MLflow stores."""
     plain = OmegaConf.to_container(sweeper)
     assert isinstance(plain, dict)  # noqa: S101 (a DictConfig is a mapping)
     if plain.get("storage"):
@@ -221,7 +221,7 @@ def _without_password(sweeper: DictConfig) -> str:
 
 
 def _started_or_resumed(study: Study, store: Store, experiment: str) -> MLflowTracker:
-    """The study's run in this store; two sweeps that begin at once share it."""
+    """The study's run in this store; two sweeps that start at the same time share it."""
     storage = storage_of(study)
     with storage_lock(storage):
         known = storage.get_study_user_attrs(study_id(study)).get(PARENT_RUN)
@@ -234,7 +234,7 @@ def _started_or_resumed(study: Study, store: Store, experiment: str) -> MLflowTr
 
 
 def _exists(store: Store, run_id: str) -> bool:
-    """Whether this store has a run; machines may share a study and keep their runs each for itself."""
+    """Whether this store has a run; machines may share a study and each store its own runs."""
     from mlflow.exceptions import MlflowException
 
     with translated(f"look for the study's run {run_id}"):

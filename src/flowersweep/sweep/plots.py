@@ -1,4 +1,4 @@
-"""Optuna's plots of a study, as one page that works offline and as pictures."""
+"""Optuna's plots of a study, as one page that works offline and as images."""
 
 import logging
 import warnings
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Plots that compare trials say nothing of fewer.
+# Plots that compare trials need at least this many.
 MIN_TRIALS = 2
 
 
 def page(study: Study) -> str | None:
-    """One HTML page with every plot that the study allows, Plotly's script inside; None if there is none."""
+    """An HTML page with every plot that is possible for the study, including Plotly's script; None if there is none."""
     import plotly.io
 
     parts: list[str] = []
@@ -35,8 +35,8 @@ def page(study: Study) -> str | None:
 
 
 def pictures(study: Study) -> Iterator[tuple[str, "Figure"]]:
-    """Name and matplotlib figure of every plot that the study allows."""
-    # It would tell that numbers among a parameter's choices are drawn as categories, which they are.
+    """Name and matplotlib figure of every plot that is possible for the study."""
+    # Matplotlib would report that numbers among a parameter's choices are drawn as categories, which is intended.
     logging.getLogger("matplotlib.category").setLevel(logging.WARNING)
     for name, axes in _figures(study, optuna.visualization.matplotlib):
         first = axes.flat[0] if hasattr(axes, "flat") else axes
@@ -44,7 +44,7 @@ def pictures(study: Study) -> Iterator[tuple[str, "Figure"]]:
         figure.set_size_inches(max(9, 2.5 * len(figure.axes)), 5.5)
         if len(figure.axes) == 1:
             figure.set_layout_engine("tight")
-        else:  # colour bars and axes that lie over each other go with no layout engine
+        else:  # no layout engine supports colour bars and overlapping axes
             figure.subplots_adjust(bottom=0.28)
             for part in figure.axes:
                 part.tick_params(axis="x", labelrotation=25)
@@ -62,18 +62,18 @@ def _figures(study: Study, module: Any) -> Iterator[tuple[str, Any]]:
     for name in names:
         try:
             with warnings.catch_warnings():
-                # Optuna marks its matplotlib plots as experimental, each time they are drawn.
+                # Optuna warns that its matplotlib plots are experimental, each time they are drawn.
                 warnings.simplefilter("ignore")
                 figure = getattr(module, f"plot_{name}")(study)
         except (ValueError, RuntimeError, ImportError) as error:
-            # A study with one value of a parameter has no importances; the other plots are drawn all the same.
+            # A study with one value of a parameter has no importances; the other plots are still drawn.
             log.debug("No %s plot: %s", name, error)
             continue
         yield name, figure
 
 
 def _close(figure: Any) -> None:
-    """Optuna draws through pyplot, which keeps figures until they are closed."""
+    """Close a figure: Optuna draws with pyplot, which holds figures until they are closed."""
     import matplotlib.pyplot as plt
 
     plt.close(figure)

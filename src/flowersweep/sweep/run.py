@@ -1,4 +1,4 @@
-"""A sweep from its command to its end: read, check, open the study, launch workers, say what came out."""
+"""A sweep from its command to its end: read, check, open the study, launch workers, show the results."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -51,21 +51,21 @@ def run_study(
 ) -> float | None:
     """Run a sweep until its budget is spent, and show its leaderboard.
 
-    The same command again goes on with the same study: only what is missing of the budget runs.
+    The same command again resumes the same study: only the missing trials of the budget are run.
 
     Args:
         arguments: The overrides of the command line that are not Hydra's own.
         config: The sweep's configuration, with the `hydra` node.
-        hydra_context: As Hydra hands it to sweepers.
+        hydra_context: As Hydra passes it to sweepers.
         task_function: The function under `@hydra.main`; returns the objective.
 
     Returns:
-        The best value; for several objectives and for a sweep without a complete trial None.
+        The best value; None for several objectives and for a sweep without a complete trial.
 
     Raises:
-        SweepError: The sweep cannot begin; no study and no run were made.
-        SweepStoppedError: Too many trials failed, or all of them; or what they stand on did, such as their pictures,
-            the disk or a store.
+        SweepError: The sweep cannot start; no study and no run were created.
+        SweepStoppedError: Too many trials failed, or all of them; or their infrastructure failed, such as the
+            pictures, the disk or a store.
         Interrupted: SIGINT or SIGTERM; running trials wait for the next sweep.
     """
     settings = sweep_settings(config)
@@ -76,7 +76,7 @@ def run_study(
     configs = check_choices(space, config, loader, settings.n_repeats)
     directory = Path(OmegaConf.select(config, "tracking.dir") or "mlruns")
     url = storage_url(settings.storage, directory)
-    # Before anything is written: without the pictures there is no study, and what the store refuses leaves none behind.
+    # Before anything is written: without the pictures there is no study, and if the store fails, none is created.
     content = _content(configs)
     definition = definition_of(space, config, settings.n_repeats, content.listed() if content else None)
     store = open_store(config)
@@ -106,7 +106,7 @@ def run_study(
 
 
 def _content(configs: Sequence[Config]) -> Content | None:
-    """What the trials read; None for an application with a configuration of its own."""
+    """What the trials read; None for an application with its own configuration."""
     if not configs:
         return None
     pictures = find_all(configs)
@@ -115,14 +115,14 @@ def _content(configs: Sequence[Config]) -> Content | None:
 
 
 def _keep_configuration(sweep: Sweep) -> None:
-    """Write multirun.yaml, for an application that keeps its configuration in files."""
+    """Write multirun.yaml, for an application that stores its configuration in files."""
     if sweep.config.hydra.output_subdir is not None:
         sweep.folder.mkdir(parents=True, exist_ok=True)
         (sweep.folder / "multirun.yaml").write_text(as_kept(sweep.config), encoding="utf-8")
 
 
 def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
-    """Launch workers until there is nothing left to do, with the MLflow run and the display around them."""
+    """Launch workers until nothing is left to do, with the MLflow run and the display open."""
     reports: list[WorkerReport] = []
     with interruptible(), ParentRun.open(sweep.config, study, plan, sweep.space, store) as parent_run:
         if plan.is_grid and (sweep.budget.n_trials or 0) > plan.n_trials:
@@ -156,7 +156,7 @@ def _study(settings: Settings, space: Space, definition: Mapping[str, Any], stor
 
 
 def _enqueue(study: Study, plan: Plan) -> None:
-    """Put the points that are to be tried first before all others, each once in a study's life."""
+    """Enqueue the points of `hydra.sweeper.enqueue` before all others, each only once per study."""
     with storage_lock(storage_of(study)):
         known: list[Mapping[str, Any]] = list(study.user_attrs.get(ENQUEUED, []))
         new = [point for point in plan.enqueue if point not in known]

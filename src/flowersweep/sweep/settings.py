@@ -17,16 +17,16 @@ from flowersweep.sweep.study.pruner import make_pruner
 from flowersweep.sweep.study.sampler import explicit_options, is_grid, make_sampler, wants_grid
 
 DIRECTIONS = ("minimize", "maximize")
-# What Optuna's objects are made of keeps its type, by which options that were set are told from defaults.
+# The nodes of Optuna's objects keep their types, which distinguish options that were set from defaults.
 _NODES = ("sampler", "pruner")
 
 
 @dataclass
 class Settings(StudySweeperConf):
-    """`hydra.sweeper`, checked: its fields as plain values, but for the nodes of sampler and pruner, which keep their types.
+    """`hydra.sweeper`, checked: its fields as plain values, except the nodes of sampler and pruner, which keep their types.
 
     Attributes:
-        directions: minimize or maximize for each objective, as `direction` says.
+        directions: minimize or maximize for each objective, from `direction`.
     """
 
     directions: tuple[str, ...] = ("maximize",)
@@ -34,12 +34,12 @@ class Settings(StudySweeperConf):
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sweep is going to do.
+    """What a sweep will do.
 
     Attributes:
-        is_grid: Whether the points of the grid are run in their order; else a sampler suggests them.
-        n_trials: How many trials there are to be in all.
-        enqueue: Points to try first, as the study stores them.
+        is_grid: Whether the points of the grid are run in order; otherwise a sampler suggests them.
+        n_trials: Total number of trials.
+        enqueue: Points of the enqueued trials, as the study stores them.
     """
 
     is_grid: bool
@@ -48,18 +48,18 @@ class Plan:
 
 
 def read_settings(node: DictConfig) -> Settings:
-    """Check `hydra.sweeper` by itself.
+    """Check `hydra.sweeper` alone.
 
     Args:
-        node: `hydra.sweeper`; the direction is maximize where it names none.
+        node: `hydra.sweeper`; the direction is maximize if it has none.
 
     Raises:
-        SweepError: Values are out of range; all of them in one message, a line each.
+        SweepError: Values are out of range; all of them in one message, one per line.
     """
     problems = list(broken_rules(node, "hydra.sweeper"))
     directions = ("maximize",) if node.direction is None else _directions(node)
     problems += [
-        f"hydra.sweeper.direction must be minimize or maximize, or a list of these, but has {direction!r}."
+        f"hydra.sweeper.direction must be minimize or maximize, or a list of these, but contains {direction!r}."
         for direction in directions or ("no entry",)
         if direction not in DIRECTIONS
     ]
@@ -69,7 +69,7 @@ def read_settings(node: DictConfig) -> Settings:
         if field.name in node
     }
     problems += [
-        f"hydra.sweeper.enqueue must be a list of points such as {{model: cnn}}, but has {point!r}."
+        f"hydra.sweeper.enqueue must be a list of points such as {{model: cnn}}, but contains {point!r}."
         for point in plain["enqueue"]
         if not isinstance(point, dict)
     ]
@@ -79,19 +79,19 @@ def read_settings(node: DictConfig) -> Settings:
 
 
 def objectives(config: DictConfig) -> list[str]:
-    """The metrics that trials return, in their order; empty for an application that does not name them."""
+    """The metrics that trials return, in order; empty for an application that does not name them."""
     metric = OmegaConf.select(config, "objective.metric")
     return [] if metric is None else [metric, *(OmegaConf.select(config, "objective.also") or ())]
 
 
 def sweep_settings(config: DictConfig) -> Settings:
-    """Check `hydra.sweeper`, with the directions of the objectives where it names none.
+    """Check `hydra.sweeper`, with the directions of the objectives if it has none.
 
     Args:
         config: The sweep's configuration, with the `hydra` node.
 
     Raises:
-        SweepError: As `read_settings`, or there are more or fewer directions than objectives.
+        SweepError: As for `read_settings`, or the numbers of directions and objectives differ.
     """
     settings, metrics = read_settings(config.hydra.sweeper), objectives(config)
     if metrics and settings.direction is None:
@@ -99,13 +99,13 @@ def sweep_settings(config: DictConfig) -> Settings:
     if metrics and len(settings.directions) != len(metrics):
         raise SweepError(
             f"hydra.sweeper.direction must have one entry for each of {', '.join(metrics)}, but has "
-            f"{len(settings.directions)}; leave it out, and each gets its own."
+            f"{len(settings.directions)}; leave it out to use the default direction of each."
         )
     return settings
 
 
 def seeded(settings: Settings, config: DictConfig) -> Settings:
-    """With the seed of the runs for the sampler, unless it was given one."""
+    """The settings with the seed of the runs for the sampler, unless it has one."""
     seed, sampler = OmegaConf.select(config, "seed"), settings.sampler
     explicit = explicit_options(typed_overrides(config, "hydra"))
     if isinstance(seed, int) and sampler.get("seed", 0) is None and "seed" not in explicit:
@@ -117,18 +117,18 @@ def seeded(settings: Settings, config: DictConfig) -> Settings:
 
 
 def make_plan(settings: Settings, space: Space, explicit: Collection[str] = ()) -> Plan:
-    """What these settings mean for a space, once sampler, pruner and points are known to work with it.
+    """What these settings mean for a space, after checking that sampler, pruner and points work with it.
 
-    A space of choices and ranges is a grid, of which n_trials may run the first points only, unless it has n_trials
-    and a sampler that somebody chose, or points to try first; everything else is n_trials suggestions of the sampler.
+    A space of choices and ranges is a grid, of which n_trials may run only the first points, unless it has n_trials
+    and an explicitly chosen sampler, or enqueued trials; everything else is n_trials suggestions of the sampler.
 
     Args:
-        settings: As they were given, without the seed of the runs.
+        settings: As given, without the seed of the runs.
         space: What is searched.
         explicit: As for `make_sampler`.
 
     Raises:
-        SweepError: A trial would fail for these settings, or there is no telling when to stop.
+        SweepError: A trial would fail with these settings, or the sweep would have no end.
     """
     n_directions = len(settings.directions)
     make_sampler(settings.sampler, trial_number=0, space=space, n_directions=n_directions, explicit=explicit)
@@ -138,7 +138,7 @@ def make_plan(settings: Settings, space: Space, explicit: Collection[str] = ()) 
     if not grid and settings.n_trials is None:
         endless = next(name for name, dimension in space.searched.items() if not dimension.options)
         raise SweepError(
-            f"{endless} is searched in an interval, which never ends; say how many trials there are to be, "
+            f"{endless} is searched in an interval, which has no end; set the number of trials, "
             "hydra.sweeper.n_trials=30, or search a choice or a range."
         )
     size = space.size if grid else 0

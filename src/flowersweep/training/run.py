@@ -16,7 +16,11 @@ from flowersweep.tracking.patience import cleaning_up
 from flowersweep.tracking.run import NOTE, RunStatus
 from flowersweep.tracking.store.store import experiment_id, prepare_store
 from flowersweep.training.dataset import Pictures, load_pictures
-from flowersweep.training.environment import start_tensorflow, streams_released
+from flowersweep.training.environment import (
+    memory_exhaustion_reported,
+    start_tensorflow,
+    streams_released,
+)
 from flowersweep.training.history import History
 from flowersweep.training.interrupt import interruptible
 from flowersweep.training.logs.description import describe
@@ -108,7 +112,12 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
             tags={**tags(config), "precision": resolve_precision(config), **lineage, **context.tags},
         )
         context.on_start(tracker.run_id)
-        with closing(tracker), failures_recorded(tracker, again=context is not ALONE), streams_released():
+        with (
+            closing(tracker),
+            failures_recorded(tracker, again=context is not ALONE),
+            memory_exhaustion_reported(),
+            streams_released(),
+        ):
             metrics = _train(config, pictures, network, tracker, overrides=overrides, context=context)
     return Result(metrics[config.objective.metric], metrics, tracker.run_id, store.uri)
 

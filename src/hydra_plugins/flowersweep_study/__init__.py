@@ -1,1 +1,1 @@
-"""Hydra's door to flowersweep's sweeps: `hydra/sweeper: study`."""
+"""The Hydra plugin for flowersweep's sweeps: `hydra/sweeper: study`."""

@@ -1,4 +1,4 @@
-"""Makes the sweeper, its pruners and its own sampler known to Hydra; the dataclasses are flowersweep's."""
+"""Registers the sweeper, its pruners and its own sampler with Hydra; the dataclasses are flowersweep's."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ from flowersweep.sweep.schema import PRUNERS, AutoSamplerConf, StudySweeperConf
 
 def register() -> None:
     """Add them to Hydra's configuration groups."""
-    # A training process is given what its worker's Hydra knows, and finds the plugins after that.
+    # A training process gets the registrations of its worker first, and discovers the plugins after that.
     store = partial(ConfigStore.instance().store, provider="flowersweep", replace=True)
     store(group="hydra/sweeper/sampler", name="auto", node=AutoSamplerConf)
     store(group="hydra/sweeper", name="study", node=StudySweeperConf)

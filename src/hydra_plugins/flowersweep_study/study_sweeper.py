@@ -1,4 +1,4 @@
-"""The sweeper class that Hydra discovers; the work is in `flowersweep.sweep`, imported when a sweep begins."""
+"""The sweeper class that Hydra discovers; the work is in `flowersweep.sweep`, imported when a sweep starts."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from hydra_plugins.flowersweep_study import config as _config  # noqa: F401 (reg
 
 
 class StudySweeper(Sweeper):
-    """Runs a sweep as an Optuna study that the same command goes on with; see `StudySweeperConf`."""
+    """Runs a sweep as an Optuna study that the same command resumes; see `StudySweeperConf`."""
 
     def __init__(self, **_settings: Any) -> None:
-        # They come again, typed and with their interpolations, in the configuration that setup() gets.
+        # setup() gets them again, typed and with their interpolations, in its configuration.
         self._context: tuple[HydraContext, TaskFunction, DictConfig] | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what Hydra hands over; `config` is the sweep's own, with the `hydra` node."""
+        """Store Hydra's objects; `config` is the sweep's own, with the `hydra` node."""
         self._context = hydra_context, task_function, config
 
     def sweep(self, arguments: list[str]) -> Any:

@@ -114,9 +114,9 @@ class TestCheck:
             (["trainer.epochs=int(interval(0,9))"], r"trainer.epochs=0 cannot run"),
             (
                 ["trainer.epochs=interval(1,9)"],
-                r"must be a whole number.*search int\(interval\(low, high\)\)",
+                r"must be an integer.*search int\(interval\(low, high\)\)",
             ),
-            (["model.filters=[32],[]"], r"must hold at least one value"),
+            (["model.filters=[32],[]"], r"must contain at least one value"),
         ],
     )
     def test_refused(self, loader: Any, sweep: DictConfig, arguments: list[str], said: str) -> None:

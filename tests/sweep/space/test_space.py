@@ -104,7 +104,7 @@ class TestGrid:
         assert space.size == 10**16
 
     def test_intervals_have_none(self) -> None:
-        """An interval makes a space infinite, also one of whole numbers; asking for the grid says what to do."""
+        """An interval makes a space infinite, also one of integers; asking for the grid says what to do."""
         space = parse_space(["a=1,2", "b=int(interval(1,3))"])
         assert not space.finite
         with pytest.raises(SweepError, match=r"b is searched in an interval.*n_trials"):
@@ -221,23 +221,26 @@ class TestPoints:
     )
 
     def test_values_of_the_configuration(self) -> None:
-        """A point may use lists, whole numbers for floats, and leave keys out; the study gets what it stores."""
+        """A point may use lists, integers for floats, and leave keys out; the study gets what it stores."""
         point = self.SPACE.point({"n": [32, 64], "lr": 1, "k": 4.0, "r": 8})
         assert repr(point) == repr({"n": "[32,64]", "lr": 1.0, "k": 4, "r": 8})
 
     @pytest.mark.parametrize(
         ("point", "words"),
         [
-            ({"mm": "a"}, r"mm is not searched in this sweep; searched are m, n, lr, k, r. Did you mean m\?"),
+            (
+                {"mm": "a"},
+                r"mm is not searched in this sweep; searched keys: m, n, lr, k, r. Did you mean m\?",
+            ),
             ({"m": "c"}, "m must be one of a, b, but is 'c'."),
             ({"n": [32]}, r"n must be one of \[32,64\], \[8\], but is \[32\]."),
             ({"lr": 2}, "lr must be a number from 0.0001 to 1.0, but is 2."),
             ({"lr": "fast"}, "lr must be a number"),
             ({"lr": True}, "lr must be a number"),
             ({"lr": float("nan")}, "lr must be a number"),
-            ({"k": 1.5}, "k must be a whole number from 1 to 4, but is 1.5."),
-            ({"k": None}, "k must be a whole number"),
-            ({"r": 3}, "r must be a whole number from 0 to 8 in steps of 2, but is 3."),
+            ({"k": 1.5}, "k must be an integer from 1 to 4, but is 1.5."),
+            ({"k": None}, "k must be an integer"),
+            ({"r": 3}, "r must be an integer from 0 to 8 in steps of 2, but is 3."),
         ],
     )
     def test_bad_points(self, point: dict[str, Any], words: str) -> None:

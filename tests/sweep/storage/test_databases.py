@@ -223,5 +223,5 @@ def test_a_password_with_signs(mariadb: str, opened: Open) -> None:
 
 def test_unreachable_server(url: str, opened: Open) -> None:
     """A server that does not answer is named in one sentence."""
-    with pytest.raises(SweepError, match=r"cannot be opened: .*check that it runs"):
+    with pytest.raises(SweepError, match=r"cannot be opened: .*check that it is running"):
         opened(url.replace("flowersweep-", "nowhere-"))

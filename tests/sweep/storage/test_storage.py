@@ -49,7 +49,7 @@ class TestUrl:
     @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
     def test_memory_is_refused(self, url: str) -> None:
         """A database in memory has no second process."""
-        with pytest.raises(SweepError, match="lives in one process only"):
+        with pytest.raises(SweepError, match="exists in one process only"):
             storage_url(url, Path())
 
     @pytest.mark.parametrize(

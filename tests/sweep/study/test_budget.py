@@ -266,7 +266,7 @@ class TestInfrastructure:
         assert _taken(study, elsewhere).number == trial.number
         assert next_trial(study, LINE, here) is Stop.INFRASTRUCTURE
         assert infrastructure_summary(study, here) == (
-            "Trial 0 could not be run and waits; the same command goes on with the sweep. The disk is full."
+            "Trial 0 could not be run and waits; the same command resumes the sweep. The disk is full."
         )
 
     def test_the_last_one_is_told_before_failures(self, study: optuna.Study) -> None:
@@ -279,7 +279,7 @@ class TestInfrastructure:
 
         assert next_trial(study, LINE, budget) is Stop.INFRASTRUCTURE
         assert infrastructure_summary(study, budget) == (
-            "Trial 1 could not be run and waits; the same command goes on with the sweep. Second."
+            "Trial 1 could not be run and waits; the same command resumes the sweep. Second."
         )
 
     def test_the_next_sweep_goes_on(self, study: optuna.Study) -> None:

@@ -148,7 +148,9 @@ def test_older_studies_are_not_adopted(define: Define, drawn: Path, tmp_path: Pa
     before = {key: value for key, value in now.items() if key != "content"}
     storage = open_storage(None, tmp_path)
     open_study(storage, "old", before, ["maximize"])
-    with pytest.raises(SweepError, match="begun before studies were bound to the content of their pictures"):
+    with pytest.raises(
+        SweepError, match="started before studies were bound to the content of their pictures"
+    ):
         open_study(storage, "old", now, ["maximize"])
 
 
@@ -177,7 +179,9 @@ def test_weights_that_are_changed_meanwhile(configured: Configured, tmp_path: Pa
     content = Content.of([one], find_all([one]))
     assert content.held(one) == one
     file.write_bytes(b"two")
-    with pytest.raises(WeightsError, match=r"one\.weights\.h5 are no longer those that the sweep began with"):
+    with pytest.raises(
+        WeightsError, match=r"one\.weights\.h5 are no longer those that the sweep started with"
+    ):
         content.held(one)
     assert replace(content, weights={}).held(one) == one
 

@@ -57,9 +57,9 @@ class TestSeed:
 
     @pytest.mark.parametrize("seed", [-1, 2**32, True, "a", 1.5])
     def test_bad_seeds(self, seed: Any) -> None:
-        """A seed that is no whole number of 32 bits is refused."""
+        """A seed that is not a 32-bit integer is rejected."""
         with pytest.raises(
-            SweepError, match=r"hydra.sweeper.sampler.seed must be a whole number from 0 to 4294967295"
+            SweepError, match=r"hydra.sweeper.sampler.seed must be an integer from 0 to 4294967295"
         ):
             trial_seed(seed, 0)
 
@@ -153,7 +153,7 @@ class TestDefaults:
 
 REFUSED = [
     (_node(official.CmaEsSamplerConfig), CHOICES, 1, "cmaes searches numbers, but there are only choices"),
-    (_node(official.CmaEsSamplerConfig), NUMBERS, 2, "cmaes takes one objective, but there are 2"),
+    (_node(official.CmaEsSamplerConfig), NUMBERS, 2, "cmaes supports one objective, but there are 2"),
     (
         _node(official.CmaEsSamplerConfig),
         CONDITIONAL,
@@ -162,27 +162,27 @@ REFUSED = [
     ),
     (_node(official.GPSamplerConfig), CONDITIONAL, 1, "gp cannot search keys under"),
     (_node(official.QMCSamplerConfig), CONDITIONAL, 1, "qmc cannot search keys under"),
-    (_node(official.QMCSamplerConfig, scramble=True), NUMBERS, 1, "needs hydra.sweeper.sampler.seed"),
-    (_node(official.GridSamplerConfig), NUMBERS, 1, "grid needs a choice or a range for every key"),
-    (_node(official.MOTPESamplerConfig), NUMBERS, 2, "motpe is no more"),
-    (_node(official.TPESamplerConfig, seed=-1), NUMBERS, 1, "seed must be a whole number"),
+    (_node(official.QMCSamplerConfig, scramble=True), NUMBERS, 1, "requires hydra.sweeper.sampler.seed"),
+    (_node(official.GridSamplerConfig), NUMBERS, 1, "grid requires a choice or a range for every key"),
+    (_node(official.MOTPESamplerConfig), NUMBERS, 2, "motpe no longer exists"),
+    (_node(official.TPESamplerConfig, seed=-1), NUMBERS, 1, "seed must be an integer"),
     (
         _node(official.QMCSamplerConfig, qmc_type="nets"),
         NUMBERS,
         1,
-        "cannot be made from optuna.samplers.QMCSampler",
+        "cannot be created from optuna.samplers.QMCSampler",
     ),
     (
         OmegaConf.create({"_target_": "os.system", "command": "true"}),
         NUMBERS,
         1,
-        "cannot be made from os.system",
+        "cannot be created from os.system",
     ),
     (
         OmegaConf.create({"_target_": "optuna.samplers.No"}),
         NUMBERS,
         1,
-        "cannot be made from optuna.samplers.No",
+        "cannot be created from optuna.samplers.No",
     ),
     (
         OmegaConf.create({"_target_": "optuna.samplers.TPESampler", "n": 1}),

@@ -39,9 +39,9 @@ def test_other_definition_is_refused_with_the_difference(storage: BaseStorage) -
         open_study(storage, "s", WIDER, ["minimize"])
 
     lines = str(caught.value).splitlines()
-    assert lines[0] == "The study 's' is another search, so it cannot go on with this one:"
+    assert lines[0] == "The study 's' is a different search, so this one cannot continue it:"
     assert lines[1].startswith("  x was searched as interval(")
-    assert lines[2] == "  It had to maximize, and has now to minimize."
+    assert lines[2] == "  The direction was maximize, and is now minimize."
     assert "hydra.sweeper.study_name=NAME" in lines[3]
     assert len(open_study(storage, "s", SPACE, ["maximize"]).trials) == 1
 
@@ -64,7 +64,7 @@ def test_study_of_another_program(storage: BaseStorage) -> None:
     assert open_study(storage, "s", SPACE, ["minimize"]).study_name == "s"
     other = optuna.create_study(storage=storage, study_name="t")
     other.tell(other.ask(), 1.0)
-    with pytest.raises(SweepError, match="made by another program"):
+    with pytest.raises(SweepError, match="created by another program"):
         open_study(storage, "t", SPACE, ["minimize"])
 
 

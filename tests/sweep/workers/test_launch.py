@@ -89,7 +89,7 @@ def test_interrupted_and_resumed(
     states = [trial.state.name for trial in app.study().trials]
     assert "WAITING" in states
     assert "RUNNING" not in states
-    assert "trials are left; the same command goes on with them" in out
+    assert "trials are left; the same command resumes the sweep" in out
     wait_for(lambda: not any(app.lives(pid) for mark in app.beginnings() for pid in mark[1:]), 10)
 
     Path("results", "quick").touch()

@@ -1,4 +1,4 @@
-"""Compose what a sweep would compose, before any trial: a bad key or value ends here, in one sentence."""
+"""Compose what a sweep would compose, before any trial, so that a bad key or value is reported at once."""
 
 import logging
 import time
@@ -18,36 +18,36 @@ from flowersweep.sweep.space.space import Space
 
 log = logging.getLogger(__name__)
 
-# Of a range with more numbers this many are composed; each takes some hundredths of a second.
+# Of a range with more numbers, this many are composed; each takes some hundredths of a second.
 MAX_NUMBERS = 32
 TELL_SECONDS = 2.0
 
-_CONDITION = " To search it with these only, say so in hydra.sweeper.conditions."
-_WHOLE = " For whole numbers search int(interval(low, high))."
+_CONDITION = " To search it only with these, add a condition in hydra.sweeper.conditions."
+_WHOLE = " For integers, search int(interval(low, high))."
 
 
 def check_choices(
     space: Space, config: DictConfig, loader: ConfigLoader, n_repeats: int = 1
 ) -> list[configuration.Config]:
-    """Compose every option of every dimension once, and both ends of every interval; of many numbers a sample.
+    """Compose every option of every dimension once, and both ends of every interval; for many numbers, a sample.
 
     Args:
         space: What is searched.
         config: The sweep's own configuration.
         loader: Composes trials' configurations from it.
-        n_repeats: Of the sweep; whatever refers to the seed is checked for each of them.
+        n_repeats: Of the sweep; values that refer to the seed are checked for each of them.
 
     Returns:
-        What was composed; empty for an application with a configuration of its own.
+        The composed configurations; empty for an application with its own configuration.
 
     Raises:
-        SweepError: A composition fails, or gives a configuration that cannot be run.
+        SweepError: A composition fails, or its configuration is invalid.
     """
     checked = []
     tell_at = time.monotonic() + TELL_SECONDS
     for params in probes(space):
         if time.monotonic() > tell_at:
-            log.info("Checking what the trials will be; the first one begins when that is done.")
+            log.info("Checking the configurations of all trials; the first one starts after that.")
             tell_at = float("inf")
         overrides = space.overrides(params)
         try:
@@ -88,7 +88,7 @@ def _refusal(
         if others:
             return (
                 f"{line} cannot be given to every trial, as {group}={' and '.join(without)} "
-                f"{'has' if len(without) == 1 else 'have'} no such key; to give it to the others only, add "
+                f"{'has' if len(without) == 1 else 'have'} no such key; to give it only to the others, add "
                 f"'+hydra.sweeper.conditions={{{name}: {{{group}: [{', '.join(others)}]}}}}'."
             )
     overrides = _words(space.overrides(params))
@@ -99,11 +99,11 @@ def _hint(reason: str, space: Space) -> str:
     if "belongs to" in reason and any(f"'{name}." in reason for name in space.searched):
         return _CONDITION
     searches_floats = any(isinstance(found, FloatDistribution) for found in space.dimensions.values())
-    return _WHOLE if searches_floats and "must be a whole number" in reason else ""
+    return _WHOLE if searches_floats and "must be an integer" in reason else ""
 
 
 def probes(space: Space) -> Iterator[dict[str, Any]]:
-    """Points that together have every option of every dimension, conditions respected; of many numbers a sample."""
+    """Points that together have every option of every dimension under its conditions; for many numbers, a sample."""
     base = next(_completed(space, {}))
     yield base
     for name, dimension in space.searched.items():
@@ -114,7 +114,7 @@ def probes(space: Space) -> Iterator[dict[str, Any]]:
 
 
 def _sample(dimension: Dimension) -> list[Any]:
-    """The options, but of more than `MAX_NUMBERS` numbers of a kind so many, the least and the largest among them."""
+    """The options; of more than `MAX_NUMBERS` numbers of a type, only that many, including the smallest and the largest."""
     kinds: dict[type[Any], list[Option]] = {}
     for option in dimension.options:
         kinds.setdefault(type(option.value), []).append(option)
@@ -130,7 +130,7 @@ def _sample(dimension: Dimension) -> list[Any]:
 
 
 def _completed(space: Space, chosen: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """A legal point with these values: what they depend on as they need it, all else at its first value."""
+    """A legal point with these values: the keys they depend on get a matching value, all others their first value."""
     wanted, needing = dict(chosen), list(chosen)
     while needing:
         for parent, indices in space.searched[needing.pop()].when.items():

@@ -15,13 +15,13 @@ Conditions = Mapping[str, Mapping[str, Sequence[Any]]]
 
 
 def read_conditions(given: Mapping[str, Any]) -> Conditions:
-    """Conditions with every value in a list, once their form is right and no key depends on itself.
+    """Conditions with every value in a list, after checking their form and that no key depends on itself.
 
     Args:
-        given: For each key, the keys it depends on with the value, or list of values, each must have. All must hold.
+        given: For each key, the keys it depends on, each with a required value or a list of them. All must hold.
 
     Raises:
-        SweepError: A condition is no mapping, is empty, or depends on itself.
+        SweepError: A condition is not a mapping, is empty, or depends on itself.
     """
     read: dict[str, dict[str, Sequence[Any]]] = {}
     for name, condition in given.items():
@@ -31,14 +31,14 @@ def read_conditions(given: Mapping[str, Any]) -> Conditions:
             )
         read[name] = {key: value if isinstance(value, list) else [value] for key, value in condition.items()}
         if empty := [key for key, values in read[name].items() if not values]:
-            raise SweepError(f"{CONDITIONS}.{name} lists no value of {empty[0]}; name one at least.")
+            raise SweepError(f"{CONDITIONS}.{name} lists no value of {empty[0]}; list at least one.")
     for name in read:
         _refuse_cycle(name, read, ())
     return read
 
 
 def depth(name: str, conditions: Mapping[str, Iterable[str]]) -> int:
-    """How many conditions stand between a key and one that is always searched."""
+    """Number of conditions between a key and one that is always searched."""
     return 1 + max(depth(parent, conditions) for parent in conditions[name]) if conditions.get(name) else 0
 
 
@@ -48,16 +48,16 @@ def attach(
     declared: Mapping[str, Sequence[Dimension]],
     conditions: Conditions,
 ) -> dict[str, Dimension]:
-    """The dimensions with their conditions; without those that can never be searched.
+    """The dimensions with their conditions, without those that can never be searched.
 
     Args:
-        dimensions: Everything searched, by name; a key with a condition is among them even if it has one value.
-        fixed: The values of the other keys that are given.
-        declared: The searches of a key in params and on the command line, which say what values it is known to have.
-        conditions: As `read_conditions` gives them.
+        dimensions: All searched keys, by name; a key with a condition is included even if it has only one value.
+        fixed: The values of the other given keys.
+        declared: The searches of a key in params and on the command line, which define its possible values.
+        conditions: From `read_conditions`.
 
     Raises:
-        SweepError: A condition names an unknown key, or a value that its key cannot have.
+        SweepError: A condition names an unknown key, or an impossible value of its key.
     """
     for name in conditions:
         _refuse_unknown(name, name, [*dimensions])
@@ -81,7 +81,7 @@ def _when(
     fixed: Mapping[str, Any],
     declared: Mapping[str, Sequence[Dimension]],
 ) -> dict[str, frozenset[int]] | None:
-    """The conditions that are left to be seen in each trial; None if they can never all hold."""
+    """The conditions that depend on the trial; None if they can never all hold."""
     when: dict[str, frozenset[int]] = {}
     possible = True
     for parent, values in condition.items():
@@ -102,7 +102,7 @@ def _refuse_unknown(name: str, key: str, known: Sequence[str]) -> None:
     if key in known:
         return
     raise SweepError(
-        f"{CONDITIONS}.{name} names {key}, which is neither searched nor given a value in the sweep."
+        f"{CONDITIONS}.{name} depends on {key}, which is neither searched nor given a value in the sweep."
         f"{nearest(key, list(known))}"
     )
 
@@ -113,12 +113,12 @@ def _refuse_impossible(name: str, parent: str, values: Sequence[Any], searches: 
     if not any(search.options for search in searches):
         raise SweepError(
             f"{CONDITIONS}.{name} depends on {parent}, which is an interval; only the values of a choice or a range "
-            "can be a condition."
+            "can be conditions."
         )
     for value in values:
         if all(search.index(value) is None for search in searches):
             raise SweepError(
-                f"{CONDITIONS}.{name} waits for {parent}={text_of(value)}, but {parent} must be {searches[0].allowed}."
+                f"{CONDITIONS}.{name} requires {parent}={text_of(value)}, but {parent} must be {searches[0].allowed}."
             )
 
 
@@ -126,7 +126,7 @@ def _refuse_cycle(name: str, conditions: Conditions, path: tuple[str, ...]) -> N
     if name in path:
         circle = " -> ".join([*path[path.index(name) :], name])
         raise SweepError(
-            f"{CONDITIONS} go round in a circle, {circle}; one of these keys must not depend on the next."
+            f"{CONDITIONS} are circular, {circle}; one of these keys must not depend on the next."
         )
     for parent in conditions.get(name, {}):
         _refuse_cycle(parent, conditions, (*path, name))

@@ -1,4 +1,4 @@
-"""The definition of a search space: what a study that searches it stores of it, as JSON has it."""
+"""The definition of a search space, which its study stores as JSON."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from flowersweep.sweep.space.values import plain, text_of
 
 
 def describe(items: Sequence[Dimension | Override]) -> dict[str, Any]:
-    """A space as JSON has it; see `Space.definition`."""
+    """A space as values for JSON; see `Space.definition`."""
     searched = {item.name: item for item in items if isinstance(item, Dimension)}
     fixed = [item for item in items if isinstance(item, Override)]
     return {
@@ -29,7 +29,7 @@ def describe(items: Sequence[Dimension | Override]) -> dict[str, Any]:
 
 
 def _fixed_text(override: Override) -> str:
-    """The value in one canonical spelling; a deletion without one has none."""
+    """The value in canonical spelling; a deletion may have none."""
     if override.is_delete():
         return (override.input_line or "").removeprefix(override.get_key_element()).removeprefix("=")
     return text_of(plain(override.value()))

@@ -1,4 +1,4 @@
-"""One searched key: what it can be, how Optuna knows its values, and how an override spells them."""
+"""A searched key: its possible values, their representation in Optuna, and their spelling in an override."""
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
@@ -16,23 +16,23 @@ from optuna.distributions import (
 from flowersweep.errors import SweepError
 from flowersweep.sweep.space.values import same, text_of
 
-# Optuna computes a value of a float range as low + k * step, in floats; within this part of a step it is that value.
+# Optuna computes a value of a float range as low + k * step, in floats; within this fraction of a step it is equal.
 TOLERANCE = 1e-6
 
 
 class Suggesting(Protocol):
-    """Whatever gives values: an Optuna trial, for instance."""
+    """An object that suggests values, such as an Optuna trial."""
 
     def suggest_categorical(self, name: str, choices: Sequence[CategoricalChoiceType]) -> Any:
         """One of some values."""
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        """A whole number; both ends belong to the range."""
+        """An integer; both ends are included in the range."""
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
-        """A number; both ends belong to the range."""
+        """A number; both ends are included in the range."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ class Dimension:
 
     Attributes:
         name: The key without Hydra's + or ++, `model.fine_tune_at`; the parameter's name in the study.
-        key: What stands left of the equals sign in an override, `+model.fine_tune_at`.
+        key: The left side of the equals sign in an override, `+model.fine_tune_at`.
         distribution: Optuna's.
-        text: The sweep in Hydra's grammar, in one canonical spelling.
+        text: The sweep in Hydra's grammar, in canonical spelling.
         options: The values in the grid's order; empty for an interval, which has no grid.
         when: The keys this one depends on, each with the indices of its options under which this key is searched.
     """
@@ -72,18 +72,18 @@ class Dimension:
 
     @property
     def allowed(self) -> str:
-        """The legal values in words, as they end the sentence "... must be ..."."""
+        """The legal values in words, as they end the message "... must be ..."."""
         distribution = self.distribution
         if isinstance(distribution, CategoricalDistribution):
             texts = ", ".join(option.text for option in self.options)
             return texts if len(self.options) == 1 else f"one of {texts}"
         low, high, step = (getattr(distribution, name) for name in ("low", "high", "step"))
-        number = "a whole number" if isinstance(distribution, IntDistribution) else "a number"
+        number = "an integer" if isinstance(distribution, IntDistribution) else "a number"
         steps = "" if step is None or (step == 1 and isinstance(step, int)) else f" in steps of {step}"
         return f"{number} from {low} to {high}{steps}"
 
     def index(self, value: Any) -> int | None:
-        """Which option a value is, given as the study or as the configuration knows it; None if it is none."""
+        """The index of a value's option, given as in the study or in the configuration; None if it is not an option."""
         for index, option in enumerate(self.options):
             if same(value, option.label):
                 return index
@@ -96,7 +96,7 @@ class Dimension:
         """A value as the study stores it.
 
         Args:
-            value: As the study or as the configuration knows it.
+            value: As in the study or in the configuration.
 
         Raises:
             SweepError: The value is not one of this dimension.
@@ -119,7 +119,7 @@ class Dimension:
         return f"{self.key}={text}"
 
     def suggest(self, trial: Suggesting) -> Any:
-        """Ask a trial for its value; the trial remembers it."""
+        """Ask a trial for its value; the trial stores it."""
         distribution = self.distribution
         if isinstance(distribution, CategoricalDistribution):
             return trial.suggest_categorical(self.name, distribution.choices)
@@ -132,7 +132,7 @@ class Dimension:
         raise TypeError(f"no suggestion is known for {distribution}")
 
     def identity(self, value: Any) -> Hashable:
-        """The same for two values of the study, legal ones, if and only if they are one and the same."""
+        """Equal for two legal values of the study if and only if they are the same value."""
         distribution = self.distribution
         if isinstance(distribution, FloatDistribution) and distribution.step is not None:
             steps: int = round((value - distribution.low) / distribution.step)
@@ -140,14 +140,14 @@ class Dimension:
         return (type(value) is bool, value)
 
     def _nearly(self, value: Any, other: float) -> bool:
-        """Whether a value is that of a float range but for rounding."""
+        """Whether a value is that of a float range, up to rounding."""
         distribution = self.distribution
         if not isinstance(distribution, FloatDistribution) or not isinstance(value, float):
             return False
         return abs(value - other) <= TOLERANCE * (distribution.step or 0)
 
     def _within(self, value: Any) -> bool:
-        """Whether an interval holds a value."""
+        """Whether an interval contains a value."""
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             return False
         low, high = (getattr(self.distribution, name) for name in ("low", "high"))

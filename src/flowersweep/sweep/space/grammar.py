@@ -1,7 +1,7 @@
-"""From a sweep in Hydra's grammar to a dimension.
+"""Convert a sweep in Hydra's grammar to a dimension.
 
-The distributions are those of hydra-optuna-sweeper, with one rule for the ends everywhere: `range` leaves its stop
-out as in Python, whatever its step, cast or order; `interval` includes both ends, as in Optuna.
+The distributions are those of hydra-optuna-sweeper, with one rule for the ends everywhere: `range` excludes its
+stop as in Python, whatever its step, cast or order; `interval` includes both ends, as in Optuna.
 """
 
 import math
@@ -21,7 +21,7 @@ from flowersweep.sweep.space.dimension import Dimension, Option
 from flowersweep.sweep.space.overrides import name_of
 from flowersweep.sweep.space.values import plain, text_of
 
-# A longer list is a slip of the pen, or wants an interval.
+# A longer list is a mistake, or should be an interval.
 MAX_VALUES = 10_000
 
 
@@ -32,7 +32,7 @@ def dimension(override: Override) -> Dimension:
         override: As Hydra parsed it, with its config loader if the sweep is a `glob`.
 
     Raises:
-        SweepError: The sweep is empty, holds a value twice, or its numbers do not fit together.
+        SweepError: The sweep is empty, contains a value twice, or its numbers do not fit together.
     """
     if override.is_range_sweep():
         return _range(override)
@@ -48,18 +48,16 @@ def _choice(override: Override) -> Dimension:
     sweep = override.value()
     if isinstance(sweep, ChoiceSweep):
         if _is_log(sweep.tags):
-            raise SweepError(
-                "tag(log, ...) needs numbers in order: an interval, or a range of whole numbers."
-            )
+            raise SweepError("tag(log, ...) requires numbers in order: an interval, or a range of integers.")
         return _categorical(override, [plain(item) for item in sweep.list], shuffled=sweep.shuffle)
     if override.config_loader is None:
         raise SweepError(
-            "glob needs the config groups to look into, and they are not at hand; list the options instead."
+            "glob requires the config groups, which are not available here; list the options instead."
         )
     names = list(override.sweep_iterator())
     if not names:
         raise SweepError(
-            f"glob matches no option of the group {override.key_or_group}; write a pattern that does."
+            f"glob matches no option of the group {override.key_or_group}; use a pattern that does."
         )
     return _categorical(override, names)
 
@@ -72,13 +70,13 @@ def _range(override: Override) -> Dimension:
     if isinstance(distribution, CategoricalDistribution):
         if is_log:
             raise SweepError(
-                "tag(log, ...) does not go with a cast range; use tag(log, int(interval(low, high)))."
+                "tag(log, ...) does not work with a cast range; use tag(log, int(interval(low, high)))."
             )
         return _categorical(override, values, shuffled=sweep.shuffle)
     if is_log:
         if not isinstance(distribution, IntDistribution) or distribution.step != 1 or distribution.low < 1:
             raise SweepError(
-                "tag(log, range(...)) needs whole numbers from 1 on, in steps of 1; use tag(log, interval(low, high))."
+                "tag(log, range(...)) requires integers from 1 on, in steps of 1; use tag(log, interval(low, high))."
             )
         distribution = IntDistribution(distribution.low, distribution.high, log=True)
     options = tuple(Option(value, value, text_of(value)) for value in values)
@@ -89,16 +87,16 @@ def _range(override: Override) -> Dimension:
 
 
 def _range_values(override: Override, sweep: RangeSweep) -> list[Any]:
-    """The values before any shuffling, once it is certain that there are some and not too many."""
+    """The values before shuffling, after checking that there are some and not too many."""
     start, stop, step = (cast("float", number) for number in (sweep.start, sweep.stop, sweep.step))
     if not all(math.isfinite(number) for number in (start, stop, step)):
-        raise SweepError("range needs finite numbers.")
+        raise SweepError("range requires finite numbers.")
     if step == 0:
-        raise SweepError("range has a step of 0; give it one that leads from its start to its stop.")
+        raise SweepError("range has a step of 0; use one that leads from its start to its stop.")
     count = math.ceil((Fraction(str(stop)) - Fraction(str(start))) / Fraction(str(step)))
     if count < 1:
         raise SweepError(
-            f"range is empty: steps of {step} from {start} to {stop} never begin, as the stop is left out; "
+            f"range is empty: steps of {step} from {start} to {stop} give no value, because the stop is excluded; "
             "swap the ends, or change the step's sign."
         )
     if count > MAX_VALUES:
@@ -116,7 +114,7 @@ def _range_text(values: Sequence[float]) -> str:
 
 
 def _in_order(override: Override, sweep: RangeSweep) -> Override:
-    # The sweeper's function would shuffle at random, and anew each time.
+    # The sweeper's function would shuffle differently each time.
     return with_value(override, replace(sweep, shuffle=False))
 
 
@@ -125,12 +123,12 @@ def _interval(override: Override) -> Dimension:
     low, high = (cast("float", end) for end in (sweep.start, sweep.end))
     is_log = _is_log(sweep.tags)
     if not (math.isfinite(low) and math.isfinite(high)):
-        raise SweepError("interval needs finite numbers.")
+        raise SweepError("interval requires finite numbers.")
     if low > high:
         raise SweepError(f"interval goes from {low} down to {high}; write the lower end first.")
     if is_log and low <= 0:
         raise SweepError(
-            f"tag(log, interval(...)) needs a lower end above 0, but it is {low}; use a small positive one."
+            f"tag(log, interval(...)) requires a lower end above 0, but it is {low}; use a small positive one."
         )
     text = f"interval({low},{high})"
     text = f"int({text})" if isinstance(low, int) else text
@@ -145,12 +143,12 @@ def _categorical(override: Override, values: Sequence[Any], *, shuffled: bool = 
         identity = value if _is_number(value) else text
         if identity in seen:
             raise SweepError(
-                f"choice holds the same value twice, as {seen[identity]} and {text}; leave one of them out."
+                f"choice contains the same value twice, as {seen[identity]} and {text}; remove one of them."
             )
         seen[identity] = text
     labels = [value if _storable(value) else text for value, text in zip(values, texts, strict=True)]
     if len(set(labels)) < len(labels):
-        # Optuna takes true for 1, and the text of the list [1] may be a choice of its own.
+        # To Optuna, true equals 1, and the text of the list [1] may be another choice.
         labels = list(texts)
     options = tuple(map(Option, values, labels, texts))
     return _finish(
@@ -168,15 +166,15 @@ def _finish(
 ) -> Dimension:
     name = name_of(override)
     if shuffled:
-        # Seeded by what is shuffled: the same command, run again to go on, has the same grid.
-        options = tuple(random.Random(f"{name}={text}").sample(options, len(options)))  # noqa: S311 (an order, no secret)
+        # Seeded by what is shuffled, so that the same command has the same grid when it resumes.
+        options = tuple(random.Random(f"{name}={text}").sample(options, len(options)))  # noqa: S311 (an order, not a secret)
         text = f"shuffle({text})"
     return Dimension(name, override.get_key_element(), distribution, text, options)
 
 
 def _is_log(tags: set[str]) -> bool:
     if unknown := sorted(tags - {"log"}):
-        raise SweepError(f"the tag {unknown[0]} means nothing here; the only one is log: tag(log, ...).")
+        raise SweepError(f"the tag {unknown[0]} is unknown; the only one is log: tag(log, ...).")
     return bool(tags)
 
 

@@ -1,4 +1,4 @@
-"""What a sweep was given: the command line and `hydra.sweeper.params`, parsed and merged as Hydra does."""
+"""The input of a sweep: the command line and `hydra.sweeper.params`, parsed and merged as Hydra does."""
 
 import dataclasses
 import inspect
@@ -24,13 +24,13 @@ _FOR_TRIALS = re.compile(r"([^=]+)=tag\(fixed,choice\(\[(.*)\]\)\)", re.DOTALL)
 
 
 def left_to_trials(arguments: Sequence[str]) -> list[str]:
-    """The arguments of a sweep, with values that Hydra need not find a key for in the sweep's own configuration.
+    """The arguments of a sweep, with values whose keys need not exist in the sweep's own configuration.
 
-    That one is composed with the default choice of every group that is searched, which may lack a key that all
-    searched choices have. Written as a search of one value it is left out there; `as_typed` undoes that.
+    That configuration is composed with the default choice of every searched group, which may lack a key that all
+    searched choices have. Written as a search of one value, the key is left out there; `as_typed` reverts this.
 
     Args:
-        arguments: Of the command line, flags among them.
+        arguments: Of the command line, including flags.
     """
     is_sweep = any(argument in _MULTIRUN for argument in arguments)
     if not is_sweep or any(argument in _SHOWS or _OTHERS.match(argument) for argument in arguments):
@@ -52,7 +52,7 @@ def _left_to_trials(argument: str) -> str:
             return argument
         return f"{key}=tag(fixed,choice([{text_of(plain(override.value()))}]))"
     except (HydraException, SweepError):
-        return argument  # Hydra says what is wrong with it
+        return argument  # Hydra reports what is wrong with it
 
 
 def as_typed(line: str) -> str:
@@ -74,7 +74,7 @@ def typed_overrides(config: DictConfig, whose: str) -> list[str]:
 
 
 def name_of(override: Override) -> str:
-    """The key of an override without its + or ++, as conditions and the study name it."""
+    """The key of an override without its + or ++, as in conditions and in the study."""
     return override.get_key_element().lstrip("+")
 
 
@@ -82,7 +82,7 @@ def read_arguments(arguments: Sequence[str], config_loader: ConfigLoader | None)
     """The command line's overrides.
 
     Raises:
-        SweepError: One does not parse, or a key is given twice although one of the two is a sweep.
+        SweepError: One cannot be parsed, or a key is given twice and one of the two is a sweep.
     """
     parsed = [_parse(argument, argument, config_loader) for argument in map(as_typed, arguments)]
     _refuse_twice(parsed, "on the command line")
@@ -93,12 +93,12 @@ def read_params(params: Mapping[str, Any], config_loader: ConfigLoader | None) -
     """The overrides of `hydra.sweeper.params`.
 
     Args:
-        params: Sweeps or fixed values by key: text in Hydra's grammar, or any other YAML value, which then is a
+        params: Sweeps or fixed values by key: text in Hydra's grammar, or any other YAML value, which is then a
             fixed one. A nested mapping means dotted keys.
         config_loader: Looks up the options of a `glob`.
 
     Raises:
-        SweepError: One does not parse, a key is given twice, or it belongs to Hydra itself.
+        SweepError: One cannot be parsed, a key is given twice, or it belongs to Hydra itself.
     """
     parsed = []
     for key, value in _flat(params):
@@ -106,7 +106,7 @@ def read_params(params: Mapping[str, Any], config_loader: ConfigLoader | None) -
         override = _parse(f"{key}={text}", f"{PARAMS}.{key}: {text}", config_loader)
         if override.is_hydra_override():
             raise SweepError(
-                f"{PARAMS} names {key}, but Hydra's own keys cannot be searched; set it outside of params."
+                f"{PARAMS} names {key}, but Hydra's own keys cannot be searched; set it outside params."
             )
         parsed.append(override)
     _refuse_twice(parsed, f"in {PARAMS}")
@@ -114,7 +114,7 @@ def read_params(params: Mapping[str, Any], config_loader: ConfigLoader | None) -
 
 
 def merge(params: Sequence[Override], arguments: Sequence[Override]) -> list[Override]:
-    """Params first, each replaced where it stands by an argument of the same key; then the other arguments."""
+    """Params first, each replaced in its position by an argument with the same key; then the other arguments."""
     merged = list(params)
     for argument in arguments:
         places = [place for place, old in enumerate(merged) if _replaces(argument, old, params)]
@@ -154,7 +154,7 @@ def _parse(line: str, shown: str, config_loader: ConfigLoader | None) -> Overrid
 
 
 def _parser() -> OverridesParser:
-    """Hydra's parser, whose `choice` also takes null: choice(null,a) means what null,a means."""
+    """Hydra's parser, whose `choice` also accepts null: choice(null,a) means the same as null,a."""
     functions = create_functions()
     choice = functions.functions["choice"]
 

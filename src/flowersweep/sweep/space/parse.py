@@ -1,4 +1,4 @@
-"""From the command line, `hydra.sweeper.params` and `hydra.sweeper.conditions` to a search space."""
+"""Parse the command line, `hydra.sweeper.params` and `hydra.sweeper.conditions` into a search space."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -25,13 +25,13 @@ def parse_space(
     """The search space of a sweep.
 
     Args:
-        arguments: The overrides of the command line, fixed ones among them.
-        params: `hydra.sweeper.params`: sweeps or fixed values by key. An argument replaces those of the same key.
+        arguments: The overrides of the command line, including fixed ones.
+        params: `hydra.sweeper.params`: sweeps or fixed values by key. An argument replaces those with the same key.
         conditions: `hydra.sweeper.conditions`: for a key, the keys and values it depends on.
-        config_loader: Knows the options of config groups, which `glob` needs.
+        config_loader: Has the options of config groups, which `glob` needs.
 
     Raises:
-        SweepError: Anything of it is not right; one sentence that says what, and how to fix it.
+        SweepError: The input is invalid; the message says what is wrong and how to fix it.
     """
     read = read_conditions(conditions or {})
     given = read_params(params or {}, config_loader), read_arguments(arguments, config_loader)
@@ -55,7 +55,7 @@ def parse_space(
 
 
 def _item(override: Override, *, conditioned: bool) -> Dimension | Override:
-    """A dimension for a sweep, and for a fixed value that is given under a condition; else the override."""
+    """A dimension for a sweep, and for a fixed value under a condition; otherwise the override."""
     if override.is_delete():
         return override
     try:
@@ -68,7 +68,7 @@ def _item(override: Override, *, conditioned: bool) -> Dimension | Override:
 
 
 def _declared(overrides: Iterable[Override]) -> dict[str, list[Dimension]]:
-    """Every search of a key, also one that another replaces: together they tell which values the key can have."""
+    """Every search of a key, also one that is replaced by another: together they define its possible values."""
     declared: dict[str, list[Dimension]] = {}
     for override in overrides:
         if override.is_sweep_override() and not override.is_delete():
@@ -81,7 +81,7 @@ def _declared(overrides: Iterable[Override]) -> dict[str, list[Dimension]]:
 def _refuse_useless(
     arguments: Iterable[Override], dropped: Sequence[str], conditions: Mapping[str, Iterable[str]]
 ) -> None:
-    """A preset may search a key that these models never need; one that was typed is a slip."""
+    """Reject a typed override without effect; in a preset, a key that these models never need is allowed."""
     for override in arguments:
         if (name := name_of(override)) in dropped:
             raise SweepError(

@@ -19,48 +19,48 @@ from flowersweep.texts import nearest
 
 @dataclass(frozen=True)
 class Space:
-    """A search space; params are always dicts of parameter name to value as an Optuna trial has them.
+    """A search space; params are always dicts from parameter name to value, as in an Optuna trial.
 
     Attributes:
-        items: The sweep's overrides in their order: a dimension for what is searched, the parsed override for what
-            is fixed.
+        items: The sweep's overrides in order: a dimension for a searched key, the parsed override for a fixed
+            one.
     """
 
     items: tuple[Dimension | Override, ...]
 
     @cached_property
     def searched(self) -> dict[str, Dimension]:
-        """The dimensions by name, in the order they were given."""
+        """The dimensions by name, in the given order."""
         return {item.name: item for item in self.items if isinstance(item, Dimension)}
 
     @property
     def dimensions(self) -> dict[str, BaseDistribution]:
-        """Optuna's distributions by parameter name; conditional ones too."""
+        """Optuna's distributions by parameter name, including conditional ones."""
         return {name: dimension.distribution for name, dimension in self.searched.items()}
 
     @property
     def fixed(self) -> tuple[str, ...]:
-        """The overrides that every trial has, as they were typed."""
+        """The overrides of every trial, as typed."""
         return tuple(item.input_line or "" for item in self.items if isinstance(item, Override))
 
     @property
     def given(self) -> dict[str, str]:
-        """The keys that every trial has a fixed value of, each with the override as it was typed."""
+        """The keys with a fixed value in every trial, each with its override as typed."""
         return {name_of(item): item.input_line or "" for item in self.items if isinstance(item, Override)}
 
     @property
     def conditional(self) -> bool:
-        """Whether some dimensions are searched only when others have certain values."""
+        """Whether some dimensions are searched only if others have certain values."""
         return any(dimension.when for dimension in self.searched.values())
 
     @property
     def finite(self) -> bool:
-        """Whether every dimension is a list of values (an interval is none), so that there is a grid."""
+        """Whether every dimension is a list of values (an interval is not), so that there is a grid."""
         return all(dimension.options for dimension in self.searched.values())
 
     @cached_property
     def size(self) -> int:
-        """How many points the grid has; one if nothing is searched.
+        """The number of points of the grid; one if nothing is searched.
 
         Raises:
             SweepError: The space is not finite.
@@ -68,7 +68,7 @@ class Space:
         self._refuse_infinite()
         parents = {parent for dimension in self.searched.values() for parent in dimension.when}
         others = [dimension for name, dimension in self.searched.items() if name not in parents]
-        # Options of a parent that all conditions treat alike are counted as one, so that no long list is walked.
+        # Options of a parent that are equal in all conditions are counted once, to avoid iterating over long lists.
         alike = {name: self._alike(name) for name in parents}
         first = {name: sorted(groups) for name, groups in alike.items()}
         return sum(
@@ -78,7 +78,7 @@ class Space:
         )
 
     def _alike(self, parent: str) -> dict[int, int]:
-        """How many options of a parent no condition tells apart, by the index of the first of them."""
+        """The number of options of a parent that no condition distinguishes, by the index of the first of them."""
         conditions = [
             dimension.when[parent] for dimension in self.searched.values() if parent in dimension.when
         ]
@@ -90,10 +90,10 @@ class Space:
         return counts
 
     def grid(self) -> Iterator[dict[str, Any]]:
-        """Every point once, in the order of Hydra's own grid: the last key given varies fastest.
+        """Every point once, in the order of Hydra's own grid: the last given key varies fastest.
 
-        A dimension whose condition does not hold is left out; points that are then alike come once, where the first
-        of them would.
+        A dimension whose condition does not hold is left out; points that are then equal occur once, at the
+        position of the first of them.
 
         Raises:
             SweepError: The space is not finite.
@@ -112,15 +112,15 @@ class Space:
         return {name: params[name] for name in self.searched if name in params}
 
     def key(self, params: Mapping[str, Any]) -> Hashable:
-        """The same for two legal points, as the study has them, if and only if they are one and the same."""
+        """Equal for two legal points, as the study has them, if and only if they are the same point."""
         return frozenset((name, self.searched[name].identity(value)) for name, value in params.items())
 
     def is_point(self, params: Mapping[str, Any]) -> bool:
-        """Whether a value is there for every dimension whose conditions hold, and for no other."""
+        """Whether there is a value for every dimension whose conditions hold, and for no other."""
         return not self.check_point(params) and not self._lacking(params)
 
     def overrides(self, params: Mapping[str, Any]) -> list[str]:
-        """All overrides of one trial, fixed ones among them, in the order they were given.
+        """All overrides of a trial, including fixed ones, in the given order.
 
         Args:
             params: A value for every dimension whose conditions hold, and for no other.
@@ -139,10 +139,10 @@ class Space:
         return lines
 
     def check_point(self, params: Mapping[str, Any]) -> list[str]:
-        """What is wrong with a point that is to be tried, one sentence each; it may leave dimensions out.
+        """The errors of a point to enqueue, one message each; it may leave out dimensions.
 
         Args:
-            params: Values as the configuration or as the study knows them.
+            params: Values as in the configuration or in the study.
         """
         problems = []
         for name, value in params.items():
@@ -154,13 +154,13 @@ class Space:
             except SweepError as error:
                 problems.append(str(error))
         return problems or [
-            f"{name} is searched only with {self._words(self.searched[name])}; add that to the point, or leave {name} out."
+            f"{name} is searched only with {self._words(self.searched[name])}; add this to the point, or leave {name} out."
             for name in params
             if not self._holds(self.searched[name], params)
         ]
 
     def point(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """A point as the study stores it, from values as the configuration knows them.
+        """A point as the study stores it, from values as in the configuration.
 
         Raises:
             SweepError: What `check_point` finds.
@@ -170,11 +170,11 @@ class Space:
         return {name: self.searched[name].label(value) for name, value in params.items()}
 
     def definition(self) -> dict[str, Any]:
-        """The space as JSON has it: equal for two spaces if and only if their studies can be one.
+        """The space as values for JSON: equal for two spaces if and only if they can share a study.
 
         Returns:
-            `searched` and `fixed` (text by key, the prefix included), `conditions` (by name, then by the key they
-            depend on, the texts of its values), and `order`, the searched keys in the grid's order.
+            `searched` and `fixed` (text by key, including its prefix), `conditions` (by name, then by the key they
+            depend on, the texts of its values), and `order`, the searched keys in the order of the grid.
         """
         return describe(self.items)
 
@@ -191,9 +191,9 @@ class Space:
         considered: Mapping[str, Sequence[int]] | None = None,
         chosen: Mapping[str, int] | None = None,
     ) -> Iterator[dict[str, int]]:
-        """The grid of some dimensions, and of all they depend on, as the indices of the active ones.
+        """The grid of some dimensions and of all dimensions they depend on, as the indices of the active ones.
 
-        Of the points that differ only where nothing is searched, the first in order has the first value there.
+        Of points that differ only in inactive dimensions, the first in order has their first values.
         Where `considered` names a dimension, only these of its options are walked.
         """
         chosen, considered = chosen or {}, considered or {}
@@ -208,7 +208,7 @@ class Space:
             yield from self._walk(dimensions, considered, {**chosen, dimension.name: index})
 
     def _open(self, name: str, chosen: Mapping[str, int]) -> bool:
-        """Whether none of the values chosen so far rules a dimension out."""
+        """Whether none of the values chosen so far excludes a dimension."""
         return all(
             parent not in chosen or (chosen[parent] in indices and self._open(parent, chosen))
             for parent, indices in self.searched[name].when.items()
@@ -236,7 +236,7 @@ class Space:
 
     def _unknown(self, name: str) -> str:
         known = list(self.searched)
-        return f"{name} is not searched in this sweep; searched are {', '.join(known) or 'no keys at all'}.{nearest(name, known)}"
+        return f"{name} is not searched in this sweep; searched keys: {', '.join(known) or 'none'}.{nearest(name, known)}"
 
 
 def _active(dimension: Dimension, point: Mapping[str, int]) -> bool:

@@ -1,4 +1,4 @@
-"""Values of Hydra overrides: from the parser's objects to plain Python and back to the text of an override."""
+"""Convert values of Hydra overrides from the parser's objects to plain Python and back to the text of an override."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ def plain(value: Any) -> Any:
     """A parsed value as None, bool, int, float, str, or lists and dicts of these.
 
     Raises:
-        SweepError: A sweep stands inside a list, a mapping or another sweep.
+        SweepError: A sweep is inside a list, a mapping or another sweep.
     """
     if isinstance(value, (Sweep, Glob)):
-        raise SweepError("a sweep stands inside another value; only a whole value can be searched.")
+        raise SweepError("a sweep is inside another value; only a complete value can be searched.")
     if isinstance(value, QuotedString):
         return value.text
     if isinstance(value, list):
@@ -29,13 +29,13 @@ def plain(value: Any) -> Any:
 
 
 def text_of(value: Any) -> str:
-    """The right-hand side of an override that Hydra parses back to the same value, of the same type.
+    """The right-hand side of an override that Hydra parses to the same value, of the same type.
 
     Args:
         value: None, bool, int, float, str, or lists and dicts of these.
 
     Raises:
-        SweepError: No text gives this value back, for instance a mapping with an empty key.
+        SweepError: No text is parsed to this value, for example a mapping with an empty key.
     """
     if value is None:
         return "null"
@@ -62,7 +62,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def _string_text(value: str) -> str:
-    """Bare where possible, as one would type it; quoted where a bare word would be a number, null, or a syntax error."""
+    """Unquoted if possible, as one would type it; quoted if a bare word would be a number, null, or a syntax error."""
     for candidate in (Transformer.str(value), *(QuotedString(value, quote).with_quotes() for quote in Quote)):
         if _parses_to(candidate, value):
             return candidate

@@ -1,1 +1,1 @@
-"""Where studies are kept: databases and journal files, and the lock that writers of one study share."""
+"""Storages of studies: databases and journal files, and the lock that all writers of a study share."""

@@ -1,4 +1,4 @@
-"""Optuna's journal file, made safe against writers that are killed in mid-line or while they hold its lock."""
+"""Optuna's journal file, made safe against writers that are killed in the middle of a line or while holding its lock."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ class Journal(JournalStorage):
     """Studies in a journal file.
 
     Args:
-        path: The journal; made if it is missing.
+        path: The journal; created if it is missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -21,13 +21,13 @@ class Journal(JournalStorage):
 
 
 class JournalFile(JournalFileBackend):
-    """A journal that is whole whenever somebody begins to write to it.
+    """A journal that is complete whenever a process starts to write to it.
 
-    Optuna's own file fails for ever after a torn last line, and its lock is a symbolic link that a killed process
-    leaves behind for 30 seconds. The operating system drops the lock used here together with its process.
+    Optuna's own file always fails after an incomplete last line, and its lock is a symbolic link that stays for 30
+    seconds after its process was killed. The operating system releases the lock used here together with its process.
 
     Args:
-        path: The journal; made if it is missing.
+        path: The journal; created if it is missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,7 +37,7 @@ class JournalFile(JournalFileBackend):
 
 
 class _RepairingLock(JournalFileOpenLock):
-    """Lets one process write at a time, and cuts off what a killed one left after the last whole line."""
+    """Lets one process write at a time, and removes what a killed one left after the last complete line."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(str(path))

@@ -1,6 +1,6 @@
-"""One lock per storage that every worker of every sweep on it takes: counting and asking must be one step.
+"""One lock per storage, taken by every worker of every sweep on it: counting and asking must be one step.
 
-A killed holder frees it: the operating system drops a file's lock, a database server ends the transaction.
+It is released if its holder is killed: by the operating system for a file, by the end of the transaction in a database.
 """
 
 import hashlib
@@ -25,10 +25,10 @@ _IN_PROCESS = threading.Lock()
 
 
 def storage_lock(storage: BaseStorage) -> AbstractContextManager[object]:
-    """Return the lock of a storage, to be used in a `with`; it waits for other holders and cannot be nested.
+    """Return the lock of a storage, to be used in a `with` statement; it waits for other holders and cannot be nested.
 
     Raises:
-        SweepError: The storage is of a kind for which there is no lock that all its users share.
+        SweepError: There is no lock for this kind of storage that all its users share.
     """
     storage = engine_storage(storage)
     if isinstance(storage, RDBStorage):
@@ -44,13 +44,13 @@ def storage_lock(storage: BaseStorage) -> AbstractContextManager[object]:
 
 
 def file_lock(target: Path) -> FileLock:
-    """The lock beside a file of a storage."""
-    # Others hold it for milliseconds, so the default of looking every 50 ms would dominate.
+    """The lock next to a file of a storage."""
+    # Others hold it for milliseconds, so the default of polling every 50 ms would dominate.
     return FileLock(f"{target}.study.lock", poll_interval=0.005)
 
 
 def engine_lock(engine: Engine) -> AbstractContextManager[object]:
-    """The lock of a database, which all that use the database share."""
+    """The lock of a database, shared by all its users."""
     if engine.dialect.name == "sqlite":
         return file_lock(Path(engine.url.database)) if engine.url.database else nullcontext()
     if engine.dialect.name == "postgresql":
@@ -65,7 +65,7 @@ def engine_lock(engine: Engine) -> AbstractContextManager[object]:
 
 @contextmanager
 def _postgresql(engine: Engine) -> Iterator[None]:
-    """Hold an advisory lock for one transaction, which also works behind a pooler that shares connections."""
+    """Hold an advisory lock for one transaction, which also works with a pooler that shares connections."""
     key = int.from_bytes(hashlib.sha256(_NAME.encode()).digest()[:8], "big", signed=True)
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
@@ -74,21 +74,21 @@ def _postgresql(engine: Engine) -> Iterator[None]:
 
 @contextmanager
 def _mysql(engine: Engine) -> Iterator[None]:
-    """Hold a named lock; the name has the database in it because MySQL's names are the whole server's.
+    """Hold a named lock; the name contains the database because MySQL's lock names are global to the server.
 
     Raises:
-        SweepError: The server gives no answer to who has the lock, as when it is short of memory.
+        SweepError: The server does not say whether the lock was acquired, for example when memory is low.
     """
     digest = hashlib.sha256(f"{engine.url.database}".encode()).hexdigest()[:16]
     name = f"{_NAME}-{digest}"
     with engine.connect() as connection:
-        # Asked again and again: MariaDB does not take the negative number that lets MySQL wait for ever.
+        # Repeated: MariaDB does not accept the negative number with which MySQL waits without limit.
         asked = text("SELECT GET_LOCK(:name, :seconds)")
         while (got := connection.scalar(asked, {"name": name, "seconds": ASK_SECONDS})) != 1:
             if got is None:
                 raise SweepError(
                     f"The database {engine.url.render_as_string()} did not say whether it can lock the studies; "
-                    "start the sweep again, or see the server's log."
+                    "restart the sweep, or see the server's log."
                 )
         try:
             yield

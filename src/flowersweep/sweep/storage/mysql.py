@@ -1,4 +1,4 @@
-"""What MySQL and MariaDB need so that texts come back as they were written."""
+"""Changes to the tables in MySQL and MariaDB that make texts round-trip unchanged."""
 
 from sqlalchemy import Engine, inspect, text
 
@@ -8,10 +8,10 @@ _COLLATION = "utf8mb4_bin"
 
 
 def exact_texts(engine: Engine) -> None:
-    """Make Optuna's tables tell upper from lower case, take every letter, and take more than 65,535 bytes.
+    """Make Optuna's tables case-sensitive, and accept every letter and more than 65,535 bytes.
 
-    As they are made, the study `a` is `A` too, a server's default may know Latin letters only, and a longer
-    definition, traceback or list of choices is refused or, where the server is not strict, cut. Must be called under
+    As created, the studies `a` and `A` are equal, a server's default may support Latin letters only, and a longer
+    definition, traceback or list of choices is rejected or, if the server is not strict, cut. Must be called under
     the storage's lock.
     """
     quoted = engine.dialect.identifier_preparer.quote
@@ -21,7 +21,7 @@ def exact_texts(engine: Engine) -> None:
             "SELECT table_collation FROM information_schema.tables "
             "WHERE table_schema = DATABASE() AND table_name = :table"
         )
-        # The last one to be changed, so that a change that was cut short is begun again.
+        # The last one to be changed, so that an interrupted change is repeated.
         if connection.scalar(collation, {"table": "studies"}) == _COLLATION:
             return
         tables = sorted(

@@ -1,4 +1,4 @@
-"""Where studies are kept: SQLite in the results' folder by default, a database server, or a journal file.
+"""The storage of studies: SQLite in the folder of the results by default, a database server, or a journal file.
 
 SQLite runs with a write-ahead log that is synced at checkpoints only: four workers finish two to three times as
 many trials a second. A killed process loses nothing; a power cut may lose the last seconds, never the file.
@@ -28,9 +28,9 @@ DEFAULT_NAME = "optuna.db"
 SQLITE_BUSY_SECONDS = 60.0
 CONNECT_SECONDS = 10
 
-# What Optuna's storages raise when their database fails; a journal raises OSError.
+# The errors of Optuna's storages when their database fails; a journal raises OSError.
 STORAGE_FAILURES = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
-GOES_ON = "The sweep was stopped; the same command goes on with it."
+GOES_ON = "The sweep was stopped; the same command resumes it."
 
 _JOURNAL_PREFIX = "journal:"
 _JOURNAL_SUFFIXES = (".log", ".journal")
@@ -38,7 +38,7 @@ _SETTING = "hydra.sweeper.storage"
 
 
 def storage_url(configured: str | None, directory: Path) -> str:
-    """Return the storage with all defaults filled in, the same from whichever folder it is opened.
+    """Return the storage with all defaults filled in, independent of the current directory.
 
     Args:
         configured: `hydra.sweeper.storage`: an SQLAlchemy URL, `journal:PATH`, a path that ends in .log or
@@ -59,14 +59,14 @@ def storage_url(configured: str | None, directory: Path) -> str:
         return configured
     if not url.database or url.database == ":memory:":
         raise SweepError(
-            f"{_SETTING}={configured} lives in one process only, but a sweep has several; "
+            f"{_SETTING}={configured} exists in one process only, but a sweep has several; "
             "name a file, as in sqlite:///optuna.db, or leave it out."
         )
     return _sqlite_url(expanded(url.database).absolute())
 
 
 def open_storage(configured: str | None, directory: Path) -> BaseStorage:
-    """Open the storage of studies; make its folders, file and tables where they are missing.
+    """Open the storage of studies; create its folders, file and tables if they are missing.
 
     Args:
         configured: As for `storage_url`.
@@ -83,12 +83,12 @@ def open_storage(configured: str | None, directory: Path) -> BaseStorage:
 
 
 def shown(url: str) -> str:
-    """The storage as it may be shown and logged: without its password."""
+    """The storage for messages and logs: without its password."""
     return url if url.startswith(_JOURNAL_PREFIX) else _parsed(url).render_as_string(hide_password=True)
 
 
 def cause(error: BaseException) -> str:
-    """The first line of what the driver said, without SQLAlchemy's and Optuna's wrapping."""
+    """The first line of the driver's message, without SQLAlchemy's and Optuna's wrapping."""
     while error.__cause__ is not None:
         error = error.__cause__
     original = getattr(error, "orig", None) or error
@@ -98,7 +98,7 @@ def cause(error: BaseException) -> str:
 
 @contextmanager
 def stopped_in_words() -> Iterator[None]:
-    """Turn what a running sweep stands on, and what failed it, into one sentence that says how the sweep goes on.
+    """Turn an infrastructure failure of a running sweep into a message that says how to resume the sweep.
 
     Raises:
         SweepStoppedError: The storage, the tracking store or the disk failed in the block.
@@ -107,15 +107,15 @@ def stopped_in_words() -> Iterator[None]:
         yield
     except STORAGE_FAILURES as error:
         raise SweepStoppedError(
-            f"The storage of the sweep does not answer any more: {cause(error)}; "
-            "the same command goes on with the sweep when it does."
+            f"The storage of the sweep no longer responds: {cause(error)}; "
+            "the same command resumes the sweep when it does."
         ) from error
     except (InfrastructureError, OSError) as error:
         raise SweepStoppedError(f"{GOES_ON} {str(error).rstrip('.') or type(error).__name__}.") from error
 
 
 class SqliteConnection(sqlite3.Connection):
-    """A connection with the settings that suit several writing processes."""
+    """A connection with settings for several writing processes."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -130,7 +130,7 @@ def _open_journal(path: Path) -> BaseStorage:
     except OSError as error:
         raise SweepError(
             f"{path} cannot be used as the sweep's storage: {error.strerror or error}; "
-            f"give the right to write there or name another file with {_SETTING}=journal:PATH."
+            f"make it writable or name another file with {_SETTING}=journal:PATH."
         ) from error
     except (ValueError, KeyError, AttributeError) as error:
         raise SweepError(
@@ -148,7 +148,7 @@ def _open_database(url: URL) -> BaseStorage:
             arguments["pool_pre_ping"] = True  # a server may close a connection during a long trial
         engine = create_engine(url, **arguments)
         try:
-            # Processes that create the tables at the same time make each other fail.
+            # Processes that create the tables at the same time would fail.
             with engine_lock(engine):
                 _refuse_other_programs(engine, url)
                 storage = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=arguments)
@@ -170,14 +170,14 @@ def _refuse_other_programs(engine: Engine, url: URL) -> None:
     tables = set(inspect(engine).get_table_names())
     if "experiments" in tables and "studies" not in tables:
         raise SweepError(
-            f"{url.render_as_string()} holds MLflow's tables, which studies must not share a database with; "
+            f"{url.render_as_string()} contains MLflow's tables, and studies must not be in the same database; "
             f"name another database with {_SETTING}=URL, or leave it out."
         )
 
 
 @contextmanager
 def _explained(url: URL) -> Iterator[None]:
-    """Turn what goes wrong while a database is opened into one sentence."""
+    """Turn errors while a database is opened into one message."""
     name = url.render_as_string(hide_password=True)
     try:
         yield
@@ -189,17 +189,17 @@ def _explained(url: URL) -> Iterator[None]:
     except (OSError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         raise SweepError(
             f"The storage {name} cannot be opened: {cause(error)}; "
-            f"check that it runs and may be written to, or name another one with {_SETTING}=URL."
+            f"check that it is running and writable, or name another one with {_SETTING}=URL."
         ) from error
     except RuntimeError as error:
-        raise SweepError(f"The storage {name} was made by {_other_version(error, url)}") from error
+        raise SweepError(f"The storage {name} was created by {_other_version(error, url)}") from error
 
 
 def _other_version(refusal: RuntimeError, url: URL) -> str:
-    """Which version of Optuna made a storage that this one refuses, and what helps; the end of a sentence."""
-    if not wants_upgrade(refusal):  # it does not know the version of its tables
+    """Which version of Optuna created a storage that this one rejects, and how to fix it; the end of a message."""
+    if not wants_upgrade(refusal):  # the version of its tables is unknown to this Optuna
         return (
-            f"a newer version of Optuna than {optuna.__version__}, which is installed; update flowersweep and what it needs, "
+            f"a newer version of Optuna than the installed {optuna.__version__}; update flowersweep and its dependencies, "
             f"or name another storage with {_SETTING}=URL."
         )
     name = shlex.quote(url.render_as_string(hide_password=True))
@@ -219,7 +219,7 @@ def _parsed(url: str) -> URL:
             f"{_SETTING}={url} is not a storage; use an SQLAlchemy URL such as sqlite:///optuna.db or "
             "postgresql+psycopg://USER@HOST/NAME, journal:PATH, or leave it out for the file in tracking.dir."
         ) from error
-    # Optuna knows MySQL by this name only.
+    # Optuna supports MySQL under this name only.
     return parsed.set(drivername=parsed.drivername.replace("mariadb", "mysql", 1))
 
 

@@ -1,1 +1,1 @@
-"""The state of a study: its definition, its trials and what became of them, and which trial comes next."""
+"""The state of a study: its definition, its trials and their outcomes, and which trial comes next."""

@@ -1,4 +1,4 @@
-"""How many trials a sweep may run, and the next of them; exact, however many workers and sweeps share a study."""
+"""The budget of a sweep and its next trial; exact, however many workers and sweeps share a study."""
 
 import itertools
 import time
@@ -23,7 +23,7 @@ from flowersweep.sweep.study.reclaim import reclaim_locked
 class Stop(StrEnum):
     """Why there is no next trial."""
 
-    SPENT = "all trials are done or under way"
+    SPENT = "all trials are done or running"
     TIMEOUT = "the time is up"
     FAILURES = "too many trials failed"
     INFRASTRUCTURE = "the infrastructure of the trials failed"
@@ -32,17 +32,17 @@ class Stop(StrEnum):
 
 @dataclass(frozen=True)
 class Budget:
-    """What a sweep may spend; the same for all its workers.
+    """The budget of a sweep; the same for all its workers.
 
     Attributes:
-        n_trials: Trials of the study in all, failed and pruned ones among them; None for every point of the grid.
-        is_grid: Whether trials are the points of the grid in their order, and end with them. A point that some trial
-            has had, whoever chose it, is not run again.
-        deadline: Seconds since the epoch after which no trial is begun; None for no limit.
-        max_failures: The sweep stops when this many trials have failed since it began; None for no limit.
-        max_failures_in_a_row: The same for trials that failed one after another.
-        failed_before: Failed trials of the study when the sweep began; see `begun`.
-        sweep: A name of its own: the infrastructure that failed may be that of one machine, and only its sweep ends.
+        n_trials: Total number of trials of the study, including failed and pruned ones; None for every point of the grid.
+        is_grid: Whether trials are the points of the grid in order, and end with them. A point that a trial has had,
+            however it was chosen, is not run again.
+        deadline: Seconds since the epoch after which no trial is started; None for no limit.
+        max_failures: The sweep stops when this many trials have failed since it started; None for no limit.
+        max_failures_in_a_row: The same for consecutive failures.
+        failed_before: Failed trials of the study when the sweep started; see `begun`.
+        sweep: A unique name: an infrastructure failure may concern one machine, and then only its sweep ends.
     """
 
     n_trials: int | None
@@ -68,13 +68,13 @@ class Budget:
         max_failures: int | None = None,
         max_failures_in_a_row: int | None = None,
     ) -> "Budget":
-        """The budget of a sweep that begins now.
+        """The budget of a sweep that starts now.
 
         Args:
-            study: Failures that it has already do not count.
+            study: Its previous failures do not count.
             n_trials: As the attribute.
             is_grid: As the attribute.
-            timeout: Seconds from now after which no trial is begun.
+            timeout: Seconds from now after which no trial is started.
             max_failures: As the attribute.
             max_failures_in_a_row: As the attribute.
         """
@@ -97,16 +97,16 @@ def next_trial(
     budget: Budget,
     sampler_for: Callable[[int], BaseSampler] | None = None,
 ) -> Trial | Stop:
-    """Take the next trial of a study, or learn why there is none.
+    """Take the next trial of a study, or return why there is none.
 
-    Trials that wait (enqueued ones, and those of dead workers) come first. The trial belongs to this process and has
-    no values yet: `space.suggest` gives it some.
+    Waiting trials (enqueued ones, and those of dead workers) come first. The trial belongs to this process and has no
+    values yet: `space.suggest` sets them.
 
     Args:
         study: The worker's own object; its sampler is replaced if `sampler_for` is given.
-        space: Its grid is walked if the budget is one.
+        space: Its grid is used if the budget is one.
         budget: Of the sweep.
-        sampler_for: Makes the sampler of a trial from its number.
+        sampler_for: Creates the sampler of a trial from its number.
     """
     with storage_lock(storage_of(study)):
         trials = study.get_trials(deepcopy=False)
@@ -125,12 +125,12 @@ def next_trial(
 
 
 def remaining(study: Study, space: Grid, budget: Budget) -> int:
-    """How many trials are still to be begun; waiting ones are among them."""
+    """The number of trials that are still to be started, including waiting ones."""
     return _remaining(study.get_trials(deepcopy=False), space, budget)
 
 
 def failure_summary(study: Study, budget: Budget) -> str:
-    """Say how many trials failed since the sweep began, and why the last ones did."""
+    """Say how many trials failed since the sweep started, and why the last ones did."""
     failed = _by_end(_failed(study.get_trials(deepcopy=False)))
     since = len(failed) - budget.failed_before
     lines = [f"Trial {trial.number}: {trial.user_attrs.get(FAIL_REASON, 'unknown')}" for trial in failed[-3:]]
@@ -138,15 +138,13 @@ def failure_summary(study: Study, budget: Budget) -> str:
 
 
 def infrastructure_summary(study: Study, budget: Budget) -> str:
-    """Say which trial its infrastructure failed, and how the sweep goes on."""
+    """Say which trial failed because of its infrastructure, and how to resume the sweep."""
     trial, reason = _infrastructure_failures(study.get_trials(deepcopy=False), budget)[-1]
-    return (
-        f"Trial {trial.number} could not be run and waits; the same command goes on with the sweep. {reason}"
-    )
+    return f"Trial {trial.number} could not be run and waits; the same command resumes the sweep. {reason}"
 
 
 def _infrastructure_failures(trials: Sequence[FrozenTrial], budget: Budget) -> list[tuple[FrozenTrial, str]]:
-    """The trials of this sweep that their infrastructure failed, and how it did."""
+    """The trials of this sweep that failed because of their infrastructure, and the reasons."""
     found = [(trial, trial.user_attrs.get(INFRASTRUCTURE_FAILURE) or {}) for trial in trials]
     return [(trial, told["reason"]) for trial, told in found if told and told["sweep"] == budget.sweep]
 

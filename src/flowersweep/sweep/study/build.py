@@ -1,4 +1,4 @@
-"""Optuna's objects from their nodes of the configuration, with what can go wrong said in one sentence."""
+"""Build Optuna's objects from their nodes of the configuration, with one message for each error."""
 
 import dataclasses
 import warnings
@@ -24,28 +24,28 @@ def build(cfg: DictConfig, group: str, allowed: tuple[str, ...]) -> Any:
         allowed: The targets Hydra may call.
 
     Raises:
-        SweepError: The target is another one, or it does not take these values.
+        SweepError: The target is not allowed, or it does not accept these values.
     """
     try:
         with warnings.catch_warnings():
-            # Whoever picked an experimental sampler or option knows.
+            # An experimental sampler or option is an explicit choice.
             warnings.simplefilter("ignore", ExperimentalWarning)
             return instantiate(cfg, _execution_whitelist_=allowed)
     except (HydraException, ImportError, TypeError, ValueError) as error:
         cause = error.__cause__ or error
         lines = str(cause).strip().splitlines()
         raise SweepError(
-            f"{group} cannot be made from {cfg.get('_target_')}: {lines[-1] if lines else cause!r}"
+            f"{group} cannot be created from {cfg.get('_target_')}: {lines[-1] if lines else cause!r}"
         ) from None
 
 
 def require(package: str, choice: str, instead: str) -> None:
-    """Refuse a choice whose package is not installed.
+    """Reject a choice whose package is not installed.
 
     Args:
-        package: Its name, for import and for pip alike.
-        choice: What needs it: `hydra/sweeper/sampler=cmaes`.
-        instead: What does without it.
+        package: Its name, the same for import and for pip.
+        choice: The choice that needs it: `hydra/sweeper/sampler=cmaes`.
+        instead: An alternative without it.
 
     Raises:
         SweepError: It cannot be imported.
@@ -57,11 +57,11 @@ def require(package: str, choice: str, instead: str) -> None:
 
 
 def broken_rules(node: DictConfig, prefix: str) -> Iterator[str]:
-    """Every value that the rule of its dataclass field does not accept, one sentence each.
+    """Every value that the rule of its dataclass field does not accept, one message each.
 
     Args:
-        node: Made from a dataclass whose fields may carry rules; another one has none.
-        prefix: Its place in the configuration: `hydra.sweeper`.
+        node: Created from a dataclass whose fields may have rules; any other node has none.
+        prefix: Its key in the configuration: `hydra.sweeper`.
     """
     node_type = OmegaConf.get_type(node)
     for field in dataclasses.fields(node_type) if dataclasses.is_dataclass(node_type) else ():

@@ -1,4 +1,4 @@
-"""Which process runs a trial: written when a worker takes it, looked at when somebody wonders if it still lives."""
+"""Which process runs a trial: written when a worker takes it, read to decide whether that process is still alive."""
 
 import socket
 import time
@@ -14,7 +14,7 @@ from flowersweep.doors.optuna_api import storage_of
 from flowersweep.sweep.study.attributes import HEARTBEAT, OWNER
 
 HEARTBEAT_SECONDS = 60.0
-# Clocks of machines differ, and a database may hang for a while: much longer than a heartbeat.
+# Clocks of machines differ, and a database may hang for a while, so this is much longer than a heartbeat.
 GRACE_SECONDS = 600.0
 
 _CLAIM = "claim"
@@ -25,7 +25,7 @@ def claim(trial: Trial) -> str:
     """Make this process the owner of a trial; must be called under the storage's lock.
 
     Returns:
-        What `owns` recognizes the claim by.
+        The text by which `owns` recognizes the claim.
     """
     name = uuid.uuid4().hex
     trial.set_user_attr(OWNER, {**process.identity(), _CLAIM: name, _SINCE: time.time()})
@@ -33,20 +33,20 @@ def claim(trial: Trial) -> str:
 
 
 def claim_of(trial: Trial | FrozenTrial) -> str | None:
-    """The claim that was last made on a trial; None if there is none."""
+    """The latest claim on a trial; None if there is none."""
     owner = trial.user_attrs.get(OWNER) or {}
     return owner.get(_CLAIM)
 
 
 def beat(trial: Trial) -> None:
-    """Write that the owner lives, for processes on other machines, which cannot see it."""
+    """Record that the owner is alive, for processes on other machines, which cannot see it."""
     trial.set_user_attr(HEARTBEAT, time.time())
 
 
 def release(study: Study, trial_id: int) -> None:
-    """Put a running trial back among the waiting ones, under its number and with the values it was given."""
+    """Put a running trial back among the waiting ones, under its number and with its values."""
     storage = storage_of(study)
-    # In this order: who finds a running trial without an owner knows that its losses are counted already.
+    # In this order, so that the losses of a running trial without an owner are always counted already.
     storage.set_trial_user_attr(trial_id, OWNER, None)
     storage.set_trial_state_values(trial_id, TrialState.WAITING)
 
@@ -54,8 +54,8 @@ def release(study: Study, trial_id: int) -> None:
 def is_abandoned(user_attrs: Mapping[str, Any], now: float) -> bool:
     """Tell whether the process that runs a trial is gone.
 
-    Whether a process of this machine lives is seen; one of another machine, or of another container, counts as gone
-    when its last heartbeat is older than GRACE_SECONDS.
+    A process of this machine is checked directly; one of another machine, or of another container, counts as gone if
+    its last heartbeat is older than GRACE_SECONDS.
 
     Args:
         user_attrs: The trial's.
@@ -63,7 +63,7 @@ def is_abandoned(user_attrs: Mapping[str, Any], now: float) -> bool:
     """
     owner = user_attrs.get(OWNER)
     if owner is None:
-        return True  # claims are made under the lock, so whoever asked for it died before he made his
+        return True  # claims are made under the lock, so the process that asked for it died before its claim
     last = max(float(owner[_SINCE]), float(user_attrs.get(HEARTBEAT) or 0))
     if process.is_dead(owner, last):
         return True

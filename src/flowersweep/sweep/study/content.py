@@ -1,4 +1,4 @@
-"""What a study's trainings read besides their configuration, known by its content and not by where it lies."""
+"""What a study's trainings read besides their configuration, identified by content and not by location."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -13,17 +13,17 @@ from flowersweep.training.dataset import Found, find_pictures
 from flowersweep.training.heads import weights_digest
 from flowersweep.training.warm_start import best_start
 
-# What tells where a configuration's pictures are.
+# Identifies the location of a configuration's pictures.
 Place = tuple[str, str | None, str | None]
 
 
 def place_of(config: Config) -> Place:
-    """Where a configuration's pictures are."""
+    """The location of a configuration's pictures."""
     return config.data.source, config.data.dir, config.paths.cache
 
 
 def find_all(configs: Iterable[Config]) -> dict[Place, Found]:
-    """The pictures of all configurations, each place looked into once.
+    """The pictures of all configurations; each location is read once.
 
     Raises:
         DataError: Pictures are missing.
@@ -34,12 +34,12 @@ def find_all(configs: Iterable[Config]) -> dict[Place, Found]:
 
 @dataclass(frozen=True)
 class Content:
-    """What trials read when their sweep began. Trials that come to read something else are not run.
+    """What trials read, as of the start of their sweep. Trials that would read something else are not run.
 
     Attributes:
-        pictures: Fingerprints, by where the pictures are.
+        pictures: Fingerprints, by the location of the pictures.
         weights: Digests, by the value of `model.weights`.
-        starts: Runs that `model.init_from=best` stands for, by backbone and fingerprint.
+        starts: Runs that `model.init_from=best` refers to, by backbone and fingerprint.
     """
 
     pictures: Mapping[Place, str]
@@ -55,7 +55,7 @@ class Content:
             found: Their pictures, from `find_all`.
 
         Raises:
-            TrackingError: There is no run to begin with.
+            TrackingError: There is no run to start from.
         """
         weights: dict[str | None, str] = {}
         starts: dict[tuple[str, str], str] = {}
@@ -71,7 +71,7 @@ class Content:
         return cls({place: fingerprint for place, (_, fingerprint) in found.items()}, weights, starts)
 
     def listed(self) -> dict[str, list[str]]:
-        """By key, a digest or name for each place, in the order of the configurations; only keys that are read."""
+        """By key, a digest or name for each location, in the order of the configurations; only keys that are read."""
         read: dict[str, Mapping[Any, str]] = {
             "data.dir": self.pictures,
             "model.weights": self.weights,
@@ -80,21 +80,21 @@ class Content:
         return {key: list(by_place.values()) for key, by_place in read.items() if by_place}
 
     def fingerprint(self, config: Config) -> str | None:
-        """That which a trial's pictures must have; None where nobody looked when the sweep began."""
+        """The fingerprint that a trial's pictures must have; None if it was not recorded at the start of the sweep."""
         return self.pictures.get(place_of(config))
 
     def held(self, config: Config) -> Config:
-        """A trial's configuration, with the run that `model.init_from=best` stood for when the sweep began.
+        """A trial's configuration, with the run that `model.init_from=best` referred to when the sweep started.
 
         Raises:
-            WeightsError: The file of the weights has another content by now.
+            WeightsError: The content of the weights' file has changed since.
         """
         model = config.model
         began_with = self.weights.get(model.weights) if isinstance(model, FrozenConfig) else None
         if isinstance(model, FrozenConfig) and began_with not in {None, weights_digest(model.weights)}:
             raise WeightsError(
-                f"The weights in {model.weights} are no longer those that the sweep began with; put those back, or "
-                "begin another sweep with these."
+                f"The weights in {model.weights} are no longer those that the sweep started with; restore those, or "
+                "start another sweep with these."
             )
         if isinstance(model, FineTunedConfig) and model.init_from == "best":
             start = (model.backbone, self.fingerprint(config) or "")

@@ -1,6 +1,6 @@
-"""The definition of a study: what it searches and what its trials share, how two of them differ, and a name for it.
+"""The definition of a study: what it searches and what its trials share, how two definitions differ, and a derived name.
 
-A study goes on with every sweep of the same definition, and with no other.
+Every sweep with the same definition continues a study, and no other sweep does.
 """
 
 import hashlib
@@ -13,20 +13,20 @@ from omegaconf import DictConfig, OmegaConf
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.space.values import same, text_of
 
-# What of a configuration says where things are kept, and nothing about what a trial comes to.
+# The parts of a configuration that say where things are stored, and do not affect the result of a trial.
 _KEPT_IN = ("tracking", "paths", "hydra", "bank")
-# The same, where the content of what is read from there is known instead.
+# The same, if the content of what is read from there is in the definition instead.
 _READ_FROM = ("data.dir", "model.weights")
-# Under this key a definition has what its trainings read, by its content: a list of digests for each of these.
+# Under this key, a definition has the content of what its trainings read: a list of digests for each of these.
 _CONTENT = "content"
 _UNBOUND = (
-    "It was begun before studies were bound to the content of their pictures, so there is no telling whether its "
+    "It was started before studies were bound to the content of their pictures, so it is unknown whether its "
     "trials were trained on these."
 )
 _READ = {
     "data.dir": "The pictures are",
     "model.weights": "The pretrained weights in model.weights are",
-    "model.init_from": "The run that model.init_from=best stands for is",
+    "model.init_from": "The run that model.init_from=best refers to is",
 }
 
 
@@ -36,14 +36,14 @@ def definition_of(
     n_repeats: int = 1,
     content: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
-    """What a study searches, as it is stored with it and compared with what a later command searches.
+    """What a study searches, as stored with it and compared with what a later command searches.
 
     Args:
         space: Of the sweep.
         config: The sweep's own configuration.
         n_repeats: Of the sweep.
-        content: What its trials read, see `flowersweep.sweep.study.content.Content.listed`; where it lies is then no part of the
-            definition. None for an application of which that is not known.
+        content: What its trials read, see `flowersweep.sweep.study.content.Content.listed`; its location is then not a part of
+            the definition. None for an application for which this is unknown.
     """
     places = _KEPT_IN if content is None else (*_KEPT_IN, *_READ_FROM)
     given = space.definition()
@@ -57,11 +57,11 @@ def _is_place(key: str, places: Sequence[str]) -> bool:
 
 
 def _shared_config(config: DictConfig, n_repeats: int, places: Sequence[str]) -> dict[str, Any]:
-    """The configuration that all trials of a sweep share, as JSON has it, without the places on this machine.
+    """The configuration that all trials of a sweep share, as values for JSON, without the locations on this machine.
 
     Args:
         config: The sweep's own; searched keys have their defaults in it.
-        n_repeats: A mean of three trainings is not to be compared with a single one.
+        n_repeats: Included because a mean of three trainings is not comparable with a single one.
         places: The keys that are left out.
     """
     plain = OmegaConf.to_container(config, resolve=False)
@@ -80,10 +80,10 @@ def _without_places(node: Mapping[Any, Any], places: Sequence[str], prefix: str 
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What changed from one definition to another, one sentence each; empty if nothing did.
+    """The changes from one definition to another, one message each; empty if there are none.
 
     Args:
-        old: What `definition_of` gave, possibly after a way through JSON; what a changed override explains is not said
+        old: From `definition_of`, possibly read back from JSON; a change that is explained by an override is not listed
             twice.
         new: The same of the other study.
     """
@@ -177,7 +177,7 @@ def _given(key: str, text: str) -> str:
 def derived_name(space: Space, definition: Mapping[str, Any], directions: Sequence[str]) -> str:
     """The name of a study that was given none: the same command has the same one.
 
-    What is searched is readable in it; a hash of the whole definition tells apart what reads alike.
+    What is searched is readable in it; a hash of the complete definition distinguishes names that read the same.
     """
     keys = "-".join(name.rpartition(".")[2] for name in space.searched) or "single"
     text = json.dumps([definition, list(directions)], sort_keys=True)

@@ -1,4 +1,4 @@
-"""A sampler that asks again where it would suggest what a trial of the study has, or has had, already."""
+"""A sampler that asks again if it would suggest the values of another trial of the study."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
@@ -12,19 +12,19 @@ from flowersweep.doors.optuna_api import enqueued_values, storage_of, study_id
 from flowersweep.sweep.space.dimension import Suggesting
 from flowersweep.sweep.space.space import Space
 
-# How often a sampler is asked for one trial; where that gives nothing new, the trial is a duplicate, whose result is copied.
+# How often a sampler is asked for one trial; if nothing new is suggested, the trial is a duplicate, whose result is copied.
 MAX_ASKED = 16
 
 
 class DistinctSampler(BaseSampler):
-    """Suggests whole points of a space, a new one if it can.
+    """Suggests complete points of a space, new ones if possible.
 
-    A suggestion is new if no trial has had it or has it, but for those that failed or wait. The first one that another sampler
-    makes is taken if it is new, so that nothing changes where points do not coincide.
+    A suggestion is new if no trial has or had it, except trials that failed or wait. The first suggestion of the wrapped
+    sampler is taken if it is new, so that nothing changes if points do not coincide.
 
     Args:
         space: What is searched.
-        sampler_for: Makes the other sampler: the same for the same attempt, counted from 0.
+        sampler_for: Creates the wrapped sampler: the same one for the same attempt, counted from 0.
     """
 
     def __init__(self, space: Space, sampler_for: Callable[[int], BaseSampler]) -> None:
@@ -33,7 +33,7 @@ class DistinctSampler(BaseSampler):
         self._first = sampler_for(0)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """All dimensions: what is suggested is a point."""
+        """All dimensions: complete points are suggested."""
         del study, trial
         return self._space.dimensions
 
@@ -45,37 +45,37 @@ class DistinctSampler(BaseSampler):
         complete, others = _known(self._space, study, trial)
         size = self._space.size if self._space.finite else None
         point: dict[str, Any] = {}
-        # In a space of which every point is known there is nothing to ask for.
+        # If every point of the space is known, nothing new can be suggested.
         for attempt in range(1 if size is not None and len(complete) >= size else MAX_ASKED):
             sampler = self._sampler_for(attempt) if attempt else self._first
             asked = _ask(self._space, sampler, study, trial)
             key = self._space.key(asked)
             if key not in complete and key not in others:
                 return asked
-            # Of what is not new rather something that need not be trained.
+            # If nothing is new, prefer a point that need not be trained.
             point = asked if not point or key in complete else point
         return point
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """A value of something that is not in the space."""
+        """A value of a parameter that is not in the space."""
         return self._first.sample_independent(study, trial, param_name, param_distribution)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Let the other sampler know."""
+        """Notify the wrapped sampler."""
         self._first.before_trial(study, trial)
 
     def after_trial(
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
-        """Let the other sampler know."""
+        """Notify the wrapped sampler."""
         self._first.after_trial(study, trial, state, values)
 
 
 def _known(space: Space, study: Study, trial: FrozenTrial) -> tuple[set[Hashable], set[Hashable]]:
     """The points of complete trials, and those of running and pruned ones."""
-    # Not study.get_trials(): a pruner may have hidden some.
+    # Not study.get_trials(): a pruner may hide some of them.
     trials = storage_of(study).get_all_trials(study_id(study), deepcopy=False)
     complete = {space.key(one.params) for one in trials if one.state is TrialState.COMPLETE}
     states = (TrialState.RUNNING, TrialState.PRUNED)
@@ -90,7 +90,7 @@ def _ask(space: Space, sampler: BaseSampler, study: Study, trial: FrozenTrial) -
 
 
 class _Draft(Suggesting):
-    """Values of a trial that are not stored yet, found in the order in which Optuna's own trials find theirs."""
+    """Values of a trial that are not stored yet, determined in the same order as in Optuna's own trials."""
 
     def __init__(
         self, sampler: BaseSampler, study: Study, trial: FrozenTrial, relative: Mapping[str, Any]
@@ -98,7 +98,7 @@ class _Draft(Suggesting):
         self._sampler = sampler
         self._study = study
         self._trial = trial
-        # What somebody enqueued, or an earlier attempt was given.
+        # The enqueued values, or those of an earlier attempt.
         self._given = {**enqueued_values(trial), **trial.params}
         self._relative = relative
 

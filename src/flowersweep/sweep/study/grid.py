@@ -12,29 +12,29 @@ from flowersweep.sweep.study.attributes import GRID_POINT
 
 
 class Grid(Protocol):
-    """What is needed of a search space to walk through its points."""
+    """The part of a search space that is needed to iterate over its points."""
 
     @property
     def size(self) -> int:
-        """How many points the grid has."""
+        """The number of points of the grid."""
 
     def grid(self) -> Iterator[dict[str, Any]]:
-        """The points in their order."""
+        """The points in order."""
 
     def key(self, params: Mapping[str, Any]) -> Hashable:
-        """What a point has in common with itself only."""
+        """A key that is equal only for equal points."""
 
     def is_point(self, params: Mapping[str, Any]) -> bool:
-        """Whether these are all values of a point."""
+        """Whether these are the complete values of a point."""
 
 
 def points_had(trials: Sequence[FrozenTrial], space: Grid) -> tuple[set[int], set[Hashable]]:
-    """The points that trials have had: the indices of those taken from the grid, and the keys of further ones."""
+    """The points that trials have had: the indices of those from the grid, and the keys of others."""
     points = {int(trial.user_attrs[GRID_POINT]) for trial in trials if GRID_POINT in trial.user_attrs}
     others = [trial for trial in trials if GRID_POINT not in trial.user_attrs]
     if not others:
         return points, set()
-    # Without values is also a trial that died before it had some; it is not the point of a space without keys.
+    # A trial that died before it had values has none either; it is not the point of a space without keys.
     values = [_values(trial) for trial in others if _values(trial) or trial.state is TrialState.COMPLETE]
     keys = {space.key(point) for point in values if space.is_point(point)}
     taken = itertools.islice(space.grid(), max(points, default=-1) + 1)
@@ -43,12 +43,12 @@ def points_had(trials: Sequence[FrozenTrial], space: Grid) -> tuple[set[int], se
 
 
 def _values(trial: FrozenTrial) -> Mapping[str, Any]:
-    """What a trial has or, where it waits, what it will have."""
+    """The values of a trial or, if it waits, its future values."""
     return trial.params or enqueued_values(trial)
 
 
 def enqueue_point(study: Study, space: Grid, trials: Sequence[FrozenTrial]) -> None:
-    """Queue the first point that no trial has had, if there is one."""
+    """Enqueue the first point that no trial has had, if there is one."""
     indices, others = points_had(trials, space)
     for index, point in enumerate(space.grid()):
         if index not in indices and not (others and space.key(point) in others):

@@ -1,6 +1,6 @@
-"""What became of a trial: the one map from values, exceptions and dead processes to COMPLETE, PRUNED and FAIL.
+"""The outcome of a trial: the only mapping from values, exceptions and dead processes to COMPLETE, PRUNED and FAIL.
 
-A trial that its infrastructure failed has come to no end: it is WAITING again, and its sweep ends.
+A trial that ended because of its infrastructure is WAITING again, and its sweep ends.
 """
 
 import math
@@ -14,19 +14,19 @@ from flowersweep.errors import Pruned, infrastructure_failure
 from flowersweep.redaction import redacted
 from flowersweep.sweep.study.attributes import FAIL_REASON, INFRASTRUCTURE_FAILURE, TRACEBACK
 
-# A training process uses this module too, and has no need of Optuna.
+# A training process uses this module too, and does not need Optuna.
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import Trial
 
 
-# A column of MySQL holds 65,535 bytes; the end of a traceback says more than its beginning.
+# A column of MySQL holds 65,535 bytes; the end of a traceback is more informative than its start.
 _MAX_TRACEBACK = 15_000
 _MAX_REASON = 1_000
 
 
 class State(StrEnum):
-    """The states in which a run leaves its trial, by the names of Optuna's `TrialState`."""
+    """The states of a trial after its run, with the names of Optuna's `TrialState`."""
 
     COMPLETE = "COMPLETE"
     PRUNED = "PRUNED"
@@ -36,14 +36,14 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial ended; made of plain values, so that it can cross processes.
+    """How a trial ended, as plain values that can be sent between processes.
 
     Attributes:
-        state: One of the three ends, or WAITING.
-        values: The objectives if it is COMPLETE, all finite; else empty.
-        reason: Why it is not COMPLETE, in one line; if it is WAITING, in one sentence; else empty.
-        traceback: Of the exception, if there was one; else empty.
-        died: Its process ended under it, so that running it again may help.
+        state: One of the three final states, or WAITING.
+        values: The objectives if it is COMPLETE, all finite; otherwise empty.
+        reason: Why it is not COMPLETE, in one line; if it is WAITING, in one sentence; otherwise empty.
+        traceback: Of the exception, if there was one; otherwise empty.
+        died: Whether its process died, so that running it again may help.
     """
 
     state: State
@@ -89,10 +89,10 @@ def of_exception(error: BaseException) -> Outcome:
 
 
 def of_death(exit_code: int) -> Outcome:
-    """The outcome of a run whose process ended under it.
+    """The outcome of a run whose process died.
 
     Args:
-        exit_code: Of the process; minus the signal's number if a signal ended it.
+        exit_code: Of the process; the negative number of the signal if a signal ended it.
     """
     if exit_code >= 0:
         return Outcome(State.FAIL, reason=f"Its process ended with exit code {exit_code}.", died=True)
@@ -111,7 +111,7 @@ def tell(study: "Study", trial: "Trial", outcome: Outcome, sweep: str = "") -> N
         study: The trial's.
         trial: A running one.
         outcome: Of it.
-        sweep: `Budget.sweep`: which sweep ends if the trial is WAITING.
+        sweep: `Budget.sweep`: the sweep that ends if the trial is WAITING.
     """
     from optuna.trial import TrialState
 
@@ -137,7 +137,7 @@ def _fail(reason: str) -> Outcome:
 
 
 def _number(value: Any) -> float | None:
-    """Anything that is a number of Python, NumPy or TensorFlow; text and truth values are none."""
+    """A number of Python, NumPy or TensorFlow as a float; None for anything else, including texts and booleans."""
     if isinstance(value, (bool, str, bytes)) or not hasattr(value, "__float__"):
         return None
     try:
@@ -153,7 +153,7 @@ def _short(value: Any) -> str:
 
 
 def _is_optunas(error: BaseException) -> bool:
-    """Tell an optuna.TrialPruned without importing Optuna where a run did not."""
+    """Recognize an optuna.TrialPruned without importing Optuna if the run did not."""
     return any(
         base.__name__ == "TrialPruned" and base.__module__.startswith("optuna.")
         for base in type(error).__mro__

@@ -1,4 +1,4 @@
-"""The pruner of a sweep, from its node of the configuration."""
+"""Create the pruner of a sweep from its node of the configuration."""
 
 from omegaconf import DictConfig
 from optuna.pruners import BasePruner, NopPruner
@@ -14,7 +14,7 @@ def make_pruner(cfg: DictConfig, *, n_directions: int = 1) -> BasePruner:
 
     Args:
         cfg: The node, with a `_target_` in `optuna.pruners`; it may nest others, as PatientPruner does.
-        n_directions: How many objectives the study has; Optuna prunes with one only.
+        n_directions: How many objectives the study has; Optuna prunes only with one.
 
     Raises:
         SweepError: A value is not legal, a package is missing, or there are several objectives.

@@ -1,4 +1,4 @@
-"""Trials that a dead process left RUNNING: back among the waiting ones, in place, so that no number is lost."""
+"""Put trials that a dead process left RUNNING back among the waiting ones, in place, so that no number is lost."""
 
 import time
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.study.attributes import FAIL_REASON, LOST, OWNER
 from flowersweep.sweep.study.claim import is_abandoned, release
 
-# A trial may exhaust the machine's memory and take its worker along: it must not do so at every start for ever.
-# It is more than the retries of a dead training process because `kill -9` and power cuts are no fault of a trial.
+# A trial may exhaust the machine's memory, which also kills its worker: this must not repeat at every start.
+# It is more than the retries of a dead training process because `kill -9` and power cuts are not caused by a trial.
 MAX_LOST = 3
 
 
 @dataclass(frozen=True)
 class Reclaimed:
-    """A trial whose worker died, and what was done with it.
+    """A trial whose worker died, and how it was handled.
 
     Attributes:
         number: Of the trial.
@@ -33,17 +33,17 @@ class Reclaimed:
 
 
 def reclaim(study: Study) -> list[Reclaimed]:
-    """Put running trials of dead processes back among the waiting ones; those of living processes are left alone.
+    """Put running trials of dead processes back among the waiting ones; those of living processes are unchanged.
 
     Returns:
-        What was done, by trial number.
+        The reclaimed trials, by number.
     """
     with storage_lock(storage_of(study)):
         return reclaim_locked(study, study.get_trials(deepcopy=False))
 
 
 def reclaim_locked(study: Study, trials: Sequence[FrozenTrial]) -> list[Reclaimed]:
-    """`reclaim` for a caller who holds the storage's lock and has read the trials under it."""
+    """`reclaim` for a caller that holds the storage's lock and has read the trials under it."""
     now = time.time()
     running = [trial for trial in trials if trial.state is TrialState.RUNNING]
     return [_reclaimed(study, trial) for trial in running if is_abandoned(trial.user_attrs, now)]

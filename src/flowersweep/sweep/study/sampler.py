@@ -1,6 +1,6 @@
-"""The sampler of one trial, from its node of the configuration.
+"""Create the sampler of a trial from its node of the configuration.
 
-It is made anew for each trial, so that a sweep that was stopped and goes on suggests what an uninterrupted one would.
+It is recreated for each trial, so that a resumed sweep suggests the same values as an uninterrupted one.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from flowersweep.sweep.study.distinct import MAX_ASKED, DistinctSampler
 
 GROUP = "hydra/sweeper/sampler"
 PREFIX = "hydra.sweeper.sampler."
-# hydra-optuna-sweeper makes the genetic samplers through functions of its own.
+# hydra-optuna-sweeper creates the genetic samplers with its own functions.
 ALLOWED = ("optuna.samplers.*", *SAMPLER_FUNCTIONS)
 MAX_SEED = 2**32 - 1
 
@@ -35,18 +35,18 @@ def make_sampler(
     explicit: Collection[str] = (),
     attempt: int = 0,
 ) -> BaseSampler:
-    """The sampler for one trial.
+    """The sampler for a trial.
 
     Options that have the value of hydra-optuna-sweeper's dataclass are not passed on, so that Optuna's own defaults
-    hold where they have moved since (TPE is multivariate and knows of running trials); those in `explicit` are.
+    apply where they have changed since (TPE is multivariate and considers running trials); those in `explicit` are.
 
     Args:
         cfg: `hydra.sweeper.sampler`.
-        trial_number: Of the trial that is asked for, from 0 on; the seed is drawn from it and from `cfg.seed`.
+        trial_number: Number of the trial, from 0; the seed is derived from it and from `cfg.seed`.
         space: What is searched.
         n_directions: How many objectives the study has.
-        explicit: The options that were set on purpose, as `explicit_options` finds them.
-        attempt: How often the trial was asked for before, without avail; the seed is another one each time.
+        explicit: The options that were set explicitly, from `explicit_options`.
+        attempt: Number of previous attempts for this trial that gave nothing new; each attempt has another seed.
 
     Raises:
         SweepError: The sampler cannot search this space, an option is not legal, or a package is missing.
@@ -54,12 +54,12 @@ def make_sampler(
     _refuse_misfit(cfg, space, n_directions)
     seed = trial_seed(cfg.get("seed"), trial_number, attempt)
     if is_grid(cfg):
-        # The points of a grid are queued by number; what is drawn here is never used.
+        # The points of a grid are enqueued by number; this sampler's values are never used.
         return RandomSampler(seed)
     options = _options(cfg, explicit)
     name = _name(cfg)
     if name != "QMCSampler" and seed is not None:
-        # A sequence of low discrepancy is one sequence: all its trials share the configured seed.
+        # A low-discrepancy sequence is a single sequence: all its trials share the configured seed.
         options["seed"] = seed
     if (
         name == "TPESampler"
@@ -67,7 +67,7 @@ def make_sampler(
         and n_directions == 1
         and options.get("multivariate") is not False
     ):
-        # Conditional dimensions are modelled together with those they appear with, not each by itself.
+        # Conditional dimensions are modelled together with those they occur with, not separately.
         options.setdefault("group", True)
     sampler: BaseSampler = build(OmegaConf.create({**options, "_target_": cfg["_target_"]}), GROUP, ALLOWED)
     return sampler
@@ -76,9 +76,9 @@ def make_sampler(
 def distinct_sampler(
     cfg: DictConfig, *, trial_number: int, space: Space, n_directions: int, explicit: Collection[str]
 ) -> BaseSampler:
-    """The sampler for one trial, asked again where it would suggest what was trained already; see `make_sampler`.
+    """The sampler for a trial, asked again if it would suggest what was trained already; see `make_sampler`.
 
-    One that insists, as TPE does where few values promise much, gives way to a random one after half of the attempts.
+    One that repeats itself, as TPE does if few values are promising, is replaced by a random one after half of the attempts.
     """
 
     def asked(attempt: int) -> BaseSampler:
@@ -97,12 +97,12 @@ def distinct_sampler(
 
 
 def wants_grid(cfg: DictConfig, space: Space, explicit: Collection[str] = ()) -> bool:
-    """Whether the sampler is one that nobody chose, over a space that has a grid.
+    """Whether the sampler is the default, over a space that has a grid.
 
-    With hydra/sweeper/sampler=auto, the default, that is so unless an option is set: options are those of TPE.
+    With hydra/sweeper/sampler=auto, the default, this holds unless an option is set: options are those of TPE.
 
     Args:
-        cfg: `hydra.sweeper.sampler`, before the seed of the runs is put into it.
+        cfg: `hydra.sweeper.sampler`, before it gets the seed of the runs.
         space: What is searched.
         explicit: As for `make_sampler`.
     """
@@ -110,28 +110,26 @@ def wants_grid(cfg: DictConfig, space: Space, explicit: Collection[str] = ()) ->
 
 
 def is_grid(cfg: DictConfig) -> bool:
-    """Whether the node is hydra/sweeper/sampler=grid, which means Hydra's own order of points."""
+    """Whether the node is hydra/sweeper/sampler=grid, which uses Hydra's own order of points."""
     return _name(cfg) == "GridSampler"
 
 
 def trial_seed(seed: object, trial_number: int, attempt: int = 0) -> int | None:
-    """The seed of one trial: a number of 32 bits that depends on all of these; None if the sweep has no seed.
+    """The seed of one trial: a 32-bit number that depends on all arguments; None if the sweep has no seed.
 
     Raises:
-        SweepError: The seed is not a whole number from 0 to 2**32 - 1.
+        SweepError: The seed is not an integer from 0 to 2**32 - 1.
     """
     if seed is None:
         return None
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
-        raise SweepError(
-            f"{PREFIX}seed must be a whole number from 0 to {MAX_SEED}, or null, but is {seed!r}."
-        )
+        raise SweepError(f"{PREFIX}seed must be an integer from 0 to {MAX_SEED}, or null, but is {seed!r}.")
     entropy = (seed, trial_number, attempt) if attempt else (seed, trial_number)
     return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
 
 def explicit_options(overrides: Collection[str]) -> frozenset[str]:
-    """The sampler's options that the command line sets, whatever their value.
+    """The sampler's options that the command line sets, with any value.
 
     Args:
         overrides: `hydra.overrides.hydra`, such as `hydra.sweeper.sampler.constant_liar=false`.
@@ -141,7 +139,7 @@ def explicit_options(overrides: Collection[str]) -> frozenset[str]:
 
 
 def _options(cfg: DictConfig, explicit: Collection[str]) -> dict[str, Any]:
-    """The node without its target, and without what only repeats the dataclass's defaults."""
+    """The node without its target and without values that only repeat the dataclass's defaults."""
     node_type = OmegaConf.get_type(cfg)
     fields = dataclasses.fields(node_type) if dataclasses.is_dataclass(node_type) else ()
     defaults = {field.name: field.default for field in fields}
@@ -154,14 +152,14 @@ def _options(cfg: DictConfig, explicit: Collection[str]) -> dict[str, Any]:
 
 
 def _refuse_misfit(cfg: DictConfig, space: Space, n_directions: int) -> None:
-    """Refuse what Optuna would only answer by drawing at random, with a warning, or by failing in mid-sweep."""
+    """Reject what Optuna would handle by drawing at random, with a warning, or by failing during the sweep."""
     name, choice = _name(cfg), f"{GROUP}={_choice(cfg)}"
     otherwise = f"use {GROUP}=tpe."
     if name == "raise_motpe_removed":
-        raise SweepError(f"{GROUP}=motpe is no more; {GROUP}=tpe takes several objectives.")
+        raise SweepError(f"{GROUP}=motpe no longer exists; {GROUP}=tpe supports several objectives.")
     if name == "GridSampler" and not space.finite:
         raise SweepError(
-            f"{choice} needs a choice or a range for every key, but an interval is searched; {otherwise}"
+            f"{choice} requires a choice or a range for every key, but an interval is searched; {otherwise}"
         )
     if name in {"CmaEsSampler", "GPSampler", "QMCSampler"} and space.conditional:
         raise SweepError(f"{choice} cannot search keys under hydra.sweeper.conditions; {otherwise}")
@@ -174,14 +172,14 @@ def _refuse_misfit(cfg: DictConfig, space: Space, n_directions: int) -> None:
         if not numbers:
             raise SweepError(f"{choice} searches numbers, but there are only choices here; {otherwise}")
         if n_directions > 1:
-            raise SweepError(f"{choice} takes one objective, but there are {n_directions}; {otherwise}")
+            raise SweepError(f"{choice} supports one objective, but there are {n_directions}; {otherwise}")
         require("cmaes", choice, f"{GROUP}=tpe")
     if name == "GPSampler":
         for package in ("scipy", "torch"):
             require(package, choice, f"{GROUP}=tpe")
     if name == "QMCSampler" and cfg.get("scramble") and cfg.get("seed") is None:
         raise SweepError(
-            f"{choice} with scramble=true needs {PREFIX}seed, or each trial would scramble another way."
+            f"{choice} with scramble=true requires {PREFIX}seed, because otherwise each trial would be scrambled differently."
         )
 
 
@@ -190,7 +188,7 @@ def _name(cfg: DictConfig) -> str:
 
 
 def _choice(cfg: DictConfig) -> str:
-    """The name of the sampler in its group, near enough for a message."""
+    """The approximate name of the sampler in its group, for messages."""
     return {"CmaEsSampler": "cmaes", "GPSampler": "gp", "QMCSampler": "qmc", "GridSampler": "grid"}.get(
         _name(cfg), _name(cfg)
     )

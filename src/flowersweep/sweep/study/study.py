@@ -1,4 +1,4 @@
-"""A study is found by its name and goes on, if what it searches is still the same."""
+"""Open a study by its name; it continues if it still searches the same."""
 
 import itertools
 import warnings
@@ -24,18 +24,18 @@ def open_study(
     directions: Sequence[str],
     on_mismatch: str = "error",
 ) -> Study:
-    """Make a study, or go on with the one of that name.
+    """Create a study, or continue the one with that name.
 
     Args:
-        storage: As `open_storage` gives it.
+        storage: From `open_storage`.
         name: Of the study.
         definition: What it searches, see `flowersweep.sweep.study.definition`; stored with the study.
         directions: "minimize" or "maximize" for each objective.
-        on_mismatch: What if a study of that name searches something else: "error" refuses; "new" takes the first of
+        on_mismatch: If a study with that name searches something else, "error" raises; "new" takes the first of
             NAME-2, NAME-3, ... that does not exist or has this definition.
 
     Raises:
-        SweepError: The study of that name is another one.
+        SweepError: The study with that name searches something else.
     """
     with storage_lock(storage):
         for candidate in _names(name):
@@ -49,15 +49,15 @@ def open_study(
 
 
 def join_study(storage: BaseStorage, name: str, pruner: optuna.pruners.BasePruner | None = None) -> Study:
-    """Load the study that `open_study` made, for a worker.
+    """Load the study that `open_study` created, for a worker.
 
     Args:
-        storage: As `open_storage` gives it.
+        storage: From `open_storage`.
         name: Of the study, as `open_study` returned it.
-        pruner: Judges reports; None never prunes.
+        pruner: Evaluates reports; None never prunes.
 
     Raises:
-        SweepError: There is none of that name.
+        SweepError: There is no study with that name.
     """
     try:
         return optuna.load_study(
@@ -65,12 +65,12 @@ def join_study(storage: BaseStorage, name: str, pruner: optuna.pruners.BasePrune
         )
     except KeyError:
         raise SweepError(
-            f"There is no study {name!r} in the storage; start the sweep that makes it first."
+            f"There is no study {name!r} in the storage; start the sweep that creates it first."
         ) from None
 
 
 def name_metrics(study: Study, metrics: Sequence[str]) -> None:
-    """Store what the values of the study's trials are called, for plots, tables and the dashboard."""
+    """Store the names of the objectives with the study, for plots, tables and the dashboard."""
     if metrics and study.metric_names != list(metrics):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
@@ -99,17 +99,17 @@ def _made(storage: BaseStorage, name: str, definition: Mapping[str, Any], direct
 
 def _changes(study: Study, definition: Mapping[str, Any], directions: Sequence[str]) -> list[str]:
     if DEFINITION not in study.user_attrs:
-        return ["It was made by another program, which left no definition of its search space."]
+        return ["It was created by another program, which stored no definition of its search space."]
     changes = differences(study.user_attrs[DEFINITION], definition)
     old = [direction.name.lower() for direction in study.directions]
     if old != list(directions):
-        changes.append(f"It had to {', '.join(old)}, and has now to {', '.join(directions)}.")
+        changes.append(f"The direction was {', '.join(old)}, and is now {', '.join(directions)}.")
     return changes
 
 
 def _refusal(name: str, changes: Sequence[str]) -> str:
     listed = "\n".join(f"  {change}" for change in changes)
     return (
-        f"The study {name!r} is another search, so it cannot go on with this one:\n{listed}\n"
+        f"The study {name!r} is a different search, so this one cannot continue it:\n{listed}\n"
         "Give this sweep its own hydra.sweeper.study_name=NAME, or set hydra.sweeper.on_mismatch=new."
     )

@@ -1,1 +1,1 @@
-"""What runs trials: workers, their training processes, and the objective of a trial."""
+"""Execution of trials: workers, their training processes, and the objective of a trial."""

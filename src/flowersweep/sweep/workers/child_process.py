@@ -1,4 +1,4 @@
-"""A child process of a worker and the socket to it: started, spoken to, and ended with all that it started."""
+"""A child process of a worker and the socket to it: start it, exchange messages, and end it with all its children."""
 
 import logging
 import os
@@ -19,12 +19,12 @@ _BOOTSTRAP = "import sys; sys.path[:] = {path!r}; from flowersweep.sweep.workers
 
 
 class ChildProcess:
-    """A process that serves trials; it begins to load its modules at once, and nobody waits for that.
+    """A process that serves trials; it starts to load its modules at once, without blocking the caller.
 
     Args:
-        application: What it is to run, packed.
+        application: What it runs, packed.
         environment: Its environment variables.
-        output: A file to which everything that it prints is appended; None for this process's own output.
+        output: A file to which its output is appended; None for the output of this process.
     """
 
     def __init__(self, application: bytes, environment: Mapping[str, str], output: Path | None) -> None:
@@ -35,15 +35,15 @@ class ChildProcess:
         try:
             self._connection.send_bytes(application)
         except OSError:
-            log.debug("The training process died at once; running a trial in it will tell how.")
+            log.debug("The training process died at once; running a trial in it will report the reason.")
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """The id of the process."""
         return self._process.pid
 
     def send(self, message: Any) -> None:
-        """Say something to the process.
+        """Send a message to the process.
 
         Raises:
             ConnectionError: It has died.
@@ -51,11 +51,11 @@ class ChildProcess:
         self._connection.send(message)
 
     def poll(self, seconds: float) -> bool:
-        """Wait for so long at most; tell whether it has said something, or died."""
+        """Wait for at most this time; return whether it has sent a message or died."""
         return self._connection.poll(seconds)
 
     def receive(self) -> Any:
-        """What it said.
+        """Return its next message.
 
         Raises:
             EOFError: It has died.
@@ -64,14 +64,14 @@ class ChildProcess:
         return self._connection.recv()
 
     def dismiss(self) -> None:
-        """Let the process end by itself once it is idle; `end` it later all the same."""
+        """Let the process end by itself when it is idle; `end` must still be called later."""
         try:
             self._connection.send(None)
         except OSError:
-            log.debug("The training process was gone already.")
+            log.debug("The training process had already ended.")
 
     def exit_code(self) -> int:
-        """The exit code of a process that has hung up; one that hangs is killed."""
+        """The exit code of a process that has closed its socket; it is killed if it does not end."""
         try:
             code = self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -80,11 +80,11 @@ class ChildProcess:
         return code
 
     def end(self, *, patience: float | None = None, interrupt: bool = True) -> None:
-        """End the process, and kill what it has started and what is left of itself.
+        """End the process, and kill its children and the process itself if it does not end.
 
         Args:
-            patience: Seconds that it has to close its run; STOP_SECONDS if None.
-            interrupt: Send SIGTERM first; otherwise it was told before to end by itself.
+            patience: Seconds in which it may close its run; STOP_SECONDS if None.
+            interrupt: Send SIGTERM first; otherwise it was already told to end by itself.
         """
         patience = STOP_SECONDS if patience is None else patience
         try:
@@ -104,7 +104,7 @@ def _popen(descriptor: int, environment: Mapping[str, str], output: Path | None)
     command = [sys.executable, "-c", _BOOTSTRAP.format(path=path, fd=descriptor, pid=os.getpid())]
     file = output.open("ab") if output else None
     try:
-        # A session of its own, so that Ctrl-C reaches the worker first and the worker decides what happens.
+        # A separate session, so that Ctrl-C reaches only the worker, which decides what happens.
         return subprocess.Popen(  # noqa: S603 - this interpreter and this package
             command,
             stdin=subprocess.DEVNULL,
@@ -120,10 +120,10 @@ def _popen(descriptor: int, environment: Mapping[str, str], output: Path | None)
 
 
 def _kill_group(pid: int) -> None:
-    """Kill a process and whatever it started."""
+    """Kill a process and its children."""
     try:
         os.killpg(pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
     except PermissionError:
-        log.debug("The group of process %d has ended.", pid)  # macOS says so of zombies
+        log.debug("The group of process %d has ended.", pid)  # macOS raises this for zombies

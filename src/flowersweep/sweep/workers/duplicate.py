@@ -1,4 +1,4 @@
-"""A duplicate: a trial with the values of another one, whose result is copied, so that nothing is trained."""
+"""Duplicates: trials with the values of another one, whose result is copied instead of training."""
 
 import os
 from collections.abc import Hashable, Mapping
@@ -15,16 +15,16 @@ from flowersweep.sweep.workers.trial import RunningTrial
 
 class _Keys(Protocol):
     def key(self, params: Mapping[str, Any]) -> Hashable:
-        """What a point has in common with itself only."""
+        """A key that is equal only for equal points."""
 
 
 def duplicate_of(study: Study, space: _Keys, trial: Trial, params: Mapping[str, Any]) -> FrozenTrial | None:
-    """The trial that this one is a duplicate of: complete, with the same values, and trained; None if there is none.
+    """The original of a duplicate: a complete, trained trial with the same values; None if there is none.
 
     Args:
-        study: Of the trial.
-        space: Knows which values are the same.
-        trial: It is none itself.
+        study: The study of the trial.
+        space: Defines which values are equal.
+        trial: The possible duplicate; it is never its own original.
         params: Its values.
     """
     key = space.key(params)
@@ -34,18 +34,18 @@ def duplicate_of(study: Study, space: _Keys, trial: Trial, params: Mapping[str, 
 
 
 def copy_result(running: RunningTrial, original: FrozenTrial, config: DictConfig) -> Outcome:
-    """Give a duplicate the result of its original, and say so in the study and in MLflow.
+    """Give a duplicate the result of its original, and record this in the study and in MLflow.
 
-    Its run there has no figures: they are those of a training that has a run already.
+    Its run in MLflow has no figures, because they belong to a training that already has a run.
 
     Args:
         running: The duplicate.
-        original: As `duplicate_of` found it.
+        original: From `duplicate_of`.
         config: Composed for the trial, with its `hydra` node.
     """
     try:
         run_id = _recorded(running, original, config)
-    except Exception as error:  # noqa: BLE001 - as when a training cannot begin its run
+    except Exception as error:  # noqa: BLE001 - as when a training cannot start its run
         return of_exception(error)
     running.user_attrs(
         {TAKEN_FROM: original.number} if run_id is None else {TAKEN_FROM: original.number, RUN_ID: run_id}
@@ -54,8 +54,8 @@ def copy_result(running: RunningTrial, original: FrozenTrial, config: DictConfig
 
 
 def _recorded(running: RunningTrial, original: FrozenTrial, config: DictConfig) -> str | None:
-    """The id of the trial's run; None for an application that keeps no runs."""
-    # A worker that never needs them is spared MLflow and what a training imports.
+    """The id of the trial's run; None for an application without runs."""
+    # Imported here so that a worker without duplicates does not import MLflow and the training modules.
     from flowersweep.sweep.parent_run import open_store
     from flowersweep.sweep.workers.objective import name_of, searched_numbers, tags_of
     from flowersweep.tracking.closing import closing

@@ -1,4 +1,4 @@
-"""Workers, through Hydra's launcher: in this process, on this machine, or wherever the launcher takes them."""
+"""Launch workers through Hydra's launcher: in this process, on this machine, or wherever the launcher runs them."""
 
 import functools
 import logging
@@ -27,20 +27,20 @@ from flowersweep.sweep.workers.worker_job import Sweep, worker_job
 
 log = logging.getLogger(__name__)
 
-# How often workers are launched when a launcher loses them all, as joblib does when one of its processes dies.
+# How often workers are launched if a launcher loses them all, as joblib does when one of its processes dies.
 MAX_LAUNCHES = 5
-# They announce the jobs they launch; here these are workers, of which nobody wants to know.
+# They announce the jobs they launch; here these are workers, which are of no interest to the user.
 TALKATIVE = (hydra_api.LOGGER, joblib_api.LOGGER)
 WORKERS = "workers"
 
 
 def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
-    """Launch the workers and wait for them; launch anew what a dead worker process took along.
+    """Launch the workers and wait for them; launch them again if a worker process died.
 
-    After SIGINT or SIGTERM, of which the workers are told, the first report has the signal's number.
+    After SIGINT or SIGTERM, which are passed on to the workers, the first report has the signal's number.
 
     Raises:
-        SweepError: The workers died again and again.
+        SweepError: The workers died repeatedly.
         Exception: What a worker raised.
     """
     reports: list[WorkerReport] = []
@@ -50,19 +50,19 @@ def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
             try:
                 reports.extend(_launch_once(sweep))
             except RuntimeError as error:
-                # joblib gives up on all workers when one of their processes dies; who comes next takes their trials.
+                # joblib abandons all workers when one of their processes dies; the next ones take over their trials.
                 lost = _is_loss(error)
                 if not lost and not caught:
                     raise
             if caught:
                 return [WorkerReport(Stop.INTERRUPTED, caught[0]), *reports]
             if lost:
-                log.warning("A worker's process died; the workers are started again.")
+                log.warning("A worker's process died; the workers are restarted.")
             elif _done(sweep, study, reports):
                 return reports
     raise SweepError(
-        f"The workers' processes died {MAX_LAUNCHES} times, perhaps for want of memory; try a smaller "
-        "hydra.sweeper.n_jobs. The same command goes on with the sweep."
+        f"The workers' processes died {MAX_LAUNCHES} times, perhaps because memory is too low; try a smaller "
+        "hydra.sweeper.n_jobs. The same command resumes the sweep."
     )
 
 
@@ -72,19 +72,18 @@ def _done(sweep: Sweep, study: Study, reports: Sequence[WorkerReport]) -> bool:
 
 
 def _is_loss(error: RuntimeError) -> bool:
-    """Tell loky's TerminatedWorkerError and the BrokenProcessPool of any executor without importing joblib."""
+    """Recognize loky's TerminatedWorkerError and the BrokenProcessPool of any executor without importing joblib."""
     return any(base.__name__ == "BrokenExecutor" for base in type(error).__mro__)
 
 
 @contextmanager
 def _signals_passed_on() -> Iterator[list[int]]:
-    """Hand SIGINT and SIGTERM on to the workers and go on waiting for them: they end their trials in order.
+    """Pass SIGINT and SIGTERM on to the workers and continue to wait for them: they end their trials properly.
 
-    An exception instead would make joblib kill them in mid-trial. Within a worker in this process its own handlers
-    are in force.
+    An exception instead would make joblib kill them during a trial. A worker in this process uses its own handlers.
 
     Yields:
-        The signals that came.
+        The received signals.
     """
     caught: list[int] = []
 
@@ -134,7 +133,7 @@ def _launch_once(sweep: Sweep) -> list[WorkerReport]:
 
 
 def _overrides(sweep: Sweep) -> list[str]:
-    """Of a worker: any point will do, as it composes each trial's own; it keeps out of the trials' folders."""
+    """The overrides of a worker: any point, because it composes those of each trial; not in the trials' folders."""
     return [
         *sweep.space.overrides(next(probes(sweep.space))),
         f"hydra.sweep.dir={text_of(str(sweep.folder))}",
@@ -149,7 +148,7 @@ def _launcher(sweep: Sweep, n_workers: int) -> Launcher:
     config = sweep.config.copy()
     with flag_override(config.hydra, ["readonly", "struct"], [False, False]):
         config.hydra.sweep.dir = str(sweep.folder)
-    # A trial is a job to the user's Hydra callbacks; a worker is none.
+    # For the user's Hydra callbacks, a trial is a job and a worker is not.
     context = hydra_api.without_callbacks(sweep.hydra_context)
     task = functools.partial(worker_job, sweep=sweep)
     if n_workers == 1 or not str(config.hydra.launcher["_target_"]).endswith("BasicLauncher"):

@@ -1,10 +1,10 @@
-"""What a worker and its training process say to each other, through a socket."""
+"""The messages between a worker and its training process, through a socket."""
 
 import pickle
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import cloudpickle  # type: ignore[import-untyped] # it ships no types
+import cloudpickle  # type: ignore[import-untyped] # it has no types
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
@@ -13,7 +13,7 @@ from flowersweep.doors import hydra_api
 if TYPE_CHECKING:
     from flowersweep.sweep.study.content import Content
 
-# Messages from the training process; each is a tuple that begins with one of these.
+# Messages from the training process; each is a tuple that starts with one of these.
 READY, BROKEN, REPORT, ATTRS, LEADS, OUTCOME = "ready", "broken", "report", "attrs", "leads", "outcome"
 
 
@@ -25,9 +25,9 @@ class Application:
         task_function: The function under `@hydra.main`; returns the objective.
         hydra_context: As the sweeper got it from Hydra.
         hydra_state: `hydra_api.state()` of the worker.
-        n_objectives: How many numbers the function returns.
-        command: What was typed to begin the sweep.
-        content: What its trials read; None where that is not known.
+        n_objectives: Number of values that the function returns.
+        command: The command that started the sweep.
+        content: What its trials read; None if unknown.
     """
 
     task_function: TaskFunction
@@ -52,14 +52,14 @@ class Application:
 
 @dataclass(frozen=True)
 class Job:
-    """One trial, as a worker hands it to its training process.
+    """A trial, as a worker sends it to its training process.
 
     Attributes:
         config: Composed for this trial, with its `hydra` node.
-        number: Of the trial.
-        study_name: Of the study.
+        number: The trial's number.
+        study_name: The study's name.
         params: The searched values by parameter name.
-        attempt: How often this trial was begun before.
+        attempt: How often this trial was started before.
         parent_run_id: The MLflow run of the study, or None.
     """
 
@@ -71,15 +71,15 @@ class Job:
     parent_run_id: str | None = None
 
     def again(self) -> "Job":
-        """The same job once more."""
+        """The same job for another attempt."""
         return replace(self, attempt=self.attempt + 1)
 
 
 def packed(application: Application) -> bytes:
-    """An application as bytes; functions that cannot be imported by name go by value.
+    """An application as bytes; functions that cannot be imported by name are pickled by value.
 
     Raises:
-        pickle.PicklingError: Something in it belongs to this process only.
+        pickle.PicklingError: It contains an object that is bound to this process.
     """
     try:
         return cloudpickle.dumps(application)  # type: ignore[no-any-return] # it has no types

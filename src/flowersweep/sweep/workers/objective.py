@@ -1,4 +1,4 @@
-"""What a trial does: one training, or several with different seeds, tied to the study's run."""
+"""The objective of a trial: one training, or several with different seeds, with a run below the study's run."""
 
 import os
 import statistics
@@ -22,7 +22,7 @@ from flowersweep.training.run import failures_recorded
 
 Values = dict[str, float]
 
-# Longer names are cut by MLflow's table and legends.
+# MLflow's table and legends cut longer names.
 MAX_NAME = 80
 
 
@@ -32,16 +32,16 @@ def run_trial(
     """Train a trial's configurations and return its objective.
 
     Args:
-        configs: One, or one for each repeat, which differ in their seed and in what follows it; the objective is
-            then the mean.
-        overrides: Of the trial, for the record.
+        configs: One, or one for each repeat, which differ in their seed and values that refer to it; the objective
+            is then the mean.
+        overrides: The trial's overrides, to be logged.
         trial: Gets a report per epoch, or, with repeats, one per repeat.
 
     Returns:
         The value of `objective.metric`; with `objective.also` a list, that value first.
 
     Raises:
-        Pruned: The study wants no more of this trial.
+        Pruned: The study stops this trial.
     """
     config = configs[0]
     store = prepare_store(Path(config.tracking.dir), config.tracking.uri, known_to_work=True)
@@ -54,26 +54,26 @@ def run_trial(
 
 
 def name_of(trial: RunningTrial) -> str:
-    """What a trial's run is called: its number, as the study and Hydra count, and what is special about it."""
+    """The name of a trial's run: its number, as in the study and in Hydra, and its searched values."""
     heads = short_keys(trial.params)
     values = " ".join(f"{heads[name]}={value_text(value)}" for name, value in trial.params.items())
     return textwrap.shorten(f"trial-{trial.number:04d} {values}", MAX_NAME, placeholder=" …")
 
 
 def tags_of(trial: RunningTrial) -> dict[str, object]:
-    """By which a trial's runs are found; the searched values are among their params."""
+    """The tags by which a trial's runs are found; the searched values are among their params."""
     return {
         "study": trial.study_name,
         "kind": "trial",
         "trial": trial.number,
         "attempt": trial.attempt,
-        # The process that started this one: training processes come and go, their worker stays.
+        # The process that started this one: training processes are replaced, their worker is not.
         "worker": os.getppid(),
     }
 
 
 def searched_numbers(params: Mapping[str, Any]) -> Values:
-    """The searched numbers as metrics: MLflow sorts params as texts, by which 1e-05 is more than 0.001."""
+    """The searched numbers as metrics: MLflow sorts params as text, which puts 1e-05 after 0.001."""
     return {
         f"searched/{name}": float(value)
         for name, value in params.items()
@@ -106,7 +106,7 @@ def _once(config: Config, overrides: Sequence[str], trial: RunningTrial, store: 
 def _repeated(
     configs: Sequence[Config], overrides: Sequence[str], trial: RunningTrial, store: Store
 ) -> Values:
-    """One run for the trial, which holds mean and spread, and one below it for each seed."""
+    """One run for the trial, with mean and spread, and one below it for each seed."""
     config, n_repeats = configs[0], len(configs)
     tracker = MLflowTracker.start(
         store,
@@ -138,7 +138,7 @@ def _repeated(
 
 
 def _train(config: Config, overrides: Sequence[str], trial: RunningTrial, context: RunContext) -> Result:
-    """Train with what the sweep began with, or not at all."""
+    """Train with the content that the sweep started with; fail if it has changed."""
     if trial.content is not None:
         config = trial.content.held(config)
         context = replace(context, fingerprint=trial.content.fingerprint(config))
@@ -165,7 +165,7 @@ def _seeded(trial: RunningTrial, parent: str, repeat: int, config: Config) -> Ru
 
 
 def _values(config: Config, store: Store, result: Result) -> Values:
-    """The objectives of a run, in their order."""
+    """The objectives of a run, in order."""
     if not config.objective.also:
         return {config.objective.metric: result.objective}
     with translated(f"read the metrics of run {result.run_id}"):
@@ -174,7 +174,7 @@ def _values(config: Config, store: Store, result: Result) -> Values:
 
 
 def _record_params(tracker: MLflowTracker, configs: Sequence[Config], overrides: Sequence[str]) -> None:
-    """What all repeats share; after the first of them, as only a run may import Keras."""
+    """Log the params that all repeats share; after the first repeat, because only a run may import Keras."""
     from flowersweep.training.logs.record import parameters
 
     first, *others = (parameters(config, overrides) for config in configs)

@@ -1,4 +1,4 @@
-"""When a worker has to stop: it was told so by a signal, or the sweeper that launched it is dead."""
+"""Decides when a worker has to stop: after a signal, or if the sweeper that launched it is dead."""
 
 import signal
 import threading
@@ -13,13 +13,13 @@ SWEEPER_SECONDS = 2.0
 
 
 class Stopper:
-    """Remembers a SIGINT or SIGTERM within its block, so that it tears nobody out of writing to the study.
+    """Records a SIGINT or SIGTERM within its block, so that it does not interrupt writing to the study.
 
     Args:
-        sweeper: `process.identity()` of the process that launched this one; None if nobody else has to live.
+        sweeper: `process.identity()` of the process that launched this one; None if no other process is required.
 
     Attributes:
-        signal_number: The signal that came; None if none did.
+        signal_number: The received signal; None if there was none.
     """
 
     def __init__(self, sweeper: Mapping[str, str] | None) -> None:
@@ -31,7 +31,7 @@ class Stopper:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        # Python delivers signals to the main thread only; in another one the worker's owner has to handle them.
+        # Python delivers signals to the main thread only; in another thread, the worker's owner has to handle them.
         if threading.current_thread() is threading.main_thread():
             self._before = {
                 number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
@@ -43,7 +43,7 @@ class Stopper:
             signal.signal(number, handler)
 
     def must_stop(self) -> bool:
-        """Tell whether a signal came, or the sweeper is dead (looked at every SWEEPER_SECONDS)."""
+        """Tell whether a signal was received, or the sweeper is dead (checked every SWEEPER_SECONDS)."""
         if self._sweeper is not None and time.monotonic() - self._looked >= SWEEPER_SECONDS:
             self._looked = time.monotonic()
             self._sweeper_died = processes.is_dead(self._sweeper, self._began)

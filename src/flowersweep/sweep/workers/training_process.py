@@ -1,7 +1,7 @@
-"""A worker's handle on its training process: started when needed, replaced when it has leaked or died.
+"""A worker's handle on its training process, which is started when needed and replaced if it has leaked or died.
 
-A process of its own means that running out of memory costs a trial and not the sweep. It grows by about a megabyte a
-trial, as TensorFlow never frees some of its traced functions, so that it is replaced now and then.
+With a separate process, running out of memory costs a trial and not the sweep. It grows by about a megabyte per trial,
+because TensorFlow never frees some of its traced functions, so it is replaced regularly.
 """
 
 import os
@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self
 import psutil
 
 from flowersweep.errors import SweepError
-from flowersweep.models.engine_choice import available_processors
+from flowersweep.hardware import available_processors
 from flowersweep.sweep.study.outcome import Outcome, of_death
 from flowersweep.sweep.workers.child_process import ChildProcess
 from flowersweep.sweep.workers.messages import (
@@ -35,13 +35,13 @@ _THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS
 
 
 class Relay(Protocol):
-    """What a training process needs from the outside while it runs a trial."""
+    """The callbacks of a training process while it runs a trial."""
 
     def report(self, step: int, value: float) -> bool:
-        """Take a value; return True to prune the trial."""
+        """Store a value; return True to prune the trial."""
 
     def keep(self, attrs: Mapping[str, Any]) -> None:
-        """Take attributes of the trial."""
+        """Store attributes of the trial."""
 
     def leads(self, value: float) -> bool:
         """Return True if no finished trial has a better value."""
@@ -51,14 +51,14 @@ class Relay(Protocol):
 
 
 class TrainingProcess:
-    """Runs trials in a process of its own.
+    """Runs trials in a separate process.
 
     Args:
         application: What to run.
-        n_workers: How many workers share this machine; each gets its part of the cores.
-        trials_per_process: A process is replaced after so many trials.
-        max_growth_mb: And when it uses so much more memory than after its first trial.
-        output: A file to which everything that the process prints is appended; None for this process's own output.
+        n_workers: Number of workers that share this machine; each gets its share of the cores.
+        trials_per_process: A process is replaced after this number of trials.
+        max_growth_mb: It is also replaced if it uses this much more memory than after its first trial.
+        output: A file to which the output of the process is appended; None for the output of this process.
     """
 
     def __init__(
@@ -85,11 +85,11 @@ class TrainingProcess:
 
     @property
     def pid(self) -> int | None:
-        """Of the living process; None if there is none now."""
+        """The id of the current process; None if there is none."""
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Begin to start the process if there is none; does not wait for it."""
+        """Start the process if there is none, without waiting for it."""
         if self._process is None:
             self._process, self._spare = self._spare or self._started_child(), None
             self._n_trials, self._first_mb = 0, None
@@ -98,7 +98,7 @@ class TrainingProcess:
         """Run a trial to its end.
 
         Returns:
-            Its outcome; None if it was stopped because the relay wanted that.
+            Its outcome; None if the relay stopped it.
 
         Raises:
             SweepError: The process cannot load the application, so no trial can run.
@@ -107,7 +107,7 @@ class TrainingProcess:
         process = self._process
         assert process is not None  # noqa: S101 - it was started
         if self._n_trials + 1 == self._trials_per_process and self._spare is None:
-            self._spare = self._started_child()  # it loads its modules beside the last trial of this one
+            self._spare = self._started_child()  # it loads its modules during the last trial of this one
         try:
             outcome = _converse(process, job, relay)
         except (EOFError, ConnectionError):
@@ -122,14 +122,14 @@ class TrainingProcess:
         return outcome
 
     def _retire(self) -> None:
-        """Let the process end by itself, beside the next trial, which gets a new one."""
+        """Let the process end by itself during the next trial, which gets a new one."""
         self._end_retired()
         if self._process is not None:
             self._process.dismiss()
             self._process, self._retired = None, self._process
 
     def close(self) -> None:
-        """Stop the process: it has some seconds to close its run, then it is killed with all it started."""
+        """Stop the process: it has some seconds to close its run, then it is killed with all its children."""
         for process in filter(None, (self._process, self._spare)):
             process.end()
         self._process = self._spare = None
@@ -147,7 +147,7 @@ class TrainingProcess:
         return ChildProcess(self._packed, self._environment, self._output)
 
     def _end_retired(self) -> None:
-        """Wait for the process that was retired before, and end what is left of it."""
+        """Wait for the previously retired process, and end its remaining children."""
         retired, self._retired = self._retired, None
         if retired is not None:
             retired.end(interrupt=False)
@@ -190,10 +190,10 @@ def _answer(process: ChildProcess, relay: Relay, kind: str, content: list[Any]) 
 
 
 def environment(n_workers: int) -> dict[str, str]:
-    """The environment of a training process: its part of the cores, and nothing that redirects its MLflow run.
+    """The environment of a training process: its share of the cores, and no variable that redirects its MLflow run.
 
     Args:
-        n_workers: How many share this machine.
+        n_workers: Number of workers that share this machine.
     """
     threads = str(max(1, available_processors() // n_workers))
     inherited = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}

@@ -1,4 +1,4 @@
-"""What a run knows of the trial it is: its values, and the way to report and to be pruned. Imports nothing heavy."""
+"""The trial that a run belongs to: its values, and its methods to report and be pruned. Has no slow imports."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,13 +18,13 @@ class RunningTrial:
     """The trial that this process is running.
 
     Attributes:
-        number: Of the trial in its study, from 0.
-        study_name: Of the study.
+        number: The trial's number in its study, from 0.
+        study_name: The study's name.
         params: The searched values by parameter name.
-        attempt: 0 at first, one more for each time that the trial was begun and its process died.
+        attempt: The number of earlier attempts, in which the trial's process died.
         parent_run_id: The MLflow run of the whole study; None if there is none.
-        command: What was typed to begin the sweep.
-        content: What the trials of the sweep read; None where that is not known.
+        command: The command that started the sweep.
+        content: What the trials of the sweep read; None if unknown.
     """
 
     number: int
@@ -39,16 +39,16 @@ class RunningTrial:
     _leads: Callable[[float], bool] = field(default=lambda _value: True, repr=False)
 
     def report(self, step: int, value: float) -> None:
-        """Tell the sweep the objective after a step, and wait for its verdict.
+        """Report the objective after a step to the sweep, and wait for its decision.
 
         Args:
-            step: How much the trial has trained, from 1, for instance the epochs that are behind it. Pruners compare
-                trials at equal steps, and take a step for what was spent; a program that counts otherwise is judged
-                by its own numbers.
-            value: The objective so far; a NaN is kept, and pruners treat it as the worst.
+            step: How much the trial has trained, from 1, for example the number of finished epochs. Pruners compare
+                trials at equal steps, and use the step as the resource spent; a program that counts differently is
+                compared by its own numbers.
+            value: The objective so far; a NaN is stored, and pruners treat it as the worst.
 
         Raises:
-            Pruned: The trial shall not go on.
+            Pruned: The trial must stop.
 
         Example:
             >>> trial = current_trial() or RunningTrial(0, "no sweep", {})
@@ -67,10 +67,10 @@ class RunningTrial:
         return self._leads(float(value))
 
     def user_attrs(self, attrs: Mapping[str, Any]) -> None:
-        """Store something with the trial in the study, for instance the id of its MLflow run.
+        """Store something with the trial in the study, for example the id of its MLflow run.
 
         Args:
-            attrs: Anything that JSON has, by name.
+            attrs: Any values that JSON supports, by name.
         """
         self._keep(dict(attrs))
 
@@ -79,14 +79,14 @@ _current: RunningTrial | None = None
 
 
 def current_trial() -> RunningTrial | None:
-    """The trial that this process is running; None if the run is no part of a sweep."""
+    """The trial that this process is running; None if the run is not part of a sweep."""
     return _current
 
 
 @contextmanager
 def running(trial: RunningTrial) -> Iterator[None]:
-    """Make a trial the current one of this process for the time of the block."""
-    global _current  # noqa: PLW0603 - a process runs one trial at a time, whichever threads it uses for it
+    """Make a trial the current one of this process during the block."""
+    global _current  # noqa: PLW0603 - a process runs one trial at a time, whichever threads it uses
     _current = trial
     try:
         yield

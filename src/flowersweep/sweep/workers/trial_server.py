@@ -1,4 +1,4 @@
-"""What runs inside a training process: it serves one trial after another through Hydra, and dies with its worker."""
+"""The main function of a training process: it runs one trial after another through Hydra, and ends with its worker."""
 
 import ctypes
 import gc
@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cloudpickle  # type: ignore[import-untyped] # it ships no types
+import cloudpickle  # type: ignore[import-untyped] # it has no types
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, run_job
 from hydra.types import TaskFunction
@@ -41,10 +41,10 @@ _LOOK_SECONDS = 1.0
 
 
 def serve(descriptor: int, worker: int) -> None:
-    """Run the jobs that come through a socket until it says None or is closed.
+    """Run the jobs that arrive through a socket until None arrives or it is closed.
 
     Args:
-        descriptor: Of the socket, inherited from the worker.
+        descriptor: File descriptor of the socket, inherited from the worker.
         worker: The worker's process id.
     """
     _die_with(worker)
@@ -52,14 +52,14 @@ def serve(descriptor: int, worker: int) -> None:
     application = _received_application(connection)
     while (job := _next_job(connection)) is not None:
         connection.send((OUTCOME, _run(application, job, connection)))
-        gc.collect()  # a trained network is full of cycles; here nobody waits for it
+        gc.collect()  # a trained network has many reference cycles; nothing waits for this process here
 
 
 def _received_application(connection: Connection) -> Application:
     try:
         application = cloudpickle.loads(connection.recv_bytes())
         hydra_api.restore(application.hydra_state)
-    except Exception as error:  # noqa: BLE001 - the worker puts it into a sentence
+    except Exception as error:  # noqa: BLE001 - the worker reports it in a message
         connection.send((BROKEN, of_exception(error)))
         raise SystemExit(1) from None
     connection.send((READY,))
@@ -102,12 +102,12 @@ def _run(application: Application, job: Job, connection: Connection) -> Outcome:
             return _outcome(_hydra_job(application, job.config, job.number), application.n_objectives)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - whatever a run raises is how it ended
+    except BaseException as error:  # noqa: BLE001 - any exception is the outcome of the run
         return of_exception(error)
 
 
 def _hydra_job(application: Application, config: DictConfig, number: int) -> JobReturn:
-    """What Hydra's launchers do with a job."""
+    """Run a job as Hydra's launchers do."""
     with open_dict(config):
         config.hydra.job.id = f"{config.hydra.job.name}_{number}"
         config.hydra.job.num = number
@@ -125,19 +125,19 @@ def _hydra_job(application: Application, config: DictConfig, number: int) -> Job
 
 @contextmanager
 def without_empty(folder: Path) -> Iterator[None]:
-    """Remove a folder that the block made, if it is empty when that ends; one that was there before stays.
+    """Remove a folder that the block created if it is empty at the end; an existing one stays.
 
-    Hydra makes a folder for every job, whether or not anything comes to lie in it.
+    Hydra creates a folder for every job, even if nothing is stored in it.
     """
     existed = folder.exists()
     yield
     if not existed:
-        with suppress(OSError):  # something lies in it, or nobody made it
+        with suppress(OSError):  # it is not empty, or does not exist
             folder.rmdir()
 
 
 def _quiet_about_pruning(task_function: TaskFunction) -> TaskFunction:
-    """Return Pruned instead of raising it: Hydra would write it down as a failed job."""
+    """Return Pruned instead of raising it: Hydra would record it as a failed job."""
 
     def task(config: DictConfig) -> Any:
         try:
@@ -158,7 +158,7 @@ def _outcome(job: JobReturn, n_objectives: int) -> Outcome:
 
 
 def _die_with(worker: int) -> None:
-    """Make sure that this process does not outlive its worker, however that dies."""
+    """Make sure that this process does not outlive its worker, however the worker dies."""
     if platform.system() == "Linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != worker:  # it died before the line above

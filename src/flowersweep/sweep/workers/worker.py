@@ -1,6 +1,6 @@
-"""A worker: takes trials of a study one after another and has them run, until there is no next one.
+"""A worker takes trials of a study one after another and runs them in its training process, until there is no next one.
 
-Workers know nothing of each other. Each asks the shared study on its own, so a long trial delays nobody.
+Workers are independent of each other. Each asks the shared study, so a long trial delays no other worker.
 """
 
 import logging
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 class SearchSpace(Grid, Protocol):
-    """What a worker needs of a search space."""
+    """The part of a search space that a worker needs."""
 
     def suggest(self, trial: Trial) -> dict[str, Any]:
         """Give a trial its values."""
@@ -45,12 +45,12 @@ class SearchSpace(Grid, Protocol):
 
 @dataclass
 class WorkerReport:
-    """What a worker did.
+    """The report of a worker.
 
     Attributes:
-        stop: Why it ended.
-        signal_number: The signal that stopped it; None if none did.
-        counts: Trials by how they ended.
+        stop: The reason why it ended.
+        signal_number: The signal that stopped it; None if there was none.
+        counts: Number of trials by outcome.
     """
 
     stop: Stop = Stop.SPENT
@@ -60,18 +60,18 @@ class WorkerReport:
 
 @dataclass
 class Worker:
-    """What `work` keeps at hand.
+    """The state of a worker, for `work`.
 
     Attributes:
         study: With its pruner.
         space: Gives a trial its values and overrides.
         budget: Of the sweep.
-        compose: Makes the configuration, `hydra` node included, from a trial's number and overrides.
+        compose: Creates the configuration, including the `hydra` node, from a trial's number and overrides.
         process: Runs the trials.
-        sampler_for: Makes the sampler of a trial from its number.
-        sweeper: `process.identity()` of the process that launched this worker: when it is dead, the worker stops.
+        sampler_for: Creates the sampler of a trial from its number.
+        sweeper: `process.identity()` of the process that launched this worker; if it is dead, the worker stops.
         parent_run_id: The MLflow run of the study.
-        max_retries: How often a trial is begun again after its training process died.
+        max_retries: How often a trial is restarted after its training process died.
     """
 
     study: Study
@@ -91,13 +91,13 @@ def work(worker: Worker) -> WorkerReport:
     SIGINT and SIGTERM end the running trial, which then waits for the next sweep. The training process is closed.
 
     Raises:
-        SweepError: No trial can run at all, or the storage cannot be locked.
+        SweepError: No trial can run, or the storage cannot be locked.
         SweepStoppedError: The storage or the disk failed.
     """
     report = WorkerReport()
     with stopped_in_words(), Stopper(worker.sweeper) as stopper, worker.process:
         while not stopper.must_stop():
-            worker.process.start()  # it loads its modules while this process asks
+            worker.process.start()  # it loads its modules while this process asks for a trial
             trial = next_trial(worker.study, worker.space, worker.budget, worker.sampler_for)
             if isinstance(trial, Stop):
                 report.stop = trial
@@ -109,10 +109,10 @@ def work(worker: Worker) -> WorkerReport:
 
 
 class _TrialRun:
-    """One trial: from its values to what the study is told. Also the `Relay` of its training process.
+    """One trial, from its values to its outcome in the study. Also the `Relay` of its training process.
 
-    A worker that was paused may have lost its trial: another machine thought it dead. It then writes nothing more about
-    the trial, ends its training and takes another one.
+    A worker that was paused may have lost its trial: another machine considered it dead. It then writes nothing more
+    about the trial, ends its training and takes another one.
     """
 
     def __init__(self, worker: Worker, trial: Trial, stopper: Stopper, report: WorkerReport) -> None:
@@ -127,7 +127,7 @@ class _TrialRun:
         self._last_beat = time.monotonic()
 
     def run(self) -> None:
-        """Run the trial and tell the study; if it is stopped, or this fails, the trial waits again."""
+        """Run the trial and store its outcome; if it is stopped, or this fails, the trial waits again."""
         study, trial = self._worker.study, self._trial
         outcome: Outcome | None = None
         try:
@@ -148,7 +148,7 @@ class _TrialRun:
     def _outcome(self) -> Outcome | None:
         worker, trial = self._worker, self._trial
         try:
-            with storage_lock(self._storage):  # so that no two are given the same values
+            with storage_lock(self._storage):  # so that no two trials get the same values
                 params = worker.space.suggest(trial)
             config = worker.compose(trial.number, worker.space.overrides(params))
         except (*STORAGE_FAILURES, OSError):
@@ -175,19 +175,19 @@ class _TrialRun:
             self.keep({DEATHS: deaths})
             if deaths > worker.max_retries or self.must_stop():
                 return outcome if deaths > worker.max_retries else None
-            log.warning("Trial %d: %s It is run once more.", trial.number, outcome.reason)
+            log.warning("Trial %d: %s It is run again.", trial.number, outcome.reason)
             job = job.again()
 
     def report(self, step: int, value: float) -> bool:
-        """Store a value and ask the pruner, but only once about each step if an earlier attempt had reached it."""
+        """Store a value and ask the pruner, but only once per step if an earlier attempt had reached it."""
         study = self._worker.study
         with self._ours() as ours:
             if ours is None or len(study.directions) > 1:
                 return False  # Optuna has no pruning for several objectives
-            # Trial.report() keeps the first value of a step; of two attempts it is the second that counts.
+            # Trial.report() keeps the first value of a step; of two attempts the second counts.
             self._storage.set_trial_intermediate_value(self._key, step, value)
             ours.intermediate_values[step] = value
-            # As Trial.should_prune() does, which knows nothing of this value.
+            # As Trial.should_prune(), which does not have this value.
             return step > self._judged and study.pruner.prune(study, ours)
 
     def keep(self, attrs: Mapping[str, Any]) -> None:
@@ -208,7 +208,7 @@ class _TrialRun:
         return not values or (value >= max(values) if maximize else value <= min(values))
 
     def must_stop(self) -> bool:
-        """Tell whether the trial has to stop; lets other machines know that its worker lives."""
+        """Tell whether the trial has to stop; signals to other machines that its worker is alive."""
         if time.monotonic() - self._last_beat >= claims.HEARTBEAT_SECONDS:
             self._last_beat = time.monotonic()
             with self._ours() as ours:
@@ -218,7 +218,7 @@ class _TrialRun:
 
     @contextmanager
     def _ours(self) -> Iterator[FrozenTrial | None]:
-        """Lock the storage for writing about the trial, and yield it as it is now.
+        """Lock the storage for writing about the trial, and yield its current state.
 
         It yields None if another machine took the trial, and nothing may be written.
         """
@@ -230,7 +230,7 @@ class _TrialRun:
             self._lost = claims.claim_of(frozen) != self._claim or frozen.state.is_finished()
             if self._lost:
                 log.warning(
-                    "Trial %d was taken over by another worker; what happened here is not kept.",
+                    "Trial %d was taken over by another worker; its result here is discarded.",
                     self._trial.number,
                 )
             yield None if self._lost else frozen

@@ -1,4 +1,4 @@
-"""What a sweep tells its workers, and one worker as a job of Hydra's launcher."""
+"""The data that a sweep passes to its workers, and a worker as a job of Hydra's launcher."""
 
 import functools
 from collections.abc import Mapping
@@ -27,22 +27,22 @@ TRAINING_LOG = "training.log"
 
 @dataclass(frozen=True)
 class Sweep:
-    """What every worker needs to know; goes to other processes as it is.
+    """The data of a sweep that every worker needs; it is pickled for other processes.
 
     Attributes:
-        study_name: Of the study in the storage.
+        study_name: The study's name in the storage.
         storage: URL of the storage, absolute.
         space: What is searched.
         settings: `hydra.sweeper`.
         budget: Shared by all workers.
-        folder: Where trials have their folders, and training processes their log.
+        folder: Contains the folders of trials and the log of training processes.
         config: The sweep's configuration, with the `hydra` node.
         hydra_context: Composes trials and runs them.
-        task_function: What a trial runs.
+        task_function: The function that a trial runs.
         sweeper: Identity of the process that launches the workers.
         parent_run_id: The MLflow run of the study, if there is one.
-        command: What was typed to begin the sweep.
-        content: What the trials read; None where that is not known.
+        command: The command that started the sweep.
+        content: What the trials read; None if unknown.
     """
 
     study_name: str
@@ -61,7 +61,7 @@ class Sweep:
 
 
 def worker_job(_config: DictConfig, *, sweep: Sweep) -> WorkerReport:
-    """One worker, as a Hydra job: takes trials from the study until there are none."""
+    """A worker as a Hydra job: takes trials from the study until there are none left."""
     settings = sweep.settings
     storage = open_storage(sweep.storage, Path())
     pruner = make_pruner(settings.pruner, n_directions=len(settings.directions))

@@ -1,0 +1,41 @@
+"""How keys and values are written for people."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowersweep.config.spelling import short_keys, value_text
+
+KEYS = st.lists(st.text("ab./", min_size=1, max_size=6), unique=True)
+
+
+def test_the_last_part_stands_for_a_key_where_it_is_its_only_one() -> None:
+    """Groups end in a slash; a key whose end another one has too stays whole."""
+    keys = ["optimizer.learning_rate", "model.dropout", "head.dropout", "hydra/sweeper/sampler", "seed"]
+    assert short_keys(keys) == {
+        "optimizer.learning_rate": "learning_rate",
+        "model.dropout": "model.dropout",
+        "head.dropout": "head.dropout",
+        "hydra/sweeper/sampler": "sampler",
+        "seed": "seed",
+    }
+
+
+@given(KEYS)
+def test_every_key_has_a_text_that_ends_it(keys: list[str]) -> None:
+    """In the order of the keys."""
+    short = short_keys(keys)
+    assert list(short) == keys
+    assert all(key.replace("/", ".").endswith(text.replace("/", ".")) for key, text in short.items())
+
+
+def test_floats_have_four_digits_and_all_else_is_as_it_is() -> None:
+    """Whole numbers are not rounded."""
+    values = (0.000123456, 12345.6789, 123456, True, None, "RandomFlip")
+    assert [value_text(value) for value in values] == [
+        "0.0001235",
+        "1.235e+04",
+        "123456",
+        "True",
+        "None",
+        "RandomFlip",
+    ]
