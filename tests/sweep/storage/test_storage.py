@@ -142,7 +142,7 @@ class TestOpen:
         with pytest.raises(SweepError) as caught:
             open_storage(None, tmp_path)
         assert str(caught.value).endswith(
-            "was created by an older version of Optuna; upgrade it with: "
+            "was made by an older version of Optuna; upgrade it with: "
             f"{copied}optuna storage upgrade --storage sqlite:///{tmp_path}/optuna.db"
         )
 
