@@ -60,7 +60,7 @@ def test_it_is_built_from_a_composed_configuration() -> None:
     [
         ([], ["at least one layer", "aug=none"]),
         (["RandomFlip", "RandomCrop"], ["RandomCrop must be the first"]),
-        (["RandomCrop", "RandomCrop"], ["only one"]),
+        (["RandomCrop", "RandomCrop"], ["only once"]),
         (["RandomFlop"], ["'RandomFlop'", "Did you mean RandomFlip?", "RandAugment"]),
         (["stack"], ["no augmentation layer 'stack'"]),
     ],

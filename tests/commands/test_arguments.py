@@ -49,12 +49,12 @@ class TestParse:
     @pytest.mark.parametrize(
         ("given", "sentence"),
         [
-            ([], "cake= is missing; as in: python -m flowersweep.bake cake=plum"),
+            ([], "cake= is missing; example: python -m flowersweep.bake cake=plum"),
             (["cake=a", "cake=b"], "cake is given twice; once is enough."),
             (["cake="], "cake= has no value; leave it out or give it one."),
             (
                 ["caek=a"],
-                "'caek' is no argument of this command; choose one of cake, oven.mode, recipe, guest. Did you mean cake?",
+                "'caek' is not an argument of this command; choose one of cake, oven.mode, recipe, guest. Did you mean cake?",
             ),
             (
                 ["cake=a", "oven.mode=gril"],

@@ -244,5 +244,5 @@ def test_help_is_quick_and_for_people() -> None:
     code = "import sys; from flowersweep.commands.cache import main\ntry: main(['--help'])\nexcept SystemExit: print('tensorflow' in sys.modules)"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
 
-    assert "remove what was not used for the longest time" in output
+    assert "remove the least recently used items" in output
     assert output.endswith("False\n")

@@ -86,7 +86,7 @@ def test_a_fix_is_all_that_is_done(good: list[str], capsys: pytest.CaptureFixtur
     assert main([*good, "--fix", "--json"]) == 0
 
     (told,) = json.loads(capsys.readouterr().out)
-    assert told["found"] == "nothing to fix: they are no file in tracking.dir"
+    assert told["found"] == "nothing to fix: they are not in a file in tracking.dir"
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,10 @@ def test_a_missing_package_is_a_line(
 
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("fine  Python: 3.")
-    assert said[-1] == "fix   all else: not checked, for want of rich. Fix: fix the lines above first."
+    assert (
+        said[-1]
+        == "fix   everything else: not checked, because rich is missing. Fix: fix the lines above first."
+    )
 
 
 @pytest.mark.slow

@@ -117,7 +117,7 @@ def test_what_is_left_out_is_told(
     assert main([str(tmp_path), "run=best", results.where]) == 1
     errors = capsys.readouterr().err
 
-    assert "The model does not know weed; those pictures are left out." in errors
+    assert "The model does not have the classes weed; their pictures are left out." in errors
     assert f"The folder has no pictures of {', '.join(others)}." in errors
     assert f"{tmp_path / first / 'zz.jpg'} is" in errors
     answer = found(capsys, str(tmp_path), "run=best", results.where, code=1)
@@ -132,9 +132,9 @@ def test_what_is_left_out_is_told(
         ([], "data.dir= is missing"),
         (["data.dir=nowhere"], "nowhere does not exist"),
         (["data.dir=empty"], "holds no class folders"),
-        (["data.dir=foreign"], "none of the classes is the same"),
+        (["data.dir=foreign"], "at least one of these classes"),
         (["data.dir=foreign", "subset=test"], "subset has no choice 'test'"),
-        (["data.dir=foreign", "output=a.jpg"], "let its name end in .png"),
+        (["data.dir=foreign", "output=a.jpg"], "must be a .png file"),
         (["data.dir=foreign", "run=12345678"], "There is no run 12345678"),
     ],
 )

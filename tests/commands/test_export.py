@@ -30,7 +30,7 @@ def test_an_export_comes_with_its_labels(
     assert json.loads((output.parent / "labels.json").read_text()) == results.class_names
     told = capsys.readouterr().out
     assert told.startswith(f"{output}: {kind} of run {results.runs['petals/1'][:8]} (trial 1 of study petals")
-    assert "on 18 pictures its probabilities differ from the source's by at most " in told
+    assert "on 18 pictures its probabilities differ from those of the source by at most " in told
 
 
 def test_pictures_may_be_given(

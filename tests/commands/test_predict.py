@@ -64,7 +64,7 @@ def test_a_path_needs_no_name_and_the_champion_is_asked(
     best = max(expected(results, "petals/1", picture).items(), key=lambda item: item[1])
     assert output.splitlines()[1].split() == [str(picture), best[0], f"{best[1]:.4f}"]
     assert errors == (
-        f"Asking run {results.runs['petals/1'][:8]} (trial 1 of study petals, best/val_accuracy 0.8000).\n"
+        f"Using run {results.runs['petals/1'][:8]} (trial 1 of study petals, best/val_accuracy 0.8000).\n"
     )
 
 
@@ -117,14 +117,14 @@ def test_answers_may_go_to_a_file(
     assert capsys.readouterr().out == ""
     assert len(json.loads((tmp_path / "a" / "out.json").read_text())) == 60
     assert main(arguments) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert main([*arguments, "overwrite=true"]) == 0
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "images= is missing; as in: python -m flowersweep predict flower.jpg more_flowers"),
+        ([], "images= is missing; example: python -m flowersweep predict flower.jpg more_flowers"),
         (["nowhere.jpg"], "images=nowhere.jpg does not exist"),
         (["empty/"], "The folder empty/ contains no pictures"),
         (["flower.jpg", "format=xml"], "format has no choice 'xml'; choose one of table, json, csv"),
@@ -135,7 +135,7 @@ def test_answers_may_go_to_a_file(
         ),
         (["flower.jpg", "run=00000000"], "There is no run 00000000"),
         (["flower.jpg", "study=bare"], "has saved no model"),
-        (["flower.jpg", "url=localhost"], "url=localhost is no address of a server"),
+        (["flower.jpg", "url=localhost"], "url=localhost is not the address of a server"),
     ],
 )
 def test_bad_input_is_one_sentence(

@@ -80,7 +80,7 @@ def test_again_is_told(results: Winners, capsys: pytest.CaptureFixture[str]) -> 
         (["study=bare"], "has saved no model; train it again with\n"),
         (["study=petals", "alias=latest"], "alias=latest is not possible"),
         (["study=petals", "name=a/b"], "Cannot register 'a/b'"),
-        (["stdy=petals"], "'stdy' is no argument of this command"),
+        (["stdy=petals"], "'stdy' is not an argument of this command"),
     ],
 )
 def test_bad_input_is_one_sentence(

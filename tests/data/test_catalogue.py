@@ -126,7 +126,7 @@ class TestErrors:
 
     def test_no_class_folders(self, tmp_path: Path) -> None:
         """Pictures without class folders are an error."""
-        with pytest.raises(DataError, match="holds no class folders"):
+        with pytest.raises(DataError, match="contains no class folders"):
             read_folder(fill(tmp_path, "1.jpg"))
 
     def test_empty_class(self, tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_what_is_left_out_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFix
     read_folder(fill(tmp_path, "a/1.jpg", "b/1.jpg", "b/1.webp", "b/2.WEBP", "a/README", "loose.png"))
 
     assert "Left out 3 files" in caplog.text
-    assert ".webp 2, no ending 1" in caplog.text
+    assert ".webp 2, no extension 1" in caplog.text
     assert "Left out 1 pictures directly" in caplog.text
 
 

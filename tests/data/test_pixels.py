@@ -221,7 +221,7 @@ class TestUnreadable:
 
 def test_a_full_disk_is_said_before_the_work(photos: Path, cache: Path) -> None:
     """A store that cannot fit is refused at once with the space it needs."""
-    with pytest.raises(DataError, match=r"needs [\d,]+ MB but only [\d,]+ MB are free; make room"):
+    with pytest.raises(DataError, match=r"needs [\d,]+ MB but only [\d,]+ MB are free; free some space"):
         opened(photos, cache, size=10_000_000)
 
 

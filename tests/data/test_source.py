@@ -104,7 +104,7 @@ class TestDownload:
         folder = flower_photos(None, tmp_path / "cache", archive=published.archive)
         (folder / "roses/1.jpg").unlink()
 
-        with pytest.raises(DataError, match=r"incomplete: it holds {'daisy': 1, 'roses': 1} instead of"):
+        with pytest.raises(DataError, match=r"incomplete: it contains {'daisy': 1, 'roses': 1} instead of"):
             flower_photos(None, tmp_path / "cache", archive=published.archive)
 
     def test_unpacked_by_hand_one_folder_too_deep(self, published: Published, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ class TestDirectory:
         """A folder that is not the published data set is used, but the log says how it differs."""
         flower_photos(demo(tmp_path, per_class=1), tmp_path)
 
-        assert "is not the published data set: it holds {'daisy': 1," in caplog.text
+        assert "is not the published data set: it contains {'daisy': 1," in caplog.text
 
     def test_missing(self, tmp_path: Path) -> None:
         """A given folder that does not exist is an error, never a reason to download."""

@@ -75,14 +75,14 @@ def test_real_photographs_split_as_in_keras(photos_dir: Path, part: str, count: 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"n": 4, "seed": 0, "validation": 0.2}, "leaves 4 to train, 0 to validate"),
-        ({"n": 10, "seed": 0, "validation": 0.2, "test": 0.05}, "and 0 to test"),
-        ({"n": 10, "seed": 0, "validation": 0.5, "test": 0.5}, "leaves 0 to train"),
+        ({"n": 4, "seed": 0, "validation": 0.2}, "leaves 4 for training, 0 for validation"),
+        ({"n": 10, "seed": 0, "validation": 0.2, "test": 0.05}, "and 0 for the test"),
+        ({"n": 10, "seed": 0, "validation": 0.5, "test": 0.5}, "leaves 0 for training"),
         ({"n": 10, "seed": 0, "validation": 0.0}, "0 < validation < 1"),
         ({"n": 10, "seed": 0, "validation": 0.2, "test": 1.0}, "0 <= test < 1"),
         (
             {"n": 10, "seed": 0, "validation": 0.6, "test": 0.6},
-            "leaves 0 to train, 6 to validate and 6 to test",
+            "leaves 0 for training, 6 for validation and 6 for the test",
         ),
         ({"n": 10, "seed": -1, "validation": 0.2}, "but is -1"),
         ({"n": 10, "seed": 2**32, "validation": 0.2}, "but is 4294967296"),

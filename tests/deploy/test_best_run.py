@@ -87,19 +87,19 @@ def test_a_deleted_best_run_is_not_replaced(store: Store, runs: dict[int, str], 
 
 
 def test_all_deleted(store: Store, runs: dict[int, str], study: str) -> None:
-    """Then nothing is left to take, and nobody is told to go on with the sweep."""
+    """Then nothing is left to take, and nobody is told to resume the sweep."""
     for number in VALUES:
         client(store.uri).delete_run(runs[number])
-    with pytest.raises(TrackingError, match="no other finished one is left") as raised:
+    with pytest.raises(TrackingError, match="there is no other finished one") as raised:
         best_run(store, study)
-    assert "go on with the sweep" not in str(raised.value)
+    assert "resume the sweep" not in str(raised.value)
 
 
 def test_a_deleted_study(store: Store, runs: dict[int, str], study: str) -> None:
     """It is not said that there is none; with the command that is told it is there again."""
     client(store.uri).delete_run(runs[-1])
     with pytest.raises(
-        TrackingError, match=f"The study '{study}' was deleted in MLflow; bring it back"
+        TrackingError, match=f"The study '{study}' was deleted in MLflow; restore it"
     ) as raised:
         best_run(store, study)
     assert f"runs restore --run-id {runs[-1]}`" in str(raised.value)
@@ -124,7 +124,7 @@ def test_a_deleted_run_that_is_named(store: Store, runs: dict[int, str]) -> None
     values = dict.fromkeys(argument.name for argument in CHOICE_ARGUMENTS)
     for digits in (8, 32):
         given = {"run": runs[1][:digits], "tracking.dir": str(store.artifact_root.parent)}
-        with pytest.raises(TrackingError, match=f"The run {runs[1]} was deleted in MLflow; bring it back"):
+        with pytest.raises(TrackingError, match=f"The run {runs[1]} was deleted in MLflow; restore it"):
             chosen({**values, **given})
 
 
@@ -133,13 +133,13 @@ def test_removed_for_good(
 ) -> None:
     """The leaderboard still knows of a run that cannot come back."""
     lose(runs[1])
-    with pytest.raises(TrackingError, match="removed for good") as raised:
+    with pytest.raises(TrackingError, match="deleted permanently") as raised:
         best_run(store, study)
     assert f"is trial 1, best/val_accuracy 0.9000, but its run {runs[1]} is not in" in str(raised.value)
     assert f"run={runs[2][:8]}" in str(raised.value)
     lose(runs[0])
     lose(runs[2])
-    with pytest.raises(TrackingError, match="no other finished one is left"):
+    with pytest.raises(TrackingError, match="there is no other finished one"):
         best_run(store, study)
 
 
@@ -184,7 +184,7 @@ def test_promote_says_so(
     client(store.uri).delete_run(runs[1])
     directory = Path(store.uri.removeprefix("sqlite:///")).parent
     assert main([f"study={study}", f"tracking.dir={directory}", "name=never"]) == 2
-    assert "was deleted in MLflow; bring it back" in capsys.readouterr().err
+    assert "was deleted in MLflow; restore it" in capsys.readouterr().err
     assert not client(store.uri).search_registered_models("name = 'never'")
 
 
@@ -221,5 +221,5 @@ class TestAlone:
         store, ids = runs
         for run_id in ids.values():
             client(store.uri).delete_run(run_id)
-        with pytest.raises(TrackingError, match="no other finished one is left"):
+        with pytest.raises(TrackingError, match="there is no other finished one"):
             best_run(store)

@@ -93,13 +93,17 @@ def test_a_champion_goes_before_the_best_run(results: Winners) -> None:
     ("given", "kind", "message"),
     [
         ({"run": "1234567"}, ConfigError, "give its id or at least 8 digits"),
-        ({"run": "bset"}, ConfigError, "run=bset is no run"),
-        ({"run": "models:/flowersweep"}, ConfigError, "is no run"),
+        ({"run": "bset"}, ConfigError, "run=bset is not a run"),
+        ({"run": "models:/flowersweep"}, ConfigError, "is not a run"),
         ({"run": "00000000"}, TrackingError, "There is no run 00000000"),
-        ({"run": "champion"}, TrackingError, "no registered model models:/flowersweep@champion; make one"),
+        (
+            {"run": "champion"},
+            TrackingError,
+            "no registered model models:/flowersweep@champion; register one",
+        ),
         ({"run": "models:/a@b"}, TrackingError, "no registered model models:/a@b"),
         ({"run": "models:/a/3"}, TrackingError, "no registered model models:/a/3"),
-        ({"run": "champion", "study": "petals"}, ConfigError, "study= says where to look"),
+        ({"run": "champion", "study": "petals"}, ConfigError, "study= selects the best run"),
         ({"study": "petal"}, TrackingError, "Did you mean petals"),
         ({"experiment": "swep"}, TrackingError, "Did you mean sweep"),
         ({"study": "open"}, TrackingError, "No trial of study 'open' has finished"),
@@ -115,7 +119,7 @@ def test_what_cannot_be_meant_is_told(
 
 def test_a_study_is_no_run(results: Winners) -> None:
     """The id of a study's own run is answered with how to write it."""
-    with pytest.raises(ConfigError, match="write run=best study=petals instead"):
+    with pytest.raises(ConfigError, match="use run=best study=petals instead"):
         choose(results, run=results.runs["petals"])
 
 

@@ -63,7 +63,9 @@ def test_no_class_in_common_is_refused(choice: Choice, drawn: Path, tmp_path: Pa
     first = choice.info.class_names[0]
     folder = some(drawn, tmp_path, {"cats": first, "dogs": first})
 
-    with pytest.raises(DataError, match=r"holds cats, dogs, but the model tells .* none of the classes"):
+    with pytest.raises(
+        DataError, match=r"contains cats, dogs, but the model distinguishes .* at least one of these"
+    ):
         evaluation_set(choice, folder, "all")
 
 

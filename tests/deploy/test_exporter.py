@@ -58,9 +58,9 @@ def test_a_saved_model_takes_any_number_of_float_pictures(choice: Choice, tmp_pa
 
 
 @pytest.mark.parametrize(("kind", "name"), [("tflite", "a.lite"), ("keras", "a"), ("keras", "a.h5")])
-def test_the_ending_has_to_fit(kind: str, name: str) -> None:
+def test_the_extension_has_to_fit(kind: str, name: str) -> None:
     """Programs go by it."""
-    with pytest.raises(ConfigError, match=f"must end in .{kind}"):
+    with pytest.raises(ConfigError, match=f"must have the extension .{kind}"):
         check_format(kind, Path(name))
 
 

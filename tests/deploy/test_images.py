@@ -50,7 +50,7 @@ def test_several_are_taken_in_their_order(tmp_path: Path) -> None:
     assert [path.name for path in found] == ["z.jpg", "a.png", "b.png", "listed.jpg"]
 
 
-@pytest.mark.parametrize(("given", "message"), [("-", "there was none"), ("nowhere", "does not exist")])
+@pytest.mark.parametrize(("given", "message"), [("-", "it was empty"), ("nowhere", "does not exist")])
 def test_nothing_is_refused(given: str, message: str) -> None:
     """An empty list and a path that leads nowhere."""
     with pytest.raises(DataError, match=message):
@@ -59,7 +59,7 @@ def test_nothing_is_refused(given: str, message: str) -> None:
 
 def test_a_closed_input_is_an_empty_list() -> None:
     """As a service manager leaves it."""
-    with pytest.raises(DataError, match="there was none"):
+    with pytest.raises(DataError, match="it was empty"):
         find_pictures(["-"], None)
 
 
@@ -73,7 +73,7 @@ def test_a_name_may_begin_like_a_home_folder(tmp_path: Path, monkeypatch: pytest
 
 def test_a_list_has_to_be_text() -> None:
     """A picture sent where its path was expected."""
-    with pytest.raises(DataError, match="standard input is no text"):
+    with pytest.raises(DataError, match="standard input is not text"):
         find_pictures(["-"], io.TextIOWrapper(io.BytesIO(b"\xff\xd8\xff\x00"), encoding="utf-8"))
 
 
@@ -90,7 +90,7 @@ def test_a_list_names_files_as_the_file_system_does(name: bytes) -> None:
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     """The message says what would count as a picture."""
     with pytest.raises(
-        DataError, match=r"contains no pictures \(\.bmp.*\) but no files at all; add some, or name the files"
+        DataError, match=r"contains no pictures \(\.bmp.*\) but no files at all; add some, or give the files"
     ):
         find_pictures([str(tmp_path)], NO_LINES)
     (tmp_path / "1.webp").touch()

@@ -53,7 +53,7 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize("overwrite", ["true", "false"])
 def test_a_folder_with_other_things_is_never_replaced(tmp_path: Path, overwrite: str) -> None:
     """Somebody's home folder, for instance."""
-    with pytest.raises(ConfigError, match="folder with other things"):
+    with pytest.raises(ConfigError, match="folder with other files"):
         output_path({"output": str(tmp_path), "overwrite": overwrite})
 
 
@@ -64,7 +64,7 @@ def test_what_is_there_is_replaced_only_on_demand(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     for name in ("file", "saved"):
         given = {"output": str(tmp_path / name)}
-        with pytest.raises(ConfigError, match=r"exists already; .* overwrite=true"):
+        with pytest.raises(ConfigError, match=r"already exists; .* overwrite=true"):
             output_path({**given, "overwrite": "false"})
         assert output_path({**given, "overwrite": "true"}) == tmp_path / name
 

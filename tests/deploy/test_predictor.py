@@ -61,7 +61,7 @@ def test_pictures_go_out_and_probabilities_come_back(server: tuple[str, type[Ans
     ("status", "answer", "message"),
     [
         (200, b"<html>", "not with predictions"),
-        (200, b'{"predictions": [[1, 0, 0], [1, 0, 0]]}', "tells 2 classes apart; name the run"),
+        (200, b'{"predictions": [[1, 0, 0], [1, 0, 0]]}', "distinguishes 2 classes; give the run"),
         (400, b'{"message": "Shape of input\\nand more"}', "refuses the pictures: 400 Shape of input$"),
         (400, b'{"message": "Failed to predict [[0.\\n 0.]]\\nError: Wrong shape"}', "400 Wrong shape$"),
         (500, b"", "refuses the pictures: 500 Internal Server Error"),
@@ -87,5 +87,5 @@ def test_nobody_answers() -> None:
 @pytest.mark.parametrize("url", ["127.0.0.1:5001", "file:///etc/passwd", "http://"])
 def test_other_addresses_are_refused(url: str) -> None:
     """Only http and https, with a host."""
-    with pytest.raises(ConfigError, match="is no address of a server"):
+    with pytest.raises(ConfigError, match="is not the address of a server"):
         RemotePredictor(url, 2)

@@ -89,5 +89,5 @@ def test_a_version_without_a_run_is_told(results: Winners, tmp_path: Path) -> No
     service.create_registered_model("foreign")
     service.create_model_version("foreign", source=tmp_path.as_uri())
 
-    with pytest.raises(TrackingError, match="Version 1 of foreign does not say which run"):
+    with pytest.raises(TrackingError, match="Version 1 of foreign does not record its run"):
         of(results, run="models:/foreign/1")

@@ -56,7 +56,7 @@ def test_a_preset_and_a_sampler_are_understood() -> None:
             SweepError,
             "has 2 points, but hydra.sweeper.n_trials is 1",
         ),
-        (["hydra/sweeper=basic", "aug=none,RandomFlip"], ConfigError, "only those with hydra/sweeper=study"),
+        (["hydra/sweeper=basic", "aug=none,RandomFlip"], ConfigError, "Only sweeps with hydra/sweeper=study"),
     ],
 )
 def test_a_sweep_that_could_not_begin_is_refused(

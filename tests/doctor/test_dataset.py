@@ -84,7 +84,7 @@ def test_other_pictures_than_the_published_are_a_note(make_config: MakeConfig, d
 
     assert finding.verdict is Verdict.NOTE
     assert finding.found == f"60 of 5 classes in {drawn}, not the published 3,670"
-    assert finding.fix == "if they are your own, write data=folder"
+    assert finding.fix == "if they are your own pictures, use data=folder"
 
 
 def test_a_download_that_is_to_come_is_a_note(make_config: MakeConfig, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_download_that_is_to_come_is_a_note(make_config: MakeConfig, tmp_path:
     (finding,) = check_pictures(config)
 
     assert finding.verdict is Verdict.NOTE
-    assert finding.fix == "the first run downloads 229 MB; if you have it, say where: data.dir=PATH"
+    assert finding.fix == "the first run downloads 229 MB; if you have it, give its folder: data.dir=PATH"
     assert not (tmp_path / "cache").exists()
 
 

@@ -40,7 +40,7 @@ def test_weights_that_are_no_hdf5_are_to_be_mended(make_config: MakeConfig, fake
     (finding,) = run_check("weights", lambda: check_weights(config))
 
     assert finding.verdict is Verdict.FIX
-    assert finding.found == f"{fake_weights} is no HDF5 file"
+    assert finding.found == f"{fake_weights} is not an HDF5 file"
     assert finding.fix == "model.weights must be a .weights.h5 of MobileNetV2 without its top"
 
 
@@ -48,7 +48,7 @@ def test_weights_that_are_no_hdf5_are_to_be_mended(make_config: MakeConfig, fake
     ("overrides", "found"),
     [
         (["model=mobilenet_frozen", "model.weights=null"], "random: model.weights=null"),
-        (["model=mobilenet_ft"], "ImageNet's, which Keras downloads into /k/models unless they are there"),
+        (["model=mobilenet_ft"], "those of ImageNet, which Keras downloads to /k/models unless they exist"),
     ],
 )
 def test_other_weights_are_told(
@@ -120,7 +120,7 @@ class TestProcesses:
                     "TensorFlow",
                     "TensorFlow does not start: its process was ended by SIGILL",
                     Verdict.FIX,
-                    "this CPU has not the instructions (AVX) that TensorFlow was built for, so choose another machine",
+                    "this CPU lacks the instructions (AVX) that TensorFlow was built for, so use another machine",
                 ),
             ),
             (

@@ -19,7 +19,7 @@ class TestCache:
         (finding,) = check_cache(make_config(f"paths.cache={tmp_path}/new/cache"))
 
         assert finding.verdict is Verdict.FINE
-        assert finding.found.startswith(f"{tmp_path}/new/cache is made by the first run, ")
+        assert finding.found.startswith(f"{tmp_path}/new/cache is created by the first run, ")
         assert not (tmp_path / "new").exists()
 
     @pytest.mark.skipif(sys.platform != "linux", reason="a folder that not even root can write to")

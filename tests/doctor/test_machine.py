@@ -32,7 +32,7 @@ def test_too_many_workers_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     processors, memory = check_machine(8)
 
     assert processors.verdict is Verdict.NOTE
-    assert processors.fix == "hydra.sweeper.n_jobs=8 asks for more workers than processors; 4 would do"
+    assert processors.fix == "hydra.sweeper.n_jobs=8 requests more workers than processors; 4 are enough"
     assert memory.verdict is Verdict.FIX
     assert memory.fix == "a run may take 10.4 GB; lower hydra.sweeper.n_jobs, or end other programs"
 

@@ -23,7 +23,7 @@ def test_this_installation_is_as_it_should_be() -> None:
 
     assert list(check_packages()) == [
         Finding("Python", platform.python_version()),
-        Finding("packages", f"{number} of {number} are as the project asks for"),
+        Finding("packages", f"{number} of {number} meet the requirements"),
     ]
     assert number >= 19
 
@@ -48,7 +48,7 @@ def test_what_is_missing_or_too_old_has_a_line(tmp_path: Path, monkeypatch: pyte
             "pip install 'numpy<100,>=99'",
         ),
         Finding("no-such-flower", "not installed", Verdict.FIX, "pip install 'no-such-flower>=1'"),
-        Finding("packages", "1 of 3 are as the project asks for, the others are in the lines above"),
+        Finding("packages", "1 of 3 meet the requirements, the others are listed above"),
     ]
 
 

@@ -30,14 +30,14 @@ def test_a_database_is_looked_at_and_not_filled(url: str, make_config: MakeConfi
 
     (store,), (studies,) = check_store(config), check_studies(config, url)
     assert (store.found, store.verdict) == (
-        f"{redacted(url)} is empty; the first run makes its tables",
+        f"{redacted(url)} is empty; the first run creates its tables",
         Verdict.FINE,
     )
-    assert studies.found == f"none yet; the first sweep makes {shown(url)}"
+    assert studies.found == f"none yet; the first sweep creates {shown(url)}"
 
     prepare_store(tmp_path, url)
     (store,) = check_store(config)
-    assert store == Finding("results", f"1 experiment in {redacted(url)}, made for this version of MLflow")
+    assert store == Finding("results", f"1 experiment in {redacted(url)}, created for this version of MLflow")
 
 
 def test_studies_in_a_database_are_counted(url: str, make_config: MakeConfig, tmp_path: Path) -> None:

@@ -48,13 +48,13 @@ class TestStore:
     def test_one_that_is_not_there_is_not_made(self, make_config: MakeConfig, tmp_path: Path) -> None:
         """Looking leaves no folder behind."""
         assert _only("results", make_config()) == Finding(
-            "results", f"{tmp_path}/results/mlflow.db is made by the first run"
+            "results", f"{tmp_path}/results/mlflow.db is created by the first run"
         )
         assert not (tmp_path / "results").exists()
 
     def test_a_good_one_is_counted(self, make_config: MakeConfig, whole: Path) -> None:
         """MLflow's tables are those of the installed version."""
-        found = f"1 experiment in {whole}/mlflow.db, made for this version of MLflow"
+        found = f"1 experiment in {whole}/mlflow.db, created for this version of MLflow"
         assert _only("results", make_config(f"tracking.dir={whole}")) == Finding("results", found)
 
     def test_a_file_that_is_no_database_is_to_be_mended(
@@ -135,7 +135,7 @@ class TestStore:
         finding = _only("results", make_config(f"tracking.dir={tmp_path}"))
 
         assert finding.verdict is Verdict.NOTE
-        assert finding.found.endswith("; 1 run marked RUNNING whose process has died")
+        assert finding.found.endswith("; 1 run RUNNING although the process has died")
         assert finding.fix == "the next run closes them as KILLED"
 
     def test_a_folder_that_was_moved_is_to_be_mended(
@@ -148,14 +148,14 @@ class TestStore:
         moved, counted = check_store(config)
 
         assert (moved.verdict, counted.verdict) == (Verdict.FIX, Verdict.FINE)
-        assert moved.found == f"moved or copied from {whole}, where files are still looked for"
+        assert moved.found == f"moved or copied from {whole}, where files are still searched"
         assert moved.fix == f"python -m flowersweep doctor --fix tracking.dir={tmp_path}"
 
         (fixed,) = fix_store(config)
 
         assert fixed.verdict is Verdict.FINE
         assert fixed.found == (
-            f"2 addresses of files led to {whole} and lead to {tmp_path} now; the database as it was is "
+            f"2 addresses of files changed from {whole} to {tmp_path}; the backup of the database is "
             f"{tmp_path}/mlflow-before-fix.db"
         )
         assert _only("results", config).verdict is Verdict.FINE
@@ -191,7 +191,9 @@ class TestStore:
         with mlflow_server(tmp_path / "server") as served:
             finding = _only("results", make_config(f"tracking.uri={served.uri}"))
 
-        assert finding == Finding("results", f"1 experiment in {served.uri}, made for this version of MLflow")
+        assert finding == Finding(
+            "results", f"1 experiment in {served.uri}, created for this version of MLflow"
+        )
 
     @pytest.mark.skipif(sys.platform != "linux", reason="a folder that not even root can write to")
     def test_a_read_only_folder_is_to_be_mended(self, make_config: MakeConfig) -> None:
@@ -220,7 +222,7 @@ class TestStudies:
         """And none are made."""
         (finding,) = check_studies(make_config(), None)
 
-        assert finding.found == f"none yet; the first sweep makes sqlite:///{tmp_path}/results/optuna.db"
+        assert finding.found == f"none yet; the first sweep creates sqlite:///{tmp_path}/results/optuna.db"
         assert not (tmp_path / "results").exists()
 
     @pytest.mark.parametrize("storage", ["sqlite:///{}/optuna.db", "journal:{}/j"])

@@ -27,7 +27,7 @@ class TestConfusionMatrix:
         figure = confusion_matrix([0, 0, 0, 0, 1, 2], [0, 0, 0, 1, 1, 0], NAMES)
         texts = [text.get_text() for text in figure.axes[0].texts]
         assert texts == ["3\n75%", "1\n25%", "0", "0", "1\n100%", "0", "1\n100%", "0", "0"]
-        assert figure.axes[0].get_title() == "4 of 6 pictures right (66.7%)"
+        assert figure.axes[0].get_title() == "4 of 6 pictures correct (66.7%)"
         assert np.allclose(shown(figure.axes[0])[0], [0.75, 0.25, 0])
 
     def test_a_class_without_pictures_and_a_hundred_classes_are_drawn(self) -> None:

@@ -39,7 +39,7 @@ class TestConfidentMistakes:
         figure = confident_mistakes(
             np.zeros((2, 4, 4, 3), np.uint8), [0, 1], np.eye(3)[:2], NAMES, ["a", "b"]
         )
-        assert figure.texts[0].get_text() == "No mistakes: all 2 pictures are classified rightly."
+        assert figure.texts[0].get_text() == "No mistakes: all 2 pictures are classified correctly."
         assert len(figure.axes) == 0
 
     @given(st.integers(0, 2**32 - 1), st.integers(0, 20), st.integers(1, 30))

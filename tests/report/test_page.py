@@ -60,29 +60,28 @@ class TestRepeated:
         assert trace_p(Page(of_repeated.html), store) == 4
 
     def test_summary(self, of_repeated: Made) -> None:
-        """It names the leader with its spread, who cannot be distinguished from it, who is worse, and which set chose."""
+        """It names the leader with its spread, who is indistinguishable from it, who is worse, and which set chose."""
         assert of_repeated.told.startswith(
-            "The best value is that of RandomZoom: best/val_accuracy 0.7100 on average over 3 seeds, standard "
-            "deviation 0.0100, from 0.7000 to 0.7200. RandomZoom, RandomFlip and none cannot be distinguished on "
-            "this evidence (Tukey's range test and paired t-tests over 3 common seeds, limit 0.05). That does not "
-            "make them equal: a study of its own with more seeds, hydra.sweeper.n_repeats=5 for instance, may find "
+            "RandomZoom has the best value: best/val_accuracy 0.7100 on average over 3 seeds, standard "
+            "deviation 0.0100, from 0.7000 to 0.7200. RandomZoom, RandomFlip and none are statistically "
+            "indistinguishable (Tukey's range test and paired t-tests over 3 common seeds, limit 0.05). They are not "
+            "necessarily equal: a separate study with more seeds, for example hydra.sweeper.n_repeats=5, may find "
             "differences. "
             "RandomTranslation_prob and RandomTranslation are worse than RandomZoom (p at most 0.00"
         )
         assert (
-            "The validation set (10 pictures) chose the best epoch of every run and the best"
+            "The validation set (10 pictures) selected the best epoch of every run and the best"
             in of_repeated.told
         )
         assert (
-            "The test set (10 pictures) took no part in any choice and was only reported: accuracy 0.6600"
-            in of_repeated.told
+            "The test set (10 pictures) was not used for any selection: accuracy 0.6600" in of_repeated.told
         )
 
     def test_ranks(self, of_repeated: Made) -> None:
         """Those that cannot be distinguished share a rank; the article's figures stand beside."""
         assert [row.group for row in of_repeated.rows] == [1, 1, 1, 2, 3]
         words = [row.published.words for row in of_repeated.rows if row.published]
-        assert words[0] == "place 6 of 7, below 0.7316"
+        assert words[0] == "rank 6 of 7, below 0.7316"
         assert len(words) == 5
         marks = {trace["name"]: trace for trace in Page(of_repeated.html).charts()["ranking"]["data"]}[
             "published"
@@ -115,8 +114,8 @@ class TestRepeated:
         """Epochs and seconds are those of all trainings, in all and per trial."""
         facts = Page(of_repeated.html).elements
         texts = [one.text for one in facts if one.tag == "dd"]
-        assert "30 in all, 6.0 per trial" in texts
-        assert "22.5 s in all, 4.5 s per trial" in texts
+        assert "30 in total, 6.0 per trial" in texts
+        assert "22.5 s in total, 4.5 s per trial" in texts
         assert "5 (5 complete)" in texts
 
     def test_stands_on_its_own(self, of_repeated: Made) -> None:
@@ -147,14 +146,14 @@ class TestSearched:
         assert trace(Page(of_searched.html), store) == 10 * 3
 
     def test_one_run_each_is_not_ranked(self, of_searched: Made) -> None:
-        """It says that one run each ranks noise and how to repeat; there is no rank column; trials are accounted for."""
+        """It says that noise would be ranked and how to repeat; there is no rank column; trials are accounted for."""
         assert all(row.group is None for row in of_searched.rows)
-        assert "one run each ranks noise" in of_searched.told
+        assert "with one run each, noise would be ranked" in of_searched.told
         assert "hydra.sweeper.n_repeats=3" in of_searched.told
         assert "1 trial was pruned" in of_searched.told
         assert "1 trial failed: ValueError: " in of_searched.told
-        assert "1 trial has not come to an end" in of_searched.told
-        assert "the best of them is optimistic" in of_searched.told
+        assert "1 trial has not finished" in of_searched.told
+        assert "the best one is optimistic" in of_searched.told
         assert '<th scope="col">rank</th>' not in of_searched.html
 
     def test_names_are_escaped(self, of_searched: Made) -> None:
@@ -180,7 +179,7 @@ class TestSearched:
         ]
         axes = {axis["label"]: axis for axis in charts["parallel"]["data"][0]["dimensions"]}
         assert list(axes) == ["learning_rate", "aug", "momentum", "val_accuracy"]
-        assert axes["momentum"]["ticktext"][1] == "(not there)"
+        assert axes["momentum"]["ticktext"][1] == "(missing)"
         assert axes["learning_rate"]["ticktext"] == [f"1e{power}" for power in range(-10, 0)]
         timeline = {bar["name"]: len(bar["y"]) for bar in charts["timeline"]["data"]}
         assert timeline == {"complete": 10, "pruned": 1, "failed": 1, "stopped": 1}
@@ -202,7 +201,7 @@ class TestOthers:
         """Failed and pruned trials have costs, curves and reasons, but no ranking and no leading run."""
         made = make(store, lost)
         assert made.rows == []
-        assert made.told.startswith("No trial has come to a value of best/val_accuracy yet")
+        assert made.told.startswith("No trial has a value of best/val_accuracy yet")
         assert "MemoryError" in made.told
         assert {"val-accuracy", "timeline"} <= Page(made.html).charts().keys()
 
@@ -210,8 +209,8 @@ class TestOthers:
         """What MLflow does not have any more is named, first of all the study's best; no other one passes for it."""
         made = make(store, incomplete)
         assert made.told.startswith(
-            "Missing are runs of trial 0 (best/val_accuracy 0.9000) and trial 2 (best/val_accuracy 0.5500): they are not "
-            "in MLflow any more. Trial 0 is the study's best, so what leads here is not."
+            "Runs of trial 0 (best/val_accuracy 0.9000) and trial 2 (best/val_accuracy 0.5500) are missing: they are no "
+            "longer in MLflow. Trial 0 is the best of the study, so the leader on this page is not."
         )
         assert made.rows[0].configuration.label == "b"
         assert "1 trial failed: it died." in made.told

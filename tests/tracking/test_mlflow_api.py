@@ -35,7 +35,7 @@ from private_parts import Part, require
 AUTOFLUSH = """(raised as a result of Query-invoked autoflush; consider using a session.no_autoflush block)
 (sqlite3.OperationalError) database or disk is full
 [SQL: UPDATE runs SET status=? WHERE runs.run_uuid = ?]"""
-ROOM = "make room, or choose another folder with tracking.dir=DIR."
+ROOM = "free some space, or choose another folder with tracking.dir=DIR."
 
 
 @pytest.mark.parametrize(

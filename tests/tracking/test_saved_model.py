@@ -102,7 +102,9 @@ def test_class_names_must_fit_the_outputs(
 ) -> None:
     """Two names for three outputs are refused before anything is stored."""
     run = MLflowTracker.start(store, "models", "misfit")
-    with pytest.raises(TrackingError, match=r"gives \(3,\) values a picture, but there are 2 class names"):
+    with pytest.raises(
+        TrackingError, match=r"returns \(3,\) values per picture, but there are 2 class names"
+    ):
         run.model(model, example=pictures, class_names=NAMES[:2])
     assert client(store.uri).get_run(run.run_id).outputs.model_outputs == []
 

@@ -56,7 +56,7 @@ class TestStores:
         """A folder without results, such as a new checkout's, is refused, and nothing is made in it."""
         about = tmp_path / "README.md"
         about.write_text("What lands here.")
-        with pytest.raises(TrackingError, match=r"There are no results in .*; train something first"):
+        with pytest.raises(TrackingError, match=r"There are no results in .*; train a model first"):
             results_store({"tracking.dir": str(tmp_path)})
         assert list(tmp_path.iterdir()) == [about]
 
@@ -78,7 +78,7 @@ class TestStudies:
             find_study(store, "second", "one")
         with pytest.raises(TrackingError, match=r"no experiment 'tow'; choose one of .*Did you mean two"):
             find_study(store, experiment="tow")
-        with pytest.raises(TrackingError, match="There is no study yet; a sweep makes one"):
+        with pytest.raises(TrackingError, match="There is no study yet; a sweep creates one"):
             find_study(prepare_store(tmp_path))
 
 

@@ -86,7 +86,7 @@ class TestDamage:
     def test_every_beginning_of_a_file_is_taken_for_absent(
         self, config: Config, pictures: Pictures, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """A file cut at any length is trained anew and then read again."""
+        """A file cut at any length is trained again and then read again."""
         reuse_or_train(config, pictures, head)
         (path,) = Path(str(config.paths.cache), "heads").glob("*.npz")
         whole = path.read_bytes()
@@ -94,7 +94,7 @@ class TestDamage:
             path.write_bytes(whole[:length])
             assert read_head(path, 5) is None
         assert not reuse_or_train(config, pictures, head).reused
-        assert "is damaged and will be trained anew" in caplog.text
+        assert "is damaged and will be trained again" in caplog.text
         assert reuse_or_train(config, pictures, head).reused
 
     def test_no_random_bytes_are_taken_for_another_head(self, config: Config, pictures: Pictures) -> None:

@@ -56,7 +56,7 @@ def whole_number(values: Values, name: str) -> int:
     """The value of an argument that must be an integer from 1 to 100,000.
 
     Raises:
-        ConfigError: The value is not a whole number, or is out of range.
+        ConfigError: The value is not an integer, or is out of range.
     """
     text = values[name] or ""
     if not (text.isdecimal() and 1 <= int(text) <= MAX_NUMBER):

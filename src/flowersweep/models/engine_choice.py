@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 
 ENGINES = ("auto", "tensorflow", "litert")
 
-# Pictures per call, measured with MobileNetV2 at 180 pixels. Pictures come in chunks of 32: a batch of 64 would be
-# half padding, and took more than twice as long on a GPU.
+# Pictures per call, measured with MobileNetV2 at 180 pixels. Pictures come in chunks of 32: half of a batch of 64 would
+# be padding, and it took more than twice as long on a GPU.
 _CPU_BATCH = 16
 _GPU_BATCH = 32
 

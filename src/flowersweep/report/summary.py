@@ -141,7 +141,7 @@ def _trade_offs(study: Study, rows: Sequence[Row]) -> list[str]:
         "is the only configuration" if len(front) == 1 else f"are {len(front)} of {len(rows)} configurations"
     )
     best = (
-        f"The goals are to {goals}, so there is no single best configuration. {listed([item.name for item in front])} {one} that "
+        f"The goals are to {goals}, so there is no single best one. {listed([item.name for item in front])} {one} that "
         "no other one beats in every goal (the Pareto set)."
     )
     n_seeds = max(len(row.configuration.trainings) for row in rows)

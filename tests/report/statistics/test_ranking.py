@@ -78,7 +78,7 @@ class TestCounts:
         rows = ranking(study(values, n_validation=n_validation))
         assert rows[1].comparison is not None
         assert rows[1].comparison.p == 0.5
-        assert "cannot be distinguished" in told(study(values, n_validation=n_validation))
+        assert "are statistically indistinguishable" in told(study(values, n_validation=n_validation))
 
     @given(st.integers(1, 50_000), st.data())
     def test_exact(self, n_pictures: int, data: st.DataObject) -> None:
@@ -99,8 +99,8 @@ class TestSentences:
         """The others share seeds: it is only the best value that can be compared with none."""
         values = {"a": {0: 0.8, 1: 0.81}, "b": {0: 0.7, 1: 0.72}, "lucky": {5: 0.99}}
         assert (
-            "lucky shares fewer than 2 seeds with every other configuration and cannot be compared with any, so they are "
-            "not ranked here, and the order"
+            "lucky shares fewer than 2 seeds with every other configuration and cannot be compared with any of them, so there "
+            "is no ranking. The table below is only sorted by value."
         ) in told(study(values))
         assert "share 2 seeds" not in told(study(values))
 
@@ -108,10 +108,11 @@ class TestSentences:
         """Two runs each are not one run each."""
         apart = told(study({"a": {0: 0.8, 1: 0.81}, "b": {2: 0.7, 3: 0.72}}))
         assert (
-            "No two configurations share 2 seeds, so they are not ranked here: other seeds for each" in apart
+            "No two configurations share 2 seeds, so there is no ranking: with different seeds, noise"
+            in apart
         )
         assert "one run each" not in apart
-        assert "one run each ranks noise" in told(study({"a": {0: 0.8}, "b": {0: 0.7}}))
+        assert "with one run each, noise would be ranked" in told(study({"a": {0: 0.8}, "b": {0: 0.7}}))
 
     def test_worse_is_not_rank_one(self) -> None:
         """The table and its ranks judge by the same p, also where some have seeds of their own."""
@@ -146,7 +147,7 @@ class TestSentences:
     def test_what_is_expected_of_new_pictures(self) -> None:
         """Worse, which of a loss is not less."""
         text = told(study({"a": {0: 0.5}}, LOSS, 100))
-        assert "expect somewhat worse ones on new pictures" in text
+        assert "expect somewhat worse values on new pictures" in text
         assert "The validation set (100 pictures)" in text
 
     def test_unequal_validation_sets(self) -> None:
@@ -155,8 +156,8 @@ class TestSentences:
         first, second = of.trials
         smaller = replace(second.trainings[0], n_validation=50)
         text = told(replace(of, trials=(first, replace(second, trainings=(smaller,)))))
-        assert "Validation sets of 50 and 100 pictures chose" in text
-        assert "One picture is" not in text
+        assert "Validation sets of 50 and 100 pictures selected" in text
+        assert "One picture changes" not in text
 
     def test_two_goals_have_no_best(self) -> None:
         """It is the Pareto set that was chosen."""
@@ -167,7 +168,7 @@ class TestSentences:
         text = told(
             replace(of, goals=(ACCURACY, LOSS), trials=(replace(of.trials[0], trainings=(training,)),))
         )
-        assert "chose the best epoch of every run and the Pareto set" in text
+        assert "selected the best epoch of every run and the Pareto set" in text
         assert "best configuration" not in text
 
 
@@ -179,7 +180,7 @@ class TestSeeds:
         assert rows[1].comparison is not None
         assert rows[1].comparison.difference == pytest.approx(0.01)
         text = told(study(UNEQUAL))
-        assert "more has a better mean than fewer, but over other seeds" in text
+        assert "more has a better mean than fewer, but over different seeds" in text
         assert "more is worse than fewer" in text
 
     def test_losses(self) -> None:

@@ -118,7 +118,7 @@ def test_from_before_they_were_recorded(store: Store, kept: str) -> None:
     assert unknown(read) == ""
     html = Page(page(old, ranking(old), None))
     assert "importance" not in html.charts()
-    assert "typed once more, records them" in html.by_id("unknown").text
+    assert "Run the command of its sweep again to record them" in html.by_id("unknown").text
     assert client(store.uri).get_run(kept).info.status == "FINISHED"
 
 

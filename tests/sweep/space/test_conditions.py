@@ -170,13 +170,16 @@ class TestPoints:
 
 
 BAD = [
-    ({"model.att": {"model": "ft"}}, "model.att names model.att, which is neither .* Did you mean model.at?"),
-    ({"model.at": {"mdel": "ft"}}, "model.at names mdel, which is neither .* Did you mean model?"),
+    (
+        {"model.att": {"model": "ft"}},
+        "model.att depends on model.att, which is neither .* Did you mean model.at?",
+    ),
+    ({"model.at": {"mdel": "ft"}}, "model.at depends on mdel, which is neither .* Did you mean model?"),
     (
         {"model.at": {"model": "fft"}},
-        "model.at waits for model=fft, but model must be one of cnn, frozen, ft.",
+        "model.at requires model=fft, but model must be one of cnn, frozen, ft.",
     ),
-    ({"model.at": {"model": ["ft", "x"]}}, "model.at waits for model=x"),
+    ({"model.at": {"model": ["ft", "x"]}}, "model.at requires model=x"),
     ({"model.at": {"model.at": 80}}, "are circular, model.at -> model.at"),
     (
         {"model.at": {"model": "ft"}, "model": {"seed": 1}, "seed": {"model.at": 80}},
@@ -201,5 +204,5 @@ def test_bad_conditions(conditions: dict[str, Any], words: str) -> None:
 def test_values_of_an_overridden_search_are_known() -> None:
     """A value that params search and the command line does not is no error; one that neither has is."""
     assert parse_space(["model=cnn,frozen"], PARAMS, CONDITIONS).size == 4
-    with pytest.raises(SweepError, match="waits for model=fft"):
+    with pytest.raises(SweepError, match="requires model=fft"):
         parse_space(["model=cnn,frozen"], PARAMS, {"model.at": {"model": "fft"}})

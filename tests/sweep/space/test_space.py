@@ -228,7 +228,10 @@ class TestPoints:
     @pytest.mark.parametrize(
         ("point", "words"),
         [
-            ({"mm": "a"}, r"mm is not searched in this sweep; searched are m, n, lr, k, r. Did you mean m\?"),
+            (
+                {"mm": "a"},
+                r"mm is not searched in this sweep; searched keys: m, n, lr, k, r. Did you mean m\?",
+            ),
             ({"m": "c"}, "m must be one of a, b, but is 'c'."),
             ({"n": [32]}, r"n must be one of \[32,64\], \[8\], but is \[32\]."),
             ({"lr": 2}, "lr must be a number from 0.0001 to 1.0, but is 2."),

@@ -279,7 +279,7 @@ class TestInfrastructure:
 
         assert next_trial(study, LINE, budget) is Stop.INFRASTRUCTURE
         assert infrastructure_summary(study, budget) == (
-            "Trial 1 could not be run and waits; the same command goes on with the sweep. Second."
+            "Trial 1 could not be run and waits; the same command resumes the sweep. Second."
         )
 
     def test_the_next_sweep_goes_on(self, study: optuna.Study) -> None:

@@ -64,7 +64,7 @@ def test_study_of_another_program(storage: BaseStorage) -> None:
     assert open_study(storage, "s", SPACE, ["minimize"]).study_name == "s"
     other = optuna.create_study(storage=storage, study_name="t")
     other.tell(other.ask(), 1.0)
-    with pytest.raises(SweepError, match="made by another program"):
+    with pytest.raises(SweepError, match="created by another program"):
         open_study(storage, "t", SPACE, ["minimize"])
 
 

@@ -100,7 +100,7 @@ class TestSQLite:
         with closing(sqlite3.connect(path)) as database:
             database.execute("CREATE TABLE studies (id INTEGER)")
         before = path.read_bytes()
-        with pytest.raises(TrackingError, match="is a database, but not one of MLflow's"):
+        with pytest.raises(TrackingError, match="is a database, but not one of MLflow;"):
             prepare_store(tmp_path)
         assert path.read_bytes() == before
 
@@ -120,7 +120,7 @@ class TestSQLite:
     def test_a_folder_that_cannot_be_made_is_told(self, tmp_path: Path) -> None:
         """If a file is in the way of the folder, one sentence says so."""
         (tmp_path / "file").touch()
-        with pytest.raises(TrackingError, match=r"Cannot keep runs in .*choose another folder"):
+        with pytest.raises(TrackingError, match=r"Cannot store runs in .*choose another folder"):
             prepare_store(tmp_path / "file" / "results")
 
     @pytest.mark.slow
@@ -254,7 +254,7 @@ class TestExperiments:
         assert all(".." not in location for location in locations)
 
     def test_a_deleted_one_is_refused_with_the_remedy(self, store: Store) -> None:
-        """MLflow keeps the names of deleted experiments: the error says how to bring it back."""
+        """MLflow keeps the names of deleted experiments: the error says how to restore it."""
         number = experiment_id(store, "gone")
         client(store.uri).delete_experiment(number)
         with pytest.raises(TrackingError, match=f"mlflow experiments restore --experiment-id {number}"):

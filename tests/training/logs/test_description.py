@@ -28,6 +28,6 @@ def test_pictures_are_linked_where_they_were_logged(make_config: MakeConfig) -> 
 
 
 def test_a_test_set_is_told_apart_from_what_chose(make_config: MakeConfig) -> None:
-    """Its accuracy is said to be of pictures by which nothing was chosen."""
+    """Its accuracy is said to be of pictures that nothing was selected on."""
     text = describe(make_config(), {**METRICS, "test/accuracy": 0.75}, "abc", figures=False)
-    assert "test accuracy 0.7500, on pictures by which nothing was chosen" in text
+    assert "test accuracy 0.7500, on pictures that nothing was selected on" in text

@@ -26,7 +26,7 @@ def test_a_cosine_that_may_be_cut_off_is_told(
     config = make_config(*overrides, "data.split_seed=2")
     catalogue, _, parts = divided(config)
     said = [str(notice) for notice in notices(config, catalogue, parts)]
-    assert [line for line in said if "trainer.epochs=100 only, which trainer.patience=5" in line] == said
+    assert [line for line in said if "trainer.epochs=100, but trainer.patience=5" in line] == said
     assert bool(said) is is_told
 
 
