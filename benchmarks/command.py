@@ -139,7 +139,7 @@ def _parser(description: str | None, contests: Mapping[str, Contest]) -> argpars
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1, but is {text!r}")
+        raise argparse.ArgumentTypeError(f"must be an integer from 1, but is {text!r}")
     return int(text)
 
 

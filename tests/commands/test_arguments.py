@@ -71,7 +71,7 @@ class TestParse:
     def test_names_are_needed_without_a_positional(self) -> None:
         """A value without a name is refused if nothing takes it."""
         plain = Command("bake", "Bake.", (Argument("cake", "which"),), example="bake cake=plum")
-        with pytest.raises(ConfigError, match="'plum' has no '='; as in: bake cake=plum"):
+        with pytest.raises(ConfigError, match="'plum' has no '='; example: bake cake=plum"):
             plain.parse(["plum"])
 
 
@@ -113,6 +113,6 @@ class TestRun:
             COMMAND.run(lambda _values: 0, ["--help"])
         assert caught.value.code == 0
         shown = capsys.readouterr().out
-        assert "cake=NAME        which one; must be given" in shown
-        assert "oven.mode=VALUE  how it is heated (fan, grill); fan unless given" in shown
+        assert "cake=NAME        which one; required" in shown
+        assert "oven.mode=VALUE  how it is heated (fan, grill); default: fan" in shown
         assert "example: python -m flowersweep.bake cake=plum" in shown

@@ -72,13 +72,13 @@ def test_nothing_is_overwritten_by_accident(
     first = ["format=keras", f"output={tmp_path / 'a.keras'}", "run=best", results.where]
     assert main(first) == 0
     assert main(first) == 2
-    assert f"{tmp_path / 'a.keras'} exists already" in capsys.readouterr().err
+    assert f"{tmp_path / 'a.keras'} already exists" in capsys.readouterr().err
     second = ["format=keras", f"output={tmp_path / 'b.keras'}", "run=best", results.where]
     assert main(second) == 0
     (tmp_path / "labels.txt").write_text("cat\ndog\n")
     third = ["format=keras", f"output={tmp_path / 'c.keras'}", "run=best", results.where]
     assert main(third) == 2
-    assert f"{tmp_path / 'labels.txt'} exists already" in capsys.readouterr().err
+    assert f"{tmp_path / 'labels.txt'} already exists" in capsys.readouterr().err
     assert main([*third, "overwrite=true"]) == 0
     assert (tmp_path / "labels.txt").read_text().splitlines() == results.class_names
 
@@ -88,11 +88,11 @@ def test_nothing_is_overwritten_by_accident(
     [
         (["output=a.keras"], "format= is missing"),
         (["format=h5", "output=a.h5"], "format has no choice 'h5'; choose one of keras, saved_model"),
-        (["format=tflite", "output=a.keras"], "must end in .tflite"),
+        (["format=tflite", "output=a.keras"], "must have the extension .tflite"),
         (["format=keras", "output=a.keras", "run=12345678"], "There is no run 12345678"),
         (["format=keras", "output=a.keras", "study=bare"], "has saved no model"),
         (["format=keras", "output=a.keras", "images=nowhere"], "images=nowhere does not exist"),
-        (["format=saved_model", "output=."], "is a folder with other things"),
+        (["format=saved_model", "output=."], "is a folder with other files"),
     ],
 )
 def test_bad_input_is_one_sentence(

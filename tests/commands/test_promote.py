@@ -78,7 +78,7 @@ def test_again_is_told(results: Winners, capsys: pytest.CaptureFixture[str]) -> 
     [
         (["study=petal"], "There is no study 'petal'; "),
         (["study=bare"], "has saved no model; train it again with\n"),
-        (["study=petals", "alias=latest"], "alias=latest is not possible"),
+        (["study=petals", "alias=latest"], "alias=latest is not allowed"),
         (["study=petals", "name=a/b"], "Cannot register 'a/b'"),
         (["stdy=petals"], "'stdy' is not an argument of this command"),
     ],
@@ -108,5 +108,5 @@ def test_help_and_refusals_import_no_tensorflow(name: str, tmp_path: Path) -> No
 
     assert "run=RUN" in done.stdout
     assert f"example: python -m flowersweep {name}" in done.stdout
-    assert f"There are no results in {tmp_path}; train something first" in done.stderr
+    assert f"There are no results in {tmp_path}; train a model first" in done.stderr
     assert done.stdout.endswith("2\nFalse False\n")

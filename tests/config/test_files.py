@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
@@ -215,6 +215,7 @@ PIECES = st.sampled_from(LINES) | st.sampled_from(WORDS)
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.lists(PIECES, max_size=12).map("".join) | st.text(max_size=20), head=st.booleans())
+@example(text="# @package _global_\n${seed}\tseed: 1\n", head=False)
 def test_any_file_is_read_or_refused(own: Path, text: str, *, head: bool) -> None:
     """No content leads to anything but a configuration or a sentence."""
     with contextlib.suppress(FlowersweepError):

@@ -71,7 +71,7 @@ def test_another_winner_follows_the_previous_one(results: Winners) -> None:
 @pytest.mark.parametrize("alias", ["latest", "V1", "a b", "ä", ""])
 def test_an_impossible_alias_makes_no_version(results: Winners, alias: str) -> None:
     """It is refused before anything is registered."""
-    with pytest.raises(ConfigError, match="is not possible"):
+    with pytest.raises(ConfigError, match="is not allowed"):
         promote(of(results, study="petals"), "unmade", alias)
 
     assert client(results.store.uri).search_registered_models("name = 'unmade'") == []

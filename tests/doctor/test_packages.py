@@ -43,7 +43,7 @@ def test_what_is_missing_or_too_old_has_a_line(tmp_path: Path, monkeypatch: pyte
     assert list(check_packages())[1:] == [
         Finding(
             "numpy",
-            f"{metadata.version('numpy')}, but <100,>=99 is needed",
+            f"{metadata.version('numpy')}, but <100,>=99 is required",
             Verdict.FIX,
             "pip install 'numpy<100,>=99'",
         ),
@@ -53,13 +53,13 @@ def test_what_is_missing_or_too_old_has_a_line(tmp_path: Path, monkeypatch: pyte
 
 
 def test_another_python_is_to_be_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says which is there and which is needed."""
+    """It says which is there and which is required."""
     monkeypatch.setattr(packages, "_PYPROJECT", _write(tmp_path / "pyproject.toml", ">=4"))
 
     first = next(check_packages())
 
     assert first.verdict is Verdict.FIX
-    assert first.found == f"{platform.python_version()}, but >=4 is needed"
+    assert first.found == f"{platform.python_version()}, but >=4 is required"
 
 
 def test_without_a_checkout_the_installed_metadata_count(

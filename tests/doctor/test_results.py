@@ -148,7 +148,7 @@ class TestStore:
         moved, counted = check_store(config)
 
         assert (moved.verdict, counted.verdict) == (Verdict.FIX, Verdict.FINE)
-        assert moved.found == f"moved or copied from {whole}, where files are still searched"
+        assert moved.found == f"moved or copied from {whole}, where MLflow still searches for files"
         assert moved.fix == f"python -m flowersweep doctor --fix tracking.dir={tmp_path}"
 
         (fixed,) = fix_store(config)

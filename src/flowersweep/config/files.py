@@ -19,6 +19,8 @@ from flowersweep.errors import ConfigError
 _PRESETS = ("experiment", "search")
 _PRIMARY = "config"
 _PACKAGE = "# @package _global_"
+# As OmegaConf: libyaml's scanner accepts tabs that the one in Python refuses.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def register() -> None:
@@ -125,7 +127,7 @@ def _package(config_path: str, package: str | None) -> tuple[str, ...]:
 
 def _keep_texts(config: DictConfig, text: str, package: tuple[str, ...]) -> None:
     """Read `dir: 1e5` as a string, as on the command line; YAML reads it as a number."""
-    for path, typed in _scalars(yaml.compose(text, Loader=yaml.SafeLoader)):
+    for path, typed in _scalars(yaml.compose(text, Loader=_LOADER)):
         if ".".join((*package, *path)) not in text_keys() or "${" in typed:
             continue
         *parents, leaf = path

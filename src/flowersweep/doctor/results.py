@@ -48,7 +48,7 @@ def check_store(config: Config) -> Iterator[Finding]:
         _check_damage(path)
         check_sqlite(path)
         if config.tracking.uri is None and (old := old_folders(path)):
-            found = f"moved or copied from {' and '.join(old)}, where files are still searched"
+            found = f"moved or copied from {' and '.join(old)}, where MLflow still searches for files"
             yield Finding("results", found, Verdict.FIX, command(path.parent))
         uri, place = sqlite_uri(path), str(path)
     elif not uri.startswith("http"):

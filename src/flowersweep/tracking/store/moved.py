@@ -47,7 +47,7 @@ def refuse_moved(database: Path) -> None:
     if old := old_folders(database):
         raise TrackingError(
             f"The results in {database.parent} were moved or copied from {' and '.join(old)}, where their files would still "
-            f"be searched and new ones be written; correct the addresses with: {command(database.parent)}"
+            f"be searched for and new ones be written; correct the addresses with: {command(database.parent)}"
         )
 
 
