@@ -207,7 +207,7 @@ class TestConversion:
         )
         chosen(prefix, pictures, tmp_path)
 
-        assert "converted anew" in caplog.text
+        assert "converted again" in caplog.text
         assert path.read_bytes() == whole
 
     def test_no_changed_byte_reaches_litert(

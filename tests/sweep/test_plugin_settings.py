@@ -69,9 +69,9 @@ class TestSettings:
                 {"direction": "up"},
                 "direction must be minimize or maximize, or a list of these, but contains 'up'",
             ),
-            ({"direction": ["minimize", "down"]}, "but has 'down'"),
-            ({"direction": []}, "but has 'no entry'"),
-            ({"enqueue": [1]}, "enqueue must be a list of points such as {model: cnn}, but has 1"),
+            ({"direction": ["minimize", "down"]}, "but contains 'down'"),
+            ({"direction": []}, "but contains 'no entry'"),
+            ({"enqueue": [1]}, "enqueue must be a list of points such as {model: cnn}, but contains 1"),
         ],
     )
     def test_bad_values(self, values: dict[str, Any], words: str) -> None:

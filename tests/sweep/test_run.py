@@ -276,7 +276,7 @@ class TestGoingOn:
             ),
             (("x=0.1,0.2", "hydra.sweeper.n_repeats=3"), "hydra.sweeper.n_repeats was 1, and is now 3."),
         ]:
-            with pytest.raises(SweepError, match="The study 'mine' is another search") as raised:
+            with pytest.raises(SweepError, match="The study 'mine' is a different search") as raised:
                 sweep(*arguments, "hydra.sweeper.study_name=mine")
             assert [line.strip() for line in str(raised.value).splitlines()[1:-1]] == [said]
             assert "hydra.sweeper.on_mismatch=new" in str(raised.value)

@@ -128,7 +128,7 @@ class TestOpen:
         with engine.begin() as connection:
             connection.execute(text("CREATE TABLE experiments (experiment_id INTEGER)"))
         engine.dispose()
-        with pytest.raises(SweepError, match="holds MLflow's tables"):
+        with pytest.raises(SweepError, match="contains MLflow's tables"):
             open_storage("sqlite:///mlflow.db", tmp_path)
 
     def test_database_of_another_optuna(self, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ class TestOpen:
         with pytest.raises(SweepError) as caught:
             open_storage(None, tmp_path)
         assert str(caught.value).endswith(
-            "was made by an older version of Optuna; upgrade it with: "
+            "was created by an older version of Optuna; upgrade it with: "
             f"{copied}optuna storage upgrade --storage sqlite:///{tmp_path}/optuna.db"
         )
 

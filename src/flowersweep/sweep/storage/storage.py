@@ -192,14 +192,14 @@ def _explained(url: URL) -> Iterator[None]:
             f"check that it is running and writable, or name another one with {_SETTING}=URL."
         ) from error
     except RuntimeError as error:
-        raise SweepError(f"The storage {name} was created by {_other_version(error, url)}") from error
+        raise SweepError(f"The storage {name} was made by {_other_version(error, url)}") from error
 
 
 def _other_version(refusal: RuntimeError, url: URL) -> str:
     """Which version of Optuna created a storage that this one rejects, and how to fix it; the end of a message."""
     if not wants_upgrade(refusal):  # the version of its tables is unknown to this Optuna
         return (
-            f"a newer version of Optuna than the installed {optuna.__version__}; update flowersweep and its dependencies, "
+            f"a newer version of Optuna than {optuna.__version__}, which is installed; update flowersweep and its dependencies, "
             f"or name another storage with {_SETTING}=URL."
         )
     name = shlex.quote(url.render_as_string(hide_password=True))
