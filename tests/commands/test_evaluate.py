@@ -131,7 +131,7 @@ def test_what_is_left_out_is_told(
     [
         ([], "data.dir= is missing"),
         (["data.dir=nowhere"], "nowhere does not exist"),
-        (["data.dir=empty"], "holds no class folders"),
+        (["data.dir=empty"], "contains no class folders"),
         (["data.dir=foreign"], "at least one of these classes"),
         (["data.dir=foreign", "subset=test"], "subset has no choice 'test'"),
         (["data.dir=foreign", "output=a.jpg"], "must be a .png file"),

@@ -26,7 +26,7 @@ def test_a_folder_without_classes_is_to_be_mended(make_config: MakeConfig, tmp_p
     (finding,) = run_check("pictures", lambda: check_pictures(config))
 
     assert finding.verdict is Verdict.FIX
-    assert finding.found == f"{tmp_path}/empty holds no class folders"
+    assert finding.found == f"{tmp_path}/empty contains no class folders"
     assert finding.fix == "it must contain at least two sub-folders, one per class, with pictures in them"
 
 

@@ -142,7 +142,7 @@ def _scalars(node: yaml.Node | None) -> Iterator[tuple[tuple[str, ...], str]]:
     """The positions of the values without quotes in a mapping, and their original spelling."""
     for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
         if isinstance(value, yaml.ScalarNode):
-            if value.style is None:
+            if not value.style:  # libyaml's is empty, Python's None
                 yield (key.value,), value.value
         else:
             yield from (((key.value, *path), typed) for path, typed in _scalars(value))
