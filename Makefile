@@ -16,7 +16,7 @@ IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 unexport MLFLOW_TRACKING_URI MLFLOW_REGISTRY_URI MLFLOW_RUN_ID MLFLOW_EXPERIMENT_ID MLFLOW_EXPERIMENT_NAME MLFLOW_ACTIVE_MODEL_ID
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-browser test-all coverage test-wheel upgrade-check lint format typecheck check ui serve dashboard clean
+.PHONY: help setup demo test test-slow test-browser coverage test-wheel upgrade-check lint format typecheck check ui serve dashboard clean
 
 help: ## Show this help
 	@grep -hE '^[A-Za-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## /\1\t/' | expand -t 16
@@ -42,9 +42,6 @@ test-slow: setup ## Run the slow tests: real photographs, real servers (minutes)
 
 test-browser: setup ## Run the slow tests of pages in a real browser (minutes)
 	$(BIN)/python -m pytest -m slow tests/browser
-
-test-all: setup ## Run fast and slow tests together, except those in a browser (minutes)
-	$(BIN)/python -m pytest -m "" $(IN_PARALLEL) $(LONGEST_FIRST) --ignore=tests/browser
 
 coverage: setup ## Run the fast tests and report uncovered lines; fails below the minimum in pyproject.toml
 	$(BIN)/python -m pytest $(IN_PARALLEL) --cov $(TESTS)
