@@ -58,3 +58,10 @@ def test_a_planted_import_is_found(copy: Path, module: str, imported: str, broke
     done = lint(copy)
     assert done.returncode == 1
     assert broken in " ".join(done.stdout.split())
+
+
+def test_no_package_is_crowded() -> None:
+    """A reader finds a module by the names of the folders: at most 15 modules lie at one level."""
+    folders = {path.parent for path in (ROOT / "src").rglob("*.py")}
+    counts = {str(folder.relative_to(ROOT)): len(list(folder.glob("*.py"))) for folder in folders}
+    assert {folder: count for folder, count in counts.items() if count > 15} == {}

@@ -22,7 +22,7 @@ from flowersweep.errors import SweepError, TrackingError
 from flowersweep.redaction import Formatter, learn, redacted, redacted_tree
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.study.outcome import of_exception
-from flowersweep.tracking.files import Files
+from flowersweep.tracking.lookup import Files
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.store.store import prepare_store

@@ -17,8 +17,8 @@ from omegaconf import DictConfig
 
 from flowersweep import process
 from flowersweep.errors import FlowersweepError, Pruned
+from flowersweep.interrupt import Interrupted
 from flowersweep.sweep.workers.trial import RunningTrial, current_trial
-from flowersweep.training.interrupt import Interrupted
 
 # A training process imports this file too, and has no need of these.
 if TYPE_CHECKING:

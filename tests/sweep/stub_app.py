@@ -147,7 +147,7 @@ def in_trouble(cfg: DictConfig) -> float:
 def counting(cfg: DictConfig) -> float:
     """Report by attempt and step, `seconds` apart; return the number of the attempt, or leave a mark if interrupted."""
     # Half a second that the other objectives need not wait for.
-    from flowersweep.training.interrupt import Interrupted, interruptible
+    from flowersweep.interrupt import Interrupted, interruptible
 
     trial = current_trial()
     assert trial is not None

@@ -15,6 +15,7 @@ import pytest
 
 from flowersweep import process
 from flowersweep.errors import TrackingError
+from flowersweep.interrupt import Interrupted, interruptible
 from flowersweep.tracking import mlflow_api
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_api import client, translated
@@ -23,7 +24,6 @@ from flowersweep.tracking.orphaned_runs import close_orphaned_runs
 from flowersweep.tracking.patience import cleaning_up, patience, patiently, waited
 from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store, experiment_id, prepare_store
-from flowersweep.training.interrupt import Interrupted, interruptible
 
 # Less than the 20 seconds that MLflow lets SQLite wait for a lock, and enough for a busy machine.
 LONG = 15.0

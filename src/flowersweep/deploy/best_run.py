@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from flowersweep.config import direction_of
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
-from flowersweep.tracking.files import Files
-from flowersweep.tracking.lookup import run_overrides, with_seed
+from flowersweep.tracking.lookup import Files, run_overrides, with_seed
 from flowersweep.tracking.selection import (
     STUDIES,
     find_study,

@@ -15,8 +15,7 @@ from flowersweep.figures.mistakes import most_confident_mistakes
 from flowersweep.redaction import redacted
 from flowersweep.report.configurations import Configuration
 from flowersweep.report.evidence import Goal, Training
-from flowersweep.tracking.files import Files
-from flowersweep.tracking.lookup import training_command, with_seed
+from flowersweep.tracking.lookup import Files, training_command, with_seed
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.run import PICTURES
 from flowersweep.tracking.store.store import Store

@@ -11,7 +11,7 @@ from flowersweep.errors import TrackingError
 from flowersweep.process import HOST_TAG
 from flowersweep.redaction import redacted
 from flowersweep.report.evidence import Curve, Goal, State, Study, Training, Trial
-from flowersweep.tracking.files import Files
+from flowersweep.tracking.lookup import Files
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.run import NOTE, PICTURES
 from flowersweep.tracking.selection import children_of, trials_of

@@ -16,6 +16,7 @@ from flowersweep import process
 from flowersweep.config import Config
 from flowersweep.doors.optuna_api import storage_of
 from flowersweep.errors import SweepStoppedError
+from flowersweep.interrupt import Interrupted, interruptible
 from flowersweep.redaction import redacted
 from flowersweep.sweep.display import SweepDisplay, show_summary
 from flowersweep.sweep.parent_run import ParentRun, open_store
@@ -40,7 +41,6 @@ from flowersweep.texts import expanded
 from flowersweep.tracking.patience import cleaning_up
 from flowersweep.tracking.provenance import command_line
 from flowersweep.tracking.store.store import Store
-from flowersweep.training.interrupt import Interrupted, interruptible
 from flowersweep.training.logs.notices import tell_of_pictures_to_come
 
 log = logging.getLogger(__name__)

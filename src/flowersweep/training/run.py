@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from flowersweep.config.schema import Config
 from flowersweep.errors import Pruned, infrastructure_failure
+from flowersweep.interrupt import interruptible
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import close_orphaned_runs
@@ -22,7 +23,6 @@ from flowersweep.training.environment import (
     streams_released,
 )
 from flowersweep.training.history import History
-from flowersweep.training.interrupt import interruptible
 from flowersweep.training.logs.description import describe
 from flowersweep.training.logs.notices import tell
 from flowersweep.training.logs.tensorboard import event_files

@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from conftest import MakeConfig
-from flowersweep.tracking.files import Files
+from flowersweep.tracking.lookup import Files
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.store.store import Store, prepare_store

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from flowersweep.training.interrupt import Interrupted, interruptible
+from flowersweep.interrupt import Interrupted, interruptible
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
