@@ -9,6 +9,7 @@ import pytest
 
 from flowersweep.config import Config
 from flowersweep.tracking.lookup import run_model
+from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.store.store import prepare_store
 from flowersweep.training import train
 from flowersweep.training.dataset import load_pictures
@@ -82,6 +83,10 @@ def test_bfloat16_validates_and_saves_in_float32(make_config: MakeConfig) -> Non
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     assert {weight.dtype for weight in model.weights} == {"float32"}
     assert val_loss(config, model) == pytest.approx(result.metrics["best/val_loss"], rel=1e-5)
+    points = client(prepare_store(Path(config.tracking.dir)).uri).get_metric_history(
+        result.run_id, "val_loss"
+    )
+    assert len({point.value for point in points}) == 3  # of weights that are trained, not of the first ones
 
 
 def test_a_fine_tuned_network_is_validated_and_saved_in_float32(make_config: MakeConfig) -> None:
