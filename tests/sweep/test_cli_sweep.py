@@ -82,7 +82,7 @@ BAD_INPUT = {
         "must have one entry for each of best/val_accuracy, but has 2",
     ),
     "unknown further objective": (["objective.also=[seconds]", "aug=none,RandomFlip"], "best/val_accuracy"),
-    "objective twice": (["objective.also=[best/val_accuracy]", "aug=none,RandomFlip"], "objective already"),
+    "objective twice": (["objective.also=[best/val_accuracy]", "aug=none,RandomFlip"], "already an objective"),
     "pruner with two objectives": (
         [LR, FIVE, "objective.also=[total/seconds]", "hydra/sweeper/pruner=median"],
         "hydra/sweeper/pruner=none",
@@ -90,7 +90,7 @@ BAD_INPUT = {
     "key twice": (["aug=none,RandomFlip", "aug=RandomZoom"], "aug is given twice"),
     "sweep of hydra's own": (["hydra.verbose=true,false"], "hydra.verbose"),
     "not in the grammar": (["aug=choice(none"], "'aug=choice(none'"),
-    "name of another program's study": ([LR, FIVE, f"{TYPED}study_name=theirs"], "left no definition"),
+    "name of another program's study": ([LR, FIVE, f"{TYPED}study_name=theirs"], "stored no definition"),
     "tracking in plain files": ([LR, FIVE, "tracking.uri=./runs"], "tracking.uri must start with"),
 }
 RESEMBLING = (
