@@ -82,7 +82,10 @@ BAD_INPUT = {
         "must have one entry for each of best/val_accuracy, but has 2",
     ),
     "unknown further objective": (["objective.also=[seconds]", "aug=none,RandomFlip"], "best/val_accuracy"),
-    "objective twice": (["objective.also=[best/val_accuracy]", "aug=none,RandomFlip"], "already an objective"),
+    "objective twice": (
+        ["objective.also=[best/val_accuracy]", "aug=none,RandomFlip"],
+        "already an objective",
+    ),
     "pruner with two objectives": (
         [LR, FIVE, "objective.also=[total/seconds]", "hydra/sweeper/pruner=median"],
         "hydra/sweeper/pruner=none",
