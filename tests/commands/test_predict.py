@@ -19,7 +19,7 @@ import pytest
 from flowersweep.commands.common import chosen
 from flowersweep.commands.predict import main
 from flowersweep.data import decode
-from flowersweep.deploy.registry import promote
+from flowersweep.deploy.model_registry import promote
 from servers import reserved_port, wait_for
 from winners import SIZE, Winners
 

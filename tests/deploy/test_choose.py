@@ -8,7 +8,7 @@ from flowersweep.commands.common import CHOICE_ARGUMENTS, chosen
 from flowersweep.deploy.best_run import objective
 from flowersweep.deploy.choose import ALIAS
 from flowersweep.deploy.choose import MODEL_NAME as NAME
-from flowersweep.deploy.registry import promote
+from flowersweep.deploy.model_registry import promote
 from flowersweep.errors import ConfigError, FlowersweepError, TrackingError
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker

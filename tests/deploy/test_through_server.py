@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from flowersweep.commands.common import chosen
+from flowersweep.deploy.model_registry import promote
 from flowersweep.deploy.predictor import LocalPredictor
-from flowersweep.deploy.registry import promote
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store

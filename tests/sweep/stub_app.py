@@ -25,7 +25,7 @@ from omegaconf import DictConfig
 
 from flowersweep import process
 from flowersweep.errors import DataError, TrackingError
-from flowersweep.sweep.space.parse import parse_space
+from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.study.budget import Budget
@@ -180,7 +180,7 @@ def last_to_end(cfg: DictConfig) -> float:
 
 def space_of(settings: Settings) -> Space:
     """The search space."""
-    return parse_space(settings.search)
+    return build_space(settings.search)
 
 
 def context(*fixed: str) -> tuple[HydraContext, Callable[[int, list[str]], DictConfig]]:

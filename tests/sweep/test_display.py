@@ -15,7 +15,7 @@ from flowersweep.sweep import display
 from flowersweep.sweep.display import SweepDisplay, show_summary
 from flowersweep.sweep.parent_run import ParentRun
 from flowersweep.sweep.settings import Plan
-from flowersweep.sweep.space.parse import parse_space
+from flowersweep.sweep.space.build_space import build_space
 
 CONFIG = OmegaConf.create({"trainer": {"epochs": 30}})
 SPACE = {"x": FloatDistribution(0, 1)}
@@ -132,7 +132,7 @@ class TestSummary:
         add(study, 0.7, TrialState.FAIL)
         (tmp_path / "training.log").touch()
         shown = console(terminal=False)
-        show_summary(study, PLAN, ParentRun(study, PLAN, parse_space([])), tmp_path, shown)
+        show_summary(study, PLAN, ParentRun(study, PLAN, build_space([])), tmp_path, shown)
         said = text(shown)
         assert "Study shown: 1 complete, 1 fail" in said
         assert "trial 1 failed: ValueError: [red] no" in said
@@ -143,7 +143,7 @@ class TestSummary:
     def test_nothing(self, study: optuna.Study, tmp_path: Path) -> None:
         """An empty study has no table."""
         shown = console(terminal=False)
-        show_summary(study, PLAN, ParentRun(study, PLAN, parse_space([])), tmp_path, shown)
+        show_summary(study, PLAN, ParentRun(study, PLAN, build_space([])), tmp_path, shown)
         assert text(shown).splitlines() == [
             "Study shown: 0 complete",
             "4 of 4 trials are left; the same command resumes the sweep",

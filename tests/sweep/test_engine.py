@@ -14,7 +14,7 @@ import optuna
 import pytest
 
 from flowersweep import process
-from flowersweep.sweep.space.parse import parse_space
+from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.study.budget import Stop
 
@@ -144,7 +144,7 @@ def test_grid_with_three_workers(sweeps: Sweeps) -> None:
     sweeps.run("leaving_marks", workers=3, n_trials=None, search=search)
     trials = sweeps.trials()
 
-    assert [trial.params for trial in trials] == list(parse_space(search).grid())
+    assert [trial.params for trial in trials] == list(build_space(search).grid())
     assert {trial.state.name for trial in trials} == {"COMPLETE"}
 
 

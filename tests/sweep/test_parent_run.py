@@ -18,7 +18,7 @@ from optuna.trial import create_trial
 from flowersweep.errors import TrackingError
 from flowersweep.sweep.parent_run import ParentRun, open_store
 from flowersweep.sweep.settings import Plan
-from flowersweep.sweep.space.parse import parse_space
+from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
@@ -63,7 +63,7 @@ def store_of(config: DictConfig) -> Store:
 
 def opened(config: DictConfig, study: optuna.Study) -> Any:
     """The study's run as a sweep opens it."""
-    return ParentRun.open(config, study, PLAN, parse_space(ARGUMENTS), store_of(config))
+    return ParentRun.open(config, study, PLAN, build_space(ARGUMENTS), store_of(config))
 
 
 def test_what_the_run_has(config: DictConfig, study: optuna.Study) -> None:
@@ -108,7 +108,7 @@ def test_what_the_run_has(config: DictConfig, study: optuna.Study) -> None:
     assert "secret" not in settings
     assert "postgresql+psycopg://u:***@h/x" in settings
     # The command is one that Hydra takes.
-    OverridesParser.create().parse_overrides(parse_space(ARGUMENTS).overrides({RATE: 0.75}))
+    OverridesParser.create().parse_overrides(build_space(ARGUMENTS).overrides({RATE: 0.75}))
 
 
 def test_the_command_finds_ones_own_presets(config: DictConfig, study: optuna.Study) -> None:
@@ -171,7 +171,7 @@ def test_plots_that_there_is_no_room_for(
 ) -> None:
     """The trials are done, so that a store which takes no plots is a warning of one sentence, without a traceback."""
     store = store_of(config)
-    with ParentRun.open(config, study, PLAN, parse_space(ARGUMENTS), store) as parent_run:
+    with ParentRun.open(config, study, PLAN, build_space(ARGUMENTS), store) as parent_run:
         run = client(store.uri).get_run(str(parent_run.run_id))
         artifacts = Path(url2pathname(urlsplit(run.info.artifact_uri).path))
         (artifacts / "study/plots.html").mkdir(parents=True)
@@ -186,7 +186,7 @@ def test_without_tracking(study: optuna.Study) -> None:
     """An application without tracking has a `ParentRun` that writes nowhere."""
     plain = OmegaConf.create({"x": 1})
     assert open_store(plain) is None
-    with ParentRun.open(plain, study, PLAN, parse_space(ARGUMENTS), None) as parent_run:
+    with ParentRun.open(plain, study, PLAN, build_space(ARGUMENTS), None) as parent_run:
         parent_run.update()
         parent_run.finish()
     assert (parent_run.run_id, parent_run.where) == (None, None)

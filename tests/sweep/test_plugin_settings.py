@@ -8,11 +8,11 @@ from omegaconf import DictConfig, OmegaConf
 from flowersweep.errors import SweepError
 from flowersweep.sweep.schema import PRUNERS, AutoSamplerConf, StudySweeperConf
 from flowersweep.sweep.settings import Plan, Settings, make_plan, read_settings
-from flowersweep.sweep.space.parse import parse_space
+from flowersweep.sweep.space.build_space import build_space
 from hydra_plugins.hydra_optuna_sweeper import config as official
 
-FINITE = parse_space(["a=x,y", "b=range(3)"])
-ENDLESS = parse_space(["a=x,y", "lr=interval(0,1)"])
+FINITE = build_space(["a=x,y", "b=range(3)"])
+ENDLESS = build_space(["a=x,y", "lr=interval(0,1)"])
 
 
 def _node(**values: Any) -> DictConfig:
@@ -136,11 +136,11 @@ class TestPlan:
 
     def test_nothing_searched(self) -> None:
         """A sweep without a search is one trial."""
-        assert make_plan(_settings(), parse_space(["a=1"])).n_trials == 1
+        assert make_plan(_settings(), build_space(["a=1"])).n_trials == 1
 
     def test_points(self) -> None:
         """Points are stored as the study knows them; a bad one is named by its number before any trial."""
-        space = parse_space(["a=[1],[2]", "lr=interval(0,1)"])
+        space = build_space(["a=[1],[2]", "lr=interval(0,1)"])
         plan = make_plan(_settings(n_trials=3, enqueue=[{"a": [2]}, {"lr": 1}]), space)
         assert plan.enqueue == ({"a": "[2]"}, {"lr": 1.0})
         with pytest.raises(SweepError) as raised:

@@ -11,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from flowersweep import config
 from flowersweep.sweep.settings import Plan, make_plan, read_settings
+from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.space.check import check_choices, probes
-from flowersweep.sweep.space.parse import parse_space
 from flowersweep.sweep.space.space import Space
 
 CONF = config.conf_dir()
@@ -53,7 +53,7 @@ def planned(loader: Any, *overrides: str) -> tuple[DictConfig, Space, Plan]:
     """A sweep's configuration, space and plan."""
     sweep = composed(loader, *overrides)
     settings = read_settings(sweep.hydra.sweeper)
-    space = parse_space(overrides, settings.params, settings.conditions, config_loader=loader)
+    space = build_space(overrides, settings.params, settings.conditions, config_loader=loader)
     return sweep, space, make_plan(settings, space)
 
 

@@ -8,7 +8,7 @@ from flowersweep.commands.arguments import Argument, Command
 from flowersweep.commands.common import CHOICE_ARGUMENTS, chosen
 from flowersweep.deploy.best_run import objective
 from flowersweep.deploy.choose import ALIAS, BEST, MODEL_NAME
-from flowersweep.deploy.registry import about_version, promote
+from flowersweep.deploy.model_registry import about_version, promote
 from flowersweep.texts import plain_console
 
 _RUN = Argument(

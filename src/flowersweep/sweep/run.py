@@ -21,9 +21,9 @@ from flowersweep.redaction import redacted
 from flowersweep.sweep.display import SweepDisplay, show_summary
 from flowersweep.sweep.parent_run import ParentRun, open_store
 from flowersweep.sweep.settings import Plan, Settings, make_plan, objectives, seeded, sweep_settings
+from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.space.check import check_choices
 from flowersweep.sweep.space.overrides import typed_overrides
-from flowersweep.sweep.space.parse import parse_space
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.storage.storage import open_storage, stopped_in_words, storage_url
@@ -70,7 +70,7 @@ def run_study(
     """
     settings = sweep_settings(config)
     loader = hydra_context.config_loader
-    space = parse_space(arguments, settings.params, settings.conditions, config_loader=loader)
+    space = build_space(arguments, settings.params, settings.conditions, config_loader=loader)
     plan = make_plan(settings, space, explicit_options(typed_overrides(config, "hydra")))
     settings = seeded(settings, config)
     configs = check_choices(space, config, loader, settings.n_repeats)

@@ -13,7 +13,7 @@ from flowersweep.report.statistics.ranking import ranking
 from flowersweep.report.statistics.searched import importances, is_logarithmic, unknown
 from flowersweep.sweep.parent_run import ParentRun
 from flowersweep.sweep.settings import Plan
-from flowersweep.sweep.space.parse import parse_space
+from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.study.attributes import RUN_ID
 from flowersweep.sweep.study.study import name_metrics
@@ -25,7 +25,7 @@ from flowersweep.tracking.store.store import Store
 from pages import Page
 
 # Choices of numbers, a wide range that is searched evenly, a narrow one that is searched by powers, and the seed.
-SPACE = parse_space(
+SPACE = build_space(
     [
         "optimizer.learning_rate=tag(log,interval(1e-3,1e-2))",
         "model.dropout=choice(0.0,0.02,0.04)",

@@ -13,8 +13,8 @@ from omegaconf import DictConfig
 
 from flowersweep import config
 from flowersweep.errors import DataError, SweepError
+from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.space.check import check_choices, probes
-from flowersweep.sweep.space.parse import parse_space
 from flowersweep.training.logs.notices import tell_of_pictures_to_come
 
 
@@ -37,7 +37,7 @@ def sweep(loader: Any) -> DictConfig:
 class TestProbes:
     def test_every_option_and_both_ends(self) -> None:
         """Few points have them all: not the product, but one more per option."""
-        space = parse_space(["a=1,2,3", "b=u,v", "c=interval(0.0,1.0)"])
+        space = build_space(["a=1,2,3", "b=u,v", "c=interval(0.0,1.0)"])
         points = list(probes(space))
         assert len(points) == 1 + 2 + 1 + 1
         assert {point["a"] for point in points} == {1, 2, 3}
@@ -46,7 +46,7 @@ class TestProbes:
 
     def test_conditions_are_respected(self) -> None:
         """A conditional key comes with what it depends on, through all links, and is absent elsewhere."""
-        space = parse_space(["a=1,2", "b=u,v", "c=7,8"], conditions={"b": {"a": 2}, "c": {"b": "v"}})
+        space = build_space(["a=1,2", "b=u,v", "c=7,8"], conditions={"b": {"a": 2}, "c": {"b": "v"}})
         points = list(probes(space))
         assert {"a": 1} in points
         assert {"a": 2, "b": "v", "c": 8} in points
@@ -55,15 +55,15 @@ class TestProbes:
 
     def test_of_many_numbers_a_sample(self) -> None:
         """Of a long range both ends and thirty between them; of a choice of texts all, and of each kind of number some."""
-        values = [point["a"] for point in probes(parse_space(["a=range(0,10000)"]))]
+        values = [point["a"] for point in probes(build_space(["a=range(0,10000)"]))]
         assert (len(values), values[0], values[-1]) == (32, 0, 9999)
         assert max(after - before for before, after in itertools.pairwise(sorted(values))) <= 323
         texts = ",".join(f"t{number}" for number in range(100))
-        assert len(list(probes(parse_space([f"a={texts}"])))) == 100
+        assert len(list(probes(build_space([f"a={texts}"])))) == 100
         mixed = ",".join(
             [*map(str, range(50)), *(f"{number}.5" for number in range(50)), "true", "null", "word"]
         )
-        points = [point["a"] for point in probes(parse_space([f"a={mixed}"]))]
+        points = [point["a"] for point in probes(build_space([f"a={mixed}"]))]
         assert len(points) == 32 + 32 + 3
         assert {"0", "49", "0.5", "49.5", "true", "null", "word"} <= set(points)
 
@@ -72,11 +72,11 @@ class TestProbes:
         numbers = [f"{number / 1000}" for number in range(100)]
         numbers.insert(1, "1.5")
         with pytest.raises(SweepError, match=r"model.dropout=1.5 cannot run"):
-            check_choices(parse_space([f"model.dropout={','.join(numbers)}"]), sweep, loader)
+            check_choices(build_space([f"model.dropout={','.join(numbers)}"]), sweep, loader)
 
     def test_nothing_searched(self) -> None:
         """A space without a search has its one point."""
-        assert list(probes(parse_space(["a=1"]))) == [{}]
+        assert list(probes(build_space(["a=1"]))) == [{}]
 
 
 def test_what_there_is_to_know_is_told_once(
@@ -94,7 +94,7 @@ def test_what_there_is_to_know_is_told_once(
         given = [*arguments, f"data.dir={folder}"]
         fixed = [one for one in given if not one.startswith("seed")]
         cfg = loader.load_configuration("config", overrides=fixed, run_mode=RunMode.MULTIRUN)
-        space = parse_space(given, config_loader=loader)
+        space = build_space(given, config_loader=loader)
         if folder == drawn:
             tell_of_pictures_to_come(check_choices(space, cfg, loader)[0])
         else:
@@ -122,13 +122,13 @@ class TestCheck:
     def test_refused(self, loader: Any, sweep: DictConfig, arguments: list[str], said: str) -> None:
         """The trial that would fail is named with the reason."""
         with pytest.raises(SweepError, match=said):
-            check_choices(parse_space(arguments), sweep, loader)
+            check_choices(build_space(arguments), sweep, loader)
 
     def test_every_repeat(self, loader: Any, sweep: DictConfig) -> None:
         """What is legal for the first seed only is refused too; each repeat is among what was composed."""
         with pytest.raises(SweepError, match=r"cannot run: seed must be .*, but is 2147483648"):
-            check_choices(parse_space(["seed=2147483647"]), sweep, loader, 2)
-        space = parse_space(["seed=3", "data.split_seed='${seed}'", "aug=none,RandomFlip"])
+            check_choices(build_space(["seed=2147483647"]), sweep, loader, 2)
+        space = build_space(["seed=3", "data.split_seed='${seed}'", "aug=none,RandomFlip"])
         checked = check_choices(space, sweep, loader, 3)
         assert [one.data.split_seed for one in checked] == [3, 4, 5, 3, 4, 5]
 
@@ -136,16 +136,16 @@ class TestCheck:
         """The choices without the key are named, and the condition that gives it to the others works."""
         typed = ["optimizer=adam,sgd,adamw,rmsprop", "optimizer.momentum=0.5"]
         with pytest.raises(SweepError, match=r"as optimizer=adam and adamw have no such key") as raised:
-            check_choices(parse_space(typed), sweep, loader)
+            check_choices(build_space(typed), sweep, loader)
         assert "'+hydra.sweeper.conditions={optimizer.momentum: {optimizer: [sgd, rmsprop]}}'" in str(
             raised.value
         )
         conditions = {"optimizer.momentum": {"optimizer": ["sgd", "rmsprop"]}}
-        assert len(check_choices(parse_space(typed, conditions=conditions), sweep, loader)) == 5
+        assert len(check_choices(build_space(typed, conditions=conditions), sweep, loader)) == 5
 
     def test_accepted(self, loader: Any, sweep: DictConfig) -> None:
         """A condition makes a key of one choice legal."""
-        space = parse_space(
+        space = build_space(
             ["optimizer=sgd,adam", "optimizer.momentum=0.5,0.9"],
             conditions={"optimizer.momentum": {"optimizer": "sgd"}},
         )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowersweep.errors import SweepError
-from flowersweep.sweep.space.parse import parse_space
+from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.space.space import Space
 
 PARAMS = {"model": "choice(cnn,frozen,ft)", "model.at": "choice(80,100)", "seed": "1,2"}
@@ -30,7 +30,7 @@ def _spaces(draw: st.DrawFn) -> Space:
         if condition:
             conditions[f"d{child}"] = condition
     order = draw(st.permutations(range(len(lengths))))
-    return parse_space([], {f"d{number}": f"range({lengths[number]})" for number in order}, conditions)
+    return build_space([], {f"d{number}": f"range({lengths[number]})" for number in order}, conditions)
 
 
 def _by_product(space: Space) -> list[dict[str, Any]]:
@@ -59,7 +59,7 @@ class TestGrid:
 
     def test_left_out_and_collapsed(self) -> None:
         """A key whose condition does not hold is left out, and the points that become alike come once."""
-        space = parse_space([], PARAMS, CONDITIONS)
+        space = build_space([], PARAMS, CONDITIONS)
         points = [space.overrides(point) for point in space.grid()]
         assert points == [
             ["model=cnn", "seed=1"],
@@ -76,7 +76,7 @@ class TestGrid:
 
     def test_child_before_parent(self) -> None:
         """Where the child comes first, a point stands where Hydra's product has it first."""
-        space = parse_space(["c=1,2", "p=a,b"], {}, {"c": {"p": "b"}})
+        space = build_space(["c=1,2", "p=a,b"], {}, {"c": {"p": "b"}})
         assert list(space.grid()) == [{"p": "a"}, {"c": 1, "p": "b"}, {"c": 2, "p": "b"}]
 
     @given(_spaces())
@@ -90,7 +90,7 @@ class TestGrid:
         """Twenty models with ten values of their own each are 200 points, found without the product of 10 ** 20."""
         names = [f"m{number}" for number in range(20)]
         params = {"model": f"choice({','.join(names)})", **{f"{name}.k": "range(10)" for name in names}}
-        space = parse_space([], params, {f"{name}.k": {"model": name} for name in names})
+        space = build_space([], params, {f"{name}.k": {"model": name} for name in names})
         assert len(list(space.grid())) == space.size == 200
 
 
@@ -108,13 +108,13 @@ class TestSuggest:
 
     def test_several_values_and_parents(self) -> None:
         """A list means any of its values; several keys mean all of them."""
-        space = parse_space(["a=1,2,3", "b=x,y", "c=7,8"], {}, {"c": {"a": [1, 3], "b": "y"}})
+        space = build_space(["a=1,2,3", "b=x,y", "c=7,8"], {}, {"c": {"a": [1, 3], "b": "y"}})
         points = [point for point in space.grid() if "c" in point]
         assert points == [{"a": a, "b": "y", "c": c} for a in (1, 3) for c in (7, 8)]
 
     def test_values_of_every_type(self) -> None:
         """Conditions compare as the configuration does: null, booleans, numbers and lists."""
-        space = parse_space(["a=null,true,1.0,[1]", "b=0,1"], {}, {"b": {"a": [None, 1, [1]]}})
+        space = build_space(["a=null,true,1.0,[1]", "b=0,1"], {}, {"b": {"a": [None, 1, [1]]}})
         assert [point["a"] for point in space.grid() if "b" in point] == [
             "null",
             "null",
@@ -131,18 +131,18 @@ class TestFixedParents:
 
     def test_a_fixed_parent_decides(self) -> None:
         """With the parent fixed, its child is always searched, or never."""
-        assert list(parse_space(["model=ft"], PARAMS, CONDITIONS).searched) == ["model.at", "seed"]
-        assert list(parse_space(["model=cnn"], PARAMS, CONDITIONS).searched) == ["seed"]
+        assert list(build_space(["model=ft"], PARAMS, CONDITIONS).searched) == ["model.at", "seed"]
+        assert list(build_space(["model=cnn"], PARAMS, CONDITIONS).searched) == ["seed"]
 
     def test_a_narrowed_parent_decides(self) -> None:
         """With the value searched away on the command line, the child is never searched; nor are its own children."""
         params = {**PARAMS, "model.deep": "1,2"}
         conditions = {**CONDITIONS, "model.deep": {"model.at": 80}}
-        assert list(parse_space(["model=cnn,frozen"], params, conditions).searched) == ["model", "seed"]
+        assert list(build_space(["model=cnn,frozen"], params, conditions).searched) == ["model", "seed"]
 
     def test_a_fixed_child_keeps_its_condition(self) -> None:
         """A value typed for a conditional key is given only where the key exists."""
-        space = parse_space(["model.at=90"], PARAMS, CONDITIONS)
+        space = build_space(["model.at=90"], PARAMS, CONDITIONS)
         assert [space.overrides(point) for point in space.grid()][3:5] == [
             ["model=frozen", "seed=2"],
             ["model=ft", "model.at=90", "seed=1"],
@@ -153,7 +153,7 @@ class TestFixedParents:
     def test_a_useless_argument_is_refused(self, typed: str) -> None:
         """A typed key that no trial would have is a slip, and said so."""
         with pytest.raises(SweepError, match=rf"{typed} would have no effect: model.at is searched only"):
-            parse_space(["model=cnn", typed], PARAMS, CONDITIONS)
+            build_space(["model=cnn", typed], PARAMS, CONDITIONS)
 
 
 class TestPoints:
@@ -161,7 +161,7 @@ class TestPoints:
 
     def test_a_point_needs_the_parent(self) -> None:
         """A conditional value without the value it waits for is refused, with what to add."""
-        space = parse_space([], PARAMS, CONDITIONS)
+        space = build_space([], PARAMS, CONDITIONS)
         assert space.check_point({"model": "ft", "model.at": 80}) == []
         for point in ({"model": "cnn", "model.at": 80}, {"model.at": 80}):
             assert space.check_point(point) == [
@@ -196,13 +196,13 @@ BAD = [
 def test_bad_conditions(conditions: dict[str, Any], words: str) -> None:
     """A condition that cannot hold or cannot be read is one sentence that names it."""
     with pytest.raises(SweepError, match=words) as raised:
-        parse_space([], {**PARAMS, "lr": "interval(0,1)"}, conditions)
+        build_space([], {**PARAMS, "lr": "interval(0,1)"}, conditions)
     assert "hydra.sweeper.conditions" in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
 def test_values_of_an_overridden_search_are_known() -> None:
     """A value that params search and the command line does not is no error; one that neither has is."""
-    assert parse_space(["model=cnn,frozen"], PARAMS, CONDITIONS).size == 4
+    assert build_space(["model=cnn,frozen"], PARAMS, CONDITIONS).size == 4
     with pytest.raises(SweepError, match="requires model=fft"):
-        parse_space(["model=cnn,frozen"], PARAMS, {"model.at": {"model": "fft"}})
+        build_space(["model=cnn,frozen"], PARAMS, {"model.at": {"model": "fft"}})

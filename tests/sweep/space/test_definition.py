@@ -2,12 +2,12 @@
 
 import pytest
 
-from flowersweep.sweep.space.parse import parse_space
+from flowersweep.sweep.space.build_space import build_space
 
 
 def test_shape() -> None:
     """Searched keys, their order, conditions and fixed values, all as text."""
-    space = parse_space(["+m=a,b", "s=3", "~t", "~u=1"], {"m.at": "range(1,4)"}, {"m.at": {"m": "b"}})
+    space = build_space(["+m=a,b", "s=3", "~t", "~u=1"], {"m.at": "range(1,4)"}, {"m.at": {"m": "b"}})
     assert space.definition() == {
         "searched": {"m.at": "range(1,4,1)", "+m": "choice(a,b)"},
         "order": ["m.at", "+m"],
@@ -31,4 +31,4 @@ def test_shape() -> None:
 )
 def test_spelling_does_not_matter(one: str, other: str) -> None:
     """Two spellings of one space have one definition."""
-    assert parse_space([one]).definition() == parse_space([other]).definition()
+    assert build_space([one]).definition() == build_space([other]).definition()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from flowersweep.errors import SweepError
-from flowersweep.sweep.space.parse import parse_space
+from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.space.values import plain, same, text_of
 
 CHOICES = [
@@ -116,7 +116,7 @@ VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3), max_le
 
 
 def _only(line: str) -> Any:
-    (found,) = parse_space([line]).searched.values()
+    (found,) = build_space([line]).searched.values()
     return found
 
 
@@ -164,7 +164,7 @@ class TestDistributions:
     def test_bad_sweeps(self, line: str, words: str) -> None:
         """What cannot be searched is refused in one line that shows it."""
         with pytest.raises(SweepError, match=words) as raised:
-            parse_space([line])
+            build_space([line])
         assert "\n" not in str(raised.value)
         assert line in str(raised.value)
 
@@ -175,7 +175,7 @@ class TestDistributions:
         """The values and their order are those of Hydra's own sweeper, as its jobs parse them."""
         parsed = OverridesParser.create().parse_overrides([line])
         (jobs,) = BasicSweeper.split_arguments(parsed, None)
-        ours = [parse_space([line]).overrides(point) for point in parse_space([line]).grid()]
+        ours = [build_space([line]).overrides(point) for point in build_space([line]).grid()]
         parse = OverridesParser.create().parse_overrides
         assert repr([parse(job)[0].value() for job in ours]) == repr([parse(job)[0].value() for job in jobs])
 
@@ -183,7 +183,7 @@ class TestDistributions:
     def test_canonical_text_means_the_same(self, line: str) -> None:
         """The text of a dimension, parsed again in params, gives the same dimension."""
         found = _only(line)
-        (again,) = parse_space([], {found.key: found.text}).searched.values()
+        (again,) = build_space([], {found.key: found.text}).searched.values()
         assert again.distribution == found.distribution
         assert again.text == found.text
         assert [option.text for option in again.options] == [option.text for option in found.options]
@@ -221,25 +221,25 @@ class TestSources:
 
     def test_arguments_replace_params_in_place(self) -> None:
         """An argument wins over params of the same key, with or without +, and keeps its place in the order."""
-        space = parse_space(["c=3,4", "a=9", "+b=7,8"], {"a": "1,2", "b": "range(2)", "d": 5})
+        space = build_space(["c=3,4", "a=9", "+b=7,8"], {"a": "1,2", "b": "range(2)", "d": 5})
         assert space.fixed == ("a=9", "d=5")
         assert [dimension.key for dimension in space.searched.values()] == ["+b", "c"]
         assert space.overrides({"b": 7, "c": 3}) == ["a=9", "+b=7", "d=5", "c=3"]
 
     def test_params_take_yaml(self) -> None:
         """Params that are no text are fixed values, and nested mappings are dotted keys."""
-        space = parse_space([], {"m": {"at": "1,2", "w": None}, "f": [8, "8"], "on": True, "r": 0.5, "e": {}})
+        space = build_space([], {"m": {"at": "1,2", "w": None}, "f": [8, "8"], "on": True, "r": 0.5, "e": {}})
         assert space.fixed == ("m.w=null", "f=[8,'8']", "on=true", "r=0.5", "e={}")
         assert list(space.searched) == ["m.at"]
 
     def test_null_in_a_choice_of_params(self) -> None:
         """choice(null,a) means in params what null,a means on the command line."""
         params = {"x": "choice(null,a)"}
-        assert parse_space([], params).definition() == parse_space(["x=null,a"]).definition()
+        assert build_space([], params).definition() == build_space(["x=null,a"]).definition()
 
     def test_deletions_and_repeats_are_kept(self) -> None:
         """Deletions stay; of two fixed values of one key the last holds, as in Hydra."""
-        assert parse_space(["~a", "b=1", "b=2", "~c=3"]).fixed == ("~a", "b=2", "~c=3")
+        assert build_space(["~a", "b=1", "b=2", "~c=3"]).fixed == ("~a", "b=2", "~c=3")
 
     @pytest.mark.parametrize(
         ("arguments", "params", "words"),
@@ -255,4 +255,4 @@ class TestSources:
     def test_bad_sources(self, arguments: list[str], params: dict[str, Any], words: str) -> None:
         """Contradictions and unreadable params are refused in one sentence."""
         with pytest.raises(SweepError, match=words):
-            parse_space(arguments, params)
+            build_space(arguments, params)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from flowersweep import config
 from flowersweep.config.models import FrozenConfig
 from flowersweep.config.optimizers import SGDConfig
+from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.space.check import check_choices
 from flowersweep.sweep.space.overrides import as_typed, left_to_trials, read_arguments
-from flowersweep.sweep.space.parse import parse_space
 from flowersweep.sweep.space.values import plain, text_of
 
 VALUES = st.recursive(
@@ -35,7 +35,7 @@ def checked(*typed: str) -> list[config.Config]:
     with initialize_config_dir(str(config.conf_dir())):
         loader: Any = GlobalHydra.instance().config_loader()
         sweep = loader.load_configuration("config", overrides=given, run_mode=RunMode.MULTIRUN)
-        return check_choices(parse_space(given, sweep.hydra.sweeper.params), sweep, loader)
+        return check_choices(build_space(given, sweep.hydra.sweeper.params), sweep, loader)
 
 
 def test_a_value_for_searched_choices() -> None:
@@ -44,7 +44,7 @@ def test_a_value_for_searched_choices() -> None:
     assert [one.optimizer.momentum for one in found] == [0.5, 0.5]  # type: ignore[attr-defined]
     assert isinstance(found[0].optimizer, SGDConfig)
     given = left_to_trials(["-m", "optimizer=sgd,rmsprop", "optimizer.momentum=0.5"])[1:]
-    space = parse_space(given)
+    space = build_space(given)
     assert list(space.searched) == ["optimizer"]
     assert space.definition()["fixed"] == {"optimizer.momentum": "0.5"}
 

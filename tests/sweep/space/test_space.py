@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from flowersweep.errors import SweepError
-from flowersweep.sweep.space.parse import parse_space
+from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.space.values import text_of
 
@@ -50,7 +50,7 @@ def _identity(value: Any) -> Any:
 
 
 SPACES = st.lists(_sweeps(), min_size=1, max_size=3).map(
-    lambda sweeps: parse_space([f"x.d{number}={sweep}" for number, sweep in enumerate(sweeps)])
+    lambda sweeps: build_space([f"x.d{number}={sweep}" for number, sweep in enumerate(sweeps)])
 )
 
 
@@ -78,14 +78,14 @@ class TestGrid:
         """The last key varies fastest, as in Hydra's own jobs, fixed values in their places."""
         lines = ["a=x,y", "s=7", "b=range(0,1,0.5)", "c=null,[1]"]
         (jobs,) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(lines), None)
-        space = parse_space(lines)
+        space = build_space(lines)
         assert [space.overrides(point) for point in space.grid()] == jobs
         assert space.size == 8
 
     @given(st.lists(st.integers(1, 4), min_size=0, max_size=4))
     def test_grid_is_the_product(self, lengths: list[int]) -> None:
         """Without conditions the grid is the product of all values, and size counts it."""
-        space = parse_space([f"d{number}=range({length})" for number, length in enumerate(lengths)])
+        space = build_space([f"d{number}=range({length})" for number, length in enumerate(lengths)])
         names = [f"d{number}" for number in range(len(lengths))]
         product = [dict(zip(names, point, strict=True)) for point in itertools.product(*map(range, lengths))]
         assert list(space.grid()) == product
@@ -93,19 +93,19 @@ class TestGrid:
 
     def test_nothing_searched(self) -> None:
         """A sweep without a search is one point, the plain run."""
-        space = parse_space(["a=1"])
+        space = build_space(["a=1"])
         assert (space.finite, space.size, list(space.grid())) == (True, 1, [{}])
         assert space.overrides({}) == ["a=1"]
 
     def test_is_lazy(self) -> None:
         """A grid of ten to the sixteenth gives its first point at once, and its size."""
-        space = parse_space([f"d{number}=range(10000)" for number in range(4)])
+        space = build_space([f"d{number}=range(10000)" for number in range(4)])
         assert next(space.grid()) == {"d0": 0, "d1": 0, "d2": 0, "d3": 0}
         assert space.size == 10**16
 
     def test_intervals_have_none(self) -> None:
         """An interval makes a space infinite, also one of integers; asking for the grid says what to do."""
-        space = parse_space(["a=1,2", "b=int(interval(1,3))"])
+        space = build_space(["a=1,2", "b=int(interval(1,3))"])
         assert not space.finite
         with pytest.raises(SweepError, match=r"b is searched in an interval.*n_trials"):
             list(space.grid())
@@ -117,8 +117,8 @@ class TestLarge:
     def test_products_are_counted_not_walked(self) -> None:
         """The size of a hundred million points, conditions among them, and the first points come at once."""
         ranges = ["a=range(0,10000)", "b=range(0,10000)", "c=1,2"]
-        plain = parse_space(ranges)
-        conditional = parse_space(ranges, conditions={"c": {"a": [5, 7], "b": 3}})
+        plain = build_space(ranges)
+        conditional = build_space(ranges, conditions={"c": {"a": [5, 7], "b": 3}})
         began = time.process_time()
         assert plain.size == 2 * 10**8
         assert conditional.size == 10**8 + 2
@@ -168,13 +168,13 @@ class TestSuggest:
 
     def test_float_steps_are_written_as_typed(self) -> None:
         """Optuna's 0.30000000000000004 becomes the 0.3 that the range means."""
-        space = parse_space(["x=range(0,1,0.1)"])
+        space = build_space(["x=range(0,1,0.1)"])
         assert space.overrides({"x": 0.1 * 3}) == ["x=0.3"]
         assert space.point({"x": 0.1 * 3}) == {"x": 0.3}
 
     def test_queued_points_are_taken(self) -> None:
         """A point of the grid that is queued in a study comes back unchanged from the next trial."""
-        space = parse_space(["x=range(0,1,0.1)", "y=null,[1]", "z=range(5,1,-2)"])
+        space = build_space(["x=range(0,1,0.1)", "y=null,[1]", "z=range(5,1,-2)"])
         study = optuna.create_study()
         points = list(space.grid())
         for point in points:
@@ -188,7 +188,7 @@ class TestCompose:
 
     def test_groups_and_additions(self) -> None:
         """A searched group, a key that only one option has, and an added key compose together."""
-        space = parse_space(
+        space = build_space(
             ["kind=a,b", "+x.new=1,2"], {"kind.depth": "choice(5,6)"}, {"kind.depth": {"kind": "b"}}
         )
         configs = [_compose(space.overrides(point)) for point in space.grid()]
@@ -204,19 +204,19 @@ class TestCompose:
     def test_glob(self) -> None:
         """A glob searches the options of a group that match."""
         loader = GlobalHydra.instance().config_loader()
-        assert list(parse_space(["kind=glob(*)"], config_loader=loader).grid()) == [
+        assert list(build_space(["kind=glob(*)"], config_loader=loader).grid()) == [
             {"kind": "a"},
             {"kind": "b"},
         ]
-        assert parse_space(["kind=glob(*,exclude=a)"], config_loader=loader).size == 1
+        assert build_space(["kind=glob(*,exclude=a)"], config_loader=loader).size == 1
         with pytest.raises(SweepError, match="glob matches no option of the group kind"):
-            parse_space(["kind=glob(z*)"], config_loader=loader)
+            build_space(["kind=glob(z*)"], config_loader=loader)
 
 
 class TestPoints:
     """Points that a user gives."""
 
-    SPACE = parse_space(
+    SPACE = build_space(
         ["m=a,b", "n=[32,64],[8]", "lr=tag(log,interval(1e-4,1))", "k=int(interval(1,4))", "r=range(0,9,2)"]
     )
 
@@ -257,6 +257,6 @@ class TestPoints:
     def test_overrides_need_every_value(self) -> None:
         """A trial without a value for a key, or with another key, is refused."""
         with pytest.raises(SweepError, match=r"b has no value in this trial; it must be one of 3, 4\."):
-            parse_space(["a=1,2", "b=3,4"]).overrides({"a": 1})
+            build_space(["a=1,2", "b=3,4"]).overrides({"a": 1})
         with pytest.raises(SweepError, match="c is not searched"):
-            parse_space(["a=1,2"]).overrides({"a": 1, "c": 1})
+            build_space(["a=1,2"]).overrides({"a": 1, "c": 1})

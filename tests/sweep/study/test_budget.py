@@ -12,7 +12,7 @@ from optuna.samplers import RandomSampler
 from optuna.trial import Trial, TrialState, create_trial
 
 from flowersweep.errors import SweepError
-from flowersweep.sweep.space.parse import parse_space
+from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.study.attributes import FAIL_REASON, OWNER
 from flowersweep.sweep.study.budget import (
@@ -26,8 +26,8 @@ from flowersweep.sweep.study.budget import (
 from flowersweep.sweep.study.claim import claim_of
 from flowersweep.sweep.study.outcome import Outcome, State, tell
 
-LINE = parse_space(["x=interval(0,1)"])
-GRID = parse_space(["a=1,2", "b=u,v,w"])
+LINE = build_space(["x=interval(0,1)"])
+GRID = build_space(["a=1,2", "b=u,v,w"])
 WHOLE = Budget(None, is_grid=True)
 
 
@@ -175,7 +175,7 @@ class TestGrid:
     ) -> None:
         """Has been had when a trial without values is complete; one that failed may have died before it had some."""
         study.add_trial(create_trial(state=state, value=1.0 if state is TrialState.COMPLETE else None))
-        assert remaining(study, parse_space([]), WHOLE) == left
+        assert remaining(study, build_space([]), WHOLE) == left
 
     def test_interval_has_no_grid(self, study: optuna.Study) -> None:
         """An interval without a number of trials is refused before any trial is made."""

@@ -16,8 +16,8 @@ from flowersweep import config
 from flowersweep.config import Config
 from flowersweep.config.models import FineTunedConfig
 from flowersweep.errors import DataError, SweepError, TrackingError, WeightsError
+from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.space.check import check_choices
-from flowersweep.sweep.space.parse import parse_space
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.study.content import Content, find_all, place_of
 from flowersweep.sweep.study.definition import definition_of, derived_name
@@ -41,7 +41,7 @@ def define(loader: Any, cache: Path, tmp_path: Path) -> Define:
 
     def typed(*arguments: str, n_repeats: int = 1) -> dict[str, Any]:
         given = [f"paths.cache={cache}", f"tracking.dir={tmp_path}/results", *arguments]
-        space = parse_space(given)
+        space = build_space(given)
         fixed = [line for line in given if line in space.fixed]
         sweep = loader.load_configuration("config", overrides=fixed, run_mode=RunMode.MULTIRUN)
         configs = check_choices(space, sweep, loader, n_repeats)
@@ -77,7 +77,7 @@ def other(drawn: Path, tmp_path: Path) -> Path:
 
 def name(definition: dict[str, Any]) -> str:
     """What its study is called."""
-    return derived_name(parse_space(["aug=none,RandomFlip"]), definition, ["maximize"])
+    return derived_name(build_space(["aug=none,RandomFlip"]), definition, ["maximize"])
 
 
 def test_pictures_not_their_place(define: Define, drawn: Path, other: Path, tmp_path: Path) -> None:

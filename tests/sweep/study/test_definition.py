@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowersweep.sweep.space.parse import parse_space
+from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.study.definition import differences
 
 BASE = ["model=cnn,ft", "lr=tag(log,interval(1e-4,1))", "epochs=10"]
@@ -36,14 +36,14 @@ BASE = ["model=cnn,ft", "lr=tag(log,interval(1e-4,1))", "epochs=10"]
 )
 def test_differences(arguments: list[str], sentences: list[str]) -> None:
     """Each change is one sentence, also after the old definition went through JSON."""
-    old = json.loads(json.dumps(parse_space(BASE).definition()))
-    assert differences(old, parse_space(arguments).definition()) == sentences
+    old = json.loads(json.dumps(build_space(BASE).definition()))
+    assert differences(old, build_space(arguments).definition()) == sentences
 
 
 def test_conditions_differ() -> None:
     """A changed condition is told with what it was."""
-    old = parse_space(["m=a,b", "k=1,2"]).definition()
-    new = parse_space(["m=a,b", "k=1,2"], {}, {"k": {"m": "b"}}).definition()
+    old = build_space(["m=a,b", "k=1,2"]).definition()
+    new = build_space(["m=a,b", "k=1,2"], {}, {"k": {"m": "b"}}).definition()
     assert differences(old, new) == ["k was searched always, and is now searched only with m=b."]
     assert differences(new, old) == ["k was searched only with m=b, and is now searched always."]
 
@@ -51,6 +51,6 @@ def test_conditions_differ() -> None:
 @given(st.permutations(["a=1,2", "b=x,y", "c=interval(0,1)", "d=4", "e=range(3)"]), st.integers(1, 5))
 def test_no_differences_means_equal(lines: list[str], count: int) -> None:
     """Two definitions have differences if and only if they are not equal."""
-    old, new = parse_space(["a=1,2", "b=x,y", "d=4"]).definition(), parse_space(lines[:count]).definition()
+    old, new = build_space(["a=1,2", "b=x,y", "d=4"]).definition(), build_space(lines[:count]).definition()
     same_order = old == new and old["order"] == new["order"]
     assert (differences(old, new) == []) == same_order

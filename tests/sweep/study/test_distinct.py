@@ -11,15 +11,15 @@ from omegaconf import OmegaConf
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
-from flowersweep.sweep.space.parse import parse_space
+from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.study.distinct import MAX_ASKED, DistinctSampler
 from flowersweep.sweep.study.sampler import distinct_sampler, make_sampler
 from hydra_plugins.hydra_optuna_sweeper import config as official
 
-SMALL = parse_space(["a=1,2", "b=u,v,true", "c=range(0.0,0.3,0.1)"])
-CONDITIONAL = parse_space(["m=a,b", "k=1,2,3"], {}, {"k": {"m": "b"}})
-ENDLESS = parse_space(["x=interval(0,1)", "r=tag(log,interval(0.001,1))", "a=1,2"])
+SMALL = build_space(["a=1,2", "b=u,v,true", "c=range(0.0,0.3,0.1)"])
+CONDITIONAL = build_space(["m=a,b", "k=1,2,3"], {}, {"k": {"m": "b"}})
+ENDLESS = build_space(["x=interval(0,1)", "r=tag(log,interval(0.001,1))", "a=1,2"])
 SAMPLERS = {
     "tpe": official.TPESamplerConfig(seed=1, n_startup_trials=3),
     "random": official.RandomSamplerConfig(seed=1),
@@ -86,7 +86,7 @@ def test_running_trials_count() -> None:
 
 def test_what_was_pruned_is_not_suggested_again() -> None:
     """A point that a pruner ended would end so again: other points come first, and then duplicates."""
-    study, space = optuna.create_study(), parse_space(["a=1,2,3,4"])
+    study, space = optuna.create_study(), build_space(["a=1,2,3,4"])
     had = []
     for number in range(12):
         study.sampler = of("random", space)(number)
@@ -122,7 +122,7 @@ class Stubborn(BaseSampler):
 
 def test_asking_ends() -> None:
     """A sampler that knows one point only is asked a bounded number of times; of a space known whole, once."""
-    stubborn, space = Stubborn(), parse_space(["a=1,2"])
+    stubborn, space = Stubborn(), build_space(["a=1,2"])
     study = study_of(space, lambda _: DistinctSampler(space, lambda _: stubborn), 2)
     assert [trial.params["a"] for trial in study.trials] == [1, 1]
     assert stubborn.asked == 1 + MAX_ASKED

@@ -17,14 +17,14 @@ from optuna.samplers import (
 )
 
 from flowersweep.errors import SweepError
-from flowersweep.sweep.space.parse import parse_space
+from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.study.build import require
 from flowersweep.sweep.study.sampler import explicit_options, is_grid, make_sampler, trial_seed
 from hydra_plugins.hydra_optuna_sweeper import config as official
 
-NUMBERS = parse_space(["x=interval(0,1)", "y=interval(0,1)"])
-CHOICES = parse_space(["a=x,y", "b=1,2"])
-CONDITIONAL = parse_space(["m=a,b", "k=interval(0,1)"], {}, {"k": {"m": "b"}})
+NUMBERS = build_space(["x=interval(0,1)", "y=interval(0,1)"])
+CHOICES = build_space(["a=x,y", "b=1,2"])
+CONDITIONAL = build_space(["m=a,b", "k=interval(0,1)"], {}, {"k": {"m": "b"}})
 
 
 def _node(cls: type[Any], **options: Any) -> DictConfig:

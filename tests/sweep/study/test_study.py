@@ -7,12 +7,12 @@ import pytest
 from optuna.storages import BaseStorage
 
 from flowersweep.errors import SweepError
-from flowersweep.sweep.space.parse import parse_space
+from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.study.study import join_study, open_study
 
-SPACE = parse_space(["x=interval(0,1)", "seed=1"]).definition()
-WIDER = parse_space(["x=interval(0,2)", "seed=1"]).definition()
+SPACE = build_space(["x=interval(0,1)", "seed=1"]).definition()
+WIDER = build_space(["x=interval(0,2)", "seed=1"]).definition()
 
 
 @pytest.fixture(params=[None, "journal"])

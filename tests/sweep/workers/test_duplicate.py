@@ -6,12 +6,12 @@ from typing import Any
 import optuna
 from omegaconf import OmegaConf
 
-from flowersweep.sweep.space.parse import parse_space
+from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.study.outcome import Outcome, State
 from flowersweep.sweep.workers.duplicate import copy_result, duplicate_of
 from flowersweep.sweep.workers.trial import RunningTrial
 
-SPACE = parse_space(["a=1,2", "b=range(0.0,0.3,0.1)"])
+SPACE = build_space(["a=1,2", "b=range(0.0,0.3,0.1)"])
 
 
 def test_the_one_that_was_trained() -> None:

@@ -1,7 +1,9 @@
-"""Create the pruner of a sweep from its node of the configuration."""
+"""The pruner of a sweep: created from its node of the configuration, and asked whether a trial should stop."""
 
 from omegaconf import DictConfig
+from optuna import Study
 from optuna.pruners import BasePruner, NopPruner
+from optuna.trial import FrozenTrial
 
 from flowersweep.errors import SweepError
 from flowersweep.sweep.study.build import broken_rules, build, require
@@ -30,3 +32,15 @@ def make_pruner(cfg: DictConfig, *, n_directions: int = 1) -> BasePruner:
             f"use {GROUP}=none."
         )
     return pruner
+
+
+def should_prune(study: Study, trial: FrozenTrial) -> bool:
+    """Whether a trial should stop after its last reported step.
+
+    As `optuna.Trial.should_prune`, which reads the trial again from the storage.
+
+    Args:
+        study: A study with one objective; its pruner is asked.
+        trial: The trial with all its intermediate values.
+    """
+    return study.pruner.prune(study, trial)

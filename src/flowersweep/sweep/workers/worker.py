@@ -24,9 +24,10 @@ from flowersweep.sweep.study.attributes import DEATHS, LOST
 from flowersweep.sweep.study.budget import Budget, Stop, next_trial
 from flowersweep.sweep.study.grid import Grid
 from flowersweep.sweep.study.outcome import Outcome, State, of_exception, tell
+from flowersweep.sweep.study.pruner import should_prune
 from flowersweep.sweep.workers.duplicate import copy_result, duplicate_of
 from flowersweep.sweep.workers.messages import Job
-from flowersweep.sweep.workers.stopper import Stopper
+from flowersweep.sweep.workers.shutdown import Shutdown
 from flowersweep.sweep.workers.training_process import TrainingProcess
 from flowersweep.sweep.workers.trial import RunningTrial
 
@@ -95,16 +96,16 @@ def work(worker: Worker) -> WorkerReport:
         SweepStoppedError: The storage or the disk failed.
     """
     report = WorkerReport()
-    with stopped_in_words(), Stopper(worker.sweeper) as stopper, worker.process:
-        while not stopper.must_stop():
+    with stopped_in_words(), Shutdown(worker.sweeper) as shutdown, worker.process:
+        while not shutdown.must_stop():
             worker.process.start()  # it loads its modules while this process asks for a trial
             trial = next_trial(worker.study, worker.space, worker.budget, worker.sampler_for)
             if isinstance(trial, Stop):
                 report.stop = trial
                 break
-            _TrialRun(worker, trial, stopper, report).run()
+            _TrialRun(worker, trial, shutdown, report).run()
         else:
-            report.stop, report.signal_number = Stop.INTERRUPTED, stopper.signal_number
+            report.stop, report.signal_number = Stop.INTERRUPTED, shutdown.signal_number
     return report
 
 
@@ -115,10 +116,10 @@ class _TrialRun:
     about the trial, ends its training and takes another one.
     """
 
-    def __init__(self, worker: Worker, trial: Trial, stopper: Stopper, report: WorkerReport) -> None:
+    def __init__(self, worker: Worker, trial: Trial, shutdown: Shutdown, report: WorkerReport) -> None:
         self._worker = worker
         self._trial = trial
-        self._stopper = stopper
+        self._shutdown = shutdown
         self._report = report
         self._claim = claims.claim_of(trial)
         self._lost = False
@@ -187,8 +188,7 @@ class _TrialRun:
             # Trial.report() keeps the first value of a step; of two attempts the second counts.
             self._storage.set_trial_intermediate_value(self._key, step, value)
             ours.intermediate_values[step] = value
-            # As Trial.should_prune(), which does not have this value.
-            return step > self._judged and study.pruner.prune(study, ours)
+            return step > self._judged and should_prune(study, ours)
 
     def keep(self, attrs: Mapping[str, Any]) -> None:
         """Store attributes with the trial."""
@@ -214,7 +214,7 @@ class _TrialRun:
             with self._ours() as ours:
                 if ours:
                     claims.beat(self._trial)
-        return self._lost or self._stopper.must_stop()
+        return self._lost or self._shutdown.must_stop()
 
     @contextmanager
     def _ours(self) -> Iterator[FrozenTrial | None]:

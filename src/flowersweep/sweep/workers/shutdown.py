@@ -12,7 +12,7 @@ from flowersweep import process as processes
 SWEEPER_SECONDS = 2.0
 
 
-class Stopper:
+class Shutdown:
     """Records a SIGINT or SIGTERM within its block, so that it does not interrupt writing to the study.
 
     Args:

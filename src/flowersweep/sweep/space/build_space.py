@@ -15,7 +15,7 @@ from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.space.values import plain
 
 
-def parse_space(
+def build_space(
     arguments: Sequence[str],
     params: Mapping[str, Any] | None = None,
     conditions: Mapping[str, Any] | None = None,

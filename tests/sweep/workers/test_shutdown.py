@@ -7,33 +7,33 @@ import sys
 import pytest
 
 from flowersweep import process
-from flowersweep.sweep.workers.stopper import Stopper
+from flowersweep.sweep.workers.shutdown import Shutdown
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_is_remembered_and_handlers_come_back(number: int) -> None:
     """A signal raises nothing within the block, and means after it what it meant before."""
     before = signal.getsignal(number)
-    with Stopper(None) as stopper:
-        assert not stopper.must_stop()
+    with Shutdown(None) as shutdown:
+        assert not shutdown.must_stop()
         signal.raise_signal(number)
-        assert stopper.must_stop()
-        assert stopper.signal_number == number
+        assert shutdown.must_stop()
+        assert shutdown.signal_number == number
 
     assert signal.getsignal(number) is before
 
 
 def test_dead_sweeper_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the process that launched this one has ended, it has to stop; while that lives, it does not."""
-    monkeypatch.setattr("flowersweep.sweep.workers.stopper.SWEEPER_SECONDS", 0.0)
+    monkeypatch.setattr("flowersweep.sweep.workers.shutdown.SWEEPER_SECONDS", 0.0)
     sweeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     tags = {
         **process.identity(),
         process.PID_TAG: str(sweeper.pid),
         process.START_TAG: process.start_of(sweeper.pid) or "",
     }
-    with Stopper(tags) as stopper:
-        assert not stopper.must_stop()
+    with Shutdown(tags) as shutdown:
+        assert not shutdown.must_stop()
         sweeper.communicate(b"\n")
-        assert stopper.must_stop()
-        assert stopper.signal_number is None
+        assert shutdown.must_stop()
+        assert shutdown.signal_number is None

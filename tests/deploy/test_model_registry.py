@@ -7,7 +7,7 @@ import pytest
 
 from flowersweep.commands.common import chosen
 from flowersweep.deploy.choose import Choice
-from flowersweep.deploy.registry import about_version, promote
+from flowersweep.deploy.model_registry import about_version, promote
 from flowersweep.errors import ConfigError, TrackingError
 from flowersweep.tracking.mlflow_api import client
 from winners import Winners
