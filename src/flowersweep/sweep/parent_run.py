@@ -2,7 +2,6 @@
 
 import json
 import logging
-import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.storage.storage import shown, storage_url
 from flowersweep.sweep.study.attributes import PARENT_RUN
 from flowersweep.tracking.closing import closing
+from flowersweep.tracking.lookup import training_command
 from flowersweep.tracking.mlflow_api import client, runs_page, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import close_orphaned_runs
@@ -135,7 +135,7 @@ class ParentRun:
         if len(best) != 1:
             return None
         overrides = self._space.overrides(best[0].params)
-        return redacted(shlex.join(["python", "-m", "flowersweep", *self._own_files, *overrides]))
+        return training_command([*self._own_files, *overrides])
 
     def update(self) -> None:
         """Write the leaderboard, unless it was written a moment ago."""

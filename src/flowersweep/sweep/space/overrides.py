@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from flowersweep.config.schema import NODES
 from flowersweep.errors import SweepError
-from flowersweep.sweep.space.values import plain, text_of
+from flowersweep.sweep.space.values import leaves, plain, text_of
 
 PARAMS = "hydra.sweeper.params"
 _MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
@@ -101,7 +101,7 @@ def read_params(params: Mapping[str, Any], config_loader: ConfigLoader | None) -
         SweepError: One cannot be parsed, a key is given twice, or it belongs to Hydra itself.
     """
     parsed = []
-    for key, value in _flat(params):
+    for key, value in leaves(params):
         text = value if isinstance(value, str) else text_of(value)
         override = _parse(f"{key}={text}", f"{PARAMS}.{key}: {text}", config_loader)
         if override.is_hydra_override():
@@ -129,14 +129,6 @@ def _replaces(new: Override, old: Override, params: Sequence[Override]) -> bool:
     if any(old is param for param in params) and not new.is_delete():
         return name_of(new) == name_of(old)
     return new.get_key_element() == old.get_key_element()
-
-
-def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in params.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _parse(line: str, shown: str, config_loader: ConfigLoader | None) -> Override:

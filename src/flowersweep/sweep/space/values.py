@@ -1,5 +1,6 @@
 """Convert values of Hydra overrides from the parser's objects to plain Python and back to the text of an override."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -84,3 +85,12 @@ def _parses_to(text: str, value: Any) -> bool:
     except HydraException:
         return False
     return type(parsed) is type(value) and bool(parsed == value)
+
+
+def leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested mappings by their dotted keys; an empty mapping is a value."""
+    for key, value in node.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

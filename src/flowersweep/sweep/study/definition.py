@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from flowersweep.sweep.space.space import Space
-from flowersweep.sweep.space.values import same, text_of
+from flowersweep.sweep.space.values import leaves, same, text_of
 
 # The parts of a configuration that say where things are stored, and do not affect the result of a trial.
 _KEPT_IN = ("tracking", "paths", "hydra", "bank")
@@ -126,7 +126,7 @@ def _fixed(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
 
 
 def _configured(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    before, after = (dict(_leaves(definition.get("config", {}))) for definition in (old, new))
+    before, after = (dict(leaves(definition.get("config", {}))) for definition in (old, new))
     overridden = {
         key.lstrip("+~")
         for key in [*old["fixed"], *new["fixed"]]
@@ -154,14 +154,6 @@ def _content(old: Mapping[str, Sequence[str]], new: Mapping[str, Sequence[str]])
 
 def _digests(content: Sequence[str]) -> str:
     return ", ".join(digest[:12] for digest in content) or "none"
-
-
-def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in node.items():
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _condition(condition: Mapping[str, Sequence[str]] | None) -> str:
