@@ -106,7 +106,8 @@ def test_a_workers_death_costs_no_trial(app: Any) -> None:
     assert code == 0, err
     assert [trial.number for trial in app.study().trials] == list(range(8))
     assert "8 complete" in out
-    assert [mark[0] for mark in app.beginnings()].count(2) == 2
+    # The other worker may begin the dead one's trial in the moment before joblib ends it as well.
+    assert [mark[0] for mark in app.beginnings()].count(2) in {2, 3}
 
 
 def test_workers_that_always_die_end_the_sweep(app: Any) -> None:
