@@ -56,7 +56,7 @@ def _ranking(rows: Sequence[Row], goal: Goal) -> Chart:
         hovertemplate="%{text}: %{x:.4f}<extra></extra>",
     )
     if any(len(v) > 1 for v in values):
-        leads = [series.COLOURS[0] if row.group in {1, None} else series.OTHERS for row in few]
+        leads = [series.COLOURS[0] if row.rank == 1 else series.OTHERS for row in few]
         figure.add_scatter(
             x=[row.configuration.mean(goal.metric) for row in few],
             y=places,
@@ -86,7 +86,7 @@ def _ranking(rows: Sequence[Row], goal: Goal) -> Chart:
     ticks = [wrapped(row.configuration.name) for row in few]
     figure.update_yaxes(tickvals=places, ticktext=ticks, range=[-len(few) + 0.4, 0.6], title=None)
     left_out = f" The best {len(few)} of {len(rows)} are shown." if len(rows) > len(few) else ""
-    alike = " Blue: indistinguishable from the leader." if any((row.group or 1) > 1 for row in rows) else ""
+    alike = " Blue: rank 1." if any(row.rank > 1 for row in rows) else ""
     return Chart(
         "ranking",
         f"Configurations by {goal.metric}",

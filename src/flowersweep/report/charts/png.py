@@ -60,7 +60,7 @@ def _ranking(study: Study, rows: Sequence[Row]) -> "Figure":
             label=run,
         )
         if len(values) > 1:
-            colour = series.COLOURS[0] if row.group in {1, None} else series.OTHERS
+            colour = series.COLOURS[0] if row.rank == 1 else series.OTHERS
             label = "mean" if not place else None
             axis.plot(row.configuration.mean(metric), place, "D", color=colour, markersize=8, label=label)
     marks = [
