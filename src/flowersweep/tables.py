@@ -1,7 +1,7 @@
 """Tables for terminals of any width: no word and no number is broken."""
 
 import textwrap
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ class Listing:
         wrapping: The headings of columns whose cells may be wrapped between words.
         optional: The headings of columns that are left out if there is not enough space, in this order.
         styles: A style of rich for each row; empty for none.
+        caption: A line below; empty for none.
     """
 
     headings: tuple[str, ...]
@@ -36,6 +37,7 @@ class Listing:
     wrapping: Collection[str] = ()
     optional: Sequence[str] = ()
     styles: Sequence[str | None] = ()
+    caption: str = ""
 
     def show(self, console: "Console", *others: "Listing") -> None:
         """Print the first form that fits: this table, with fewer columns, or one of the others; otherwise lines.
@@ -46,8 +48,12 @@ class Listing:
         """
         if self.title:
             show_text(console, self.title, style="italic")
-        if not self.rows:
-            return
+        if self.rows:
+            self._show_rows(console, others)
+        if self.caption:
+            show_text(console, self.caption, style="dim italic")
+
+    def _show_rows(self, console: "Console", others: Sequence["Listing"]) -> None:
         for listing in (form for one in (self, *others) for form in one.forms()):
             widths = listing.widths(console.width)
             if widths is not None:
@@ -85,8 +91,8 @@ class Listing:
             else whole
             for heading, cells, whole in zip(self.headings, columns, largest, strict=True)
         ]
-        # Between and around columns are a line and two spaces.
-        space = width - sum(found) - 3 * len(found) - 1
+        # Between two columns are a line and two spaces.
+        space = width - sum(found) - 3 * (len(found) - 1)
         if space < 0:
             return None
         while space > 0 and found != largest:
@@ -99,10 +105,14 @@ class Listing:
         """The table with these widths."""
         from rich.table import Table
 
-        table = Table()
+        table = Table(show_edge=False, pad_edge=False)
         for heading, width in zip(self.headings, widths, strict=True):
-            justify = "right" if heading in self.right else "left"
-            table.add_column(heading, justify=justify, width=width, no_wrap=heading not in self.wrapping)
+            table.add_column(
+                heading,
+                justify="right" if heading in self.right else "left",
+                width=width,
+                no_wrap=heading not in self.wrapping,
+            )
         for row, style in zip(self.rows, self.styles or [None] * len(self.rows), strict=True):
             table.add_row(*row, style=style)
         return table
@@ -124,6 +134,20 @@ def show_text(console: "Console", text: str, *, style: str = "") -> None:
     """Print a text that is wrapped between words; a longer word, such as a path, is not broken."""
     for line in _wrapped(text, console.width):
         console.print(Text(line, style), highlight=False, soft_wrap=True)
+
+
+def show_facts(console: "Console", facts: Mapping[str, str]) -> None:
+    """Print names and texts next to each other; empty texts are left out.
+
+    Args:
+        console: Where to print.
+        facts: The texts by name.
+    """
+    indent = max(map(len, facts)) + 2
+    for name, text in facts.items():
+        for number, line in enumerate(_wrapped(text, console.width - indent)):
+            shown = Text.assemble((f"{'' if number else name:<{indent}}", "bold"), line)
+            console.print(shown, highlight=False, soft_wrap=True)
 
 
 def _wrapped(text: str, width: int) -> list[str]:

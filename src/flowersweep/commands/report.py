@@ -57,9 +57,7 @@ def _report(values: Mapping[str, str | None]) -> int:
     store = results_store(values)
     study = read_study(store, find_study(store, values["study"], values["experiment"]))
     ranked = ranking(study)
-    leading = (
-        read_leading_run(store, ranked.rows[0].configuration, study.goal) if ranked.rows else None
-    )
+    leading = read_leading_run(store, ranked.rows[0].configuration, study.goal) if ranked.rows else None
     folder = expanded(values["output"] or Path("reports") / folder_name(study.name))
     files = _write(folder, study, ranked, leading)
     for file in files:

@@ -266,9 +266,7 @@ def groups(samples: Sequence[Sample], *, counts: bool = False) -> list[int] | No
     while left:
         group += 1
         some = [samples[index] for index in left]
-        ps = {
-            left[i]: p for i, p in _tested(some, least, n_compared, enough=ALPHA, range_test=limit)
-        }
+        ps = {left[i]: p for i, p in _tested(some, least, n_compared, enough=ALPHA, range_test=limit)}
         tested = tested or bool(ps)
         apart = [index for index in left if all(ps.get(other, 1.0) < ALPHA for other in equal[index])]
         for index in set(left) - set(apart):

@@ -43,9 +43,7 @@ def resolved(one: float, other: float, n_pictures: int, n_compared: int) -> bool
     """
     low, high = sorted((one, other))
     z = quantile(n_compared)
-    return high - low > math.hypot(
-        high - wilson(high, n_pictures, z)[0], wilson(low, n_pictures, z)[1] - low
-    )
+    return high - low > math.hypot(high - wilson(high, n_pictures, z)[0], wilson(low, n_pictures, z)[1] - low)
 
 
 def least_difference(best: float, n_pictures: int, n_compared: int) -> float | None:

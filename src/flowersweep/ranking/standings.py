@@ -15,7 +15,7 @@ from flowersweep.ranking.comparison import (
     fit,
     groups,
 )
-from flowersweep.ranking.resolution import least_difference, resolved
+from flowersweep.ranking.resolution import CONFIDENCE, least_difference, resolved
 
 T = TypeVar("T")
 
@@ -97,9 +97,7 @@ def standings(
     sign = -1 if maximize else 1
     levels, means = fit(values).levels.tolist(), [statistics.mean(one.values()) for one in values]
     # By the values without the effects of their seeds: with the same seeds for all, this is the order of the means.
-    order = sorted(
-        range(len(values)), key=lambda i: (round(sign * levels[i], DECIMALS), sign * means[i], i)
-    )
+    order = sorted(range(len(values)), key=lambda i: (round(sign * levels[i], DECIMALS), sign * means[i], i))
     ordered = [values[index] for index in order]
     found = groups(ordered, counts=counts)
     if found is not None:
@@ -158,7 +156,7 @@ def _of_tests(samples: Sequence[Sample]) -> str:
     sizes = sorted({len(sample) for sample in samples})
     seeds = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
     return (
-        f"Values are means over {seeds} seeds. The same rank means statistically indistinguishable (Tukey's range test and "
+        f"Values are means ± standard deviations over {seeds} seeds. The same rank means statistically indistinguishable (Tukey's range test and "
         f"paired t-tests over common seeds, limit {ALPHA})."
     )
 
@@ -171,8 +169,8 @@ def _of_pictures(best: float, n_pictures: int, n_compared: int) -> str:
         else f"differences from the best below {least:.4f} are within the noise of these pictures"
     )
     return (
-        f"One of {n_pictures} validation pictures is {1 / n_pictures:.4f}; {noise} and share a rank (Wilson intervals at 95 % "
-        f"for {n_compared} configurations). The noise of the seed is not known; hydra.sweeper.n_repeats=3 measures it."
+        f"One of {n_pictures} validation pictures is {1 / n_pictures:.4f}; {noise} and share a rank (Wilson intervals, "
+        f"confidence {CONFIDENCE}, for {n_compared} configurations). The noise of the seed is not known; hydra.sweeper.n_repeats=3 measures it."
     )
 
 

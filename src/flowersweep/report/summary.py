@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from flowersweep.config.spelling import number_text
 from flowersweep.ranking.comparison import ALPHA, MIN_SEEDS, differences
 from flowersweep.ranking.standings import SEED
-
 from flowersweep.report.evidence import Study
 from flowersweep.report.leading_run import LeadingRun
 from flowersweep.report.missing import lost_trials, unfinished_trials

@@ -88,9 +88,7 @@ def leaderboard(study: Study) -> Leaderboard:
         for trial, rank, key in zip(complete, ranks, _keys(complete), strict=True)
     ]
     sign = -1 if study.directions[0] is StudyDirection.MAXIMIZE else 1
-    by_value = sorted(
-        ranked, key=lambda row: (sign * row.values[0], row.taken_from is not None, row.trial)
-    )
+    by_value = sorted(ranked, key=lambda row: (sign * row.values[0], row.taken_from is not None, row.trial))
     rows = sorted(by_value, key=lambda row: row.rank or 0)
     best = [row for row in rows if row.rank == 1] if len(study.directions) > 1 else by_value[:1]
     others = [trial for trial in trials if trial.state in {TrialState.PRUNED, TrialState.FAIL}]

@@ -12,9 +12,7 @@ from flowersweep.tables import Listing
 MARKDOWN_ROWS = 15
 
 
-def as_markdown(
-    board: Leaderboard, names: Sequence[str], link: str = "", limit: int = MARKDOWN_ROWS
-) -> str:
+def as_markdown(board: Leaderboard, names: Sequence[str], link: str = "", limit: int = MARKDOWN_ROWS) -> str:
     """The first rows as a Markdown table, and what the ranks mean.
 
     Args:
@@ -55,7 +53,9 @@ def as_listings(
     best = {row.trial for row in board.best}
     styles = ["bold green" if row.trial in best else "green" if row.rank == 1 else None for row in rows]
     optional = [name for name in ("seconds", "epochs", "steps") if name in head]
-    full = Listing(tuple(head), table, title, optional=optional, styles=styles)
+    n_more = len(board.rows) - len(rows)
+    more = f"and {n_more} more" if n_more else ""
+    full = Listing(tuple(head), table, title, optional=optional, styles=styles, caption=more)
     after = 2 + len(keys)
     pairs = [
         " ".join(f"{name}={text}" for name, text in zip(keys.values(), cells[2:after], strict=True) if text)

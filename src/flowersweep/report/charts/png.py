@@ -94,7 +94,12 @@ def _curves(lines: Sequence[series.Line], metric: str, label: str) -> "Figure":
         )
         named.add(name)
     if metric == "learning_rate":
+        low, high = series.rate_range([value for line in lines for value in line.values])
+        ticks = series.rate_ticks(low, high)
         axis.set_yscale("log")
+        axis.set_ylim(low, high)
+        axis.set_yticks(list(ticks), list(ticks.values()))
+        axis.minorticks_off()
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set(xlabel="epoch", ylabel=label, title=f"{label.capitalize()} over the epochs")
     _finish(axis, legend=True)
