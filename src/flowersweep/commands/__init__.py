@@ -4,6 +4,7 @@
 COMMANDS = {
     "ui": "compare results in the browser",
     "report": "write a page about a sweep",
+    "ensemble": "combine the best models of a sweep",
     "promote": "register the best run's model",
     "predict": "classify pictures",
     "evaluate": "evaluate a model on a folder of pictures",

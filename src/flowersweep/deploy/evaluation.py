@@ -18,7 +18,7 @@ from flowersweep.training.dataset import divide, without_unreadable
 
 _log = logging.getLogger(__name__)
 
-SUBSETS = ("all", "validation")
+SUBSETS = ("all", "validation", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +63,11 @@ def evaluation_set(choice: Choice, folder: Path, subset: str) -> EvaluationSet:
     Args:
         choice: The model.
         folder: A folder with one sub-folder per class.
-        subset: `all`, or `validation` for the validation pictures of the model's run, from the same data.
+        subset: `all`, or `validation` or `test` for these pictures of the model's run, from the same data.
 
     Raises:
-        DataError: The folder is not a data set, has no class of the model, or, for the validation pictures, is not
-            the data that the run was trained on.
+        DataError: The folder is not a data set, has no class of the model, or, for a part of it, is not the data that
+            the run was trained on, or the run had no test pictures.
     """
     catalogue = read_folder(folder)
     names = choice.info.class_names
@@ -80,7 +80,7 @@ def evaluation_set(choice: Choice, folder: Path, subset: str) -> EvaluationSet:
     if subset == "all":
         positions = np.arange(len(catalogue))
     else:
-        catalogue, positions = _validation(choice, catalogue)
+        catalogue, positions = _part(choice, catalogue, subset)
     number = {name: names.index(name) for name in catalogue.class_names if name in names}
     kept = [
         (catalogue.root / catalogue.paths[position], number[name])
@@ -95,8 +95,8 @@ def evaluation_set(choice: Choice, folder: Path, subset: str) -> EvaluationSet:
     )
 
 
-def _validation(choice: Choice, catalogue: Catalogue) -> tuple[Catalogue, npt.NDArray[np.int64]]:
-    """The catalogue as the run used it, and the indices of its validation pictures."""
+def _part(choice: Choice, catalogue: Catalogue, subset: str) -> tuple[Catalogue, npt.NDArray[np.int64]]:
+    """The catalogue as the run used it, and the indices of its validation or test pictures."""
     data = run_config(choice.store, choice.run_id).data
     cache = cache_dir(os.environ.get("FLOWERSWEEP_CACHE") or None)
     found = (catalogue, fingerprint(catalogue, cache))
@@ -106,10 +106,17 @@ def _validation(choice: Choice, catalogue: Catalogue) -> tuple[Catalogue, npt.ND
     if digest != choice.info.fingerprint:
         raise DataError(
             f"{catalogue.root} is not the data that run {choice.run_id[:8]} was trained on (fingerprint {digest}, not "
-            f"{choice.info.fingerprint}), so it has no validation pictures of that run; give the same folder, or "
+            f"{choice.info.fingerprint}), so it has no {subset} pictures of that run; give the same folder, or "
             "subset=all."
         )
-    return catalogue, divide(catalogue, data).validation
+    parts = divide(catalogue, data)
+    positions = parts.test if subset == "test" else parts.validation
+    if not len(positions):
+        raise DataError(
+            f"Run {choice.run_id[:8]} has no test pictures, because it was trained without data.test_split; use "
+            "subset=validation or subset=all."
+        )
+    return catalogue, positions
 
 
 def class_metrics(
