@@ -69,17 +69,18 @@ def members(store: Store, study: "Run") -> tuple[list[Member], list[str]]:
     left_out = []
     if len(found) < len(finished):
         left_out.append(
-            f"{len(finished) - len(found)} of {len(finished)} finished trainings have saved no model; with "
-            "tracking.artifacts_of=all a sweep saves the model of each."
+            f"{len(finished) - len(found)} of {len(finished)} finished trainings saved no model; with "
+            "tracking.artifacts_of=all a sweep saves those of all trials."
         )
     if found:
         sign = -1 if direction_of(objective(found[0].choice.run)[0]) == "maximize" else 1
         found.sort(key=lambda member: sign * objective(member.choice.run)[1])
         alike = [member for member in found if member.inputs == found[0].inputs]
         if len(alike) < len(found):
+            n_others = len(found) - len(alike)
             left_out.append(
-                f"{len(found) - len(alike)} trainings are left out, because they have other classes, another picture "
-                f"size or other validation pictures than the best one, {described(found[0].choice.run)}."
+                f"{n_others} of {len(found)} trainings {'is' if n_others == 1 else 'are'} left out, with other classes, "
+                f"another picture size or other validation pictures than the best one, {described(found[0].choice.run)}."
             )
         found = alike
     if len(found) < 2:
