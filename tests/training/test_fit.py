@@ -13,7 +13,7 @@ from flowersweep.errors import TrainingError
 from flowersweep.models.network import Network
 from flowersweep.training.dataset import Pictures, PictureSet, load_pictures
 from flowersweep.training.fit import Phase, fit
-from flowersweep.training.history import History
+from flowersweep.training.history import RECALL, History
 from flowersweep.training.loader import Loader
 
 SGD = ("optimizer=sgd", "optimizer.momentum=0", "optimizer.nesterov=false", "trainer.precision=float32")
@@ -81,6 +81,12 @@ def test_steps_are_those_of_gradient_descent(make_config: MakeConfig) -> None:
         assert epoch["val_loss"] == pytest.approx(-np.log(validated[truth == 1]).mean(), rel=1e-4)
         hits = (validated.argmax(axis=1) == truth.argmax(axis=1)).mean()
         assert epoch["val_accuracy"] == pytest.approx(hits)
+        hit = validated.argmax(axis=1) == truth.argmax(axis=1)
+        recalls = [hit[own == 1].mean() if own.any() else np.nan for own in truth.T]
+        names = linear.pictures.catalogue.class_names
+        found = [epoch[f"{RECALL}{name}"] for name in names]
+        assert found == pytest.approx(recalls, nan_ok=True)
+        assert epoch["val_balanced_accuracy"] == pytest.approx(np.nanmean(recalls))
         assert epoch["learning_rate"] == pytest.approx(1e-3)
     assert linear.history.epochs[0]["loss"] == pytest.approx(np.log(5), rel=1e-5)
     assert linear.numbers == [1, 2]

@@ -17,7 +17,7 @@ from flowersweep.training.callbacks import (
     EpochCallback,
     EpochLog,
     LearningRateGuard,
-    SavedNetworkValidation,
+    Validation,
 )
 from flowersweep.training.history import History
 from flowersweep.training.loader import Loader
@@ -63,8 +63,6 @@ def fit(phase: Phase, config: Config, loader: Loader, history: History, on_epoch
     optimizer = build_optimizer(phase.optimizer, config.schedule, steps_per_epoch=steps, epochs=phase.epochs)
     trainee = _trainee(phase, config)
     model = _compiled(loader.model(trainee), optimizer)
-    validation = loader.evaluation(loader.pictures.validation)
-    saved_validation = _saved_network_validation(trainee, phase.network, loader, validation)
     earlier = len(history.epochs)
     history.begin(phase.name)
     with TrainingDisplay(phase.name, phase.epochs, steps, first_epoch=earlier) as display:
@@ -78,11 +76,10 @@ def fit(phase: Phase, config: Config, loader: Loader, history: History, on_epoch
             loader.training(phase.epochs),
             steps_per_epoch=steps,
             epochs=phase.epochs,
-            validation_data=None if saved_validation else validation,
             shuffle=False,  # the stream has its own order in every epoch
             verbose=0,
             callbacks=[
-                *saved_validation,
+                _validation(trainee, phase.network, loader),
                 LearningRateGuard(first_learning_rate(phase.optimizer, config.schedule)),
                 EpochLog(count, epoch_done, first_epoch=earlier),
                 keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: display.batch()),  # noqa: ARG005 (Keras names them)
@@ -106,19 +103,18 @@ def _trainee(phase: Phase, config: Config) -> Network:
     return trainee
 
 
-def _saved_network_validation(
-    trainee: Network, network: Network, loader: Loader, validation: Any
-) -> list[keras.callbacks.Callback]:
-    """The callback that validates the saved network while another one is trained instead; empty if none is."""
-    if trainee.suffix is network.suffix:
-        return []
+def _validation(trainee: Network, network: Network, loader: Loader) -> Validation:
+    """The callback that validates a network, also while another one is trained instead."""
 
     def copy_weights() -> None:
-        if network.base is None:  # a folded suffix shares the weights of its network
+        if (
+            trainee.suffix is not network.suffix and network.base is None
+        ):  # a folded suffix shares the weights
             network.suffix.set_weights(trainee.suffix.get_weights())
 
-    model = _compiled(loader.model(network), keras.optimizers.SGD())  # it is only evaluated
-    return [SavedNetworkValidation(copy_weights, model, validation)]
+    part = loader.pictures.validation
+    names = loader.pictures.catalogue.class_names
+    return Validation(loader.model(network), loader.evaluation(part), part, names, copy_weights)
 
 
 def _compiled(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> keras.Model:
