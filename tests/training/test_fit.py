@@ -92,6 +92,25 @@ def test_steps_are_those_of_gradient_descent(make_config: MakeConfig) -> None:
     assert linear.numbers == [1, 2]
 
 
+def test_smoothing_and_class_weights_change_the_steps_and_not_the_validation(make_config: MakeConfig) -> None:
+    """One step of gradient descent on smoothed, weighted labels; val_loss is the plain cross-entropy of its weights."""
+    smoothing = ("trainer.label_smoothing=0.2", "trainer.class_weight={daisy: 3, roses: 0}")
+    config = make_config(*SGD, ALL_AT_ONCE, "optimizer.learning_rate=1e-3", "trainer.epochs=1", *smoothing)
+    linear = Linear(config)
+    linear.fit()
+    rows, classes = linear.rows(linear.pictures.train)
+    names = linear.pictures.catalogue.class_names
+    weight = (classes @ [{"daisy": 3.0, "roses": 0.0}.get(name, 1.0) for name in names])[:, None]
+    weights = -1e-3 * rows.T @ (weight * (0.2 - (0.8 * classes + 0.04))) / len(rows)
+    np.testing.assert_allclose(np.vstack(linear.weights[0]), weights, atol=1e-6)
+    (epoch,) = linear.history.epochs
+    assert epoch["loss"] == pytest.approx(weight.mean() * np.log(5), rel=1e-5)
+    checked, truth = linear.rows(linear.pictures.validation)
+    assert epoch["val_loss"] == pytest.approx(
+        -np.log(softmax(checked @ weights)[truth == 1]).mean(), rel=1e-4
+    )
+
+
 def test_the_network_ends_with_the_weights_of_its_best_epoch(make_config: MakeConfig) -> None:
     """A rate at which training jumps about: the best epoch is not the last one, and its figures are the network's."""
     linear = Linear(make_config(*SGD, "optimizer.learning_rate=0.05", "trainer.epochs=6"))

@@ -60,6 +60,11 @@ class TrainerConfig:
     patience: int | None = bounded(low=1)
     min_delta: float = bounded(low=0)
     monitor: str = one_of(*WATCHED)
+    # This fraction of each label is spread over all classes in the loss of the training.
+    label_smoothing: float = bounded(low=0, below=1)
+    # Weights of the classes in the loss of the training: none; balanced: every class has the same influence; or a mapping of
+    # names to weights, where classes without one have 1.
+    class_weight: Any = MISSING
     # TensorFlow's option for bit-identical results on accelerators; CPU runs are identical without it.
     deterministic: bool = MISSING
     # Arithmetic of training: bfloat16 keeps weights, validation and the saved model in float32; auto: bfloat16 on

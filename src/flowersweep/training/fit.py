@@ -22,6 +22,7 @@ from flowersweep.training.callbacks import (
 from flowersweep.training.history import History
 from flowersweep.training.loader import Loader
 from flowersweep.training.logs.display import TrainingDisplay
+from flowersweep.training.loss import training_loss
 from flowersweep.training.optimizer import build_optimizer, first_learning_rate
 from flowersweep.training.precision import policy, resolve_precision
 
@@ -62,7 +63,9 @@ def fit(phase: Phase, config: Config, loader: Loader, history: History, on_epoch
     steps = steps_per_epoch(count, config.trainer.batch_size)
     optimizer = build_optimizer(phase.optimizer, config.schedule, steps_per_epoch=steps, epochs=phase.epochs)
     trainee = _trainee(phase, config)
-    model = _compiled(loader.model(trainee), optimizer)
+    names = loader.pictures.catalogue.class_names
+    loss = training_loss(config.trainer, loader.pictures.train.labels, names)
+    model = _compiled(loader.model(trainee), optimizer, loss)
     earlier = len(history.epochs)
     history.begin(phase.name)
     with TrainingDisplay(phase.name, phase.epochs, steps, first_epoch=earlier) as display:
@@ -117,12 +120,14 @@ def _validation(trainee: Network, network: Network, loader: Loader) -> Validatio
     return Validation(loader.model(network), loader.evaluation(part), part, names, copy_weights)
 
 
-def _compiled(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> keras.Model:
+def _compiled(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: keras.losses.Loss
+) -> keras.Model:
     # Variables created inside the traced step would cause a second tracing and would never be freed.
     optimizer.build(model.trainable_variables)
     model.compile(
         optimizer=optimizer,
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        loss=loss,
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         jit_compile=False,  # on a GPU XLA takes 20 to 60 s to compile each training, and saves 0.1 to 0.3 s per epoch
     )
