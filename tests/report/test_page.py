@@ -110,6 +110,16 @@ class TestRepeated:
         assert "secret" not in of_repeated.html
         assert "host-of-mine" not in of_repeated.html
 
+    def test_reliability_and_recalls(self, of_repeated: Made) -> None:
+        """Nine right predictions at 0.68 and a wrong one at 0.9; the recall of each class by epochs, with gaps."""
+        charts = Page(of_repeated.html).charts()
+        bars = charts["reliability"]["data"][0]
+        assert bars["y"] == [1.0, 0.0]
+        assert [one[0] for one in bars["customdata"]] == [9, 1]
+        assert f"calibration error is {0.9 * 0.32 + 0.1 * 0.9:.4f}" in of_repeated.html
+        lines = {one["name"]: one["y"] for one in charts["recalls"]["data"]}
+        assert lines == {"daisy": [0.5, 0.75], "roses": [None, None]}
+
     def test_costs(self, of_repeated: Made) -> None:
         """Epochs and seconds are those of all trainings, in all and per trial."""
         facts = Page(of_repeated.html).elements
@@ -133,6 +143,8 @@ class TestRepeated:
             "learning-rate",
             "trade-off",
             "timeline",
+            "recalls",
+            "reliability",
         ]
         for name, chart in charts.items():
             assert found.by_id(f"chart-{name}").tag == "div"

@@ -27,6 +27,7 @@ from flowersweep.deploy.images import batches
 from flowersweep.deploy.output import draft
 from flowersweep.deploy.predictor import LocalPredictor
 from flowersweep.errors import EXIT_FAILED, ConfigError, DataError
+from flowersweep.figures.calibration import BINS, Calibration, calibration
 from flowersweep.figures.confusion import confusion_matrix
 from flowersweep.progress import progress
 from flowersweep.texts import in_one_line, plain_console
@@ -122,6 +123,7 @@ def _show_json(
     choice: Choice, data: EvaluationSet, predictions: "Predictions", metrics: ClassMetrics
 ) -> None:
     names = choice.info.class_names
+    trust = calibration(predictions.labels, predictions.probabilities)
     classes = {
         name: {
             "pictures": int(metrics.pictures[i]),
@@ -136,6 +138,17 @@ def _show_json(
         "pictures": len(predictions.labels),
         "accuracy": predictions.accuracy,
         "loss": predictions.loss,
+        "macro_f1": predictions.macro_f1,
+        "balanced_accuracy": predictions.balanced_accuracy,
+        "auc": _number(predictions.auc),
+        "top3": predictions.top3,
+        "calibration_error": trust.error,
+        "reliability": [
+            {"pictures": n, "confidence": _number(confidence), "accuracy": _number(accuracy)}
+            for n, confidence, accuracy in zip(
+                trust.pictures.tolist(), trust.confidence, trust.accuracy, strict=True
+            )
+        ],
         "classes": classes,
         "confusion": {
             name: dict(zip(names, row, strict=True))
@@ -175,6 +188,24 @@ def _show_tables(
     )
     console.print(table, highlight=False)
     show_matrix(console, names, metrics.confusion)
+    trust = calibration(predictions.labels, predictions.probabilities)
+    console.print(_reliability(trust), highlight=False)
+    console.print(f"Expected calibration error {trust.error:.4f}", highlight=False)
+
+
+def _reliability(trust: Calibration) -> Table:
+    """The reliability diagram as numbers; bins without predictions are left out."""
+    table = Table("confidence", title="Reliability", title_justify="left")
+    for heading in ("mean", "correct", "pictures"):
+        table.add_column(heading, justify="right")
+    for place in np.flatnonzero(trust.pictures):
+        table.add_row(
+            f"{place / BINS:.2f} to {(place + 1) / BINS:.2f}",
+            f"{trust.confidence[place]:.4f}",
+            f"{trust.accuracy[place]:.4f}",
+            str(trust.pictures[place]),
+        )
+    return table
 
 
 def show_matrix(console: Console, names: Sequence[str], confusion: npt.NDArray[np.int64]) -> None:

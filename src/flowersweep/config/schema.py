@@ -27,7 +27,7 @@ from flowersweep.config.optimizers import (
     ScheduleConfig,
     SGDConfig,
 )
-from flowersweep.fields import bounded, not_empty, one_of
+from flowersweep.fields import VALIDATED, WATCHED, bounded, not_empty, one_of
 
 DATA_SOURCES = ("flower_photos", "folder", "demo")
 
@@ -59,7 +59,12 @@ class TrainerConfig:
     # Epochs without improvement of `monitor` by min_delta before training stops; null: no early stopping.
     patience: int | None = bounded(low=1)
     min_delta: float = bounded(low=0)
-    monitor: str = one_of("val_loss", "val_accuracy", "loss", "accuracy")
+    monitor: str = one_of(*WATCHED)
+    # This fraction of each label is spread over all classes in the loss of the training.
+    label_smoothing: float = bounded(low=0, below=1)
+    # Weights of the classes in the loss of the training: none; balanced: every class has the same influence; or a mapping of
+    # names to weights, where classes without one have 1.
+    class_weight: Any = MISSING
     # TensorFlow's option for bit-identical results on accelerators; CPU runs are identical without it.
     deterministic: bool = MISSING
     # Arithmetic of training: bfloat16 keeps weights, validation and the saved model in float32; auto: bfloat16 on
@@ -69,10 +74,11 @@ class TrainerConfig:
     threads: int | None = bounded(low=1)
 
 
+# What a run may return: of the best epoch, chosen by the same value.
+OBJECTIVES = ("best/val_accuracy", *(f"best/{name}" for name in VALIDATED if name != "val_accuracy"))
 # What a sweep may optimize besides `objective.metric`; runs log all of these.
 ALSO = (
-    "best/val_accuracy",
-    "best/val_loss",
+    *OBJECTIVES,
     "total/seconds",
     "total/epochs",
     "model/parameters",
@@ -97,7 +103,7 @@ class ObjectiveConfig:
     """What a run returns and a sweep optimizes: one number, or several with `also`."""
 
     # Its epoch value also decides which epoch is the best, so that the saved model has the reported value.
-    metric: str = one_of("best/val_accuracy", "best/val_loss")
+    metric: str = one_of(*OBJECTIVES)
     # Further objectives from ALSO: the sweep then searches for the best trade-offs.
     also: list[str] = field(default_factory=list)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flowersweep.report.charts.charts import charts
+from flowersweep.report.charts.leading import leading_charts
 from flowersweep.report.evidence import Study
 from flowersweep.report.leading_run import LeadingRun
 from flowersweep.report.statistics.ranking import TEST_METRIC, Row, shown
@@ -44,7 +45,7 @@ def page(
         study=study,
         rows=rows,
         leading=leading,
-        charts=charts(study, rows),
+        charts={**charts(study, rows), "leading": leading_charts(leading)},
         unknown=unknown(study),
         sentences=summary(study, rows, leading),
         facts=facts(study),
