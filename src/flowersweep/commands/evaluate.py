@@ -49,7 +49,7 @@ COMMAND = Command(
         *CHOICE_ARGUMENTS,
         Argument(
             "subset",
-            "which pictures; validation: those that the run was validated on, if the folder is the same",
+            "which pictures; validation and test: those parts of the run's pictures, if the folder is the same",
             default="all",
             choices=SUBSETS,
         ),

@@ -121,7 +121,8 @@ def _repeated(
         tracker.metrics(searched_numbers(trial.params))
         for repeat, seeded in enumerate(configs):
             context = _seeded(trial, tracker.run_id, repeat, seeded)
-            repeats.append(_values(config, store, _train(seeded, overrides, trial, context)))
+            its = [*overrides, *own_fold(seeded, overrides)]
+            repeats.append(_values(config, store, _train(seeded, its, trial, context)))
             if repeat == 0:
                 _record_params(tracker, configs, overrides)
             value = repeats[-1][config.objective.metric]
@@ -135,6 +136,12 @@ def _repeated(
         tracker.tags({NOTE: _description(config, values)})
         trial.user_attrs({"repeats": values, "standard_deviation": spread})
     return means
+
+
+def own_fold(config: Config, overrides: Sequence[str]) -> list[str]:
+    """The override without which a repeat could not be trained alone: its fold, unless it was given to all."""
+    given = any(override.lstrip("+").startswith("data.fold=") for override in overrides)
+    return [] if config.data.folds is None or given else [f"data.fold={config.data.fold}"]
 
 
 def _train(config: Config, overrides: Sequence[str], trial: RunningTrial, context: RunContext) -> Result:
