@@ -60,6 +60,43 @@ class TestClassWeight:
         assert named_weights(given) == expected
 
 
+class TestSplit:
+    @pytest.mark.parametrize(
+        ("overrides", "message"),
+        [
+            (
+                ["split=csv"],
+                "data.split=csv needs a CSV file with the columns file,part; add data.split_file=FILE",
+            ),
+            (["split=groups"], "columns file,group; add data.split_file=FILE"),
+            (["split_file=a.csv"], "only read with data.split=csv or groups, but data.split is keras"),
+            (
+                ["split=folders", "test_split=0.1"],
+                "data.test_split=0.1 has no effect with data.split=folders",
+            ),
+            (["folds=5"], "data.folds=5 needs data.split=stratified, or groups, but data.split is keras"),
+            (["fold=1"], "data.fold=1 needs the number of folds; add data.folds=5"),
+            (
+                ["split=stratified", "folds=5", "fold=5"],
+                "less than data.folds, but they are 5 and 5; folds count from 0",
+            ),
+            (["split=stratified", "folds=1"], "data.folds must be at least 2, but is 1"),
+            (["split=stratifid"], "Did you mean stratified?"),
+        ],
+    )
+    def test_settings_belong_to_the_kind_of_split(self, overrides: list[str], message: str) -> None:
+        """Those that would have no effect, or that lack another one, are refused."""
+        with pytest.raises(ConfigError) as caught:
+            settings(composed(*(f"data.{one}" for one in overrides)))
+        assert message in str(caught.value)
+        assert len(str(caught.value).splitlines()) == 1
+
+    def test_a_fraction_is_not_used_with_folds(self) -> None:
+        """So it need not leave anything to train on."""
+        kept = settings(composed("data.split=stratified", "data.folds=2", "data.test_split=0.9"))
+        assert kept.data.fold == 0
+
+
 class TestSchedule:
     @pytest.mark.parametrize(
         ("overrides", "message"),

@@ -31,7 +31,7 @@ from flowersweep.fields import RULE_KEY
 
 PROGRAM = "flowersweep"
 # Commands that take the overrides of a run, and those with their own arguments.
-WITH_OVERRIDES = ("doctor", "layers")
+WITH_OVERRIDES = ("doctor", "inspect", "layers")
 WITH_ARGUMENTS = ("ensemble", "evaluate", "export", "predict", "promote", "report", "ui")
 
 _SCRIPT = Path(__file__).with_suffix(".bash")

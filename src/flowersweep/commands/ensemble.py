@@ -6,8 +6,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rich.table import Table
-
 from flowersweep.commands.arguments import Argument, Command
 from flowersweep.commands.common import STORE_ARGUMENTS, STUDY_ARGUMENTS, results_store, whole_number
 from flowersweep.deploy.best_run import objective
@@ -18,6 +16,7 @@ from flowersweep.ensemble.record import Evaluated
 from flowersweep.ensemble.selection import Score
 from flowersweep.errors import DataError
 from flowersweep.redaction import redacted
+from flowersweep.tables import Listing
 from flowersweep.texts import expanded, plain_console
 from flowersweep.tracking.selection import find_study
 
@@ -88,20 +87,19 @@ def _pictures(member: Member) -> Path:
 
 
 def _show(found: Sequence[Member], evaluated: Evaluated) -> None:
-    table = Table(
-        title="Selection on the validation pictures: the member, and the ensemble with it",
-        title_justify="left",
-    )
     metric = objective(found[0].choice.run)[0].rpartition("/")[2]
-    for heading in ("step", "trial", "run", metric, "loss", "accuracy"):
-        table.add_column(heading, justify="left" if heading == "run" else "right", no_wrap=True)
+    rows = []
     for number, step in enumerate(evaluated.steps, 1):
         choice = found[step.member].choice
         own = f"{objective(choice.run)[1]:.4f}"
-        numbers = _numbers(step.score)
-        table.add_row(str(number), choice.run.data.tags["trial"], choice.run_id[:8], own, *numbers)
+        rows.append(
+            (str(number), choice.run.data.tags["trial"], choice.run_id[:8], own, *_numbers(step.score))
+        )
+    right = ("step", "trial", metric, "loss", "accuracy")
+    title = "Selection on the validation pictures: the member, and the ensemble with it"
+    table = Listing(("step", "trial", "run", metric, "loss", "accuracy"), rows, title=title, right=right)
     console = plain_console()
-    console.print(table, highlight=False)
+    table.show(console)
     console.print(f"Combined model: {_sentence('validation', evaluated.validation)}", highlight=False)
     if evaluated.test is not None and evaluated.best_test is not None:
         console.print(

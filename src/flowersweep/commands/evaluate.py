@@ -49,7 +49,7 @@ COMMAND = Command(
         *CHOICE_ARGUMENTS,
         Argument(
             "subset",
-            "which pictures; validation: those that the run was validated on, if the folder is the same",
+            "which pictures; validation and test: those parts of the run's pictures, if the folder is the same",
             default="all",
             choices=SUBSETS,
         ),
@@ -185,23 +185,23 @@ def _show_tables(
     table.show(console)
     show_matrix(console, names, metrics.confusion)
     trust = calibration(predictions.labels, predictions.probabilities)
-    console.print(_reliability(trust), highlight=False)
+    _reliability(trust).show(console)
     console.print(f"Expected calibration error {trust.error:.4f}", highlight=False)
 
 
-def _reliability(trust: Calibration) -> Table:
+def _reliability(trust: Calibration) -> Listing:
     """The reliability diagram as numbers; bins without predictions are left out."""
-    table = Table("confidence", title="Reliability", title_justify="left")
-    for heading in ("mean", "correct", "pictures"):
-        table.add_column(heading, justify="right")
-    for place in np.flatnonzero(trust.pictures):
-        table.add_row(
+    rows = [
+        (
             f"{place / BINS:.2f} to {(place + 1) / BINS:.2f}",
             f"{trust.confidence[place]:.4f}",
             f"{trust.accuracy[place]:.4f}",
             str(trust.pictures[place]),
         )
-    return table
+        for place in np.flatnonzero(trust.pictures)
+    ]
+    numbers = ("mean", "correct", "pictures")
+    return Listing(("confidence", *numbers), rows, title="Reliability", right=numbers)
 
 
 def show_matrix(console: Console, names: Sequence[str], confusion: npt.NDArray[np.int64]) -> None:

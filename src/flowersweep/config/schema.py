@@ -30,6 +30,7 @@ from flowersweep.config.optimizers import (
 from flowersweep.fields import VALIDATED, WATCHED, bounded, not_empty, one_of
 
 DATA_SOURCES = ("flower_photos", "folder", "demo")
+SPLITS = ("keras", "stratified", "folders", "csv", "groups")
 
 
 @dataclass
@@ -39,6 +40,15 @@ class DataConfig:
     source: str = one_of(*DATA_SOURCES)
     # The folder with one sub-folder per class; null: the source's own folder in the cache.
     dir: str | None = not_empty()
+    # Which pictures train, validate and test: keras is the split of Keras, stratified has the same fraction of each class
+    # in every part, folders are train/, val/ and test/, csv and groups are given in split_file.
+    split: str = one_of(*SPLITS, default="keras")
+    # A CSV file with the columns file,part (split=csv) or file,group (split=groups: a group is in one part only).
+    split_file: str | None = not_empty(None)
+    # Number of folds of equal size, each of which validates once (split=stratified or groups); null: a single split.
+    folds: int | None = bounded(None, low=2)
+    # The fold that validates; null: that of the same number as the repeat of hydra.sweeper.n_repeats, else the first.
+    fold: int | None = bounded(None, low=0)
     # As in Keras' image_dataset_from_directory(validation_split=..., seed=...), with exactly the same files.
     validation_split: float = bounded(above=0, below=1)
     split_seed: int = bounded(low=0, high=2**32 - 1)
