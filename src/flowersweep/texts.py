@@ -101,8 +101,8 @@ def choose_one_of(choices: Sequence[str], received: str) -> str:
     return f"choose one of {', '.join(choices)}.{nearest(received, choices)}"
 
 
-def plain_console(*, stderr: bool = False, soft_wrap: bool = False) -> "Console":
-    """A terminal on which `[red]` and `:smile:` are ordinary text, not rich markup."""
+def plain_console(*, soft_wrap: bool = False) -> "Console":
+    """Standard output as a terminal on which `[red]` and `:smile:` are ordinary text, not rich markup."""
     from rich.console import Console
 
-    return Console(stderr=stderr, soft_wrap=soft_wrap, markup=False, emoji=False)
+    return Console(soft_wrap=soft_wrap, markup=False, emoji=False)

@@ -67,7 +67,7 @@ class FrozenConfig(ModelConfig):
 class HeadConfig:
     """The first phase of fine-tuning: the new layer alone, the backbone frozen."""
 
-    # The maximum; trainer.patience may stop it earlier.
+    # The maximum, that of fine-tuning (trainer.epochs) by default; trainer.patience may stop it earlier.
     epochs: int = bounded(low=1, high=100_000)
     learning_rate: float = bounded(above=0, high=10)
 

@@ -36,6 +36,7 @@ class Phase:
         rebuild: Builds the same network again, for another precision.
         optimizer: The optimizer of this phase; its state never comes from another phase.
         epochs: The maximum number of epochs.
+        then: The name of the phase that follows; None for the last one.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Phase:
     rebuild: Callable[[], Network]
     optimizer: OptimizerConfig
     epochs: int
+    then: str | None = None
 
 
 def fit(phase: Phase, config: Config, loader: Loader, history: History, on_epoch: EpochCallback) -> None:
@@ -67,7 +69,7 @@ def fit(phase: Phase, config: Config, loader: Loader, history: History, on_epoch
     saved_validation = _saved_network_validation(trainee, phase.network, loader, validation)
     earlier = len(history.epochs)
     history.begin(phase.name)
-    with TrainingDisplay(phase.name, phase.epochs, steps, first_epoch=earlier) as display:
+    with TrainingDisplay(phase.name, phase.epochs, steps, first_epoch=earlier, then=phase.then) as display:
 
         def epoch_done(number: int, values: Mapping[str, float]) -> None:
             history.append(values)
