@@ -10,6 +10,7 @@ from typing import Any
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from flowersweep.config.describe import type_in_words
 from flowersweep.config.models import BACKBONES
 from flowersweep.config.pasting import pasted
 from flowersweep.config.schema import NODES, Config
@@ -158,7 +159,8 @@ def _unknown_key(key: str) -> str:
     siblings = [known.rpartition(".")[2] for known in keys if parent and known.rpartition(".")[0] == parent]
     listed = f" {parent} has {', '.join(siblings)}." if siblings else ""
     meant = nearest(key, keys) or _same_leaf(key, keys)
-    return f"There is no key {key!r} in this configuration.{meant}{listed} See --help for all of them."
+    more = f"python -m flowersweep help {group}" if group in _GROUPS else "--help"
+    return f"There is no key {key!r} in this configuration.{meant}{listed} See {more} for all of them."
 
 
 def _same_leaf(key: str, keys: Sequence[str]) -> str:
@@ -205,7 +207,6 @@ _GROUPS = (
     "experiment",
     "search",
 )
-_NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "a string"}
 
 
 def known_keys() -> Iterator[str]:
@@ -227,18 +228,9 @@ def _expected_type(key: str) -> str | None:
         if field.name != group:
             continue
         if not leaf:
-            return _words(field.type)
+            return type_in_words(field.type)
         for node in [field.type, *NODES.get(group, {}).values()]:
             for inner in dataclasses.fields(node) if dataclasses.is_dataclass(node) else ():
                 if inner.name == leaf:
-                    return _words(inner.type)
+                    return type_in_words(inner.type)
     return None
-
-
-def _words(annotation: Any) -> str | None:
-    if annotation in _NAMES:
-        return _NAMES[annotation]
-    names = [_NAMES[member] for member in getattr(annotation, "__args__", ()) if member in _NAMES]
-    if names and getattr(annotation, "__origin__", None) is list:
-        return f"a list, each {names[0]}"
-    return f"{names[0]} or null" if names else None
