@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from flowersweep.training.logs.display import TrainingDisplay, ui_command
+from flowersweep.training.logs.display import TrainingDisplay
 
 VALUES = {
     "loss": 1.25,
@@ -75,11 +75,3 @@ def test_the_time_left_is_a_limit(done: list[float], limit: str) -> None:
 def test_what_follows_is_named() -> None:
     """The limit is that of the phase; how long the next one takes is not known."""
     assert "at most 1 s left, then fine-tuning" in drawn(3, [1.0, 2.0], then="fine-tuning")
-
-
-def test_a_server_is_opened_by_its_address() -> None:
-    """The way to look at runs on a server is its address; for a file it is a command with that file."""
-    assert ui_command("http://127.0.0.1:5000") == "http://127.0.0.1:5000"
-    assert "mlflow ui --backend-store-uri sqlite:////tmp/x.db --host 127.0.0.1" in ui_command(
-        "sqlite:////tmp/x.db"
-    )

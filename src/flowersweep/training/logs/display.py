@@ -1,8 +1,6 @@
 """Console output during and after the training of a run."""
 
 import math
-import shlex
-import sys
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -13,12 +11,11 @@ from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from flowersweep.config import in_checkout, results_dir
 from flowersweep.config.schema import Config
 from flowersweep.console import print_line, stderr_console
 from flowersweep.redaction import redacted
 from flowersweep.texts import plain_console
-from flowersweep.tracking.store.store import DATABASE_NAME, sqlite_uri
+from flowersweep.training.logs.next_steps import after_run, show_next_steps
 from flowersweep.training.result import Result
 
 # The name of the phase of a run that has no other one.
@@ -125,7 +122,7 @@ def _rounded_up(seconds: float) -> str:
 
 
 def show_result(config: Config, result: Result, console: Console | None = None) -> None:
-    """Print the final panel on standard output: the result, its location, and the command that shows it."""
+    """Print the final panel on standard output: the result, its location, and what to do next."""
     metrics = result.metrics
     rows = {
         "best epoch": f"{metrics['best/epoch']:.0f} of {metrics['total/epochs']:.0f}",
@@ -149,17 +146,6 @@ def show_result(config: Config, result: Result, console: Console | None = None) 
     )
     console = console or plain_console()
     console.print(panel, highlight=False)
-    # Outside the panel and in one line, so that it can be copied.
-    console.print(f"look at it: {ui_command(result.tracking_uri)}", highlight=False, soft_wrap=True)
-
-
-def ui_command(tracking_uri: str) -> str:
-    """How to show a tracking store in the browser: a command to copy, or the server's address."""
-    if tracking_uri.startswith("http"):
-        return redacted(tracking_uri)
-    if in_checkout() and tracking_uri == sqlite_uri(results_dir() / DATABASE_NAME):
-        return "make ui"
-    shown = redacted(tracking_uri)
-    return shlex.join(
-        [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", shown, "--host", "127.0.0.1"]
-    )
+    tracking = config.tracking
+    steps = after_run(tracking.dir, tracking.uri, result.run_id, has_model=tracking.log_model)
+    show_next_steps(steps, console)
