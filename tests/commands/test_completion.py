@@ -116,6 +116,10 @@ class TestCandidates:
         """Open quotes, paths (they are the shell's), what does not compose: no error, no noise."""
         assert candidates(line) == []
 
+    def test_help_offers_what_it_explains(self) -> None:
+        """Groups and the settings of sweeps."""
+        assert candidates("flowersweep help s") == ["sampler ", "schedule ", "search ", "seed ", "sweeper "]
+
     def test_every_command_is_known(self) -> None:
         """Those that complete something are commands; the cache's arguments and the shell's own part need not be."""
         assert {*WITH_OVERRIDES, *WITH_ARGUMENTS} == set(COMMANDS) - {"cache", "completion"}

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from flowersweep.config import settings
 from flowersweep.config.class_weight import named_weights
-from flowersweep.config.models import BACKBONES
+from flowersweep.config.models import BACKBONES, FineTunedConfig
 from flowersweep.config.rules import MIN_BACKBONE_SIZE, MIN_BACKBONE_SIZES
 from flowersweep.errors import ConfigError, WeightsError
 
@@ -170,3 +170,20 @@ class TestWeights:
             settings(composed(*overrides, "trainer.image_size=16"))
         file.touch()
         assert settings(composed(*overrides)).model.name == "mobilenet_ft"
+
+
+@pytest.mark.parametrize("model", ["mobilenet_ft", "backbone"])
+@pytest.mark.parametrize(
+    ("given", "epochs"),
+    [
+        ([], 100),  # the article's
+        (["trainer.epochs=2"], 2),
+        (["trainer=quick"], 5),
+        (["trainer.epochs=2", "model.head.epochs=7"], 7),
+    ],
+)
+def test_the_head_is_not_trained_longer_than_the_rest(model: str, given: list[str], epochs: int) -> None:
+    """Its maximum is trainer.epochs unless it has its own."""
+    config = settings(composed(f"model={model}", "model.alpha=null", "model.weights=null", *given))
+    assert isinstance(config.model, FineTunedConfig)
+    assert config.model.head.epochs == epochs

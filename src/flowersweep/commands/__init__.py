@@ -14,4 +14,5 @@ COMMANDS = {
     "layers": "list a backbone's layers and where it can be cut",
     "cache": "list, verify and prune the cache",
     "completion": "complete commands with the TAB key in bash",
+    "help": "explain a group, its keys or the settings of sweeps",
 }
