@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 ALPHA = 0.05
 MIN_SEEDS = 2
+# With two configurations, Tukey's test of a range is Student's test of a difference.
+MIN_COMPARED = 2
 # Values are logged in single precision: values with a smaller relative difference are equal.
 PRECISION = 1e-6
 # The least standard deviation of a count: that of one borderline picture, which is correct in half of the trainings.
@@ -146,6 +148,10 @@ def range_p(difference: float, error: float, n_compared: int, freedom: int) -> f
     """
     if error == 0:
         return 1.0 if difference == 0 else 0.0
+    if n_compared == MIN_COMPARED:
+        from scipy.special import stdtr  # type: ignore[import-untyped] # it ships no types
+
+        return float(2 * stdtr(freedom, -abs(difference) / error))
     from scipy.stats import studentized_range  # type: ignore[import-untyped] # it ships no types
 
     p = studentized_range.sf(math.sqrt(2) * abs(difference) / error, n_compared, freedom)
@@ -189,15 +195,24 @@ def _tested(
     ]
     for place in range(1, len(testable)):
         gaps = differences(leader, samples[testable[place]])
-        found = fit([samples[index] for index in testable[: place + 1]])
-        difference = float(found.levels[0] - found.levels[place])
-        # A sample that leads only because of other seeds is not better.
-        p = (paired_p(gaps, least) or 0.0) if statistics.mean(gaps) * difference > 0 else 1.0
+        p = paired_p(gaps, least) or 0.0
         if p < enough:
+            found = fit([samples[index] for index in testable[: place + 1]])
+            difference = float(found.levels[0] - found.levels[place])
             variance = max(found.variance, statistics.variance(gaps) / 2, least**2)
             error = math.sqrt(variance * found.factor(0, place))
-            p = max(p, range_p(difference, error, n_compared, found.freedom))
+            # A sample that leads only because of other seeds is not better.
+            is_better = statistics.mean(gaps) * difference > 0
+            p = max(p, _pooled_p(difference, error, n_compared, found.freedom, enough)) if is_better else 1.0
         yield testable[place], p
+
+
+def _pooled_p(difference: float, error: float, n_compared: int, freedom: int, enough: float) -> float:
+    """`range_p`, or Student's p, which is never larger and takes no integration, if that is already `enough`."""
+    students = range_p(difference, error, 2, freedom)
+    if n_compared == MIN_COMPARED or students >= enough:
+        return students
+    return range_p(difference, error, n_compared, freedom)
 
 
 def _n_compared(samples: Sequence[Sample]) -> int:
