@@ -115,7 +115,7 @@ class TrackingConfig:
     run_name: str | None = not_empty(None)
     # Store the trained model as an artifact; false saves space if only the metrics matter.
     log_model: bool = MISSING
-    # Curves, confusion matrix, mistakes and the augmentation preview.
+    # Curves, confusion matrix, mistakes and the augmentation preview; of a sweep also the plots of its study.
     log_figures: bool = MISSING
     # In a sweep: leaders stores figures and model of trials that were the best so far, all those of every trial.
     artifacts_of: str = one_of("leaders", "all")

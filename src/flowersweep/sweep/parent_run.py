@@ -63,6 +63,7 @@ class ParentRun:
         experiment: The id of the experiment that the study's run is in.
         tracker: The study's run; None for no tracking.
         own_files: The arguments that name the user's own files, from `config.flags`.
+        draws: Whether the study's plots are stored.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class ParentRun:
         experiment: str = "",
         tracker: MLflowTracker | None = None,
         own_files: Sequence[str] = (),
+        draws: bool = True,
     ) -> None:
         self._study = study
         self._plan = plan
@@ -83,6 +85,7 @@ class ParentRun:
         self._experiment = experiment
         self._tracker = tracker
         self._own_files = own_files
+        self._draws = draws
         self._last = 0.0
 
     @classmethod
@@ -106,6 +109,7 @@ class ParentRun:
                 experiment=experiment,
                 tracker=tracker,
                 own_files=flags(config),
+                draws=bool(OmegaConf.select(config, "tracking.log_figures", default=True)),
             )
             tracker.text(_without_password(config.hydra.sweeper), "study/sweeper.yaml")
             overrides = "".join(f"{line}\n" for line in typed_overrides(config, "task"))
@@ -154,7 +158,7 @@ class ParentRun:
         if self._tracker is None:
             return
         self._write(self._tracker)
-        if draw:
+        if draw and self._draws:
             self._draw(self._tracker)
 
     def _draw(self, tracker: MLflowTracker) -> None:
@@ -205,9 +209,10 @@ class ParentRun:
     def _description(self, rows: Sequence[Row]) -> str:
         command = f"Best again:\n\n    {self.best_command}\n\n" if self.best_command else ""
         table = as_markdown(rows, self._names(), link=runs_page(self._experiment))
+        table_and_more = "Plots, the complete table" if self._draws else "The complete table"
         return (
             f"**{self._study.study_name}**: {self._goal()}; {len(rows)} of {self._plan.n_trials} trials done.\n\n"
-            f"{command}{table}\n\nPlots, the complete table and the sweep's settings: artifacts, `study/`.\n"
+            f"{command}{table}\n\n{table_and_more} and the sweep's settings: artifacts, `study/`.\n"
         )
 
 
