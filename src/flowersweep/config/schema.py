@@ -161,7 +161,8 @@ class TrackingConfig:
         experiment: The MLflow experiment of the runs.
         run_name: Name of the run in MLflow; null: model, augmentation and seed.
         log_model: Store the trained model as an artifact; false saves space if only the metrics matter.
-        log_figures: Store curves, confusion matrix, mistakes and the augmentation preview.
+        log_figures: Store curves, confusion matrix, mistakes and the augmentation preview; of a sweep also the
+            plots of its study.
         artifacts_of: In a sweep: leaders stores figures and model of trials that were the best so far, all
             those of every trial.
         tensorboard: Store TensorBoard event files as an artifact (needs no TensorBoard to write them).
