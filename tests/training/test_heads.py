@@ -61,6 +61,16 @@ class TestKey:
         found = load_pictures(one)
         assert head_key(one, found) != head_key(other, found)
 
+    def test_depends_on_how_long_it_may_be_trained(self, make_config: MakeConfig) -> None:
+        """By default that is trainer.epochs; with a limit of its own, the epochs of fine-tuning do not matter."""
+        given = {"followed": "model.head.epochs=${trainer.epochs}", "own": "model.head.epochs=2"}
+        found = load_pictures(make_config(*FINE_TUNED))
+        keys = {
+            name: {head_key(make_config(*FINE_TUNED, limit, f"trainer.epochs={n}"), found) for n in (3, 4)}
+            for name, limit in given.items()
+        }
+        assert {name: len(found) for name, found in keys.items()} == {"followed": 2, "own": 1}
+
     def test_does_not_depend_on_how_much_may_be_stored(self, make_config: MakeConfig) -> None:
         """The bank's size changes no number."""
         one, other = make_config(*FINE_TUNED), make_config(*FINE_TUNED, "bank.max_gigabytes=3")

@@ -37,6 +37,7 @@ class Phase:
         rebuild: Builds the same network again, for another precision.
         optimizer: The optimizer of this phase; its state never comes from another phase.
         epochs: The maximum number of epochs.
+        then: The name of the phase that follows; None for the last one.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Phase:
     rebuild: Callable[[], Network]
     optimizer: OptimizerConfig
     epochs: int
+    then: str | None = None
 
 
 def fit(phase: Phase, config: Config, loader: Loader, history: History, on_epoch: EpochCallback) -> None:
@@ -72,7 +74,7 @@ def fit(phase: Phase, config: Config, loader: Loader, history: History, on_epoch
     model = _compiled(loader.model(trainee), optimizer, loss, accuracy(name="accuracy"))
     earlier = len(history.epochs)
     history.begin(phase.name)
-    with TrainingDisplay(phase.name, phase.epochs, steps, first_epoch=earlier) as display:
+    with TrainingDisplay(phase.name, phase.epochs, steps, first_epoch=earlier, then=phase.then) as display:
 
         def epoch_done(number: int, values: Mapping[str, float]) -> None:
             history.append(values)
