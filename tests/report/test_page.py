@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import pytest
 
-from flowersweep.report.evidence import Study
+from flowersweep.report.evidence import Study, Training
 from flowersweep.report.leading_run import LeadingRun, read_leading_run
-from flowersweep.report.page import duration, page, shade
+from flowersweep.report.page import duration, page, shade, split_words
 from flowersweep.report.reading import read_study
 from flowersweep.report.statistics.ranking import Row, ranking
 from flowersweep.report.summary import summary
@@ -111,6 +111,16 @@ class TestRepeated:
         assert "secret" not in of_repeated.html
         assert "host-of-mine" not in of_repeated.html
 
+    def test_reliability_and_recalls(self, of_repeated: Made) -> None:
+        """Nine right predictions at 0.68 and a wrong one at 0.9; the recall of each class by epochs, with gaps."""
+        charts = Page(of_repeated.html).charts()
+        bars = charts["reliability"]["data"][0]
+        assert bars["y"] == [1.0, 0.0]
+        assert [one[0] for one in bars["customdata"]] == [9, 1]
+        assert f"calibration error is {0.9 * 0.32 + 0.1 * 0.9:.4f}" in of_repeated.html
+        lines = {one["name"]: one["y"] for one in charts["recalls"]["data"]}
+        assert lines == {"daisy": [0.5, 0.75], "roses": [None, None]}
+
     def test_costs(self, of_repeated: Made) -> None:
         """Epochs and seconds are those of all trainings, in all and per trial."""
         facts = Page(of_repeated.html).elements
@@ -134,6 +144,8 @@ class TestRepeated:
             "learning-rate",
             "trade-off",
             "timeline",
+            "recalls",
+            "reliability",
         ]
         for name, chart in charts.items():
             assert found.by_id(f"chart-{name}").tag == "div"
@@ -252,3 +264,16 @@ def test_words() -> None:
     assert [duration(seconds) for seconds in (12.34, 245.2, 7390)] == ["12.3 s", "4 min 05 s", "2 h 03 min"]
     assert shade(0, 0) == "background:rgb(255,255,255);color:#111"
     assert shade(5, 5) == "background:rgb(0,90,150);color:#fff"
+
+
+def test_the_split_in_words() -> None:
+    """Folds and seeds are counted over the trainings; runs of earlier versions have the split of Keras."""
+
+    def words(*settings: dict[str, str]) -> str:
+        return split_words([Training(str(n), n, settings=one) for n, one in enumerate(settings)])
+
+    folds = [{"data.split": "stratified", "data.folds": "5", "data.fold": str(fold)} for fold in range(3)]
+    assert words(*folds) == "stratified, 3 of 5 folds"
+    assert words({}) == "keras"
+    assert words({"data.split_seed": "1"}, {"data.split_seed": "1"}) == "keras"
+    assert words({"data.split_seed": "1"}, {"data.split_seed": "2"}) == "keras, 2 seeds"

@@ -25,6 +25,7 @@ from flowersweep.deploy.images import batches
 from flowersweep.deploy.output import draft
 from flowersweep.deploy.predictor import LocalPredictor
 from flowersweep.errors import EXIT_FAILED, ConfigError, DataError
+from flowersweep.figures.calibration import BINS, Calibration, calibration
 from flowersweep.figures.confusion import confusion_matrix
 from flowersweep.progress import progress
 from flowersweep.tables import Listing
@@ -48,7 +49,7 @@ COMMAND = Command(
         *CHOICE_ARGUMENTS,
         Argument(
             "subset",
-            "which pictures; validation: those that the run was validated on, if the folder is the same",
+            "which pictures; validation and test: those parts of the run's pictures, if the folder is the same",
             default="all",
             choices=SUBSETS,
         ),
@@ -121,6 +122,7 @@ def _show_json(
     choice: Choice, data: EvaluationSet, predictions: "Predictions", metrics: ClassMetrics
 ) -> None:
     names = choice.info.class_names
+    trust = calibration(predictions.labels, predictions.probabilities)
     classes = {
         name: {
             "pictures": int(metrics.pictures[i]),
@@ -135,6 +137,17 @@ def _show_json(
         "pictures": len(predictions.labels),
         "accuracy": predictions.accuracy,
         "loss": predictions.loss,
+        "macro_f1": predictions.macro_f1,
+        "balanced_accuracy": predictions.balanced_accuracy,
+        "auc": _number(predictions.auc),
+        "top3": predictions.top3,
+        "calibration_error": trust.error,
+        "reliability": [
+            {"pictures": n, "confidence": _number(confidence), "accuracy": _number(accuracy)}
+            for n, confidence, accuracy in zip(
+                trust.pictures.tolist(), trust.confidence, trust.accuracy, strict=True
+            )
+        ],
         "classes": classes,
         "confusion": {
             name: dict(zip(names, row, strict=True))
@@ -171,6 +184,24 @@ def _show_tables(
     )
     table.show(console)
     show_matrix(console, names, metrics.confusion)
+    trust = calibration(predictions.labels, predictions.probabilities)
+    _reliability(trust).show(console)
+    console.print(f"Expected calibration error {trust.error:.4f}", highlight=False)
+
+
+def _reliability(trust: Calibration) -> Listing:
+    """The reliability diagram as numbers; bins without predictions are left out."""
+    rows = [
+        (
+            f"{place / BINS:.2f} to {(place + 1) / BINS:.2f}",
+            f"{trust.confidence[place]:.4f}",
+            f"{trust.accuracy[place]:.4f}",
+            str(trust.pictures[place]),
+        )
+        for place in np.flatnonzero(trust.pictures)
+    ]
+    numbers = ("mean", "correct", "pictures")
+    return Listing(("confidence", *numbers), rows, title="Reliability", right=numbers)
 
 
 def show_matrix(console: Console, names: Sequence[str], confusion: npt.NDArray[np.int64]) -> None:

@@ -86,6 +86,16 @@ class FileConfigSource(FileSource):
         )
 
 
+def read(path: Path) -> tuple[str, DictConfig]:
+    """The text of a file, and its content, with references as they are written.
+
+    Raises:
+        ConfigError: It is not a valid configuration.
+    """
+    text = _text(path)
+    return text, _mapping(path, text)
+
+
 def _text(path: Path) -> str:
     """The text of a file, without a byte order mark."""
     try:

@@ -7,7 +7,8 @@ from typing import Any
 
 from flowersweep.config.spelling import number_text
 from flowersweep.report.charts.charts import charts
-from flowersweep.report.evidence import Study
+from flowersweep.report.charts.leading import leading_charts
+from flowersweep.report.evidence import Study, Training
 from flowersweep.report.leading_run import LeadingRun
 from flowersweep.report.statistics.ranking import TEST_METRIC, Ranking, Row
 from flowersweep.report.statistics.searched import unknown
@@ -47,7 +48,7 @@ def page(
         rows=rows,
         note=ranked.note,
         leading=leading,
-        charts=charts(study, rows),
+        charts={**charts(study, rows), "leading": leading_charts(leading)},
         unknown=unknown(study),
         sentences=summary(study, rows, leading),
         facts=facts(study),
@@ -75,7 +76,21 @@ def facts(study: Study) -> dict[str, str]:
         "Started": study.began.strftime(WHEN),
         "Ended": "still running" if ended is None else f"{ended.strftime(WHEN)} ({study.status.lower()})",
         "Experiment": study.experiment,
+        **({"Split": split_words(trainings)} if trainings else {}),
     }
+
+
+def split_words(trainings: Sequence[Training]) -> str:
+    """How the trainings split their pictures: the kind, and how many folds or seeds there were."""
+
+    def seen(key: str) -> list[str]:
+        return sorted({one.settings[key] for one in trainings if key in one.settings})
+
+    words = " or ".join(seen("data.split")) or "keras"
+    if folds := seen("data.folds"):
+        return f"{words}, {len(seen('data.fold'))} of {' or '.join(folds)} folds"
+    seeds = seen("data.split_seed")
+    return f"{words}, {len(seeds)} seeds" if len(seeds) > 1 else words
 
 
 def columns(study: Study, rows: Sequence[Row]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flowersweep.config.spelling import value_text
+from flowersweep.console import print_line, stderr_console
 from flowersweep.sweep.leaderboard import leaderboard
 from flowersweep.sweep.leaderboard_view import as_listings
 from flowersweep.sweep.parent_run import ParentRun
@@ -60,7 +61,7 @@ class SweepDisplay:
         self._plan = plan
         self._epochs = OmegaConf.select(config, "trainer.epochs")
         self._on_change = on_change
-        self._console = console or plain_console(stderr=True)
+        self._console = console or stderr_console()
         self._live = Live(console=self._console, refresh_per_second=2, transient=True)
         self._ended = {trial.number for trial in self._trials() if trial.state.is_finished()}
         self._before = len(self._ended)
@@ -94,9 +95,7 @@ class SweepDisplay:
             new = [trial for trial in trials if trial.state.is_finished() and trial.number not in self._ended]
             self._ended.update(trial.number for trial in new)
             for trial in new:
-                self._console.print(
-                    self._ended_line(trial, trials), highlight=False, soft_wrap=True, markup=False
-                )
+                print_line(self._ended_line(trial, trials), self._console)
             if new:
                 self._on_change()
             if self._console.is_terminal:

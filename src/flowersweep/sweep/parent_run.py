@@ -66,6 +66,7 @@ class ParentRun:
         experiment: The id of the experiment that the study's run is in.
         tracker: The study's run; None for no tracking.
         own_files: The arguments that name the user's own files, from `config.flags`.
+        draws: Whether the study's plots are stored.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class ParentRun:
         experiment: str = "",
         tracker: MLflowTracker | None = None,
         own_files: Sequence[str] = (),
+        draws: bool = True,
     ) -> None:
         self._study = study
         self._plan = plan
@@ -86,6 +88,7 @@ class ParentRun:
         self._experiment = experiment
         self._tracker = tracker
         self._own_files = own_files
+        self._draws = draws
         self._next = 0.0
         self._board: Leaderboard | None = None
 
@@ -110,6 +113,7 @@ class ParentRun:
                 experiment=experiment,
                 tracker=tracker,
                 own_files=flags(config),
+                draws=bool(OmegaConf.select(config, "tracking.log_figures", default=True)),
             )
             tracker.text(_without_password(config.hydra.sweeper), "study/sweeper.yaml")
             overrides = "".join(f"{line}\n" for line in typed_overrides(config, "task"))
@@ -162,7 +166,7 @@ class ParentRun:
         if self._tracker is None:
             return
         self._write_ranks(self._write(self._tracker))
-        if draw:
+        if draw and self._draws:
             self._draw(self._tracker)
 
     def _draw(self, tracker: MLflowTracker) -> None:
@@ -226,9 +230,10 @@ class ParentRun:
         again = self._command(board)
         command = f"Best again:\n\n    {again}\n\n" if again else ""
         table = as_markdown(board, self._names(), link=runs_page(self._experiment))
+        table_and_more = "Plots, the complete table" if self._draws else "The complete table"
         return (
             f"**{self._study.study_name}**: {self._goal()}; {len(board.rows)} of {self._plan.n_trials} trials done.\n\n"
-            f"{command}{table}\n\nPlots, the complete table and the sweep's settings: artifacts, `study/`.\n"
+            f"{command}{table}\n\n{table_and_more} and the sweep's settings: artifacts, `study/`.\n"
         )
 
 

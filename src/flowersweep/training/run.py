@@ -22,7 +22,7 @@ from flowersweep.training.environment import (
     start_tensorflow,
     streams_released,
 )
-from flowersweep.training.history import History
+from flowersweep.training.history import RECALL, History
 from flowersweep.training.logs.description import describe
 from flowersweep.training.logs.notices import tell
 from flowersweep.training.logs.tensorboard import event_files
@@ -189,8 +189,9 @@ def _train(
     with event_files(tracker, enabled=config.tracking.tensorboard) as write_events:
 
         def log_epoch(number: int, values: Mapping[str, float]) -> None:
-            tracker.metrics(values, step=number)
-            write_events(number, values)
+            logged = {name: value for name, value in values.items() if not name.startswith(RECALL)}
+            tracker.metrics(logged, step=number)
+            write_events(number, logged)
             context.on_any_epoch()
 
         try:

@@ -15,8 +15,16 @@ def charts(study: Study, rows: Sequence[Row]) -> dict[str, list[Chart]]:
     """The charts of a study by the section of the page; sections without charts are empty."""
     goal = study.goal
     curves = [
-        _curves("val-accuracy", "Validation accuracy over the epochs", study, rows, "val_accuracy"),
-        _curves("val-loss", "Validation loss over the epochs", study, rows, "val_loss"),
+        *(
+            _curves(
+                name.replace("_", "-"),
+                f"{series.words(name)} over the epochs".capitalize(),
+                study,
+                rows,
+                name,
+            )
+            for name in series.validated(study)
+        ),
         _curves("learning-rate", "Learning rate over the epochs", study, rows, "learning_rate"),
     ]
     search = [search_charts.importance(study, goal), search_charts.parallel(study, rows, goal)]
@@ -103,7 +111,7 @@ def _curves(name: str, title: str, study: Study, rows: Sequence[Row], metric: st
     found = series.lines(study, rows, metric)
     if not found:
         return None
-    figure = empty(height=430, x="epoch", y=metric.replace("_", " ").replace("val ", "validation "))
+    figure = empty(height=430, x="epoch", y=series.words(metric))
     seen: set[str] = set()
     for line in found:
         group = "others" if line.rank is None else f"{line.rank} {line.name}"

@@ -21,13 +21,9 @@ def pictures(study: Study, rows: Sequence[Row]) -> Iterator[tuple[str, "Figure"]
     """Yield the name (without an extension) and the figure of each chart for which the study has data."""
     if rows:
         yield "ranking", _ranking(study, rows)
-    for name, metric, label in (
-        ("val_accuracy", "val_accuracy", "validation accuracy"),
-        ("val_loss", "val_loss", "validation loss"),
-        ("learning_rate", "learning_rate", "learning rate"),
-    ):
+    for metric in (*series.validated(study), "learning_rate"):
         if lines := series.lines(study, rows, metric):
-            yield name, _curves(lines, metric, label)
+            yield metric, _curves(lines, metric, series.words(metric))
     if shares := searched.importances(study):
         yield "importance", _importance(shares, study.goal.metric)
     if len(rows) > 1:

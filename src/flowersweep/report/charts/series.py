@@ -74,6 +74,17 @@ class Bar:
     ended: dt.datetime
 
 
+def validated(study: Study) -> list[str]:
+    """The validation metrics that are drawn over epochs: those of the goals first, then accuracy and loss."""
+    goals = [goal.monitor for goal in study.goals if goal.metric.startswith("best/")]
+    return list(dict.fromkeys([*goals, "val_accuracy", "val_loss"]))
+
+
+def words(metric: str) -> str:
+    """A metric of an epoch in words."""
+    return metric.replace("_", " ").replace("val ", "validation ")
+
+
 def lines(study: Study, rows: Sequence[Row], metric: str) -> list[Line]:
     """The trainings that have a value of an epoch's metric: those of the best configurations last, so that they are drawn on top."""
     found: list[Line] = []

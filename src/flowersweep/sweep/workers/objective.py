@@ -154,7 +154,8 @@ def _repeated(
         tracker.metrics(searched_numbers(trial.params))
         for repeat, seeded in enumerate(configs):
             context = replace(_seeded(trial, tracker.run_id, repeat, seeded), on_any_epoch=count)
-            result = _train(seeded, overrides, trial, context)
+            its = [*overrides, *own_fold(seeded, overrides)]
+            result = _train(seeded, its, trial, context)
             sizes.add(result.n_validation)
             repeats.append(_values(config, store, result))
             if repeat == 0:
@@ -173,6 +174,12 @@ def _repeated(
         if len(sizes) == 1:
             trial.user_attrs({N_VALIDATION: sizes.pop()})
     return means
+
+
+def own_fold(config: Config, overrides: Sequence[str]) -> list[str]:
+    """The override without which a repeat could not be trained alone: its fold, unless it was given to all."""
+    given = any(override.lstrip("+").startswith("data.fold=") for override in overrides)
+    return [] if config.data.folds is None or given else [f"data.fold={config.data.fold}"]
 
 
 def _train(config: Config, overrides: Sequence[str], trial: RunningTrial, context: RunContext) -> Result:
