@@ -84,7 +84,7 @@ def test_the_page_fits(opened: Opened, shots: Path) -> None:
     opened.page.screenshot(path=shots / f"report_{width}.png", full_page=True)
 
     assert opened.page.evaluate("document.documentElement.scrollWidth") == width
-    for box in opened.rectangles(".scroll, p, h1, h2, h3, pre, .facts"):
+    for box in opened.rectangles(".scroll, p:not([hidden]), h1, h2, h3, pre, .facts"):
         assert 0 <= box["left"] < box["right"] <= width
 
 
@@ -127,3 +127,31 @@ def test_a_phone_scrolls_the_ranking_in_its_own_box(opened: Opened) -> None:
 
     assert (region.evaluate("one => one.scrollLeft") > 0) == (hidden > 0)
     assert opened.page.locator("#ranking-table tbody tr").count() >= 3
+
+
+def test_the_ranking_uses_the_margins(browser: Browser, report: Path) -> None:
+    """A table that is wider than the text extends into the margins of a wide screen, and is cut only by the screen."""
+    page = browser.new_page(viewport={"width": 1440, "height": 844})
+    page.goto(report.as_uri())
+    # Long names, as those of a search over many keys.
+    page.locator("#ranking-table tbody th").evaluate_all(
+        "cells => cells.forEach(cell => { cell.style.minWidth = '900px'; })"
+    )
+    box = page.get_by_role("region", name="Ranking, scrolls sideways")
+    left, right = box.evaluate("one => [one.getBoundingClientRect().left, one.getBoundingClientRect().right]")
+    text = page.locator("main").evaluate("one => one.clientWidth")
+    assert box.evaluate("one => one.scrollWidth - one.clientWidth") <= 1 or right - left >= 1390
+    assert right - left > text
+    assert left + right == pytest.approx(1440, abs=16)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1440
+    page.close()
+
+
+def test_what_scrolls_says_so(opened: Opened) -> None:
+    """Exactly the boxes that are wider than the screen have a hint above them."""
+    boxes = opened.page.locator(".scroll").evaluate_all(
+        """boxes => boxes.map(box => [box.scrollWidth > box.clientWidth + 1, box.previousElementSibling.checkVisibility()])"""
+    )
+    assert len(boxes) >= 5
+    assert all(scrolls == hinted for scrolls, hinted in boxes)
+    assert any(scrolls for scrolls, _ in boxes) == (width_of(opened) == 390)

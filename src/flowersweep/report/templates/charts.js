@@ -1,16 +1,18 @@
 // Draws every chart of the page into its element, and adds height for the legend below it on narrow screens.
 (function () {
   "use strict";
-  var NARROW = 640, ENTRY = 24;
+  var NARROW = 640, ENTRY = 24, LINE = 17;
+  // The number of lines of each entry of the legend.
   function legendEntries(data) {
     return data.filter(function (trace) {
       return trace.showlegend !== false && trace.type !== "parcoords" && trace.name;
-    }).length;
+    }).map(function (trace) { return trace.name.split("<br>").length; });
   }
   function room(width, data) {
-    var entries = legendEntries(data);
-    if (entries < 2) { return 0; }
-    return ENTRY * Math.ceil(entries / (width < NARROW ? 1.5 : 4)) + 16;
+    var entries = legendEntries(data), lines = Math.max.apply(null, entries.concat(1));
+    if (entries.length < 2) { return 0; }
+    var perRow = width >= NARROW ? 4 : lines > 1 ? 1 : 1.5;
+    return (ENTRY + LINE * (lines - 1)) * Math.ceil(entries.length / perRow) + 16;
   }
   // A finger sees no scroll bar: say so above everything that is wider than its box.
   function hint(box) {
