@@ -11,8 +11,10 @@
   function room(width, data) {
     var entries = legendEntries(data), lines = Math.max.apply(null, entries.concat(1));
     if (entries.length < 2) { return 0; }
-    var perRow = width >= NARROW ? 4 : lines > 1 ? 1 : 1.5;
-    return (ENTRY + LINE * (lines - 1)) * Math.ceil(entries.length / perRow) + 16;
+    if (width >= NARROW) { return (ENTRY + LINE * (lines - 1)) * Math.ceil(entries.length / 4) + 16; }
+    // Long names are one below the other; of short ones, about three share two rows.
+    var heights = entries.map(function (n) { return n > 1 ? ENTRY + LINE * (n - 1) : ENTRY / 1.5; });
+    return Math.ceil(heights.reduce(function (sum, one) { return sum + one; })) + 24;
   }
   // A finger sees no scroll bar: say so above everything that is wider than its box.
   function hint(box) {
