@@ -77,7 +77,7 @@ class TestShown:
 
     def test_markdown(self) -> None:
         """One line per trial, the number a link to its run; what does not fit is counted."""
-        text = as_markdown(leaderboard(study(*MIXED)), ["best/val_accuracy"], link="#/runs", limit=4)
+        text = as_markdown(leaderboard(study(*MIXED)), ["best/val_accuracy"], link="#/runs/{}", limit=4)
         lines = text.splitlines()
         assert lines[0] == "| rank | trial | lr | aug | best/val_accuracy | epochs | seconds | state |"
         assert lines[2].startswith("| 1 | [2](#/runs/run0.5) | 0.5 | flip | 0.9000 | 2 | ")

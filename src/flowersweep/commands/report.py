@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from flowersweep.commands.arguments import Argument, Command
 from flowersweep.commands.common import STORE_ARGUMENTS, STUDY_ARGUMENTS, results_store
 from flowersweep.errors import ConfigError
-from flowersweep.texts import expanded
+from flowersweep.texts import expanded, plain_console
 from flowersweep.tracking.failure import reason
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.selection import find_study
@@ -56,6 +56,9 @@ def _report(values: Mapping[str, str | None]) -> int:
 
     store = results_store(values)
     study = read_study(store, find_study(store, values["study"], values["experiment"]))
+    plain_console(stderr=True, soft_wrap=True).print(
+        f"Study {study.name} in experiment {study.experiment}:", highlight=False
+    )
     rows = ranking(study)
     leading = read_leading_run(store, rows[0].configuration, study.goal) if rows else None
     folder = expanded(values["output"] or Path("reports") / folder_name(study.name))

@@ -82,7 +82,7 @@ def as_markdown(rows: Sequence[Row], names: Sequence[str], link: str = "", limit
     Args:
         rows: As `leaderboard` gives them.
         names: Of the objectives.
-        link: Address to which a run's id is appended; empty for no links.
+        link: Address of a run, with {} in the place of its id; empty for no links.
         limit: Maximum number of rows.
     """
     columns = searched(rows)
@@ -90,7 +90,7 @@ def as_markdown(rows: Sequence[Row], names: Sequence[str], link: str = "", limit
     lines = [" | ".join(head), " | ".join("---" for _ in head)]
     for row in rows[:limit]:
         rank, trial, *others = cells(row, columns, len(names))
-        number = f"[{trial}]({link}/{row.run_id})" if link and row.run_id else trial
+        number = f"[{trial}]({link.format(row.run_id)})" if link and row.run_id else trial
         lines.append(" | ".join([rank, number, *others]))
     more = f"\n\n{len(rows) - limit} more in `study/leaderboard.json`." if len(rows) > limit else ""
     return "\n".join(f"| {line} |" for line in lines) + more

@@ -15,8 +15,9 @@ from optuna.trial import TrialState
 from flowersweep.config.files import flags
 from flowersweep.doors.optuna_api import storage_of, study_id
 from flowersweep.errors import TrackingError
+from flowersweep.figures.ranking import ranking
 from flowersweep.redaction import redacted
-from flowersweep.sweep import plots
+from flowersweep.sweep import plots, study_row
 from flowersweep.sweep.leaderboard import Row, as_json, as_markdown, best_rows, leaderboard
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.overrides import typed_overrides
@@ -24,19 +25,22 @@ from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.storage.storage import shown, storage_url
 from flowersweep.sweep.study.attributes import PARENT_RUN
+from flowersweep.sweep.study.trial_name import trial_name
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.lookup import training_command
-from flowersweep.tracking.mlflow_api import client, runs_page, translated
+from flowersweep.tracking.mlflow_api import client, run_page, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import close_orphaned_runs
 from flowersweep.tracking.patience import patience
 from flowersweep.tracking.provenance import command_line
-from flowersweep.tracking.run import NOTE
-from flowersweep.tracking.store.store import Store, experiment_id, known_experiment, prepare_store
+from flowersweep.tracking.run import NOTE, artifact_address
+from flowersweep.tracking.selection import experiment_of
+from flowersweep.tracking.store.store import Store, known_experiment, prepare_store
 
 log = logging.getLogger(__name__)
 
 UPDATE_SECONDS = 5.0
+RANKING = "study/ranking.png"
 
 
 def open_store(config: DictConfig) -> Store | None:
@@ -84,36 +88,61 @@ class ParentRun:
         self._tracker = tracker
         self._own_files = own_files
         self._last = 0.0
+        self._n_written = 0
+        self._is_drawn = False
 
     @classmethod
     @contextmanager
     def open(
-        cls, config: DictConfig, study: Study, plan: Plan, space: Space, store: Store | None
+        cls,
+        config: DictConfig,
+        study: Study,
+        plan: Plan,
+        space: Space,
+        store: Store | None,
+        *,
+        experiment: str | None = None,
     ) -> Iterator["ParentRun"]:
-        """Start or resume the study's run; it ends with the block, like the runs of its trials."""
+        """Start or resume the study's run; it ends with the block, like the runs of its trials.
+
+        Args:
+            config: The sweep's configuration, with the `hydra` node.
+            study: The study.
+            plan: Has the number of trials.
+            space: What is searched.
+            store: Where runs are stored; None for no tracking.
+            experiment: The name of the experiment of a new study's run; None for that of the configuration. The run of a
+                resumed study stays where it is, and so do the runs of its trials.
+        """
         if store is None:
             yield cls(study, plan, space)
             return
-        experiment = experiment_id(store, config.tracking.experiment)
-        close_orphaned_runs(store, [experiment])
-        tracker = _started_or_resumed(study, store, config.tracking.experiment)
+        tracker = _started_or_resumed(study, store, experiment or config.tracking.experiment)
         with closing(tracker):
+            own = client(store.uri).get_run(tracker.run_id)
+            close_orphaned_runs(store)
             parent_run = cls(
                 study,
                 plan,
                 space,
                 store=store,
-                experiment=experiment,
+                experiment=own.info.experiment_id,
                 tracker=tracker,
                 own_files=flags(config),
             )
+            parent_run._n_written = int(own.data.metrics.get("trials/finished", 0))
+            known = study_row.params(config, plan, space, experiment_of(store, own))
+            # A resumed study has them; another budget or sampler cannot change a param, but is in its files.
+            tracker.params({key: value for key, value in known.items() if key not in own.data.params})
             tracker.text(_without_password(config.hydra.sweeper), "study/sweeper.yaml")
             overrides = "".join(f"{line}\n" for line in typed_overrides(config, "task"))
             tracker.text(overrides, "study/overrides.txt")
             tracker.text(f"{command_line()}\n", "study/command.txt")
             # The report needs them for the importance of each key; the values alone are not enough.
-            known = {key: json.loads(distribution_to_json(one)) for key, one in space.dimensions.items()}
-            tracker.json(known, "study/distributions.json")
+            distributions = {
+                key: json.loads(distribution_to_json(one)) for key, one in space.dimensions.items()
+            }
+            tracker.json(distributions, "study/distributions.json")
             yield parent_run
 
     @property
@@ -153,21 +182,27 @@ class ParentRun:
         """
         if self._tracker is None:
             return
+        if draw:
+            self._draw_ranking(self._tracker)
         self._write(self._tracker)
         if draw:
             self._draw(self._tracker)
 
+    def _draw_ranking(self, tracker: MLflowTracker) -> None:
+        """Store the ranking with the spread of each trial, which the description shows."""
+        trials = study_row.ranked(self._study)
+        if len(trials) >= plots.MIN_TRIALS:
+            values = {trial_name(one): study_row.seeds(one) for one in trials}
+            with _plots_optional():
+                tracker.figure(ranking(values, self._names()[0]), RANKING)
+                self._is_drawn = True
+
     def _draw(self, tracker: MLflowTracker) -> None:
-        try:
+        with _plots_optional():
             if (html := plots.page(self._study)) is not None:
                 tracker.text(html, "study/plots.html")
             for name, figure in plots.pictures(self._study):
                 tracker.figure(figure, f"study/{name}.png")
-        except TrackingError as error:
-            log.warning("The study's plots were not stored: %s", error)
-        except Exception:
-            # The trials are done and stored; a plot that cannot be drawn must not make the sweep a failure.
-            log.warning("The study's plots could not be drawn.", exc_info=True)
 
     def _write(self, tracker: MLflowTracker) -> None:
         assert self._store is not None  # noqa: S101 (it comes with the tracker)
@@ -177,11 +212,10 @@ class ParentRun:
         tracker.json(as_json(rows), "study/leaderboard.json")
         tracker.tags({NOTE: self._description(rows), **self._state(rows)})
         best = best_rows(rows)
-        tracker.metrics({"trials/finished": float(len(rows))}, step=len(rows))
-        if len(best) == 1:
-            tracker.metrics(
-                {"best/value": best[0].values[0], "best/trial": float(best[0].trial)}, step=len(rows)
-            )
+        steps = study_row.course(self._study)
+        for number, values in list(enumerate(steps, start=1))[self._n_written :]:
+            tracker.metrics(values, step=number)
+            self._n_written = number
         if best:
             tracker.json([row.params for row in best], "study/best_params.json")
 
@@ -204,11 +238,24 @@ class ParentRun:
 
     def _description(self, rows: Sequence[Row]) -> str:
         command = f"Best again:\n\n    {self.best_command}\n\n" if self.best_command else ""
-        table = as_markdown(rows, self._names(), link=runs_page(self._experiment))
+        table = as_markdown(rows, self._names(), link=run_page(self._experiment, "{}"))
+        address = artifact_address(str(self.run_id), RANKING)
+        picture = f"![ranking with the spread over seeds]({address})\n\n" if self._is_drawn else ""
         return (
             f"**{self._study.study_name}**: {self._goal()}; {len(rows)} of {self._plan.n_trials} trials done.\n\n"
-            f"{command}{table}\n\nPlots, the complete table and the sweep's settings: artifacts, `study/`.\n"
+            f"{picture}{command}{table}\n\nPlots, the complete table and the sweep's settings: artifacts, `study/`.\n"
         )
+
+
+@contextmanager
+def _plots_optional() -> Iterator[None]:
+    """Log an error in a block that draws: the trials are done and stored, so that the sweep is not a failure."""
+    try:
+        yield
+    except TrackingError as error:
+        log.warning("The study's plots were not stored: %s", error)
+    except Exception:
+        log.warning("The study's plots could not be drawn.", exc_info=True)
 
 
 def _without_password(sweeper: DictConfig) -> str:
@@ -228,7 +275,7 @@ def _started_or_resumed(study: Study, store: Store, experiment: str) -> MLflowTr
         if known is not None and _exists(store, known):
             return MLflowTracker.resume(store, known)
         tags = {"study": study.study_name, "kind": "study"}
-        tracker = MLflowTracker.start(store, experiment, study.study_name, tags=tags)
+        tracker = MLflowTracker.start(store, experiment, f"study {study.study_name}", tags=tags)
         study.set_user_attr(PARENT_RUN, tracker.run_id)
         return tracker
 

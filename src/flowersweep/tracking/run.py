@@ -1,11 +1,17 @@
 """The status of a run, and the names of tags that are written and read."""
 
 from enum import Enum
+from urllib.parse import quote
 
 # The tag that MLflow shows as a run's description, in Markdown.
 NOTE = "mlflow.note.content"
 # Prefix of the tags with the number of pictures that a run used for training, validation and test.
 PICTURES = "pictures."
+
+
+def artifact_address(run_id: str, name: str) -> str:
+    """The address of an artifact on MLflow's server, relative to its page."""
+    return f"get-artifact?path={quote(name)}&run_uuid={run_id}"
 
 
 class RunStatus(Enum):
