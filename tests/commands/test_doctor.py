@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from flowersweep.commands.doctor import main
+from flowersweep.console import stderr_console
 from flowersweep.doctor import checks
 from flowersweep.doctor.finding import Finding
 
@@ -120,6 +121,7 @@ def test_a_missing_package_is_a_line(
             raise ModuleNotFoundError(f"No module named {name!r}", name="rich")
         return real(name, *rest)
 
+    stderr_console.cache_clear()  # an earlier test may have made it
     monkeypatch.setattr(builtins, "__import__", without_rich)
 
     assert main(good) == 1

@@ -55,6 +55,14 @@ def test_figures_are_those_of_the_model(
     assert answer["accuracy"] == pytest.approx(accuracy)
     assert answer["loss"] == pytest.approx(loss, abs=1e-5)
     assert list(answer["classes"]) == results.class_names
+    assert answer["balanced_accuracy"] == pytest.approx(accuracy)  # as many pictures of every class
+    assert 0 < answer["auc"] < 1 >= answer["top3"] >= accuracy
+    gaps = [
+        abs(one["accuracy"] - one["confidence"]) * one["pictures"]
+        for one in answer["reliability"]
+        if one["pictures"]
+    ]
+    assert answer["calibration_error"] == pytest.approx(sum(gaps) / 60)
     right = sum(answer["confusion"][name][name] for name in results.class_names)
     assert right == round(accuracy * 60)
     for name, figures in answer["classes"].items():
@@ -81,6 +89,7 @@ def test_tables_and_picture(
 
     assert "60 pictures: accuracy 0." in text
     assert "precision" in text
+    assert "Expected calibration error 0." in text
     assert all(name in text for name in results.class_names)
     with Image.open(output) as picture:
         assert picture.format == "PNG"

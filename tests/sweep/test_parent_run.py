@@ -120,6 +120,19 @@ def test_what_the_run_has(config: DictConfig, study: optuna.Study) -> None:
     OverridesParser.create().parse_overrides(build_space(ARGUMENTS).overrides({RATE: 0.75}))
 
 
+def test_without_figures(config: DictConfig, study: optuna.Study) -> None:
+    """With tracking.log_figures=false no plots are stored, and the description does not mention them."""
+    without = config.copy()
+    without.tracking.log_figures = False
+    with opened(without, study) as parent_run:
+        parent_run.finish()
+    service = client(store_of(config).uri)
+    stored = [item.path for item in service.list_artifacts(parent_run.run_id, "study")]
+    assert [path for path in stored if path.endswith((".html", ".png"))] == []
+    note = service.get_run(parent_run.run_id).data.tags["mlflow.note.content"]
+    assert "The complete table and the sweep's settings" in note
+
+
 def test_the_command_finds_ones_own_presets(config: DictConfig, study: optuna.Study) -> None:
     """Where the sweep was told of a folder and a file of one's own, the command is told of them too."""
     sources = [{"path": "hydra.conf", "provider": "hydra"}, {"path": "/my own", "provider": "command-line"}]
@@ -225,7 +238,7 @@ def test_plots_that_there_is_no_room_for(
         artifacts = Path(url2pathname(urlsplit(run.info.artifact_uri).path))
         (artifacts / "study/plots.html").mkdir(parents=True)
         parent_run.finish()
-    (record,) = [one for one in caplog.records if one.name == "flowersweep.sweep.parent_run"]
+    (record,) = [one for one in caplog.records if one.name == "flowersweep.sweep.study_figures"]
     assert "plots were not stored: Cannot store study/plots.html" in record.getMessage()
     assert record.exc_info is None
     assert client(store.uri).get_run(run.info.run_id).info.status == "FINISHED"

@@ -13,22 +13,19 @@ from optuna.distributions import distribution_to_json
 from optuna.trial import TrialState
 
 from flowersweep.config.files import flags
-from flowersweep.doors.optuna_api import storage_of, study_id
 from flowersweep.errors import TrackingError
-from flowersweep.figures.ranking import ranking
 from flowersweep.redaction import redacted
-from flowersweep.sweep import plots, study_row
-from flowersweep.sweep.leaderboard import Row, as_json, as_markdown, best_rows, leaderboard
+from flowersweep.sweep import study_figures, study_row
+from flowersweep.sweep.leaderboard import Leaderboard, Row, as_json, leaderboard
+from flowersweep.sweep.leaderboard_view import as_markdown
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
-from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.storage.storage import shown, storage_url
-from flowersweep.sweep.study.attributes import PARENT_RUN
-from flowersweep.sweep.study.trial_name import trial_name
+from flowersweep.sweep.study_run import started_or_resumed
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.lookup import training_command
-from flowersweep.tracking.mlflow_api import client, run_page, translated
+from flowersweep.tracking.mlflow_api import client, run_page
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import close_orphaned_runs
 from flowersweep.tracking.patience import patience
@@ -40,7 +37,8 @@ from flowersweep.tracking.store.store import Store, known_experiment, prepare_st
 log = logging.getLogger(__name__)
 
 UPDATE_SECONDS = 5.0
-RANKING = "study/ranking.png"
+# Ranks of hundreds of repeated trials take seconds to compute; the training needs the processor more.
+MAX_SHARE = 0.05
 
 
 def open_store(config: DictConfig) -> Store | None:
@@ -67,6 +65,7 @@ class ParentRun:
         experiment: The id of the experiment that the study's run is in.
         tracker: The study's run; None for no tracking.
         own_files: The arguments that name the user's own files, from `config.flags`.
+        draws: Whether the study's plots are stored.
     """
 
     def __init__(
@@ -79,6 +78,7 @@ class ParentRun:
         experiment: str = "",
         tracker: MLflowTracker | None = None,
         own_files: Sequence[str] = (),
+        draws: bool = True,
     ) -> None:
         self._study = study
         self._plan = plan
@@ -87,7 +87,9 @@ class ParentRun:
         self._experiment = experiment
         self._tracker = tracker
         self._own_files = own_files
-        self._last = 0.0
+        self._draws = draws
+        self._next = 0.0
+        self._board: Leaderboard | None = None
         self._n_written = 0
         self._is_drawn = False
 
@@ -117,7 +119,7 @@ class ParentRun:
         if store is None:
             yield cls(study, plan, space)
             return
-        tracker = _started_or_resumed(study, store, experiment or config.tracking.experiment)
+        tracker = started_or_resumed(study, store, experiment or config.tracking.experiment)
         with closing(tracker):
             own = client(store.uri).get_run(tracker.run_id)
             close_orphaned_runs(store)
@@ -129,6 +131,7 @@ class ParentRun:
                 experiment=own.info.experiment_id,
                 tracker=tracker,
                 own_files=flags(config),
+                draws=bool(OmegaConf.select(config, "tracking.log_figures", default=True)),
             )
             parent_run._n_written = int(own.data.metrics.get("trials/finished", 0))
             known = study_row.params(config, plan, space, experiment_of(store, own))
@@ -160,19 +163,23 @@ class ParentRun:
         """The command that trains the best trial's configuration again; None without a best one or a store."""
         if self._store is None:
             return None
-        best = best_rows(leaderboard(self._study))
-        if len(best) != 1:
+        return self._command(self._board or leaderboard(self._study))
+
+    def _command(self, board: Leaderboard) -> str | None:
+        if len(board.best) != 1:
             return None
-        overrides = self._space.overrides(best[0].params)
+        overrides = self._space.overrides(board.best[0].params)
         return training_command([*self._own_files, *overrides])
 
     def update(self) -> None:
         """Write the leaderboard, unless it was written a moment ago."""
-        if self._tracker is None or time.monotonic() - self._last < UPDATE_SECONDS:
+        began = time.monotonic()
+        if self._tracker is None or began < self._next:
             return
-        self._last = time.monotonic()
         with patience(0):  # everything is written again when the next trial has ended
             self._write(self._tracker)
+        now = time.monotonic()
+        self._next = max(began + UPDATE_SECONDS, now + (now - began) / MAX_SHARE)
 
     def finish(self, *, draw: bool = True) -> None:
         """Write everything.
@@ -182,42 +189,39 @@ class ParentRun:
         """
         if self._tracker is None:
             return
+        draw = draw and self._draws
         if draw:
-            self._draw_ranking(self._tracker)
-        self._write(self._tracker)
+            self._is_drawn = study_figures.store_ranking(self._tracker, self._study)
+        self._write_ranks(self._write(self._tracker))
         if draw:
-            self._draw(self._tracker)
+            study_figures.store_plots(self._tracker, self._study)
 
-    def _draw_ranking(self, tracker: MLflowTracker) -> None:
-        """Store the ranking with the spread of each trial, which the description shows."""
-        trials = study_row.ranked(self._study)
-        if len(trials) >= plots.MIN_TRIALS:
-            values = {trial_name(one): study_row.seeds(one) for one in trials}
-            with _plots_optional():
-                tracker.figure(ranking(values, self._names()[0]), RANKING)
-                self._is_drawn = True
-
-    def _draw(self, tracker: MLflowTracker) -> None:
-        with _plots_optional():
-            if (html := plots.page(self._study)) is not None:
-                tracker.text(html, "study/plots.html")
-            for name, figure in plots.pictures(self._study):
-                tracker.figure(figure, f"study/{name}.png")
-
-    def _write(self, tracker: MLflowTracker) -> None:
+    def _write(self, tracker: MLflowTracker) -> Leaderboard:
         assert self._store is not None  # noqa: S101 (it comes with the tracker)
         # A killed training process leaves its run open.
         close_orphaned_runs(self._store, [self._experiment])
-        rows = leaderboard(self._study)
+        board = self._board = leaderboard(self._study)
+        rows, best = board.rows, board.best
         tracker.json(as_json(rows), "study/leaderboard.json")
-        tracker.tags({NOTE: self._description(rows), **self._state(rows)})
-        best = best_rows(rows)
+        tracker.tags({NOTE: self._description(board), **self._state(rows)})
         steps = study_row.course(self._study)
         for number, values in list(enumerate(steps, start=1))[self._n_written :]:
             tracker.metrics(values, step=number)
             self._n_written = number
         if best:
             tracker.json([row.params for row in best], "study/best_params.json")
+        return board
+
+    def _write_ranks(self, board: Leaderboard) -> None:
+        """Write the rank of each trial to its run as a metric, by which MLflow's table can be sorted."""
+        assert self._store is not None  # noqa: S101 (it comes with the tracker)
+        for row in board.rows:
+            if row.rank is None or row.run_id is None:
+                continue
+            try:
+                MLflowTracker(self._store, row.run_id).metrics({"rank": float(row.rank)}, len(board.rows))
+            except TrackingError as error:  # a run that was deleted, or is in the store of another machine
+                log.warning("The rank of trial %d was not stored with its run: %s", row.trial, error)
 
     def _state(self, rows: Sequence[Row]) -> dict[str, object]:
         states = [row.state for row in rows]
@@ -236,26 +240,17 @@ class ParentRun:
     def _names(self) -> list[str]:
         return self._study.metric_names or ["value"]
 
-    def _description(self, rows: Sequence[Row]) -> str:
-        command = f"Best again:\n\n    {self.best_command}\n\n" if self.best_command else ""
-        table = as_markdown(rows, self._names(), link=run_page(self._experiment, "{}"))
-        address = artifact_address(str(self.run_id), RANKING)
+    def _description(self, board: Leaderboard) -> str:
+        again = self._command(board)
+        command = f"Best again:\n\n    {again}\n\n" if again else ""
+        table = as_markdown(board, self._names(), link=run_page(self._experiment, "{}"))
+        table_and_more = "Plots, the complete table" if self._draws else "The complete table"
+        address = artifact_address(str(self.run_id), study_figures.RANKING)
         picture = f"![ranking with the spread over seeds]({address})\n\n" if self._is_drawn else ""
         return (
-            f"**{self._study.study_name}**: {self._goal()}; {len(rows)} of {self._plan.n_trials} trials done.\n\n"
-            f"{picture}{command}{table}\n\nPlots, the complete table and the sweep's settings: artifacts, `study/`.\n"
+            f"**{self._study.study_name}**: {self._goal()}; {len(board.rows)} of {self._plan.n_trials} trials done.\n\n"
+            f"{picture}{command}{table}\n\n{table_and_more} and the sweep's settings: artifacts, `study/`.\n"
         )
-
-
-@contextmanager
-def _plots_optional() -> Iterator[None]:
-    """Log an error in a block that draws: the trials are done and stored, so that the sweep is not a failure."""
-    try:
-        yield
-    except TrackingError as error:
-        log.warning("The study's plots were not stored: %s", error)
-    except Exception:
-        log.warning("The study's plots could not be drawn.", exc_info=True)
 
 
 def _without_password(sweeper: DictConfig) -> str:
@@ -265,30 +260,3 @@ def _without_password(sweeper: DictConfig) -> str:
     if plain.get("storage"):
         plain["storage"] = shown(storage_url(str(plain["storage"]), Path()))
     return OmegaConf.to_yaml(plain)
-
-
-def _started_or_resumed(study: Study, store: Store, experiment: str) -> MLflowTracker:
-    """The study's run in this store; two sweeps that start at the same time share it."""
-    storage = storage_of(study)
-    with storage_lock(storage):
-        known = storage.get_study_user_attrs(study_id(study)).get(PARENT_RUN)
-        if known is not None and _exists(store, known):
-            return MLflowTracker.resume(store, known)
-        tags = {"study": study.study_name, "kind": "study"}
-        tracker = MLflowTracker.start(store, experiment, f"study {study.study_name}", tags=tags)
-        study.set_user_attr(PARENT_RUN, tracker.run_id)
-        return tracker
-
-
-def _exists(store: Store, run_id: str) -> bool:
-    """Whether this store has a run; machines may share a study and each store its own runs."""
-    from mlflow.exceptions import MlflowException
-
-    with translated(f"look for the study's run {run_id}"):
-        try:
-            client(store.uri).get_run(run_id)
-        except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                return False
-            raise
-    return True

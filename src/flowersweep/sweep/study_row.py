@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.space import Space
-from flowersweep.sweep.study.attributes import TAKEN_FROM
+from flowersweep.sweep.study.attributes import REPEATS, TAKEN_FROM
 from flowersweep.tracking.store.summary import rounded, study_summary
 
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -70,7 +70,7 @@ def ranked(study: Study) -> list[FrozenTrial]:
 
 def seeds(trial: FrozenTrial) -> Sequence[float]:
     """The first objective of a complete trial for each of its seeds."""
-    repeats: Sequence[float] = trial.user_attrs.get("repeats") or trial.values[:1]
+    repeats: Sequence[float] = trial.user_attrs.get(REPEATS) or trial.values[:1]
     return repeats
 
 

@@ -7,6 +7,8 @@ from urllib.parse import quote
 NOTE = "mlflow.note.content"
 # Prefix of the tags with the number of pictures that a run used for training, validation and test.
 PICTURES = "pictures."
+# The artifact of a run with its copy of data.split_file.
+SPLIT_FILE = "config/split.csv"
 
 
 def artifact_address(run_id: str, name: str) -> str:

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from optuna import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from flowersweep.sweep.study.attributes import RUN_ID, TAKEN_FROM
+from flowersweep.sweep.study.attributes import REPEATS, RUN_ID, TAKEN_FROM
 from flowersweep.sweep.study.outcome import Outcome, State, of_exception
 from flowersweep.sweep.workers.trial import RunningTrial
 
@@ -81,7 +81,7 @@ def _recorded(running: RunningTrial, original: FrozenTrial, config: DictConfig) 
         },
     )
     with closing(tracker):
-        seeds = original.user_attrs.get("repeats") or original.values[:1]
+        seeds = original.user_attrs.get(REPEATS) or original.values[:1]
         maximize = maximized(config.objective.metric)
         tracker.metrics({**searched_numbers(running.params), **summary(seeds, maximize=maximize)})
         tracker.params(dict(running.params))
