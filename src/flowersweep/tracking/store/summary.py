@@ -36,4 +36,4 @@ def study_summary(values: Sequence[float], *, maximize: bool) -> dict[str, float
 
 def rounded(value: float, digits: int = 4) -> float:
     """A number with so many significant digits; a number of more digits before the point keeps them all."""
-    return float(round(value)) if abs(value) >= 10**digits else float(f"{value:.{digits}g}")
+    return float(f"{value:.0f}") if abs(value) >= 10**digits else float(f"{value:.{digits}g}")
