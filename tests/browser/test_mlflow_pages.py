@@ -49,7 +49,8 @@ def table(page: Page) -> list[dict[str, str]]:
     """What the table shows, from the top; the page keeps a row in two parts, and in another order."""
     parts = page.locator(".ag-row").evaluate_all(
         """rows => rows.map(row => [Number(row.getAttribute('row-index')), Object.fromEntries(
-            [...row.querySelectorAll('[col-id]')].map(cell => [cell.getAttribute('col-id'), cell.innerText.trim()]))])"""
+            [...row.querySelectorAll('[col-id]')].map(cell => [cell.getAttribute('col-id'),
+                cell.innerText.trim().split('\\n').pop()]))])"""
     )
     found: dict[int, dict[str, str]] = {}
     for index, cells in parts:
@@ -99,19 +100,39 @@ def test_the_study_draws_its_course_and_ranking(page: Page, server: str, store: 
     page.screenshot(path=shots / "mlflow_study_charts.png")
 
 
-def test_compared_trials_show_their_means_and_seeds_their_rates(
-    page: Page, server: str, store: Store, shots: Path
-) -> None:
-    """MLflow compares the last value of a metric: the mean over all seeds, not the last seed."""
-    for kind, metric in (("trial", "mean"), ("repeat", "learning_rate")):
-        some = runs(store, kind)[:3]
-        chosen = "[" + ",".join(f'"{run.info.run_id}"' for run in some) + "]"
-        wanted = f'runs={quote(chosen)}&experiments={quote(f"""["{experiment(store)}"]""")}'
-        page.goto(f"{server}/#/compare-runs?{wanted}&workflowType=machine_learning")
-        expect(page.get_by_text("Comparing 3 Runs")).to_be_visible()
-        row = page.get_by_role("row").filter(has=page.get_by_role("link", name=metric, exact=True))
-        for run in some:
-            expect(row.get_by_text(str(run.data.metrics[metric])).first).to_be_visible()
+def chosen(store: Store, some: list[Any]) -> str:
+    """The part of an address that selects runs."""
+    ids = "[" + ",".join(f'"{run.info.run_id}"' for run in some) + "]"
+    return (
+        f'runs={quote(ids)}&experiments={quote(f"""["{experiment(store)}"]""")}&workflowType=machine_learning'
+    )
+
+
+def test_compared_trials_show_their_means(page: Page, server: str, store: Store) -> None:
+    """MLflow's first plot has the last value of a metric: the mean over all seeds, not the last seed."""
+    trials = runs(store, "trial")
+    page.goto(f"{server}/#/compare-runs?{chosen(store, trials)}")
+    expect(page.get_by_text("Comparing 3 Runs")).to_be_visible()
+    means = [run.data.metrics["mean"] for run in trials]
+    plot = page.locator(".js-plotly-plot").first
+    expect(plot.get_by_text("mean", exact=True)).to_be_visible()
+    for end in (min(means), max(means)):
+        expect(plot.get_by_text(f"{end:.5f}").first).to_be_visible()
+
+
+def test_learning_rates_of_seeds(page: Page, server: str, store: Store, shots: Path) -> None:
+    """The rates that three runs used, side by side over their epochs."""
+    some = runs(store, "repeat")[:3]
+    keys = quote('["learning_rate"]')
+    page.goto(
+        f"{server}/#/metric?{chosen(store, some)}&metric={quote(chr(34) + 'learning_rate' + chr(34))}"
+        f"&plot_metric_keys={keys}&plot_layout=%7B%7D&x_axis=step&y_axis_scale=linear&line_smoothness=1"
+        "&show_point=false&deselected_curves=%5B%5D&last_linear_y_axis_range=%5B%5D"
+    )
+    for run in some:
+        row = page.get_by_role("row").filter(has_text=str(run.info.run_name))
+        expect(row.get_by_text(f"{run.data.metrics['learning_rate']} (step=")).not_to_have_count(0)
+    page.wait_for_timeout(1000)
     page.screenshot(path=shots / "mlflow_learning_rates.png")
 
 

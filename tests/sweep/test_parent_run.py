@@ -98,7 +98,8 @@ def test_what_the_run_has(config: DictConfig, study: optuna.Study) -> None:
     assert run.data.params.items() >= {"data": "sweeps", "budget": "4 trials"}.items()
     note = run.data.tags["mlflow.note.content"]
     assert note.startswith(
-        "**s**: maximize value; 2 of 4 trials done.\n\nBest again:\n\n    python -m flowersweep"
+        "**s**: maximize value; 2 of 4 trials done.\n\nBest: **trial 1 (optimizer.learning_rate=0.75)**, 0.7500.\n\n"
+        "Best again:\n\n    python -m flowersweep"
     )
     assert {item.path for item in service.list_artifacts(parent_run.run_id, "study")} == {
         f"study/{name}"

@@ -33,6 +33,20 @@ def as_markdown(board: Leaderboard, names: Sequence[str], link: str = "", limit:
     return "\n".join(f"| {line} |" for line in lines) + more + note
 
 
+def answer(board: Leaderboard) -> str:
+    """The best trial, its spread, and whether others are as good; the first lines of a description are shown at once."""
+    if len(board.best) != 1:
+        return ""
+    (best,) = board.best
+    values = ", ".join(f"{key}={value_text(value)}" for key, value in best.params.items())
+    deviation = best.standard_deviation
+    spread = "" if deviation is None else f" ± {number_text(deviation)} over {best.n_seeds} seeds"
+    equal = [row for row in board.rows if row.rank == 1 and row is not best and row.taken_from is None]
+    others = f"; {len(equal)} more with rank 1, which cannot be distinguished from it" if equal else ""
+    name = f"trial {best.trial}" + (f" ({values})" if values else "")
+    return f"Best: **{name}**, {number_text(best.values[0])}{spread}{others}.\n\n"
+
+
 def as_listings(
     board: Leaderboard, names: Sequence[str], title: str, limit: int = 10
 ) -> tuple[Listing, Listing]:

@@ -17,7 +17,7 @@ from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
 from flowersweep.sweep import study_figures, study_row
 from flowersweep.sweep.leaderboard import Leaderboard, Row, as_json, leaderboard
-from flowersweep.sweep.leaderboard_view import as_markdown
+from flowersweep.sweep.leaderboard_view import answer, as_markdown
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
@@ -249,7 +249,7 @@ class ParentRun:
         picture = f"![ranking with the spread over seeds]({address})\n\n" if self._is_drawn else ""
         return (
             f"**{self._study.study_name}**: {self._goal()}; {len(board.rows)} of {self._plan.n_trials} trials done.\n\n"
-            f"{picture}{command}{table}\n\n{table_and_more} and the sweep's settings: artifacts, `study/`.\n"
+            f"{answer(board)}{picture}{command}{table}\n\n{table_and_more} and the sweep's settings: artifacts, `study/`.\n"
         )
 
 
