@@ -86,7 +86,7 @@ class TestCandidates:
         [
             ("python -m flowers", ["flowersweep "]),
             ("python -m flowersweep rep", ["report "]),
-            ("flowersweep e", ["evaluate ", "experiment=", "export "]),
+            ("flowersweep e", ["ensemble ", "evaluate ", "experiment=", "export "]),
             ("flowersweep aug=none rep", []),
             ("python -m flowersweep doctor aug=AugM", ["aug=AugMix "]),
             ("python -m flowersweep report st", ["study="]),

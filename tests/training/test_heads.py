@@ -45,10 +45,18 @@ def equal(one: Head, other: Head) -> bool:
 class TestKey:
     @pytest.mark.parametrize(
         "change",
-        ["bank.enabled=false", "bank.dtype=float32", "bank.engine=tensorflow", "trainer.precision=bfloat16"],
+        [
+            "trainer.label_smoothing=0.1",
+            "trainer.class_weight=balanced",
+            "trainer.class_weight={daisy: 2}",
+            "bank.enabled=false",
+            "bank.dtype=float32",
+            "bank.engine=tensorflow",
+            "trainer.precision=bfloat16",
+        ],
     )
-    def test_depends_on_how_features_are_computed(self, change: str, make_config: MakeConfig) -> None:
-        """The stored type, the engine and the precision change the numbers, so they change the name."""
+    def test_depends_on_what_changes_its_numbers(self, change: str, make_config: MakeConfig) -> None:
+        """The loss, the stored type, the engine and the precision change the numbers, so they change the name."""
         one, other = make_config(*FINE_TUNED), make_config(*FINE_TUNED, change)
         found = load_pictures(one)
         assert head_key(one, found) != head_key(other, found)

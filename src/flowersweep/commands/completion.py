@@ -32,8 +32,8 @@ from flowersweep.fields import RULE_KEY
 
 PROGRAM = "flowersweep"
 # Commands that take the overrides of a run, and those with their own arguments.
-WITH_OVERRIDES = ("doctor", "layers")
-WITH_ARGUMENTS = ("evaluate", "export", "help", "predict", "promote", "report", "ui")
+WITH_OVERRIDES = ("doctor", "inspect", "layers")
+WITH_ARGUMENTS = ("ensemble", "evaluate", "export", "help", "predict", "promote", "report", "ui")
 
 _SCRIPT = Path(__file__).with_suffix(".bash")
 _LINE = "COMP_LINE"  # the shell's variable with the command line up to the cursor

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from omegaconf import MISSING
 
-from flowersweep.fields import bounded, one_of
+from flowersweep.fields import WATCHED, bounded, one_of
 
 
 @dataclass
@@ -94,7 +94,7 @@ class PlateauConfig(ScheduleConfig):
         min_lr: The rate is never reduced below this one.
     """
 
-    monitor: str = one_of("val_loss", "val_accuracy", "loss", "accuracy")
+    monitor: str = one_of(*WATCHED)
     factor: float = bounded(above=0, below=1)
     patience: int = bounded(low=1)
     min_delta: float = bounded(low=0)

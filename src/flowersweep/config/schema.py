@@ -27,9 +27,10 @@ from flowersweep.config.optimizers import (
     ScheduleConfig,
     SGDConfig,
 )
-from flowersweep.fields import bounded, not_empty, one_of
+from flowersweep.fields import VALIDATED, WATCHED, bounded, not_empty, one_of
 
 DATA_SOURCES = ("flower_photos", "folder", "demo")
+SPLITS = ("keras", "stratified", "folders", "csv", "groups")
 
 
 @dataclass
@@ -39,8 +40,17 @@ class DataConfig:
     Attributes:
         source: Where the pictures come from.
         dir: The folder with one sub-folder per class; null: the source's own folder in the cache.
-        validation_split: Fraction of the pictures for validation. The files are those of Keras'
-            image_dataset_from_directory(validation_split=..., seed=...).
+        split: Which pictures train, validate and test: keras is the split of Keras; stratified has the same
+            fraction of each class in every part; folders are train/, val/ and test/; csv and groups are given in
+            split_file.
+        split_file: A CSV file with the columns file,part (split=csv) or file,group (split=groups: a group is in
+            one part only).
+        folds: Number of folds of equal size, each of which validates once (split=stratified or groups); null: a
+            single split.
+        fold: The fold that validates; null: that of the same number as the repeat of hydra.sweeper.n_repeats,
+            else the first.
+        validation_split: Fraction of the pictures for validation. With split=keras, the files are
+            those of Keras' image_dataset_from_directory(validation_split=..., seed=...).
         split_seed: Seed of the split.
         test_split: Fraction of the training part that is held out as a test set; never used for selection.
         unreadable: What to do with files that cannot be decoded: stop and list them, or continue without
@@ -49,6 +59,10 @@ class DataConfig:
 
     source: str = one_of(*DATA_SOURCES)
     dir: str | None = not_empty()
+    split: str = one_of(*SPLITS, default="keras")
+    split_file: str | None = not_empty(None)
+    folds: int | None = bounded(None, low=2)
+    fold: int | None = bounded(None, low=0)
     validation_split: float = bounded(above=0, below=1)
     split_seed: int = bounded(low=0, high=2**32 - 1)
     test_split: float = bounded(low=0, below=1)
@@ -67,6 +81,9 @@ class TrainerConfig:
             stopping.
         min_delta: The smallest change of `monitor` that counts as an improvement.
         monitor: The value that early stopping watches.
+        label_smoothing: This fraction of each label is spread over all classes in the loss of the training.
+        class_weight: Weights of the classes in the loss of the training: none; balanced: every class has the same
+            influence; or a mapping of names to weights, where classes without one have 1.
         deterministic: TensorFlow's option for bit-identical results on accelerators; CPU runs are identical
             without it.
         precision: Arithmetic of training: bfloat16 keeps weights, validation and the saved model in float32;
@@ -80,16 +97,19 @@ class TrainerConfig:
     image_size: int = bounded(low=8, high=2048)
     patience: int | None = bounded(low=1)
     min_delta: float = bounded(low=0)
-    monitor: str = one_of("val_loss", "val_accuracy", "loss", "accuracy")
+    monitor: str = one_of(*WATCHED)
+    label_smoothing: float = bounded(low=0, below=1)
+    class_weight: Any = MISSING
     deterministic: bool = MISSING
     precision: str = one_of("auto", "float32", "bfloat16")
     threads: int | None = bounded(low=1)
 
 
+# What a run may return: of the best epoch, chosen by the same value.
+OBJECTIVES = ("best/val_accuracy", *(f"best/{name}" for name in VALIDATED if name != "val_accuracy"))
 # What a sweep may optimize besides `objective.metric`; runs log all of these.
 ALSO = (
-    "best/val_accuracy",
-    "best/val_loss",
+    *OBJECTIVES,
     "total/seconds",
     "total/epochs",
     "model/parameters",
@@ -127,7 +147,7 @@ class ObjectiveConfig:
         also: Further objectives: the sweep then searches for the best trade-offs.
     """
 
-    metric: str = one_of("best/val_accuracy", "best/val_loss")
+    metric: str = one_of(*OBJECTIVES)
     also: list[str] = field(default_factory=list)
 
 
@@ -141,7 +161,8 @@ class TrackingConfig:
         experiment: The MLflow experiment of the runs.
         run_name: Name of the run in MLflow; null: model, augmentation and seed.
         log_model: Store the trained model as an artifact; false saves space if only the metrics matter.
-        log_figures: Store curves, confusion matrix, mistakes and the augmentation preview.
+        log_figures: Store curves, confusion matrix, mistakes and the augmentation preview; of a sweep also the
+            plots of its study.
         artifacts_of: In a sweep: leaders stores figures and model of trials that were the best so far, all
             those of every trial.
         tensorboard: Store TensorBoard event files as an artifact (needs no TensorBoard to write them).

@@ -41,6 +41,7 @@ from flowersweep.texts import expanded, plain_console
 from flowersweep.tracking.patience import cleaning_up
 from flowersweep.tracking.provenance import command_line
 from flowersweep.tracking.store.store import Store
+from flowersweep.training.dataset import divided
 from flowersweep.training.logs.next_steps import after_sweep, show_next_steps
 from flowersweep.training.logs.notices import tell_of_pictures_to_come
 
@@ -112,6 +113,10 @@ def _content(configs: Sequence[Config]) -> Content | None:
         return None
     pictures = find_all(configs)
     tell_of_pictures_to_come(configs[0], pictures[place_of(configs[0])])
+    for config in {
+        repr(config.data): config for config in configs if config.data != configs[0].data
+    }.values():
+        divided(config, pictures[place_of(config)])  # refuses a split that is not possible
     return Content.of(configs, pictures)
 
 

@@ -19,7 +19,7 @@ from flowersweep.training.heads import reuse_or_train
 from flowersweep.training.history import History
 from flowersweep.training.loader import open_loader
 from flowersweep.training.logs.display import ONLY_PHASE
-from flowersweep.training.probabilities import Predictions, predict
+from flowersweep.training.probabilities import Predictions, predict, traced
 from flowersweep.training.warm_start import load_run
 
 log = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ def train_phases(
     )
     with open_loader(network, config, pictures) as loader:
         fit(phase, config, loader, history, last_phase_epoch)
-        trained = loader.model(network)
+        trained = traced(loader.model(network))
         validation = predict(trained, loader.evaluation(pictures.validation), pictures.validation)
         test = (
             None

@@ -129,6 +129,7 @@ def show_result(config: Config, result: Result, console: Console | None = None) 
         "best/val_accuracy": f"{metrics['best/val_accuracy']:.4f}",
         "best/val_loss": f"{metrics['best/val_loss']:.4f}",
     }
+    rows.setdefault(config.objective.metric, f"{metrics[config.objective.metric]:.4f}")
     if "test/accuracy" in metrics:
         rows["test/accuracy"] = f"{metrics['test/accuracy']:.4f}"
     rows |= {
