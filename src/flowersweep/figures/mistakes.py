@@ -42,7 +42,12 @@ def confident_mistakes(
         return figure
     columns = min(4, len(chosen))
     rows = -(-len(chosen) // columns)
-    figure = blank(2.35 * max(columns, 2), 2.95 * rows + 0.4)
+    height = 2.95 * rows + 0.4
+    # The place of everything is known, so that no layout has to be computed.
+    figure = blank(2.35 * max(columns, 2), height, layout="none")
+    figure.subplots_adjust(
+        left=0.01, right=0.99, top=1 - 0.7 / height, bottom=0.5 / height, wspace=0.06, hspace=0.36
+    )
     wrong = int((chances.argmax(axis=1) != truth).sum())
     figure.suptitle(
         f"The {len(chosen)} most confident of {wrong} mistakes among {len(truth)} pictures", fontsize=11
