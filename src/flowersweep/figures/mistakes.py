@@ -44,7 +44,7 @@ def confident_mistakes(
     rows = -(-len(chosen) // columns)
     height = 2.95 * rows + 0.4
     # The place of everything is known, so that no layout has to be computed.
-    figure = blank(2.35 * max(columns, 2), height, layout="none")
+    figure = blank(2.35 * max(columns, 2), height, layout=None)
     figure.subplots_adjust(
         left=0.01, right=0.99, top=1 - 0.7 / height, bottom=0.5 / height, wspace=0.06, hspace=0.36
     )

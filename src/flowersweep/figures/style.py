@@ -17,7 +17,7 @@ BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 DPI = 110
 
 
-def blank(width: float, height: float, *, layout: Literal["constrained", "none"] = "constrained") -> "Figure":
+def blank(width: float, height: float, *, layout: Literal["constrained"] | None = "constrained") -> "Figure":
     """Return an empty figure, `width` by `height` inches, without a window and outside pyplot's global list."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

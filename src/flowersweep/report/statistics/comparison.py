@@ -149,7 +149,7 @@ def range_p(difference: float, error: float, n_compared: int, freedom: int) -> f
     if error == 0:
         return 1.0 if difference == 0 else 0.0
     if n_compared == MIN_COMPARED:
-        from scipy.special import stdtr  # type: ignore[import-untyped] # it ships no types
+        from scipy.special import stdtr
 
         return float(2 * stdtr(freedom, -abs(difference) / error))
     from scipy.stats import studentized_range  # type: ignore[import-untyped] # it ships no types
