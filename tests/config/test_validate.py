@@ -52,6 +52,24 @@ class TestRepeats:
         )
         assert settings(cfg).seed == 3
 
+    def test_each_uses_its_fold(self) -> None:
+        """Repeat i has fold i, and begins again after the last one; a fold that is given is that of all."""
+        cfg = composed("seed=7", "data.split=stratified", "data.folds=3")
+        repeats = config.repeats(cfg, 4)
+        assert [one.data.fold for one in repeats] == [0, 1, 2, 0]
+        assert [one.seed for one in repeats] == [7, 8, 9, 10]
+        assert settings(cfg).data.fold == 0
+        fixed = composed("data.split=stratified", "data.folds=3", "data.fold=2")
+        assert [one.data.fold for one in config.repeats(fixed, 3)] == [2, 2, 2]
+
+    def test_all_have_the_same_folds(self) -> None:
+        """With another split seed for each repeat, pictures would validate twice or never."""
+        cfg = composed("data.split=stratified", "data.folds=3", "data.split_seed='${seed}'")
+        with pytest.raises(
+            ConfigError, match=r"data\.split_seed refers to the seed, but with data\.folds all"
+        ):
+            config.repeats(cfg, 3)
+
     def test_each_is_checked(self) -> None:
         """A repeat whose values are out of range is refused before the first one is trained."""
         cfg = composed("seed=1", "data.test_split='${oc.decode:0.${seed}}'", "data.validation_split=0.75")

@@ -135,3 +135,12 @@ def test_the_published_photographs_have_copies(photos_dir: Path, cache: Path) ->
     said = [str(one) for one in picture_notices(catalogue, parts, possible_copies(catalogue, cache))]
     assert [line.partition(" ")[0] for line in said] == ["2", "1"]
     assert "by up to 0.0027" in said[0]
+
+
+def test_parts_that_are_taken_for_classes(tmp_path: Path) -> None:
+    """train/ and val/ are usually not what a model should distinguish."""
+    files = {f"{name}/{i}.jpg": f"{name}{i}".encode() for name in ("train", "val") for i in range(2)}
+    (said,) = told(tmp_path, files, train=[0, 2], validation=[1, 3], test=[])
+    assert said == (
+        "The class folders are called train, val, like the parts of a split; if they are that, use data.split=folders."
+    )

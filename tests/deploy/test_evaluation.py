@@ -10,6 +10,9 @@ from flowersweep.data import split
 from flowersweep.deploy.choose import Choice
 from flowersweep.deploy.evaluation import class_metrics, evaluation_set
 from flowersweep.errors import DataError
+from flowersweep.tracking.lookup import Files
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.run import SPLIT_FILE
 from winners import SPLIT_SEED, Winners
 
 
@@ -46,6 +49,31 @@ def test_validation_pictures_are_those_of_the_run(choice: Choice, drawn: Path) -
 
     positions = split(60, seed=SPLIT_SEED, validation=0.25).validation
     assert data.paths == [everything[position] for position in positions]
+
+
+def test_parts_of_a_run_that_was_given_its_split(choice: Choice, results: Winners, drawn: Path) -> None:
+    """From the copy of the file that the run has kept, although the file itself is gone."""
+    everything = evaluation_set(choice, drawn, "all").paths
+    names = [path.relative_to(drawn).as_posix() for path in everything]
+    parts = ["test" if n % 12 == 0 else "val" if n % 12 == 1 else "train" for n in range(60)]
+    run = MLflowTracker(results.store, results.runs["alone/good"])
+    kept = Files(results.store, run.run_id).text("config/config.yaml")
+    run.text(f"{kept}".replace("data: {", "data: {split: csv, split_file: /gone.csv, "), "config/config.yaml")
+    run.text("file,part\n" + "".join(map("{},{}\n".format, names, parts)), SPLIT_FILE)
+    good = chosen({"run": run.run_id, "tracking.dir": str(results.directory)})
+
+    for subset, rest in (("test", 0), ("validation", 1)):
+        found = evaluation_set(good, drawn, subset)
+        assert sorted(found.paths) == sorted(everything[n] for n in range(60) if n % 12 == rest)
+    run.text(str(kept), "config/config.yaml")
+
+
+def test_a_run_without_a_test_part(choice: Choice, drawn: Path) -> None:
+    """Is told how to get one."""
+    with pytest.raises(
+        DataError, match=r"held out no test pictures; train with data\.test_split=0\.1, or use"
+    ):
+        evaluation_set(choice, drawn, "test")
 
 
 def test_classes_are_matched_by_name(choice: Choice, drawn: Path, tmp_path: Path) -> None:

@@ -19,6 +19,14 @@ def files(part: PictureSet) -> set[int]:
     return set(part.indices.tolist())
 
 
+class TestClassWeight:
+    def test_a_class_that_the_pictures_do_not_have_is_refused(self, make_config: MakeConfig) -> None:
+        """Before any picture is decoded, with the classes and the one that was probably meant."""
+        config = make_config("trainer.class_weight={daisies: 2, tulips: 1}")
+        with pytest.raises(ConfigError, match=r"names daisies, but.*daisy, dandelion.*Did you mean daisy\?"):
+            divided(config)
+
+
 class TestParts:
     def test_each_picture_is_in_one_part_as_keras_splits(self, make_config: MakeConfig) -> None:
         """60 pictures with a fifth to validate and a tenth to test: 42, 12 and 6, in the order of the split."""
@@ -69,6 +77,103 @@ class TestParts:
         """A part that would be empty is refused before anything is decoded."""
         with pytest.raises(ConfigError, match=r"Splitting 60 pictures with validation=0\.01"):
             load_pictures(make_config("data.validation_split=0.01"))
+
+
+@pytest.fixture
+def in_parts(drawn: Path, tmp_path: Path) -> Path:
+    """Links to the drawn flowers in train/ (8 of each class), val/ (3) and test/ (1)."""
+    for flower in drawn.iterdir():
+        for number, picture in enumerate(sorted(flower.iterdir())):
+            part = "train" if number < 8 else "val" if number < 11 else "test"
+            target = tmp_path / "parts" / part / flower.name / picture.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(picture)
+    return tmp_path / "parts"
+
+
+def table(path: Path, column: str, values: dict[str, str]) -> str:
+    """Write a CSV file; return the override that names it."""
+    path.write_text(f"file,{column}\n" + "".join(f"{file},{value}\n" for file, value in values.items()))
+    return f"data.split_file={path}"
+
+
+class TestKindsOfSplit:
+    def test_stratified_parts_have_the_same_classes(self, make_config: MakeConfig) -> None:
+        """60 pictures with a quarter to validate: 9 and 3 of each of the five classes."""
+        pictures = load_pictures(make_config("data.split=stratified", "data.validation_split=0.25"))
+        assert np.bincount(pictures.train.labels).tolist() == [9] * 5
+        assert np.bincount(pictures.validation.labels).tolist() == [3] * 5
+
+    def test_each_picture_validates_in_one_of_the_folds(self, make_config: MakeConfig) -> None:
+        """Four folds of 15 pictures; a fold that is not given is the first."""
+        configs = [make_config("data.split=stratified", "data.folds=4", f"data.fold={n}") for n in range(4)]
+        found = [divided(config)[2] for config in configs]
+        assert sorted(index for parts in found for index in parts.validation) == list(range(60))
+        first = divided(make_config("data.split=stratified", "data.folds=4"))[2]
+        assert first.validation.tolist() == found[0].validation.tolist()
+
+    def test_folders_are_the_parts(self, make_config: MakeConfig, in_parts: Path) -> None:
+        """Each picture is in the part of its folder, and the classes are the folders below."""
+        pictures = load_pictures(make_config("data.split=folders", f"data.dir={in_parts}"))
+        assert pictures.test is not None
+        assert len(pictures.catalogue.class_names) == 5
+        for part, name, count in (
+            (pictures.train, "train", 40), (pictures.validation, "val", 15), (pictures.test, "test", 5),
+        ):  # fmt: skip
+            assert {pictures.catalogue.paths[index].split("/")[0] for index in part.indices} == {name}
+            assert len(part) == count
+
+    def test_folders_that_do_not_fit(self, make_config: MakeConfig, drawn: Path, in_parts: Path) -> None:
+        """A missing part, a class that is not in every part, and two names of one part."""
+        with pytest.raises(DataError, match=r"needs the folders train and val .* but found none of them"):
+            divided(make_config("data.split=folders", f"data.dir={drawn}"))
+        config = make_config("data.split=folders", f"data.dir={in_parts}")
+        (in_parts / "validation").mkdir()
+        with pytest.raises(
+            DataError, match=r"has two folders for validation: train, val, validation; keep one"
+        ):
+            divided(config)
+        (in_parts / "validation").rmdir()
+        name = next((in_parts / "test").iterdir()).name
+        shutil.rmtree(in_parts / "test" / name)
+        with pytest.raises(
+            DataError, match=rf"The class {name} is in .*/train, but not in .*/test; every part needs"
+        ):
+            divided(config)
+
+    def test_a_file_names_the_parts(self, make_config: MakeConfig, tmp_path: Path) -> None:
+        """Every third picture of each class validates; `val` and `validation` are the same."""
+        catalogue, _ = find_pictures(make_config())
+        names = {
+            path: ("train", "train", "val", "validation")[n % 4] for n, path in enumerate(catalogue.paths)
+        }
+        config = make_config("data.split=csv", table(tmp_path / "1e5", "part", names))
+        parts = divided(config)[2]
+        assert sorted(parts.validation.tolist()) == [n for n in range(60) if n % 4 > 1]
+        assert len(parts.train) == 30
+
+        table(tmp_path / "1e5", "part", dict.fromkeys(names, "train"))
+        with pytest.raises(
+            ConfigError, match=r"validation part of the split has no pictures, but needs some of every"
+        ):
+            divided(config)
+
+    def test_groups_stay_together(self, make_config: MakeConfig, tmp_path: Path) -> None:
+        """Pairs of pictures of one class, in a single split and in folds."""
+        catalogue, _ = find_pictures(make_config())
+        pairs = {path: f"pair {n // 2}" for n, path in enumerate(catalogue.paths)}
+        given = table(tmp_path / "groups.csv", "group", pairs)
+        for more in ([], ["data.folds=3", "data.fold=2"]):
+            parts = divided(make_config("data.split=groups", given, *more))[2]
+            assert not {n // 2 for n in parts.train} & {n // 2 for n in parts.validation}
+            assert np.bincount(catalogue.labels[parts.validation], minlength=5).min() >= 2
+
+    def test_too_few_pictures_for_the_folds(self, make_config: MakeConfig) -> None:
+        """Twelve of a class cannot validate in thirteen folds."""
+        with pytest.raises(
+            ConfigError, match=r"which has 12 in all; add pictures of this class, or use fewer data"
+        ):
+            divided(make_config("data.split=stratified", "data.folds=13", "data.fold=12"))
 
 
 class TestOtherPictures:

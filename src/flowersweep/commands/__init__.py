@@ -4,12 +4,15 @@
 COMMANDS = {
     "ui": "compare results in the browser",
     "report": "write a page about a sweep",
+    "ensemble": "combine the best models of a sweep",
     "promote": "register the best run's model",
     "predict": "classify pictures",
     "evaluate": "evaluate a model on a folder of pictures",
     "export": "export a model to another format",
     "doctor": "check the installation and a configuration",
+    "inspect": "look at the pictures before training: counts, duplicates, damaged files",
     "layers": "list a backbone's layers and where it can be cut",
     "cache": "list, verify and prune the cache",
     "completion": "complete commands with the TAB key in bash",
+    "help": "explain a group, its keys or the settings of sweeps",
 }

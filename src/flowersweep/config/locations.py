@@ -45,6 +45,7 @@ def locate(config: Config, base: Path) -> None:
         base: The directory in which the command was typed; relative paths refer to it.
     """
     config.data.dir = _absolute(config.data.dir, base)
+    config.data.split_file = _absolute(config.data.split_file, base)
     config.paths.cache = _absolute(config.paths.cache, base)
     config.tracking.dir = str(base / expanded(config.tracking.dir))
     # In the address of a SQLite file, the part after the third slash is a path.

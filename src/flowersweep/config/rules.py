@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator
 from importlib.util import find_spec
 
+from flowersweep.config.class_weight import named_weights
 from flowersweep.config.models import FineTunedConfig, FrozenConfig
 from flowersweep.config.optimizers import CosineConfig
 from flowersweep.config.schema import ALSO, Config
-from flowersweep.errors import WeightsError
+from flowersweep.errors import ConfigError, WeightsError
 from flowersweep.texts import expanded, nearest
 
 # Smallest side of a picture for which Keras builds a backbone: most halve it five times.
@@ -23,12 +24,7 @@ MOBILENET_V2_LAYERS = 154
 
 def conflicts(config: Config) -> Iterator[str]:
     """Messages about values that are legal alone but not together."""
-    data = config.data
-    if data.validation_split + data.test_split >= 1:
-        yield (
-            f"data.validation_split + data.test_split must be less than 1, but are {data.validation_split} + "
-            f"{data.test_split}; nothing would be left to train on."
-        )
+    yield from _split(config)
     scheme = (config.tracking.uri or "sqlite://").partition("://")[0].partition("+")[0]
     if scheme not in TRACKING_SCHEMES:
         yield (
@@ -42,9 +38,39 @@ def conflicts(config: Config) -> Iterator[str]:
         )
     yield from _schedule(config)
     yield from _objectives(config)
+    yield from _class_weight(config)
     yield from _cnn_too_deep(config)
     yield from _backbone(config)
     yield from config.aug.problems()
+
+
+def _split(config: Config) -> Iterator[str]:
+    """The settings of the split belong to its kind."""
+    data = config.data
+    if data.folds is None and data.validation_split + data.test_split >= 1:
+        yield (
+            f"data.validation_split + data.test_split must be less than 1, but are {data.validation_split} + "
+            f"{data.test_split}; nothing would be left to train on."
+        )
+    if data.split in {"csv", "groups"} and data.split_file is None:
+        column = "part" if data.split == "csv" else "group"
+        yield f"data.split={data.split} needs a CSV file with the columns file,{column}; add data.split_file=FILE."
+    if data.split not in {"csv", "groups"} and data.split_file is not None:
+        yield f"data.split_file is only read with data.split=csv or groups, but data.split is {data.split}; add one of them."
+    if data.split in {"folders", "csv"} and data.test_split:
+        yield (
+            f"data.test_split={data.test_split} has no effect with data.split={data.split}, where you name the test "
+            "pictures; leave it out."
+        )
+    if data.folds is not None and data.split not in {"stratified", "groups"}:
+        yield (
+            f"data.folds={data.folds} needs data.split=stratified, or groups, but data.split is {data.split}; add "
+            "data.split=stratified."
+        )
+    if data.folds is None and data.fold is not None:
+        yield f"data.fold={data.fold} needs the number of folds; add data.folds=5, or leave it out."
+    if data.folds is not None and data.fold is not None and data.fold >= data.folds:
+        yield f"data.fold must be less than data.folds, but they are {data.fold} and {data.folds}; folds count from 0."
 
 
 def _schedule(config: Config) -> Iterator[str]:
@@ -77,6 +103,14 @@ def _objectives(config: Config) -> Iterator[str]:
         elif name in seen:
             yield f"objective.also contains {name}, which is already an objective; remove it."
         seen.append(name)
+
+
+def _class_weight(config: Config) -> Iterator[str]:
+    """Weights must be numbers by names; whether the names are those of classes is known with the pictures."""
+    try:
+        named_weights(config.trainer.class_weight)
+    except ConfigError as error:
+        yield str(error)
 
 
 def _cnn_too_deep(config: Config) -> Iterator[str]:

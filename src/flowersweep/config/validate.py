@@ -53,6 +53,8 @@ def settings(cfg: DictConfig, base: Path | None = None) -> Config:
     locate(config, base or Path.cwd())
     if problems := list(conflicts(config)):
         raise ConfigError("\n".join(problems))
+    if config.data.folds is not None and config.data.fold is None:
+        config.data.fold = 0
     require_weights(config)
     return config
 
@@ -60,7 +62,8 @@ def settings(cfg: DictConfig, base: Path | None = None) -> Config:
 def repeats(cfg: DictConfig, count: int, base: Path | None = None) -> list[Config]:
     """The settings of several trainings with the seeds `seed`, `seed + 1` and so on.
 
-    Values that refer to the seed, as in `data.split_seed=${seed}`, follow it.
+    Values that refer to the seed, as in `data.split_seed=${seed}`, follow it. With `data.folds`, repeat i uses fold i,
+    counted again from 0 after the last one, unless `data.fold` is given.
 
     Args:
         cfg: As for `settings`; it is not changed.
@@ -71,13 +74,20 @@ def repeats(cfg: DictConfig, count: int, base: Path | None = None) -> list[Confi
         ConfigError: As `settings` does, for any of them.
     """
     first = settings(cfg, base)
-    return [first, *(settings(_seeded(cfg, first.seed + more), base) for more in range(1, count))]
+    configs = [first, *(settings(_repeat(cfg, first, more), base) for more in range(1, count))]
+    if first.data.folds is not None and len({config.data.split_seed for config in configs}) > 1:
+        raise ConfigError(
+            "data.split_seed refers to the seed, but with data.folds all repeats need the same folds; give it a number."
+        )
+    return configs
 
 
-def _seeded(cfg: DictConfig, seed: int) -> DictConfig:
+def _repeat(cfg: DictConfig, first: Config, number: int) -> DictConfig:
     seeded = cfg.copy()
     with flag_override(seeded, ["readonly"], [False]):
-        seeded.seed = seed
+        seeded.seed = first.seed + number
+        if first.data.folds is not None and seeded.data.fold is None:
+            seeded.data.fold = number % first.data.folds
     # OmegaConf caches the results of some resolvers by the text of their arguments. A fixed time, such as ${now:%H},
     # stays; a reference to another value may depend on the seed.
     remembered = OmegaConf.get_cache(cfg)

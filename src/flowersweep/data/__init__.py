@@ -1,12 +1,12 @@
 """Pictures: their sources, their split, and the store of decoded pictures."""
 
-from flowersweep.data.catalogue import PICTURE_ENDINGS, Catalogue, class_root, read_folder
+from flowersweep.data.catalogue import PICTURE_ENDINGS, Catalogue, class_root, read_folder, read_parts
 from flowersweep.data.decode import decode
 from flowersweep.data.download import FLOWER_PHOTOS, Archive
 from flowersweep.data.fingerprint import fingerprint, possible_copies
 from flowersweep.data.pixels import PixelStore, open_pixel_store, readable
 from flowersweep.data.source import demo, flower_photos
-from flowersweep.data.split import Split, split
+from flowersweep.data.split import Split, balanced_split, split
 
 __all__ = [
     "FLOWER_PHOTOS",
@@ -15,6 +15,7 @@ __all__ = [
     "Catalogue",
     "PixelStore",
     "Split",
+    "balanced_split",
     "class_root",
     "decode",
     "demo",
@@ -23,6 +24,7 @@ __all__ = [
     "open_pixel_store",
     "possible_copies",
     "read_folder",
+    "read_parts",
     "readable",
     "split",
 ]

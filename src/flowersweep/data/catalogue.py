@@ -21,6 +21,9 @@ _log = logging.getLogger(__name__)
 # single file given by its path may have any name.
 PICTURE_ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 
+# The folders of data.split=folders, and the parts that they hold.
+PART_FOLDERS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
+
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
@@ -78,6 +81,47 @@ def read_folder(root: Path) -> Catalogue:
     _log_loose(folder)
     _log.info("Found %d pictures of %d classes in %s.", len(paths), len(class_names), folder)
     return Catalogue(folder, class_names, tuple(paths), np.array(labels, np.int32))
+
+
+def read_parts(root: Path) -> Catalogue:
+    """List the pictures of a folder whose sub-folders `train`, `val` and perhaps `test` each have the class folders.
+
+    The first component of a path in the result is a key of `PART_FOLDERS`.
+
+    Raises:
+        DataError: `train` or `val` is missing, their classes differ, or one of them is not as `read_folder` expects.
+    """
+    root = expanded(root).absolute()
+    found: dict[str, Catalogue] = {}
+    for name, part in PART_FOLDERS.items():
+        if (root / name).is_dir():
+            if part in {PART_FOLDERS[other] for other in found}:
+                raise DataError(f"{root} has two folders for {part}: {', '.join([*found, name])}; keep one.")
+            found[name] = read_folder(root / name)
+    parts = {PART_FOLDERS[name] for name in found}
+    if not {"train", "validation"} <= parts:
+        raise DataError(
+            f"data.split=folders needs the folders train and val (and perhaps test) in {root}, each with one sub-folder per "
+            f"class, but found {', '.join(found) or 'none of them'}; create them, or use another data.split."
+        )
+    first, *others = found.items()
+    class_names = first[1].class_names
+    for name, catalogue in others:
+        if odd := sorted({*class_names} ^ {*catalogue.class_names}):
+            where, lacking = (first[0], name) if odd[0] in class_names else (name, first[0])
+            raise DataError(
+                f"The class {odd[0]} is in {root / where}, but not in {root / lacking}; every part needs the same classes."
+            )
+    return Catalogue(
+        root,
+        class_names,
+        tuple(
+            (catalogue.root / path).relative_to(root).as_posix()
+            for catalogue in found.values()
+            for path in catalogue.paths
+        ),
+        np.concatenate([catalogue.labels for catalogue in found.values()]),
+    )
 
 
 def class_root(folder: Path) -> Path:

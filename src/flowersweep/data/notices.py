@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from flowersweep.data.catalogue import Catalogue
+from flowersweep.data.catalogue import PART_FOLDERS, Catalogue
 from flowersweep.data.split import Split
 from flowersweep.texts import in_one_line
 
@@ -45,6 +45,7 @@ def picture_notices(catalogue: Catalogue, parts: Split, contents: Mapping[str, s
     yield from _classes_left_out(catalogue, parts)
     yield from _imbalance(catalogue)
     yield from _hidden(catalogue)
+    yield from _parts_as_classes(catalogue)
 
 
 def _in_both_parts(catalogue: Catalogue, parts: Split, contents: Mapping[str, str]) -> Iterator[Notice]:
@@ -120,6 +121,15 @@ def _hidden(catalogue: Catalogue) -> Iterator[Notice]:
         yield Notice(
             f"{pictures} in hidden folders inside classes ({_some(list(folders))}), which count, as in Keras",
             "delete these folders if they contain copies",
+        )
+
+
+def _parts_as_classes(catalogue: Catalogue) -> Iterator[Notice]:
+    """A model that learns to tell training from test pictures has a useless, often plausible accuracy."""
+    if set(catalogue.class_names) <= PART_FOLDERS.keys():
+        yield Notice(
+            f"The class folders are called {_some(catalogue.class_names)}, like the parts of a split",
+            "if they are that, use data.split=folders",
         )
 
 

@@ -9,16 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.config import cache_dir
+from flowersweep.config.schema import DataConfig
 from flowersweep.data import Catalogue, fingerprint, read_folder
 from flowersweep.deploy.choose import Choice
 from flowersweep.errors import DataError
 from flowersweep.figures.confusion import confusion_counts
-from flowersweep.tracking.lookup import run_config
-from flowersweep.training.dataset import divide, without_unreadable
+from flowersweep.tracking.lookup import Files, run_config
+from flowersweep.tracking.run import SPLIT_FILE
+from flowersweep.training.dataset import divide, read_pictures, without_unreadable
 
 _log = logging.getLogger(__name__)
 
-SUBSETS = ("all", "validation")
+SUBSETS = ("all", "validation", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,13 +65,14 @@ def evaluation_set(choice: Choice, folder: Path, subset: str) -> EvaluationSet:
     Args:
         choice: The model.
         folder: A folder with one sub-folder per class.
-        subset: `all`, or `validation` for the validation pictures of the model's run, from the same data.
+        subset: `all`, or `validation` or `test` for these pictures of the model's run, from the same data.
 
     Raises:
-        DataError: The folder is not a data set, has no class of the model, or, for the validation pictures, is not
-            the data that the run was trained on.
+        DataError: The folder is not a data set, has no class of the model, or, for a part, is not the data that the run
+            was trained on or has no such part.
     """
-    catalogue = read_folder(folder)
+    data = None if subset == "all" else _recorded(choice)
+    catalogue = read_folder(folder) if data is None else read_pictures(folder, data)
     names = choice.info.class_names
     unknown = [name for name in catalogue.class_names if name not in names]
     if len(unknown) == len(catalogue.class_names):
@@ -77,10 +80,10 @@ def evaluation_set(choice: Choice, folder: Path, subset: str) -> EvaluationSet:
             f"{folder} contains {', '.join(unknown)}, but the model distinguishes {', '.join(names)}; use a folder with at "
             "least one of these classes."
         )
-    if subset == "all":
+    if data is None:
         positions = np.arange(len(catalogue))
     else:
-        catalogue, positions = _validation(choice, catalogue)
+        catalogue, positions = _part(choice, catalogue, data, subset)
     number = {name: names.index(name) for name in catalogue.class_names if name in names}
     kept = [
         (catalogue.root / catalogue.paths[position], number[name])
@@ -95,9 +98,16 @@ def evaluation_set(choice: Choice, folder: Path, subset: str) -> EvaluationSet:
     )
 
 
-def _validation(choice: Choice, catalogue: Catalogue) -> tuple[Catalogue, npt.NDArray[np.int64]]:
-    """The catalogue as the run used it, and the indices of its validation pictures."""
-    data = run_config(choice.store, choice.run_id).data
+def _recorded(choice: Choice) -> DataConfig:
+    """How the run split its pictures; runs of earlier versions have recorded fewer settings."""
+    recorded = run_config(choice.store, choice.run_id).data
+    return DataConfig(**{str(key): recorded[key] for key in recorded})
+
+
+def _part(
+    choice: Choice, catalogue: Catalogue, data: DataConfig, subset: str
+) -> tuple[Catalogue, npt.NDArray[np.int64]]:
+    """The catalogue as the run used it, and the indices of the pictures of one of its parts."""
     cache = cache_dir(os.environ.get("FLOWERSWEEP_CACHE") or None)
     found = (catalogue, fingerprint(catalogue, cache))
     if data.unreadable == "skip":
@@ -106,10 +116,17 @@ def _validation(choice: Choice, catalogue: Catalogue) -> tuple[Catalogue, npt.ND
     if digest != choice.info.fingerprint:
         raise DataError(
             f"{catalogue.root} is not the data that run {choice.run_id[:8]} was trained on (fingerprint {digest}, not "
-            f"{choice.info.fingerprint}), so it has no validation pictures of that run; give the same folder, or "
+            f"{choice.info.fingerprint}), so it has no {subset} pictures of that run; give the same folder, or "
             "subset=all."
         )
-    return catalogue, divide(catalogue, data).validation
+    table = None if data.split_file is None else Files(choice.store, choice.run_id).text(SPLIT_FILE)
+    parts = divide(catalogue, data, table)
+    indices = parts.test if subset == "test" else parts.validation
+    if not len(indices):
+        raise DataError(
+            f"Run {choice.run_id[:8]} held out no test pictures; train with data.test_split=0.1, or use subset=validation."
+        )
+    return catalogue, indices
 
 
 def class_metrics(

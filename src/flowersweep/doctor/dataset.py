@@ -5,14 +5,14 @@ from pathlib import Path
 
 from flowersweep.config import cache_dir
 from flowersweep.config.schema import Config
-from flowersweep.data import FLOWER_PHOTOS, Catalogue, class_root, read_folder
+from flowersweep.data import FLOWER_PHOTOS, Catalogue, class_root
 from flowersweep.data.catalogue import count_pictures
 from flowersweep.data.decode import UnreadableError, load
 from flowersweep.doctor.finding import Finding, Verdict
 from flowersweep.doctor.folders import gigabytes
 from flowersweep.errors import DataError
 from flowersweep.texts import in_one_line
-from flowersweep.training.dataset import divide
+from flowersweep.training.dataset import divide, read_pictures
 from flowersweep.training.logs.notices import notices
 
 
@@ -32,7 +32,7 @@ def check_pictures(config: Config) -> Iterator[Finding]:
         fix = f"the first run downloads {gigabytes(FLOWER_PHOTOS.size)}; if you have it, give its folder: data.dir=PATH"
         yield Finding("pictures", found, Verdict.NOTE, fix)
         return
-    catalogue = read_folder(folder)
+    catalogue = read_pictures(folder, config.data)
     _read_one_of_each_class(catalogue)
     found = f"{len(catalogue):,} of {len(catalogue.class_names)} classes in {catalogue.root}"
     if source == "flower_photos" and count_pictures(class_root(folder)) != FLOWER_PHOTOS.counts:

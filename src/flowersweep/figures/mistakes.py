@@ -52,7 +52,11 @@ def confident_mistakes(
     figure.suptitle(
         f"The {len(chosen)} most confident of {wrong} mistakes among {len(truth)} pictures", fontsize=11
     )
-    for axis in figure.subplots(rows, columns, squeeze=False).flat:
+    no_ticks: dict[str, list[float]] = {
+        "xticks": [],
+        "yticks": [],
+    }  # they would be placed although they are not drawn
+    for axis in figure.subplots(rows, columns, squeeze=False, subplot_kw=no_ticks).flat:
         axis.set_axis_off()
     for axis, index in zip(figure.axes, chosen, strict=False):
         guess = int(chances[index].argmax())

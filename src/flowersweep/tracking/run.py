@@ -6,6 +6,8 @@ from enum import Enum
 NOTE = "mlflow.note.content"
 # Prefix of the tags with the number of pictures that a run used for training, validation and test.
 PICTURES = "pictures."
+# The artifact of a run with its copy of data.split_file.
+SPLIT_FILE = "config/split.csv"
 
 
 class RunStatus(Enum):

@@ -8,18 +8,24 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.config import cache_dir
+from flowersweep.config.class_weight import check_names
 from flowersweep.config.schema import Config, DataConfig
 from flowersweep.data import (
     Catalogue,
     Split,
+    balanced_split,
     demo,
     fingerprint,
     flower_photos,
     open_pixel_store,
     read_folder,
+    read_parts,
     readable,
     split,
 )
+from flowersweep.data.catalogue import PART_FOLDERS
+from flowersweep.data.split import check_parts
+from flowersweep.data.split_file import split_table, values_of
 from flowersweep.errors import DataError
 from flowersweep.texts import expanded
 
@@ -72,7 +78,8 @@ def load_pictures(config: Config, expected: str | None = None) -> Pictures:
     Raises:
         DataError: The pictures are missing, unreadable or different from those expected; the message says how to fix
             it.
-        ConfigError: There are too few pictures for the fractions of the split.
+        ConfigError: There are too few pictures for the fractions of the split, or `trainer.class_weight` names a class
+            that they do not have.
     """
     cache = cache_dir(config.paths.cache)
     found = find_pictures(config)
@@ -108,8 +115,13 @@ def find_pictures(config: Config) -> Found:
         DataError: There are no pictures.
     """
     cache = cache_dir(config.paths.cache)
-    catalogue = read_folder(_folder(config.data, cache))
+    catalogue = read_pictures(_folder(config.data, cache), config.data)
     return catalogue, fingerprint(catalogue, cache)
+
+
+def read_pictures(folder: Path, data: DataConfig) -> Catalogue:
+    """The list of the pictures in a folder, which has one sub-folder per class or, for data.split=folders, per part."""
+    return read_parts(folder) if data.split == "folders" else read_folder(folder)
 
 
 def divided(config: Config, found: Found | None = None) -> tuple[Catalogue, str, Split]:
@@ -123,11 +135,13 @@ def divided(config: Config, found: Found | None = None) -> tuple[Catalogue, str,
 
     Raises:
         DataError: As `load_pictures`.
+        ConfigError: `trainer.class_weight` names a class that the pictures do not have.
     """
     found = found or find_pictures(config)
     if config.data.unreadable == "skip":
         found = without_unreadable(found, cache_dir(config.paths.cache))
     catalogue, digest = found
+    check_names(config.trainer.class_weight, catalogue.class_names)
     return catalogue, digest, divide(catalogue, config.data)
 
 
@@ -138,9 +152,56 @@ def without_unreadable(found: Found, cache: Path) -> Found:
     return rest, fingerprint(rest, cache)
 
 
-def divide(catalogue: Catalogue, data: DataConfig) -> Split:
-    """Split the pictures into training, validation and test parts."""
-    return split(len(catalogue), seed=data.split_seed, validation=data.validation_split, test=data.test_split)
+def divide(catalogue: Catalogue, data: DataConfig, table: str | None = None) -> Split:
+    """Split the pictures into training, validation and test parts.
+
+    Args:
+        catalogue: The pictures.
+        data: How they are split.
+        table: The content of data.split_file; None to read the file.
+
+    Raises:
+        ConfigError: A part would be empty or, unless the split is that of Keras, lack a class.
+        DataError: data.split_file cannot be read, or does not name each picture once.
+    """
+    seed, validation, test = data.split_seed, data.validation_split, data.test_split
+    if data.split == "keras":
+        return split(len(catalogue), seed=seed, validation=validation, test=test)
+    if data.split in {"folders", "csv"}:
+        parts = _named_parts(catalogue, data, table)
+        remedy = "give every part pictures of every class"
+    else:
+        groups = _column(catalogue, data, "group", table) if data.split == "groups" else None
+        parts = balanced_split(
+            catalogue.labels,
+            groups,
+            seed=seed,
+            validation=validation,
+            test=test,
+            folds=data.folds,
+            fold=data.fold or 0,
+        )
+        several = "groups" if groups else "pictures"
+        remedy = f"add {several} of this class, or use {'larger parts' if data.folds is None else 'fewer data.folds'}"
+    check_parts(catalogue.labels, catalogue.class_names, parts, remedy)
+    return parts
+
+
+def _named_parts(catalogue: Catalogue, data: DataConfig, table: str | None) -> Split:
+    """The split whose parts are named by folders or in a file."""
+    if data.split == "folders":
+        names = [path.partition("/")[0] for path in catalogue.paths]
+    else:
+        names = _column(catalogue, data, "part", table)
+    parts = np.array([PART_FOLDERS[name] for name in names])
+    masks = (parts == part for part in ("train", "validation", "test"))
+    return Split.of(*masks, seed=data.split_seed)
+
+
+def _column(catalogue: Catalogue, data: DataConfig, column: str, table: str | None) -> list[str]:
+    name = str(data.split_file)
+    allowed = tuple(PART_FOLDERS) if column == "part" else ()
+    return values_of(split_table(name) if table is None else table, column, catalogue, allowed, name=name)
 
 
 def _folder(data: DataConfig, cache: Path) -> Path:

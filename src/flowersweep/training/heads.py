@@ -19,7 +19,7 @@ from flowersweep.cache.heads import Head, head_path, read_head, write_head
 from flowersweep.config import cache_dir
 from flowersweep.config.models import FineTunedConfig
 from flowersweep.config.schema import Config
-from flowersweep.models.bank_key import code_digest
+from flowersweep.models.bank_key import code_digest, part_digest
 from flowersweep.models.engine_choice import engine_version, resolve_engine
 from flowersweep.texts import expanded
 from flowersweep.training.dataset import Pictures
@@ -59,7 +59,7 @@ def head_key(config: Config, pictures: Pictures) -> str:
         "code": code_digest(*ROOMS),
         "packages": [version(name) for name in PACKAGES],
         "data": pictures.fingerprint,
-        "split": dataclasses.asdict(config.data) | {"dir": None, "source": None, "unreadable": None},
+        "parts": [part_digest(part) for part in (pictures.split.train, pictures.split.validation)],
         "backbone": [model.backbone, model.alpha, weights_digest(model.weights)],
         "head": dataclasses.asdict(model.head),
         "dropout": model.dropout,

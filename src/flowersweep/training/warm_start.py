@@ -18,6 +18,10 @@ if TYPE_CHECKING:  # it imports Keras
 
 log = logging.getLogger(__name__)
 
+SPLIT_KEYS = ("split", "split_file", "folds", "fold", "split_seed", "validation_split", "test_split")
+# What holds for runs of versions that had no such key.
+MISSING_IN_OLD = {"data.split": "keras"}
+
 
 def load_run(network: "Network", config: Config, pictures: Pictures, store: Store) -> str:
     """Load the weights of the run that `model.init_from` names into a network.
@@ -32,7 +36,7 @@ def load_run(network: "Network", config: Config, pictures: Pictures, store: Stor
         The id of the other run.
 
     Raises:
-        ConfigError: The other run has other classes, another picture size or another backbone.
+        ConfigError: The other run has other classes, another picture size, another backbone or another split.
         TrackingError: There is no such run, or it has saved no model.
     """
     model = config.model
@@ -84,8 +88,10 @@ def _check(run_id: str, config: Config, pictures: Pictures, store: Store) -> Non
         ("model.backbone", model.backbone),
         ("model.alpha", model.alpha),
         ("trainer.image_size", config.trainer.image_size),
+        # Of another split, it has been trained on pictures that validate this run.
+        *((f"data.{key}", getattr(config.data, key)) for key in SPLIT_KEYS),
     ):
-        received = OmegaConf.select(other, key)
+        received = OmegaConf.select(other, key, default=MISSING_IN_OLD.get(key))
         if received != expected:
             raise ConfigError(
                 f"model.init_from={run_id} has {key}={received}, but this run has {key}={expected}; they must agree."

@@ -186,6 +186,22 @@ def test_weights_that_are_changed_meanwhile(configured: Configured, tmp_path: Pa
     assert replace(content, weights={}).held(one) == one
 
 
+def test_a_split_that_is_changed_meanwhile(configured: Configured, tmp_path: Path) -> None:
+    """The content of its file is a part of the definition, its location is not; a trial with another one is not run."""
+    file = tmp_path / "split.csv"
+    file.write_text("one")
+    one = configured("data.split=csv", f"data.split_file={file}")
+    content = Content.of([one], find_all([one]))
+    (digest,) = content.listed()["data.split_file"]
+    assert content.held(one) == one
+    file.write_text("two")
+    with pytest.raises(
+        DataError, match=r"split\.csv is no longer the one that the sweep started with; restore"
+    ):
+        content.held(one)
+    assert Content.of([one], find_all([one])).listed()["data.split_file"] != [digest]
+
+
 def test_best_stays_what_it_was(configured: Configured) -> None:
     """All trials of a sweep start from the run that was the best when it began."""
     one = configured("model=mobilenet_ft", "model.init_from=best")

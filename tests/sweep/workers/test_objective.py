@@ -11,7 +11,7 @@ import pytest
 from flowersweep.config import Config
 from flowersweep.errors import DataError, Pruned
 from flowersweep.sweep.study.content import Content, place_of
-from flowersweep.sweep.workers.objective import name_of, run_trial, searched_numbers, tags_of
+from flowersweep.sweep.workers.objective import name_of, own_fold, run_trial, searched_numbers, tags_of
 from flowersweep.sweep.workers.trial import RunningTrial
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.store.store import prepare_store
@@ -65,6 +65,16 @@ def test_searched_numbers() -> None:
     """Numbers can be sorted as metrics; texts and truth values are params only."""
     params = {"a.b": 1, "c": 2.5, "d": True, "e": "x", "f": None}
     assert searched_numbers(params) == {"searched/a.b": 1.0, "searched/c": 2.5}
+
+
+def test_a_repeat_can_be_trained_alone(make_config: MakeConfig) -> None:
+    """Its fold is among its overrides, unless it was given for all repeats; without folds there is none."""
+    folds = ["data.split=stratified", "data.folds=3"]
+    config = make_config(*folds)
+    third = replace(config, data=replace(config.data, fold=2))
+    assert own_fold(third, folds) == ["data.fold=2"]
+    assert own_fold(third, [*folds, "+data.fold=2"]) == []
+    assert own_fold(make_config(), []) == []
 
 
 @pytest.mark.slow

@@ -43,6 +43,24 @@ def test_parameters_are_what_can_change_a_result(make_config: MakeConfig) -> Non
     assert not [name for name in names if name.startswith(silent)]
 
 
+def test_only_the_settings_that_a_split_uses_are_parameters(make_config: MakeConfig) -> None:
+    """A fraction that decided nothing is not shown beside the folds that did."""
+
+    def of(*overrides: str) -> dict[str, object]:
+        found = parameters(make_config(*overrides))
+        return {key.removeprefix("data."): value for key, value in found.items() if key.startswith("data.")}
+
+    shared = {"source": "folder", "unreadable": "error", "split_seed": 123, "test_split": 0.0}
+    assert of() == {**shared, "split": "keras", "validation_split": 0.2}
+    assert of("data.split=stratified", "data.folds=3") == {
+        **shared,
+        "split": "stratified",
+        "folds": 3,
+        "fold": 0,
+    }
+    assert of("data.split=folders") == {"source": "folder", "unreadable": "error", "split": "folders"}
+
+
 def test_what_somebody_has_set_is_a_parameter(make_config: MakeConfig) -> None:
     """A sweep over a silent key finds it among the parameters of its trials."""
     overrides = ["trainer.threads=1", "+model.learning_rate=0.01"]

@@ -1,25 +1,26 @@
 """What a study's trainings read besides their configuration, identified by content and not by location."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from flowersweep.config import Config
 from flowersweep.config.models import FineTunedConfig, FrozenConfig
-from flowersweep.errors import WeightsError
+from flowersweep.data.split_file import split_table, table_digest
+from flowersweep.errors import DataError, WeightsError
 from flowersweep.tracking.store.store import prepare_store
 from flowersweep.training.dataset import Found, find_pictures
 from flowersweep.training.heads import weights_digest
 from flowersweep.training.warm_start import best_start
 
 # Identifies the location of a configuration's pictures.
-Place = tuple[str, str | None, str | None]
+Place = tuple[str, str | None, str | None, bool]
 
 
 def place_of(config: Config) -> Place:
     """The location of a configuration's pictures."""
-    return config.data.source, config.data.dir, config.paths.cache
+    return config.data.source, config.data.dir, config.paths.cache, config.data.split == "folders"
 
 
 def find_all(configs: Iterable[Config]) -> dict[Place, Found]:
@@ -39,12 +40,14 @@ class Content:
     Attributes:
         pictures: Fingerprints, by the location of the pictures.
         weights: Digests, by the value of `model.weights`.
+        tables: Digests, by the value of `data.split_file`.
         starts: Runs that `model.init_from=best` refers to, by backbone and fingerprint.
     """
 
     pictures: Mapping[Place, str]
     weights: Mapping[str | None, str]
     starts: Mapping[tuple[str, str], str]
+    tables: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, configs: Iterable[Config], found: Mapping[Place, Found]) -> "Content":
@@ -58,9 +61,12 @@ class Content:
             TrackingError: There is no run to start from.
         """
         weights: dict[str | None, str] = {}
+        tables: dict[str, str] = {}
         starts: dict[tuple[str, str], str] = {}
         for config in configs:
             model, (_, fingerprint) = config.model, found[place_of(config)]
+            if (file := config.data.split_file) is not None and file not in tables:
+                tables[file] = table_digest(split_table(file))
             if isinstance(model, FrozenConfig) and model.weights not in weights:
                 weights[model.weights] = weights_digest(model.weights)
             if isinstance(model, FineTunedConfig) and model.init_from == "best":
@@ -68,12 +74,14 @@ class Content:
                 if start not in starts:
                     store = prepare_store(Path(config.tracking.dir), config.tracking.uri)
                     starts[start] = best_start(config, fingerprint, store)
-        return cls({place: fingerprint for place, (_, fingerprint) in found.items()}, weights, starts)
+        pictures = {place: fingerprint for place, (_, fingerprint) in found.items()}
+        return cls(pictures, weights, starts, tables)
 
     def listed(self) -> dict[str, list[str]]:
         """By key, a digest or name for each location, in the order of the configurations; only keys that are read."""
         read: dict[str, Mapping[Any, str]] = {
             "data.dir": self.pictures,
+            "data.split_file": self.tables,
             "model.weights": self.weights,
             "model.init_from": self.starts,
         }
@@ -88,7 +96,14 @@ class Content:
 
         Raises:
             WeightsError: The content of the weights' file has changed since.
+            DataError: The content of data.split_file has changed since.
         """
+        file = config.data.split_file
+        if file is not None and self.tables.get(file) not in {None, table_digest(split_table(file))}:
+            raise DataError(
+                f"The split in {file} is no longer the one that the sweep started with; restore it, or start another sweep "
+                "with this one."
+            )
         model = config.model
         began_with = self.weights.get(model.weights) if isinstance(model, FrozenConfig) else None
         if isinstance(model, FrozenConfig) and began_with not in {None, weights_digest(model.weights)}:

@@ -16,7 +16,7 @@ from flowersweep.sweep.space.values import leaves, same, text_of
 # The parts of a configuration that say where things are stored, and do not affect the result of a trial.
 _KEPT_IN = ("tracking", "paths", "hydra", "bank")
 # The same, if the content of what is read from there is in the definition instead.
-_READ_FROM = ("data.dir", "model.weights")
+_READ_FROM = ("data.dir", "data.split_file", "model.weights")
 # Under this key, a definition has the content of what its trainings read: a list of digests for each of these.
 _CONTENT = "content"
 _UNBOUND = (
@@ -25,6 +25,7 @@ _UNBOUND = (
 )
 _READ = {
     "data.dir": "The pictures are",
+    "data.split_file": "The split in data.split_file is",
     "model.weights": "The pretrained weights in model.weights are",
     "model.init_from": "The run that model.init_from=best refers to is",
 }

@@ -11,7 +11,8 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from flowersweep.augment.preview import preview
-from flowersweep.config.schema import Config
+from flowersweep.config.schema import Config, DataConfig
+from flowersweep.data.split_file import split_table
 from flowersweep.figures.confusion import confusion_matrix
 from flowersweep.figures.curves import learning_curves
 from flowersweep.figures.mistakes import confident_mistakes
@@ -21,7 +22,7 @@ from flowersweep.models.network import Network
 from flowersweep.redaction import redacted_tree
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.provenance import provenance
-from flowersweep.tracking.run import PICTURES
+from flowersweep.tracking.run import PICTURES, SPLIT_FILE
 from flowersweep.training.dataset import Pictures
 from flowersweep.training.history import History
 from flowersweep.training.probabilities import Predictions
@@ -29,7 +30,7 @@ from flowersweep.training.probabilities import Predictions
 PREVIEW_PICTURES = 6
 # Locations on this machine are not hyperparameters. The others would be uninformative columns: they cannot change a
 # result, or, like the model's learning rate, are already contained in that of the optimizer.
-LOCATIONS = ("paths", "tracking", "data.dir")
+LOCATIONS = ("paths", "tracking", "data.dir", "data.split_file")
 SILENT = (
     "bank.enabled",
     "bank.engine",
@@ -50,15 +51,24 @@ def parameters(config: Config, overrides: Sequence[str] = ()) -> dict[str, objec
     typed = {override.lstrip("+~").partition("=")[0] for override in overrides}
     return {
         key: value
-        for key, value in _flat(dataclasses.asdict(config))
-        if not key.startswith(LOCATIONS) and (key in typed or not (value is None or key.startswith(SILENT)))
+        for key, value in _flat(config)
+        if not key.startswith(LOCATIONS)
+        and (key in typed or not (value is None or key.startswith((*SILENT, *_unused(config.data)))))
     }
 
 
-def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
-    for key, value in node.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
+def _unused(data: DataConfig) -> Iterator[str]:
+    """The settings of the split that its kind does not use."""
+    if data.split in {"folders", "csv"}:
+        yield from ("data.split_seed", "data.test_split")
+    if data.split in {"folders", "csv"} or data.folds is not None:
+        yield "data.validation_split"
+
+
+def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, object]]:
+    for field in dataclasses.fields(node):
+        name, value = f"{prefix}{field.name}", getattr(node, field.name)
+        if dataclasses.is_dataclass(value):
             yield from _flat(value, f"{name}.")
         else:
             yield name, value
@@ -86,6 +96,8 @@ def record_start(
     tracker.text(config_text(plain), "config/config.yaml")
     tracker.text("".join(f"{override}\n" for override in overrides), "config/overrides.txt")
     tracker.json(provenance(command=command), "config/provenance.json")
+    if config.data.split_file is not None:
+        tracker.text(split_table(config.data.split_file), SPLIT_FILE)
     catalogue = pictures.catalogue
     tracker.json(list(catalogue.class_names), "labels.json")
     counts = np.bincount(catalogue.labels, minlength=len(catalogue.class_names))

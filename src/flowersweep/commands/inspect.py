@@ -1,0 +1,124 @@
+# A command's module has its name, and is imported with its package's name before it.
+"""`flowersweep inspect data=folder data.dir=PATH`: look at pictures before anything is trained on them."""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hydra import compose, initialize_config_dir
+
+from flowersweep import config
+from flowersweep.commands.arguments import exit_code
+from flowersweep.config import Config, cache_dir
+from flowersweep.deploy.output import draft
+from flowersweep.texts import expanded, in_one_line, plain_console
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from flowersweep.data.notices import Notice
+    from flowersweep.inspection.looking import Looks
+
+_PREVIEWED = 6  # pictures
+_OUTPUT = "output="
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print a table and the findings, and write the page.
+
+    Args:
+        arguments: Overrides as for a run; None for those of the process.
+
+    Returns:
+        The exit code: 0, or 2 for bad input.
+    """
+    parser = argparse.ArgumentParser(
+        prog="flowersweep inspect",
+        description="Look at the pictures of a run before it is trained: how many of which class and part, sizes, "
+        "duplicates and near duplicates, damaged files, examples, and what the augmentation does (aug=NAME). A table in "
+        "the terminal, and a page that works offline.",
+        epilog="example: python -m flowersweep inspect data=folder data.dir=PATH aug=RandomFlip",
+    )
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        help="as for a run: data=folder data.dir=PATH data.split=stratified ...; output=FILE names the page (default: "
+        "reports/inspect-FOLDER.html)",
+    )
+    return exit_code(lambda: _inspect(parser.parse_args(arguments).overrides))
+
+
+def _inspect(given: Sequence[str]) -> int:
+    overrides = [one for one in given if not one.startswith(_OUTPUT)]
+    output = next((one.removeprefix(_OUTPUT) for one in given if one.startswith(_OUTPUT)), None)
+    config.prepare()
+    with config.composing(), initialize_config_dir(str(config.conf_dir())):
+        settings = config.settings(compose("config", overrides=overrides))
+    from flowersweep.inspection.findings import findings
+    from flowersweep.inspection.looking import look
+    from flowersweep.inspection.page import page
+    from flowersweep.training.dataset import find_pictures
+
+    catalogue, _ = find_pictures(settings)
+    looks = look(settings, catalogue, cache_dir(settings.paths.cache))
+    found = findings(settings, looks)
+    _show(looks, found)
+    folder = re.sub(r"[^\w.-]+", "-", looks.catalogue.root.name).strip(".-") or "pictures"
+    target = expanded(output) if output else Path("reports", f"inspect-{folder}.html")
+    html = page(settings, looks, found, _preview(settings, looks))
+    with draft(target) as part:
+        part.write_text(html, encoding="utf-8")
+    sys.stdout.write(f"{target}\n")
+    return 0
+
+
+def _show(looks: "Looks", found: "Sequence[Notice]") -> None:
+    from rich.table import Table
+
+    from flowersweep.inspection.counts import counts_of
+
+    counts = counts_of(looks)
+    table = Table("class", title="Pictures", title_justify="left", show_footer=True)
+    table.columns[0].footer, table.columns[0].overflow = "all classes", "fold"
+    for name, total in zip(counts.columns, counts.total, strict=True):
+        table.add_column(name, justify="right", no_wrap=True, footer=f"{total:,}")
+    for name, numbers in counts.rows:
+        table.add_row(name, *(f"{number:,}" for number in numbers))
+    console = plain_console(soft_wrap=True)
+    console.print(table, highlight=False, soft_wrap=False)
+    size, ratio = (
+        (looks.widths, looks.heights),
+        looks.widths / looks.heights,
+    )
+    console.print(
+        f"{size[0].min()} to {size[0].max()} pixels wide, {size[1].min()} to {size[1].max()} high, aspect ratios "
+        f"{ratio.min():.2f} to {ratio.max():.2f}",
+        highlight=False,
+    )
+    for one in found:
+        console.print(f"- {in_one_line(str(one))}", highlight=False)
+    if not found:
+        console.print("Nothing was found that needs attention.", highlight=False)
+
+
+def _preview(settings: Config, looks: "Looks") -> "Image | None":
+    """What the augmentation makes of the first training pictures; None if there is no augmentation or split."""
+    from flowersweep.augment.base import NoAugmentation
+
+    if looks.split is None or isinstance(settings.aug, NoAugmentation):
+        return None
+    import numpy as np
+
+    from flowersweep.augment.preview import preview
+    from flowersweep.data import decode
+    from flowersweep.training.environment import start_tensorflow
+
+    start_tensorflow(seed=0, threads=settings.trainer.threads, deterministic=False)
+    rows = looks.split.train[:_PREVIEWED]
+    size = settings.trainer.image_size
+    paths = [looks.catalogue.root / looks.catalogue.paths[index] for index in rows]
+    images = np.stack([decode(path, settings.aug.source_size(size)) for path in paths])
+    return preview(settings.aug, images, size, indices=rows)
