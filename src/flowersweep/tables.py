@@ -1,6 +1,5 @@
 """Tables for terminals of any width: no word and no number is broken."""
 
-import textwrap
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -108,14 +107,21 @@ class Listing:
         table = Table(show_edge=False, pad_edge=False)
         for heading, width in zip(self.headings, widths, strict=True):
             table.add_column(
-                heading,
+                self._cell(heading, heading, width),
                 justify="right" if heading in self.right else "left",
                 width=width,
-                no_wrap=heading not in self.wrapping,
+                no_wrap=True,
             )
         for row, style in zip(self.rows, self.styles or [None] * len(self.rows), strict=True):
-            table.add_row(*row, style=style)
+            cells = zip(self.headings, row, widths, strict=True)
+            table.add_row(*(self._cell(*cell) for cell in cells), style=style)
         return table
+
+    def _cell(self, heading: str, cell: Cell, width: int) -> Text:
+        """A cell, wrapped if it may be: rich itself breaks words of wide characters."""
+        text = str(cell)
+        lines = "\n".join(_wrapped(text, width)) if heading in self.wrapping else text
+        return Text(lines, cell.style if isinstance(cell, Text) else "")
 
     def lines(self, width: int) -> Iterator[Text]:
         """A line for each cell that is not empty, and an empty line between rows; only words longer than a line exceed it."""
@@ -151,4 +157,11 @@ def show_facts(console: "Console", facts: Mapping[str, str]) -> None:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, max(width, 1), break_long_words=False, break_on_hyphens=False)
+    """Lines of a text that are not wider than `width`, except for longer words."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and cell_len(lines[-1]) + 1 + cell_len(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
