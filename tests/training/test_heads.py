@@ -45,7 +45,13 @@ def equal(one: Head, other: Head) -> bool:
 class TestKey:
     @pytest.mark.parametrize(
         "change",
-        ["bank.enabled=false", "bank.dtype=float32", "bank.engine=tensorflow", "trainer.precision=bfloat16"],
+        [
+            "bank.enabled=false",
+            "bank.dtype=float32",
+            "bank.engine=tensorflow",
+            "trainer.precision=bfloat16",
+            "data.resize=crop",
+        ],
     )
     def test_depends_on_how_features_are_computed(self, change: str, make_config: MakeConfig) -> None:
         """The stored type, the engine and the precision change the numbers, so they change the name."""

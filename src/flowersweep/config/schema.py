@@ -30,6 +30,7 @@ from flowersweep.config.optimizers import (
 from flowersweep.fields import bounded, not_empty, one_of
 
 DATA_SOURCES = ("flower_photos", "folder", "demo")
+RESIZES = ("stretch", "crop", "pad")
 SPLITS = ("keras", "stratified", "folders", "csv", "groups")
 
 
@@ -54,6 +55,8 @@ class DataConfig:
     split_seed: int = bounded(low=0, high=2**32 - 1)
     # Taken from the training part; never used for selection.
     test_split: float = bounded(low=0, below=1)
+    # How a picture becomes a square: stretched as in Keras, cut to its central square, or with black bars beside it.
+    resize: str = one_of(*RESIZES, default="stretch")
     # What to do with files that cannot be decoded: stop and list them, or continue without them.
     unreadable: str = one_of("error", "skip")
 
