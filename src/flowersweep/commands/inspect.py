@@ -125,5 +125,5 @@ def _preview(settings: Config, looks: "Looks") -> "Image | None":
     rows = looks.split.train[:_PREVIEWED]
     size = settings.trainer.image_size
     paths = [looks.catalogue.root / looks.catalogue.paths[index] for index in rows]
-    images = np.stack([decode(path, settings.aug.source_size(size)) for path in paths])
+    images = np.stack([decode(path, settings.aug.source_size(size), settings.data.resize) for path in paths])
     return preview(settings.aug, images, size, indices=rows)
