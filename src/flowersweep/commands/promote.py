@@ -11,6 +11,7 @@ from flowersweep.deploy.model_registry import about_version, check_alias, promot
 from flowersweep.deploy.temperature import FIT
 from flowersweep.tables import show_facts
 from flowersweep.texts import plain_console
+from flowersweep.tracking.selection import experiment_of
 
 _RUN = Argument(
     "run", "id of a run (its first 8 digits are enough) instead of the best one", "RUN", default=BEST
@@ -57,6 +58,7 @@ def _promote(values: Mapping[str, str | None]) -> int:
         "alias": alias,
         metric: f"{value:.4f}",
         "study": f"{tags['study']}, trial {tags['trial']}" if "trial" in tags else "",
+        "experiment": experiment_of(choice.store, choice.run),
         "run": f"{choice.run_id} {choice.run.info.run_name}",
         "previous": about_version(promotion.previous) if promotion.previous else "none",
     }

@@ -14,6 +14,7 @@ from flowersweep.tracking.selection import (
     open_results,
     restoring,
     search,
+    study_name,
 )
 from flowersweep.tracking.store.store import Store
 
@@ -174,7 +175,7 @@ def _of_version(store: Store, version: "ModelVersion") -> Choice:
 def choose_run(store: Store, run: "Run") -> Choice:
     """A run with its model; a repeated trial has no model, so its best repeat is used."""
     if run.data.tags.get("kind") == "study":
-        name = run.info.run_name
+        name = study_name(run)
         raise ConfigError(f"run={run.info.run_id[:8]} is a study; use run=best study={name} instead.")
     if "n_repeats" in run.data.tags:
         run = _best_repeat(store, run)

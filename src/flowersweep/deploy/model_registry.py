@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flowersweep.data.resizing import input_words
 from flowersweep.deploy.best_run import described, objective, overrides_of
 from flowersweep.deploy.choose import Choice, registered
 from flowersweep.errors import ConfigError
@@ -92,6 +93,7 @@ def lineage(choice: Choice, before: "ModelVersion | None") -> dict[str, str]:
         "git_commit": run.data.tags.get("mlflow.source.git.commit"),
         "overrides": shlex.join(overrides_of(choice.store, run)),
         "class_names": ", ".join(choice.info.class_names),
+        "input": input_words(choice.info.size, choice.info.resizing),
         "previous": None if before is None else str(before.version),
     }
     return {key: shortened(text, MAX_TAG_LENGTH) for key, text in found.items() if text is not None}
