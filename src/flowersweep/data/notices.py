@@ -107,8 +107,8 @@ def _imbalance(catalogue: Catalogue) -> Iterator[Notice]:
         most, least = (in_one_line(catalogue.class_names[label]) for label in (largest, smallest))
         yield Notice(
             f"The class {most} has {counts[largest]:,} pictures and {least} only {counts[smallest]:,}",
-            f"accuracy says little about {least}; add pictures of it, or check the accuracy of each class with "
-            "python -m flowersweep evaluate",
+            f"accuracy says little about {least}; add pictures of it, set trainer.class_weight=balanced and "
+            "objective.metric=best/val_macro_f1, or check the accuracy of each class with python -m flowersweep evaluate",
         )
 
 
