@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from flowersweep.report.statistics.comparison import Sample, groups
+from flowersweep.ranking.comparison import Sample, groups
 
 # The standard deviation of a training, in pictures, by name; None: the pictures are correct independently with the same
 # probability, as if seeds had no effect.

@@ -17,6 +17,7 @@ from flowersweep.data import demo
 from stores import copied
 
 if TYPE_CHECKING:  # it imports Keras
+    from ensemble_study import SmallStudy
     from winners import Winners
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -112,6 +113,15 @@ def results(tmp_path_factory: pytest.TempPathFactory, drawn: Path, cache: Path) 
     from winners import winners
 
     return winners(tmp_path_factory.getbasetemp(), drawn, cache)
+
+
+@pytest.fixture
+def small(tmp_path: Path, drawn: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> "SmallStudy":
+    """A study without trials, to which a test adds some with models."""
+    from ensemble_study import SmallStudy
+
+    monkeypatch.setenv("FLOWERSWEEP_CACHE", str(cache))
+    return SmallStudy(tmp_path / "results", drawn, cache)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Names of others, in files and on terminals."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -8,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowersweep.texts import as_text, choose_one_of, in_one_line, is_line, nearest, plain_console
+from flowersweep.texts import (
+    as_text,
+    choose_one_of,
+    edit_distance,
+    in_one_line,
+    is_line,
+    nearest,
+    nearest_of,
+    plain_console,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
 
@@ -49,6 +59,51 @@ def test_nearest() -> None:
     """A typo gets the name it is closest to; a word that resembles none of the names gets no suggestion."""
     assert nearest("RandomFlp", ["RandomFlip", "RandomZoom"]) == " Did you mean RandomFlip?"
     assert nearest("xyz", ["RandomFlip"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("received", "meant"),
+    [
+        ("randomflip", "RandomFlip"),  # another case
+        ("fine-tune-at", "fine_tune_at"),  # other separators
+        ("RandomFilp", "RandomFlip"),  # two letters exchanged
+        ("val_acc", "val_accuracy"),  # the beginning
+        ("inception", "InceptionV3"),  # the beginning, rather than two errors from Xception
+        ("RandomCut", None),  # its first word says nothing
+        ("trainer.foo", None),
+        ("model.layers", None),
+        ("lr", None),
+    ],
+)
+def test_likely_spellings(received: str, meant: str | None) -> None:
+    """What names have in common does not make the rest similar."""
+    names = ["RandomHue", "RandomFlip", "fine_tune_at", "val_accuracy", "Xception", "InceptionV3"]
+    assert nearest_of(received, [*names, "trainer", "trainer.monitor", "model.filters", "model"]) == meant
+
+
+NAMES = st.lists(st.text("abcAB_.1", min_size=1, max_size=12), min_size=1, max_size=5)
+
+
+@given(received=st.text("abcAB_.1", max_size=12), names=NAMES)
+def test_a_suggestion_is_close(received: str, names: list[str]) -> None:
+    """Whatever is suggested has the same letters, begins with what was received, or is a quarter of it away."""
+    meant = nearest_of(received, names)
+    if meant is not None:
+        one, other = (re.sub(r"[_.]", "", name).lower() for name in (received, meant))
+        assert other.startswith(one) or edit_distance(one, other) <= max(1, max(len(one), len(other)) // 4)
+
+
+@given(name=st.text("abcdefgh", min_size=4, max_size=12), data=st.data())
+def test_a_missing_letter_is_found(name: str, data: st.DataObject) -> None:
+    """A word without one of its letters is a likely spelling of it."""
+    at = data.draw(st.integers(0, len(name) - 1))
+    assert nearest_of(f"trainer.{name[:at]}{name[at + 1 :]}", [f"trainer.{name}"]) == f"trainer.{name}"
+
+
+def test_edit_distance() -> None:
+    """Known distances: an exchange of neighbours is one step."""
+    pairs = [("", "abc"), ("kitten", "sitting"), ("ab", "ba"), ("same", "same"), ("a cat", "an act")]
+    assert [edit_distance(*pair) for pair in pairs] == [3, 3, 1, 0, 2]
 
 
 def test_choose_one_of() -> None:

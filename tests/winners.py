@@ -8,7 +8,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from flowersweep.data import fingerprint, read_folder
+from flowersweep.data import decode, fingerprint, read_folder
+from flowersweep.figures.predictions import predictions_table
+from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
@@ -97,6 +99,15 @@ def small_model(n_classes: int, seed: int) -> keras.Model:
     return keras.Model(pictures, keras.layers.Softmax()(logits))
 
 
+def predict(made: Winners, name: str, drawn: Path) -> None:
+    """Store the predictions of a run's model for all pictures, as those of its validation pictures."""
+    paths = sorted(drawn.rglob("*.jpg"))
+    pictures = np.stack([decode(path, SIZE) for path in paths]).astype(np.float32)
+    labels = [made.class_names.index(path.parent.name) for path in paths]
+    table = predictions_table(paths, labels, np.asarray(made.models[name](pictures)), made.class_names)
+    client(made.store.uri).log_text(made.runs[name], table, "validation_predictions.csv")
+
+
 @functools.cache
 def winners(base: Path, drawn: Path, cache: Path) -> Winners:
     """The store, made once in a session.
@@ -130,6 +141,7 @@ def winners(base: Path, drawn: Path, cache: Path) -> Winners:
     made.add("petals", None, tags={"kind": "study", "study": "petals"}, model=False)
     made.add("petals/0", 0.5, parent="petals", tags={"trial": 0}, model=False)
     made.add("petals/1", 0.8, parent="petals", tags={"trial": 1})
+    predict(made, "petals/1", drawn)
     made.add("petals/2", 0.95, parent="petals", tags={"trial": 2, "trial.state": "PRUNED"}, model=False)
     made.add("petals/3", 0.9, parent="petals", tags={"trial": 3}, model=False, status=RunStatus.FAILED)
     made.add("petals/4", 0.8, parent="petals", tags={"trial": 4}, model=False)

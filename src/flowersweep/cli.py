@@ -23,6 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given and given[0] in COMMANDS:
         return int(import_module(f"flowersweep.commands.{given[0]}").main(given[1:]))
+    if {"--help", "-h"} & set(given):
+        from flowersweep.commands.help import for_run
+
+        return for_run(given)
     from flowersweep.hydra_app import run
 
     return run()

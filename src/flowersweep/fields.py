@@ -13,9 +13,15 @@ from omegaconf import MISSING
 RULE_KEY = "flowersweep.rule"
 
 
+# The metrics of the validation pictures that every epoch has.
+VALIDATED = ("val_loss", "val_accuracy", "val_macro_f1", "val_balanced_accuracy", "val_auc", "val_top3")
+# What early stopping and the plateau schedule may watch.
+WATCHED = (*VALIDATED, "loss", "accuracy")
+
+
 def maximized(metric: str) -> bool:
     """Whether a higher value of a metric is better; the name may have a prefix, as in best/val_accuracy."""
-    return metric.rpartition("/")[2] in {"accuracy", "val_accuracy"}
+    return metric.rpartition("/")[2] in {*WATCHED} - {"loss", "val_loss"}
 
 
 @dataclass(frozen=True)

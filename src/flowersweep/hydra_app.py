@@ -33,6 +33,7 @@ EXECUTION_WHITELIST = (
     "hydra_plugins.*",
     "optuna.samplers.*",
     "logging.*",
+    "flowersweep.console.LogHandler",
     "flowersweep.redaction.Formatter",
 )
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
+from flowersweep.console import stderr_console
+
 DELAY = 2.0  # seconds of work before the bar appears
 
 
@@ -21,7 +23,6 @@ def progress(
         total: Total number of units.
         unit: What is counted; bytes are shown with their speed.
     """
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         DownloadColumn,
@@ -33,7 +34,7 @@ def progress(
     )
 
     counts = (DownloadColumn(), TransferSpeedColumn()) if unit == "bytes" else (MofNCompleteColumn(),)
-    console = Console(stderr=True)
+    console = stderr_console()
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), *counts, TimeRemainingColumn(), console=console
     )

@@ -1,7 +1,7 @@
 """Texts from outside: names of files, classes and studies, shown unchanged, and suggestions for mistyped words."""
 
-import difflib
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
@@ -41,9 +41,59 @@ def in_one_line(name: str | PurePath) -> str:
 
 
 def nearest(received: object, allowed: Iterable[str]) -> str:
-    """' Did you mean X?' when something allowed is close to what was received, else nothing."""
-    close = difflib.get_close_matches(str(received), list(allowed), n=1, cutoff=0.6)
-    return f" Did you mean {close[0]}?" if close else ""
+    """' Did you mean X?' when something allowed is a likely spelling of what was received, else nothing."""
+    close = nearest_of(str(received), allowed)
+    return f" Did you mean {close}?" if close else ""
+
+
+def nearest_of(received: str, allowed: Iterable[str]) -> str | None:
+    """The allowed name of which another one is a likely spelling; None if there is none.
+
+    Likely are: another case or other separators; a few typing errors (one in four characters, without the words that
+    both names have in common); and the beginning of a name, of at least three characters.
+    """
+    names = list(allowed)
+    ranked = [(rank, name) for name in names if (rank := _rank_of_spelling(received, name)) is not None]
+    return min(ranked, key=lambda one: one[0])[1] if ranked else None
+
+
+def _rank_of_spelling(received: str, name: str) -> float | None:
+    """How far a name is from what was received, in typing errors; None if it is unrelated."""
+    mine, its = _words(received), _words(name)
+    begun, whole = "".join(mine), "".join(its)
+    if begun == whole:
+        return 0
+    while mine and its and mine[0] == its[0]:
+        del mine[0], its[0]
+    while mine and its and mine[-1] == its[-1]:
+        del mine[-1], its[-1]
+    typed, right = "".join(mine), "".join(its)
+    length = max(len(typed), len(right))
+    errors = edit_distance(typed, right)
+    likely = max(len(begun), len(whole)) >= 3 and errors < length and errors <= max(1, length // 4)
+    ranks = [errors] if likely else []
+    begins = len(begun) >= 3 and whole.startswith(begun)
+    return min([*ranks, *([1.5] if begins else [])], default=None)
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name such as `fine_tune_at`, `RandomFlip` or `trainer.epochs`, in lower case; numbers are words."""
+    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_a-zA-Z]+", name)]
+
+
+def edit_distance(one: str, other: str) -> int:
+    """Number of characters to insert, delete, replace, or exchange with their neighbour, to turn one text into another."""
+    before: list[int] = []
+    last = list(range(len(other) + 1))
+    for i, character in enumerate(one, start=1):
+        row = [i]
+        for j, its in enumerate(other, start=1):
+            steps = [last[j] + 1, row[j - 1] + 1, last[j - 1] + (character != its)]
+            if i > 1 and j > 1 and character == other[j - 2] and one[i - 2] == its:
+                steps.append(before[j - 2] + 1)
+            row.append(min(steps))
+        before, last = last, row
+    return last[-1]
 
 
 def choose_one_of(choices: Sequence[str], received: str) -> str:
@@ -51,8 +101,8 @@ def choose_one_of(choices: Sequence[str], received: str) -> str:
     return f"choose one of {', '.join(choices)}.{nearest(received, choices)}"
 
 
-def plain_console(*, stderr: bool = False, soft_wrap: bool = False) -> "Console":
-    """A terminal on which `[red]` and `:smile:` are ordinary text, not rich markup."""
+def plain_console(*, soft_wrap: bool = False) -> "Console":
+    """Standard output as a terminal on which `[red]` and `:smile:` are ordinary text, not rich markup."""
     from rich.console import Console
 
-    return Console(stderr=stderr, soft_wrap=soft_wrap, markup=False, emoji=False)
+    return Console(soft_wrap=soft_wrap, markup=False, emoji=False)

@@ -86,7 +86,7 @@ class TestCandidates:
         [
             ("python -m flowers", ["flowersweep "]),
             ("python -m flowersweep rep", ["report "]),
-            ("flowersweep e", ["evaluate ", "experiment=", "export "]),
+            ("flowersweep e", ["ensemble ", "evaluate ", "experiment=", "export "]),
             ("flowersweep aug=none rep", []),
             ("python -m flowersweep doctor aug=AugM", ["aug=AugMix "]),
             ("python -m flowersweep report st", ["study="]),
@@ -115,6 +115,10 @@ class TestCandidates:
     def test_what_cannot_be_completed_offers_nothing(self, line: str) -> None:
         """Open quotes, paths (they are the shell's), what does not compose: no error, no noise."""
         assert candidates(line) == []
+
+    def test_help_offers_what_it_explains(self) -> None:
+        """Groups and the settings of sweeps."""
+        assert candidates("flowersweep help s") == ["sampler ", "schedule ", "search ", "seed ", "sweeper "]
 
     def test_every_command_is_known(self) -> None:
         """Those that complete something are commands; the cache's arguments and the shell's own part need not be."""

@@ -14,6 +14,7 @@ from flowersweep.commands.evaluate import main, show_matrix
 from flowersweep.config import Config
 from flowersweep.data import decode, split
 from flowersweep.texts import plain_console
+from tables_read import broken_words
 from winners import SIZE, SPLIT_SEED, Winners
 
 MakeConfig = Callable[..., Config]
@@ -55,6 +56,14 @@ def test_figures_are_those_of_the_model(
     assert answer["accuracy"] == pytest.approx(accuracy)
     assert answer["loss"] == pytest.approx(loss, abs=1e-5)
     assert list(answer["classes"]) == results.class_names
+    assert answer["balanced_accuracy"] == pytest.approx(accuracy)  # as many pictures of every class
+    assert 0 < answer["auc"] < 1 >= answer["top3"] >= accuracy
+    gaps = [
+        abs(one["accuracy"] - one["confidence"]) * one["pictures"]
+        for one in answer["reliability"]
+        if one["pictures"]
+    ]
+    assert answer["calibration_error"] == pytest.approx(sum(gaps) / 60)
     right = sum(answer["confusion"][name][name] for name in results.class_names)
     assert right == round(accuracy * 60)
     for name, figures in answer["classes"].items():
@@ -81,6 +90,7 @@ def test_tables_and_picture(
 
     assert "60 pictures: accuracy 0." in text
     assert "precision" in text
+    assert "Expected calibration error 0." in text
     assert all(name in text for name in results.class_names)
     with Image.open(output) as picture:
         assert picture.format == "PNG"
@@ -96,7 +106,7 @@ def test_a_matrix_that_is_too_wide(
     monkeypatch.setenv("COLUMNS", "80")
 
     show_matrix(plain_console(), names, confusion)
-    lines = [line.split("│")[1:4] for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    lines = [line.split("│") for line in capsys.readouterr().out.splitlines() if "│" in line]
     assert [[cell.strip() for cell in line] for line in lines] == [
         ["class number 20", "class number 2", "9"],
         ["class number 3", "class number 7", "4"],
@@ -104,6 +114,17 @@ def test_a_matrix_that_is_too_wide(
 
     show_matrix(plain_console(), names[:3], confusion[:3, :3])
     assert "class number 2 │" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", ["30", "80", "100", "120"])
+def test_no_class_is_broken(
+    width: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long names of classes and numbers stay whole, in the matrix and in the list of mistakes."""
+    names = ["a_class_with_a_very_long_name", "Leucanthemum_x_superbum_(daisy)", "x"]
+    monkeypatch.setenv("COLUMNS", width)
+    show_matrix(plain_console(), names, np.array([[12345, 3, 0], [17, 0, 1], [0, 0, 5]]))
+    assert broken_words(capsys.readouterr().out, {*names[:2], "17"}) == set()
 
 
 def test_what_is_left_out_is_told(

@@ -9,8 +9,9 @@ import pytest
 
 from flowersweep.commands import export
 from flowersweep.commands.export import main
+from flowersweep.data import decode
 from flowersweep.deploy.exporter import Run, open_export
-from winners import Winners
+from winners import SIZE, Winners
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,47 @@ def test_an_export_comes_with_its_labels(
     told = capsys.readouterr().out
     assert told.startswith(f"{output}: {kind} of run {results.runs['petals/1'][:8]} (trial 1 of study petals")
     assert "on 18 pictures its probabilities differ from those of the source by at most " in told
+
+
+@pytest.mark.parametrize("name", ["a.keras", "a.tflite"])
+def test_a_temperature_is_fitted_and_written(
+    results: Winners, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """The export returns the softmax of divided logits: other probabilities, the same classes; its effect is in a file."""
+    output, model = tmp_path / name, results.models["petals/1"]
+    pictures = np.stack([decode(path, SIZE) for path in sorted(drawn.rglob("*.jpg"))]).astype(np.float32)
+    before = np.asarray(model(pictures))
+    arguments = [
+        f"format={output.suffix[1:]}",
+        f"output={output}",
+        "run=best",
+        results.where,
+        "overwrite=true",
+    ]
+    assert main([*arguments, "temperature=fit"]) == 0
+
+    facts = json.loads((tmp_path / f"{name}.temperature.json").read_text())
+    assert f"The temperature {facts['value']:.4g}, fitted on 60 validation" in capsys.readouterr().out
+    assert (facts["run"], facts["pictures"]) == (results.runs["petals/1"], 60)
+    assert facts["after"]["loss"] < facts["before"]["loss"]
+    after = open_export(output.suffix[1:], model, output)(pictures)
+    expected = before ** (1 / facts["value"])
+    np.testing.assert_allclose(after, expected / expected.sum(axis=1, keepdims=True), atol=1e-5)
+    assert (after.argmax(axis=1) == before.argmax(axis=1)).all()
+    labels = np.repeat(np.arange(5), 12)
+    assert facts["after"]["loss"] == pytest.approx(-np.log(after[np.arange(60), labels]).mean(), abs=1e-4)
+    assert main(arguments) == 0
+    assert not (tmp_path / f"{name}.temperature.json").exists()
+
+
+def test_a_run_without_predictions_has_no_temperature(
+    results: Winners, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sentence, and nothing is written."""
+    run = f"run={results.runs['alone/good']}"
+    assert main(["format=keras", f"output={tmp_path}/a.keras", run, results.where, "temperature=fit"]) == 2
+    assert "has no validation predictions to fit a temperature on" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_pictures_may_be_given(

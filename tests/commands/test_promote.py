@@ -10,6 +10,7 @@ import pytest
 
 from flowersweep.commands.promote import main
 from flowersweep.tracking.mlflow_api import client
+from tables_read import broken_words
 from winners import Winners
 
 MAKE = shutil.which("make")
@@ -26,6 +27,16 @@ def test_the_table_says_what_was_promoted(results: Winners, capsys: pytest.Captu
         assert text in first
     assert "version 1, best/val_accuracy 0.8000" in second
     assert client(results.store.uri).get_model_version_by_alias("printed", "champion").version == 2
+
+
+@pytest.mark.parametrize("width", ["40", "80"])
+def test_ids_can_be_copied(
+    width: str, results: Winners, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No id is broken at any width."""
+    monkeypatch.setenv("COLUMNS", width)
+    assert main(["petals", results.where, "name=copied"]) == 0
+    assert broken_words(capsys.readouterr().out, {results.runs["petals/1"], "best/val_accuracy"}) == set()
 
 
 def test_nothing_is_left_in_the_current_folder(

@@ -8,7 +8,8 @@ from hydra import compose
 from omegaconf import DictConfig
 
 from flowersweep.config import settings
-from flowersweep.config.models import BACKBONES
+from flowersweep.config.class_weight import named_weights
+from flowersweep.config.models import BACKBONES, FineTunedConfig
 from flowersweep.config.rules import MIN_BACKBONE_SIZE, MIN_BACKBONE_SIZES
 from flowersweep.errors import ConfigError, WeightsError
 
@@ -18,6 +19,45 @@ pytestmark = pytest.mark.usefixtures("hydra_ready")
 def composed(*overrides: str) -> DictConfig:
     """The configuration that a command line with these overrides would run."""
     return compose("config", overrides=list(overrides))
+
+
+class TestClassWeight:
+    @pytest.mark.parametrize(
+        ("value", "message"),
+        [
+            ("balance", "must be none, balanced, .*but is 'balance'. Did you mean balanced"),
+            ("3", "must be none, balanced, .*but is 3"),
+            ("[daisy]", r"pairs as in \[\['1e5', 2\]\], but is \['daisy'\]"),
+            (
+                "{1e5: 2}",
+                r"a class 100000.0, which is not a text; write \[\['NAME', 2\]\] on the command line",
+            ),
+            ("{daisy: much}", "weight of class daisy .* must be a number of at least 0, but is 'much'"),
+            ("{daisy: -1}", "at least 0, but is -1"),
+            ("{daisy: nan}", "at least 0, but is nan"),
+            ("{daisy: true}", "at least 0, but is True"),
+            ("{daisy: 0}", "a weight of more than 0"),
+        ],
+    )
+    def test_something_else_is_refused(self, value: str, message: str) -> None:
+        """One sentence with what was received and what is allowed."""
+        with pytest.raises(ConfigError, match=message) as caught:
+            settings(composed(f"trainer.class_weight={value}"))
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("value", "expected"),
+        [
+            ("null", "none"),
+            ("balanced", "balanced"),
+            ("{daisy: 2, no: 1.5}", {"daisy": 2, "no": 1.5}),
+            ("[['1e5', 2]]", {"1e5": 2}),
+        ],
+    )
+    def test_forms(self, value: str, expected: object) -> None:
+        """Names stay texts."""
+        given = settings(composed(f"trainer.class_weight={value}")).trainer.class_weight
+        assert named_weights(given) == expected
 
 
 class TestSplit:
@@ -130,3 +170,20 @@ class TestWeights:
             settings(composed(*overrides, "trainer.image_size=16"))
         file.touch()
         assert settings(composed(*overrides)).model.name == "mobilenet_ft"
+
+
+@pytest.mark.parametrize("model", ["mobilenet_ft", "backbone"])
+@pytest.mark.parametrize(
+    ("given", "epochs"),
+    [
+        ([], 100),  # the article's
+        (["trainer.epochs=2"], 2),
+        (["trainer=quick"], 5),
+        (["trainer.epochs=2", "model.head.epochs=7"], 7),
+    ],
+)
+def test_the_head_is_not_trained_longer_than_the_rest(model: str, given: list[str], epochs: int) -> None:
+    """Its maximum is trainer.epochs unless it has its own."""
+    config = settings(composed(f"model={model}", "model.alpha=null", "model.weights=null", *given))
+    assert isinstance(config.model, FineTunedConfig)
+    assert config.model.head.epochs == epochs

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowersweep.figures.predictions import predictions_table
+from flowersweep.figures.predictions import predictions_table, read_predictions
 from flowersweep.texts import in_one_line
 
 
@@ -21,11 +21,21 @@ def test_one_row_per_picture_with_classes_by_name() -> None:
     )
     assert list(csv.reader(io.StringIO(table))) == [
         ["path", "true", "predicted", "p_daisy", "p_roses"],
-        ["a/one, two.jpg", "roses", "roses", "0.250000", "0.750000"],
-        ["b.jpg", "daisy", "roses", "0.400000", "0.600000"],
+        ["a/one, two.jpg", "roses", "roses", "0.25", "0.75"],
+        ["b.jpg", "daisy", "roses", "0.4", "0.6"],
     ]
     assert table.endswith("\n")
     assert "\r" not in table
+
+
+@given(st.floats(0, 1, width=32))
+def test_small_probabilities_keep_their_digits(probability: float) -> None:
+    """A probability of one in a billion is not 0, so a temperature can be fitted on the table."""
+    table = predictions_table(["a.jpg"], [0], [[probability, 1 - probability]], ["daisy", "roses"])
+    found = read_predictions(table)
+    assert found is not None
+    assert found.probabilities[0, 0] == pytest.approx(probability, rel=1e-5)
+    assert (found.paths, found.class_names, found.true.tolist()) == (["a.jpg"], ("daisy", "roses"), [0])
 
 
 LINE = st.text(min_size=1).filter(lambda name: name.splitlines() == [name])

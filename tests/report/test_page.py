@@ -33,9 +33,10 @@ class Made(NamedTuple):
 def make(store: Store, name: str) -> Made:
     """Make the report of a study."""
     study = read_study(store, find_study(store, name))
-    rows = ranking(study)
+    ranked = ranking(study)
+    rows = ranked.rows
     leading = read_leading_run(store, rows[0].configuration, study.goal) if rows else None
-    return Made(study, rows, leading, page(study, rows, leading))
+    return Made(study, rows, leading, page(study, ranked, leading))
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ class TestRepeated:
 
     def test_ranks(self, of_repeated: Made) -> None:
         """Those that cannot be distinguished share a rank; the article's figures stand beside."""
-        assert [row.group for row in of_repeated.rows] == [1, 1, 1, 2, 3]
+        assert [row.rank for row in of_repeated.rows] == [1, 1, 1, 2, 3]
         words = [row.published.words for row in of_repeated.rows if row.published]
         assert words[0] == "rank 6 of 7, below 0.7316"
         assert len(words) == 5
@@ -110,6 +111,16 @@ class TestRepeated:
         assert "secret" not in of_repeated.html
         assert "host-of-mine" not in of_repeated.html
 
+    def test_reliability_and_recalls(self, of_repeated: Made) -> None:
+        """Nine right predictions at 0.68 and a wrong one at 0.9; the recall of each class by epochs, with gaps."""
+        charts = Page(of_repeated.html).charts()
+        bars = charts["reliability"]["data"][0]
+        assert bars["y"] == [1.0, 0.0]
+        assert [one[0] for one in bars["customdata"]] == [9, 1]
+        assert f"calibration error is {0.9 * 0.32 + 0.1 * 0.9:.4f}" in of_repeated.html
+        lines = {one["name"]: one["y"] for one in charts["recalls"]["data"]}
+        assert lines == {"daisy": [0.5, 0.75], "roses": [None, None]}
+
     def test_costs(self, of_repeated: Made) -> None:
         """Epochs and seconds are those of all trainings, in all and per trial."""
         facts = Page(of_repeated.html).elements
@@ -133,6 +144,8 @@ class TestRepeated:
             "learning-rate",
             "trade-off",
             "timeline",
+            "recalls",
+            "reliability",
         ]
         for name, chart in charts.items():
             assert found.by_id(f"chart-{name}").tag == "div"
@@ -146,15 +159,17 @@ class TestSearched:
         assert trace(Page(of_searched.html), store) == 10 * 3
 
     def test_one_run_each_is_not_ranked(self, of_searched: Made) -> None:
-        """It says that noise would be ranked and how to repeat; there is no rank column; trials are accounted for."""
-        assert all(row.group is None for row in of_searched.rows)
-        assert "with one run each, noise would be ranked" in of_searched.told
+        """It says that the noise is not known and how to repeat; the ranks are those of values; trials are accounted for."""
+        assert [row.rank for row in of_searched.rows] == list(range(1, 11))
+        assert "with one run each, the noise of the seeds is not known" in of_searched.told
         assert "hydra.sweeper.n_repeats=3" in of_searched.told
         assert "1 trial was pruned" in of_searched.told
         assert "1 trial failed: ValueError: " in of_searched.told
         assert "1 trial has not finished" in of_searched.told
         assert "the best one is optimistic" in of_searched.told
-        assert '<th scope="col">rank</th>' not in of_searched.html
+        assert (
+            Page(of_searched.html).by_id("ranks").text == "Ranked by value: only equal values share a rank."
+        )
 
     def test_names_are_escaped(self, of_searched: Made) -> None:
         """Names that are HTML, a template or the end of a script stay text."""
@@ -178,9 +193,21 @@ class TestSearched:
             "optimizer.momentum",
         ]
         axes = {axis["label"]: axis for axis in charts["parallel"]["data"][0]["dimensions"]}
-        assert list(axes) == ["learning_rate", "aug", "momentum", "val_accuracy"]
+        assert list(axes) == ["learning_rate", "aug", "momentum", "state", "val_accuracy"]
         assert axes["momentum"]["ticktext"][1] == "(missing)"
-        assert axes["learning_rate"]["ticktext"] == [f"1e{power}" for power in range(-10, 0)]
+        assert axes["learning_rate"]["ticktext"][:2] == ["1e-10", "1e-09"]
+        assert axes["learning_rate"]["ticktext"][4:] == [
+            "0.000001",
+            "0.00001",
+            "0.0001",
+            "0.001",
+            "0.01",
+            "0.1",
+        ]
+        assert axes["learning_rate"]["tickvals"] == pytest.approx(range(-10, 0))
+        assert axes["state"]["ticktext"] == ["complete", "pruned"]
+        assert axes["state"]["values"] == [0] * 10 + [1]
+        assert axes["val_accuracy"]["values"][-1] == 0.9
         timeline = {bar["name"]: len(bar["y"]) for bar in charts["timeline"]["data"]}
         assert timeline == {"complete": 10, "pruned": 1, "failed": 1, "stopped": 1}
 

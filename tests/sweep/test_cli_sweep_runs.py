@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from flowersweep import cli
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.store.store import sqlite_uri
@@ -36,18 +38,29 @@ class Real:
         "tracking.log_figures=false",
     )
 
-    def __init__(self, folder: Path, drawn: Path, cache: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        drawn: Path,
+        cache: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capfd: pytest.CaptureFixture[str],
+    ) -> None:
         self.folder = folder
         self.results = folder / "results"
+        self._monkeypatch = monkeypatch
+        self._capfd = capfd
         self.places = (f"data.dir={drawn}", f"paths.cache={cache}", f"tracking.dir={self.results}")
+
+    def command(self, arguments: Sequence[str], epochs: int) -> list[str]:
+        """What is typed after `flowersweep`."""
+        return ["--multirun", *self.SMALL, *self.places, *arguments, f"trainer.epochs={epochs}"]
 
     def start(self, *arguments: str, epochs: int = 2) -> subprocess.Popen[str]:
         """Start a sweep in a process group of its own."""
-        command = [sys.executable, "-m", "flowersweep", "--multirun", *self.SMALL, *self.places, *arguments]
-        command.append(f"trainer.epochs={epochs}")
         environment = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}
         return subprocess.Popen(
-            command,
+            [sys.executable, "-m", "flowersweep", *self.command(arguments, epochs)],
             cwd=self.folder,
             env=environment,
             stdout=subprocess.PIPE,
@@ -57,16 +70,22 @@ class Real:
         )
 
     def run(self, *arguments: str, epochs: int = 2) -> tuple[int, str, str]:
-        """Run one; exit code, standard output and standard error."""
-        running = self.start(*arguments, epochs=epochs)
-        out, err = running.communicate(timeout=300)
-        return running.returncode, out, err
+        """Run one in this process, which has imported everything; exit code, standard output and standard error.
+
+        Its trials run in training processes, as always.
+        """
+        self._monkeypatch.chdir(self.folder)
+        self._monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        self._monkeypatch.setattr(sys, "argv", ["flowersweep", *self.command(arguments, epochs)])
+        self._capfd.readouterr()
+        code = cli.main()
+        out, err = self._capfd.readouterr()
+        return code, out, err
 
     def report(self) -> str:
         """The page about the latest sweep."""
         page = self.results / "page"
-        where = f"tracking.dir={self.results}", f"output={page}"
-        subprocess.run([sys.executable, "-m", "flowersweep", "report", *where], check=True, cwd=self.folder)
+        assert cli.main(["report", f"tracking.dir={self.results}", f"output={page}"]) == 0
         return (page / "report.html").read_text(encoding="utf-8")
 
     @property
@@ -98,9 +117,15 @@ class Real:
 
 
 @pytest.fixture
-def real(tmp_path: Path, drawn: Path, cache: Path) -> Real:
+def real(
+    tmp_path: Path,
+    drawn: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Real:
     """Sweeps of real trainings on 60 drawn flowers."""
-    return Real(tmp_path, drawn, cache)
+    return Real(tmp_path, drawn, cache, monkeypatch, capfd)
 
 
 class TestInfrastructure:
@@ -224,7 +249,7 @@ class TestRelativePaths:
 class TestRuns:
     def test_grid(self, real: Real) -> None:
         """A parent run with leaderboard, plots and a command; below it a run per trial, found by searched values."""
-        code, out, err = real.run("optimizer.learning_rate=0.00001,0.01,0.001")
+        code, out, err = real.run("optimizer.learning_rate=0.00001,0.01,0.001", "tracking.log_figures=true")
         (parent,), trials = real.runs("study"), real.runs("trial")
 
         assert code == 0, err
@@ -252,7 +277,7 @@ class TestRuns:
         assert "Launching" not in err
         assert "Traceback" not in err
 
-        again, _, told = real.run("optimizer.learning_rate=0.00001,0.01,0.001")
+        again, _, told = real.run("optimizer.learning_rate=0.00001,0.01,0.001", "tracking.log_figures=true")
         assert again == 0
         assert "All 3 trials of study" in told
         assert len(real.runs("trial")) == 3

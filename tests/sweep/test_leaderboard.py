@@ -1,21 +1,22 @@
-"""The order of trials, and how they are shown."""
+"""The order and the ranks of trials."""
 
-import io
+from typing import Any
 
 import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from rich.console import Console
 
-from flowersweep.sweep.leaderboard import as_json, as_markdown, as_table, best_rows, cells, leaderboard
+from flowersweep.sweep.leaderboard import as_json, leaderboard
+from flowersweep.sweep.study.attributes import EPOCHS, N_VALIDATION, REPEATS, SEEDS, TAKEN_FROM
+from flowersweep.sweep.study.study import name_metrics
 
 SPACE = {"lr": FloatDistribution(0, 1), "aug": CategoricalDistribution(("none", "flip"))}
 
 
 def trial(
-    *values: float, state: TrialState = TrialState.COMPLETE, lr: float = 0.5, reason: str = ""
+    *values: float, state: TrialState = TrialState.COMPLETE, lr: float = 0.5, **attrs: Any
 ) -> FrozenTrial:
     """A finished trial with two reports."""
     return create_trial(
@@ -23,21 +24,32 @@ def trial(
         values=list(values) or None,
         params={"lr": lr, "aug": "flip"},
         distributions=dict(SPACE),
-        intermediate_values={0: 0.1, 1: 0.2},
-        user_attrs={"mlflow_run_id": f"run{lr}", **({"fail_reason": reason} if reason else {})},
+        intermediate_values={1: 0.1, 2: 0.2},
+        user_attrs={"mlflow_run_id": f"run{lr}", **attrs},
     )
 
 
-def study(*trials: FrozenTrial, directions: tuple[str, ...] = ("maximize",)) -> optuna.Study:
+def repeated(*values: float, lr: float, n_pictures: int | None = None) -> FrozenTrial:
+    """A trial that was trained with several seeds, 30 epochs each."""
+    own = {REPEATS: list(values), SEEDS: list(range(len(values))), EPOCHS: 30 * len(values)}
+    size = {} if n_pictures is None else {N_VALIDATION: n_pictures}
+    return trial(sum(values) / len(values), lr=lr, **own, **size)
+
+
+def study(
+    *trials: FrozenTrial, directions: tuple[str, ...] = ("maximize",), metric: str | None = None
+) -> optuna.Study:
     """A study of these trials."""
     made = optuna.create_study(directions=[StudyDirection[name.upper()] for name in directions])
+    if metric is not None:
+        name_metrics(made, [metric])
     made.add_trials(trials)
     return made
 
 
 MIXED = (
-    trial(0.5),
-    trial(state=TrialState.FAIL, reason="no memory"),
+    trial(0.5, lr=0.1),
+    trial(state=TrialState.FAIL, fail_reason="no memory"),
     trial(0.9),
     trial(0.7, state=TrialState.PRUNED),
     trial(0.9, lr=0.25),
@@ -45,70 +57,115 @@ MIXED = (
 
 
 class TestOrder:
-    @pytest.mark.parametrize(("direction", "order"), [("maximize", [2, 4, 0]), ("minimize", [0, 2, 4])])
-    def test_best_first(self, direction: str, order: list[int]) -> None:
-        """Complete trials by value, the earlier first on a tie; then pruned and failed ones without a rank."""
-        rows = leaderboard(study(*MIXED, directions=(direction,)))
-        assert [row.trial for row in rows] == [*order, 1, 3]
-        assert [row.rank for row in rows] == [1, 2, 3, None, None]
-        assert best_rows(rows) == rows[:1]
+    @pytest.mark.parametrize(
+        ("direction", "order", "ranks"),
+        [("maximize", [2, 4, 0], [1, 1, 2]), ("minimize", [0, 2, 4], [1, 2, 2])],
+    )
+    def test_best_first(self, direction: str, order: list[int], ranks: list[int]) -> None:
+        """Complete trials by value, equal ones with one rank, the earlier first; then pruned and failed ones without a rank."""
+        board = leaderboard(study(*MIXED, directions=(direction,)))
+        assert [row.trial for row in board.rows] == [*order, 1, 3]
+        assert [row.rank for row in board.rows] == [*ranks, None, None]
+        assert board.best == board.rows[:1]
+        assert board.note == "Ranked by value: only equal values share a rank."
 
     def test_pareto_set_first(self) -> None:
         """With several objectives every trial that none beats in all has rank 1."""
         points = [(0.5, 10.0), (0.9, 30.0), (0.4, 20.0), (0.3, 5.0)]
-        rows = leaderboard(study(*(trial(*point) for point in points), directions=("maximize", "minimize")))
-        assert [(row.trial, row.rank) for row in rows] == [(0, 1), (1, 1), (3, 1), (2, 2)]
-        assert len(best_rows(rows)) == 3
+        made = study(
+            *(trial(*point, lr=number / 10) for number, point in enumerate(points)),
+            directions=("maximize", "minimize"),
+        )
+        board = leaderboard(made)
+        assert [(row.trial, row.rank) for row in board.rows] == [(1, 1), (0, 1), (3, 1), (2, 2)]
+        assert {row.trial for row in board.best} == {one.number for one in made.best_trials} == {0, 1, 3}
+        assert board.note.startswith("Rank 1 is the Pareto set")
 
     def test_nothing_yet(self) -> None:
         """An empty study has no rows and no best one, whatever its objectives."""
-        assert leaderboard(study()) == []
-        assert best_rows(leaderboard(study(trial(state=TrialState.FAIL), directions=("minimize",) * 2))) == []
+        assert leaderboard(study()).rows == []
+        board = leaderboard(study(trial(state=TrialState.FAIL), directions=("minimize",) * 2))
+        assert (board.best, board.note) == ([], "")
+
+    def test_a_copied_result_follows_its_original(self) -> None:
+        """A trial with the values of another one shares its rank, comes after it, and is no further seed."""
+        original = trial(0.9, **{SEEDS: [7], EPOCHS: 3})
+        board = leaderboard(study(trial(0.9, **{TAKEN_FROM: 1}), original, trial(0.95, lr=0.2)))
+        assert [(row.trial, row.rank, row.n_seeds) for row in board.rows] == [(2, 1, 1), (1, 2, 1), (0, 2, 1)]
 
 
-class TestShown:
-    def test_json(self) -> None:
-        """A row keeps numbers as they are."""
-        first, *_, failed, pruned = as_json(leaderboard(study(*MIXED)))
-        assert first["values"] == (0.9,)
-        assert first["params"] == {"lr": 0.5, "aug": "flip"}
-        assert (first["epochs"], first["run_id"]) == (2, "run0.5")
-        assert (failed["reason"], failed["values"], pruned["values"]) == ("no memory", (), (0.7,))
+class TestEpochs:
+    def test_epochs_are_those_trained(self) -> None:
+        """Three repeats of 30 epochs report three times, and are 90 epochs."""
+        made = study(repeated(0.5, 0.6, 0.7, lr=0.1))
+        (row,) = leaderboard(made).rows
+        assert (row.epochs, row.steps) == (90, 2)
 
-    def test_markdown(self) -> None:
-        """One line per trial, the number a link to its run; what does not fit is counted."""
-        text = as_markdown(leaderboard(study(*MIXED)), ["best/val_accuracy"], link="#/runs", limit=4)
-        lines = text.splitlines()
-        assert lines[0] == "| rank | trial | lr | aug | best/val_accuracy | epochs | seconds | state |"
-        assert lines[2].startswith("| 1 | [2](#/runs/run0.5) | 0.5 | flip | 0.9000 | 2 | ")
-        assert "| FAIL |" in lines[5]
-        assert lines[-1] == "1 more in `study/leaderboard.json`."
+    def test_steps_of_other_programs(self) -> None:
+        """A program that records no epochs has the last step that it reported."""
+        (row,) = leaderboard(study(trial(0.5))).rows
+        assert (row.epochs, row.steps) == (None, 2)
 
-    def test_table(self) -> None:
-        """A terminal gets the last words of the keys, where these tell them apart."""
-        console = Console(file=io.StringIO(), width=100, force_terminal=False)
-        rows = leaderboard(study(*MIXED))
-        console.print(as_table(rows, ["best/val_accuracy"], "Study", limit=2))
-        shown = console.file.getvalue()  # type: ignore[attr-defined]  # it is a StringIO
-        assert "val_accuracy" in shown
-        assert "best/" not in shown
-        assert "and 3 more" in shown
 
-    def test_many_keys_share_a_column(self) -> None:
-        """Five keys are one column of pairs, which 80 characters have room for."""
-        space = {f"group.key{number}": FloatDistribution(0, 1) for number in range(5)}
-        made = optuna.create_study(direction="maximize")
-        made.add_trial(create_trial(value=0.5, params=dict.fromkeys(space, 0.25), distributions=dict(space)))
-        console = Console(file=io.StringIO(), width=80, force_terminal=False)
-        console.print(as_table(leaderboard(made), ["best/val_accuracy"], "Study"))
-        shown = console.file.getvalue()  # type: ignore[attr-defined]  # it is a StringIO
-        assert all(f"key{number}=0.25" in shown for number in range(5))
-        assert "COMPLETE" in shown
-        assert "val_accuracy" in shown
+class TestRanks:
+    def test_indistinguishable_repeats_share_a_rank(self) -> None:
+        """Two trials whose seeds overlap have rank 1, one far below rank 2; each with mean and standard deviation."""
+        made = study(
+            repeated(0.71, 0.69, 0.72, lr=0.1),
+            repeated(0.40, 0.42, 0.411, lr=0.2),
+            repeated(0.70, 0.72, 0.71, lr=0.3),
+        )
+        board = leaderboard(made)
+        assert [(row.trial, row.rank, row.n_seeds) for row in board.rows] == [(2, 1, 3), (0, 1, 3), (1, 2, 3)]
+        assert board.rows[0].mean == pytest.approx(0.71)
+        assert board.rows[0].standard_deviation == pytest.approx(0.01)
+        assert board.note == (
+            "Values are means ± standard deviations over 3 seeds. The same rank means statistically indistinguishable (Tukey's "
+            "range test and paired t-tests over common seeds, limit 0.05)."
+        )
+        assert [row.trial for row in board.best] == [2]
 
-    def test_cells_of_large_numbers(self) -> None:
-        """Counts are integers; a failed trial has empty cells for its values."""
-        rows = leaderboard(study(trial(0.25, 2_257_984.0), directions=("maximize", "minimize")))
-        assert cells(rows[0], ["lr"], 2)[2:5] == ["0.5", "0.2500", "2257984"]
-        failed = leaderboard(study(trial(state=TrialState.FAIL)))[0]
-        assert cells(failed, ["lr", "other"], 2)[2:6] == ["0.5", "", "", ""]
+    def test_one_run_each_is_as_good_as_the_pictures(self) -> None:
+        """Accuracies of one run each share a rank where so few pictures cannot tell them apart."""
+        counts = (660, 650, 500)
+        made = study(
+            *(
+                trial(count / 734, lr=place / 10, **{SEEDS: [0], N_VALIDATION: 734})
+                for place, count in enumerate(counts)
+            ),
+            metric="best/val_accuracy",
+        )
+        board = leaderboard(made)
+        assert [(row.trial, row.rank) for row in board.rows] == [(0, 1), (1, 1), (2, 2)]
+        assert board.note.startswith(
+            "One of 734 validation pictures is 0.0014; differences from the best below 0.0409 are within the noise"
+        )
+
+    def test_trials_that_differ_in_the_seed(self) -> None:
+        """A grid over seeds is one configuration for each other value; its trials share mean, spread and rank."""
+        space = {"x": IntDistribution(0, 1), "seed": IntDistribution(0, 9)}
+        made = study(
+            *(
+                create_trial(value=value, params={"x": x, "seed": seed}, distributions=dict(space))
+                for x, seed, value in ((0, 1, 5.0), (0, 2, 6.0), (1, 1, 1.0), (1, 2, 2.5))
+            )
+        )
+        board = leaderboard(made)
+        assert [(row.trial, row.mean, row.n_seeds) for row in board.rows] == [
+            (1, 5.5, 2),
+            (0, 5.5, 2),
+            (3, 1.75, 2),
+            (2, 1.75, 2),
+        ]
+        ranks = [row.rank for row in board.rows]
+        assert ranks[0] == ranks[1]
+        assert ranks[2] == ranks[3]
+
+
+def test_json() -> None:
+    """A row keeps numbers as they are."""
+    first, *_, failed, pruned = as_json(leaderboard(study(*MIXED)).rows)
+    assert first["values"] == (0.9,)
+    assert first["params"] == {"lr": 0.5, "aug": "flip"}
+    assert (first["rank"], first["mean"], first["n_seeds"], first["run_id"]) == (1, 0.9, 1, "run0.5")
+    assert (failed["reason"], failed["values"], pruned["values"]) == ("no memory", (), (0.7,))

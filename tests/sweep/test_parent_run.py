@@ -111,6 +111,19 @@ def test_what_the_run_has(config: DictConfig, study: optuna.Study) -> None:
     OverridesParser.create().parse_overrides(build_space(ARGUMENTS).overrides({RATE: 0.75}))
 
 
+def test_without_figures(config: DictConfig, study: optuna.Study) -> None:
+    """With tracking.log_figures=false no plots are stored, and the description does not mention them."""
+    without = config.copy()
+    without.tracking.log_figures = False
+    with opened(without, study) as parent_run:
+        parent_run.finish()
+    service = client(store_of(config).uri)
+    stored = [item.path for item in service.list_artifacts(parent_run.run_id, "study")]
+    assert [path for path in stored if path.endswith((".html", ".png"))] == []
+    note = service.get_run(parent_run.run_id).data.tags["mlflow.note.content"]
+    assert "The complete table and the sweep's settings" in note
+
+
 def test_the_command_finds_ones_own_presets(config: DictConfig, study: optuna.Study) -> None:
     """Where the sweep was told of a folder and a file of one's own, the command is told of them too."""
     sources = [{"path": "hydra.conf", "provider": "hydra"}, {"path": "/my own", "provider": "command-line"}]

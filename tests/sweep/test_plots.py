@@ -71,3 +71,11 @@ def test_one_value_of_a_key() -> None:
     """A key with one value has no importance; the other plots are drawn all the same."""
     study = studied(lambda trial: float(trial.suggest_categorical("x", [1])), 3)
     assert "optimization_history" in [name for name, _ in plots.pictures(study)]
+
+
+def test_one_parameter() -> None:
+    """A single parameter has no importance to compare; with two of them it has."""
+    one = studied(lambda trial: trial.suggest_float("x", 0, 1), 3)
+    two = studied(lambda trial: trial.suggest_float("x", 0, 1) + trial.suggest_float("y", 0, 2), 3)
+    assert "param_importances" not in [name for name, _ in plots.pictures(one)]
+    assert "param_importances" in [name for name, _ in plots.pictures(two)]

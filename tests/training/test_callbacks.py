@@ -81,6 +81,11 @@ class TestBestWeights:
 
         assert model.get_weights()[0].item() == expected
 
+    def test_refuses_an_undefined_value(self, model: keras.Model) -> None:
+        """The area under the curve of pictures of one class cannot decide which epoch is the best."""
+        with pytest.raises(TrainingError, match=r"val_auc is undefined.*objective\.metric"):
+            BestWeights(model, "val_auc", maximize=True).on_epoch_end(0, logs(val_auc=float("nan")))
+
 
 class TestLearningRateGuard:
     def test_accepts_the_configured_rate(self, model: keras.Model) -> None:

@@ -19,6 +19,14 @@ def files(part: PictureSet) -> set[int]:
     return set(part.indices.tolist())
 
 
+class TestClassWeight:
+    def test_a_class_that_the_pictures_do_not_have_is_refused(self, make_config: MakeConfig) -> None:
+        """Before any picture is decoded, with the classes and the one that was probably meant."""
+        config = make_config("trainer.class_weight={daisies: 2, tulips: 1}")
+        with pytest.raises(ConfigError, match=r"names daisies, but.*daisy, dandelion.*Did you mean daisy\?"):
+            divided(config)
+
+
 class TestParts:
     def test_each_picture_is_in_one_part_as_keras_splits(self, make_config: MakeConfig) -> None:
         """60 pictures with a fifth to validate and a tenth to test: 42, 12 and 6, in the order of the split."""

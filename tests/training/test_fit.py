@@ -13,7 +13,7 @@ from flowersweep.errors import TrainingError
 from flowersweep.models.network import Network
 from flowersweep.training.dataset import Pictures, PictureSet, load_pictures
 from flowersweep.training.fit import Phase, fit
-from flowersweep.training.history import History
+from flowersweep.training.history import RECALL, History
 from flowersweep.training.loader import Loader
 
 SGD = ("optimizer=sgd", "optimizer.momentum=0", "optimizer.nesterov=false", "trainer.precision=float32")
@@ -81,9 +81,54 @@ def test_steps_are_those_of_gradient_descent(make_config: MakeConfig) -> None:
         assert epoch["val_loss"] == pytest.approx(-np.log(validated[truth == 1]).mean(), rel=1e-4)
         hits = (validated.argmax(axis=1) == truth.argmax(axis=1)).mean()
         assert epoch["val_accuracy"] == pytest.approx(hits)
+        hit = validated.argmax(axis=1) == truth.argmax(axis=1)
+        recalls = [hit[own == 1].mean() if own.any() else np.nan for own in truth.T]
+        names = linear.pictures.catalogue.class_names
+        found = [epoch[f"{RECALL}{name}"] for name in names]
+        assert found == pytest.approx(recalls, nan_ok=True)
+        assert epoch["val_balanced_accuracy"] == pytest.approx(np.nanmean(recalls))
         assert epoch["learning_rate"] == pytest.approx(1e-3)
     assert linear.history.epochs[0]["loss"] == pytest.approx(np.log(5), rel=1e-5)
     assert linear.numbers == [1, 2]
+
+
+def test_smoothing_and_class_weights_change_the_steps_and_not_the_validation(make_config: MakeConfig) -> None:
+    """One step of gradient descent on smoothed, weighted labels; val_loss is the plain cross-entropy of its weights."""
+    smoothing = ("trainer.label_smoothing=0.2", "trainer.class_weight={daisy: 3, roses: 0}")
+    config = make_config(*SGD, ALL_AT_ONCE, "optimizer.learning_rate=1e-3", "trainer.epochs=1", *smoothing)
+    linear = Linear(config)
+    linear.fit()
+    rows, classes = linear.rows(linear.pictures.train)
+    names = linear.pictures.catalogue.class_names
+    weight = (classes @ [{"daisy": 3.0, "roses": 0.0}.get(name, 1.0) for name in names])[:, None]
+    weights = -1e-3 * rows.T @ (weight * (0.2 - (0.8 * classes + 0.04))) / len(rows)
+    np.testing.assert_allclose(np.vstack(linear.weights[0]), weights, atol=1e-6)
+    (epoch,) = linear.history.epochs
+    assert epoch["loss"] == pytest.approx(weight.mean() * np.log(5), rel=1e-5)
+    checked, truth = linear.rows(linear.pictures.validation)
+    assert epoch["val_loss"] == pytest.approx(
+        -np.log(softmax(checked @ weights)[truth == 1]).mean(), rel=1e-4
+    )
+
+
+@pytest.mark.parametrize("weights", ["none", "{daisy: 3, roses: 0}"])
+def test_mixed_labels_are_learned_and_the_own_class_is_counted(make_config: MakeConfig, weights: str) -> None:
+    """A step on mixed labels is that of their cross-entropy; the weight of a mixed picture is the mean of its classes'."""
+    mixing = ("aug=MixUp", "aug.alpha=1", f"trainer.class_weight={weights}", "trainer.epochs=1")
+    linear = Linear(make_config(*SGD, ALL_AT_ONCE, "optimizer.learning_rate=1e-3", *mixing))
+    ((pictures, labels),) = Loader(None, linear.pictures, linear.config).training(1).as_numpy_iterator()
+    linear.fit()
+    rows = np.hstack([pictures.reshape(48, -1) / 255, np.ones((48, 1))])
+    names = linear.pictures.catalogue.class_names
+    by_class = {} if weights == "none" else {"daisy": 3.0, "roses": 0.0}
+    weight = (labels @ [by_class.get(name, 1.0) for name in names])[:, None]
+    step = -1e-3 * rows.T @ (weight * (0.2 - labels)) / 48
+    np.testing.assert_allclose(np.vstack(linear.weights[0]), step, atol=1e-6)
+    (epoch,) = linear.history.epochs
+    assert epoch["loss"] == pytest.approx(weight.mean() * np.log(5), rel=1e-5)
+    assert epoch["accuracy"] == pytest.approx(
+        (labels.argmax(axis=1) == 0).mean()
+    )  # of equal logits the first
 
 
 def test_the_network_ends_with_the_weights_of_its_best_epoch(make_config: MakeConfig) -> None:

@@ -46,6 +46,9 @@ class TestKey:
     @pytest.mark.parametrize(
         "change",
         [
+            "trainer.label_smoothing=0.1",
+            "trainer.class_weight=balanced",
+            "trainer.class_weight={daisy: 2}",
             "bank.enabled=false",
             "bank.dtype=float32",
             "bank.engine=tensorflow",
@@ -53,11 +56,21 @@ class TestKey:
             "data.resize=crop",
         ],
     )
-    def test_depends_on_how_features_are_computed(self, change: str, make_config: MakeConfig) -> None:
-        """The stored type, the engine and the precision change the numbers, so they change the name."""
+    def test_depends_on_what_changes_its_numbers(self, change: str, make_config: MakeConfig) -> None:
+        """The loss, the stored type, the engine and the precision change the numbers, so they change the name."""
         one, other = make_config(*FINE_TUNED), make_config(*FINE_TUNED, change)
         found = load_pictures(one)
         assert head_key(one, found) != head_key(other, found)
+
+    def test_depends_on_how_long_it_may_be_trained(self, make_config: MakeConfig) -> None:
+        """By default that is trainer.epochs; with a limit of its own, the epochs of fine-tuning do not matter."""
+        given = {"followed": "model.head.epochs=${trainer.epochs}", "own": "model.head.epochs=2"}
+        found = load_pictures(make_config(*FINE_TUNED))
+        keys = {
+            name: {head_key(make_config(*FINE_TUNED, limit, f"trainer.epochs={n}"), found) for n in (3, 4)}
+            for name, limit in given.items()
+        }
+        assert {name: len(found) for name, found in keys.items()} == {"followed": 2, "own": 1}
 
     def test_does_not_depend_on_how_much_may_be_stored(self, make_config: MakeConfig) -> None:
         """The bank's size changes no number."""

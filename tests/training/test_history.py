@@ -1,6 +1,6 @@
 """The epochs of a run and the best of them."""
 
-from flowersweep.training.history import History
+from flowersweep.training.history import RECALL, History
 
 
 def history(monitor: str, *losses_and_accuracies: tuple[float, float]) -> History:
@@ -36,6 +36,12 @@ class TestSummary:
         assert (summary["best/val_accuracy"], summary["best/val_loss"]) == (0.8, 0.7)
         assert (summary["last/val_accuracy"], summary["last/val_loss"]) == (0.7, 0.6)
         assert (summary["best/epoch"], summary["total/epochs"], summary["total/seconds"]) == (2, 3, 6.0)
+
+    def test_csv_quotes_names_of_classes(self) -> None:
+        """A class may be called `a,b`; its recall is one column."""
+        filled = History(monitor="val_accuracy")
+        filled.append({"val_accuracy": 0.5, f"{RECALL}a,b": 0.25})
+        assert filled.csv() == 'epoch,val_accuracy,"recall/a,b"\n1,0.5,0.25\n'
 
     def test_csv_has_one_line_per_epoch(self) -> None:
         """The table has a header, then epochs numbered from 1."""

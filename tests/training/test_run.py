@@ -18,9 +18,11 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from sklearn.metrics import f1_score  # type: ignore[import-untyped] # it ships no types
 
 from flowersweep.config import Config
 from flowersweep.errors import DataError, Pruned, TrackingError, TrainingError
+from flowersweep.fields import VALIDATED
 from flowersweep.tracking.closing import closing as run_closing
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
@@ -42,7 +44,7 @@ ARTIFACTS = {
     "labels.json",
     "validation_predictions.csv",
 }
-PER_EPOCH = {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds", "images_per_second"}
+PER_EPOCH = {"loss", "accuracy", *VALIDATED, "learning_rate", "seconds", "images_per_second"}
 QUICK = ("tracking.log_model=false", "tracking.log_figures=false")
 
 
@@ -98,16 +100,20 @@ class TestWhatIsLogged:
         assert len(run.outputs.model_outputs) == 1
 
     def test_objective_is_the_best_epochs_and_the_saved_weights(self, make_config: MakeConfig) -> None:
-        """The objective, the logged metric and the accuracy of the logged predictions are one number."""
-        config = make_config("trainer.epochs=4")
+        """The objective, the logged metric and that of the logged predictions are one number, for every objective."""
+        config = make_config("trainer.epochs=4", "objective.metric=best/val_macro_f1")
         result = train(config)
         folder = Path(logged(config, result).info.artifact_uri.removeprefix("file://"))
         rows = list(csv.DictReader(io.StringIO((folder / "validation_predictions.csv").read_text())))
-        accuracy = np.mean([row["true"] == row["predicted"] for row in rows])
-        values = [p.value for p in store_of(config).get_metric_history(result.run_id, "val_accuracy")]
+        of_predictions = f1_score(*([row[k] for row in rows] for k in ("true", "predicted")), average="macro")
+        values = [p.value for p in store_of(config).get_metric_history(result.run_id, "val_macro_f1")]
 
-        assert result.objective == result.metrics["best/val_accuracy"] == max(values)
-        assert accuracy == pytest.approx(result.objective)
+        assert result.objective == result.metrics["best/val_macro_f1"] == max(values)
+        assert of_predictions == pytest.approx(result.objective)
+        accuracy = np.mean([row["true"] == row["predicted"] for row in rows])
+        assert accuracy == pytest.approx(result.metrics["best/val_accuracy"])
+        assert "recall/" in (folder / "history.csv").read_text()
+        assert not any("recall" in name for name in logged(config, result).data.metrics)
 
     def test_the_learning_rate_really_used(self, make_config: MakeConfig) -> None:
         """A cosine's rate is logged as each epoch began, falling from the configured one."""

@@ -4,6 +4,7 @@
 COMMANDS = {
     "ui": "compare results in the browser",
     "report": "write a page about a sweep",
+    "ensemble": "combine the best models of a sweep",
     "promote": "register the best run's model",
     "predict": "classify pictures",
     "evaluate": "evaluate a model on a folder of pictures",
@@ -13,4 +14,5 @@ COMMANDS = {
     "layers": "list a backbone's layers and where it can be cut",
     "cache": "list, verify and prune the cache",
     "completion": "complete commands with the TAB key in bash",
+    "help": "explain a group, its keys or the settings of sweeps",
 }

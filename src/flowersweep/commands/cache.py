@@ -10,13 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from flowersweep.cache.contents import Item, clear, contents, prune, remove_damaged
 from flowersweep.commands.arguments import exit_code
 from flowersweep.config import cache_dir
 from flowersweep.errors import EXIT_FAILED, ConfigError
-from flowersweep.texts import plain_console
+from flowersweep.tables import Listing
+from flowersweep.texts import in_one_line, plain_console
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
@@ -121,15 +120,24 @@ def _show(items: list[Item], title: str, given: argparse.Namespace) -> None:
         sys.stdout.write(json.dumps([_as_json(item) for item in items], indent=2) + "\n")
         return
     total = sum(item.size for item in items)
-    table = Table(
-        title=f"{title}: {_megabytes(total)}" if items else f"{title}: nothing", title_justify="left"
-    )
-    for heading in ("kind", "MB", "last use", "what", "name"):
-        table.add_column(heading, justify="right" if heading == "MB" else "left", overflow="fold")
-    for item in items:
-        used = dt.datetime.fromtimestamp(item.used).astimezone().strftime("%Y-%m-%d %H:%M")
-        table.add_row(item.kind, f"{item.size / 1e6:,.1f}", used, item.about, _short(item.path.name))
-    plain_console().print(table)
+    rows = [
+        (
+            item.kind,
+            f"{item.size / 1e6:,.1f}",
+            dt.datetime.fromtimestamp(item.used).astimezone().strftime("%Y-%m-%d %H:%M"),
+            in_one_line(item.about),
+            _short(item.path.name),
+        )
+        for item in items
+    ]
+    Listing(
+        ("kind", "MB", "last use", "what", "name"),
+        rows,
+        title=f"{title}: {_megabytes(total)}" if items else f"{title}: nothing",
+        right={"MB"},
+        wrapping={"kind", "what"},
+        optional=("name",),
+    ).show(plain_console())
 
 
 def _as_json(item: Item) -> dict[str, Any]:

@@ -26,13 +26,14 @@ from omegaconf.errors import OmegaConfBaseException
 from flowersweep import config
 from flowersweep.commands import COMMANDS
 from flowersweep.commands.arguments import Command
+from flowersweep.commands.help import topics
 from flowersweep.doors.hydra_api import completions
 from flowersweep.fields import RULE_KEY
 
 PROGRAM = "flowersweep"
 # Commands that take the overrides of a run, and those with their own arguments.
 WITH_OVERRIDES = ("doctor", "inspect", "layers")
-WITH_ARGUMENTS = ("evaluate", "export", "predict", "promote", "report", "ui")
+WITH_ARGUMENTS = ("ensemble", "evaluate", "export", "help", "predict", "promote", "report", "ui")
 
 _SCRIPT = Path(__file__).with_suffix(".bash")
 _LINE = "COMP_LINE"  # the shell's variable with the command line up to the cursor
@@ -104,7 +105,10 @@ def _is_python(words: Sequence[str]) -> bool:
 
 
 def _arguments(name: str, current: str) -> Iterator[str]:
-    """Arguments and choices of a command that declares them."""
+    """Arguments and choices of a command that declares them, or what `help` explains."""
+    if name == "help":
+        yield from (f"{topic} " for topic in topics() if topic.startswith(current))
+        return
     command: Command = import_module(f"{PROGRAM}.commands.{name}").COMMAND
     for one in command.arguments:
         whole = [f"{one.name}={choice} " for choice in one.choices] if "=" in current else [f"{one.name}="]

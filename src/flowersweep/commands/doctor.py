@@ -84,9 +84,8 @@ def _configured(overrides: Sequence[str], *, multirun: bool, fix: bool) -> list[
         FlowersweepError: The configuration is invalid.
         ModuleNotFoundError: A package is missing that the checks need.
     """
-    from rich.console import Console
-
     from flowersweep.config import composing
+    from flowersweep.console import stderr_console
     from flowersweep.doctor.checks import all_checks
     from flowersweep.doctor.configured import composed
     from flowersweep.doctor.results import fix_store
@@ -96,7 +95,7 @@ def _configured(overrides: Sequence[str], *, multirun: bool, fix: bool) -> list[
     if fix:
         return run_check("results", lambda: fix_store(setup.config))
     findings = []
-    with Console(stderr=True).status("Checking ...") as status:  # shown in a terminal only
+    with stderr_console().status("Checking ...") as status:  # shown in a terminal only
         for finding in all_checks(setup):
             status.update(f"Checked: {finding.check}")
             findings.append(finding)

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
 
 from flowersweep.commands.arguments import Argument, Command
 from flowersweep.commands.common import (
@@ -27,8 +25,10 @@ from flowersweep.deploy.images import batches
 from flowersweep.deploy.output import draft
 from flowersweep.deploy.predictor import LocalPredictor
 from flowersweep.errors import EXIT_FAILED, ConfigError, DataError
+from flowersweep.figures.calibration import BINS, Calibration, calibration
 from flowersweep.figures.confusion import confusion_matrix
 from flowersweep.progress import progress
+from flowersweep.tables import Listing
 from flowersweep.texts import in_one_line, plain_console
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ def _show_json(
     choice: Choice, data: EvaluationSet, predictions: "Predictions", metrics: ClassMetrics
 ) -> None:
     names = choice.info.class_names
+    trust = calibration(predictions.labels, predictions.probabilities)
     classes = {
         name: {
             "pictures": int(metrics.pictures[i]),
@@ -136,6 +137,17 @@ def _show_json(
         "pictures": len(predictions.labels),
         "accuracy": predictions.accuracy,
         "loss": predictions.loss,
+        "macro_f1": predictions.macro_f1,
+        "balanced_accuracy": predictions.balanced_accuracy,
+        "auc": _number(predictions.auc),
+        "top3": predictions.top3,
+        "calibration_error": trust.error,
+        "reliability": [
+            {"pictures": n, "confidence": _number(confidence), "accuracy": _number(accuracy)}
+            for n, confidence, accuracy in zip(
+                trust.pictures.tolist(), trust.confidence, trust.accuracy, strict=True
+            )
+        ],
         "classes": classes,
         "confusion": {
             name: dict(zip(names, row, strict=True))
@@ -158,23 +170,38 @@ def _show_tables(
 ) -> None:
     console = plain_console()
     names = [in_one_line(name) for name in choice.info.class_names]
-    table = Table("class", title="Classes", title_justify="left")
-    for heading in ("precision", "recall", "F1", "pictures"):
-        table.add_column(heading, justify="right")
+    rows = []
     for i, name in enumerate(names):
         rates = (metrics.precision[i], metrics.recall[i], metrics.f1[i])
-        table.add_row(
-            name,
-            *("-" if np.isnan(rate) else f"{rate:.4f}" for rate in rates),
-            str(metrics.pictures[i]),
-        )
+        shown = ("-" if np.isnan(rate) else f"{rate:.4f}" for rate in rates)
+        rows.append((name, *shown, str(metrics.pictures[i])))
+    numbers = ("precision", "recall", "F1", "pictures")
+    table = Listing(("class", *numbers), rows, title="Classes", right=numbers, wrapping={"class"})
     console.print(choice.about[0].upper() + choice.about[1:], highlight=False, soft_wrap=True)
     console.print(
         f"{len(predictions.labels)} pictures: accuracy {predictions.accuracy:.4f}, loss {predictions.loss:.4f}",
         highlight=False,
     )
-    console.print(table, highlight=False)
+    table.show(console)
     show_matrix(console, names, metrics.confusion)
+    trust = calibration(predictions.labels, predictions.probabilities)
+    _reliability(trust).show(console)
+    console.print(f"Expected calibration error {trust.error:.4f}", highlight=False)
+
+
+def _reliability(trust: Calibration) -> Listing:
+    """The reliability diagram as numbers; bins without predictions are left out."""
+    rows = [
+        (
+            f"{place / BINS:.2f} to {(place + 1) / BINS:.2f}",
+            f"{trust.confidence[place]:.4f}",
+            f"{trust.accuracy[place]:.4f}",
+            str(trust.pictures[place]),
+        )
+        for place in np.flatnonzero(trust.pictures)
+    ]
+    numbers = ("mean", "correct", "pictures")
+    return Listing(("confidence", *numbers), rows, title="Reliability", right=numbers)
 
 
 def show_matrix(console: Console, names: Sequence[str], confusion: npt.NDArray[np.int64]) -> None:
@@ -185,22 +212,25 @@ def show_matrix(console: Console, names: Sequence[str], confusion: npt.NDArray[n
         names: The names of the classes, each on one line.
         confusion: How often each true class (row) was predicted as each class (column).
     """
-    matrix = Table("true", title="Confusion matrix (columns: predicted)", title_justify="left")
-    for name in names:
-        matrix.add_column(name, justify="right")
-    for name, row in zip(names, confusion.tolist(), strict=True):
-        matrix.add_row(name, *map(str, row))
-    width = Measurement.get(console, console.options.update(max_width=sys.maxsize), matrix).maximum
-    console.print(matrix if width <= console.width else _mistakes(names, confusion), highlight=False)
+    rows = [(name, *map(str, row)) for name, row in zip(names, confusion.tolist(), strict=True)]
+    title = "Confusion matrix (columns: predicted)"
+    # The rows of a matrix are of no use one below the other.
+    matrix = Listing(("true", *names), rows, title=title, right=names)
+    (matrix if matrix.widths(console.width) else _mistakes(names, confusion)).show(console)
 
 
-def _mistakes(names: Sequence[str], confusion: npt.NDArray[np.int64]) -> Table:
+def _mistakes(names: Sequence[str], confusion: npt.NDArray[np.int64]) -> Listing:
     counts = confusion - np.diag(confusion.diagonal())
     order = np.argsort(-counts, axis=None, kind="stable")[:_MISTAKES]
-    title = "Most frequent mistakes (complete matrix: format=json, or output=FILE.png)"
-    table = Table("true", "predicted", title=title, title_justify="left")
-    table.add_column("pictures", justify="right")
-    for true, predicted in zip(*np.unravel_index(order, counts.shape), strict=True):
-        if counts[true, predicted]:
-            table.add_row(names[true], names[predicted], str(counts[true, predicted]))
-    return table
+    rows = [
+        (names[true], names[predicted], str(counts[true, predicted]))
+        for true, predicted in zip(*np.unravel_index(order, counts.shape), strict=True)
+        if counts[true, predicted]
+    ]
+    return Listing(
+        ("true", "predicted", "pictures"),
+        rows,
+        title="Most frequent mistakes (complete matrix: format=json, or output=FILE.png)",
+        right={"pictures"},
+        wrapping={"true", "predicted"},
+    )

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from flowersweep.commands.arguments import Argument, Command, values_of
@@ -14,6 +15,7 @@ from flowersweep.deploy.exporter import FORMATS, check_format, open_export, writ
 from flowersweep.deploy.images import find_pictures
 from flowersweep.deploy.output import check_free, draft
 from flowersweep.deploy.predictor import LocalPredictor
+from flowersweep.deploy.temperature import FIT, Temperature, fit_for
 from flowersweep.errors import EXIT_FAILED
 
 BATCH_SIZE = 16
@@ -28,6 +30,13 @@ COMMAND = Command(
         *CHOICE_ARGUMENTS,
         Argument(
             "images", "pictures to compare with (default: noise and synthetic flowers)", "PATH", several=True
+        ),
+        Argument(
+            "temperature",
+            "fit: divide the logits by a temperature that is fitted on the run's validation predictions; its effect is "
+            "in the file PATH.temperature.json",
+            "fit",
+            choices=(FIT,),
         ),
         OVERWRITE,
     ),
@@ -49,31 +58,50 @@ def _export(values: Mapping[str, str | None]) -> int:
     images = values_of(values, "images")
     pictures = find_pictures(images, sys.stdin) if images else None
     choice = chosen(values)
-    labels = _labels(choice, output)
-    for path, text in labels.items():
+    temperature = fit_for(choice) if values["temperature"] == FIT else None
+    beside = {**_labels(choice, output), **_temperature(choice, output, temperature)}
+    for path, text in beside.items():
         if not (path.is_file() and path.read_text(encoding="utf-8") == text):
             check_free(path, overwrite=values["overwrite"] == "true")
     try:
-        equality = _write(kind, choice, output, pictures)
+        equality = _write(kind, choice, output, pictures, temperature)
     except UnequalError as error:
         sys.stderr.write(f"flowersweep: {error}\n")
         return EXIT_FAILED
-    for path, text in labels.items():
+    if temperature is None:  # of an earlier export to the same place
+        _temperature_file(output).unlink(missing_ok=True)
+    for path, text in beside.items():
         with draft(path) as part:
             part.write_text(text, encoding="utf-8")
     sys.stdout.write(
         f"{output}: {kind} of {choice.about}; on {equality.pictures} pictures its probabilities differ from those of "
         f"the source by at most {equality.difference:.2g}. It takes {input_words(choice.info.size, choice.info.resizing)}.\n"
     )
+    if temperature is not None:
+        sys.stdout.write(f"{temperature.about}\n")
     return 0
 
 
-def _write(kind: str, choice: Choice, output: Path, pictures: list[Path] | None) -> Equality:
-    predictor = LocalPredictor(choice, BATCH_SIZE)
+def _write(
+    kind: str, choice: Choice, output: Path, pictures: list[Path] | None, temperature: Temperature | None
+) -> Equality:
+    predictor = LocalPredictor(choice, BATCH_SIZE, temperature)
     with draft(output) as part:
-        write_export(kind, choice, predictor.model, part)
+        write_export(kind, choice, predictor.model, part, changed=temperature is not None)
         export = open_export(kind, predictor.model, part)
         return compare(predictor, export, shown_pictures(pictures, choice.info.size, choice.info.resizing))
+
+
+def _temperature_file(output: Path) -> Path:
+    return output.with_name(f"{output.name}.temperature.json")
+
+
+def _temperature(choice: Choice, output: Path, temperature: Temperature | None) -> dict[Path, str]:
+    """The file with the temperature and its effect."""
+    if temperature is None:
+        return {}
+    facts = {"run": choice.run_id, **asdict(temperature)}
+    return {_temperature_file(output): json.dumps(facts, indent=2) + "\n"}
 
 
 def _labels(choice: Choice, output: Path) -> dict[Path, str]:

@@ -53,5 +53,5 @@ def _show(overrides: Sequence[str]) -> int:
     from flowersweep.texts import plain_console
 
     network = build_network(settings.model, num_classes=2, image_size=settings.trainer.image_size)
-    plain_console().print(table(network.base, network.cut))
+    table(network.base, network.cut).show(plain_console())
     return 0

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from rich.table import Table
-
 from flowersweep.commands.arguments import Argument, Command
 from flowersweep.commands.common import CHOICE_ARGUMENTS, chosen
 from flowersweep.deploy.best_run import objective
 from flowersweep.deploy.choose import ALIAS, BEST, MODEL_NAME
 from flowersweep.deploy.model_registry import about_version, promote
+from flowersweep.tables import show_facts
 from flowersweep.texts import plain_console
 
 _RUN = Argument(
@@ -48,11 +47,5 @@ def _promote(values: Mapping[str, str | None]) -> int:
         "run": f"{choice.run_id} {choice.run.info.run_name}",
         "previous": about_version(promotion.previous) if promotion.previous else "none",
     }
-    table = Table(show_header=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for title, text in rows.items():
-        if text:
-            table.add_row(title, text)
-    plain_console().print(table, highlight=False)
+    show_facts(plain_console(), rows)
     return 0

@@ -18,7 +18,7 @@ from flowersweep.tracking.store.store import Store
 if TYPE_CHECKING:
     from flowersweep.report.evidence import Study
     from flowersweep.report.leading_run import LeadingRun
-    from flowersweep.report.statistics.ranking import Row
+    from flowersweep.report.statistics.ranking import Ranking
 
 PAGE = "report.html"
 ARTIFACTS = "report"
@@ -56,10 +56,10 @@ def _report(values: Mapping[str, str | None]) -> int:
 
     store = results_store(values)
     study = read_study(store, find_study(store, values["study"], values["experiment"]))
-    rows = ranking(study)
-    leading = read_leading_run(store, rows[0].configuration, study.goal) if rows else None
+    ranked = ranking(study)
+    leading = read_leading_run(store, ranked.rows[0].configuration, study.goal) if ranked.rows else None
     folder = expanded(values["output"] or Path("reports") / folder_name(study.name))
-    files = _write(folder, study, rows, leading)
+    files = _write(folder, study, ranked, leading)
     for file in files:
         sys.stdout.write(f"{file}\n")
     _keep(store, study.run_id, files)
@@ -71,16 +71,16 @@ def folder_name(study: str) -> str:
     return re.sub(r"[^\w.-]+", "-", study).strip(".-") or "study"
 
 
-def _write(folder: Path, study: "Study", rows: "Sequence[Row]", leading: "LeadingRun | None") -> list[Path]:
+def _write(folder: Path, study: "Study", ranked: "Ranking", leading: "LeadingRun | None") -> list[Path]:
     from flowersweep.report.charts.png import pictures
     from flowersweep.report.page import page
 
-    html = page(study, rows, leading)
+    html = page(study, ranked, leading)
     files = [folder / PAGE]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         files[0].write_text(html, encoding="utf-8")
-        for name, figure in pictures(study, rows):
+        for name, figure in pictures(study, ranked.rows):
             files.append(folder / f"{name}.png")
             figure.savefig(files[-1])
     except OSError as error:

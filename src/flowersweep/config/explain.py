@@ -3,18 +3,20 @@
 import dataclasses
 import shlex
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from flowersweep.config.describe import type_in_words
+from flowersweep.config.models import BACKBONES
 from flowersweep.config.pasting import pasted
 from flowersweep.config.schema import NODES, Config
 from flowersweep.doors import hydra_api, omegaconf_api
 from flowersweep.errors import ConfigError, FlowersweepError
-from flowersweep.texts import nearest
+from flowersweep.texts import nearest, nearest_of
 
 
 def explain(error: Exception) -> str:
@@ -133,7 +135,16 @@ def _unknown_choice(error: MissingConfigException) -> str:
     if not options and group not in _GROUPS:
         return f"There is no group {group!r}; choose one of {', '.join(_GROUPS)}.{nearest(group, _GROUPS)}"
     listed = f"; choose one of {', '.join(options)}." if options else "."
-    return f"{group} has no choice {choice!r}{listed}{nearest(choice, options)}"
+    backbones = BACKBONES if group == "model" and not _begun(choice, options) else ()
+    meant = nearest_of(choice, [*options, *backbones])
+    if meant in backbones:
+        meant = f"model=backbone model.name={meant}"
+    return f"{group} has no choice {choice!r}{listed}{f' Did you mean {meant}?' if meant else ''}"
+
+
+def _begun(choice: str, options: Sequence[str]) -> bool:
+    """Whether a choice is the beginning of one of the options, as mobilenet is."""
+    return any(option.startswith(choice) for option in options)
 
 
 def _unknown_key(key: str) -> str:
@@ -147,7 +158,16 @@ def _unknown_key(key: str) -> str:
     parent = key.rpartition(".")[0]
     siblings = [known.rpartition(".")[2] for known in keys if parent and known.rpartition(".")[0] == parent]
     listed = f" {parent} has {', '.join(siblings)}." if siblings else ""
-    return f"There is no key {key!r} in this configuration.{nearest(key, keys)}{listed} See --help for all of them."
+    meant = nearest(key, keys) or _same_leaf(key, keys)
+    more = f"python -m flowersweep help {group}" if group in _GROUPS else "--help"
+    return f"There is no key {key!r} in this configuration.{meant}{listed} See {more} for all of them."
+
+
+def _same_leaf(key: str, keys: Sequence[str]) -> str:
+    """Where a key is that was looked for in the wrong group, as in trainer.learning_rate."""
+    leaf = key.rpartition(".")[2]
+    same = [known for known in keys if "." in known and known.rpartition(".")[2] == leaf]
+    return f" Another group has it: {' or '.join(same)}." if 0 < len(same) <= 3 else ""
 
 
 def _field_names(node: type[Any]) -> set[str]:
@@ -187,7 +207,6 @@ _GROUPS = (
     "experiment",
     "search",
 )
-_NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "a string"}
 
 
 def known_keys() -> Iterator[str]:
@@ -209,18 +228,9 @@ def _expected_type(key: str) -> str | None:
         if field.name != group:
             continue
         if not leaf:
-            return _words(field.type)
+            return type_in_words(field.type)
         for node in [field.type, *NODES.get(group, {}).values()]:
             for inner in dataclasses.fields(node) if dataclasses.is_dataclass(node) else ():
                 if inner.name == leaf:
-                    return _words(inner.type)
+                    return type_in_words(inner.type)
     return None
-
-
-def _words(annotation: Any) -> str | None:
-    if annotation in _NAMES:
-        return _NAMES[annotation]
-    names = [_NAMES[member] for member in getattr(annotation, "__args__", ()) if member in _NAMES]
-    if names and getattr(annotation, "__origin__", None) is list:
-        return f"a list, each {names[0]}"
-    return f"{names[0]} or null" if names else None

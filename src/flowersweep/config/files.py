@@ -29,7 +29,9 @@ def register() -> None:
 
 
 def flags(config: DictConfig) -> list[str]:
-    """The arguments that name the user's own files, `--config-dir=DIR` and `--config-name=NAME`; empty if not given.
+    """The arguments that name the user's own files; empty if there are none.
+
+    These are `--config-dir=DIR`, `--config-name=NAME` and `hydra.searchpath=[FOLDER,...]`.
 
     Args:
         config: As Hydra composed it, with its `hydra` node.
@@ -39,7 +41,15 @@ def flags(config: DictConfig) -> list[str]:
     return [
         *(f"--config-dir={source.path}" for source in sources if source.provider == "command-line"),
         *([f"--config-name={name}"] if name not in {None, _PRIMARY} else []),
+        *([f"hydra.searchpath={found}"] if (found := _search_path(config)) else []),
     ]
+
+
+def _search_path(config: DictConfig) -> str:
+    """The value of `hydra.searchpath` as it was typed on the command line; empty if it was not."""
+    typed = OmegaConf.select(config, "hydra.overrides.hydra") or []
+    values = [one.partition("=")[2] for one in typed if one.lstrip("+").startswith("hydra.searchpath=")]
+    return values[-1] if values else ""
 
 
 class FileConfigSource(FileSource):
@@ -74,6 +84,16 @@ class FileConfigSource(FileSource):
         return ConfigResult(
             config=config, path=f"{self.scheme()}://{self.path}", provider=self.provider, header=header
         )
+
+
+def read(path: Path) -> tuple[str, DictConfig]:
+    """The text of a file, and its content, with references as they are written.
+
+    Raises:
+        ConfigError: It is not a valid configuration.
+    """
+    text = _text(path)
+    return text, _mapping(path, text)
 
 
 def _text(path: Path) -> str:

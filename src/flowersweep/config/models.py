@@ -9,16 +9,27 @@ from flowersweep.fields import bounded, not_empty, one_of
 
 @dataclass
 class ModelConfig:
-    """The keys of every model."""
+    """The keys of every model.
+
+    Attributes:
+        name: The name in tables; with model=backbone, the network of keras.applications.
+        learning_rate: The default of optimizer.learning_rate, because the right value depends on the model.
+    """
 
     name: str = MISSING
-    # The default of optimizer.learning_rate, because the right value depends on the model.
     learning_rate: float = bounded(above=0, high=10)
 
 
 @dataclass
 class CNNConfig(ModelConfig):
-    """The article's network: three blocks of convolution and pooling, one hidden layer."""
+    """The article's network: three blocks of convolution and pooling, one hidden layer.
+
+    Attributes:
+        filters: Filters of each block of convolution and pooling.
+        kernel_size: Side length of the convolutions, in pixels.
+        dense_units: Units of the hidden layer.
+        dropout: Dropout rate before the last layer.
+    """
 
     filters: list[int] = bounded(low=1)  # noqa: RUF009 (it returns a dataclass field)
     kernel_size: int = bounded(low=1, high=15)
@@ -52,35 +63,48 @@ BACKBONES = (
 
 @dataclass
 class FrozenConfig(ModelConfig):
-    """A frozen pretrained backbone, pooling, dropout and one new layer: the article's step 3."""
+    """A frozen pretrained backbone, pooling, dropout and one new layer: the article's step 3.
 
-    # A network of keras.applications.
+    Attributes:
+        backbone: A network of keras.applications.
+        weights: Initial weights: imagenet (downloaded by Keras), the path of a .weights.h5 of the backbone without
+            its top, or null (random).
+        alpha: Width of the MobileNets; null: the backbone's own default.
+        dropout: Dropout rate before the last layer.
+    """
+
     backbone: str = one_of(*BACKBONES)
-    # imagenet: downloaded by Keras; a path: a .weights.h5 of the backbone without its top; null: random.
     weights: str | None = not_empty()
-    # Width of the MobileNets; null: the backbone's own default.
     alpha: float | None = bounded(above=0, high=2)
     dropout: float = bounded(low=0, below=1)
 
 
 @dataclass
 class HeadConfig:
-    """The first phase of fine-tuning: the new layer alone, the backbone frozen."""
+    """The first phase of fine-tuning: the new layer alone, the backbone frozen.
 
-    # The maximum; trainer.patience may stop it earlier.
+    Attributes:
+        epochs: The maximum, that of fine-tuning (trainer.epochs) by default; trainer.patience may stop it
+            earlier.
+        learning_rate: Learning rate of the head, with Adam.
+    """
+
     epochs: int = bounded(low=1, high=100_000)
     learning_rate: float = bounded(above=0, high=10)
 
 
 @dataclass
 class FineTunedConfig(FrozenConfig):
-    """The same network, with the backbone's last layers also trained: the article's step 4."""
+    """The same network, with the backbone's last layers also trained: the article's step 4.
 
-    # Index in the backbone's list of layers: those before it stay frozen, the others are trained;
-    # null: all stay frozen.
+    Attributes:
+        fine_tune_at: Index in the backbone's list of layers: those before it stay frozen, the others are
+            trained; null: all stay frozen.
+        init_from: What fine-tuning starts from: head (train the new layer first, in the same run), the weights of
+            a run (its MLflow id, or best), or null (the backbone's weights and a new layer).
+    """
+
     fine_tune_at: int | None = bounded(low=0, high=10_000)
-    # head: train the new layer first, in the same run; an MLflow run id, or best: start from that run's weights;
-    # null: start directly from the backbone's weights and a new layer.
     init_from: str | None = not_empty()
     head: HeadConfig = field(default_factory=HeadConfig)
 

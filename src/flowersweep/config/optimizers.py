@@ -4,22 +4,32 @@ from dataclasses import dataclass
 
 from omegaconf import MISSING
 
-from flowersweep.fields import bounded, one_of
+from flowersweep.fields import WATCHED, bounded, one_of
 
 
 @dataclass
 class OptimizerConfig:
-    """The keys of every optimizer."""
+    """The keys of every optimizer.
+
+    Attributes:
+        learning_rate: Initial learning rate; the default depends on the model.
+        clipnorm: The gradient of each variable is clipped to this norm; null: not clipped.
+    """
 
     name: str = MISSING
     learning_rate: float = bounded(above=0, high=10)
-    # The gradient of each variable is clipped to this norm; null: not clipped.
     clipnorm: float | None = bounded(above=0)
 
 
 @dataclass
 class AdamConfig(OptimizerConfig):
-    """Kingma and Ba 2014, arXiv 1412.6980."""
+    """Kingma and Ba 2014, arXiv 1412.6980.
+
+    Attributes:
+        beta_1: Decay of the mean of the gradients.
+        beta_2: Decay of the mean of their squares.
+        epsilon: A small number that is added to a denominator.
+    """
 
     beta_1: float = bounded(low=0, below=1)
     beta_2: float = bounded(low=0, below=1)
@@ -28,14 +38,23 @@ class AdamConfig(OptimizerConfig):
 
 @dataclass
 class AdamWConfig(AdamConfig):
-    """Adam with decoupled weight decay: Loshchilov and Hutter 2017, arXiv 1711.05101."""
+    """Adam with decoupled weight decay: Loshchilov and Hutter 2017, arXiv 1711.05101.
+
+    Attributes:
+        weight_decay: Fraction of the learning rate by which weights are reduced in each step.
+    """
 
     weight_decay: float = bounded(low=0)
 
 
 @dataclass
 class SGDConfig(OptimizerConfig):
-    """Stochastic gradient descent with momentum."""
+    """Stochastic gradient descent with momentum.
+
+    Attributes:
+        momentum: Fraction of the previous step that is added to the next one.
+        nesterov: Whether the gradient is that after the momentum step.
+    """
 
     momentum: float = bounded(low=0, below=1)
     nesterov: bool = MISSING
@@ -43,7 +62,13 @@ class SGDConfig(OptimizerConfig):
 
 @dataclass
 class RMSpropConfig(OptimizerConfig):
-    """Tieleman and Hinton 2012."""
+    """Tieleman and Hinton 2012.
+
+    Attributes:
+        rho: Decay of the mean of the squared gradients.
+        momentum: Fraction of the previous step that is added to the next one.
+        epsilon: A small number that is added to a denominator.
+    """
 
     rho: float = bounded(low=0, below=1)
     momentum: float = bounded(low=0, below=1)
@@ -59,9 +84,17 @@ class ScheduleConfig:
 
 @dataclass
 class PlateauConfig(ScheduleConfig):
-    """Multiply the rate by `factor` when `monitor` has not improved for `patience` epochs."""
+    """Multiply the rate by `factor` when `monitor` has not improved for `patience` epochs.
 
-    monitor: str = one_of("val_loss", "val_accuracy", "loss", "accuracy")
+    Attributes:
+        monitor: The value to watch.
+        factor: What the rate is multiplied by.
+        patience: Epochs without improvement before the rate is reduced.
+        min_delta: The smallest change that counts as an improvement.
+        min_lr: The rate is never reduced below this one.
+    """
+
+    monitor: str = one_of(*WATCHED)
     factor: float = bounded(above=0, below=1)
     patience: int = bounded(low=1)
     min_delta: float = bounded(low=0)
@@ -70,10 +103,15 @@ class PlateauConfig(ScheduleConfig):
 
 @dataclass
 class CosineConfig(ScheduleConfig):
-    """Half a cosine from the optimizer's rate to `final_fraction` of it, then constant: arXiv 1608.03983."""
+    """Half a cosine from the optimizer's rate to `final_fraction` of it, then constant: arXiv 1608.03983.
+
+    Attributes:
+        warmup_epochs: Epochs in which the rate rises linearly from zero at the start.
+        final_fraction: Last rate as a fraction of the initial one.
+        epochs: Number of epochs until the final rate, including the warm-up; null, or in a shorter phase: the
+            epochs of the phase. A training that trainer.patience stops earlier does not reach the low rates.
+    """
 
     warmup_epochs: int = bounded(low=0)
     final_fraction: float = bounded(low=0, high=1)
-    # Number of epochs until the final rate, including the warm-up; null, or in a shorter phase: the epochs of the phase.
-    # A training that trainer.patience stops earlier does not reach the low rates.
     epochs: int | None = bounded(low=1, high=100_000)

@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator
 from importlib.util import find_spec
 
+from flowersweep.config.class_weight import named_weights
 from flowersweep.config.models import FineTunedConfig, FrozenConfig
 from flowersweep.config.optimizers import CosineConfig
 from flowersweep.config.schema import ALSO, Config
-from flowersweep.errors import WeightsError
+from flowersweep.errors import ConfigError, WeightsError
 from flowersweep.texts import expanded, nearest
 
 # Smallest side of a picture for which Keras builds a backbone: most halve it five times.
@@ -37,6 +38,7 @@ def conflicts(config: Config) -> Iterator[str]:
         )
     yield from _schedule(config)
     yield from _objectives(config)
+    yield from _class_weight(config)
     yield from _cnn_too_deep(config)
     yield from _backbone(config)
     yield from config.aug.problems()
@@ -101,6 +103,14 @@ def _objectives(config: Config) -> Iterator[str]:
         elif name in seen:
             yield f"objective.also contains {name}, which is already an objective; remove it."
         seen.append(name)
+
+
+def _class_weight(config: Config) -> Iterator[str]:
+    """Weights must be numbers by names; whether the names are those of classes is known with the pictures."""
+    try:
+        named_weights(config.trainer.class_weight)
+    except ConfigError as error:
+        yield str(error)
 
 
 def _cnn_too_deep(config: Config) -> Iterator[str]:

@@ -14,3 +14,10 @@ def short_keys(keys: Iterable[str]) -> dict[str, str]:
 def value_text(value: Any) -> str:
     """A value as text, with four significant digits if it is a float."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def number_text(value: float) -> str:
+    """A measured number as text: integers without a decimal point, otherwise four decimals, or digits if it is tiny."""
+    if float(value).is_integer() and abs(value) > 1:
+        return f"{value:.0f}"
+    return f"{value:.4f}" if value == 0 or abs(value) >= 0.001 else f"{value:.3g}"

@@ -47,7 +47,9 @@ def check_format(kind: str, output: Path) -> None:
         )
 
 
-def write_export(kind: str, choice: Choice, model: "keras.Model", target: Path) -> None:
+def write_export(
+    kind: str, choice: Choice, model: "keras.Model", target: Path, *, changed: bool = False
+) -> None:
     """Write a model in another format.
 
     Args:
@@ -56,11 +58,14 @@ def write_export(kind: str, choice: Choice, model: "keras.Model", target: Path) 
         choice: The run of the model.
         model: The model.
         target: A path that does not exist yet.
+        changed: Whether the model differs from that of the run, whose file is copied for `keras` otherwise.
 
     Raises:
         ConfigError: The converter of this format fails.
     """
-    if kind == "keras":
+    if kind == "keras" and changed:
+        model.save(target)
+    elif kind == "keras":
         with keras_file(choice.store, choice.location) as saved:
             shutil.copyfile(saved, target)
     elif kind == "tflite":

@@ -98,7 +98,8 @@ def about_version(version: "ModelVersion") -> str:
 
 
 def _description(choice: Choice, before: "ModelVersion | None") -> str:
-    command = training_command(overrides_of(choice.store, choice.run))
+    # An ensemble was not trained; its run has the command that made it.
+    command = choice.run.data.tags.get("command") or training_command(overrides_of(choice.store, choice.run))
     replaced = "" if before is None else f" It replaced version {before.version}."
     return redacted(f"Run {choice.run_id}: {described(choice.run)}.{replaced}\n\n    {command}\n")
 

@@ -16,6 +16,7 @@ from flowersweep.tracking.lookup import load_model
 
 if TYPE_CHECKING:
     from flowersweep.deploy.choose import Choice
+    from flowersweep.deploy.temperature import Temperature
 
 Probabilities = npt.NDArray[np.float32]
 
@@ -42,6 +43,7 @@ class LocalPredictor:
     Args:
         choice: The model.
         batch_size: Pictures per call.
+        temperature: Its logits are divided by it; None to leave them unchanged.
 
     Raises:
         TrackingError: The files of the model cannot be read.
@@ -55,13 +57,16 @@ class LocalPredictor:
         (2, 5)
     """
 
-    def __init__(self, choice: "Choice", batch_size: int) -> None:
+    def __init__(self, choice: "Choice", batch_size: int, temperature: "Temperature | None" = None) -> None:
         from flowersweep.training.environment import start_tensorflow
 
         start_tensorflow(seed=0, threads=None, deterministic=False)
+        from flowersweep.deploy.temperature import with_temperature
         from flowersweep.models.engine import TensorFlowEngine
 
         self.model = load_model(choice.store, choice.location)
+        if temperature is not None:
+            self.model = with_temperature(self.model, temperature)
         self._engine = TensorFlowEngine(self.model, batch_size)
 
     def __call__(self, images: Pixels) -> Probabilities:

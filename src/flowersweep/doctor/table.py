@@ -3,25 +3,24 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from rich.table import Table
 from rich.text import Text
 
 from flowersweep.doctor.finding import Finding, Verdict
+from flowersweep.tables import Listing
 from flowersweep.texts import plain_console
 
 _STYLES = {Verdict.FINE: "green", Verdict.NOTE: "yellow", Verdict.FIX: "bold red"}
 
 
 def show(findings: Sequence[Finding]) -> None:
-    """Print a line for each finding and a summary."""
-    table = Table(show_lines=False)
-    for heading in ("check", "found", "verdict", "how to fix it"):
-        table.add_column(heading, overflow="fold", no_wrap=heading in {"check", "verdict"})
-    for one in findings:
-        verdict = Text(one.verdict, style=_STYLES[one.verdict])
-        table.add_row(Text(one.check), Text(one.found), verdict, Text(one.fix))
+    """Print each finding and a summary."""
+    rows = [
+        (one.check, one.found, Text(one.verdict, style=_STYLES[one.verdict]), one.fix) for one in findings
+    ]
     console = plain_console()
-    console.print(table)
+    Listing(("check", "found", "verdict", "how to fix it"), rows, wrapping={"found", "how to fix it"}).show(
+        console
+    )
     number = Counter(one.verdict for one in findings)
     n_notes = number[Verdict.NOTE]
     notes = f", {n_notes} note{'s' * (n_notes != 1)}" if n_notes else ""

@@ -3,12 +3,32 @@
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 
 import numpy as np
 import numpy.typing as npt
 
 from flowersweep.texts import in_one_line
+
+
+@dataclass(frozen=True, eq=False)
+class PredictionsTable:
+    """The content of a table of predictions.
+
+    Attributes:
+        paths: The paths of the n pictures, as they are shown.
+        class_names: The classes in the order of their numbers.
+        true: int64, shape (n,): the true classes.
+        predicted: int64, shape (n,): the predicted classes.
+        probabilities: float64, shape (n, number of classes).
+    """
+
+    paths: list[str]
+    class_names: tuple[str, ...]
+    true: npt.NDArray[np.int64]
+    predicted: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float64]
 
 
 def predictions_table(
@@ -32,6 +52,21 @@ def predictions_table(
     for path, truth, row in zip(paths, np.asarray(true), chances, strict=True):
         guess = class_names[int(row.argmax())]
         writer.writerow(
-            [in_one_line(path), class_names[int(truth)], guess, *(f"{chance:.6f}" for chance in row)]
+            [in_one_line(path), class_names[int(truth)], guess, *(f"{chance:.6g}" for chance in row)]
         )
     return text.getvalue()
+
+
+def read_predictions(table: str) -> PredictionsTable | None:
+    """The content of a table written by `predictions_table`; None if it has no pictures."""
+    head, *lines = list(csv.reader(io.StringIO(table))) or [[]]
+    if not lines:
+        return None
+    names = [column.removeprefix("p_") for column in head[3:]]
+    return PredictionsTable(
+        paths=[line[0] for line in lines],
+        class_names=tuple(names),
+        true=np.array([names.index(line[1]) for line in lines]),
+        predicted=np.array([names.index(line[2]) for line in lines]),
+        probabilities=np.array([[float(cell) for cell in line[3:]] for line in lines]),
+    )

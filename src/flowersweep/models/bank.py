@@ -21,7 +21,7 @@ from flowersweep.augment import Augmentation
 from flowersweep.cache import draws as draw_file
 from flowersweep.cache.atomic import locked, write_json
 from flowersweep.cache.draws import Features
-from flowersweep.data.stream import Part
+from flowersweep.data.stream import Part, epoch_labels
 from flowersweep.errors import ConfigError, DataError
 from flowersweep.models import bank_key
 from flowersweep.models.bank_key import BankKey
@@ -137,6 +137,17 @@ class FeatureBank:
                 )
                 self._open = {**self._open, number: features}
         return features
+
+    @property
+    def mixes(self) -> bool:
+        """Whether the augmentation mixes pictures and their labels."""
+        return self._augmentation.mixes
+
+    def labels(self, epoch: int, n_classes: int | None) -> npt.NDArray[Any]:
+        """The labels that belong to the features of an epoch, as from `epoch_labels`."""
+        return epoch_labels(
+            self.part, self._augmentation, epoch, image_size=self._image_size, n_classes=n_classes
+        )
 
     def evaluation(self, part: Part) -> Features:
         """The features of other pictures, validation or test: without augmentation, always float32; otherwise as `draw`."""

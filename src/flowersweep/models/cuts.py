@@ -7,9 +7,9 @@ import math
 from dataclasses import dataclass
 
 import keras
-from rich.table import Table
 
 from flowersweep.doors.keras_api import calls
+from flowersweep.tables import Listing
 
 # Features with more than this multiple of the smallest number of values are too wide for a cut.
 WIDE = 2.5
@@ -92,25 +92,27 @@ def layer_table(model: keras.Model) -> list[LayerRow]:
     ]
 
 
-def table(model: keras.Model, cut: int | None) -> Table:
+def table(model: keras.Model, cut: int | None) -> Listing:
     """The layer table for display; `cut` is the last layer of the prefix and is marked."""
-    shown = Table(
-        "index",
-        "layer",
-        "kind",
-        "output",
-        "trained",
-        "cut",
-        title=f"{model.name}, {len(model.layers)} layers",
-    )
-    for row in layer_table(model):
-        mark = "<- cut here" if row.index == cut else "possible" if row.cut else ""
-        shape = " x ".join(str(side) for side in row.shape)
-        style = "bold green" if row.trained else None
-        shown.add_row(
-            str(row.index), row.name, row.kind, shape, "yes" if row.trained else "", mark, style=style
+    layers = layer_table(model)
+    rows = [
+        (
+            str(row.index),
+            row.name,
+            row.kind,
+            "x".join(map(str, row.shape)),
+            "yes" if row.trained else "",
+            "<- here" if row.index == cut else "possible" if row.cut else "",
         )
-    return shown
+        for row in layers
+    ]
+    return Listing(
+        ("index", "layer", "kind", "output", "trained", "cut"),
+        rows,
+        title=f"{model.name}, {len(model.layers)} layers",
+        optional=("kind",),
+        styles=["bold green" if row.trained else None for row in layers],
+    )
 
 
 def layers_csv(model: keras.Model) -> str:

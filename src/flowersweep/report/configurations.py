@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flowersweep.config.spelling import short_keys, value_text
-from flowersweep.report.evidence import SEED, Goal, State, Study, Training, Trial
+from flowersweep.ranking.standings import configuration_key
+from flowersweep.report.evidence import Goal, State, Study, Training, Trial
 
 # A longer label is only used in a table; charts and sentences use the number of the trial instead.
 MAX_NAME = 44
@@ -46,21 +47,17 @@ class Configuration:
 
 
 def configurations(study: Study) -> list[Configuration]:
-    """The configurations with a value of every goal, in the order of their means, the best first.
+    """The configurations with a value of every goal, in the order of their first trials.
 
     If a configuration was trained more than once with the same seed, the first training counts.
     """
     groups: dict[str, list[Trial]] = {}
     for trial in study.trials:
         if trial.state is State.COMPLETE:
-            key = repr(sorted((name, repr(value)) for name, value in trial.params.items() if name != SEED))
-            groups.setdefault(key, []).append(trial)
+            groups.setdefault(configuration_key(trial.params), []).append(trial)
     goals, keys = study.goals, study.searched()
     made = [_configuration(trials, goals, keys) for trials in groups.values()]
-    measured = [one for one in made if one.trainings]
-    return sorted(
-        measured, key=lambda one: (goals[0].sign() * one.mean(goals[0].metric), one.trials[0].number)
-    )
+    return [one for one in made if one.trainings]
 
 
 def _configuration(trials: Sequence[Trial], goals: Sequence[Goal], keys: Sequence[str]) -> Configuration:

@@ -6,12 +6,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from flowersweep.ranking.standings import SEED
+
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
-
-SEED = "seed"
-# The goal whose values are fractions of the validation pictures.
-ACCURACY = "best/val_accuracy"
 
 Curve = tuple[tuple[int, float], ...]
 

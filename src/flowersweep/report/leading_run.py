@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from flowersweep.figures.calibration import Calibration, calibration
 from flowersweep.figures.confusion import confusion_counts
 from flowersweep.figures.mistakes import most_confident_mistakes
+from flowersweep.figures.predictions import read_predictions
 from flowersweep.redaction import redacted
 from flowersweep.report.configurations import Configuration
 from flowersweep.report.evidence import Goal, Training
@@ -19,6 +21,7 @@ from flowersweep.tracking.lookup import Files, training_command, with_seed
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.run import PICTURES
 from flowersweep.tracking.store.store import Store
+from flowersweep.training.history import RECALL
 
 if TYPE_CHECKING:
     from mlflow.entities import Dataset
@@ -51,11 +54,13 @@ class ValidationResult:
         class_names: The classes in the order of rows and columns.
         counts: The confusion matrix, true classes in rows and predicted ones in columns, int64, shape (n, n).
         mistakes: The mistakes, the most confident first.
+        calibration: How the confidences of the predictions compare with their accuracy.
     """
 
     class_names: tuple[str, ...]
     counts: npt.NDArray[np.int64]
     mistakes: tuple[Mistake, ...]
+    calibration: Calibration
 
     @property
     def recalls(self) -> list[float | None]:
@@ -75,6 +80,7 @@ class LeadingRun:
         training: The training.
         configuration: Its configuration.
         validation: Its result; None if the run has no table of predictions.
+        recalls: The recall of each class in each epoch, by class; empty if they were not recorded.
         mistakes_png: The figure of its mistakes, as a data URI; None if figures were not stored.
         config: Its configuration as YAML; empty if the run has none.
         command: The command that trains it again; empty if it was not recorded.
@@ -85,6 +91,7 @@ class LeadingRun:
     training: Training
     configuration: Configuration
     validation: ValidationResult | None = None
+    recalls: dict[str, list[float]] = field(default_factory=dict)
     mistakes_png: str | None = None
     config: str = ""
     command: str = ""
@@ -111,6 +118,7 @@ def read_leading_run(store: Store, configuration: Configuration, goal: Goal) -> 
         training=best,
         configuration=configuration,
         validation=None if table is None else validation_result(table),
+        recalls=_recalls(files.text("history.csv") or ""),
         mistakes_png=None if picture is None else data_uri(picture),
         config=redacted(files.text("config/config.yaml") or ""),
         # Without overrides it is not known how the run was trained.
@@ -126,25 +134,40 @@ def validation_result(table: str) -> ValidationResult | None:
     Args:
         table: A table written by `predictions_table`.
     """
-    head, *lines = list(csv.reader(io.StringIO(table))) or [[]]
-    if not lines:
+    found = read_predictions(table)
+    if found is None:
         return None
-    names = [column.removeprefix("p_") for column in head[3:]]
-    true = np.array([names.index(line[1]) for line in lines])
-    chances = np.array([[float(cell) for cell in line[3:]] for line in lines])
     # The probabilities in the table are rounded, so two may be equal; the predicted class is stored next to them.
-    predicted = np.array([names.index(line[2]) for line in lines])
-    chances[np.arange(len(lines)), predicted] += 1e-9
-    surest = most_confident_mistakes(true, chances, MAX_MISTAKES)
+    chances = found.probabilities.copy()
+    chances[np.arange(len(chances)), found.predicted] += 1e-9
+    names = found.class_names
     mistakes = [
-        Mistake(lines[i][0], lines[i][1], lines[i][2], float(lines[i][3 + predicted[i]])) for i in surest
+        Mistake(
+            found.paths[i],
+            names[found.true[i]],
+            names[found.predicted[i]],
+            float(found.probabilities[i, found.predicted[i]]),
+        )
+        for i in most_confident_mistakes(found.true, chances, MAX_MISTAKES)
     ]
-    return ValidationResult(tuple(names), confusion_counts(true, predicted, len(names)), tuple(mistakes))
+    return ValidationResult(
+        names,
+        confusion_counts(found.true, found.predicted, len(names)),
+        tuple(mistakes),
+        calibration(found.true, chances),
+    )
 
 
 def data_uri(png: bytes) -> str:
     """A picture as a data URI."""
     return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+
+
+def _recalls(history: str) -> dict[str, list[float]]:
+    """The recalls in a table of epochs, by class."""
+    rows = list(csv.DictReader(io.StringIO(history)))
+    columns = [name for name in rows[0] if name.startswith(RECALL)] if rows else []
+    return {name.removeprefix(RECALL): [float(row[name]) for row in rows] for name in columns}
 
 
 def _versions(provenance: dict[str, str]) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from flowersweep.config.spelling import number_text
 from flowersweep.report.evidence import State, Study
-from flowersweep.report.statistics.ranking import Row, shown
+from flowersweep.report.statistics.ranking import Row
 from flowersweep.report.wording import listed
 
 MAX_REASONS = 3
@@ -19,7 +20,7 @@ def lost_trials(study: Study, rows: Sequence[Row]) -> list[str]:
     if not lost:
         return []
     told = [
-        f"trial {one.number}" + (f" ({study.goal.metric} {shown(one.values[0])})" if one.values else "")
+        f"trial {one.number}" + (f" ({study.goal.metric} {number_text(one.values[0])})" if one.values else "")
         for one in lost
     ]
     shown_best = [sign * row.configuration.mean(study.goal.metric) for row in rows]

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from flowersweep.config.spelling import number_text
 from flowersweep.report.charts.charts import charts
+from flowersweep.report.charts.leading import leading_charts
 from flowersweep.report.evidence import Study, Training
 from flowersweep.report.leading_run import LeadingRun
-from flowersweep.report.statistics.ranking import TEST_METRIC, Row, shown
+from flowersweep.report.statistics.ranking import TEST_METRIC, Ranking, Row
 from flowersweep.report.statistics.searched import unknown
 from flowersweep.report.summary import summary
 
@@ -17,13 +19,13 @@ WHEN = "%Y-%m-%d %H:%M UTC"
 
 
 def page(
-    study: Study, rows: Sequence[Row], leading: LeadingRun | None, *, made: dt.datetime | None = None
+    study: Study, ranked: Ranking, leading: LeadingRun | None, *, made: dt.datetime | None = None
 ) -> str:
     """The page as HTML, about 5 MB, most of it Plotly's script.
 
     Args:
         study: The study.
-        rows: Its ranking.
+        ranked: Its ranking.
         leading: The leading run; None if no training was completed.
         made: The time at which the page was created; None for now.
     """
@@ -31,6 +33,7 @@ def page(
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
+    rows = ranked.rows
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -38,13 +41,14 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["shown"] = shown
+    environment.filters["shown"] = number_text
     environment.filters["markup"] = Markup  # for JSON and texts of this package, which are already escaped
     return environment.get_template("page.html").render(
         study=study,
         rows=rows,
+        note=ranked.note,
         leading=leading,
-        charts=charts(study, rows),
+        charts={**charts(study, rows), "leading": leading_charts(leading)},
         unknown=unknown(study),
         sentences=summary(study, rows, leading),
         facts=facts(study),

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowersweep.errors import TrackingError
+from flowersweep.fields import VALIDATED
 from flowersweep.process import HOST_TAG
 from flowersweep.redaction import redacted
 from flowersweep.report.evidence import Curve, Goal, State, Study, Training, Trial
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from optuna.distributions import BaseDistribution
 
-# The metrics that are drawn over epochs; the seconds give the duration of trainings that were not completed.
+# The metrics that are drawn over epochs, in addition to the goal's; the seconds give the duration of trainings that were not completed.
 CURVES = ("val_accuracy", "val_loss", "learning_rate", "seconds")
 GOAL_TAG = "study.goal"
 DISTRIBUTIONS = "study/distributions.json"
@@ -161,11 +162,13 @@ def _repeats(store: Store, run: "Run") -> list["Run"]:
 
 def _training(store: Store, run: "Run") -> Training:
     metrics = {key: float(value) for key, value in run.data.metrics.items()}
+    objective = run.data.tags.get("objective", "").rpartition("/")[2]
+    curves = {*CURVES, *({objective} & {*VALIDATED})}
     return Training(
         run_id=run.info.run_id,
         seed=int(run.data.params.get("seed", run.data.tags.get("repeat", 0))),
         metrics=metrics,
-        curves={key: _curve(store, run.info.run_id, key) for key in CURVES if key in metrics},
+        curves={key: _curve(store, run.info.run_id, key) for key in curves if key in metrics},
         settings=dict(run.data.params),
         tags=dict(run.data.tags),
         n_validation=_n_validation(run),

@@ -4,11 +4,13 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from flowersweep.report.evidence import SEED, Study
+from flowersweep.config.spelling import number_text
+from flowersweep.ranking.comparison import ALPHA, MIN_SEEDS, differences
+from flowersweep.ranking.standings import SEED
+from flowersweep.report.evidence import Study
 from flowersweep.report.leading_run import LeadingRun
 from flowersweep.report.missing import lost_trials, unfinished_trials
-from flowersweep.report.statistics.comparison import ALPHA, MIN_SEEDS, differences
-from flowersweep.report.statistics.ranking import TEST_METRIC, Row, shown
+from flowersweep.report.statistics.ranking import TEST_METRIC, Row
 from flowersweep.report.wording import listed
 
 
@@ -47,11 +49,11 @@ def _leader(study: Study, rows: Sequence[Row]) -> str:
     values = list(leader.sample(metric).values())
     if len(values) == 1:
         seed = leader.trainings[0].seed
-        spread = f"{metric} {shown(values[0])} in one run (seed {seed}), so its spread is unknown"
+        spread = f"{metric} {number_text(values[0])} in one run (seed {seed}), so its spread is unknown"
     else:
         spread = (
-            f"{metric} {shown(statistics.mean(values))} on average over {len(values)} seeds, standard deviation "
-            f"{shown(statistics.stdev(values))}, from {shown(min(values))} to {shown(max(values))}"
+            f"{metric} {number_text(statistics.mean(values))} on average over {len(values)} seeds, standard deviation "
+            f"{number_text(statistics.stdev(values))}, from {number_text(min(values))} to {number_text(max(values))}"
         )
     return f"{leader.full_name} has the best value: {spread}."
 
@@ -98,20 +100,19 @@ def _untested(study: Study, rows: Sequence[Row]) -> str:
     pairs = ((one, other) for place, one in enumerate(samples) for other in samples[:place])
     if any(len(differences(one, other)) >= MIN_SEEDS for one, other in pairs):
         why = (
-            f"{rows[0].configuration.name} shares fewer than {MIN_SEEDS} seeds with every other configuration and cannot be "
-            "compared with any of them, so there is no ranking"
+            f"{rows[0].configuration.name} shares fewer than {MIN_SEEDS} seeds with every other configuration, so it was not "
+            "tested whether it is better than them"
         )
     else:
         noise = "with one run each" if all(len(one) == 1 for one in samples) else "with different seeds"
         why = (
-            f"No two configurations share {MIN_SEEDS} seeds, so there is no ranking: {noise}, noise would be ranked as much as "
-            "configurations"
+            f"No two configurations share {MIN_SEEDS} seeds, so no difference could be tested: {noise}, the noise of the seeds "
+            "is not known"
         )
     unsearched = " without searching seed" if any(SEED in trial.params for trial in study.trials) else ""
     return (
-        f"{why}. The table below is only sorted by value. To compare the configurations, run the sweep again"
-        f"{unsearched} with hydra.sweeper.n_repeats=3 (and another hydra.sweeper.study_name=NAME); every trial is then trained "
-        "with the same three seeds."
+        f"{why}. To compare the configurations, run the sweep again{unsearched} with hydra.sweeper.n_repeats=3 (and another "
+        "hydra.sweeper.study_name=NAME); every trial is then trained with the same three seeds."
     )
 
 

@@ -18,11 +18,14 @@ from rich.table import Table
 from rich.text import Text
 
 from flowersweep.config.spelling import value_text
-from flowersweep.sweep.leaderboard import as_table, leaderboard
+from flowersweep.console import print_line, stderr_console
+from flowersweep.sweep.leaderboard import leaderboard
+from flowersweep.sweep.leaderboard_view import as_listings
 from flowersweep.sweep.parent_run import ParentRun
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.study.attributes import FAIL_REASON, TAKEN_FROM
 from flowersweep.sweep.workers.worker_job import TRAINING_LOG
+from flowersweep.tables import show_text
 from flowersweep.texts import plain_console
 
 log = logging.getLogger(__name__)
@@ -58,7 +61,7 @@ class SweepDisplay:
         self._plan = plan
         self._epochs = OmegaConf.select(config, "trainer.epochs")
         self._on_change = on_change
-        self._console = console or plain_console(stderr=True)
+        self._console = console or stderr_console()
         self._live = Live(console=self._console, refresh_per_second=2, transient=True)
         self._ended = {trial.number for trial in self._trials() if trial.state.is_finished()}
         self._before = len(self._ended)
@@ -92,9 +95,7 @@ class SweepDisplay:
             new = [trial for trial in trials if trial.state.is_finished() and trial.number not in self._ended]
             self._ended.update(trial.number for trial in new)
             for trial in new:
-                self._console.print(
-                    self._ended_line(trial, trials), highlight=False, soft_wrap=True, markup=False
-                )
+                print_line(self._ended_line(trial, trials), self._console)
             if new:
                 self._on_change()
             if self._console.is_terminal:
@@ -172,13 +173,15 @@ def show_summary(
         console: Where to print.
     """
     console = console or plain_console()
-    rows = leaderboard(study)
+    board = leaderboard(study)
+    rows = board.rows
     counts = {state: sum(row.state == state for row in rows) for state in ("COMPLETE", "PRUNED", "FAIL")}
     title = f"Study {study.study_name}: " + ", ".join(
         f"{count} {state.lower()}" for state, count in counts.items() if count or state == "COMPLETE"
     )
-    shown = as_table(rows, study.metric_names or ["value"], title) if rows else title
-    console.print(shown, highlight=False)
+    full, narrow = as_listings(board, study.metric_names or ["value"], title)
+    full.show(console, narrow)
+    show_text(console, board.note)
     lines = [f"trial {row.trial} failed: {row.reason}" for row in rows if row.state == "FAIL"][:5]
     if lines and (folder / TRAINING_LOG).exists():
         lines.append(f"more about failures in {folder / TRAINING_LOG}")

@@ -1,21 +1,25 @@
-"""The trials of a study, ranked by their values."""
+"""The trials of a study, ranked as in its report."""
 
-from collections.abc import Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from optuna import Study
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from rich.table import Table
 
-from flowersweep.config.spelling import value_text
-from flowersweep.sweep.study.attributes import FAIL_REASON, RUN_ID, TAKEN_FROM
-
-# More searched keys than this share a column of a terminal's table, and take the space of epochs and seconds.
-MAX_COLUMNS = 3
-# MLflow cuts a description at 8,000 characters; this many rows fit.
-MARKDOWN_ROWS = 15
+from flowersweep.ranking.comparison import Sample
+from flowersweep.ranking.standings import PARETO, SEED, configuration_key, pareto_ranks, standings
+from flowersweep.sweep.study.attributes import (
+    EPOCHS,
+    FAIL_REASON,
+    N_VALIDATION,
+    REPEATS,
+    RUN_ID,
+    SEEDS,
+    TAKEN_FROM,
+)
 
 
 @dataclass(frozen=True)
@@ -23,52 +27,72 @@ class Row:
     """A finished trial.
 
     Attributes:
-        rank: From 1 among complete trials; with several objectives 1 for the Pareto set and 2 for the others; None
-            for pruned and failed ones.
+        rank: From 1 among complete trials, equal for trials that cannot be distinguished; with several objectives 1 for
+            the Pareto set and 2 for the others; None for pruned and failed ones.
         trial: Its number.
         state: COMPLETE, PRUNED or FAIL.
-        values: The objectives; for a pruned trial, the last one it reported; empty for a failed one.
-        epochs: Number of reported epochs.
+        values: The objectives, means if it was repeated; for a pruned trial, the last one it reported; empty for a
+            failed one.
+        epochs: Number of trained epochs of all phases and repeats; None if it was not recorded.
+        steps: The last step that it reported, whatever the program counts; 0 for none.
         seconds: From start to end.
         params: The searched values.
         run_id: The id of its MLflow run, if it has one.
         reason: Why it failed; empty otherwise.
         taken_from: The trial with the same values whose result it has, if it was not trained itself; None for the
             others.
+        n_seeds: Number of seeds with which its configuration was trained, by this trial and others.
+        mean: The mean of the first objective over these seeds; None for a trial without a rank.
+        standard_deviation: Of the same values; None for a single seed.
     """
 
     rank: int | None
     trial: int
     state: str
     values: tuple[float, ...]
-    epochs: int
+    epochs: int | None
+    steps: int
     seconds: float | None
     params: dict[str, Any]
     run_id: str | None
     reason: str
     taken_from: int | None = None
+    n_seeds: int = 0
+    mean: float | None = None
+    standard_deviation: float | None = None
 
 
-def leaderboard(study: Study) -> list[Row]:
-    """Complete trials, best first; then pruned and failed ones by number. With several objectives: Pareto set first."""
+@dataclass(frozen=True)
+class Leaderboard:
+    """The finished trials of a study.
+
+    Attributes:
+        rows: Complete trials by rank, then by value; then pruned and failed ones by number.
+        best: The trial with the best value, the first of equal ones; with several objectives the Pareto set.
+        note: What equal ranks mean; empty if there is nothing to compare.
+    """
+
+    rows: list[Row]
+    best: list[Row]
+    note: str
+
+
+def leaderboard(study: Study) -> Leaderboard:
+    """The trials of a study, ranked by the rules of its report."""
     trials = study.get_trials(deepcopy=False)
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+    samples = _samples(complete)
+    ranks, note = _ranks(study, complete, samples)
+    ranked = [
+        _row(trial, rank, samples[key])
+        for trial, rank, key in zip(complete, ranks, _keys(complete), strict=True)
+    ]
+    sign = -1 if study.directions[0] is StudyDirection.MAXIMIZE else 1
+    by_value = sorted(ranked, key=lambda row: (sign * row.values[0], row.taken_from is not None, row.trial))
+    rows = sorted(by_value, key=lambda row: row.rank or 0)
+    best = [row for row in rows if row.rank == 1] if len(study.directions) > 1 else by_value[:1]
     others = [trial for trial in trials if trial.state in {TrialState.PRUNED, TrialState.FAIL}]
-    if len(study.directions) == 1:
-        sign = -1 if study.direction is StudyDirection.MAXIMIZE else 1
-        complete.sort(key=lambda one: (sign * one.values[0], TAKEN_FROM in one.user_attrs, one.number))
-        ranks: Sequence[int | None] = range(1, len(complete) + 1)
-    else:
-        front = {trial.number for trial in study.best_trials} if complete else set()
-        complete.sort(key=lambda trial: (trial.number not in front, trial.number))
-        ranks = [1 if trial.number in front else 2 for trial in complete]
-    ranked = [_row(trial, rank) for trial, rank in zip(complete, ranks, strict=True)]
-    return ranked + [_row(trial, None) for trial in others]
-
-
-def best_rows(rows: Sequence[Row]) -> list[Row]:
-    """The best trial; with several objectives the Pareto set; empty while nothing is complete."""
-    return [row for row in rows if row.rank == 1]
+    return Leaderboard([*rows, *(_row(trial, None, {}) for trial in others)], best, note)
 
 
 def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -76,79 +100,76 @@ def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return [asdict(row) for row in rows]
 
 
-def as_markdown(rows: Sequence[Row], names: Sequence[str], link: str = "", limit: int = MARKDOWN_ROWS) -> str:
-    """The first rows as a Markdown table.
-
-    Args:
-        rows: As `leaderboard` gives them.
-        names: Of the objectives.
-        link: Address to which a run's id is appended; empty for no links.
-        limit: Maximum number of rows.
-    """
-    columns = searched(rows)
-    head = ["rank", "trial", *columns, *names, "epochs", "seconds", "state"]
-    lines = [" | ".join(head), " | ".join("---" for _ in head)]
-    for row in rows[:limit]:
-        rank, trial, *others = cells(row, columns, len(names))
-        number = f"[{trial}]({link}/{row.run_id})" if link and row.run_id else trial
-        lines.append(" | ".join([rank, number, *others]))
-    more = f"\n\n{len(rows) - limit} more in `study/leaderboard.json`." if len(rows) > limit else ""
-    return "\n".join(f"| {line} |" for line in lines) + more
-
-
-def as_table(rows: Sequence[Row], names: Sequence[str], title: str, limit: int = 10) -> Table:
-    """The first rows as a table for a terminal; a Pareto set is shown completely."""
-    columns = searched(rows)
-    limit = max(limit, len(best_rows(rows)))
-    leaves = [name.replace("/", ".").rpartition(".")[2] for name in (*columns, *names)]
-    heads = leaves if len(set(leaves)) == len(leaves) else [*columns, *names]
-    n_columns = len(columns)
-    shared = n_columns > MAX_COLUMNS
-    shown = ["searched"] if shared else heads[:n_columns]
-    rest = ["state"] if shared else ["epochs", "seconds", "state"]
-    table = Table("rank", "trial", *shown, *heads[n_columns:], *rest, title=title)
-    table.title_justify = table.caption_justify = "left"
-    for column in table.columns:
-        column.overflow = "fold"
-    for row in rows[:limit]:
-        rank, trial, *others = cells(row, columns, len(names))
-        if shared:
-            pairs = zip(heads, others[:n_columns], strict=False)
-            together = " ".join(f"{head}={text}" for head, text in pairs if text)
-            others = [together, *others[n_columns:-3], others[-1]]
-        table.add_row(rank, trial, *others, style="bold green" if row.rank == 1 else None)
-    if len(rows) > limit:
-        table.caption = f"and {len(rows) - limit} more"
-    return table
-
-
-def searched(rows: Sequence[Row]) -> list[str]:
-    """Every searched key that some trial has."""
-    return list(dict.fromkeys(name for row in rows for name in row.params))
-
-
-def cells(row: Row, columns: Sequence[str], n_values: int = 1) -> list[str]:
-    """A row as texts."""
-    values = [
-        f"{value:.0f}" if value.is_integer() and abs(value) > 1 else f"{value:.4f}" for value in row.values
+def _keys(complete: Sequence[FrozenTrial]) -> list[str]:
+    """What is equal for trials of the same configuration; a copied result belongs to that of its original."""
+    params = {trial.number: trial.params for trial in complete}
+    sources = (trial.user_attrs.get(TAKEN_FROM, trial.number) for trial in complete)
+    return [
+        configuration_key(params.get(source, trial.params))
+        for source, trial in zip(sources, complete, strict=True)
     ]
-    seconds = "" if row.seconds is None else f"{row.seconds:.1f}"
-    params = [value_text(row.params[name]) if name in row.params else "" for name in columns]
-    padded = values + [""] * (n_values - len(values))
-    state = row.state if row.taken_from is None else f"as trial {row.taken_from}"
-    return [str(row.rank or ""), str(row.trial), *params, *padded, str(row.epochs or ""), seconds, state]
 
 
-def _row(trial: FrozenTrial, rank: int | None) -> Row:
+def _samples(complete: Sequence[FrozenTrial]) -> dict[str, Sample]:
+    """The values of the first objective by seed, for each configuration in the order of the trials' numbers."""
+    found: dict[str, dict[int, float]] = {}
+    texts = sorted({repr(trial.params[SEED]) for trial in complete if SEED in trial.params})
+    for trial, key in zip(complete, _keys(complete), strict=True):
+        if TAKEN_FROM in trial.user_attrs:
+            continue
+        values = trial.user_attrs.get(REPEATS) or trial.values[:1]
+        given = trial.params.get(SEED, 0)
+        first = given if isinstance(given, int) else texts.index(repr(given))
+        # Trials of other programs, and of earlier versions, do not record their seeds.
+        seeds = trial.user_attrs.get(SEEDS) or range(first, first + len(values))
+        sample = found.setdefault(key, {})
+        for seed, value in zip(seeds, values, strict=True):
+            sample.setdefault(int(seed), float(value))
+    return dict(found)
+
+
+def _points(complete: Sequence[FrozenTrial]) -> dict[str, list[float]]:
+    """The means of all objectives, for each configuration in the order of the trials' numbers."""
+    values: dict[str, list[list[float]]] = {}
+    for trial, key in zip(complete, _keys(complete), strict=True):
+        values.setdefault(key, []).append(trial.values)
+    return {key: list(map(statistics.mean, zip(*some, strict=True))) for key, some in values.items()}
+
+
+def _ranks(
+    study: Study, complete: Sequence[FrozenTrial], samples: Mapping[str, Sample]
+) -> tuple[list[int], str]:
+    maximize = [direction is StudyDirection.MAXIMIZE for direction in study.directions]
+    if len(maximize) > 1:
+        points = _points(complete)
+        fronts = dict(zip(points, pareto_ranks(list(points.values()), maximize), strict=True))
+        return [fronts[key] for key in _keys(complete)], PARETO if complete else ""
+    sizes = {trial.user_attrs.get(N_VALIDATION) for trial in complete if TAKEN_FROM not in trial.user_attrs}
+    found = standings(
+        list(samples.values()),
+        metric=(study.metric_names or ["value"])[0],
+        maximize=maximize[0],
+        n_pictures=sizes.pop() if len(sizes) == 1 else None,
+    )
+    ranks = dict(zip(samples, found.ranks, strict=True))
+    return [ranks[key] for key in _keys(complete)], found.note
+
+
+def _row(trial: FrozenTrial, rank: int | None, sample: Sample) -> Row:
+    values = list(sample.values())
     return Row(
         rank=rank,
         trial=trial.number,
         state=trial.state.name,
         values=tuple(trial.values or ()),
-        epochs=len(trial.intermediate_values),
+        epochs=trial.user_attrs.get(EPOCHS),
+        steps=trial.last_step or 0,
         seconds=trial.duration.total_seconds() if trial.duration else None,
         params=dict(trial.params),
         run_id=trial.user_attrs.get(RUN_ID),
         reason=str(trial.user_attrs.get(FAIL_REASON, "")),
         taken_from=trial.user_attrs.get(TAKEN_FROM),
+        n_seeds=len(values),
+        mean=statistics.mean(values) if values else None,
+        standard_deviation=statistics.stdev(values) if len(values) > 1 else None,
     )

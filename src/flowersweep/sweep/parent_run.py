@@ -17,7 +17,8 @@ from flowersweep.doors.optuna_api import storage_of, study_id
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
 from flowersweep.sweep import plots
-from flowersweep.sweep.leaderboard import Row, as_json, as_markdown, best_rows, leaderboard
+from flowersweep.sweep.leaderboard import Leaderboard, Row, as_json, leaderboard
+from flowersweep.sweep.leaderboard_view import as_markdown
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
@@ -37,6 +38,8 @@ from flowersweep.tracking.store.store import Store, experiment_id, known_experim
 log = logging.getLogger(__name__)
 
 UPDATE_SECONDS = 5.0
+# Ranks of hundreds of repeated trials take seconds to compute; the training needs the processor more.
+MAX_SHARE = 0.05
 
 
 def open_store(config: DictConfig) -> Store | None:
@@ -63,6 +66,7 @@ class ParentRun:
         experiment: The id of the experiment that the study's run is in.
         tracker: The study's run; None for no tracking.
         own_files: The arguments that name the user's own files, from `config.flags`.
+        draws: Whether the study's plots are stored.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class ParentRun:
         experiment: str = "",
         tracker: MLflowTracker | None = None,
         own_files: Sequence[str] = (),
+        draws: bool = True,
     ) -> None:
         self._study = study
         self._plan = plan
@@ -83,7 +88,9 @@ class ParentRun:
         self._experiment = experiment
         self._tracker = tracker
         self._own_files = own_files
-        self._last = 0.0
+        self._draws = draws
+        self._next = 0.0
+        self._board: Leaderboard | None = None
 
     @classmethod
     @contextmanager
@@ -106,6 +113,7 @@ class ParentRun:
                 experiment=experiment,
                 tracker=tracker,
                 own_files=flags(config),
+                draws=bool(OmegaConf.select(config, "tracking.log_figures", default=True)),
             )
             tracker.text(_without_password(config.hydra.sweeper), "study/sweeper.yaml")
             overrides = "".join(f"{line}\n" for line in typed_overrides(config, "task"))
@@ -131,19 +139,23 @@ class ParentRun:
         """The command that trains the best trial's configuration again; None without a best one or a store."""
         if self._store is None:
             return None
-        best = best_rows(leaderboard(self._study))
-        if len(best) != 1:
+        return self._command(self._board or leaderboard(self._study))
+
+    def _command(self, board: Leaderboard) -> str | None:
+        if len(board.best) != 1:
             return None
-        overrides = self._space.overrides(best[0].params)
+        overrides = self._space.overrides(board.best[0].params)
         return training_command([*self._own_files, *overrides])
 
     def update(self) -> None:
         """Write the leaderboard, unless it was written a moment ago."""
-        if self._tracker is None or time.monotonic() - self._last < UPDATE_SECONDS:
+        began = time.monotonic()
+        if self._tracker is None or began < self._next:
             return
-        self._last = time.monotonic()
         with patience(0):  # everything is written again when the next trial has ended
             self._write(self._tracker)
+        now = time.monotonic()
+        self._next = max(began + UPDATE_SECONDS, now + (now - began) / MAX_SHARE)
 
     def finish(self, *, draw: bool = True) -> None:
         """Write everything.
@@ -153,8 +165,8 @@ class ParentRun:
         """
         if self._tracker is None:
             return
-        self._write(self._tracker)
-        if draw:
+        self._write_ranks(self._write(self._tracker))
+        if draw and self._draws:
             self._draw(self._tracker)
 
     def _draw(self, tracker: MLflowTracker) -> None:
@@ -169,14 +181,14 @@ class ParentRun:
             # The trials are done and stored; a plot that cannot be drawn must not make the sweep a failure.
             log.warning("The study's plots could not be drawn.", exc_info=True)
 
-    def _write(self, tracker: MLflowTracker) -> None:
+    def _write(self, tracker: MLflowTracker) -> Leaderboard:
         assert self._store is not None  # noqa: S101 (it comes with the tracker)
         # A killed training process leaves its run open.
         close_orphaned_runs(self._store, [self._experiment])
-        rows = leaderboard(self._study)
+        board = self._board = leaderboard(self._study)
+        rows, best = board.rows, board.best
         tracker.json(as_json(rows), "study/leaderboard.json")
-        tracker.tags({NOTE: self._description(rows), **self._state(rows)})
-        best = best_rows(rows)
+        tracker.tags({NOTE: self._description(board), **self._state(rows)})
         tracker.metrics({"trials/finished": float(len(rows))}, step=len(rows))
         if len(best) == 1:
             tracker.metrics(
@@ -184,6 +196,18 @@ class ParentRun:
             )
         if best:
             tracker.json([row.params for row in best], "study/best_params.json")
+        return board
+
+    def _write_ranks(self, board: Leaderboard) -> None:
+        """Write the rank of each trial to its run as a metric, by which MLflow's table can be sorted."""
+        assert self._store is not None  # noqa: S101 (it comes with the tracker)
+        for row in board.rows:
+            if row.rank is None or row.run_id is None:
+                continue
+            try:
+                MLflowTracker(self._store, row.run_id).metrics({"rank": float(row.rank)}, len(board.rows))
+            except TrackingError as error:  # a run that was deleted, or is in the store of another machine
+                log.warning("The rank of trial %d was not stored with its run: %s", row.trial, error)
 
     def _state(self, rows: Sequence[Row]) -> dict[str, object]:
         states = [row.state for row in rows]
@@ -202,12 +226,14 @@ class ParentRun:
     def _names(self) -> list[str]:
         return self._study.metric_names or ["value"]
 
-    def _description(self, rows: Sequence[Row]) -> str:
-        command = f"Best again:\n\n    {self.best_command}\n\n" if self.best_command else ""
-        table = as_markdown(rows, self._names(), link=runs_page(self._experiment))
+    def _description(self, board: Leaderboard) -> str:
+        again = self._command(board)
+        command = f"Best again:\n\n    {again}\n\n" if again else ""
+        table = as_markdown(board, self._names(), link=runs_page(self._experiment))
+        table_and_more = "Plots, the complete table" if self._draws else "The complete table"
         return (
-            f"**{self._study.study_name}**: {self._goal()}; {len(rows)} of {self._plan.n_trials} trials done.\n\n"
-            f"{command}{table}\n\nPlots, the complete table and the sweep's settings: artifacts, `study/`.\n"
+            f"**{self._study.study_name}**: {self._goal()}; {len(board.rows)} of {self._plan.n_trials} trials done.\n\n"
+            f"{command}{table}\n\n{table_and_more} and the sweep's settings: artifacts, `study/`.\n"
         )
 
 

@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 # Plots that compare trials need at least this many.
 MIN_TRIALS = 2
+# Importances compare parameters.
+MIN_COMPARED = 2
 
 
 def page(study: Study) -> str | None:
@@ -57,6 +59,9 @@ def _figures(study: Study, module: Any) -> Iterator[tuple[str, Any]]:
     if len(complete) < MIN_TRIALS:
         return
     names = ["optimization_history", "param_importances", "slice", "parallel_coordinate", "timeline"]
+    if len({name for trial in complete for name in trial.params}) < MIN_COMPARED:
+        # The only parameter has all the importance; to say so would import scikit-learn.
+        names.remove("param_importances")
     if len(study.directions) > 1:
         names = ["pareto_front", "timeline"]
     for name in names:

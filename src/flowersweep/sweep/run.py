@@ -37,11 +37,12 @@ from flowersweep.sweep.study.study import name_metrics, open_study
 from flowersweep.sweep.workers.launch import launch
 from flowersweep.sweep.workers.worker import WorkerReport
 from flowersweep.sweep.workers.worker_job import Sweep
-from flowersweep.texts import expanded
+from flowersweep.texts import expanded, plain_console
 from flowersweep.tracking.patience import cleaning_up
 from flowersweep.tracking.provenance import command_line
 from flowersweep.tracking.store.store import Store
 from flowersweep.training.dataset import divided
+from flowersweep.training.logs.next_steps import after_sweep, show_next_steps
 from flowersweep.training.logs.notices import tell_of_pictures_to_come
 
 log = logging.getLogger(__name__)
@@ -153,6 +154,12 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
         if signals:
             raise interruption
         _refuse_failure(study, sweep, reports)
+    if store is not None and study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
+        tracking = sweep.config.tracking
+        steps = after_sweep(
+            tracking.dir, tracking.uri, study.study_name, has_model=bool(tracking.get("log_model"))
+        )
+        show_next_steps(steps, plain_console())
 
 
 def _study(settings: Settings, space: Space, definition: Mapping[str, Any], storage: BaseStorage) -> Study:

@@ -36,29 +36,40 @@ class NoPrunerConf(PrunerConf):
 
 @dataclass
 class MedianPrunerConf(PrunerConf):
-    """Ends a trial whose best value so far is worse than the median of the others at the same epoch."""
+    """Ends a trial whose best value so far is worse than the median of the others at the same epoch.
+
+    Attributes:
+        n_startup_trials: Trials that finish before any is pruned.
+        n_warmup_steps: Epochs that every trial trains before the first check, which comes directly after
+            them; the first ones say little.
+        interval_steps: Epochs between two checks.
+        n_min_trials: Trials that must have reached an epoch for a median there.
+    """
 
     _target_: str = "optuna.pruners.MedianPruner"
-    # Trials that finish before any is pruned.
     n_startup_trials: int = bounded(5, low=0)
-    # Epochs that every trial trains before the first check, which comes directly after them; the first ones say little.
     n_warmup_steps: int = bounded(3, low=0)
-    # Epochs between two checks.
     interval_steps: int = bounded(1, low=1)
-    # Trials that must have reached an epoch for a median there.
     n_min_trials: int = bounded(3, low=1)
 
 
 @dataclass
 class SuccessiveHalvingPrunerConf(PrunerConf):
-    """ASHA: after 3, 9, 27, 81 epochs only the best third continues. Li et al. 2018, arXiv 1810.05934."""
+    """ASHA: after 3, 9, 27, 81 epochs only the best third continues. Li et al. 2018, arXiv 1810.05934.
+
+    Attributes:
+        min_resource: Epochs before the first decision.
+        reduction_factor: One in this number of trials continues after a decision, for as many times more
+            epochs.
+        min_early_stopping_rate: Each step up multiplies the epochs before the first decision by
+            reduction_factor.
+        bootstrap_count: Trials that must have reached a decision before any is ended there.
+    """
 
     _target_: str = "optuna.pruners.SuccessiveHalvingPruner"
     min_resource: int = bounded(3, low=1)
     reduction_factor: int = bounded(3, low=2)
-    # Each step up multiplies the epochs before the first decision by reduction_factor.
     min_early_stopping_rate: int = bounded(0, low=0)
-    # Trials that must have reached a decision before any is ended there.
     bootstrap_count: int = bounded(0, low=0)
 
 
@@ -68,11 +79,19 @@ def _is_resource(value: Any) -> bool:
 
 @dataclass
 class HyperbandPrunerConf(PrunerConf):
-    """Several ASHA with different first decisions; trials are divided among them. Li et al. 2016, arXiv 1603.06560."""
+    """Several ASHA with different first decisions; trials are divided among them. Li et al. 2016, arXiv 1603.06560.
+
+    Attributes:
+        min_resource: Epochs before the first decision.
+        max_resource: Epochs of the longest training; auto: those of the first finished trial; until then
+            nothing is pruned.
+        reduction_factor: One in this number of trials continues after a decision, for as many times more
+            epochs.
+        bootstrap_count: Trials that must have reached a decision before any is ended there.
+    """
 
     _target_: str = "optuna.pruners.HyperbandPruner"
     min_resource: int = bounded(3, low=1)
-    # Epochs of the longest training; auto: those of the first finished trial; until then nothing is pruned.
     max_resource: Any = field(default="auto", metadata={RULE_KEY: Rule(_is_resource, "auto, or at least 1")})
     reduction_factor: int = bounded(3, low=2)
     bootstrap_count: int = bounded(0, low=0)
@@ -83,53 +102,66 @@ class WilcoxonPrunerConf(PrunerConf):
     """Ends a trial whose values are worse than the best trial's by a signed-rank test, pair by pair; needs scipy.
 
     Its steps are repetitions of one training (seeds, folds), not epochs; use it with n_repeats.
+
+    Attributes:
+        p_threshold: A trial ends if its values would be this improbable for a trial as good as the best one.
+        n_startup_steps: Values compared before the first decision.
     """
 
     _target_: str = "optuna.pruners.WilcoxonPruner"
     p_threshold: float = bounded(0.1, low=0, high=1)
-    # Values compared before the first decision.
     n_startup_steps: int = bounded(2, low=0)
 
 
 @dataclass
 class StudySweeperConf:
-    """A sweep: what is searched, how, for how long, and what happens on failures."""
+    """A sweep: what is searched, how, for how long, and what happens on failures.
+
+    Attributes:
+        direction: Either minimize or maximize; a list for several objectives; null: the direction of
+            objective.metric, else maximize.
+        storage: Any URL of an Optuna storage; null: SQLite in the folder of the results.
+        study_name: Name of the study, by which a sweep is resumed; null: derived from what is searched.
+        on_mismatch: When the study of that name was started with another space, direction or fixed values:
+            stop, or start a new study.
+        n_trials: Total number of trials, over all runs of the command; of a grid, its first points; null: the
+            complete grid.
+        n_jobs: Workers, each with one trial at a time.
+        n_repeats: Trainings per trial, with different seeds; the objective is their mean.
+        timeout: Seconds after which no further trial starts; null: no limit.
+        max_failures: Number of failed trials that ends the sweep; null: no limit.
+        max_failures_in_a_row: Number of consecutive failed trials that ends the sweep; null: no limit.
+        max_retries: How often a trial is restarted when its process died.
+        trials_per_process: Trials after which a worker's training process is replaced: TensorFlow never frees
+            some traced functions.
+        params: What is searched, by key, in Hydra's grammar; the command line has precedence.
+        conditions: Keys that are searched only with certain values of others: {model.fine_tune_at: {model:
+            mobilenet_ft}}.
+        enqueue: Enqueued trials, which run first: [{model: cnn, optimizer.learning_rate: 0.001}].
+    """
 
     _target_: str = "hydra_plugins.flowersweep_study.study_sweeper.StudySweeper"
     defaults: list[Any] = field(default_factory=lambda: [{"sampler": "auto"}, {"pruner": "none"}])
 
     sampler: Any = MISSING
     pruner: Any = MISSING
-    # minimize or maximize; a list for several objectives; null: the direction of objective.metric, else maximize.
     direction: Any = None
 
-    # Any URL of an Optuna storage; null: SQLite in the folder of the results.
     storage: str | None = None
     study_name: str | None = None
-    # When the study of that name was started with another space, direction or fixed values: stop, or start a new study.
     on_mismatch: str = one_of("error", "new", default="error")
 
-    # Total number of trials, over all runs of the command; of a grid, its first points; null: the complete grid.
     n_trials: int | None = bounded(None, low=1)
-    # Workers, each with one trial at a time.
     n_jobs: int = bounded(1, low=1)
-    # Trainings per trial, with different seeds; the objective is their mean.
     n_repeats: int = bounded(1, low=1)
-    # Seconds after which no further trial starts; null: no limit.
     timeout: float | None = bounded(None, above=0)
-    # Number of failed trials, in total and in a row, that ends the sweep; null: no limit.
     max_failures: int | None = bounded(None, low=1)
     max_failures_in_a_row: int | None = bounded(5, low=1)
-    # How often a trial is restarted when its process died.
     max_retries: int = bounded(1, low=0)
-    # Trials after which a worker's training process is replaced: TensorFlow never frees some traced functions.
     trials_per_process: int = bounded(32, low=1)
 
-    # What is searched, by key, in Hydra's grammar; the command line has precedence.
     params: dict[str, Any] = field(default_factory=dict)
-    # Keys that are searched only with certain values of others: {model.fine_tune_at: {model: mobilenet_ft}}.
     conditions: dict[str, Any] = field(default_factory=dict)
-    # Enqueued trials, which run first: [{model: cnn, optimizer.learning_rate: 0.001}].
     enqueue: list[Any] = field(default_factory=list)
 
 

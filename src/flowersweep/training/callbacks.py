@@ -2,13 +2,16 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy.typing as npt
 
+from flowersweep.data.stream import Part
 from flowersweep.errors import TrainingError
+from flowersweep.training.history import RECALL
+from flowersweep.training.probabilities import predict, traced
 
 EpochCallback = Callable[[int, Mapping[str, float]], None]
 
@@ -16,7 +19,7 @@ EpochCallback = Callable[[int, Mapping[str, float]], None]
 class EpochLog(keras.callbacks.Callback):
     """Collect the values of each epoch and pass them on.
 
-    The values of an epoch are loss, accuracy, val_loss, val_accuracy, learning_rate (read from the optimizer at the start
+    The values of an epoch are loss, accuracy, those of `Validation`, learning_rate (read from the optimizer at the start
     of the epoch), seconds (training and validation) and images_per_second (training only).
 
     Args:
@@ -63,30 +66,45 @@ class EpochLog(keras.callbacks.Callback):
         self._on_epoch(number, values)
 
 
-class SavedNetworkValidation(keras.callbacks.Callback):
-    """Validate the float32 network that is saved, if another, faster network is trained instead of it.
+class Validation(keras.callbacks.Callback):
+    """Predict the validation pictures after each epoch and add their metrics, `val_*`, to the epoch's values.
 
-    The val_* values are then those of the saved network. It must precede the callbacks that read them.
+    The metrics are those of all predictions, not means over batches. They are those of the float32 network that is saved,
+    also if another, faster network is trained in its place, and `val_loss` is the plain cross-entropy, whatever
+    the loss of the training. It must precede the callbacks that read them.
 
     Args:
-        copy_weights: Copies the trained weights to the saved network; called after every epoch.
-        model: The saved network with its preceding layers, compiled with the metrics to report.
-        validation: Batches of (inputs, labels).
+        network: The saved network, or the part of it that takes the inputs of the batches.
+        batches: Batches of (inputs, labels), in the order of the part.
+        part: The validation pictures.
+        class_names: The classes in the order of their numbers, for the recall of each.
+        copy_weights: Called first: copies the trained weights to the saved network.
     """
 
-    def __init__(self, copy_weights: Callable[[], None], model: keras.Model, validation: Any) -> None:
+    def __init__(
+        self,
+        network: keras.Model,
+        batches: Any,
+        part: Part,
+        class_names: Sequence[str],
+        copy_weights: Callable[[], None],
+    ) -> None:
         super().__init__()
+        self._forward = traced(network)
+        self._batches = batches
+        self._part = part
+        self._class_names = class_names
         self._copy_weights = copy_weights
-        self._compiled = model
-        self._validation = validation
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Copy the weights and add the saved network's val_* values to those of the epoch."""
+        """Copy the weights, predict and add the metrics."""
         del epoch
         self._copy_weights()
-        values = self._compiled.evaluate(self._validation, verbose=0, return_dict=True)
         if logs is not None:
-            logs.update({f"val_{name}": value for name, value in values.items()})
+            found = predict(self._forward, self._batches, self._part)
+            logs.update({f"val_{name}": value for name, value in found.metrics.items()})
+            recalls = zip(self._class_names, found.recalls.tolist(), strict=True)
+            logs.update({f"{RECALL}{name}": recall for name, recall in recalls})
 
 
 class BestWeights(keras.callbacks.Callback):
@@ -98,6 +116,9 @@ class BestWeights(keras.callbacks.Callback):
         trained: The part whose weights are remembered: the one that the optimizer changes.
         monitor: The epoch value to compare.
         maximize: Whether larger is better.
+
+    Raises:
+        TrainingError: The value is not a number.
     """
 
     def __init__(self, trained: keras.Model, monitor: str, *, maximize: bool) -> None:
@@ -112,6 +133,11 @@ class BestWeights(keras.callbacks.Callback):
         """Copy the weights if this epoch is better than all earlier ones."""
         del epoch
         value = self._sign * float((logs or {})[self._monitor])
+        if math.isnan(value):
+            raise TrainingError(
+                f"{self._monitor} is undefined, because all validation pictures are of one class; choose another "
+                "objective.metric, or another data.split_seed."
+            )
         if value > self._best:
             self._best = value
             self._weights = self._trained.get_weights()

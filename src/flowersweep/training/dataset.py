@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.config import cache_dir
+from flowersweep.config.class_weight import check_names
 from flowersweep.config.schema import Config, DataConfig
 from flowersweep.data import (
     Catalogue,
@@ -77,7 +78,8 @@ def load_pictures(config: Config, expected: str | None = None) -> Pictures:
     Raises:
         DataError: The pictures are missing, unreadable or different from those expected; the message says how to fix
             it.
-        ConfigError: There are too few pictures for the fractions of the split.
+        ConfigError: There are too few pictures for the fractions of the split, or `trainer.class_weight` names a class
+            that they do not have.
     """
     cache = cache_dir(config.paths.cache)
     found = find_pictures(config)
@@ -134,11 +136,13 @@ def divided(config: Config, found: Found | None = None) -> tuple[Catalogue, str,
 
     Raises:
         DataError: As `load_pictures`.
+        ConfigError: `trainer.class_weight` names a class that the pictures do not have.
     """
     found = found or find_pictures(config)
     if config.data.unreadable == "skip":
         found = without_unreadable(found, cache_dir(config.paths.cache))
     catalogue, digest = found
+    check_names(config.trainer.class_weight, catalogue.class_names)
     return catalogue, digest, divide(catalogue, config.data)
 
 

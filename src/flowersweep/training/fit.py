@@ -17,11 +17,12 @@ from flowersweep.training.callbacks import (
     EpochCallback,
     EpochLog,
     LearningRateGuard,
-    SavedNetworkValidation,
+    Validation,
 )
 from flowersweep.training.history import History
 from flowersweep.training.loader import Loader
 from flowersweep.training.logs.display import TrainingDisplay
+from flowersweep.training.loss import training_loss
 from flowersweep.training.optimizer import build_optimizer, first_learning_rate
 from flowersweep.training.precision import policy, resolve_precision
 
@@ -36,6 +37,7 @@ class Phase:
         rebuild: Builds the same network again, for another precision.
         optimizer: The optimizer of this phase; its state never comes from another phase.
         epochs: The maximum number of epochs.
+        then: The name of the phase that follows; None for the last one.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Phase:
     rebuild: Callable[[], Network]
     optimizer: OptimizerConfig
     epochs: int
+    then: str | None = None
 
 
 def fit(phase: Phase, config: Config, loader: Loader, history: History, on_epoch: EpochCallback) -> None:
@@ -62,12 +65,16 @@ def fit(phase: Phase, config: Config, loader: Loader, history: History, on_epoch
     steps = steps_per_epoch(count, config.trainer.batch_size)
     optimizer = build_optimizer(phase.optimizer, config.schedule, steps_per_epoch=steps, epochs=phase.epochs)
     trainee = _trainee(phase, config)
-    model = _compiled(loader.model(trainee), optimizer)
-    validation = loader.evaluation(loader.pictures.validation)
-    saved_validation = _saved_network_validation(trainee, phase.network, loader, validation)
+    names = loader.pictures.catalogue.class_names
+    loss = training_loss(config.trainer, loader.pictures.train.labels, names, mixed=config.aug.mixes)
+    # Of a mixed label the class with the largest share, which is the picture's own, counts as right.
+    accuracy = (
+        keras.metrics.CategoricalAccuracy if config.aug.mixes else keras.metrics.SparseCategoricalAccuracy
+    )
+    model = _compiled(loader.model(trainee), optimizer, loss, accuracy(name="accuracy"))
     earlier = len(history.epochs)
     history.begin(phase.name)
-    with TrainingDisplay(phase.name, phase.epochs, steps, first_epoch=earlier) as display:
+    with TrainingDisplay(phase.name, phase.epochs, steps, first_epoch=earlier, then=phase.then) as display:
 
         def epoch_done(number: int, values: Mapping[str, float]) -> None:
             history.append(values)
@@ -78,11 +85,10 @@ def fit(phase: Phase, config: Config, loader: Loader, history: History, on_epoch
             loader.training(phase.epochs),
             steps_per_epoch=steps,
             epochs=phase.epochs,
-            validation_data=None if saved_validation else validation,
             shuffle=False,  # the stream has its own order in every epoch
             verbose=0,
             callbacks=[
-                *saved_validation,
+                _validation(trainee, phase.network, loader),
                 LearningRateGuard(first_learning_rate(phase.optimizer, config.schedule)),
                 EpochLog(count, epoch_done, first_epoch=earlier),
                 keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: display.batch()),  # noqa: ARG005 (Keras names them)
@@ -106,28 +112,32 @@ def _trainee(phase: Phase, config: Config) -> Network:
     return trainee
 
 
-def _saved_network_validation(
-    trainee: Network, network: Network, loader: Loader, validation: Any
-) -> list[keras.callbacks.Callback]:
-    """The callback that validates the saved network while another one is trained instead; empty if none is."""
-    if trainee.suffix is network.suffix:
-        return []
+def _validation(trainee: Network, network: Network, loader: Loader) -> Validation:
+    """The callback that validates a network, also while another one is trained instead."""
 
     def copy_weights() -> None:
-        if network.base is None:  # a folded suffix shares the weights of its network
+        if (
+            trainee.suffix is not network.suffix and network.base is None
+        ):  # a folded suffix shares the weights
             network.suffix.set_weights(trainee.suffix.get_weights())
 
-    model = _compiled(loader.model(network), keras.optimizers.SGD())  # it is only evaluated
-    return [SavedNetworkValidation(copy_weights, model, validation)]
+    part = loader.pictures.validation
+    names = loader.pictures.catalogue.class_names
+    return Validation(loader.model(network), loader.evaluation(part), part, names, copy_weights)
 
 
-def _compiled(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> keras.Model:
+def _compiled(
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    loss: keras.losses.Loss,
+    accuracy: keras.metrics.Metric,
+) -> keras.Model:
     # Variables created inside the traced step would cause a second tracing and would never be freed.
     optimizer.build(model.trainable_variables)
     model.compile(
         optimizer=optimizer,
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        loss=loss,
+        metrics=[accuracy],
         jit_compile=False,  # on a GPU XLA takes 20 to 60 s to compile each training, and saves 0.1 to 0.3 s per epoch
     )
     return model

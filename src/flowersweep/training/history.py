@@ -1,10 +1,15 @@
 """The epochs of a run and the best of them."""
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from flowersweep.fields import maximized
+from flowersweep.fields import VALIDATED, maximized
+
+# Before the name of a class: its recall in an epoch. In the table of epochs only, because MLflow would draw a chart of each.
+RECALL = "recall/"
 
 
 @dataclass
@@ -13,8 +18,8 @@ class History:
 
     Attributes:
         monitor: The epoch value that decides which epoch is the best.
-        epochs: One mapping per epoch: loss, accuracy, val_loss, val_accuracy, learning_rate, seconds,
-            images_per_second.
+        epochs: One mapping per epoch: loss, accuracy, the metrics of VALIDATED, the recall of each class, learning_rate,
+            seconds, images_per_second.
         phases: Name of each phase and the number of its first epoch, counted from 1.
     """
 
@@ -56,8 +61,8 @@ class History:
 
     def summary(self) -> dict[str, float]:
         """best/* and last/* of every quality measure, with best/epoch and the total epochs and seconds."""
-        quality = ("loss", "accuracy", "val_loss", "val_accuracy")
         best, last = self.epochs[self.best_epoch - 1], self.epochs[-1]
+        quality = [name for name in ("loss", "accuracy", *VALIDATED) if name in best]
         return {
             **{f"best/{name}": best[name] for name in quality},
             **{f"last/{name}": last[name] for name in quality},
@@ -69,6 +74,9 @@ class History:
     def csv(self) -> str:
         """A table with a header line and one line per epoch."""
         names = list(self.epochs[0])
-        lines = [",".join(f"{values[name]:.8g}" for name in names) for values in self.epochs]
-        rows = (f"{number},{line}" for number, line in enumerate(lines, start=1))
-        return "\n".join([f"epoch,{','.join(names)}", *rows, ""])
+        table = io.StringIO()
+        rows = csv.writer(table, lineterminator="\n")  # quotes names of classes that contain commas
+        rows.writerow(["epoch", *names])
+        for number, values in enumerate(self.epochs, start=1):
+            rows.writerow([number, *(f"{values[name]:.8g}" for name in names)])
+        return table.getvalue()

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from flowersweep.cache.heads import Head
 from flowersweep.config.models import FineTunedConfig, FrozenConfig, ModelConfig
@@ -17,12 +18,14 @@ from flowersweep.training.fit import Phase, fit
 from flowersweep.training.heads import reuse_or_train
 from flowersweep.training.history import History
 from flowersweep.training.loader import open_loader
-from flowersweep.training.probabilities import Predictions, predict
+from flowersweep.training.logs.display import ONLY_PHASE
+from flowersweep.training.probabilities import Predictions, predict, traced
 from flowersweep.training.warm_start import load_run
 
 log = logging.getLogger(__name__)
 
 HEAD = "head"
+FINE_TUNING = "fine-tuning"
 
 
 def is_frozen(config: Config) -> bool:
@@ -94,13 +97,13 @@ def train_phases(
         on_epoch(number, values)
         on_last_phase(number - before, values)
 
-    name = "training" if not before else "fine-tuning"
+    name = FINE_TUNING if before else ONLY_PHASE
     phase = Phase(
         name, network, lambda: _built(config.model, config, pictures), config.optimizer, config.trainer.epochs
     )
     with open_loader(network, config, pictures) as loader:
         fit(phase, config, loader, history, last_phase_epoch)
-        trained = loader.model(network)
+        trained = traced(loader.model(network))
         validation = predict(trained, loader.evaluation(pictures.validation), pictures.validation)
         test = (
             None
@@ -139,7 +142,8 @@ def _train_head(config: Config, model: FineTunedConfig, pictures: Pictures, on_e
         epsilon=1e-7,
     )
     history = History.of(config.objective.metric)
-    phase = Phase(HEAD, network, lambda: _built(frozen, config, pictures), optimizer, model.head.epochs)
+    rebuild = partial(_built, frozen, config, pictures)
+    phase = Phase(HEAD, network, rebuild, optimizer, model.head.epochs, then=FINE_TUNING)
     with open_loader(network, config, pictures) as loader:
         fit(phase, config, loader, history, on_epoch)
     return Head(network.whole.get_layer("logits").get_weights(), history.epochs, reused=False)

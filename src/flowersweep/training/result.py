@@ -12,9 +12,11 @@ class Result:
         metrics: best/*, last/*, total/* and, if a test set was held out, test/*.
         run_id: The run in the tracking store.
         tracking_uri: The address of that store.
+        n_validation: The number of validation pictures.
     """
 
     objective: float
     metrics: dict[str, float]
     run_id: str
     tracking_uri: str
+    n_validation: int

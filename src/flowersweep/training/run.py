@@ -22,7 +22,7 @@ from flowersweep.training.environment import (
     start_tensorflow,
     streams_released,
 )
-from flowersweep.training.history import History
+from flowersweep.training.history import RECALL, History
 from flowersweep.training.logs.description import describe
 from flowersweep.training.logs.notices import tell
 from flowersweep.training.logs.tensorboard import event_files
@@ -46,6 +46,7 @@ class RunContext:
         on_start: Called with the run's id when it is known.
         on_epoch: Called after each epoch of the last phase with its number in that phase, counted from 1, and its
             values; raises Pruned to end the run.
+        on_any_epoch: Called after each epoch of any phase, before `on_epoch`.
         keeps_artifacts: Called with the objective; returns False if figures and model need not be stored.
     """
 
@@ -56,6 +57,7 @@ class RunContext:
     fingerprint: str | None = None
     on_start: Callable[[str], None] = lambda _run_id: None
     on_epoch: Callable[[int, Mapping[str, float]], None] = lambda _number, _values: None
+    on_any_epoch: Callable[[], None] = lambda: None
     keeps_artifacts: Callable[[float], bool] = lambda _objective: True
 
 
@@ -119,7 +121,8 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
             streams_released(),
         ):
             metrics = _train(config, pictures, network, tracker, overrides=overrides, context=context)
-    return Result(metrics[config.objective.metric], metrics, tracker.run_id, store.uri)
+    n_validation = len(pictures.validation)
+    return Result(metrics[config.objective.metric], metrics, tracker.run_id, store.uri, n_validation)
 
 
 def run_name(config: Config) -> str:
@@ -186,8 +189,10 @@ def _train(
     with event_files(tracker, enabled=config.tracking.tensorboard) as write_events:
 
         def log_epoch(number: int, values: Mapping[str, float]) -> None:
-            tracker.metrics(values, step=number)
-            write_events(number, values)
+            logged = {name: value for name, value in values.items() if not name.startswith(RECALL)}
+            tracker.metrics(logged, step=number)
+            write_events(number, logged)
+            context.on_any_epoch()
 
         try:
             evaluated = train_phases(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flowersweep.report.evidence import ACCURACY as METRIC
+from flowersweep.ranking.standings import ACCURACY as METRIC
 from flowersweep.report.evidence import Training
 from flowersweep.report.statistics.published import FLOWERS, published
 

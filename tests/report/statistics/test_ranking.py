@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowersweep.ranking.standings import measured
 from flowersweep.report.configurations import configurations
 from flowersweep.report.evidence import Goal, State, Study, Training, Trial
 from flowersweep.report.leading_run import LeadingRun, read_leading_run
 from flowersweep.report.reading import read_study
-from flowersweep.report.statistics.ranking import measured, ranking
+from flowersweep.report.statistics.ranking import ranking
 from flowersweep.report.summary import summary
 from flowersweep.tracking.selection import find_study
 from flowersweep.tracking.store.store import Store
@@ -46,7 +47,7 @@ def study(
 
 def told(of: Study) -> str:
     """The sentences at the top of its page."""
-    rows = ranking(of)
+    rows = ranking(of).rows
     return " ".join(summary(of, rows, LeadingRun(rows[0].configuration.trainings[0], rows[0].configuration)))
 
 
@@ -63,10 +64,10 @@ class TestCounts:
         """
         other = read_study(store, find_study(store, repeated))
         assert {one.n_validation for one in other.trials[0].trainings} == {10}
-        rows = ranking(read_study(store, find_study(store, counted)))
+        rows = ranking(read_study(store, find_study(store, counted))).rows
         assert read_leading_run(store, rows[0].configuration, ACCURACY).training.n_validation == 734
         assert [row.configuration.label for row in rows] == ["RandomFlip", "none"]
-        assert [row.group for row in rows] == [1, 1]
+        assert [row.rank for row in rows] == [1, 1]
         assert rows[1].comparison is not None
         assert rows[1].comparison.p == 0.5
         assert rows[1].comparison.difference == 1
@@ -75,7 +76,7 @@ class TestCounts:
     def test_seven_pictures_in_both_seeds(self, n_validation: int | None) -> None:
         """Equal differences are no certainty, however many pictures, and whether their number is known or not."""
         values = {"a": single({0: 650, 1: 660}, 734), "b": single({0: 643, 1: 653}, 734)}
-        rows = ranking(study(values, n_validation=n_validation))
+        rows = ranking(study(values, n_validation=n_validation)).rows
         assert rows[1].comparison is not None
         assert rows[1].comparison.p == 0.5
         assert "are statistically indistinguishable" in told(study(values, n_validation=n_validation))
@@ -85,13 +86,14 @@ class TestCounts:
         """The count comes back from its share in single precision."""
         counts = {seed: data.draw(st.integers(0, n_pictures)) for seed in range(3)}
         found = configurations(study({"a": single(counts, n_pictures)}, n_validation=n_pictures))
-        assert measured(found, ACCURACY.metric) == ([counts], True)
+        samples = [one.sample(ACCURACY.metric) for one in found]
+        assert measured(samples, ACCURACY.metric, n_pictures) == ([counts], True)
 
     def test_what_is_no_count(self) -> None:
         """Losses, shares of another number and accuracies of unknown or unlike numbers stay what they are."""
         values = {"a": {0: 0.4501, 1: 0.5502}}
-        for of in (study(values, LOSS, 100), study(values, n_validation=100), study(values)):
-            assert measured(configurations(of), of.goal.metric) == ([values["a"]], False)
+        for goal, n_pictures in ((LOSS, 100), (ACCURACY, 100), (ACCURACY, None)):
+            assert measured([values["a"]], goal.metric, n_pictures) == ([values["a"]], False)
 
 
 class TestSentences:
@@ -99,8 +101,8 @@ class TestSentences:
         """The others share seeds: it is only the best value that can be compared with none."""
         values = {"a": {0: 0.8, 1: 0.81}, "b": {0: 0.7, 1: 0.72}, "lucky": {5: 0.99}}
         assert (
-            "lucky shares fewer than 2 seeds with every other configuration and cannot be compared with any of them, so there "
-            "is no ranking. The table below is only sorted by value."
+            "lucky shares fewer than 2 seeds with every other configuration, so it was not tested whether it is better than them. "
+            "To compare"
         ) in told(study(values))
         assert "share 2 seeds" not in told(study(values))
 
@@ -108,11 +110,13 @@ class TestSentences:
         """Two runs each are not one run each."""
         apart = told(study({"a": {0: 0.8, 1: 0.81}, "b": {2: 0.7, 3: 0.72}}))
         assert (
-            "No two configurations share 2 seeds, so there is no ranking: with different seeds, noise"
+            "No two configurations share 2 seeds, so no difference could be tested: with different seeds, the noise"
             in apart
         )
         assert "one run each" not in apart
-        assert "with one run each, noise would be ranked" in told(study({"a": {0: 0.8}, "b": {0: 0.7}}))
+        assert "with one run each, the noise of the seeds is not known" in told(
+            study({"a": {0: 0.8}, "b": {0: 0.7}})
+        )
 
     def test_worse_is_not_rank_one(self) -> None:
         """The table and its ranks judge by the same p, also where some have seeds of their own."""
@@ -120,10 +124,10 @@ class TestSentences:
         others = {f"c{i}": {10 + i: 40, 20 + i: 45} for i in range(20)}
         rows = ranking(
             study({name: single(some, 100) for name, some in {**near, **others}.items()}, n_validation=100)
-        )
+        ).rows
         assert rows[1].configuration.label == "b"
         assert rows[1].comparison is not None
-        assert rows[1].comparison.apart == (rows[1].group != 1)
+        assert rows[1].comparison.apart == (rows[1].rank != 1)
 
     @given(
         st.lists(st.integers(0, 9), min_size=3, max_size=3),
@@ -137,7 +141,7 @@ class TestSentences:
         }
         of = study(values, n_validation=300)
         said = re.search(r"p at most (0\.\d+)", told(of))
-        comparison = ranking(of)[1].comparison
+        comparison = ranking(of).rows[1].comparison
         assert comparison is not None
         assert comparison.p is not None
         assert (said is not None) == comparison.apart
@@ -175,7 +179,7 @@ class TestSentences:
 class TestSeeds:
     def test_a_lucky_seed_that_others_lack(self) -> None:
         """Who is better on every common seed leads, although the other's mean is better by a seed of its own."""
-        rows = ranking(study(UNEQUAL))
+        rows = ranking(study(UNEQUAL)).rows
         assert [row.configuration.label for row in rows] == ["fewer", "more"]
         assert rows[1].comparison is not None
         assert rows[1].comparison.difference == pytest.approx(0.01)
@@ -186,14 +190,14 @@ class TestSeeds:
     def test_losses(self) -> None:
         """The same where less is better."""
         values = {name: {seed: 1 - value for seed, value in some.items()} for name, some in UNEQUAL.items()}
-        assert [row.configuration.label for row in ranking(study(values, LOSS))] == ["fewer", "more"]
+        assert [row.configuration.label for row in ranking(study(values, LOSS)).rows] == ["fewer", "more"]
 
     @settings(max_examples=25)
     @given(st.lists(st.lists(st.integers(0, 47), min_size=3, max_size=3), min_size=1, max_size=5))
     def test_common_seeds_are_the_means_order(self, table: list[list[int]]) -> None:
         """With the same seeds for all, the order within a rank is that of the means, ties by the trials' numbers."""
         values = {str(i): single(dict(enumerate(row)), 47) for i, row in enumerate(table)}
-        rows = ranking(study(values, n_validation=47))
-        keys = [(row.group or 0, -sum(table[int(row.configuration.label)])) for row in rows]
+        rows = ranking(study(values, n_validation=47)).rows
+        keys = [(row.rank, -sum(table[int(row.configuration.label)])) for row in rows]
         assert keys == sorted(keys)
         assert "better mean" not in told(study(values, n_validation=47))

@@ -230,7 +230,7 @@ class TestPoints:
         [
             (
                 {"mm": "a"},
-                r"mm is not searched in this sweep; searched keys: m, n, lr, k, r. Did you mean m\?",
+                r"mm is not searched in this sweep; searched keys: m, n, lr, k, r.",
             ),
             ({"m": "c"}, "m must be one of a, b, but is 'c'."),
             ({"n": [32]}, r"n must be one of \[32,64\], \[8\], but is \[32\]."),

@@ -1,5 +1,6 @@
 """The charts of the page as Plotly figures."""
 
+import math
 from collections.abc import Sequence
 
 from flowersweep.report.charts import search as search_charts
@@ -14,8 +15,16 @@ def charts(study: Study, rows: Sequence[Row]) -> dict[str, list[Chart]]:
     """The charts of a study by the section of the page; sections without charts are empty."""
     goal = study.goal
     curves = [
-        _curves("val-accuracy", "Validation accuracy over the epochs", study, rows, "val_accuracy"),
-        _curves("val-loss", "Validation loss over the epochs", study, rows, "val_loss"),
+        *(
+            _curves(
+                name.replace("_", "-"),
+                f"{series.words(name)} over the epochs".capitalize(),
+                study,
+                rows,
+                name,
+            )
+            for name in series.validated(study)
+        ),
         _curves("learning-rate", "Learning rate over the epochs", study, rows, "learning_rate"),
     ]
     search = [search_charts.importance(study, goal), search_charts.parallel(study, rows, goal)]
@@ -29,7 +38,9 @@ def charts(study: Study, rows: Sequence[Row]) -> dict[str, list[Chart]]:
 def _ranking(rows: Sequence[Row], goal: Goal) -> Chart:
     """One line for each configuration, the best on top: spread, single runs, mean, and the published value."""
     few = rows[: series.MAX_ROWS]
-    figure = empty(height=150 + 36 * len(few), x=goal.metric)
+    ticks = [wrapped(row.configuration.name) for row in few]
+    n_lines = max(tick.count("<br>") + 1 for tick in ticks)
+    figure = empty(height=150 + (20 + 16 * n_lines) * len(few), x=goal.metric)
     places = [-place for place in range(len(few))]
     values = [list(row.configuration.sample(goal.metric).values()) for row in few]
     names = [safe(row.configuration.full_name) for row in few]
@@ -56,7 +67,7 @@ def _ranking(rows: Sequence[Row], goal: Goal) -> Chart:
         hovertemplate="%{text}: %{x:.4f}<extra></extra>",
     )
     if any(len(v) > 1 for v in values):
-        leads = [series.COLOURS[0] if row.group in {1, None} else series.OTHERS for row in few]
+        leads = [series.COLOURS[0] if row.rank == 1 else series.OTHERS for row in few]
         figure.add_scatter(
             x=[row.configuration.mean(goal.metric) for row in few],
             y=places,
@@ -83,10 +94,10 @@ def _ranking(rows: Sequence[Row], goal: Goal) -> Chart:
             name="published",
             hovertemplate="published %{x:.4f}<extra></extra>",
         )
-    ticks = [wrapped(row.configuration.name) for row in few]
     figure.update_yaxes(tickvals=places, ticktext=ticks, range=[-len(few) + 0.4, 0.6], title=None)
     left_out = f" The best {len(few)} of {len(rows)} are shown." if len(rows) > len(few) else ""
-    alike = " Blue: indistinguishable from the leader." if any((row.group or 1) > 1 for row in rows) else ""
+    has_means = any(len(v) > 1 for v in values)
+    alike = " Blue: rank 1." if has_means and any(row.rank > 1 for row in rows) else ""
     return Chart(
         "ranking",
         f"Configurations by {goal.metric}",
@@ -100,7 +111,7 @@ def _curves(name: str, title: str, study: Study, rows: Sequence[Row], metric: st
     found = series.lines(study, rows, metric)
     if not found:
         return None
-    figure = empty(height=430, x="epoch", y=metric.replace("_", " ").replace("val ", "validation "))
+    figure = empty(height=430, x="epoch", y=series.words(metric))
     seen: set[str] = set()
     for line in found:
         group = "others" if line.rank is None else f"{line.rank} {line.name}"
@@ -120,7 +131,10 @@ def _curves(name: str, title: str, study: Study, rows: Sequence[Row], metric: st
         )
         seen.add(group)
     if metric == "learning_rate":
-        figure.update_yaxes(type="log", exponentformat="power", dtick=1)
+        low, high = series.rate_range([value for line in found for value in line.values])
+        ticks = series.rate_ticks(low, high)
+        figure.update_yaxes(type="log", range=[math.log10(low), math.log10(high)])
+        figure.update_yaxes(tickvals=list(ticks), ticktext=list(ticks.values()))
     note = "A click on a name in the legend hides it; a double click shows only this one."
     return Chart(name, title, figure, f"{note} Grey: others." if "others" in seen else note)
 

@@ -75,8 +75,15 @@ def safe(text: str) -> str:
 
 
 def wrapped(text: str) -> str:
-    """A name on a few short lines, for axes and legends on narrow screens."""
-    parts = textwrap.wrap(text, WRAP, max_lines=MAX_LINES, placeholder=" …") or [text]
+    """A name on a few short lines, for axes and legends on narrow screens; no word and no number is broken."""
+    parts = textwrap.wrap(
+        text,
+        WRAP,
+        max_lines=MAX_LINES,
+        placeholder=" …",
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [text]
     return "<br>".join(map(safe, parts))
 
 

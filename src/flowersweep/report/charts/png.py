@@ -21,13 +21,9 @@ def pictures(study: Study, rows: Sequence[Row]) -> Iterator[tuple[str, "Figure"]
     """Yield the name (without an extension) and the figure of each chart for which the study has data."""
     if rows:
         yield "ranking", _ranking(study, rows)
-    for name, metric, label in (
-        ("val_accuracy", "val_accuracy", "validation accuracy"),
-        ("val_loss", "val_loss", "validation loss"),
-        ("learning_rate", "learning_rate", "learning rate"),
-    ):
+    for metric in (*series.validated(study), "learning_rate"):
         if lines := series.lines(study, rows, metric):
-            yield name, _curves(lines, metric, label)
+            yield metric, _curves(lines, metric, series.words(metric))
     if shares := searched.importances(study):
         yield "importance", _importance(shares, study.goal.metric)
     if len(rows) > 1:
@@ -60,7 +56,7 @@ def _ranking(study: Study, rows: Sequence[Row]) -> "Figure":
             label=run,
         )
         if len(values) > 1:
-            colour = series.COLOURS[0] if row.group in {1, None} else series.OTHERS
+            colour = series.COLOURS[0] if row.rank == 1 else series.OTHERS
             label = "mean" if not place else None
             axis.plot(row.configuration.mean(metric), place, "D", color=colour, markersize=8, label=label)
     marks = [
@@ -94,7 +90,12 @@ def _curves(lines: Sequence[series.Line], metric: str, label: str) -> "Figure":
         )
         named.add(name)
     if metric == "learning_rate":
+        low, high = series.rate_range([value for line in lines for value in line.values])
+        ticks = series.rate_ticks(low, high)
         axis.set_yscale("log")
+        axis.set_ylim(low, high)
+        axis.set_yticks(list(ticks), list(ticks.values()))
+        axis.minorticks_off()
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set(xlabel="epoch", ylabel=label, title=f"{label.capitalize()} over the epochs")
     _finish(axis, legend=True)

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from flowersweep.report.charts.plotting import Chart, empty, safe, wrapped
-from flowersweep.report.charts.series import COLOURS
+from flowersweep.report.charts.series import COLOURS, plain_number, rate_range, rate_ticks
 from flowersweep.report.evidence import Goal, Study
 from flowersweep.report.statistics import searched
 from flowersweep.report.statistics.ranking import Row
+
+# In the notation of D3: without its default of SI prefixes, which shows 0.00049 as 490µ.
+NUMBER = ".4~g"
 
 
 def importance(study: Study, goal: Goal) -> Chart | None:
@@ -38,40 +41,56 @@ def importance(study: Study, goal: Goal) -> Chart | None:
 
 
 def parallel(study: Study, rows: Sequence[Row], goal: Goal) -> Chart | None:
-    """One line for each configuration through its values; None for fewer than two keys or configurations."""
-    axes = searched.parallel(study, rows)
-    if len(axes) < 2 or len(rows) < 2:
+    """One line for each configuration and each pruned trial through its values; None for fewer than two keys or lines."""
+    pruned = searched.pruned(study) if len(study.goals) == 1 else []
+    points = [row.configuration.trials[0].params for row in rows] + [trial.params for trial in pruned]
+    axes = searched.parallel(study, points)
+    if len(axes) < 2 or len(points) < 2:
         return None
-    means = [row.configuration.mean(goal.metric) for row in rows]
+    values = [row.configuration.mean(goal.metric) for row in rows] + [trial.values[0] for trial in pruned]
+    states = ["complete"] * len(rows) + ["pruned"] * len(pruned)
+    if pruned:
+        axes.append(searched.Axis("state", [*states], None))
     figure = empty(height=420)
     figure.add_parcoords(
-        line={"color": means, "colorscale": "Viridis", "reversescale": not goal.maximize, "showscale": False},
+        line={
+            "color": values,
+            "colorscale": "Viridis",
+            "reversescale": not goal.maximize,
+            "showscale": False,
+        },
         dimensions=[
             *map(_dimension, axes),
-            {"label": safe(goal.monitor), "values": means},
+            {"label": safe(goal.monitor), "values": values, "tickformat": NUMBER},
         ],
         labelfont={"size": 13},
     )
     figure.update_layout(margin={"l": 70, "r": 50, "t": 70, "b": 30})
-    note = "One line for each configuration; brighter is better. Drag along an axis to select lines."
+    lines = "configuration and each pruned trial, with its last value" if pruned else "configuration"
+    note = f"One line for each {lines}; brighter is better. Drag along an axis to select lines."
     return Chart("parallel", "Combinations of values", figure, note, is_wide=True)
 
 
 def _dimension(axis: searched.Axis) -> dict[str, Any]:
-    """An axis of numbers, of their powers of ten, or of choices; a missing key is a choice, too."""
+    """An axis of numbers, on a logarithmic scale if they were searched so, or of choices; a missing key is a choice, too."""
     name, values = safe(axis.name), axis.values
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(numbers) == len(values) and not hasattr(axis.distribution, "choices"):
         if not searched.is_logarithmic(numbers, axis.distribution):
-            return {"label": name, "values": numbers}
-        powers = range(math.floor(math.log10(min(numbers))), math.ceil(math.log10(max(numbers))) + 1)
+            return {"label": name, "values": numbers, "tickformat": NUMBER}
+        low, high = rate_range(numbers)
+        ticks = rate_ticks(low, high)
         return {
             "label": name,
             "values": [math.log10(value) for value in numbers],
-            "tickvals": list(powers),
-            "ticktext": [f"1e{power}" for power in powers],
+            "range": [math.log10(low), math.log10(high)],
+            "tickvals": [math.log10(tick) for tick in ticks],
+            "ticktext": list(ticks.values()),
         }
-    texts = ["(missing)" if value is None else str(value) for value in values]
+    texts = [
+        "(missing)" if value is None else plain_number(value) if isinstance(value, float) else str(value)
+        for value in values
+    ]
     choices = list(dict.fromkeys(texts))
     if len(numbers) == len(values):
         choices.sort(key=float)

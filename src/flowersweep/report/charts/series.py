@@ -1,9 +1,12 @@
 """The data series of the charts of a study, shared by the page and the PNG files."""
 
 import datetime as dt
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from flowersweep.report.evidence import State, Study, Training
 from flowersweep.report.statistics.ranking import Row
@@ -71,6 +74,17 @@ class Bar:
     ended: dt.datetime
 
 
+def validated(study: Study) -> list[str]:
+    """The validation metrics that are drawn over epochs: those of the goals first, then accuracy and loss."""
+    goals = [goal.monitor for goal in study.goals if goal.metric.startswith("best/")]
+    return list(dict.fromkeys([*goals, "val_accuracy", "val_loss"]))
+
+
+def words(metric: str) -> str:
+    """A metric of an epoch in words."""
+    return metric.replace("_", " ").replace("val ", "validation ")
+
+
 def lines(study: Study, rows: Sequence[Row], metric: str) -> list[Line]:
     """The trainings that have a value of an epoch's metric: those of the best configurations last, so that they are drawn on top."""
     found: list[Line] = []
@@ -89,6 +103,32 @@ def lines(study: Study, rows: Sequence[Row], metric: str) -> list[Line]:
             epochs, values = [step for step, _ in points], [value for _, value in points]
             found.append(Line(name, about, colour, place if best else None, epochs, values))
     return sorted(found, key=lambda line: len(COLOURS) if line.rank is None else line.rank, reverse=True)
+
+
+def rate_range(values: Sequence[float]) -> tuple[float, float]:
+    """The ends of a logarithmic axis for learning rates; a constant one is in its middle.
+
+    Args:
+        values: The rates, one or more; those that are not positive are left out.
+    """
+    positive = [value for value in values if value > 0] or [1.0]
+    space = 2.0 if max(positive) < 4 * min(positive) else 1.25
+    return min(positive) / space, max(positive) * space
+
+
+def rate_ticks(low: float, high: float) -> dict[float, str]:
+    """Ticks of a logarithmic axis and their texts: plain numbers such as 0.0005; powers of ten alone if it is long."""
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    digits = (1, 2, 5) if high < 1000 * low else (1,)
+    ticks = (digit * 10.0**exponent for exponent in exponents for digit in digits)
+    return {tick: plain_number(tick) for tick in ticks if low * 0.999 <= tick <= high * 1.001}
+
+
+def plain_number(value: float) -> str:
+    """A number with three significant digits and without an exponent, unless it is tiny or huge."""
+    if value == 0 or 1e-6 <= abs(value) < 1e6:
+        return np.format_float_positional(float(f"{value:.3g}"), trim="-")
+    return f"{value:.3g}"
 
 
 def seconds_of(trainings: Sequence[Training]) -> float:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flowersweep.report.evidence import ACCURACY, Training
+from flowersweep.ranking.standings import ACCURACY
+from flowersweep.report.evidence import Training
 
 FLOWERS = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
 

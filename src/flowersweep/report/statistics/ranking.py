@@ -4,14 +4,14 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from flowersweep.config.spelling import number_text
+from flowersweep.ranking.comparison import Comparison
+from flowersweep.ranking.standings import PARETO, pareto_ranks, standings
 from flowersweep.report.configurations import Configuration, configurations
-from flowersweep.report.evidence import ACCURACY, Goal, Study
-from flowersweep.report.statistics.comparison import PRECISION, Comparison, Sample, compare, fit, groups
+from flowersweep.report.evidence import Study
 from flowersweep.report.statistics.published import Published, published
 
 TEST_METRIC = "test/accuracy"
-# Levels with a smaller difference are tied; ties are ordered by the numbers of the trials.
-DECIMALS = 9
 STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
     "mean": statistics.mean,
     "sd": statistics.stdev,
@@ -40,7 +40,7 @@ class Number:
     @property
     def text(self) -> str:
         """The number as it is shown."""
-        return shown(self.value)
+        return number_text(self.value)
 
     @property
     def exact(self) -> str:
@@ -54,14 +54,14 @@ class Row:
 
     Attributes:
         configuration: The configuration.
-        group: Configurations of one group are statistically indistinguishable; None if nothing could be tested.
+        rank: From 1, equal for configurations that cannot be distinguished; with several goals 1 for the Pareto set.
         in_front: Whether it is in the Pareto set; with one goal, whether it is the leader.
         comparison: The comparison with the leader; None for the leader itself, and with several goals.
         published: The article's result for the same configuration, if it has one.
     """
 
     configuration: Configuration
-    group: int | None
+    rank: int
     in_front: bool
     comparison: Comparison | None = None
     published: Published | None = None
@@ -83,65 +83,43 @@ class Row:
         ]
 
 
-def ranking(study: Study) -> list[Row]:
-    """The configurations of a study, the best first; indistinguishable ones are next to each other."""
+@dataclass(frozen=True)
+class Ranking:
+    """The configurations of a study.
+
+    Attributes:
+        rows: The best first; those with the same rank are next to each other.
+        note: What equal ranks mean, as on the terminal and in MLflow; empty if there is nothing to compare.
+    """
+
+    rows: list[Row]
+    note: str
+
+
+def ranking(study: Study) -> Ranking:
+    """Rank the configurations of a study."""
     found = configurations(study)
     figures = [published(one.trainings[0], study.class_names, study.goal.metric) for one in found]
-    front = pareto_front(found, study.goals)
     if len(study.goals) > 1:
+        points = [[one.mean(goal.metric) for goal in study.goals] for one in found]
+        ranks = pareto_ranks(points, [goal.maximize for goal in study.goals])
         rows = [
-            Row(one, None, one in front, None, figure) for one, figure in zip(found, figures, strict=True)
+            Row(one, rank, rank == 1, None, figure)
+            for one, rank, figure in zip(found, ranks, figures, strict=True)
         ]
-        return sorted(rows, key=lambda row: not row.in_front)
-    if not found:
-        return []
-    samples, counts = measured(found, study.goal.metric)
-    levels, sign = fit(samples).levels.tolist(), study.goal.sign()
-    # By the values without the effects of their seeds: with the same seeds for all, this is the order of the means.
-    order = sorted(range(len(found)), key=lambda i: (round(sign * levels[i], DECIMALS), i))
-    samples = [samples[index] for index in order]
-    together: Sequence[int | None] = groups(samples, counts=counts) or [None] * len(found)
-    compared: list[Comparison | None] = [None, *compare(samples, counts=counts)]
-    rows = [
-        Row(found[index], group, index == order[0], beside, figures[index])
-        for index, group, beside in zip(order, together, compared, strict=True)
-    ]
-    return sorted(rows, key=lambda row: row.group or 0)
-
-
-def measured(found: Sequence[Configuration], metric: str) -> tuple[list[Sample], bool]:
-    """The values of each configuration by seed, and whether they are counts of pictures.
-
-    Accuracies are logged in single precision and are converted to counts of pictures, which are exact. They stay fractions
-    if the numbers of validation pictures differ or were not recorded.
-    """
-    samples = [one.sample(metric) for one in found]
+        goal = study.goal
+        rows.sort(key=lambda row: (row.rank, goal.sign() * row.configuration.mean(goal.metric)))
+        return Ranking(rows, PARETO if rows else "")
     sizes = {training.n_validation for one in found for training in one.trainings}
-    (size,) = sizes if len(sizes) == 1 else (None,)
-    if metric != ACCURACY or not size:
-        return list(samples), False
-    counted = [{seed: round(value * size) for seed, value in sample.items()} for sample in samples]
-    exact = all(
-        abs(value - counts[seed] / size) <= PRECISION
-        for sample, counts in zip(samples, counted, strict=True)
-        for seed, value in sample.items()
+    standing = standings(
+        [one.sample(study.goal.metric) for one in found],
+        metric=study.goal.metric,
+        maximize=study.goal.maximize,
+        n_pictures=sizes.pop() if len(sizes) == 1 else None,
+        with_comparisons=True,
     )
-    return (list(counted), True) if exact else (list(samples), False)
-
-
-def pareto_front(found: Sequence[Configuration], goals: Sequence[Goal]) -> list[Configuration]:
-    """The configurations for which no other one is at least as good in every goal and better in one."""
-    points = [tuple(goal.sign() * one.mean(goal.metric) for goal in goals) for one in found]
-    return [
-        one
-        for one, mine in zip(found, points, strict=True)
-        if not any(
-            other != mine and all(theirs <= own for theirs, own in zip(other, mine, strict=True))
-            for other in points
-        )
+    rows = [
+        Row(found[i], standing.ranks[i], i == standing.order[0], standing.comparisons[i], figures[i])
+        for i in standing.order
     ]
-
-
-def shown(value: float) -> str:
-    """A number as text: integers without a decimal point, otherwise four decimals."""
-    return f"{value:.0f}" if float(value).is_integer() and abs(value) > 1 else f"{value:.4f}"
+    return Ranking(rows, standing.note)

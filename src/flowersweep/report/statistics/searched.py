@@ -1,13 +1,12 @@
 """Analysis of the searched values: the importance of each key, and the combinations of values."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flowersweep.config.spelling import short_keys
 from flowersweep.report.evidence import State, Study, Trial
-from flowersweep.report.statistics.ranking import Row
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -94,7 +93,7 @@ class Axis:
 
     Attributes:
         name: The short name of the key.
-        values: One value for each row; None if a configuration lacks the key.
+        values: One value for each point; None if a point lacks the key.
         distribution: The distribution of the values; None if it was not recorded.
     """
 
@@ -103,13 +102,19 @@ class Axis:
     distribution: "BaseDistribution | None"
 
 
-def parallel(study: Study, rows: Sequence[Row]) -> list[Axis]:
-    """The searched values of all rows, one axis for each key."""
+def pruned(study: Study) -> list[Trial]:
+    """The pruned trials that reported a value."""
+    return [trial for trial in study.trials if trial.state is State.PRUNED and trial.values]
+
+
+def parallel(study: Study, points: Sequence[Mapping[str, object]]) -> list[Axis]:
+    """The searched values of all points, one axis for each key.
+
+    Args:
+        study: The study.
+        points: The searched values of configurations or trials.
+    """
     return [
-        Axis(
-            head,
-            [_plain(row.configuration.trials[0].params.get(key)) for row in rows],
-            study.distributions.get(key),
-        )
+        Axis(head, [_plain(point.get(key)) for point in points], study.distributions.get(key))
         for key, head in short_keys(study.searched()).items()
     ]

@@ -12,6 +12,16 @@
     if (entries < 2) { return 0; }
     return ENTRY * Math.ceil(entries / (width < NARROW ? 1.5 : 4)) + 16;
   }
+  // A finger sees no scroll bar: say so above everything that is wider than its box.
+  function hint(box) {
+    var text = document.createElement("p");
+    text.className = "hint";
+    text.textContent = "Scroll sideways to see all of it \u2192";
+    box.parentNode.insertBefore(text, box);
+    function update() { text.hidden = box.scrollWidth <= box.clientWidth + 1; }
+    window.addEventListener("resize", update);
+    update();
+  }
   document.querySelectorAll("script[data-chart]").forEach(function (source) {
     var place = document.getElementById(source.dataset.chart);
     var figure = JSON.parse(source.textContent);
@@ -33,4 +43,5 @@
       Plotly.relayout(place, fitted());
     });
   });
+  document.querySelectorAll(".scroll").forEach(hint);
 })();

@@ -12,6 +12,13 @@ PARENT_RUN = "mlflow_parent_run_id"
 RUN_ID = "mlflow_run_id"
 TAKEN_FROM = "taken_from"
 
+# Of a trial that trained networks: how many epochs in all its phases and repeats, also if it was pruned or failed; and if
+# it is complete, the objective and the seed of each repeat, and the number of validation pictures.
+EPOCHS = "epochs"
+REPEATS = "repeats"
+SEEDS = "seeds"
+N_VALIDATION = "n_validation"
+
 # Of a trial that is a point of the grid: the index of the point.
 GRID_POINT = "grid_point"
 

@@ -3,14 +3,15 @@
 import os
 import statistics
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from flowersweep.config import Config
 from flowersweep.config.spelling import short_keys, value_text
-from flowersweep.sweep.study.attributes import RUN_ID
+from flowersweep.sweep.study.attributes import EPOCHS, N_VALIDATION, REPEATS, RUN_ID, SEEDS
 from flowersweep.sweep.workers.trial import RunningTrial
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_api import client, translated
@@ -45,11 +46,12 @@ def run_trial(
     """
     config = configs[0]
     store = prepare_store(Path(config.tracking.dir), config.tracking.uri, known_to_work=True)
-    values = (
-        _once(config, overrides, trial, store)
-        if len(configs) == 1
-        else _repeated(configs, overrides, trial, store)
-    )
+    with _epochs_counted(trial) as count:
+        values = (
+            _once(config, overrides, trial, store, count)
+            if len(configs) == 1
+            else _repeated(configs, overrides, trial, store, count)
+        )
     return list(values.values()) if config.objective.also else values[config.objective.metric]
 
 
@@ -81,7 +83,30 @@ def searched_numbers(params: Mapping[str, Any]) -> Values:
     }
 
 
-def _once(config: Config, overrides: Sequence[str], trial: RunningTrial, store: Store) -> Values:
+@contextmanager
+def _epochs_counted(trial: RunningTrial) -> Iterator[Callable[[], None]]:
+    """Store how many epochs a trial has trained when the block ends, also if the trial was pruned or failed."""
+    n_epochs = 0
+
+    def count() -> None:
+        nonlocal n_epochs
+        n_epochs += 1
+
+    try:
+        yield count
+    except Exception:
+        trial.user_attrs({EPOCHS: n_epochs})
+        raise
+    trial.user_attrs({EPOCHS: n_epochs})
+
+
+def _once(
+    config: Config,
+    overrides: Sequence[str],
+    trial: RunningTrial,
+    store: Store,
+    count: Callable[[], None],
+) -> Values:
     monitor = config.objective.metric.rpartition("/")[2]
 
     def started(run_id: str) -> None:
@@ -98,13 +123,20 @@ def _once(config: Config, overrides: Sequence[str], trial: RunningTrial, store: 
         command=trial.command,
         on_start=started,
         on_epoch=report,
+        on_any_epoch=count,
         keeps_artifacts=lambda value: config.tracking.artifacts_of == "all" or trial.leads(value),
     )
-    return _values(config, store, _train(config, overrides, trial, context))
+    result = _train(config, overrides, trial, context)
+    trial.user_attrs({SEEDS: [config.seed], N_VALIDATION: result.n_validation})
+    return _values(config, store, result)
 
 
 def _repeated(
-    configs: Sequence[Config], overrides: Sequence[str], trial: RunningTrial, store: Store
+    configs: Sequence[Config],
+    overrides: Sequence[str],
+    trial: RunningTrial,
+    store: Store,
+    count: Callable[[], None],
 ) -> Values:
     """One run for the trial, with mean and spread, and one below it for each seed."""
     config, n_repeats = configs[0], len(configs)
@@ -117,12 +149,15 @@ def _repeated(
     )
     trial.user_attrs({RUN_ID: tracker.run_id})
     repeats: list[Values] = []
+    sizes: set[int] = set()
     with closing(tracker), failures_recorded(tracker, again=True):
         tracker.metrics(searched_numbers(trial.params))
         for repeat, seeded in enumerate(configs):
-            context = _seeded(trial, tracker.run_id, repeat, seeded)
+            context = replace(_seeded(trial, tracker.run_id, repeat, seeded), on_any_epoch=count)
             its = [*overrides, *own_fold(seeded, overrides)]
-            repeats.append(_values(config, store, _train(seeded, its, trial, context)))
+            result = _train(seeded, its, trial, context)
+            sizes.add(result.n_validation)
+            repeats.append(_values(config, store, result))
             if repeat == 0:
                 _record_params(tracker, configs, overrides)
             value = repeats[-1][config.objective.metric]
@@ -134,7 +169,10 @@ def _repeated(
         tracker.metrics({**means, "spread/standard_deviation": spread})
         tracker.metrics({"spread/min": min(values), "spread/max": max(values)})
         tracker.tags({NOTE: _description(config, values)})
-        trial.user_attrs({"repeats": values, "standard_deviation": spread})
+        trial.user_attrs({REPEATS: values, "standard_deviation": spread})
+        trial.user_attrs({SEEDS: [one.seed for one in configs]})
+        if len(sizes) == 1:
+            trial.user_attrs({N_VALIDATION: sizes.pop()})
     return means
 
 

@@ -1,36 +1,47 @@
 """Console output during and after the training of a run."""
 
-import shlex
-import sys
-from collections.abc import Mapping
+import math
+import time
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.panel import Panel
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from flowersweep.config import in_checkout, results_dir
 from flowersweep.config.schema import Config
+from flowersweep.console import print_line, stderr_console
 from flowersweep.redaction import redacted
 from flowersweep.texts import plain_console
-from flowersweep.tracking.store.store import DATABASE_NAME, sqlite_uri
+from flowersweep.training.logs.next_steps import after_run, show_next_steps
 from flowersweep.training.result import Result
+
+# The name of the phase of a run that has no other one.
+ONLY_PHASE = "training"
 
 
 def epoch_line(phase: str, number: int, epochs: int, values: Mapping[str, float]) -> str:
-    """One line of text for an epoch."""
+    """One line of text for an epoch of a phase."""
     return (
-        f"{phase} epoch {number:>{len(str(epochs))}}/{epochs}  "
+        f"{_label(phase, number, epochs)}  "
         f"loss {values['loss']:.4f}  accuracy {values['accuracy']:.4f}  "
         f"val_loss {values['val_loss']:.4f}  val_accuracy {values['val_accuracy']:.4f}  "
         f"lr {values['learning_rate']:.2e}  {values['seconds']:.1f} s  {values['images_per_second']:.0f} images/s"
     )
 
 
+def _label(phase: str, number: int, epochs: int) -> str:
+    """The position in a phase, as in "head 3/10"; the only phase of a run needs no name."""
+    return f"{'epoch' if phase == ONLY_PHASE else phase} {number:>{len(str(epochs))}}/{epochs}"
+
+
 class TrainingDisplay:
-    """A progress bar with the remaining time, and a line for each finished epoch.
+    """A progress bar for the current epoch with its time, and a line for each finished one.
+
+    Early stopping makes the end of a phase unknown. From the second epoch on, an upper limit of the time left in the
+    phase is shown: the first epoch also traces the network and computes features that later ones reuse.
 
     If the output is not a terminal, only the lines are printed.
 
@@ -39,32 +50,43 @@ class TrainingDisplay:
         epochs: Maximum number of epochs; training may stop earlier.
         steps: Batches per epoch.
         first_epoch: Number of epochs of earlier phases.
-        console: The console to print to; standard error by default.
+        then: What follows the phase, if another phase does.
+        console: The console to print to; that of standard error by default.
+        clock: Gives seconds.
     """
 
     def __init__(
-        self, phase: str, epochs: int, steps: int, *, first_epoch: int = 0, console: Console | None = None
+        self,
+        phase: str,
+        epochs: int,
+        steps: int,
+        *,
+        first_epoch: int = 0,
+        then: str | None = None,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._phase = phase
-        self._epochs = first_epoch + epochs
-        self._console = console or plain_console(stderr=True)
+        self._phase, self._epochs, self._earlier = phase, epochs, first_epoch
+        self._then = "" if then is None else f", then {then}"
+        self._console = console or stderr_console()
+        self._clock = clock
+        self._ended = clock()  # when the latest epoch did
+        self._longest = 0.0  # of the epochs after the first one
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("step {task.fields[step]}/{task.fields[steps]}"),
+            BarColumn(bar_width=None),
+            TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
             TimeElapsedColumn(),
-            TextColumn("left at most"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
             console=self._console,
             transient=True,
+            expand=True,
             disable=not self._console.is_terminal,
         )
-        self._task = self._progress.add_task(
-            f"{phase} epoch {first_epoch + 1}", total=epochs * steps, step=0, steps=steps
-        )
-        self._step = 0
+        self._task = self._progress.add_task(_label(phase, 1, epochs), total=steps, left="")
 
     def __enter__(self) -> Self:
+        self._ended = self._clock()
         self._progress.start()
         return self
 
@@ -75,25 +97,39 @@ class TrainingDisplay:
 
     def batch(self) -> None:
         """Report a finished batch."""
-        self._step += 1
-        self._progress.update(self._task, advance=1, step=self._step)
+        self._progress.advance(self._task)
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
-        """Report a finished epoch; `number` counts from 1."""
-        self._step = 0
-        self._progress.update(self._task, description=f"{self._phase} epoch {number + 1}", step=0)
+        """Report a finished epoch; `number` counts from 1, over all phases."""
+        number -= self._earlier
+        now = self._clock()
+        if number > 1:
+            self._longest = max(self._longest, now - self._ended)
+        self._ended = now
         line = epoch_line(self._phase, number, self._epochs, values)
-        self._console.print(line, highlight=False, soft_wrap=True)
+        print_line(line, self._console)
+        if (left := self._epochs - number) > 0:
+            limit = f"at most {_rounded_up(self._longest * left)} left{self._then}" if number > 1 else ""
+            label = _label(self._phase, number + 1, self._epochs)
+            self._progress.reset(self._task, description=label, left=limit)
+
+
+def _rounded_up(seconds: float) -> str:
+    """A duration in one unit."""
+    if seconds <= 90:
+        return f"{math.ceil(seconds)} s"
+    return f"{math.ceil(seconds / 60)} min" if seconds <= 90 * 60 else f"{math.ceil(seconds / 3600)} h"
 
 
 def show_result(config: Config, result: Result, console: Console | None = None) -> None:
-    """Print the final panel on standard output: the result, its location, and the command that shows it."""
+    """Print the final panel on standard output: the result, its location, and what to do next."""
     metrics = result.metrics
     rows = {
         "best epoch": f"{metrics['best/epoch']:.0f} of {metrics['total/epochs']:.0f}",
         "best/val_accuracy": f"{metrics['best/val_accuracy']:.4f}",
         "best/val_loss": f"{metrics['best/val_loss']:.4f}",
     }
+    rows.setdefault(config.objective.metric, f"{metrics[config.objective.metric]:.4f}")
     if "test/accuracy" in metrics:
         rows["test/accuracy"] = f"{metrics['test/accuracy']:.4f}"
     rows |= {
@@ -111,17 +147,6 @@ def show_result(config: Config, result: Result, console: Console | None = None) 
     )
     console = console or plain_console()
     console.print(panel, highlight=False)
-    # Outside the panel and in one line, so that it can be copied.
-    console.print(f"look at it: {ui_command(result.tracking_uri)}", highlight=False, soft_wrap=True)
-
-
-def ui_command(tracking_uri: str) -> str:
-    """How to show a tracking store in the browser: a command to copy, or the server's address."""
-    if tracking_uri.startswith("http"):
-        return redacted(tracking_uri)
-    if in_checkout() and tracking_uri == sqlite_uri(results_dir() / DATABASE_NAME):
-        return "make ui"
-    shown = redacted(tracking_uri)
-    return shlex.join(
-        [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", shown, "--host", "127.0.0.1"]
-    )
+    tracking = config.tracking
+    steps = after_run(tracking.dir, tracking.uri, result.run_id, has_model=tracking.log_model)
+    show_next_steps(steps, console)

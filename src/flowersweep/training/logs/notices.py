@@ -1,6 +1,7 @@
 """Notices before the start of a run or a sweep, one line each."""
 
 import logging
+import math
 from collections.abc import Iterator
 
 from flowersweep.config import cache_dir
@@ -10,6 +11,9 @@ from flowersweep.data import Catalogue, Split, possible_copies
 from flowersweep.data.notices import Notice, picture_notices
 from flowersweep.training.dataset import Found, divided
 
+TOP = 3  # of the metric val_top3
+FEW_STEPS, ENOUGH_STEPS = 3, 8  # per epoch
+
 log = logging.getLogger(__name__)
 
 
@@ -17,6 +21,12 @@ def notices(config: Config, catalogue: Catalogue, parts: Split) -> Iterator[Noti
     """Notices about unusual pictures and about settings with surprising effects."""
     contents = possible_copies(catalogue, cache_dir(config.paths.cache))
     yield from picture_notices(catalogue, parts, contents)
+    yield from _few_steps(config.trainer.batch_size, len(parts.train))
+    if "top3" in config.objective.metric and len(catalogue.class_names) <= TOP:
+        yield Notice(
+            f"{config.objective.metric} is 1 for every network, because there are only {len(catalogue.class_names)} classes",
+            "choose another objective.metric",
+        )
     schedule, trainer = config.schedule, config.trainer
     may_stop = trainer.patience is not None and trainer.patience + 1 < trainer.epochs
     if isinstance(schedule, CosineConfig) and schedule.epochs is None and may_stop:
@@ -25,6 +35,19 @@ def notices(config: Config, catalogue: Catalogue, parts: Split) -> Iterator[Noti
             f"trainer.patience={trainer.patience} may stop the training earlier",
             "give the schedule its own length, schedule.epochs=N, or set trainer.patience=null",
         )
+
+
+def _few_steps(batch_size: int, count: int) -> Iterator[Notice]:
+    """An epoch of one or two steps: the optimizer hardly moves, and early stopping counts epochs."""
+    steps = math.ceil(count / batch_size)
+    if steps >= FEW_STEPS or count < FEW_STEPS:
+        return
+    fitting = 2 ** int(math.log2(max(count / ENOUGH_STEPS, 1)))
+    yield Notice(
+        f"The {count} training pictures are only {steps} step{'s' * (steps > 1)} per epoch with "
+        f"trainer.batch_size={batch_size}",
+        f"use trainer.batch_size={fitting}, which makes it {math.ceil(count / fitting)}",
+    )
 
 
 def tell(config: Config, catalogue: Catalogue, parts: Split) -> None:

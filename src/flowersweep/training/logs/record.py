@@ -52,7 +52,7 @@ def parameters(config: Config, overrides: Sequence[str] = ()) -> dict[str, objec
     typed = {override.lstrip("+~").partition("=")[0] for override in overrides}
     return {
         key: value
-        for key, value in _flat(dataclasses.asdict(config))
+        for key, value in _flat(config)
         if not key.startswith(LOCATIONS)
         and (key in typed or not (value is None or key.startswith((*SILENT, *_unused(config.data)))))
     }
@@ -66,10 +66,10 @@ def _unused(data: DataConfig) -> Iterator[str]:
         yield "data.validation_split"
 
 
-def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
-    for key, value in node.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
+def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, object]]:
+    for field in dataclasses.fields(node):
+        name, value = f"{prefix}{field.name}", getattr(node, field.name)
+        if dataclasses.is_dataclass(value):
             yield from _flat(value, f"{name}.")
         else:
             yield name, value

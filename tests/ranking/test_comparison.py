@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats  # type: ignore[import-untyped] # it ships no types
 
 from benchmarks.false_differences import SPREADS, false_share, found_share
-from flowersweep.report.statistics.comparison import (
+from flowersweep.ranking.comparison import (
     ALPHA,
     compare,
     differences,

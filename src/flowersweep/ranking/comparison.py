@@ -7,14 +7,16 @@ the same runs, so a difference to it is tested with the distribution of the rang
 
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 ALPHA = 0.05
 MIN_SEEDS = 2
+# With two configurations, Tukey's test of a range is Student's test of a difference.
+MIN_COMPARED = 2
 # Values are logged in single precision: values with a smaller relative difference are equal.
 PRECISION = 1e-6
 # The least standard deviation of a count: that of one borderline picture, which is correct in half of the trainings.
@@ -146,14 +148,50 @@ def range_p(difference: float, error: float, n_compared: int, freedom: int) -> f
     """
     if error == 0:
         return 1.0 if difference == 0 else 0.0
+    if n_compared == MIN_COMPARED:
+        from scipy.special import stdtr
+
+        return float(2 * stdtr(freedom, -abs(difference) / error))
     from scipy.stats import studentized_range  # type: ignore[import-untyped] # it ships no types
 
     p = studentized_range.sf(math.sqrt(2) * abs(difference) / error, n_compared, freedom)
     return float(min(1.0, max(0.0, p)))
 
 
+@dataclass
+class _Limit:
+    """Decides whether p is below ALPHA like `range_p`, which is slow, from the differences decided before.
+
+    A larger difference in units of its error, with at least as many degrees of freedom, is significant too.
+    """
+
+    known: list[tuple[float, int, float]] = field(default_factory=list)
+
+    def __call__(self, difference: float, error: float, n_compared: int, freedom: int) -> float:
+        """A p on the same side of ALPHA as that of `range_p`; `n_compared` must be the same in every call."""
+        ratio = abs(difference) / error if error else math.inf
+        for other, with_freedom, p in self.known:
+            if p < ALPHA and ratio >= other and freedom >= with_freedom:
+                return p
+            if p >= ALPHA and ratio <= other and freedom <= with_freedom:
+                return p
+        found = range_p(difference, error, n_compared, freedom)
+        if error:
+            self.known.append((ratio, freedom, found))
+        return found
+
+
+def equal_to(samples: Sequence[Sample]) -> list[list[int]]:
+    """For each sample the indices of those with exactly the same mean, including its own."""
+    means = [statistics.mean(sample.values()) for sample in samples]
+    places: dict[float, list[int]] = {}
+    for index, mean in enumerate(means):
+        places.setdefault(mean, []).append(index)
+    return [places[mean] for mean in means]
+
+
 def compare(samples: Sequence[Sample], *, counts: bool = False) -> list[Comparison]:
-    """Compare each other sample with the first one.
+    """Compare each other sample with the first one. Those with equal means get the largest of their p.
 
     Args:
         samples: The samples in the order of their levels, the best first.
@@ -161,14 +199,21 @@ def compare(samples: Sequence[Sample], *, counts: bool = False) -> list[Comparis
     """
     leader, *others = samples
     ps = dict(_tested(samples, resolution(samples, counts=counts), _n_compared(samples)))
+    equal = equal_to(samples)
+    largest = {index: max(ps.get(other, 1.0) for other in equal[index]) for index in ps}
     return [
-        Comparison(len(gaps), statistics.mean(gaps) if gaps else None, ps.get(index))
+        Comparison(len(gaps), statistics.mean(gaps) if gaps else None, largest.get(index))
         for index, gaps in enumerate((differences(leader, other) for other in others), start=1)
     ]
 
 
 def _tested(
-    samples: Sequence[Sample], least: float, n_compared: int, *, enough: float = 1.0
+    samples: Sequence[Sample],
+    least: float,
+    n_compared: int,
+    *,
+    enough: float = 1.0,
+    range_test: Callable[[float, float, int, int], float] = range_p,
 ) -> Iterator[tuple[int, float]]:
     """Index and p of each sample that has at least two seeds in common with the first one.
 
@@ -181,6 +226,7 @@ def _tested(
         least: The least standard deviation of a value.
         n_compared: The number of configurations from which the first one was selected.
         enough: A p that is at least this large is not computed more exactly, which saves time.
+        range_test: Computes the p of the range test, or one on the same side of a limit.
     """
     leader = samples[0]
     testable = [
@@ -189,14 +235,19 @@ def _tested(
     ]
     for place in range(1, len(testable)):
         gaps = differences(leader, samples[testable[place]])
-        found = fit([samples[index] for index in testable[: place + 1]])
-        difference = float(found.levels[0] - found.levels[place])
-        # A sample that leads only because of other seeds is not better.
-        p = (paired_p(gaps, least) or 0.0) if statistics.mean(gaps) * difference > 0 else 1.0
+        p = paired_p(gaps, least) or 0.0
         if p < enough:
+            found = fit([samples[index] for index in testable[: place + 1]])
+            difference = float(found.levels[0] - found.levels[place])
             variance = max(found.variance, statistics.variance(gaps) / 2, least**2)
             error = math.sqrt(variance * found.factor(0, place))
-            p = max(p, range_p(difference, error, n_compared, found.freedom))
+            # Student's p is never larger than that of the range test and takes no integration.
+            p = max(p, range_p(difference, error, MIN_COMPARED, found.freedom))
+            if n_compared > MIN_COMPARED and p < enough:
+                p = max(p, range_test(difference, error, n_compared, found.freedom))
+            # A sample that leads only because of other seeds is not better.
+            if statistics.mean(gaps) * difference <= 0:
+                p = 1.0
         yield testable[place], p
 
 
@@ -209,6 +260,7 @@ def groups(samples: Sequence[Sample], *, counts: bool = False) -> list[int] | No
     """Groups of samples that share a rank because they are statistically indistinguishable.
 
     The first sample and all that are indistinguishable from it are group 1. The remaining ones are treated in the same way.
+    Samples with exactly equal means are always in the same group.
 
     Args:
         samples: The samples in the order of their levels, the best first.
@@ -221,12 +273,13 @@ def groups(samples: Sequence[Sample], *, counts: bool = False) -> list[int] | No
     least = resolution(samples, counts=counts)
     n_compared = _n_compared(samples)
     left, group, tested = list(range(len(samples))), 0, len(samples) == 1
+    equal, limit = equal_to(samples), _Limit()
     while left:
         group += 1
         some = [samples[index] for index in left]
-        ps = {left[i]: p for i, p in _tested(some, least, n_compared, enough=ALPHA)}
+        ps = {left[i]: p for i, p in _tested(some, least, n_compared, enough=ALPHA, range_test=limit)}
         tested = tested or bool(ps)
-        apart = [index for index in left if ps.get(index, 1.0) < ALPHA]
+        apart = [index for index in left if all(ps.get(other, 1.0) < ALPHA for other in equal[index])]
         for index in set(left) - set(apart):
             found[index] = group
         left = apart

@@ -1,0 +1,117 @@
+"""`flowersweep ensemble`: combine the best trainings of a study into one model."""
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from flowersweep.commands.arguments import Argument, Command
+from flowersweep.commands.common import STORE_ARGUMENTS, STUDY_ARGUMENTS, results_store, whole_number
+from flowersweep.deploy.best_run import objective
+from flowersweep.ensemble.build import build_ensemble
+from flowersweep.ensemble.members import Member, members
+from flowersweep.ensemble.recipe import PROBABILITIES, WEIGHTS, Recipe
+from flowersweep.ensemble.record import Evaluated
+from flowersweep.ensemble.selection import Score
+from flowersweep.errors import DataError
+from flowersweep.redaction import redacted
+from flowersweep.tables import Listing
+from flowersweep.texts import expanded, plain_console
+from flowersweep.tracking.selection import find_study
+
+COMMAND = Command(
+    name="ensemble",
+    about="Combine trainings of a study into one model, which is stored with a run of its own and can be promoted, "
+    "exported and served. The members are selected on the validation pictures, so only the test accuracy (of a study "
+    "with data.test_split) is an unbiased one.",
+    arguments=(
+        *STUDY_ARGUMENTS,
+        Argument("top", "maximum number of members", "N", default="5"),
+        Argument(
+            "combine",
+            "what the mean is taken of; weights (a soup) costs no more than one model, but needs trainings that started "
+            "from the same weights",
+            default=PROBABILITIES,
+            choices=(PROBABILITIES, WEIGHTS),
+        ),
+        Argument(
+            "flip",
+            "whether to take the mean over each picture and its mirror image, too",
+            default="false",
+            choices=("true", "false"),
+        ),
+        Argument("data.dir", "the pictures of the study, if they have been moved", "DIR"),
+        *STORE_ARGUMENTS,
+    ),
+    example="python -m flowersweep ensemble study=aug-5e5153 top=5",
+    positional="study",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code is 0, or 2 for bad input."""
+    return COMMAND.run(_ensemble, arguments)
+
+
+def _ensemble(values: Mapping[str, str | None]) -> int:
+    recipe = Recipe(whole_number(values, "top"), str(values["combine"]), values["flip"] == "true")
+    store = results_store(values)
+    study = find_study(store, values.get("study"), values.get("experiment"))
+    found, left_out = members(store, study)
+    for sentence in left_out:
+        sys.stderr.write(f"flowersweep: {sentence}\n")
+    folder = values.get("data.dir")
+    pictures = expanded(folder) if folder else _pictures(found[0])
+    given = [f"{name}={text}" for name, text in values.items() if text is not None]
+    command = redacted(shlex.join(["python", "-m", "flowersweep", "ensemble", *given]))
+    evaluated, run_id = build_ensemble(store, study, found, recipe, folder=pictures, command=command)
+    _show(found, evaluated)
+    where = [f"{name}={values[name]}" for name in ("tracking.dir", "tracking.uri") if values.get(name)]
+    sys.stdout.write(
+        f"To use it: {redacted(shlex.join(['python', '-m', 'flowersweep', 'promote', f'run={run_id[:8]}', *where]))}\n"
+    )
+    return 0
+
+
+def _pictures(member: Member) -> Path:
+    """The folder in which a run found its pictures."""
+    run = member.choice.run
+    for used in run.inputs.dataset_inputs if run.inputs else []:
+        source = json.loads(used.dataset.source).get("uri")
+        if source and Path(source).is_dir():
+            return Path(source)
+    raise DataError(
+        "The pictures of the study are no longer where they were; give their folder with data.dir=DIR."
+    )
+
+
+def _show(found: Sequence[Member], evaluated: Evaluated) -> None:
+    metric = objective(found[0].choice.run)[0].rpartition("/")[2]
+    rows = []
+    for number, step in enumerate(evaluated.steps, 1):
+        choice = found[step.member].choice
+        own = f"{objective(choice.run)[1]:.4f}"
+        rows.append(
+            (str(number), choice.run.data.tags["trial"], choice.run_id[:8], own, *_numbers(step.score))
+        )
+    right = ("step", "trial", metric, "loss", "accuracy")
+    title = "Selection on the validation pictures: the member, and the ensemble with it"
+    table = Listing(("step", "trial", "run", metric, "loss", "accuracy"), rows, title=title, right=right)
+    console = plain_console()
+    table.show(console)
+    console.print(f"Combined model: {_sentence('validation', evaluated.validation)}", highlight=False)
+    if evaluated.test is not None and evaluated.best_test is not None:
+        console.print(
+            f"{_sentence('test', evaluated.test)}; best single model: {_sentence('test', evaluated.best_test)}",
+            highlight=False,
+        )
+
+
+def _numbers(score: Score) -> tuple[str, str]:
+    return f"{score.loss:.4f}", f"{score.accuracy:.4f}"
+
+
+def _sentence(part: str, score: Score) -> str:
+    loss, accuracy = _numbers(score)
+    return f"{part} accuracy {accuracy}, {part} loss {loss}"

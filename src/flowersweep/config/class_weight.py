@@ -1,0 +1,68 @@
+"""The setting `trainer.class_weight`: none, balanced, or the weight of each class by its name."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from flowersweep.errors import ConfigError
+from flowersweep.texts import nearest
+
+NONE, BALANCED = "none", "balanced"
+_FORMS = (
+    "none, balanced, a mapping as in {daisy: 2, roses: 0.5}, or, for names that Hydra does not allow as keys, pairs as in "
+    "[['1e5', 2]]"
+)
+
+
+def named_weights(setting: Any) -> str | dict[str, float]:
+    """The setting as `none`, `balanced`, or weights by the names of classes.
+
+    Args:
+        setting: As configured; null is none.
+
+    Raises:
+        ConfigError: It is something else.
+
+    Example:
+        >>> named_weights([["1e5", 2], ["daisy", 0.5]])
+        {'1e5': 2.0, 'daisy': 0.5}
+    """
+    if setting is None or setting in (NONE, BALANCED):
+        return setting or NONE
+    if isinstance(setting, dict):
+        pairs = list(setting.items())
+    elif isinstance(setting, list) and all(isinstance(one, list) and len(one) == 2 for one in setting):
+        pairs = [(name, weight) for name, weight in setting]
+    else:
+        raise ConfigError(
+            f"trainer.class_weight must be {_FORMS}, but is {setting!r}.{nearest(str(setting), (NONE, BALANCED))}"
+        )
+    for name, weight in pairs:
+        if not isinstance(name, str):
+            raise ConfigError(
+                f"trainer.class_weight names a class {name!r}, which is not a text; write [['NAME', {weight}]] on the command "
+                "line, or put the name in quotes in a file."
+            )
+        is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
+        if not is_number or not (math.isfinite(weight) and weight >= 0):
+            raise ConfigError(
+                f"The weight of class {name} in trainer.class_weight must be a number of at least 0, but is {weight!r}."
+            )
+    if not any(weight for _, weight in pairs):
+        raise ConfigError(f"trainer.class_weight must contain a weight of more than 0, but is {setting!r}.")
+    return {name: float(weight) for name, weight in pairs}
+
+
+def check_names(setting: Any, class_names: Sequence[str]) -> None:
+    """Refuse weights of classes that the pictures do not have.
+
+    Raises:
+        ConfigError: There are some.
+    """
+    weights = named_weights(setting)
+    unknown = [] if isinstance(weights, str) else [name for name in weights if name not in class_names]
+    if unknown:
+        raise ConfigError(
+            f"trainer.class_weight names {', '.join(unknown)}, but the classes of the pictures are "
+            f"{', '.join(class_names)}.{nearest(unknown[0], class_names)}"
+        )

@@ -1,0 +1,52 @@
+"""The terminal on standard error: progress bars and log lines share one console, so that they do not overwrite each other."""
+
+import functools
+import logging
+import textwrap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@functools.cache
+def stderr_console() -> "Console":
+    """The console of this process for progress and messages; `[red]` and `:smile:` are ordinary text on it.
+
+    A line that is printed on it while a display is live appears above this display.
+    """
+    from rich.console import Console
+
+    return Console(stderr=True, markup=False, emoji=False)
+
+
+def print_line(text: str, console: "Console") -> None:
+    """Print a message; on a terminal, lines that are too long for it are broken between words, without breaking a word."""
+    if console.is_terminal:
+        lines = text.split("\n")
+        text = "\n".join(part for line in lines for part in _broken(line, console.width))
+    console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def _broken(line: str, width: int) -> list[str]:
+    indent = line[: len(line) - len(line.lstrip())] + "  "
+    wrapper = textwrap.TextWrapper(
+        width,
+        subsequent_indent=indent,
+        expand_tabs=False,
+        replace_whitespace=False,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return wrapper.wrap(line) or [""]
+
+
+class LogHandler(logging.Handler):
+    """Prints log lines on `stderr_console`."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record."""
+        try:
+            print_line(self.format(record), stderr_console())
+        except Exception:  # noqa: BLE001 (as every handler of the standard library)
+            self.handleError(record)

@@ -1,0 +1,140 @@
+"""Temperature scaling: one number that makes the probabilities of a trained model fit their accuracy.
+
+Dividing the logits by a temperature leaves the order of the classes, and thus the accuracy, unchanged (Guo et al. 2017,
+arXiv 1706.04599, section 4.2). TensorFlow is imported inside functions.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flowersweep.deploy.choose import Choice
+from flowersweep.errors import ConfigError, TrackingError
+from flowersweep.figures.calibration import calibration
+from flowersweep.figures.predictions import read_predictions
+from flowersweep.tracking.lookup import Files
+
+if TYPE_CHECKING:
+    import keras
+
+FIT = "fit"
+# The inverse of the temperature is searched between these; beyond them probabilities are equal, or 0 and 1.
+_BOUNDS = (1 / 20, 20.0)
+# Probabilities in tables of earlier versions are rounded to six decimals.
+_SMALLEST = 5e-7
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good probabilities are.
+
+    Attributes:
+        calibration_error: The expected calibration error, 0..1.
+        loss: The mean negative log-likelihood in nats.
+    """
+
+    calibration_error: float
+    loss: float
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """A temperature and what it was fitted on.
+
+    Attributes:
+        value: The logits are divided by it; more than 1 makes a model less confident.
+        pictures: The number of validation pictures.
+        before: The quality of the model's probabilities for these pictures.
+        after: The quality with the temperature.
+    """
+
+    value: float
+    pictures: int
+    before: Quality
+    after: Quality
+
+    @property
+    def about(self) -> str:
+        """The effect in one sentence."""
+        return (
+            f"The temperature {self.value:.4g}, fitted on {self.pictures} validation pictures, changes their expected calibration "
+            f"error from {self.before.calibration_error:.4f} to {self.after.calibration_error:.4f} and their loss from "
+            f"{self.before.loss:.4f} to {self.after.loss:.4f}; every predicted class stays the same."
+        )
+
+
+def fit_for(choice: Choice) -> Temperature:
+    """Fit a temperature on the validation predictions of a run.
+
+    Raises:
+        TrackingError: The run has no table of predictions, or it cannot be read.
+    """
+    table = Files(choice.store, choice.run_id).text("validation_predictions.csv")
+    predictions = None if table is None else read_predictions(table)
+    if predictions is None:
+        raise TrackingError(
+            f"Run {choice.run_id[:8]} has no validation predictions to fit a temperature on; leave temperature= out, or "
+            "train the run again."
+        )
+    return fit(predictions.true, predictions.probabilities)
+
+
+def fit(true: npt.NDArray[np.integer], probabilities: npt.NDArray[np.floating]) -> Temperature:
+    """The temperature with the smallest negative log-likelihood.
+
+    The negative log-likelihood is convex in the inverse of the temperature, so a bounded search in one dimension finds
+    its minimum.
+
+    Args:
+        true: Class numbers, shape (n,), n at least 1.
+        probabilities: Shape (n, number of classes).
+    """
+    from scipy.optimize import minimize_scalar  # type: ignore[import-untyped] # it ships no types
+
+    logits = np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST))
+    found = minimize_scalar(
+        lambda inverse: _loss(true, logits * inverse),
+        bounds=_BOUNDS,
+        method="bounded",
+        options={"xatol": 1e-6},
+    )
+    return Temperature(
+        value=float(1 / found.x),
+        pictures=len(true),
+        before=_quality(true, logits),
+        after=_quality(true, logits * found.x),
+    )
+
+
+def _quality(true: npt.NDArray[np.integer], logits: Floats) -> Quality:
+    return Quality(calibration(true, np.exp(_log_softmax(logits))).error, _loss(true, logits))
+
+
+def _loss(true: npt.NDArray[np.integer], logits: Floats) -> float:
+    return float(-_log_softmax(logits)[np.arange(len(true)), true].mean())
+
+
+def _log_softmax(logits: Floats) -> Floats:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
+
+
+def with_temperature(model: "keras.Model", temperature: Temperature) -> "keras.Model":
+    """A model that shares the weights and divides its logits by a temperature, built only of Keras' own layers.
+
+    Raises:
+        ConfigError: The last layer of the model is not a softmax.
+    """
+    import keras
+
+    last: Any = model.layers[-1]
+    if not isinstance(last, keras.layers.Softmax):
+        raise ConfigError(
+            f"temperature= needs a model that ends with a Softmax layer, but this one ends with {type(last).__name__}."
+        )
+    logits = keras.layers.Rescaling(1 / temperature.value, name="temperature")(last.input)
+    return keras.Model(model.input, keras.layers.Softmax(name="probabilities")(logits), name=model.name)

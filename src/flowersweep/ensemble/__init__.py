@@ -1,0 +1,1 @@
+"""One model out of several trials of a study: their mean probabilities, or their mean weights."""

@@ -1,0 +1,120 @@
+"""The trainings of a study that can become members of an ensemble, with their predictions for the validation pictures."""
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from flowersweep.config import direction_of
+from flowersweep.deploy.best_run import counts, described, objective
+from flowersweep.deploy.choose import Choice
+from flowersweep.deploy.model_info import ModelInfo, model_info
+from flowersweep.errors import TrackingError
+from flowersweep.tracking.lookup import Files, logged_model
+from flowersweep.tracking.mlflow_api import translated
+from flowersweep.tracking.selection import children_of, trials_of
+from flowersweep.tracking.store.store import Store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+TABLE = "validation_predictions.csv"
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """A finished training with its model.
+
+    Attributes:
+        choice: The run and its model.
+        truth: Path and true class of each of the m validation pictures.
+        probabilities: float64, shape (m, number of classes), as the run recorded them.
+    """
+
+    choice: Choice
+    truth: tuple[tuple[str, str], ...]
+    probabilities: npt.NDArray[np.float64]
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """int64, shape (m,): the true class of each validation picture."""
+        names = self.choice.info.class_names
+        return np.array([names.index(name) for _, name in self.truth], np.int64)
+
+    @property
+    def inputs(self) -> tuple[ModelInfo, tuple[tuple[str, str], ...]]:
+        """What all members of an ensemble must have in common."""
+        return self.choice.info, self.truth
+
+
+def members(store: Store, study: "Run") -> tuple[list[Member], list[str]]:
+    """Find the finished trainings of a study (with repeats, of each seed) that have saved a model.
+
+    Args:
+        store: The store of the study.
+        study: The run of the study, see `find_study`.
+
+    Returns:
+        The members, best first, all with the classes, picture size and validation pictures of the best one, and one
+        sentence for each reason why other trainings are left out.
+
+    Raises:
+        TrackingError: There are fewer than two members.
+    """
+    finished = [run for trial in trials_of(store, study) for run in _trainings(store, trial) if counts(run)]
+    found = [member for run in finished if (member := _member(store, run)) is not None]
+    left_out = []
+    if len(found) < len(finished):
+        left_out.append(
+            f"{len(finished) - len(found)} of {len(finished)} finished trainings saved no model; with "
+            "tracking.artifacts_of=all a sweep saves those of all trials."
+        )
+    if found:
+        sign = -1 if direction_of(objective(found[0].choice.run)[0]) == "maximize" else 1
+        found.sort(key=lambda member: sign * objective(member.choice.run)[1])
+        alike = [member for member in found if member.inputs == found[0].inputs]
+        if len(alike) < len(found):
+            n_others = len(found) - len(alike)
+            left_out.append(
+                f"{n_others} of {len(found)} trainings {'is' if n_others == 1 else 'are'} left out, with other classes, "
+                f"another picture size or other validation pictures than the best one, {described(found[0].choice.run)}."
+            )
+        found = alike
+    if len(found) < 2:
+        raise TrackingError(
+            " ".join(
+                [
+                    f"An ensemble needs two trainings, but study {study.info.run_name!r} has {len(found)}.",
+                    *left_out,
+                ]
+            )
+        )
+    return found, left_out
+
+
+def _trainings(store: Store, trial: "Run") -> list["Run"]:
+    """The runs of a trial that trained: itself, or with repeats those below it."""
+    if "n_repeats" not in trial.data.tags:
+        return [trial]
+    return [run for run in children_of(store, trial) if run.data.tags.get("kind") == "repeat"]
+
+
+def _member(store: Store, run: "Run") -> Member | None:
+    """A run as a member; None if it has saved no model."""
+    with translated(f"look for the model of run {run.info.run_id}"):
+        model = logged_model(store, run)
+    if model is None:
+        return None
+    choice = Choice(store, run, model, model_info(store, model.artifact_location))
+    table = Files(store, choice.run_id).text(TABLE)
+    if table is None:
+        raise TrackingError(f"Run {choice.run_id} has no file {TABLE}; it was not written by flowersweep.")
+    _, *rows = csv.reader(io.StringIO(table))
+    return Member(
+        choice,
+        tuple((path, true) for path, true, *_ in rows),
+        np.array([[float(chance) for chance in chances] for _, _, _, *chances in rows]),
+    )

@@ -1,0 +1,162 @@
+"""The run of an ensemble in MLflow, below the run of its study."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flowersweep.deploy.best_run import described
+from flowersweep.ensemble.members import TABLE, Member
+from flowersweep.ensemble.recipe import Recipe
+from flowersweep.ensemble.selection import Probabilities, Score, Step
+from flowersweep.figures.predictions import predictions_table
+from flowersweep.tracking.closing import closing
+from flowersweep.tracking.lookup import Files, model_metadata
+from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.provenance import provenance
+from flowersweep.tracking.run import NOTE, PICTURES, SPLIT_FILE
+from flowersweep.tracking.store.store import Store
+
+if TYPE_CHECKING:
+    import keras
+    from mlflow.entities import Run
+
+METRIC = "best/val_accuracy"
+# What the best member has stored is also true of the ensemble.
+_COPIED = ("config/config.yaml", "config/overrides.txt", "labels.json")
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The evaluation of an ensemble.
+
+    Attributes:
+        steps: What was selected, with the score on the validation pictures after each step.
+        validation: The score of the combined model on the validation pictures, on which it was selected.
+        test: Its score on the test pictures; None if the study has none.
+        best_test: The score of the best single model on the test pictures; None if the study has none.
+    """
+
+    steps: tuple[Step, ...]
+    validation: Score
+    test: Score | None
+    best_test: Score | None
+
+
+@dataclass(frozen=True)
+class Product:
+    """The combined model.
+
+    Attributes:
+        model: Takes raw pictures, returns probabilities.
+        predicted: Its probabilities for the validation pictures.
+        recipe: How it was made.
+        command: The command that made it.
+    """
+
+    model: "keras.Model"
+    predicted: Probabilities
+    recipe: Recipe
+    command: str
+
+
+def record(
+    store: Store,
+    study: "Run",
+    selected: Sequence[Member],
+    evaluated: Evaluated,
+    product: Product,
+) -> str:
+    """Store an ensemble, and return the id of its run.
+
+    Args:
+        store: The store of the study.
+        study: The run of the study.
+        selected: The member of each step; the first one provides the configuration.
+        evaluated: Its evaluation.
+        product: The combined model.
+    """
+    first = selected[0].choice
+    with translated(f"look up the experiment of study {study.info.run_name!r}"):
+        experiment = client(store.uri).get_experiment(study.info.experiment_id).name
+    counts = Counter(member.choice.run_id for member in selected)
+    tracker = MLflowTracker.start(
+        store,
+        experiment,
+        f"ensemble-{study.info.run_name}",
+        parent_run_id=study.info.run_id,
+        tags={
+            "kind": "ensemble",
+            "study": study.info.run_name,
+            "objective": METRIC,
+            "command": product.command,
+            **{
+                key: text
+                for key, text in first.run.data.tags.items()
+                if key == "data" or key.startswith(PICTURES)
+            },
+        },
+    )
+    with closing(tracker):
+        tracker.params(
+            {
+                **{f"ensemble.{key}": value for key, value in asdict(product.recipe).items()},
+                "objective.metric": METRIC,
+            }
+        )
+        for number, step in enumerate(evaluated.steps, 1):
+            tracker.metrics({"val_accuracy": step.score.accuracy, "val_loss": step.score.loss}, step=number)
+        tracker.metrics({METRIC: evaluated.validation.accuracy, "best/val_loss": evaluated.validation.loss})
+        if evaluated.test is not None:
+            tracker.metrics({"test/accuracy": evaluated.test.accuracy, "test/loss": evaluated.test.loss})
+        tracker.json(counts, "members.json")
+        tracker.json(provenance(command=product.command), "config/provenance.json")
+        files = Files(store, first.run_id)
+        for name in _COPIED:
+            tracker.text(files.text(name) or "", name)
+        if (table := files.text(SPLIT_FILE)) is not None:
+            tracker.text(table, SPLIT_FILE)
+        names = first.info.class_names
+        paths = [path for path, _ in selected[0].truth]
+        tracker.text(predictions_table(paths, selected[0].labels, product.predicted, names), TABLE)
+        _data_set(tracker, first.run)
+        _model(tracker, store, selected[0], product.model)
+        tracker.tags({NOTE: _description(selected, counts, evaluated)})
+    return tracker.run_id
+
+
+def _data_set(tracker: MLflowTracker, run: "Run") -> None:
+    for used in run.inputs.dataset_inputs if run.inputs else []:
+        data = used.dataset
+        tracker.dataset(
+            data.name,
+            digest=data.digest,
+            source=next(iter(json.loads(data.source).values())),
+            context="validation",
+        )
+
+
+def _model(tracker: MLflowTracker, store: Store, member: Member, model: "keras.Model") -> None:
+    info = member.choice.info
+    known = model_metadata(store, member.choice.location)
+    tracker.model(
+        model,
+        example=np.zeros((1, info.size, info.size, 3), np.float32),
+        class_names=info.class_names,
+        metadata={key: value for key, value in known.items() if key not in {"class_names", "picture_shape"}},
+    )
+
+
+def _description(selected: Sequence[Member], counts: Counter[str], evaluated: Evaluated) -> str:
+    by_id = {member.choice.run_id: member.choice for member in selected}
+    lines = [
+        f"**Validation accuracy {evaluated.validation.accuracy:.4f}** on the pictures on which the members were selected"
+        + (f", test accuracy {evaluated.test.accuracy:.4f}" if evaluated.test else ""),
+        "",
+        *(f"- {count} x {described(by_id[run_id].run)}" for run_id, count in counts.items()),
+    ]
+    return "\n".join(lines)

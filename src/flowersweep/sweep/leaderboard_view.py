@@ -1,0 +1,129 @@
+"""The leaderboard as tables: in Markdown for MLflow, and for a terminal."""
+
+from collections.abc import Mapping, Sequence
+
+from optuna.trial import TrialState
+
+from flowersweep.config.spelling import number_text, short_keys, value_text
+from flowersweep.sweep.leaderboard import Leaderboard, Row
+from flowersweep.tables import Listing
+
+# MLflow cuts a description at 8,000 characters; this many rows fit.
+MARKDOWN_ROWS = 15
+
+
+def as_markdown(board: Leaderboard, names: Sequence[str], link: str = "", limit: int = MARKDOWN_ROWS) -> str:
+    """The first rows as a Markdown table, and what the ranks mean.
+
+    Args:
+        board: The trials.
+        names: Of the objectives.
+        link: Address to which a run's id is appended; empty for no links.
+        limit: Maximum number of rows.
+    """
+    keys = searched(board.rows)
+    head, table = _columns(board.rows, {key: key for key in keys}, names)
+    lines = [" | ".join(head), " | ".join("---" for _ in head)]
+    for row, (rank, trial, *others) in zip(board.rows[:limit], table, strict=False):
+        number = f"[{trial}]({link}/{row.run_id})" if link and row.run_id else trial
+        lines.append(" | ".join([rank, number, *others]))
+    n_more = len(board.rows) - limit
+    more = f"\n\n{n_more} more in `study/leaderboard.json`." if n_more > 0 else ""
+    note = f"\n\n{board.note}" if board.note else ""
+    return "\n".join(f"| {line} |" for line in lines) + more + note
+
+
+def as_listings(
+    board: Leaderboard, names: Sequence[str], title: str, limit: int = 10
+) -> tuple[Listing, Listing]:
+    """The first rows for a terminal, and the same with all searched values in one column, which is narrower.
+
+    A Pareto set is shown completely.
+
+    Args:
+        board: The trials.
+        names: Of the objectives.
+        title: A line above the table.
+        limit: Maximum number of rows.
+    """
+    rows = board.rows[: max(limit, len(board.best))]
+    heads = short_keys([*searched(rows), *names])
+    keys = {key: heads[key] for key in searched(rows)}
+    head, table = _columns(rows, keys, [heads[name] for name in names])
+    best = {row.trial for row in board.best}
+    styles = ["bold green" if row.trial in best else "green" if row.rank == 1 else None for row in rows]
+    optional = [name for name in ("seconds", "epochs", "steps") if name in head]
+    n_more = len(board.rows) - len(rows)
+    more = f"and {n_more} more" if n_more else ""
+    full = Listing(tuple(head), table, title, optional=optional, styles=styles, caption=more)
+    after = 2 + len(keys)
+    pairs = [
+        " ".join(f"{name}={text}" for name, text in zip(keys.values(), cells[2:after], strict=True) if text)
+        for cells in table
+    ]
+    shared = Listing(
+        (*head[:2], "searched", *head[after:]),
+        [[*cells[:2], pair, *cells[after:]] for cells, pair in zip(table, pairs, strict=True)],
+        wrapping={"searched"},
+        optional=optional,
+        styles=styles,
+    )
+    return full, shared
+
+
+def searched(rows: Sequence[Row]) -> list[str]:
+    """Every searched key that some trial has."""
+    return list(dict.fromkeys(name for row in rows for name in row.params))
+
+
+def _columns(
+    rows: Sequence[Row], keys: Mapping[str, str], names: Sequence[str]
+) -> tuple[list[str], list[list[str]]]:
+    """Headings and cells; columns without any content are left out.
+
+    Args:
+        rows: The trials.
+        keys: The headings of the searched keys.
+        names: The headings of the objectives.
+    """
+    spread = {row.trial: _spread(row) for row in rows}
+    repeated = any(row.mean != row.values[0] for row in rows if spread[row.trial])
+    columns = {
+        "rank": [str(row.rank or "") for row in rows],
+        "trial": [str(row.trial) for row in rows],
+        **{
+            head: [value_text(row.params[key]) if key in row.params else "" for row in rows]
+            for key, head in keys.items()
+        },
+        **{
+            name: [
+                (spread[row.trial] if place == 0 and not repeated else "")
+                or "".join(map(number_text, row.values[place : place + 1]))
+                for row in rows
+            ]
+            for place, name in enumerate(names)
+        },
+    }
+    also = {
+        "mean of seeds": [spread[row.trial] for row in rows] if repeated else [],
+        "seeds": [str(row.n_seeds) if spread[row.trial] else "" for row in rows],
+        "epochs": [str(row.epochs or "") for row in rows],
+        "steps": [str(row.steps or "") for row in rows] if all(row.epochs is None for row in rows) else [],
+        "seconds": ["" if row.seconds is None else f"{row.seconds:.1f}" for row in rows],
+        "state": _states(rows),
+    }
+    columns |= {head: cells for head, cells in also.items() if any(cells)}
+    return list(columns), [list(cells) for cells in zip(*columns.values(), strict=True)]
+
+
+def _states(rows: Sequence[Row]) -> list[str]:
+    """The state of each trial; none at all if every trial was trained and is complete."""
+    states = [row.state if row.taken_from is None else f"as trial {row.taken_from}" for row in rows]
+    return [] if set(states) == {TrialState.COMPLETE.name} else states
+
+
+def _spread(row: Row) -> str:
+    """Mean and standard deviation; empty for a single seed."""
+    if row.mean is None or row.standard_deviation is None:
+        return ""
+    return f"{number_text(row.mean)} ± {number_text(row.standard_deviation)}"

@@ -1,0 +1,71 @@
+"""Log lines and progress bars share a terminal: a program in a pseudo-terminal, and what its screen shows."""
+
+import re
+import sys
+
+import pytest
+
+from terminal import Screen, shown
+
+PROGRAM = """
+import logging, logging.config, sys, time, warnings
+import yaml
+from flowersweep.config import conf_dir
+from flowersweep.progress import progress
+from flowersweep import progress as module
+from flowersweep.training.logs.display import TrainingDisplay
+
+file = conf_dir() / "hydra/job_logging/flowersweep.yaml"
+logging.config.dictConfig(yaml.safe_load(file.read_text()))
+log = logging.getLogger("flowersweep.test")
+module.DELAY = 0
+values = dict(loss=1.25, accuracy=0.5, val_loss=1.5, val_accuracy=0.625, learning_rate=1e-3, seconds=1, images_per_second=2)
+times = iter([0.0, 0.0, 50.0, 60.0, 72.0])
+with TrainingDisplay("head", 3, 4, then="fine-tuning", clock=lambda: next(times)) as display:
+    for epoch in (1, 2, 3):
+        for step in range(4):
+            display.batch()
+            time.sleep(0.02)
+            log.info("step %d of epoch %d, with a path %s", step, epoch, "/long/folder" * 4)
+            if step == 2:
+                with progress("Computing features", 3) as advance:
+                    for _ in range(3):
+                        time.sleep(0.02)
+                        advance(1)
+                        log.warning("one more")
+        sys.stderr.write("a line from elsewhere\\n")
+        display.epoch(epoch, values)
+print("the end")
+"""
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_bar_and_log_lines_do_not_meet(columns: int) -> None:
+    """No line has a part of another one, at any moment, and the bar is gone at the end."""
+    screen = Screen(columns)
+    bars = set()
+    for piece in shown([sys.executable, "-c", PROGRAM], columns):
+        screen.feed(piece)
+        for line in screen.lines:
+            if "step " in line and "━" in line:
+                assert re.fullmatch(
+                    r"head [123]/3 [━╸╺ ]+ step [0-4]/4 0:00:0\d ?(at most \d+ \w+ left, then fine-tuning)?",
+                    line,
+                )
+                bars.add(line)
+            assert ("INFO" in line or "WARNING" in line) <= bool(
+                re.match(r"\d\d:\d\d:\d\d (INFO|WARNING) ", line)
+            )
+    logged = [line for line in screen.lines if "INFO" in line]
+    assert [line.partition("INFO    ")[2][:17] for line in logged] == [
+        f"step {step} of epoch {epoch}" for epoch in (1, 2, 3) for step in range(4)
+    ]
+    assert sum(line.endswith("one more") for line in screen.lines) == 9
+    assert screen.lines.count("a line from elsewhere") == 3
+    bars_left = [line for line in screen.lines if "━" in line]
+    assert bars_left == [f"Computing features {'━' * 40} 3/3 0:00:00"] * 3
+    assert screen.lines[-1] == "the end"
+    assert not any("at most" in line for line in bars if line.startswith(("head 1", "head 2")))
+    assert {re.search("at most .*", line)[0] for line in bars if line.startswith("head 3")} == {  # type: ignore[index]
+        "at most 10 s left, then fine-tuning"
+    }
