@@ -43,6 +43,18 @@ class Promotion:
     previous: "ModelVersion | None"
 
 
+def check_alias(alias: str) -> None:
+    """Refuse an alias that MLflow does not allow.
+
+    Raises:
+        ConfigError: It is not allowed.
+    """
+    if not _ALIAS.fullmatch(alias) or _TAKEN.fullmatch(alias):
+        raise ConfigError(
+            f"alias={alias} is not allowed; use letters, digits, _ and -, but neither latest nor names such as v1."
+        )
+
+
 def promote(choice: Choice, name: str, alias: str) -> Promotion:
     """Register a model, unless it is already registered, and set the alias of its version.
 
@@ -55,10 +67,7 @@ def promote(choice: Choice, name: str, alias: str) -> Promotion:
         ConfigError: MLflow does not allow this alias.
         TrackingError: The store refuses, for example because of a character in the name.
     """
-    if not _ALIAS.fullmatch(alias) or _TAKEN.fullmatch(alias):
-        raise ConfigError(
-            f"alias={alias} is not allowed; use letters, digits, _ and -, but neither latest nor names such as v1."
-        )
+    check_alias(alias)
     store = choice.store
     service = client(store.uri)
     with translated(f"register {name!r} in {store.uri}"):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
+from flowersweep.config.locations import EXPERIMENT
 from flowersweep.config.models import FineTunedConfig
 from flowersweep.config.schema import Config
 from flowersweep.errors import ConfigError
@@ -68,9 +69,12 @@ def best_start(config: Config, fingerprint: str, store: Store) -> str:
         f"params.`model.backbone` = '{model.backbone}' and tags.frozen = 'true' "
         f"and dataset.digest = '{fingerprint}'"
     )
-    return best_run_id(
-        store, config.tracking.experiment, filter_string=wanted, metric=metric, maximize=maximized(metric)
-    )
+    experiments = [config.tracking.experiment]
+    if experiments[0].startswith(
+        f"{EXPERIMENT}/"
+    ):  # of a data set, whose earlier runs may be in the other one
+        experiments.append(EXPERIMENT)
+    return best_run_id(store, experiments, filter_string=wanted, metric=metric, maximize=maximized(metric))
 
 
 def _check(run_id: str, config: Config, pictures: Pictures, store: Store) -> None:
