@@ -22,7 +22,7 @@ from optuna.distributions import CategoricalDistribution
 
 from flowersweep import cli, config
 from flowersweep.commands import COMMANDS
-from flowersweep.commands.arguments import Command
+from flowersweep.commands.parsing.arguments import Command
 from flowersweep.config import composing
 from flowersweep.doctor.configured import composed
 from flowersweep.errors import ConfigError
