@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flowersweep.commands.common import chosen
+from flowersweep.commands.parsing.common import chosen
 from flowersweep.commands.predict import main
 from flowersweep.data import decode
 from flowersweep.deploy.model_registry import promote

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flowersweep.commands.common import CHOICE_ARGUMENTS, chosen
+from flowersweep.commands.parsing.common import CHOICE_ARGUMENTS, chosen
 from flowersweep.commands.promote import main
 from flowersweep.deploy.best_run import best_run
 from flowersweep.errors import TrackingError

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flowersweep.commands.common import CHOICE_ARGUMENTS, chosen
+from flowersweep.commands.parsing.common import CHOICE_ARGUMENTS, chosen
 from flowersweep.deploy.best_run import objective
 from flowersweep.deploy.choose import ALIAS
 from flowersweep.deploy.choose import MODEL_NAME as NAME

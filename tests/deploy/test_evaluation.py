@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flowersweep.commands.common import chosen
+from flowersweep.commands.parsing.common import chosen
 from flowersweep.data import split
 from flowersweep.deploy.choose import Choice
 from flowersweep.deploy.evaluation import class_metrics, evaluation_set

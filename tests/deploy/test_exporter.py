@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flowersweep.commands.common import chosen
+from flowersweep.commands.parsing.common import chosen
 from flowersweep.deploy.choose import Choice
 from flowersweep.deploy.equality import compare, shown_pictures
 from flowersweep.deploy.exporter import check_format, open_export, write_export

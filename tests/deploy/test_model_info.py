@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from mlflow.models import Model
 from PIL import Image
 
-from flowersweep.commands.common import chosen
 from flowersweep.commands.evaluate import main as evaluate
+from flowersweep.commands.parsing.common import chosen
 from flowersweep.commands.predict import main as predict
 from flowersweep.data import read_folder
 from flowersweep.deploy.evaluation import evaluation_set

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flowersweep.commands.common import chosen
+from flowersweep.commands.parsing.common import chosen
 from flowersweep.deploy.choose import Choice
 from flowersweep.deploy.model_registry import about_version, promote
 from flowersweep.errors import ConfigError, TrackingError

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flowersweep.commands.common import output_path
+from flowersweep.commands.parsing.common import output_path
 from flowersweep.deploy.output import draft
 from flowersweep.errors import ConfigError
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from flowersweep.commands.common import chosen
+from flowersweep.commands.parsing.common import chosen
 from flowersweep.deploy.model_registry import promote
 from flowersweep.deploy.predictor import LocalPredictor
 from flowersweep.tracking.mlflow_tracker import MLflowTracker

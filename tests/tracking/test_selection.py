@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flowersweep.commands.common import results_store
+from flowersweep.commands.parsing.common import results_store
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.run import RunStatus

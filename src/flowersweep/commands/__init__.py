@@ -10,7 +10,7 @@ COMMANDS = {
     "evaluate": "evaluate a model on a folder of pictures",
     "export": "export a model to another format",
     "doctor": "check the installation and a configuration",
-    "inspect": "look at the pictures before training: counts, duplicates, damaged files",
+    "inspect": "count pictures, find duplicates and damaged files",
     "layers": "list a backbone's layers and where it can be cut",
     "cache": "list, verify and prune the cache",
     "completion": "complete commands with the TAB key in bash",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flowersweep.cache.contents import Item, clear, contents, prune, remove_damaged
-from flowersweep.commands.arguments import exit_code
+from flowersweep.commands.parsing.arguments import exit_code
 from flowersweep.config import cache_dir
 from flowersweep.errors import EXIT_FAILED, ConfigError
 from flowersweep.tables import Listing

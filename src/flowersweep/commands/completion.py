@@ -25,8 +25,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from flowersweep import config
 from flowersweep.commands import COMMANDS
-from flowersweep.commands.arguments import Command
 from flowersweep.commands.help import topics
+from flowersweep.commands.parsing.arguments import Command
 from flowersweep.doors.hydra_api import completions
 from flowersweep.fields import RULE_KEY
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
-from flowersweep.commands.arguments import exit_code
+from flowersweep.commands.parsing.arguments import exit_code
 from flowersweep.doctor.finding import Finding, Verdict, run_check
 from flowersweep.errors import EXIT_FAILED
 

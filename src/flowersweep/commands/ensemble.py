@@ -6,8 +6,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from flowersweep.commands.arguments import Argument, Command
-from flowersweep.commands.common import STORE_ARGUMENTS, STUDY_ARGUMENTS, results_store, whole_number
+from flowersweep.commands.parsing.arguments import Argument, Command
+from flowersweep.commands.parsing.common import STORE_ARGUMENTS, STUDY_ARGUMENTS, results_store, whole_number
 from flowersweep.deploy.best_run import objective
 from flowersweep.ensemble.build import build_ensemble
 from flowersweep.ensemble.members import Member, members

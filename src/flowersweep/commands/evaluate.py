@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 
-from flowersweep.commands.arguments import Argument, Command
-from flowersweep.commands.common import (
+from flowersweep.commands.parsing.arguments import Argument, Command
+from flowersweep.commands.parsing.common import (
     BATCH_SIZE,
     CHOICE_ARGUMENTS,
     OVERWRITE,

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from flowersweep.commands.arguments import Argument, Command, values_of
-from flowersweep.commands.common import CHOICE_ARGUMENTS, OVERWRITE, chosen, output_path
+from flowersweep.commands.parsing.arguments import Argument, Command, values_of
+from flowersweep.commands.parsing.common import CHOICE_ARGUMENTS, OVERWRITE, chosen, output_path
 from flowersweep.data.resizing import input_words
 from flowersweep.deploy.choose import Choice
 from flowersweep.deploy.equality import Equality, UnequalError, compare, shown_pictures

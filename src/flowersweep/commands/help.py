@@ -13,7 +13,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from flowersweep.commands import COMMANDS
-from flowersweep.commands.arguments import exit_code
+from flowersweep.commands.parsing.arguments import exit_code
 from flowersweep.config.describe import Choice, Group, Key, groups, keys_of, single_keys
 from flowersweep.errors import ConfigError
 from flowersweep.sweep.schema import PRUNERS, AutoSamplerConf, StudySweeperConf

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hydra import compose, initialize_config_dir
 
 from flowersweep import config
-from flowersweep.commands.arguments import exit_code
+from flowersweep.commands.parsing.arguments import exit_code
 from flowersweep.config import Config, cache_dir
 from flowersweep.deploy.output import draft
 from flowersweep.tables import Listing

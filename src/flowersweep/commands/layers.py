@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hydra import compose, initialize_config_dir
 
 from flowersweep import config
-from flowersweep.commands.arguments import exit_code
+from flowersweep.commands.parsing.arguments import exit_code
 from flowersweep.config.models import FrozenConfig
 from flowersweep.errors import ConfigError
 

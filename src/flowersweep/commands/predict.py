@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TextIO
 
-from flowersweep.commands.arguments import Argument, Command, values_of
-from flowersweep.commands.common import (
+from flowersweep.commands.parsing.arguments import Argument, Command, values_of
+from flowersweep.commands.parsing.common import (
     BATCH_SIZE,
     CHOICE_ARGUMENTS,
     OVERWRITE,

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from flowersweep.commands.arguments import Argument, Command
-from flowersweep.commands.common import CHOICE_ARGUMENTS, chosen
+from flowersweep.commands.parsing.arguments import Argument, Command
+from flowersweep.commands.parsing.common import CHOICE_ARGUMENTS, chosen
 from flowersweep.deploy.best_run import objective
 from flowersweep.deploy.choose import ALIAS, BEST, MODEL_NAME
 from flowersweep.deploy.derived_run import calibrated

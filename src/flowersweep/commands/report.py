@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowersweep.commands.arguments import Argument, Command
-from flowersweep.commands.common import STORE_ARGUMENTS, STUDY_ARGUMENTS, results_store
+from flowersweep.commands.parsing.arguments import Argument, Command
+from flowersweep.commands.parsing.common import STORE_ARGUMENTS, STUDY_ARGUMENTS, results_store
 from flowersweep.console import print_line, stderr_console
 from flowersweep.errors import ConfigError
 from flowersweep.texts import expanded

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
-from flowersweep.commands.arguments import Argument, Command
-from flowersweep.commands.common import STORE_ARGUMENTS, results_store
+from flowersweep.commands.parsing.arguments import Argument, Command
+from flowersweep.commands.parsing.common import STORE_ARGUMENTS, results_store
 from flowersweep.errors import ConfigError
 from flowersweep.redaction import redacted
 from flowersweep.texts import plain_console

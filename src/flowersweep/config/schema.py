@@ -54,8 +54,8 @@ class DataConfig:
             those of Keras' image_dataset_from_directory(validation_split=..., seed=...).
         split_seed: Seed of the split.
         test_split: Fraction of the training part that is held out as a test set; never used for selection.
-        resize: How a picture becomes a square: stretched as in Keras, cut to its central square, or with black bars
-            beside it.
+        resize: How a picture becomes a square: stretched as in Keras, cut to its central square (crop), or in the
+            middle of a black square (pad).
         unreadable: What to do with files that cannot be decoded: stop and list them, or continue without
             them.
     """

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -99,9 +99,10 @@ def evaluation_set(choice: Choice, folder: Path, subset: str) -> EvaluationSet:
 
 
 def _recorded(choice: Choice) -> DataConfig:
-    """How the run split its pictures; runs of earlier versions have recorded fewer settings."""
+    """How the run split its pictures; runs of other versions have recorded fewer settings, or more."""
     recorded = run_config(choice.store, choice.run_id).data
-    return DataConfig(**{str(key): recorded[key] for key in recorded})
+    known = [field.name for field in fields(DataConfig) if field.name in recorded]
+    return DataConfig(**{name: recorded[name] for name in known})
 
 
 def _part(

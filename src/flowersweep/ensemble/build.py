@@ -57,15 +57,15 @@ def build_ensemble(
     start_tensorflow(seed=0, threads=None, deterministic=False)
     combine = _weights if recipe.combine == WEIGHTS else _probabilities
     steps, model = combine(store, members, recipe, validation)
-    apply, size = engine_of(model), best.choice.info.size
-    predicted = predict(apply, validation.paths, size, "Evaluating the ensemble")
+    apply, info = engine_of(model), best.choice.info
+    predicted = predict(apply, validation.paths, info, "Evaluating the ensemble")
     if recipe.combine == PROBABILITIES and not recipe.flip:
         _check_mean(members, steps, predicted)
     tested = best_tested = None
     if test is not None:
         single = engine_of(load_model(store, best.choice.location))
-        tested = score(predict(apply, test.paths, size, "Test pictures"), test.labels)
-        best_tested = score(predict(single, test.paths, size, "Test pictures, best member"), test.labels)
+        tested = score(predict(apply, test.paths, info, "Test pictures"), test.labels)
+        best_tested = score(predict(single, test.paths, info, "Test pictures, best member"), test.labels)
     evaluated = Evaluated(tuple(steps), score(predicted, validation.labels), tested, best_tested)
     chosen = [members[step.member] for step in steps]
     run_id = record(store, study, chosen, evaluated, Product(model, predicted, recipe, command))
@@ -89,12 +89,12 @@ def _weights(
     from flowersweep.ensemble.combination import Soup, mean_of_probabilities
 
     soup = Soup([load_model(store, member.choice.location) for member in members])
-    apply, size = engine_of(soup.model), members[0].choice.info.size
+    apply, info = engine_of(soup.model), members[0].choice.info
 
     def scored(some: Sequence[int]) -> Score:
         soup.mix(some)
         about = f"Mean weights of {len(some)}"
-        return score(predict(apply, validation.paths, size, about), validation.labels)
+        return score(predict(apply, validation.paths, info, about), validation.labels)
 
     steps = select_soup(len(members), scored, recipe.top)
     soup.mix([step.member for step in steps])

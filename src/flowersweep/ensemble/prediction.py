@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flowersweep.deploy.images import batches
+from flowersweep.deploy.model_info import ModelInfo
 from flowersweep.ensemble.selection import Probabilities
 from flowersweep.errors import DataError
 from flowersweep.models.engine import Floats
@@ -27,13 +28,13 @@ def engine_of(model: "keras.Model") -> Apply:
     return TensorFlowEngine(model, BATCH_SIZE).run
 
 
-def predict(apply: Apply, paths: Sequence[Path], size: int, about: str) -> Probabilities:
+def predict(apply: Apply, paths: Sequence[Path], info: ModelInfo, about: str) -> Probabilities:
     """The probabilities of pictures.
 
     Args:
         apply: From `engine_of`.
         paths: The pictures.
-        size: Side length in pixels.
+        info: The model's inputs.
         about: Shown before the progress bar.
 
     Returns:
@@ -44,7 +45,7 @@ def predict(apply: Apply, paths: Sequence[Path], size: int, about: str) -> Proba
     """
     rows = []
     with progress(about, len(paths)) as advance:
-        for batch in batches(paths, size, BATCH_SIZE):
+        for batch in batches(paths, info.size, BATCH_SIZE, info.resizing):
             if batch.unreadable:
                 raise DataError(batch.unreadable[0])
             rows.append(apply(batch.images.astype(np.float32)))

@@ -16,7 +16,7 @@ from flowersweep.tracking.lookup import Files
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.provenance import provenance
-from flowersweep.tracking.run import NOTE, PICTURES
+from flowersweep.tracking.run import NOTE, PICTURES, SPLIT_FILE
 from flowersweep.tracking.store.store import Store
 
 if TYPE_CHECKING:
@@ -114,6 +114,8 @@ def record(
         files = Files(store, first.run_id)
         for name in COPIED:
             tracker.text(files.text(name) or "", name)
+        if (table := files.text(SPLIT_FILE)) is not None:
+            tracker.text(table, SPLIT_FILE)
         names = first.info.class_names
         paths = [path for path, _ in selected[0].truth]
         tracker.text(predictions_table(paths, selected[0].labels, product.predicted, names), TABLE)

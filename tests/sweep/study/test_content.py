@@ -15,7 +15,8 @@ from omegaconf import open_dict
 from flowersweep import config
 from flowersweep.config import Config
 from flowersweep.config.models import FineTunedConfig
-from flowersweep.errors import DataError, SweepError, TrackingError, WeightsError
+from flowersweep.errors import ConfigError, DataError, SweepError, TrackingError, WeightsError
+from flowersweep.sweep.run import _content
 from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.space.check import check_choices
 from flowersweep.sweep.storage.storage import open_storage
@@ -211,3 +212,13 @@ def test_best_stays_what_it_was(configured: Configured) -> None:
     assert isinstance(held, FineTunedConfig)
     assert held.init_from == "a" * 32
     assert replace(content, starts={}).held(one) == one
+
+
+def test_every_split_of_a_sweep_is_possible(configured: Configured) -> None:
+    """A trial whose pictures cannot be divided is refused before the study begins, whichever trial it is."""
+    good, bad = configured(), configured("data.split=stratified", "data.folds=13", "data.fold=12")
+    with pytest.raises(
+        ConfigError, match=r"which has 12 in all; add pictures of this class, or use fewer data\.folds"
+    ):
+        _content([good, bad])
+    assert _content([good, configured("data.split=stratified")]) is not None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from flowersweep.commands.arguments import Command
+from flowersweep.commands.parsing.arguments import Command
 from flowersweep.config import results_dir
 from flowersweep.training.logs.next_steps import after_run, after_sweep, show_next_steps
 

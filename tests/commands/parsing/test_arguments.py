@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from flowersweep.commands.arguments import Argument, Command, values_of
+from flowersweep.commands.parsing.arguments import Argument, Command, values_of
 from flowersweep.errors import ConfigError, TrackingError
 
 COMMAND = Command(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from flowersweep.commands.arguments import Argument
+from flowersweep.commands.parsing.arguments import Argument
 from flowersweep.deploy.choose import Choice, choose
 from flowersweep.deploy.output import check_free
 from flowersweep.errors import ConfigError

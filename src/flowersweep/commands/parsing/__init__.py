@@ -1,0 +1,1 @@
+"""How the arguments of commands are parsed, and those that several commands have."""
