@@ -23,6 +23,7 @@ from optuna.distributions import CategoricalDistribution
 from flowersweep import cli, config
 from flowersweep.commands import COMMANDS
 from flowersweep.commands.arguments import Command
+from flowersweep.commands.completion import WITH_OVERRIDES
 from flowersweep.config import composing
 from flowersweep.doctor.configured import composed
 from flowersweep.errors import ConfigError
@@ -42,6 +43,10 @@ NO_COMMANDS = {
         "# Add up to 255",
     ): "quotes a file as it was before the decision",
     ("docs/howto/own_pictures.md", "animals/"): "a listing of folders",
+    (
+        "docs/howto/own_pictures.md",
+        "file,group",
+    ): "the content of a file; tests/data/test_split_file.py reads such files",
     ("docs/howto/sweep.md", "trial 0 COMPLETE"): "output",
     (
         "docs/howto/sweep.md",
@@ -118,7 +123,7 @@ def check_own(words: list[str]) -> None:
         with contextlib.redirect_stdout(io.StringIO()) as output:
             assert cli.main(words) == 0
         assert output.getvalue()
-    elif name not in {None, "doctor", "layers"}:
+    elif name not in {None, *WITH_OVERRIDES}:
         command: Command = import_module(f"flowersweep.commands.{name}").COMMAND
         command.parse(words[1:])
     else:
