@@ -188,8 +188,9 @@ def test_the_same_bits_at_the_size_of_the_article(name: str) -> None:
     augmentation = AUGMENTATIONS[name]()
     images = pictures(64, augmentation.source_size(180))
     expected = applied(augmentation, images, 180)
-    for batch, threads in ((1, 3), (7, 1), (7, 4), (64, 2)):
-        assert np.array_equal(streamed(augmentation, images, 180, batch, threads, fixed=False), expected)
+    for batch, threads, n in ((1, 3, 21), (7, 1, 21), (7, 4, 21), (64, 2, 64)):
+        result = streamed(augmentation, images[:n], 180, batch, threads, fixed=False)
+        assert np.array_equal(result, expected[:n])
 
 
 @pytest.mark.parametrize("name", [name for name, kind in AUGMENTATIONS.items() if kind.n_outcomes])

@@ -1,5 +1,6 @@
 """One training run, from a configuration to a result in the tracking store."""
 
+import logging
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from flowersweep.config.schema import Config
 from flowersweep.errors import Pruned, infrastructure_failure
+from flowersweep.fields import maximized
 from flowersweep.interrupt import interruptible
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import close_orphaned_runs
 from flowersweep.tracking.patience import cleaning_up
 from flowersweep.tracking.run import NOTE, RunStatus
-from flowersweep.tracking.store.store import experiment_id, prepare_store
+from flowersweep.tracking.store.store import prepare_store
+from flowersweep.tracking.store.summary import summary
 from flowersweep.training.dataset import Pictures, load_pictures
 from flowersweep.training.environment import (
     memory_exhaustion_reported,
@@ -62,6 +65,7 @@ class RunContext:
 
 
 ALONE = RunContext()
+log = logging.getLogger(__name__)
 
 
 def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext = ALONE) -> Result:
@@ -95,6 +99,8 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
     if context is ALONE:  # a sweep logs the notices once for all its trials
         tell(config, pictures.catalogue, pictures.split)
     with interruptible():
+        if context is ALONE:
+            log.info("Opening the results in %s and starting TensorFlow ...", config.tracking.dir)
         # A trial waits for a store that its sweep has already used.
         store = prepare_store(
             Path(config.tracking.dir), config.tracking.uri, known_to_work=context is not ALONE
@@ -104,7 +110,7 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
         from flowersweep.training.phases import build
 
         if context is ALONE:  # the process of a study closes the runs of all its trials
-            close_orphaned_runs(store, [experiment_id(store, config.tracking.experiment)])
+            close_orphaned_runs(store)
         network, lineage = build(config, pictures, store)
         tracker = MLflowTracker.start(
             store,
@@ -201,10 +207,14 @@ def _train(
         except Pruned:
             tracker.metrics(history.summary())
             raise
+    if context is ALONE and (config.tracking.log_figures or config.tracking.log_model):
+        log.info("Storing the results of epoch %d ...", history.best_epoch)
     metrics = history.summary()
     if evaluated.test is not None:
         metrics |= {"test/accuracy": evaluated.test.accuracy, "test/loss": evaluated.test.loss}
-    tracker.metrics(metrics)
+    metric = config.objective.metric
+    shown = summary([metrics[metric]], maximize=maximized(metric))
+    tracker.metrics({**metrics, **shown})
     record.record_tables(tracker, pictures, history, evaluated.validation)
     kept = context.keeps_artifacts(metrics[config.objective.metric])
     if kept and config.tracking.log_figures:
