@@ -162,7 +162,7 @@ class TrackingConfig:
     Attributes:
         dir: Folder of mlflow.db, artifacts/ and optuna.db.
         uri: MLflow tracking URI; null: the SQLite file in `dir`. May be a server.
-        experiment: The MLflow experiment of the runs.
+        experiment: The MLflow experiment of the runs; by default flowersweep/ and the name of the data set.
         run_name: Name of the run in MLflow; null: model, augmentation and seed.
         log_model: Store the trained model as an artifact; false saves space if only the metrics matter.
         log_figures: Store curves, confusion matrix, mistakes and the augmentation preview; of a sweep also the
