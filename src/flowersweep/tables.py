@@ -120,7 +120,7 @@ class Listing:
     def _cell(self, heading: str, cell: Cell, width: int) -> Text:
         """A cell, wrapped if it may be: rich itself breaks words of wide characters."""
         text = str(cell)
-        lines = "\n".join(_wrapped(text, width)) if heading in self.wrapping else text
+        lines = "\n".join(wrapped(text, width)) if heading in self.wrapping else text
         return Text(lines, cell.style if isinstance(cell, Text) else "")
 
     def lines(self, width: int) -> Iterator[Text]:
@@ -131,14 +131,14 @@ class Listing:
                 yield Text()
             for heading, cell in zip(self.headings, row, strict=True):
                 style = cell.style if isinstance(cell, Text) else ""
-                for line in _wrapped(str(cell), width - indent):
+                for line in wrapped(str(cell), width - indent):
                     yield Text.assemble(f"{heading:<{indent}}", (line, style))
                     heading = ""  # noqa: PLW2901 - it precedes the first line only
 
 
 def show_text(console: "Console", text: str, *, style: str = "") -> None:
     """Print a text that is wrapped between words; a longer word, such as a path, is not broken."""
-    for line in _wrapped(text, console.width):
+    for line in wrapped(text, console.width):
         console.print(Text(line, style), highlight=False, soft_wrap=True)
 
 
@@ -151,12 +151,12 @@ def show_facts(console: "Console", facts: Mapping[str, str]) -> None:
     """
     indent = max(map(len, facts)) + 2
     for name, text in facts.items():
-        for number, line in enumerate(_wrapped(text, console.width - indent)):
+        for number, line in enumerate(wrapped(text, console.width - indent)):
             shown = Text.assemble((f"{'' if number else name:<{indent}}", "bold"), line)
             console.print(shown, highlight=False, soft_wrap=True)
 
 
-def _wrapped(text: str, width: int) -> list[str]:
+def wrapped(text: str, width: int) -> list[str]:
     """Lines of a text that are not wider than `width`, except for longer words."""
     lines: list[str] = []
     for word in text.split():

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from flowersweep.commands.ui import NAME
 from servers import reserved_port, wait_for
 
 SWEEP = (
@@ -19,7 +20,9 @@ SWEEP = (
     "model=cnn",
     "data=demo",
     "trainer=quick",
+    "trainer.epochs=2",
     "schedule=cosine",
+    "hydra.sweeper.n_repeats=2",
 )
 # Without these Chromium wants a sandbox that root has not, and calls home at every start.
 FLAGS = (
@@ -72,7 +75,7 @@ def shots() -> Path:
 
 @pytest.fixture(scope="session")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results' folder of a sweep of three augmentations; FLOWERSWEEP_TEST_RESULTS is another's."""
+    """The results' folder of a sweep of three augmentations with two seeds; FLOWERSWEEP_TEST_RESULTS is another's."""
     if given := os.environ.get("FLOWERSWEEP_TEST_RESULTS"):
         return Path(given).absolute()
     folder = tmp_path_factory.mktemp("browser") / "results"
@@ -88,6 +91,6 @@ def server(swept: Path) -> Iterator[str]:
         with subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL) as process:
             try:
                 wait_for(f"http://127.0.0.1:{port}/health", process)
-                yield f"http://127.0.0.1:{port}"
+                yield f"http://{NAME}:{port}"
             finally:
                 os.killpg(process.pid, signal.SIGTERM)

@@ -154,7 +154,7 @@ def test_what_is_left_out_is_told(
         (["data.dir=nowhere"], "nowhere does not exist"),
         (["data.dir=empty"], "contains no class folders"),
         (["data.dir=foreign"], "at least one of these classes"),
-        (["data.dir=foreign", "subset=test"], "subset has no choice 'test'"),
+        (["data.dir=foreign", "subset=train"], "subset has no choice 'train'"),
         (["data.dir=foreign", "output=a.jpg"], "must be a .png file"),
         (["data.dir=foreign", "run=12345678"], "There is no run 12345678"),
     ],

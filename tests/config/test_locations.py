@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 
 from flowersweep import config
 from flowersweep.config import Config
+from flowersweep.config.locations import shared_experiment
 from flowersweep.config.models import FrozenConfig
 from flowersweep.errors import ConfigError
 
@@ -75,3 +76,38 @@ def test_a_user_that_there_is_not(tmp_path: Path, key: str) -> None:
     found = settings(tmp_path, f"{key}='~nobody-of-that-name/x'")
 
     assert OmegaConf.select(OmegaConf.structured(found), key) == f"{tmp_path}/~nobody-of-that-name/x"
+
+
+@pytest.mark.parametrize(
+    ("typed", "experiment"),
+    [
+        (["data=demo"], "flowersweep/demo"),
+        (["data=flower_photos", "data.dir=/elsewhere"], "flowersweep/flower_photos"),
+        (["data=folder", "data.dir=/a/petals/"], "flowersweep/petals"),
+        (["data=folder", "data.dir=/b/petals"], "flowersweep/petals"),
+        (["data=folder", "data.dir=photos/../weeds"], "flowersweep/weeds"),
+        (["data=folder", "data.dir=."], "flowersweep/base"),
+        (["data=folder", "data.dir=/"], "flowersweep/folder"),
+        (["data=demo", "tracking.experiment=mine"], "mine"),
+    ],
+)
+def test_every_data_set_has_its_experiment(
+    typed: list[str], experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name, or that of its folder; a name that was given is used as it is."""
+    (tmp_path / "base").mkdir()
+    monkeypatch.chdir(tmp_path / "base")
+    assert settings(None, *typed).tracking.experiment == experiment
+
+
+def test_a_missing_folder_is_the_only_problem() -> None:
+    """Not the experiment, which has its name from it."""
+    with pytest.raises(ConfigError) as caught:
+        settings(None, "data=folder")
+    assert str(caught.value) == "data.dir has no value; give it one on the command line: data.dir=VALUE."
+
+
+def test_several_data_sets_share_an_experiment() -> None:
+    """A sweep has one experiment for all its trials."""
+    assert shared_experiment({"flowersweep/demo"}) == "flowersweep/demo"
+    assert shared_experiment({"flowersweep/demo", "flowersweep/petals"}) == "flowersweep"

@@ -142,17 +142,17 @@ def run(
 
 
 def test_a_deleted_experiment_is_refused_before_there_is_a_study(
-    run: Callable[..., Outcome], tmp_path: Path
+    run: Callable[..., Outcome], tmp_path: Path, drawn: Path
 ) -> None:
     """Nothing but the tracking store is there afterwards."""
     store = prepare_store(tmp_path / "results")
-    client(store.uri).delete_experiment(experiment_id(store, "flowersweep"))
+    client(store.uri).delete_experiment(experiment_id(store, f"flowersweep/{drawn.name}"))
     before = sorted((tmp_path / "results").iterdir())
 
     code, said = run("aug=none,RandomFlip")
 
     assert (code, said.count("\n")) == (EXIT_BAD_INPUT, 1)
-    assert "Experiment 'flowersweep' is deleted" in said
+    assert f"Experiment 'flowersweep/{drawn.name}' is deleted" in said
     assert sorted((tmp_path / "results").iterdir()) == before
 
 

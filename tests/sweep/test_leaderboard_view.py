@@ -2,6 +2,7 @@
 
 import datetime as dt
 import io
+from collections.abc import Mapping
 from typing import Any
 
 import optuna
@@ -11,7 +12,7 @@ from optuna.trial import TrialState, create_trial
 from rich.console import Console
 
 from flowersweep.sweep.leaderboard import leaderboard
-from flowersweep.sweep.leaderboard_view import as_listings, as_markdown
+from flowersweep.sweep.leaderboard_view import answer, as_listings, as_markdown
 from flowersweep.sweep.study.attributes import EPOCHS, REPEATS, SEEDS, TAKEN_FROM
 from flowersweep.sweep.study.study import name_metrics
 from tables_read import broken_words
@@ -26,7 +27,7 @@ SPACE = {
 }
 
 
-def study(n_keys: int, *, n_trials: int = 12, **attrs: Any) -> optuna.Study:
+def study(n_keys: int, *, n_trials: int = 12, attrs: Mapping[str, Any] | None = None) -> optuna.Study:
     """A study over some of the keys; its last trials were pruned, failed, and copied."""
     made = optuna.create_study(direction="maximize")
     name_metrics(made, [METRIC])
@@ -48,7 +49,7 @@ def study(n_keys: int, *, n_trials: int = 12, **attrs: Any) -> optuna.Study:
             value=None if state is TrialState.FAIL else 0.9 - number / 100,
             params={key: params[key] for key in space},
             distributions=space,
-            user_attrs={EPOCHS: 36, "mlflow_run_id": f"run{number}", **attrs, **copied},
+            user_attrs={EPOCHS: 36, "mlflow_run_id": f"run{number}", **(attrs or {}), **copied},
         )
         one.datetime_start = dt.datetime(2026, 1, 1)  # noqa: DTZ001 (Optuna's have no zone)
         one.datetime_complete = one.datetime_start + dt.timedelta(seconds=1234.5)
@@ -66,7 +67,7 @@ def printed(made: optuna.Study, width: int, limit: int = 10) -> str:
 
 def test_markdown() -> None:
     """One line per trial, the number a link to its run; what does not fit is counted, and the ranks are explained."""
-    text = as_markdown(leaderboard(study(1)), [METRIC], link="#/runs", limit=4)
+    text = as_markdown(leaderboard(study(1)), [METRIC], link="#/runs/{}", limit=4)
     lines = text.splitlines()
     assert (
         lines[0]
@@ -79,13 +80,35 @@ def test_markdown() -> None:
 
 def test_a_mean_is_said_to_be_one() -> None:
     """With repeats, the value is a mean with its standard deviation and the number of seeds, not of epochs."""
-    text = as_markdown(leaderboard(study(1, **{REPEATS: [0.5, 0.6, 0.7], SEEDS: [0, 1, 2]})), [METRIC])
+    text = as_markdown(leaderboard(study(1, attrs={REPEATS: [0.5, 0.6, 0.7], SEEDS: [0, 1, 2]})), [METRIC])
     assert "| best/val_accuracy | mean of seeds | seeds | epochs |" in text
     assert "| 0.6000 ± 0.1000 | 3 | 36 |" in text
     made = optuna.create_study(direction="maximize")
     own = {REPEATS: [0.5, 0.6, 0.7], SEEDS: [0, 1, 2], EPOCHS: 36}
     made.add_trial(create_trial(value=0.6, user_attrs=own))
     assert "| 1 | 0 | 0.6000 ± 0.1000 | 3 | 36 |" in as_markdown(leaderboard(made), ["value"])
+
+
+def test_the_answer() -> None:
+    """The best trial, its spread, and how many others are as good, in one sentence."""
+    made = optuna.create_study(direction="maximize")
+    assert answer(leaderboard(made)) == ""
+    space = {"aug": CategoricalDistribution(("none", "flip", "zoom"))}
+    for aug, values in {
+        "none": [0.71, 0.69, 0.72],
+        "flip": [0.40, 0.42, 0.411],
+        "zoom": [0.70, 0.72, 0.71],
+    }.items():
+        own = {REPEATS: values, SEEDS: [0, 1, 2]}
+        made.add_trial(
+            create_trial(
+                value=sum(values) / 3, params={"aug": aug}, distributions=dict(space), user_attrs=own
+            )
+        )
+    assert answer(leaderboard(made)) == (
+        "Best: **trial 2 (aug=zoom)**, 0.7100 ± 0.0100 over 3 seeds; 1 more with rank 1, which cannot be distinguished "
+        "from it.\n\n"
+    )
 
 
 @pytest.mark.parametrize("width", [30, 80, 100, 120])

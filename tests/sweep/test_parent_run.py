@@ -77,7 +77,7 @@ def test_what_the_run_has(config: DictConfig, study: optuna.Study) -> None:
     service = client(store_of(config).uri)
     run = service.get_run(parent_run.run_id)
     assert run.info.status == "FINISHED"
-    assert run.info.run_name == "s"
+    assert run.info.run_name == "study s"
     tags = {key: run.data.tags[key] for key in ("kind", "study", "study.goal", "study.finished")}
     assert tags == {
         "kind": "study",
@@ -86,10 +86,20 @@ def test_what_the_run_has(config: DictConfig, study: optuna.Study) -> None:
         "study.finished": "2/4",
     }
     assert run.data.tags["study.failed"] == "0"
-    assert run.data.metrics == {"best/value": 0.75, "best/trial": 1.0, "trials/finished": 2.0}
+    assert run.data.metrics == {
+        "best/value": 0.75,
+        "best/trial": 1.0,
+        "trials/finished": 2.0,
+        "trials/value": 0.75,
+        "mean": 0.75,
+        "n": 1.0,
+        "order": pytest.approx(0.75),
+    }
+    assert run.data.params.items() >= {"data": "sweeps", "budget": "4 trials"}.items()
     note = run.data.tags["mlflow.note.content"]
     assert note.startswith(
-        "**s**: maximize value; 2 of 4 trials done.\n\nBest again:\n\n    python -m flowersweep"
+        "**s**: maximize value; 2 of 4 trials done.\n\nBest: **trial 1 (optimizer.learning_rate=0.75)**, 0.7500.\n\n"
+        "Best again:\n\n    python -m flowersweep"
     )
     assert {item.path for item in service.list_artifacts(parent_run.run_id, "study")} == {
         f"study/{name}"
@@ -146,6 +156,46 @@ def test_one_run_for_a_study(config: DictConfig, study: optuna.Study) -> None:
     assert client(store_of(config).uri).get_run(first.run_id).info.status == "FAILED"
 
 
+def test_the_course_is_written_once(config: DictConfig, study: optuna.Study) -> None:
+    """A resumed sweep adds the steps of its own trials to those of the earlier one."""
+    with opened(config, study) as parent_run:
+        parent_run.finish(draw=False)
+    study.add_trial(
+        create_trial(value=0.5, params={RATE: 0.5}, distributions={RATE: FloatDistribution(0, 1)})
+    )
+    with opened(config, study) as parent_run:
+        parent_run.finish(draw=False)
+    history = client(store_of(config).uri).get_metric_history(parent_run.run_id, "best/value")
+    assert [(point.step, point.value) for point in history] == [(1, 0.25), (2, 0.75), (3, 0.75)]
+
+
+def test_a_study_stays_in_its_experiment(config: DictConfig, study: optuna.Study) -> None:
+    """A study from before data sets had their own experiments is resumed where it is, with the runs of its trials."""
+    with opened(config, study) as parent_run:
+        pass
+    later = config.copy()
+    later.tracking.experiment = "flowersweep/demo"
+    with opened(later, study) as resumed:
+        trial = MLflowTracker.start(
+            store_of(later), "flowersweep/demo", "trial-0002", parent_run_id=resumed.run_id
+        )
+    service = client(store_of(config).uri)
+    assert resumed.run_id == parent_run.run_id
+    experiments = {service.get_run(run).info.experiment_id for run in (resumed.run_id, trial.run_id)}
+    assert [service.get_experiment(one).name for one in experiments] == ["sweeps"]
+    assert service.get_experiment_by_name("flowersweep/demo") is None
+
+
+def test_the_description_shows_the_ranking(config: DictConfig, study: optuna.Study) -> None:
+    """The picture is stored with the study's run before the description refers to it."""
+    with opened(config, study) as parent_run:
+        parent_run.finish()
+    service = client(store_of(config).uri)
+    note = service.get_run(parent_run.run_id).data.tags["mlflow.note.content"]
+    assert f"(get-artifact?path=study/ranking.png&run_uuid={parent_run.run_id})" in note
+    assert "study/ranking.png" in {item.path for item in service.list_artifacts(parent_run.run_id, "study")}
+
+
 def test_another_store(config: DictConfig, study: optuna.Study) -> None:
     """A study that is known to another store only gets a run in this one."""
     study.set_user_attr("mlflow_parent_run_id", "0" * 32)
@@ -189,7 +239,7 @@ def test_plots_that_there_is_no_room_for(
         artifacts = Path(url2pathname(urlsplit(run.info.artifact_uri).path))
         (artifacts / "study/plots.html").mkdir(parents=True)
         parent_run.finish()
-    (record,) = [one for one in caplog.records if one.name == "flowersweep.sweep.parent_run"]
+    (record,) = [one for one in caplog.records if one.name == "flowersweep.sweep.study_figures"]
     assert "plots were not stored: Cannot store study/plots.html" in record.getMessage()
     assert record.exc_info is None
     assert client(store.uri).get_run(run.info.run_id).info.status == "FINISHED"

@@ -114,7 +114,18 @@ class TestPrivateParts:
         """Each private part is there; the failure says which one is gone, and what needs it."""
         require("mlflow", part)
 
-    @pytest.mark.parametrize("words", [*EXPERIMENT_KIND.values(), SHARED_VIEW, "viewStateShareKey"])
+    @pytest.mark.parametrize(
+        "words",
+        [
+            *EXPERIMENT_KIND.values(),
+            SHARED_VIEW,
+            "viewStateShareKey",
+            "workflowType",
+            "machine_learning",
+            "columnOrder",
+            "columnWidths",
+        ],
+    )
     def test_the_pages_still_read_it(self, words: str, scripts: str) -> None:
         """Tags and addresses are undocumented; the pages' own scripts name them."""
         assert words in scripts, (

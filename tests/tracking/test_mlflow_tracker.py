@@ -55,6 +55,16 @@ class TestStart:
             MLflowTracker.start(store, "flowers", "orphan", parent_run_id="0" * 32)
         assert len(service.search_runs([number])) == before
 
+    def test_children_are_in_the_experiment_of_their_parent(
+        self, store: Store, tracker: MLflowTracker
+    ) -> None:
+        """Whatever the name they were started with, which creates no experiment."""
+        child = MLflowTracker.start(store, "another", "child", parent_run_id=tracker.run_id)
+        service = client(store.uri)
+        parent, own = (service.get_run(one.run_id).info.experiment_id for one in (tracker, child))
+        assert own == parent
+        assert service.get_experiment_by_name("another") is None
+
     def test_no_run_is_active_and_no_address_is_set(
         self, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from flowersweep.commands.arguments import Argument, Command
 from flowersweep.commands.common import STORE_ARGUMENTS, STUDY_ARGUMENTS, results_store
+from flowersweep.console import print_line, stderr_console
 from flowersweep.errors import ConfigError
 from flowersweep.texts import expanded
 from flowersweep.tracking.failure import reason
@@ -56,6 +57,7 @@ def _report(values: Mapping[str, str | None]) -> int:
 
     store = results_store(values)
     study = read_study(store, find_study(store, values["study"], values["experiment"]))
+    print_line(f"Study {study.name} in experiment {study.experiment}:", stderr_console())
     ranked = ranking(study)
     leading = read_leading_run(store, ranked.rows[0].configuration, study.goal) if ranked.rows else None
     folder = expanded(values["output"] or Path("reports") / folder_name(study.name))

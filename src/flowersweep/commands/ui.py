@@ -1,6 +1,7 @@
 """`flowersweep ui` (`make ui`): serve MLflow's pages for a store, on this machine only."""
 
 import os
+import platform
 import socket
 import subprocess
 import sys
@@ -13,9 +14,14 @@ from flowersweep.redaction import redacted
 from flowersweep.texts import plain_console
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.store.store import Store
-from flowersweep.tracking.store.view import address, experiment_tags
+from flowersweep.tracking.store.view import address, update_view
 
 HOST = "127.0.0.1"
+# The same machine: all names below localhost are. At 127.0.0.1 and localhost, MLflow's pages open with a chat with a
+# language model, which covers a third of a window.
+NAME = "flowersweep.localhost"
+# What MLflow's server reads; it refuses other names than these.
+_HOSTS, _ORIGINS = "MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"
 
 COMMAND = Command(
     name="ui",
@@ -47,9 +53,30 @@ def _serve(values: Mapping[str, str | None]) -> int:
     command += ["--port", str(port), "--workers", "1", "--serve-artifacts"]
     if store.artifact_root is not None:
         command += ["--default-artifact-root", store.artifact_root.as_uri()]
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = {
+        **os.environ,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        _HOSTS: _and_set(_HOSTS, "localhost", "localhost:*", f"{HOST}", f"{HOST}:*", f"{NAME}:*"),
+        _ORIGINS: _and_set(_ORIGINS, f"http://{NAME}:{port}"),
+    }
     # It uses the same terminal, so Ctrl-C ends it, and its exit code is returned.
     return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 - this interpreter
+
+
+def shown_host() -> str:
+    """NAME, or HOST where a browser may not know that name: Safari asks the system, which may not know it either."""
+    if platform.system() != "Darwin":
+        return NAME
+    try:
+        found = socket.getaddrinfo(NAME, None)
+    except OSError:
+        return HOST
+    return NAME if any(entry[4][0] == HOST for entry in found) else HOST
+
+
+def _and_set(variable: str, *values: str) -> str:
+    """Values for a variable of MLflow's server, in addition to those that the user has set."""
+    return ",".join([*values, *filter(None, [os.environ.get(variable)])])
 
 
 def _port(text: str) -> int:
@@ -75,13 +102,11 @@ def _say_where(store: Store, port: int) -> None:
             for found in service.search_experiments()
             if service.search_runs([found.experiment_id], max_results=1)
         ]
-        for found in experiments:  # may have been created with an older view
-            for key, value in experiment_tags().items():
-                if found.tags.get(key) != value:
-                    service.set_experiment_tag(found.experiment_id, key, value)
     console = plain_console(soft_wrap=True)
     console.print(f"Results in {redacted(store.uri)}, the best runs first:", highlight=False)
     for found in experiments:
+        update_view(store.uri, found.experiment_id)
         console.print(
-            f"  {found.name}  {address(f'http://{HOST}:{port}', found.experiment_id)}", highlight=False
+            f"  {found.name}  {address(f'http://{shown_host()}:{port}', found.experiment_id)}",
+            highlight=False,
         )

@@ -1,11 +1,13 @@
 """The configuration: its schema, its rules, and the messages about errors in it. Does not import TensorFlow."""
 
-from omegaconf import OmegaConf
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
 
 from flowersweep.config import files
 from flowersweep.config.explain import composing, explain
 from flowersweep.config.files import flags
-from flowersweep.config.locations import cache_dir, conf_dir, in_checkout, results_dir
+from flowersweep.config.locations import cache_dir, conf_dir, experiment_name, in_checkout, results_dir
 from flowersweep.config.quoting import texts_quoted
 from flowersweep.config.schema import Config, register
 from flowersweep.config.validate import repeats, settings
@@ -38,5 +40,12 @@ def prepare() -> None:
     register()
     files.register()
     # Evaluated now: a run may change its current directory before it is needed.
-    results = str(results_dir())
+    results, base = str(results_dir()), Path.cwd()
+
+    def experiment_of_data(*, _root_: DictConfig) -> str:
+        # The whole node, because data.dir may be missing, which has its own message.
+        source, directory = (OmegaConf.select(_root_, key) for key in ("data.source", "data.dir"))
+        return experiment_name(str(source), directory, base)
+
     OmegaConf.register_resolver("results_dir", lambda: results, replace=True)
+    OmegaConf.register_resolver("experiment_of_data", experiment_of_data, replace=True)

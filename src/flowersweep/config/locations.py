@@ -1,6 +1,8 @@
 """The locations of the configuration folder, the results and the cache."""
 
+import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import platformdirs
@@ -11,6 +13,8 @@ from flowersweep.texts import expanded
 
 PACKAGE = Path(__file__).resolve().parents[1]
 CHECKOUT = PACKAGE.parents[1]
+# The experiment of sweeps over several data sets, and of all runs before each data set had its own.
+EXPERIMENT = "flowersweep"
 
 
 def in_checkout() -> bool:
@@ -35,6 +39,26 @@ def cache_dir(configured: str | None) -> Path:
         configured: `paths.cache`; None for the platform's cache folder.
     """
     return expanded(configured).absolute() if configured else platformdirs.user_cache_path("flowersweep")
+
+
+def experiment_name(source: str, directory: str | None, base: Path) -> str:
+    """The experiment of a data set: its name, or that of its folder.
+
+    Two folders of the same name share an experiment, so that it stays the same after the folder was moved or on another
+    machine. Runs on other pictures are still told apart there, by the fingerprint of their data set.
+
+    Args:
+        source: `data.source`.
+        directory: `data.dir`.
+        base: The directory that a relative path refers to.
+    """
+    folder = os.path.normpath(base / expanded(directory)) if source == "folder" and directory else source
+    return f"{EXPERIMENT}/{Path(folder).name or source}"
+
+
+def shared_experiment(names: Collection[str]) -> str:
+    """The experiment of a sweep whose configurations have these experiments."""
+    return next(iter(names)) if len(set(names)) == 1 else EXPERIMENT
 
 
 def locate(config: Config, base: Path) -> None:

@@ -15,6 +15,7 @@ from flowersweep.tracking.selection import (
     refuse_deleted_study,
     restoring,
     search,
+    study_name,
     trials_of,
 )
 from flowersweep.tracking.store.store import Store
@@ -44,11 +45,11 @@ def best_run(store: Store, study: str | None = None, experiment: str | None = No
     trials = [run for run in there if counts(run)]
     numbers = {run.data.tags["trial"] for run in there}
     deleted = [run for run in trials_of(store, found, deleted=True) if run.data.tags["trial"] not in numbers]
-    refuse_deleted(store, f"trial of study {found.info.run_name!r}", trials, deleted)
+    refuse_deleted(store, f"trial of study {study_name(found)!r}", trials, deleted)
     _refuse_lost(store, found, trials, numbers | {run.data.tags["trial"] for run in deleted})
     if not trials:
         raise TrackingError(
-            f"No trial of study {found.info.run_name!r} has finished; resume the sweep, or choose another study with "
+            f"No trial of study {study_name(found)!r} has finished; resume the sweep, or choose another study with "
             "study=NAME."
         )
     return best_of(trials)
@@ -105,7 +106,7 @@ def _refuse_lost(store: Store, study: "Run", there: Sequence["Run"], known: Coll
     if there and sign * objective(best_of(there))[1] <= sign * best["values"][0]:
         return
     raise TrackingError(
-        f"The best trial of study {study.info.run_name!r} is trial {best['trial']}, {metric} {best['values'][0]:.4f}, but "
+        f"The best trial of study {study_name(study)!r} is trial {best['trial']}, {metric} {best['values'][0]:.4f}, but "
         f"its run {best['run_id']} is not in {redacted(store.uri)}: it was deleted permanently, or is in the store "
         f"of another machine; train it again with the command in the description of the study's run{_instead(there)}."
     )

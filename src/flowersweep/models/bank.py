@@ -51,6 +51,7 @@ class FeatureBank:
         augmentation: Applied to them; one without random draws has one draw for all epochs.
         image_size: Side length in pixels of the prefix's input.
         fingerprint: The fingerprint of the data set.
+        resizing: As data.resize.
         cache: The cache folder; draws are stored in `features/` below it.
         dtype: The type of stored features. float16 has half the size and a relative error of at most 2**-11.
         engine: "auto", "tensorflow" or "litert".
@@ -74,6 +75,7 @@ class FeatureBank:
         dtype: Literal["float16", "float32"],
         engine: str,
         max_bytes: int,
+        resizing: str = "stretch",
         threads: int | None = None,
         cut: int | None = None,
     ) -> None:
@@ -100,6 +102,7 @@ class FeatureBank:
             dtype=dtype,
             engine=engine_version(resolve_engine(engine)),
             code=bank_key.code_digest(),
+            resizing=resizing,
         )
         self._engine: Engine | None = None
         self._open: dict[int, Features] = {}

@@ -15,7 +15,7 @@ from flowersweep.report.evidence import Curve, Goal, State, Study, Training, Tri
 from flowersweep.tracking.lookup import Files
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.run import NOTE, PICTURES
-from flowersweep.tracking.selection import children_of, trials_of
+from flowersweep.tracking.selection import children_of, experiment_of, study_name, trials_of
 from flowersweep.tracking.store.store import Store
 
 if TYPE_CHECKING:
@@ -51,12 +51,10 @@ def read_study(store: Store, run: "Run") -> Study:
     known = {trial.number for trial in found}
     lost = [_without_run(row) for number, row in rows.items() if number not in known]
     trials = tuple(sorted([*found, *lost], key=lambda trial: trial.number))
-    with translated(f"read the experiment of study {run.info.run_name}"):
-        experiment = client(store.uri).get_experiment(run.info.experiment_id).name
     return Study(
-        name=str(run.data.tags.get("study", run.info.run_name)),
+        name=study_name(run),
         run_id=run.info.run_id,
-        experiment=experiment,
+        experiment=experiment_of(store, run),
         status=run.info.status,
         began=_moment(run.info.start_time) or dt.datetime.now(dt.UTC),
         ended=None if run.info.status == "RUNNING" else _moment(run.info.end_time),
@@ -81,7 +79,7 @@ def _goals(run: "Run") -> tuple[Goal, ...]:
         told = found.group(1)
     if told is None:
         raise TrackingError(
-            f"The study {run.info.run_name!r} does not record its goals; run the command of its sweep again to record them "
+            f"The study {study_name(run)!r} does not record its goals; run the command of its sweep again to record them "
             "in MLflow. Finished trials are not trained again."
         )
     parts = (part.partition(" ") for part in told.split(", "))

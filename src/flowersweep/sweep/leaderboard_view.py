@@ -18,19 +18,33 @@ def as_markdown(board: Leaderboard, names: Sequence[str], link: str = "", limit:
     Args:
         board: The trials.
         names: Of the objectives.
-        link: Address to which a run's id is appended; empty for no links.
+        link: Address of a run, with {} in the place of its id; empty for no links.
         limit: Maximum number of rows.
     """
     keys = searched(board.rows)
     head, table = _columns(board.rows, {key: key for key in keys}, names)
     lines = [" | ".join(head), " | ".join("---" for _ in head)]
     for row, (rank, trial, *others) in zip(board.rows[:limit], table, strict=False):
-        number = f"[{trial}]({link}/{row.run_id})" if link and row.run_id else trial
+        number = f"[{trial}]({link.format(row.run_id)})" if link and row.run_id else trial
         lines.append(" | ".join([rank, number, *others]))
     n_more = len(board.rows) - limit
     more = f"\n\n{n_more} more in `study/leaderboard.json`." if n_more > 0 else ""
     note = f"\n\n{board.note}" if board.note else ""
     return "\n".join(f"| {line} |" for line in lines) + more + note
+
+
+def answer(board: Leaderboard) -> str:
+    """The best trial, its spread, and whether others are as good; the first lines of a description are shown at once."""
+    if len(board.best) != 1:
+        return ""
+    (best,) = board.best
+    values = ", ".join(f"{key}={value_text(value)}" for key, value in best.params.items())
+    deviation = best.standard_deviation
+    spread = "" if deviation is None else f" ± {number_text(deviation)} over {best.n_seeds} seeds"
+    equal = [row for row in board.rows if row.rank == 1 and row is not best and row.taken_from is None]
+    others = f"; {len(equal)} more with rank 1, which cannot be distinguished from it" if equal else ""
+    name = f"trial {best.trial}" + (f" ({values})" if values else "")
+    return f"Best: **{name}**, {number_text(best.values[0])}{spread}{others}.\n\n"
 
 
 def as_listings(

@@ -13,27 +13,26 @@ from optuna.distributions import distribution_to_json
 from optuna.trial import TrialState
 
 from flowersweep.config.files import flags
-from flowersweep.doors.optuna_api import storage_of, study_id
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
-from flowersweep.sweep import plots
+from flowersweep.sweep import study_figures, study_row
 from flowersweep.sweep.leaderboard import Leaderboard, Row, as_json, leaderboard
-from flowersweep.sweep.leaderboard_view import as_markdown
+from flowersweep.sweep.leaderboard_view import answer, as_markdown
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
-from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.storage.storage import shown, storage_url
-from flowersweep.sweep.study.attributes import PARENT_RUN
+from flowersweep.sweep.study_run import started_or_resumed
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.lookup import training_command
-from flowersweep.tracking.mlflow_api import client, runs_page, translated
+from flowersweep.tracking.mlflow_api import client, run_page
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import close_orphaned_runs
 from flowersweep.tracking.patience import patience
 from flowersweep.tracking.provenance import command_line
-from flowersweep.tracking.run import NOTE
-from flowersweep.tracking.store.store import Store, experiment_id, known_experiment, prepare_store
+from flowersweep.tracking.run import NOTE, artifact_address
+from flowersweep.tracking.selection import experiment_of
+from flowersweep.tracking.store.store import Store, known_experiment, prepare_store
 
 log = logging.getLogger(__name__)
 
@@ -91,37 +90,62 @@ class ParentRun:
         self._draws = draws
         self._next = 0.0
         self._board: Leaderboard | None = None
+        self._n_written = 0
+        self._is_drawn = False
 
     @classmethod
     @contextmanager
     def open(
-        cls, config: DictConfig, study: Study, plan: Plan, space: Space, store: Store | None
+        cls,
+        config: DictConfig,
+        study: Study,
+        plan: Plan,
+        space: Space,
+        store: Store | None,
+        *,
+        experiment: str | None = None,
     ) -> Iterator["ParentRun"]:
-        """Start or resume the study's run; it ends with the block, like the runs of its trials."""
+        """Start or resume the study's run; it ends with the block, like the runs of its trials.
+
+        Args:
+            config: The sweep's configuration, with the `hydra` node.
+            study: The study.
+            plan: Has the number of trials.
+            space: What is searched.
+            store: Where runs are stored; None for no tracking.
+            experiment: The name of the experiment of a new study's run; None for that of the configuration. The run of a
+                resumed study stays where it is, and so do the runs of its trials.
+        """
         if store is None:
             yield cls(study, plan, space)
             return
-        experiment = experiment_id(store, config.tracking.experiment)
-        close_orphaned_runs(store, [experiment])
-        tracker = _started_or_resumed(study, store, config.tracking.experiment)
+        tracker = started_or_resumed(study, store, experiment or config.tracking.experiment)
         with closing(tracker):
+            own = client(store.uri).get_run(tracker.run_id)
+            close_orphaned_runs(store)
             parent_run = cls(
                 study,
                 plan,
                 space,
                 store=store,
-                experiment=experiment,
+                experiment=own.info.experiment_id,
                 tracker=tracker,
                 own_files=flags(config),
                 draws=bool(OmegaConf.select(config, "tracking.log_figures", default=True)),
             )
+            parent_run._n_written = int(own.data.metrics.get("trials/finished", 0))
+            known = study_row.params(config, plan, space, experiment_of(store, own))
+            # A resumed study has them; another budget or sampler cannot change a param, but is in its files.
+            tracker.params({key: value for key, value in known.items() if key not in own.data.params})
             tracker.text(_without_password(config.hydra.sweeper), "study/sweeper.yaml")
             overrides = "".join(f"{line}\n" for line in typed_overrides(config, "task"))
             tracker.text(overrides, "study/overrides.txt")
             tracker.text(f"{command_line()}\n", "study/command.txt")
             # The report needs them for the importance of each key; the values alone are not enough.
-            known = {key: json.loads(distribution_to_json(one)) for key, one in space.dimensions.items()}
-            tracker.json(known, "study/distributions.json")
+            distributions = {
+                key: json.loads(distribution_to_json(one)) for key, one in space.dimensions.items()
+            }
+            tracker.json(distributions, "study/distributions.json")
             yield parent_run
 
     @property
@@ -165,21 +189,12 @@ class ParentRun:
         """
         if self._tracker is None:
             return
+        draw = draw and self._draws
+        if draw:
+            self._is_drawn = study_figures.store_ranking(self._tracker, self._study)
         self._write_ranks(self._write(self._tracker))
-        if draw and self._draws:
-            self._draw(self._tracker)
-
-    def _draw(self, tracker: MLflowTracker) -> None:
-        try:
-            if (html := plots.page(self._study)) is not None:
-                tracker.text(html, "study/plots.html")
-            for name, figure in plots.pictures(self._study):
-                tracker.figure(figure, f"study/{name}.png")
-        except TrackingError as error:
-            log.warning("The study's plots were not stored: %s", error)
-        except Exception:
-            # The trials are done and stored; a plot that cannot be drawn must not make the sweep a failure.
-            log.warning("The study's plots could not be drawn.", exc_info=True)
+        if draw:
+            study_figures.store_plots(self._tracker, self._study)
 
     def _write(self, tracker: MLflowTracker) -> Leaderboard:
         assert self._store is not None  # noqa: S101 (it comes with the tracker)
@@ -189,11 +204,10 @@ class ParentRun:
         rows, best = board.rows, board.best
         tracker.json(as_json(rows), "study/leaderboard.json")
         tracker.tags({NOTE: self._description(board), **self._state(rows)})
-        tracker.metrics({"trials/finished": float(len(rows))}, step=len(rows))
-        if len(best) == 1:
-            tracker.metrics(
-                {"best/value": best[0].values[0], "best/trial": float(best[0].trial)}, step=len(rows)
-            )
+        steps = study_row.course(self._study)
+        for number, values in list(enumerate(steps, start=1))[self._n_written :]:
+            tracker.metrics(values, step=number)
+            self._n_written = number
         if best:
             tracker.json([row.params for row in best], "study/best_params.json")
         return board
@@ -229,11 +243,13 @@ class ParentRun:
     def _description(self, board: Leaderboard) -> str:
         again = self._command(board)
         command = f"Best again:\n\n    {again}\n\n" if again else ""
-        table = as_markdown(board, self._names(), link=runs_page(self._experiment))
+        table = as_markdown(board, self._names(), link=run_page(self._experiment, "{}"))
         table_and_more = "Plots, the complete table" if self._draws else "The complete table"
+        address = artifact_address(str(self.run_id), study_figures.RANKING)
+        picture = f"![ranking with the spread over seeds]({address})\n\n" if self._is_drawn else ""
         return (
             f"**{self._study.study_name}**: {self._goal()}; {len(board.rows)} of {self._plan.n_trials} trials done.\n\n"
-            f"{command}{table}\n\n{table_and_more} and the sweep's settings: artifacts, `study/`.\n"
+            f"{answer(board)}{picture}{command}{table}\n\n{table_and_more} and the sweep's settings: artifacts, `study/`.\n"
         )
 
 
@@ -244,30 +260,3 @@ def _without_password(sweeper: DictConfig) -> str:
     if plain.get("storage"):
         plain["storage"] = shown(storage_url(str(plain["storage"]), Path()))
     return OmegaConf.to_yaml(plain)
-
-
-def _started_or_resumed(study: Study, store: Store, experiment: str) -> MLflowTracker:
-    """The study's run in this store; two sweeps that start at the same time share it."""
-    storage = storage_of(study)
-    with storage_lock(storage):
-        known = storage.get_study_user_attrs(study_id(study)).get(PARENT_RUN)
-        if known is not None and _exists(store, known):
-            return MLflowTracker.resume(store, known)
-        tags = {"study": study.study_name, "kind": "study"}
-        tracker = MLflowTracker.start(store, experiment, study.study_name, tags=tags)
-        study.set_user_attr(PARENT_RUN, tracker.run_id)
-        return tracker
-
-
-def _exists(store: Store, run_id: str) -> bool:
-    """Whether this store has a run; machines may share a study and each store its own runs."""
-    from mlflow.exceptions import MlflowException
-
-    with translated(f"look for the study's run {run_id}"):
-        try:
-            client(store.uri).get_run(run_id)
-        except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                return False
-            raise
-    return True

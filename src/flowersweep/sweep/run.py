@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 
 from flowersweep import process
 from flowersweep.config import Config
+from flowersweep.config.locations import shared_experiment
 from flowersweep.doors.optuna_api import storage_of
 from flowersweep.errors import SweepStoppedError
 from flowersweep.interrupt import Interrupted, interruptible
@@ -103,7 +104,8 @@ def run_study(
             content=content,
         )
         _keep_configuration(sweep)
-        _run(study, sweep, plan, store)
+        experiments = {one.tracking.experiment for one in configs}
+        _run(study, sweep, plan, store, shared_experiment(experiments) if experiments else None)
         return _best(study)
 
 
@@ -127,10 +129,11 @@ def _keep_configuration(sweep: Sweep) -> None:
         (sweep.folder / "multirun.yaml").write_text(as_kept(sweep.config), encoding="utf-8")
 
 
-def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
+def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None, experiment: str | None) -> None:
     """Launch workers until nothing is left to do, with the MLflow run and the display open."""
     reports: list[WorkerReport] = []
-    with interruptible(), ParentRun.open(sweep.config, study, plan, sweep.space, store) as parent_run:
+    opened = ParentRun.open(sweep.config, study, plan, sweep.space, store, experiment=experiment)
+    with interruptible(), opened as parent_run:
         if plan.is_grid and (sweep.budget.n_trials or 0) > plan.n_trials:
             log.info(
                 "The grid has %d points, fewer than hydra.sweeper.n_trials=%d; the study ends with them.",

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel, Run
 
 
-def best_run_id(store: Store, experiment: str, *, filter_string: str, metric: str, maximize: bool) -> str:
+def best_run_id(
+    store: Store, experiments: Sequence[str], *, filter_string: str, metric: str, maximize: bool
+) -> str:
     """The id of the finished run with the best value of a metric.
 
     Args:
         store: The store to search.
-        experiment: Name of the experiment.
+        experiments: Names of experiments; all but the first one may be missing or deleted.
         filter_string: A filter of MLflow for the finished runs.
         metric: The metric to compare, for example best/val_accuracy.
         maximize: Whether larger is better.
@@ -36,15 +38,17 @@ def best_run_id(store: Store, experiment: str, *, filter_string: str, metric: st
         TrackingError: There is no such run.
     """
     order = f"metrics.`{metric}` {'DESC' if maximize else 'ASC'}"
-    known = known_experiment(store, experiment)
+    known_experiment(store, experiments[0])  # a deleted one is refused
     finished = f"attributes.status = 'FINISHED' and {filter_string}"
     runs: list[Run] = []
-    if known is not None:
-        with translated(f"look for the best run of {experiment!r}"):
-            runs = client(store.uri).search_runs([known], finished, order_by=[order], max_results=1)
+    service, wanted = client(store.uri), " or ".join(map(repr, experiments))
+    with translated(f"look for the best run of {wanted}"):
+        known = [one.experiment_id for one in service.search_experiments() if one.name in experiments]
+        if known:
+            runs = service.search_runs(known, finished, order_by=[order], max_results=1)
     if not runs or metric not in runs[0].data.metrics:
         raise TrackingError(
-            f"There is no finished run in experiment {experiment!r} with {filter_string} and a value of {metric}; "
+            f"There is no finished run in experiment {wanted} with {filter_string} and a value of {metric}; "
             "train one first, or name a run by its id."
         )
     return str(runs[0].info.run_id)

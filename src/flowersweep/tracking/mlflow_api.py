@@ -57,6 +57,8 @@ ADDRESSES = (
 # pages write these tags.
 EXPERIMENT_KIND = {"mlflow.experimentKind": "custom_model_development"}
 SHARED_VIEW = "mlflow.sharedViewState."
+# Not documented: without it, every page that is opened in a new window has the menu for language models.
+_MODEL_TRAINING = "workflowType=machine_learning"
 # SQLite waits in C code, where no signal reaches Python; MLflow's timeout of 20 s would delay Ctrl-C by as much.
 BUSY_MILLISECONDS = 1000
 # Messages of SQLite and the operating system if no space is left.
@@ -169,7 +171,7 @@ def is_of_older_version(error: Exception) -> bool | None:
     return found is not None and any(found.group(1) == one.revision for one in migrations.walk_revisions())
 
 
-def runs_page(experiment_id: str, view: str | None = None) -> str:
+def runs_page(experiment_id: str, view: str) -> str:
     """Return the address of an experiment's runs, relative to that of a server or another page.
 
     Not documented: the part after the `#`. MLflow prints such addresses but has no function that creates them.
@@ -178,8 +180,12 @@ def runs_page(experiment_id: str, view: str | None = None) -> str:
         experiment_id: The id of the experiment.
         view: The name of a shared view, as it follows SHARED_VIEW in the experiment's tags.
     """
-    share = f"?viewStateShareKey={view}" if view is not None else ""
-    return f"#/experiments/{quote(experiment_id)}/runs{share}"
+    return f"#/experiments/{quote(experiment_id)}/runs?viewStateShareKey={view}&{_MODEL_TRAINING}"
+
+
+def run_page(experiment_id: str, run_id: str) -> str:
+    """Return the address of a run, relative to that of a server or another page; see `runs_page`."""
+    return f"#/experiments/{quote(experiment_id)}/runs/{run_id}?{_MODEL_TRAINING}"
 
 
 @functools.cache

@@ -51,7 +51,8 @@ class MLflowTracker:
 
         Args:
             store: From `prepare_store`.
-            experiment: Its name; the experiment is created if there is none.
+            experiment: Its name; the experiment is created if there is none. A run below another one is in the experiment
+                of that one instead.
             run_name: The name that MLflow shows; need not be unique.
             parent_run_id: The run under which this one is shown.
             tags: Set in addition to those that MLflow itself would set and those that identify this process.
@@ -59,11 +60,12 @@ class MLflowTracker:
         Raises:
             TrackingError: The store refuses, the experiment is deleted, or there is no such parent.
         """
-        service, experiment_key = client(store.uri), experiment_id(store, experiment)
         known: dict[str, object] = {**source_tags(), **process.identity(), **(tags or {})}
-        if parent_run_id is not None:
+        if parent_run_id is None:
+            experiment_key = experiment_id(store, experiment)
+        else:
             with translated(f"start a run under {parent_run_id}"):
-                service.get_run(parent_run_id)
+                experiment_key = client(store.uri).get_run(parent_run_id).info.experiment_id
             known["mlflow.parentRunId"] = parent_run_id
         texts = _texts(known, rules.MAX_TAG_LENGTH)
         with translated(f"start run {run_name!r} in {store.uri}"):

@@ -19,10 +19,14 @@ def is_orphaned(run: "Run") -> bool:
     return process.is_dead(run.data.tags, run.info.start_time / 1000)
 
 
-def close_orphaned_runs(store: Store, experiment_ids: Sequence[str]) -> list[str]:
+def close_orphaned_runs(store: Store, experiment_ids: Sequence[str] | None = None) -> list[str]:
     """Mark as KILLED the running runs whose process on this machine has died.
 
     Runs of other machines and of running processes are not changed, nor are those of which it cannot be known.
+
+    Args:
+        store: The store to search.
+        experiment_ids: The experiments to search; None for all.
 
     Returns:
         The identifiers of the runs that were closed.
@@ -32,6 +36,8 @@ def close_orphaned_runs(store: Store, experiment_ids: Sequence[str]) -> list[str
     """
     service, closed, page = client(store.uri), [], None
     with translated(f"look for interrupted runs in {store.uri}"):
+        if experiment_ids is None:
+            experiment_ids = [found.experiment_id for found in service.search_experiments()]
         while experiment_ids:
             found = service.search_runs(
                 list(experiment_ids), "attributes.status = 'RUNNING'", page_token=page

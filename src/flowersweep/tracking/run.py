@@ -1,6 +1,7 @@
 """The status of a run, and the names of tags that are written and read."""
 
 from enum import Enum
+from urllib.parse import quote
 
 # The tag that MLflow shows as a run's description, in Markdown.
 NOTE = "mlflow.note.content"
@@ -8,6 +9,11 @@ NOTE = "mlflow.note.content"
 PICTURES = "pictures."
 # The artifact of a run with its copy of data.split_file.
 SPLIT_FILE = "config/split.csv"
+
+
+def artifact_address(run_id: str, name: str) -> str:
+    """The address of an artifact on MLflow's server, relative to its page."""
+    return f"get-artifact?path={quote(name)}&run_uuid={run_id}"
 
 
 class RunStatus(Enum):

@@ -49,15 +49,26 @@ def find_study(store: Store, study: str | None = None, experiment: str | None = 
     """
     runs = search(store, STUDIES, experiment)
     for run in runs:
-        if study is None or run.info.run_name == study:
+        if study in {None, study_name(run)}:
             return run
     refuse_deleted_study(store, study, experiment)
     if not runs:
         raise TrackingError(
             "There is no study yet; a sweep creates one, as in python -m flowersweep --multirun aug=none,RandomFlip."
         )
-    names = list(dict.fromkeys(str(run.info.run_name) for run in runs))
+    names = list(dict.fromkeys(map(study_name, runs)))
     raise TrackingError(f"There is no study {study!r}; {choose_one_of(names, study or '')}")
+
+
+def study_name(run: "Run") -> str:
+    """The name of the study that a run belongs to; the run's own name for people may be another one."""
+    return str(run.data.tags.get("study", run.info.run_name))
+
+
+def experiment_of(store: Store, run: "Run") -> str:
+    """The name of the experiment that a run is in."""
+    with translated(f"read the experiment of run {run.info.run_id}"):
+        return str(client(store.uri).get_experiment(run.info.experiment_id).name)
 
 
 def refuse_deleted_study(store: Store, study: str | None = None, experiment: str | None = None) -> None:
@@ -72,9 +83,9 @@ def refuse_deleted_study(store: Store, study: str | None = None, experiment: str
         TrackingError: There is a deleted study of that name.
     """
     for run in search(store, STUDIES, experiment, deleted=True):
-        if study is None or run.info.run_name == study:
+        if study in {None, study_name(run)}:
             raise TrackingError(
-                f"The study {run.info.run_name!r} was deleted in MLflow; {restoring(store, run.info.run_id)}."
+                f"The study {study_name(run)!r} was deleted in MLflow; {restoring(store, run.info.run_id)}."
             )
 
 

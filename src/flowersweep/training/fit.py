@@ -11,6 +11,7 @@ from flowersweep.config.schema import Config
 from flowersweep.data.stream import steps_per_epoch
 from flowersweep.fields import maximized
 from flowersweep.models.folded import fold
+from flowersweep.models.loss import training_loss
 from flowersweep.models.network import Network
 from flowersweep.training.callbacks import (
     BestWeights,
@@ -22,7 +23,6 @@ from flowersweep.training.callbacks import (
 from flowersweep.training.history import History
 from flowersweep.training.loader import Loader
 from flowersweep.training.logs.display import TrainingDisplay
-from flowersweep.training.loss import training_loss
 from flowersweep.training.optimizer import build_optimizer, first_learning_rate
 from flowersweep.training.precision import policy, resolve_precision
 

@@ -79,6 +79,7 @@ def open_loader(network: Network, config: Config, pictures: Pictures) -> Iterato
             augmentation=config.aug,
             image_size=config.trainer.image_size,
             fingerprint=pictures.fingerprint,
+            resizing=config.data.resize,
             cache=cache_dir(config.paths.cache),
             dtype="float32" if config.bank.dtype == "float32" else "float16",
             engine=config.bank.engine,

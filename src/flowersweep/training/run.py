@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from flowersweep.config.schema import Config
 from flowersweep.errors import Pruned, infrastructure_failure
+from flowersweep.fields import maximized
 from flowersweep.interrupt import interruptible
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import close_orphaned_runs
 from flowersweep.tracking.patience import cleaning_up
 from flowersweep.tracking.run import NOTE, RunStatus
-from flowersweep.tracking.store.store import experiment_id, prepare_store
+from flowersweep.tracking.store.store import prepare_store
+from flowersweep.tracking.store.summary import summary
 from flowersweep.training.dataset import Pictures, load_pictures
 from flowersweep.training.environment import (
     memory_exhaustion_reported,
@@ -108,7 +110,7 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
         from flowersweep.training.phases import build
 
         if context is ALONE:  # the process of a study closes the runs of all its trials
-            close_orphaned_runs(store, [experiment_id(store, config.tracking.experiment)])
+            close_orphaned_runs(store)
         network, lineage = build(config, pictures, store)
         tracker = MLflowTracker.start(
             store,
@@ -210,7 +212,9 @@ def _train(
     metrics = history.summary()
     if evaluated.test is not None:
         metrics |= {"test/accuracy": evaluated.test.accuracy, "test/loss": evaluated.test.loss}
-    tracker.metrics(metrics)
+    metric = config.objective.metric
+    shown = summary([metrics[metric]], maximize=maximized(metric))
+    tracker.metrics({**metrics, **shown})
     record.record_tables(tracker, pictures, history, evaluated.validation)
     kept = context.keeps_artifacts(metrics[config.objective.metric])
     if kept and config.tracking.log_figures:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
+from flowersweep.config.locations import EXPERIMENT
 from flowersweep.config.models import FineTunedConfig
 from flowersweep.config.schema import Config
 from flowersweep.errors import ConfigError
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 SPLIT_KEYS = ("split", "split_file", "folds", "fold", "split_seed", "validation_split", "test_split")
 # What holds for runs of versions that had no such key.
-MISSING_IN_OLD = {"data.split": "keras"}
+MISSING_IN_OLD = {"data.split": "keras", "data.resize": "stretch"}
 
 
 def load_run(network: "Network", config: Config, pictures: Pictures, store: Store) -> str:
@@ -68,9 +69,12 @@ def best_start(config: Config, fingerprint: str, store: Store) -> str:
         f"params.`model.backbone` = '{model.backbone}' and tags.frozen = 'true' "
         f"and dataset.digest = '{fingerprint}'"
     )
-    return best_run_id(
-        store, config.tracking.experiment, filter_string=wanted, metric=metric, maximize=maximized(metric)
-    )
+    experiments = [config.tracking.experiment]
+    if experiments[0].startswith(
+        f"{EXPERIMENT}/"
+    ):  # of a data set, whose earlier runs may be in the other one
+        experiments.append(EXPERIMENT)
+    return best_run_id(store, experiments, filter_string=wanted, metric=metric, maximize=maximized(metric))
 
 
 def _check(run_id: str, config: Config, pictures: Pictures, store: Store) -> None:
@@ -90,6 +94,7 @@ def _check(run_id: str, config: Config, pictures: Pictures, store: Store) -> Non
         ("trainer.image_size", config.trainer.image_size),
         # Of another split, it has been trained on pictures that validate this run.
         *((f"data.{key}", getattr(config.data, key)) for key in SPLIT_KEYS),
+        ("data.resize", config.data.resize),
     ):
         received = OmegaConf.select(other, key, default=MISSING_IN_OLD.get(key))
         if received != expected:

@@ -11,7 +11,7 @@ import pytest
 from flowersweep.config import Config
 from flowersweep.errors import DataError, Pruned
 from flowersweep.sweep.study.content import Content, place_of
-from flowersweep.sweep.workers.objective import name_of, own_fold, run_trial, searched_numbers, tags_of
+from flowersweep.sweep.workers.objective import own_fold, run_trial, searched_numbers, tags_of
 from flowersweep.sweep.workers.trial import RunningTrial
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.store.store import prepare_store
@@ -51,13 +51,9 @@ class Study:
         return client(prepare_store(Path(config.tracking.dir)).uri).get_run(self.attrs["mlflow_run_id"])
 
 
-def test_names() -> None:
-    """Runs are named so that they sort by number; they are found by study, trial and attempt."""
+def test_tags() -> None:
+    """Runs are found by study, trial and attempt."""
     trial = RunningTrial(7, "s", {}, attempt=2)
-    assert name_of(trial) == "trial-0007"
-    searched = {"aug": "RandomFlip", "optimizer.learning_rate": 0.00123456}
-    assert name_of(RunningTrial(7, "s", searched)) == "trial-0007 aug=RandomFlip learning_rate=0.001235"
-    assert len(name_of(RunningTrial(7, "s", dict.fromkeys(map(str, range(50)), "x")))) <= 80
     assert tags_of(trial) == {"study": "s", "kind": "trial", "trial": 7, "attempt": 2, "worker": os.getppid()}
 
 
@@ -87,6 +83,9 @@ def test_one_training(make_config: MakeConfig) -> None:
     run = study.run(config)
     assert (run.info.run_name, run.info.status) == ("trial-0007 learning_rate=0.5 aug=none", "FINISHED")
     assert run.data.metrics["searched/optimizer.learning_rate"] == 0.5
+    assert study.attrs["epochs"] == run.data.metrics["total/epochs"] == 2
+    assert study.attrs["seeds"] == [config.seed]
+    assert study.attrs["n_validation"] == int(run.data.tags["pictures.validation"])
 
 
 @pytest.mark.parametrize("n_repeats", [1, 2])
@@ -118,4 +117,5 @@ def test_pruned_between_repeats(make_config: MakeConfig) -> None:
     run = study.run(config)
     assert [step for step, _ in study.reports] == [1, 2]
     assert (run.info.status, run.data.tags["trial.state"]) == ("FINISHED", "PRUNED")
-    assert "spread/standard_deviation" not in run.data.metrics
+    assert (run.data.metrics["n"], "spread/min" in run.data.metrics) == (2.0, False)
+    assert study.attrs["epochs"] == 4

@@ -17,6 +17,8 @@ import pytest
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.lookup import best_run_id
 from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store import store as store_module
 from flowersweep.tracking.store.store import Store, experiment_id, known_experiment, prepare_store
 from stores import copied
@@ -266,8 +268,25 @@ class TestExperiments:
         """Nor does looking for the best run in it."""
         assert known_experiment(store, "not yet") is None
         with pytest.raises(TrackingError, match="no finished run in experiment 'not yet'"):
-            best_run_id(store, "not yet", filter_string="tags.a = 'b'", metric="m", maximize=True)
+            best_run_id(store, ["not yet"], filter_string="tags.a = 'b'", metric="m", maximize=True)
         assert known_experiment(store, "not yet") is None
+
+    def test_the_best_run_of_several(self, store: Store) -> None:
+        """The best run of all experiments counts; a further one may be missing or deleted, the first one not."""
+        for name, value in (("of one data set", 0.5), ("of all", 0.75)):
+            tracker = MLflowTracker.start(store, name, "r", tags={"a": "b"})
+            tracker.metrics({"m": value})
+            tracker.end(RunStatus.FINISHED)
+
+        def best(*names: str) -> str:
+            return best_run_id(store, names, filter_string="tags.a = 'b'", metric="m", maximize=True)
+
+        assert best("of one data set", "of all") == tracker.run_id
+        assert best("not yet", "of all") == tracker.run_id
+        client(store.uri).delete_experiment(experiment_id(store, "of all"))
+        assert best("of one data set", "of all") != tracker.run_id
+        with pytest.raises(TrackingError, match="'of all' is deleted"):
+            best("of all", "of one data set")
 
     def test_a_name_is_needed(self, store: Store) -> None:
         """An empty name is refused."""

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from optuna import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from flowersweep.sweep.study.attributes import RUN_ID, TAKEN_FROM
+from flowersweep.sweep.study.attributes import REPEATS, RUN_ID, TAKEN_FROM
 from flowersweep.sweep.study.outcome import Outcome, State, of_exception
 from flowersweep.sweep.workers.trial import RunningTrial
 
@@ -56,11 +56,14 @@ def copy_result(running: RunningTrial, original: FrozenTrial, config: DictConfig
 def _recorded(running: RunningTrial, original: FrozenTrial, config: DictConfig) -> str | None:
     """The id of the trial's run; None for an application without runs."""
     # Imported here so that a worker without duplicates does not import MLflow and the training modules.
+    from flowersweep.fields import maximized
     from flowersweep.sweep.parent_run import open_store
-    from flowersweep.sweep.workers.objective import name_of, searched_numbers, tags_of
+    from flowersweep.sweep.study.trial_name import trial_name
+    from flowersweep.sweep.workers.objective import searched_numbers, tags_of
     from flowersweep.tracking.closing import closing
     from flowersweep.tracking.mlflow_tracker import MLflowTracker
     from flowersweep.tracking.run import NOTE
+    from flowersweep.tracking.store.summary import summary
 
     if (store := open_store(config)) is None:
         return None
@@ -68,7 +71,7 @@ def _recorded(running: RunningTrial, original: FrozenTrial, config: DictConfig) 
     tracker = MLflowTracker.start(
         store,
         config.tracking.experiment,
-        name_of(running),
+        trial_name(running),
         parent_run_id=running.parent_run_id,
         tags={
             **tags_of(running),
@@ -78,6 +81,8 @@ def _recorded(running: RunningTrial, original: FrozenTrial, config: DictConfig) 
         },
     )
     with closing(tracker):
-        tracker.metrics(searched_numbers(running.params))
+        seeds = original.user_attrs.get(REPEATS) or original.values[:1]
+        maximize = maximized(config.objective.metric)
+        tracker.metrics({**searched_numbers(running.params), **summary(seeds, maximize=maximize)})
         tracker.params(dict(running.params))
     return tracker.run_id

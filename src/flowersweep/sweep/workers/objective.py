@@ -2,7 +2,6 @@
 
 import os
 import statistics
-import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,21 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from flowersweep.config import Config
-from flowersweep.config.spelling import short_keys, value_text
+from flowersweep.fields import maximized
 from flowersweep.sweep.study.attributes import EPOCHS, N_VALIDATION, REPEATS, RUN_ID, SEEDS
+from flowersweep.sweep.study.trial_name import trial_name
 from flowersweep.sweep.workers.trial import RunningTrial
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.run import NOTE
 from flowersweep.tracking.store.store import Store, prepare_store
+from flowersweep.tracking.store.summary import rounded, summary
 from flowersweep.training import Result, RunContext, train
 from flowersweep.training.run import failures_recorded
 
 Values = dict[str, float]
-
-# MLflow's table and legends cut longer names.
-MAX_NAME = 80
 
 
 def run_trial(
@@ -53,13 +51,6 @@ def run_trial(
             else _repeated(configs, overrides, trial, store, count)
         )
     return list(values.values()) if config.objective.also else values[config.objective.metric]
-
-
-def name_of(trial: RunningTrial) -> str:
-    """The name of a trial's run: its number, as in the study and in Hydra, and its searched values."""
-    heads = short_keys(trial.params)
-    values = " ".join(f"{heads[name]}={value_text(value)}" for name, value in trial.params.items())
-    return textwrap.shorten(f"trial-{trial.number:04d} {values}", MAX_NAME, placeholder=" …")
 
 
 def tags_of(trial: RunningTrial) -> dict[str, object]:
@@ -117,7 +108,7 @@ def _once(
         trial.report(number, values[monitor])
 
     context = RunContext(
-        run_name=name_of(trial),
+        run_name=trial_name(trial),
         parent_run_id=trial.parent_run_id,
         tags=tags_of(trial),
         command=trial.command,
@@ -143,12 +134,13 @@ def _repeated(
     tracker = MLflowTracker.start(
         store,
         config.tracking.experiment,
-        name_of(trial),
+        trial_name(trial),
         parent_run_id=trial.parent_run_id,
         tags={**tags_of(trial), "n_repeats": n_repeats, "objective": config.objective.metric},
     )
     trial.user_attrs({RUN_ID: tracker.run_id})
     repeats: list[Values] = []
+    metrics: list[Values] = []
     sizes: set[int] = set()
     with closing(tracker), failures_recorded(tracker, again=True):
         tracker.metrics(searched_numbers(trial.params))
@@ -156,18 +148,19 @@ def _repeated(
             context = replace(_seeded(trial, tracker.run_id, repeat, seeded), on_any_epoch=count)
             its = [*overrides, *own_fold(seeded, overrides)]
             result = _train(seeded, its, trial, context)
+            metrics.append(result.metrics)
             sizes.add(result.n_validation)
             repeats.append(_values(config, store, result))
             if repeat == 0:
                 _record_params(tracker, configs, overrides)
-            value = repeats[-1][config.objective.metric]
-            tracker.metrics({"repeat/value": value}, step=repeat)
-            trial.report(repeat + 1, value)
-        values = [repeat_values[config.objective.metric] for repeat_values in repeats]
+            values = [one[config.objective.metric] for one in repeats]
+            # MLflow compares runs by the last value of a metric, which is the one over all seeds.
+            tracker.metrics(summary(values, maximize=maximized(config.objective.metric)), step=repeat + 1)
+            trial.report(repeat + 1, values[-1])
         spread = statistics.stdev(values)
         means = {name: statistics.mean(one[name] for one in repeats) for name in repeats[0]}
-        tracker.metrics({**means, "spread/standard_deviation": spread})
-        tracker.metrics({"spread/min": min(values), "spread/max": max(values)})
+        others = {name: rounded(statistics.mean(one[name] for one in metrics)) for name in metrics[0]}
+        tracker.metrics({**others, **means, "spread/min": min(values), "spread/max": max(values)})
         tracker.tags({NOTE: _description(config, values)})
         trial.user_attrs({REPEATS: values, "standard_deviation": spread})
         trial.user_attrs({SEEDS: [one.seed for one in configs]})
@@ -201,7 +194,7 @@ def _description(config: Config, values: Sequence[float]) -> str:
 
 def _seeded(trial: RunningTrial, parent: str, repeat: int, config: Config) -> RunContext:
     return RunContext(
-        run_name=f"{name_of(trial)} seed={config.seed}",
+        run_name=f"{trial_name(trial)} seed={config.seed}",
         parent_run_id=parent,
         tags={**tags_of(trial), "kind": "repeat", "repeat": repeat},
         command=trial.command,

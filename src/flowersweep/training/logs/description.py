@@ -1,9 +1,9 @@
 """The description of a run in MLflow, in Markdown: the result, the main settings and the figures."""
 
 from collections.abc import Mapping
-from urllib.parse import quote
 
 from flowersweep.config.schema import Config
+from flowersweep.tracking.run import artifact_address
 
 FIGURES = {
     "curves.png": "learning curves",
@@ -45,14 +45,9 @@ def describe(config: Config, metrics: Mapping[str, float], run_id: str, *, figur
     return "\n\n".join(lines) + "\n"
 
 
-def _address(run_id: str, name: str) -> str:
-    """The address of an artifact on MLflow's server, relative to its page."""
-    return f"get-artifact?path={quote(name)}&run_uuid={run_id}"
-
-
 def _link(run_id: str, name: str) -> str:
-    return f"[{FIGURES[name]}]({_address(run_id, name)})"
+    return f"[{FIGURES[name]}]({artifact_address(run_id, name)})"
 
 
 def _picture(run_id: str, name: str) -> str:
-    return f"![{FIGURES[name]}]({_address(run_id, name)})"
+    return f"![{FIGURES[name]}]({artifact_address(run_id, name)})"

@@ -8,7 +8,7 @@ import pytest
 from sklearn.utils.class_weight import compute_class_weight  # type: ignore[import-untyped] # it ships no types
 
 from conftest import MakeConfig
-from flowersweep.training.loss import class_weights, training_loss
+from flowersweep.models.loss import class_weights, training_loss
 
 NAMES = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
 LABELS = np.array([0, 0, 0, 0, 1, 1, 2, 3, 4, 4], np.int32)

@@ -1,0 +1,37 @@
+"""Finding or starting the run of a study in MLflow."""
+
+from optuna import Study
+
+from flowersweep.doors.optuna_api import storage_of, study_id
+from flowersweep.sweep.storage.lock import storage_lock
+from flowersweep.sweep.study.attributes import PARENT_RUN
+from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.store.store import Store
+
+
+def started_or_resumed(study: Study, store: Store, experiment: str) -> MLflowTracker:
+    """The study's run in this store; two sweeps that start at the same time share it."""
+    storage = storage_of(study)
+    with storage_lock(storage):
+        known = storage.get_study_user_attrs(study_id(study)).get(PARENT_RUN)
+        if known is not None and _exists(store, known):
+            return MLflowTracker.resume(store, known)
+        tags = {"study": study.study_name, "kind": "study"}
+        tracker = MLflowTracker.start(store, experiment, f"study {study.study_name}", tags=tags)
+        study.set_user_attr(PARENT_RUN, tracker.run_id)
+        return tracker
+
+
+def _exists(store: Store, run_id: str) -> bool:
+    """Whether this store has a run; machines may share a study and each store its own runs."""
+    from mlflow.exceptions import MlflowException
+
+    with translated(f"look for the study's run {run_id}"):
+        try:
+            client(store.uri).get_run(run_id)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
+    return True
