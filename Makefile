@@ -27,7 +27,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
 	  sys.exit(0 if (3, 11) <= v <= (3, 13) else "flowersweep needs Python 3.11, 3.12 or 3.13, but $(PYTHON) is %d.%d; choose one: make setup PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@echo "Installing TensorFlow, MLflow and the other packages into $(VENV) (about a minute) ..."
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 demo: setup ## Train on synthetic flowers: needs no pictures and no network (under a minute)

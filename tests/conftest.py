@@ -14,6 +14,7 @@ from hydra import compose, initialize_config_dir
 from flowersweep import config
 from flowersweep.config import Config
 from flowersweep.data import demo
+from flowersweep.hardware import available_processors
 from stores import copied
 
 if TYPE_CHECKING:  # it imports Keras
@@ -39,6 +40,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files of most slow tests, so that none of them is left for one worker at the end."""
     n_slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -n_slow[item.path])
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors, because tests also wait: for servers, for signals, and for processes to start."""
+    return available_processors() + 1
 
 
 def _found_or_skip(name: str, variable: str, candidate: Path) -> Path:

@@ -1,6 +1,5 @@
 """Tables for terminals of any width: no word and no number is broken."""
 
-import textwrap
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -108,14 +107,21 @@ class Listing:
         table = Table(show_edge=False, pad_edge=False)
         for heading, width in zip(self.headings, widths, strict=True):
             table.add_column(
-                heading,
+                self._cell(heading, heading, width),
                 justify="right" if heading in self.right else "left",
                 width=width,
-                no_wrap=heading not in self.wrapping,
+                no_wrap=True,
             )
         for row, style in zip(self.rows, self.styles or [None] * len(self.rows), strict=True):
-            table.add_row(*row, style=style)
+            cells = zip(self.headings, row, widths, strict=True)
+            table.add_row(*(self._cell(*cell) for cell in cells), style=style)
         return table
+
+    def _cell(self, heading: str, cell: Cell, width: int) -> Text:
+        """A cell, wrapped if it may be: rich itself breaks words of wide characters."""
+        text = str(cell)
+        lines = "\n".join(wrapped(text, width)) if heading in self.wrapping else text
+        return Text(lines, cell.style if isinstance(cell, Text) else "")
 
     def lines(self, width: int) -> Iterator[Text]:
         """A line for each cell that is not empty, and an empty line between rows; only words longer than a line exceed it."""
@@ -125,14 +131,14 @@ class Listing:
                 yield Text()
             for heading, cell in zip(self.headings, row, strict=True):
                 style = cell.style if isinstance(cell, Text) else ""
-                for line in _wrapped(str(cell), width - indent):
+                for line in wrapped(str(cell), width - indent):
                     yield Text.assemble(f"{heading:<{indent}}", (line, style))
                     heading = ""  # noqa: PLW2901 - it precedes the first line only
 
 
 def show_text(console: "Console", text: str, *, style: str = "") -> None:
     """Print a text that is wrapped between words; a longer word, such as a path, is not broken."""
-    for line in _wrapped(text, console.width):
+    for line in wrapped(text, console.width):
         console.print(Text(line, style), highlight=False, soft_wrap=True)
 
 
@@ -145,10 +151,17 @@ def show_facts(console: "Console", facts: Mapping[str, str]) -> None:
     """
     indent = max(map(len, facts)) + 2
     for name, text in facts.items():
-        for number, line in enumerate(_wrapped(text, console.width - indent)):
+        for number, line in enumerate(wrapped(text, console.width - indent)):
             shown = Text.assemble((f"{'' if number else name:<{indent}}", "bold"), line)
             console.print(shown, highlight=False, soft_wrap=True)
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, max(width, 1), break_long_words=False, break_on_hyphens=False)
+def wrapped(text: str, width: int) -> list[str]:
+    """Lines of a text that are not wider than `width`, except for longer words."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and cell_len(lines[-1]) + 1 + cell_len(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines

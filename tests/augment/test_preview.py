@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from flowersweep.augment import AUGMENTATIONS
 from flowersweep.augment.draw import uniforms
 from flowersweep.augment.preview import preview
-from flowersweep.augment.registry import AUGMENTATIONS
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 24, 24, 3), dtype=np.uint8)
 

@@ -16,6 +16,7 @@ from flowersweep.commands.cache import main, parse_size
 from flowersweep.data import fingerprint, read_folder
 from flowersweep.data.pixels import PixelStore, open_pixel_store
 from flowersweep.errors import ConfigError
+from tables_read import broken_words
 
 # Feature banks, and other things, are named by digests.
 OLD, NEW = "0" * 32, "1" * 32
@@ -95,6 +96,20 @@ class TestList:
 
         assert "last use" in output
         assert "RandomFlip" in output
+
+    @pytest.mark.parametrize("width", ["50", "80", "100", "120"])
+    def test_no_word_is_broken(
+        self,
+        width: str,
+        filled: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """Sizes, times and descriptions are whole at any width."""
+        monkeypatch.setenv("COLUMNS", width)
+        assert main(["--cache", str(filled)]) == 0
+        expected = {str(filled) + ":", "features", "RandomFlip,", "litert", "0.0", "pixels,"}
+        assert broken_words(capsys.readouterr().out, expected) == set()
 
     def test_of_no_cache_is_empty(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

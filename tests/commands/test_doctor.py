@@ -14,7 +14,8 @@ import pytest
 from flowersweep.commands.doctor import main
 from flowersweep.console import stderr_console
 from flowersweep.doctor import checks
-from flowersweep.doctor.finding import Finding
+from flowersweep.doctor.finding import Finding, Verdict
+from tables_read import broken_words
 
 Type = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -35,7 +36,7 @@ def test_good_input_ends_with_0(good: list[str], capsys: pytest.CaptureFixture[s
 
     said = capsys.readouterr().out.splitlines()
     assert said[-1] == "11 fine, nothing to fix."
-    named = [line.split("│")[1].strip() for line in said if line.startswith("│")]
+    named = [line.split("│")[0].strip() for line in said if "│" in line]
     places = ["cache", "pictures", "results", "studies"]
     programs = ["ports", "LiteRT", "TensorFlow"]
     assert [name for name in named if name] == [
@@ -46,6 +47,27 @@ def test_good_input_ends_with_0(good: list[str], capsys: pytest.CaptureFixture[s
         *places,
         *programs,
     ]
+
+
+@pytest.mark.parametrize("width", ["60", "80", "100", "120", None])
+def test_no_word_is_broken(
+    width: str | None,
+    good: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Paths and commands can be copied at any width, and from a pipe."""
+    monkeypatch.delenv("COLUMNS")
+    if width is not None:
+        monkeypatch.setenv("COLUMNS", width)
+    fix = f"rm --recursive {tmp_path}/a-folder-with-a-long-name, then python -m flowersweep"
+    monkeypatch.setattr(
+        checks, "check_ports", lambda: iter([Finding("ports", "5001 is used", Verdict.FIX, fix)])
+    )
+    assert main(good) == 1
+    expected = {"verdict", "Python", "processors", "TensorFlow", f"{tmp_path}/a-folder-with-a-long-name,"}
+    assert broken_words(capsys.readouterr().out, expected) == set()
 
 
 def test_a_sweep_has_a_line_of_its_own(good: list[str], capsys: pytest.CaptureFixture[str]) -> None:

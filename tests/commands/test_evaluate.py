@@ -14,6 +14,7 @@ from flowersweep.commands.evaluate import main, show_matrix
 from flowersweep.config import Config
 from flowersweep.data import decode, split
 from flowersweep.texts import plain_console
+from tables_read import broken_words
 from winners import SIZE, SPLIT_SEED, Winners
 
 MakeConfig = Callable[..., Config]
@@ -105,7 +106,7 @@ def test_a_matrix_that_is_too_wide(
     monkeypatch.setenv("COLUMNS", "80")
 
     show_matrix(plain_console(), names, confusion)
-    lines = [line.split("│")[1:4] for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    lines = [line.split("│") for line in capsys.readouterr().out.splitlines() if "│" in line]
     assert [[cell.strip() for cell in line] for line in lines] == [
         ["class number 20", "class number 2", "9"],
         ["class number 3", "class number 7", "4"],
@@ -113,6 +114,17 @@ def test_a_matrix_that_is_too_wide(
 
     show_matrix(plain_console(), names[:3], confusion[:3, :3])
     assert "class number 2 │" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", ["30", "80", "100", "120"])
+def test_no_class_is_broken(
+    width: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long names of classes and numbers stay whole, in the matrix and in the list of mistakes."""
+    names = ["a_class_with_a_very_long_name", "Leucanthemum_x_superbum_(daisy)", "x"]
+    monkeypatch.setenv("COLUMNS", width)
+    show_matrix(plain_console(), names, np.array([[12345, 3, 0], [17, 0, 1], [0, 0, 5]]))
+    assert broken_words(capsys.readouterr().out, {*names[:2], "17"}) == set()
 
 
 def test_what_is_left_out_is_told(
@@ -142,7 +154,7 @@ def test_what_is_left_out_is_told(
         (["data.dir=nowhere"], "nowhere does not exist"),
         (["data.dir=empty"], "contains no class folders"),
         (["data.dir=foreign"], "at least one of these classes"),
-        (["data.dir=foreign", "subset=test"], "subset has no choice 'test'"),
+        (["data.dir=foreign", "subset=train"], "subset has no choice 'train'"),
         (["data.dir=foreign", "output=a.jpg"], "must be a .png file"),
         (["data.dir=foreign", "run=12345678"], "There is no run 12345678"),
     ],

@@ -6,11 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from flowersweep.commands.promote import main
+from flowersweep.data import decode
+from flowersweep.deploy.choose import choose
+from flowersweep.deploy.predictor import LocalPredictor
 from flowersweep.tracking.mlflow_api import client
-from winners import Winners
+from tables_read import broken_words
+from winners import SIZE, Winners
 
 MAKE = shutil.which("make")
 
@@ -26,6 +31,44 @@ def test_the_table_says_what_was_promoted(results: Winners, capsys: pytest.Captu
         assert text in first
     assert "version 1, best/val_accuracy 0.8000" in second
     assert client(results.store.uri).get_model_version_by_alias("printed", "champion").version == 2
+
+
+def test_a_calibrated_model_has_a_run_of_its_own(
+    results: Winners, drawn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is served with divided logits; promoting it again finds it, and the best run is still the trained one."""
+    arguments = [f"run={results.runs['petals/1']}", results.where, "name=calm"]
+    assert main([*arguments, "temperature=fit", "alias=v1"]) == 2
+    service = client(results.store.uri)
+    experiment = service.get_run(results.runs["petals/1"]).info.experiment_id
+    assert not service.search_runs([experiment], "tags.kind = 'calibrated'")
+    assert main([*arguments, "temperature=fit"]) == 0
+    told = capsys.readouterr().out
+    assert main([*arguments, "temperature=fit"]) == 0
+    assert "1 (registered before)" in capsys.readouterr().out
+
+    (run,) = service.search_runs([experiment], "tags.kind = 'calibrated'")
+    temperature = float(run.data.params["temperature"])
+    assert f"The temperature {temperature:.4g}, fitted on 60 validation pictures" in told
+    assert run.data.metrics["best/val_loss"] < run.data.metrics["calibration/val_loss_before"]
+    assert run.data.metrics["best/val_accuracy"] == 0.8
+    choice = choose("models:/calm@champion", directory=str(results.directory))
+    assert choice.run_id == run.info.run_id
+    pictures = np.stack([decode(path, SIZE) for path in sorted(drawn.rglob("*.jpg"))[::7]])
+    raised = np.asarray(results.models["petals/1"](pictures.astype(np.float32))) ** (1 / temperature)
+    expected = raised / raised.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(LocalPredictor(choice, 4)(pictures), expected, atol=1e-5)
+    assert choose("best", study="petals", directory=str(results.directory)).run_id == results.runs["petals/1"]
+
+
+@pytest.mark.parametrize("width", ["40", "80"])
+def test_ids_can_be_copied(
+    width: str, results: Winners, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No id is broken at any width."""
+    monkeypatch.setenv("COLUMNS", width)
+    assert main(["petals", results.where, "name=copied"]) == 0
+    assert broken_words(capsys.readouterr().out, {results.runs["petals/1"], "best/val_accuracy"}) == set()
 
 
 def test_nothing_is_left_in_the_current_folder(

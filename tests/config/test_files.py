@@ -200,6 +200,14 @@ def test_what_names_ones_own_files() -> None:
     assert config.flags(OmegaConf.create({"hydra": {"job": {"config_name": "config"}}})) == []
 
 
+def test_a_search_path_is_named_too() -> None:
+    """Folders of presets that were named as hydra.searchpath belong to the command, as they were typed."""
+    typed = ["hydra.sweeper.n_trials=3", "hydra.searchpath=[/my own,/other]"]
+    told = OmegaConf.create({"hydra": {"overrides": {"hydra": typed}}})
+
+    assert config.flags(told) == ["hydra.searchpath=[/my own,/other]"]
+
+
 LINES = [
     HEAD,
     "seed: 1\n",

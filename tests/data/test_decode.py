@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from flowersweep.data import decode
-from flowersweep.data.decode import MAX_PIXELS, load, resize
+from flowersweep.data.decode import MAX_PIXELS, load, resize, squared
 from flowersweep.errors import DataError
 
 QUARTERS = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [250, 250, 250]]], np.uint8)
@@ -202,6 +202,40 @@ class TestResize:
         expected = tf.image.resize(pixels, (size, size)).numpy()
 
         assert np.abs(resize(pixels, size) - expected).max() <= 0.5
+
+
+class TestSquares:
+    """What becomes of the aspect ratio."""
+
+    @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 24), st.integers(0, 2**32 - 1))
+    def test_crop_equals_keras(self, height: int, width: int, size: int, seed: int) -> None:
+        """The central square, as with crop_to_aspect_ratio=True, rounded."""
+        import keras
+
+        pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        wanted = keras.ops.image.resize(
+            pixels.astype(np.float32), (size, size), crop_to_aspect_ratio=True, data_format="channels_last"
+        )
+        assert np.abs(resize(squared(pixels, "crop"), size) - np.asarray(wanted)).max() <= 0.51
+
+    @given(st.integers(1, 40), st.integers(1, 20), st.booleans(), st.integers(0, 2**32 - 1))
+    def test_pad_equals_keras(self, short: int, half: int, upright: bool, seed: int) -> None:  # noqa: FBT001
+        """Black bars of equal width, as with pad_to_aspect_ratio=True, rounded."""
+        import keras
+
+        shape = (short + 2 * half, short, 3) if upright else (short, short + 2 * half, 3)
+        pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+        wanted = keras.ops.image.resize(
+            pixels.astype(np.float32), (16, 16), pad_to_aspect_ratio=True, data_format="channels_last"
+        )
+        assert np.abs(resize(squared(pixels, "pad"), 16) - np.asarray(wanted)).max() <= 0.51
+
+    def test_an_odd_row_more_is_below(self) -> None:
+        """Nothing is lost: 2 rows in a square of 5 have one black row above and two below."""
+        pixels = np.full((2, 5, 3), 9, np.uint8)
+        assert squared(pixels, "pad")[:, 0, 0].tolist() == [0, 9, 9, 0, 0]
+        assert squared(pixels, "crop").shape == (2, 2, 3)
+        assert squared(pixels, "stretch") is pixels
 
 
 @pytest.mark.photos

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flowersweep.cache.contents import remove_damaged
+from flowersweep.cache.contents import contents, remove_damaged
 from flowersweep.data import (
     Catalogue,
     decode,
@@ -51,6 +51,25 @@ class TestContents:
         """No run can change the pictures of another."""
         with pytest.raises(ValueError, match="read-only"):
             opened(photos, cache).images[0] = 0
+
+    @pytest.mark.parametrize("resizing", ["crop", "pad"])
+    def test_each_way_to_a_square_has_a_file_of_its_own(
+        self, photos: Path, cache: Path, resizing: str
+    ) -> None:
+        """Which holds what `decode` returns for it, and is listed with it."""
+        stretched, catalogue = opened(photos, cache), read_folder(photos)
+        store = open_pixel_store(
+            catalogue, fingerprint=stretched.fingerprint, size=16, cache=cache, resizing=resizing
+        )
+        assert store.path.name == f"{store.fingerprint}-16-{resizing}-v1.npy"
+        assert not np.array_equal(store.images[1], stretched.images[1])
+        for image, path in zip(store.images, catalogue.paths, strict=True):
+            assert np.array_equal(image, decode(catalogue.root / path, 16, resizing))
+        told = [item.about for item in contents(cache) if item.kind == "pictures"]
+        assert sorted(one.partition("decoded ")[2] for one in told) == [
+            "at 16 pixels",
+            f"at 16 pixels, {resizing}",
+        ]
 
     def test_sizes_have_files_of_their_own(self, photos: Path, cache: Path) -> None:
         """Two sizes lie side by side, and a name tells which pictures and size it holds."""

@@ -1,6 +1,7 @@
 """The stream: what a picture becomes depends on seed, epoch and picture, and on nothing else."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowersweep.augment import AUGMENTATIONS, Augmentation
+from flowersweep.augment.stack import Stack
 from flowersweep.data.stream import epoch_order, evaluation_stream, steps_per_epoch, training_stream
 
 SIZE = 16
@@ -121,6 +123,52 @@ class TestTrainingStream:
         for label, image in first.items():
             np.testing.assert_array_equal(third[label], image)
             assert np.abs(second[label] - image).max() > 1
+
+
+class TestMixing:
+    @pytest.mark.parametrize(
+        "layers",
+        [[{"name": "MixUp", "alpha": 1.0}], ["CutMix"], ["RandomRotation", {"name": "MixUp", "alpha": 1.0}]],
+    )
+    def test_partners_are_drawn_and_not_taken_from_the_batch(self, part: Part, layers: list[Any]) -> None:
+        """In batches of 1, 4 and 9 and in any order, pictures and labels are the same to the last bit."""
+        augmentation = Stack(layers=layers)
+        reference = mixed_epochs(part, augmentation, batch_size=1)
+        for batch_size, seed in ((4, 0), (9, 0), (4, 1)):
+            found = mixed_epochs(part, augmentation, batch_size, seed=seed)
+            for epoch, expected in zip(found, reference, strict=True):
+                assert epoch.keys() == expected.keys()
+                for own, (image, label) in expected.items():
+                    np.testing.assert_array_equal(epoch[own][0], image)
+                    np.testing.assert_array_equal(epoch[own][1], label)
+        assert any((reference[0][own][1] != reference[1][own][1]).any() for own in reference[0])
+
+    def test_a_picture_is_mixed_with_that_of_its_label(self, part: Part) -> None:
+        """Another picture of the part, in the shares of the label; the largest share is the picture's own."""
+        augmentation = Stack(layers=["none", {"name": "MixUp", "alpha": 1.0}])
+        for epoch in mixed_epochs(part, augmentation, 4):
+            for own, (image, label) in epoch.items():
+                shares = label[:, None, None, None]
+                expected = (part.images * shares).sum(axis=0)
+                np.testing.assert_allclose(image, expected, atol=1e-3)
+                assert label[own] == label.max() >= 0.5
+                assert set(np.flatnonzero(label)) <= set(part.indices.tolist())
+
+
+def mixed_epochs(
+    part: Part, augmentation: Augmentation, batch_size: int, *, seed: int = 0
+) -> list[dict[int, tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]]:
+    """Picture and label of each picture in each of three epochs, by its own label."""
+    stream = training_stream(
+        part, augmentation, image_size=SIZE, batch_size=batch_size, seed=seed, epochs=3, n_classes=12
+    )
+    orders = [epoch_order(seed, epoch, len(part.indices)) for epoch in range(3)]
+    batches = list(stream.as_numpy_iterator())
+    images, labels = (np.concatenate([batch[place] for batch in batches]) for place in (0, 1))
+    owns = np.concatenate([part.labels[order] for order in orders])
+    rows = list(zip(owns.tolist(), zip(images, labels, strict=True), strict=True))
+    count = len(part.indices)
+    return [dict(rows[epoch * count : (epoch + 1) * count]) for epoch in range(3)]
 
 
 class TestEvaluationStream:

@@ -18,6 +18,7 @@ from flowersweep.commands.predict import main as predict
 from flowersweep.data import read_folder
 from flowersweep.deploy.evaluation import evaluation_set
 from flowersweep.deploy.model_info import model_info
+from flowersweep.errors import TrackingError
 from flowersweep.texts import in_one_line
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.run import RunStatus
@@ -94,3 +95,17 @@ def test_any_text_may_be_noted(names: list[str], tmp_path: Path) -> None:
     Model(metadata=noted).save(str(tmp_path / "MLmodel"))
 
     assert model_info(store, str(tmp_path)).class_names == tuple(names)
+
+
+def test_how_pictures_become_squares_is_noted(tmp_path: Path) -> None:
+    """A model of earlier versions, which note nothing, takes stretched ones; a way of later versions is refused."""
+    store = Store(f"sqlite:///{tmp_path}/mlflow.db", tmp_path)
+    noted = {"class_names": ["a", "b"], "picture_shape": [8, 8, 3]}
+    for more, expected in (({}, "stretch"), ({"resize": "pad"}, "pad")):
+        Model(metadata={**noted, **more}).save(str(tmp_path / "MLmodel"))
+        assert model_info(store, str(tmp_path)).resizing == expected
+    Model(metadata={**noted, "resize": "tile"}).save(str(tmp_path / "MLmodel"))
+    with pytest.raises(
+        TrackingError, match=r"data\.resize=tile, which this version does not know; use a newer"
+    ):
+        model_info(store, str(tmp_path))

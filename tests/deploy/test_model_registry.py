@@ -33,6 +33,9 @@ def test_a_version_says_where_it_came_from(results: Winners) -> None:
     assert (tags["metric"], tags["value"]) == ("best/val_accuracy", "0.8")
     assert tags["data_fingerprint"] == results.digest
     assert tags["overrides"].startswith("model=cnn model.dropout=0.")
+    assert tags["input"] == (
+        "RGB pictures of 16 x 16 pixels, values 0..255, stretched to a square (data.resize=stretch)"
+    )
     assert tags["class_names"] == ", ".join(results.class_names)
     assert "previous" not in tags
     assert "trial 1 of study petals, best/val_accuracy 0.8000" in version.description

@@ -284,14 +284,17 @@ class TestStored:
 
 
 class TestStream:
-    @pytest.mark.parametrize("batch_size", [8, 37, 50])
+    @pytest.mark.parametrize(
+        ("batch_size", "aug"),
+        [(8, "RandomRotation"), (37, "RandomRotation"), (50, "RandomRotation"), (8, "MixUp"), (37, "CutMix")],
+    )
     def test_has_the_order_of_the_pictures(
-        self, make_bank: MakeBank, network: Network, part: PictureSet, batch_size: int
+        self, make_bank: MakeBank, network: Network, part: PictureSet, batch_size: int, aug: str
     ) -> None:
         """Batch by batch it is the training stream through the prefix: same labels, same boundaries, to 1e-4."""
-        options: dict[str, Any] = {"batch_size": batch_size, "seed": 5, "epochs": 3}
-        stored = feature_stream(make_bank(), **options)
-        direct = training_stream(part, build("RandomRotation"), image_size=SIZE, **options)
+        options: dict[str, Any] = {"batch_size": batch_size, "seed": 5, "epochs": 3, "n_classes": 5}
+        stored = feature_stream(make_bank(aug), **options)
+        direct = training_stream(part, build(aug), image_size=SIZE, **options)
 
         assert stored.cardinality() == direct.cardinality()
         assert network.prefix is not None

@@ -86,6 +86,7 @@ class TestKey:
             ("dtype", "float32"),
             ("engine", "litert 2.4.0"),
             ("code", "other"),
+            ("resizing", "crop"),
             ("version", 0),
         ],
     )

@@ -1,10 +1,14 @@
 """Cut points, found from the graphs of real Keras networks."""
 
+import io
+
 import keras
 import numpy as np
 import pytest
+from rich.console import Console
 
-from flowersweep.models.cuts import cut_before, cut_points, layer_table, layers_csv
+from flowersweep.models.cuts import cut_before, cut_points, layer_table, layers_csv, table
+from tables_read import broken_words
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +82,22 @@ class TestLayerTable:
             (4, "c", True, True),
         ]
         assert layers_csv(residual).splitlines()[2] == "1,a,Conv2D,4x4x2,False,True"
+
+    @pytest.mark.parametrize("width", [30, 80, 100, 120])
+    def test_no_name_is_broken(self, mobilenet: keras.Model, width: int) -> None:
+        """Names, shapes and marks are whole at any width; at 80 characters each layer is one line."""
+        console = Console(file=io.StringIO(), width=width, force_terminal=False)
+        table(mobilenet, 115).show(console)
+        shown = str(console.file.getvalue())  # type: ignore[attr-defined]  # it is a StringIO
+        expected = {
+            "block_16_depthwise_relu",
+            "block_13_project_BN",
+            "3x3x1280",
+            "48x48x96",
+            "<-",
+            "here",
+            "possible",
+        }
+        assert broken_words(shown, expected) == set()
+        assert width < 80 or len(shown.splitlines()) == len(mobilenet.layers) + 3
+        assert ("BatchNormalization" in shown) == (width != 80)

@@ -104,6 +104,7 @@ def test_a_real_sweep(tmp_path: Path, drawn: Path, cache: Path) -> None:
     places = [f"paths.cache={cache}", f"tracking.dir={tmp_path}/results", "tracking.log_model=false"]
     named = ["hydra.sweeper.n_repeats=2", "hydra.sweeper.study_name=real"]
     sweep = ["--multirun", "aug=none,RandomFlip,RandomZoom", *small, *places, *named]
+    prepare_store(tmp_path / "results")  # a copy, which another process would take seconds to make
     result = run(tmp_path, *sweep)
     assert result.returncode == 0, result.stderr
     result = run(tmp_path, "report", "study=real", f"tracking.dir={tmp_path}/results")

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import optuna
@@ -20,7 +20,7 @@ from mlflow.entities import Run
 from flowersweep import cli
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.tracking.mlflow_api import client
-from flowersweep.tracking.store.store import sqlite_uri
+from flowersweep.tracking.store.store import prepare_store, sqlite_uri
 
 pytestmark = pytest.mark.slow
 TYPED = "hydra.sweeper."
@@ -50,6 +50,7 @@ class Real:
         self.results = folder / "results"
         self._monkeypatch = monkeypatch
         self._capfd = capfd
+        self._watched: optuna.storages.BaseStorage | None = None
         self.places = (f"data.dir={drawn}", f"paths.cache={cache}", f"tracking.dir={self.results}")
 
     def command(self, arguments: Sequence[str], epochs: int) -> list[str]:
@@ -59,6 +60,7 @@ class Real:
     def start(self, *arguments: str, epochs: int = 2) -> subprocess.Popen[str]:
         """Start a sweep in a process group of its own."""
         environment = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}
+        prepare_store(self.results)  # a copy, which another process would take seconds to make
         return subprocess.Popen(
             [sys.executable, "-m", "flowersweep", *self.command(arguments, epochs)],
             cwd=self.folder,
@@ -82,6 +84,22 @@ class Real:
         out, err = self._capfd.readouterr()
         return code, out, err
 
+    def wait_for_training(self, running: subprocess.Popen[str], n_trials: int = 1) -> None:
+        """Wait until this many trials of a sweep have reported an epoch."""
+        until = time.monotonic() + 240
+        while len(self.reporting()) < n_trials:
+            assert time.monotonic() < until
+            assert running.poll() is None, running.communicate()
+            time.sleep(0.05)
+
+    @contextmanager
+    def between_trials(self, running: subprocess.Popen[str]) -> Iterator[None]:
+        """Hold a sweep that has begun to train, so that it begins no further trial within the block, however slow."""
+        self.wait_for_training(running)
+        running.send_signal(signal.SIGSTOP)
+        yield
+        running.send_signal(signal.SIGCONT)
+
     def report(self) -> str:
         """The page about the latest sweep."""
         page = self.results / "page"
@@ -95,7 +113,11 @@ class Real:
 
     def reporting(self) -> list[int]:
         """The trials that have reported an epoch; none while there is no study."""
-        storage = open_storage(None, self.results)
+        if self._watched is None:
+            if not (self.results / "optuna.db").exists():
+                return []
+            self._watched = open_storage(None, self.results)
+        storage = self._watched
         studies = storage.get_all_studies()
         trials = storage.get_all_trials(studies[0]._study_id) if studies else []
         return [trial.number for trial in trials if trial.intermediate_values]
@@ -135,11 +157,9 @@ class TestInfrastructure:
         rates = ",".join(f"{0.001 * (1 + index)}" for index in range(3))
         command = (f"data.dir={pictures}", f"optimizer.learning_rate={rates}")
         running = real.start(*command, epochs=6)
-        until = time.monotonic() + 60
-        while not real.reporting() and time.monotonic() < until:
-            time.sleep(0.1)
-        pictures.rename(away)
-        _, err = running.communicate(timeout=120)
+        with real.between_trials(running):
+            pictures.rename(away)
+        _, err = running.communicate(timeout=240)
         states = [trial.state.name for trial in real.study.trials]
         params = real.study.trials[-1].params
         (line,) = [line for line in err.splitlines() if line.startswith("flowersweep: ")]
@@ -163,12 +183,10 @@ class TestInfrastructure:
         shutil.copytree(drawn, pictures)
         command = (f"data.dir={pictures}", "optimizer.learning_rate=0.001,0.002,0.003")
         running = real.start(*command, epochs=6)
-        until = time.monotonic() + 60
-        while not real.reporting() and time.monotonic() < until:
-            time.sleep(0.1)
         changed = next(pictures.rglob("*.jpg"))
-        aside = changed.rename(tmp_path / changed.name)
-        _, err = running.communicate(timeout=120)
+        with real.between_trials(running):
+            aside = changed.rename(tmp_path / changed.name)
+        _, err = running.communicate(timeout=240)
         (line,) = [line for line in err.splitlines() if line.startswith("flowersweep: ")]
         assert running.returncode == 1
         assert f"The pictures in {pictures} are no longer those that the sweep started with" in line
@@ -184,14 +202,12 @@ class TestInfrastructure:
         """While MLflow's database cannot be written to trials wait, and the same command goes on."""
         command = ("optimizer.learning_rate=0.001,0.002,0.003",)
         running = real.start(*command, epochs=6)
-        until = time.monotonic() + 60
-        while not real.reporting() and time.monotonic() < until:
-            time.sleep(0.1)
+        real.wait_for_training(running)
         with closing(sqlite3.connect(real.results / "mlflow.db", timeout=30)) as database:
             database.execute(
                 "CREATE TRIGGER t BEFORE INSERT ON metrics BEGIN INSERT INTO away VALUES (1); END"
             )
-            _, err = running.communicate(timeout=120)
+            _, err = running.communicate(timeout=240)
             states = [trial.state.name for trial in real.study.trials]
             database.execute("DROP TRIGGER t")
 
@@ -379,13 +395,9 @@ def test_interrupted(real: Real, jobs: int, number: signal.Signals) -> None:
     command = "optimizer.learning_rate=0.001,0.01", f"{TYPED}n_jobs={jobs}", "trainer.patience=null"
     running = real.start(*command, epochs=100_000)
     try:
-        until = time.monotonic() + 120
-        while len(real.reporting()) < jobs:
-            assert time.monotonic() < until
-            assert running.poll() is None, running.communicate()
-            time.sleep(0.2)
+        real.wait_for_training(running, jobs)
         running.send_signal(number)
-        out, err = running.communicate(timeout=60)
+        out, err = running.communicate(timeout=240)
     finally:
         if running.poll() is None:
             os.killpg(running.pid, signal.SIGKILL)

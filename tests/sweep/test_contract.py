@@ -28,6 +28,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from flowersweep.errors import SweepStoppedError
 from flowersweep.sweep.storage.storage import open_storage
+from flowersweep.tracking.store.store import prepare_store
 
 pytestmark = pytest.mark.slow
 
@@ -195,6 +196,7 @@ def test_other_sweepers(tmp_path: Path, drawn: Path, cache: Path, sweeper: list[
     ]
     places = [f"tracking.dir={tmp_path}/results", f"paths.cache={cache}"]
     quick = ["tracking.log_model=false", "tracking.log_figures=false"]
+    prepare_store(tmp_path / "results")  # a copy, which another process would take seconds to make
     done = subprocess.run(
         [sys.executable, "-m", "flowersweep", "--multirun", *sweeper, *small, *places, *quick],
         cwd=tmp_path,

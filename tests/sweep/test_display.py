@@ -116,6 +116,19 @@ class TestWhileRunning:
         assert "best 0.5000" in text(shown)
         assert "shown: 0/4 done, none complete yet, time left unknown" in text(shown)
 
+    def test_a_repeated_trial_reports_seeds(self, study: optuna.Study) -> None:
+        """What is counted after two of three seeds are seeds, not epochs; no number is broken on a narrow terminal."""
+        trial = study.ask(dict(SPACE))
+        config = OmegaConf.create({"trainer": {"epochs": 30}, "hydra": {"sweeper": {"n_repeats": 3}}})
+        shown = Console(file=io.StringIO(), force_terminal=True, width=30)
+        with SweepDisplay(study, PLAN, config, console=shown):
+            trial.report(0.5, 1)
+            trial.report(0.25, 2)
+        assert "seed 2/3" in text(shown)
+        assert "best 0.5000" in text(shown)
+        assert "epoch" not in text(shown)
+        assert f"x={trial.params['x']:.4g}" in text(shown)
+
     def test_a_storage_that_fails_ends_nothing(self, study: optuna.Study) -> None:
         """What the display cannot see it does not show; the sweep goes on."""
         shown = console(terminal=False)

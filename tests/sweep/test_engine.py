@@ -93,14 +93,14 @@ def test_killed_and_resumed_five_times(sweeps: Sweeps, storage: str | None) -> N
     for _ in range(5):
         begun = len(sweeps.beginnings())
         running = sweeps.start("leaving_marks", workers=2, storage=storage, seconds=0.05)
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         # A few trials at least: one that is lost at every start fails in the end, as it may be what kills.
         while len(sweeps.beginnings()) < begun + 4 and time.monotonic() < until:
             time.sleep(0.01)
         time.sleep(moment.uniform(0.0, 0.2))
         os.killpg(running.pid, signal.SIGKILL)
         running.communicate()
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while any(map(_lives, sweeps.training_processes())) and time.monotonic() < until:
         time.sleep(0.05)
     assert not any(map(_lives, sweeps.training_processes()))

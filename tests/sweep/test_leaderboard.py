@@ -1,5 +1,6 @@
 """The order and the ranks of trials."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import optuna
@@ -16,7 +17,10 @@ SPACE = {"lr": FloatDistribution(0, 1), "aug": CategoricalDistribution(("none", 
 
 
 def trial(
-    *values: float, state: TrialState = TrialState.COMPLETE, lr: float = 0.5, **attrs: Any
+    *values: float,
+    state: TrialState = TrialState.COMPLETE,
+    lr: float = 0.5,
+    attrs: Mapping[str, Any] | None = None,
 ) -> FrozenTrial:
     """A finished trial with two reports."""
     return create_trial(
@@ -25,7 +29,7 @@ def trial(
         params={"lr": lr, "aug": "flip"},
         distributions=dict(SPACE),
         intermediate_values={1: 0.1, 2: 0.2},
-        user_attrs={"mlflow_run_id": f"run{lr}", **attrs},
+        user_attrs={"mlflow_run_id": f"run{lr}", **(attrs or {})},
     )
 
 
@@ -33,7 +37,7 @@ def repeated(*values: float, lr: float, n_pictures: int | None = None) -> Frozen
     """A trial that was trained with several seeds, 30 epochs each."""
     own = {REPEATS: list(values), SEEDS: list(range(len(values))), EPOCHS: 30 * len(values)}
     size = {} if n_pictures is None else {N_VALIDATION: n_pictures}
-    return trial(sum(values) / len(values), lr=lr, **own, **size)
+    return trial(sum(values) / len(values), lr=lr, attrs={**own, **size})
 
 
 def study(
@@ -49,7 +53,7 @@ def study(
 
 MIXED = (
     trial(0.5, lr=0.1),
-    trial(state=TrialState.FAIL, fail_reason="no memory"),
+    trial(state=TrialState.FAIL, attrs={"fail_reason": "no memory"}),
     trial(0.9),
     trial(0.7, state=TrialState.PRUNED),
     trial(0.9, lr=0.25),
@@ -89,8 +93,8 @@ class TestOrder:
 
     def test_a_copied_result_follows_its_original(self) -> None:
         """A trial with the values of another one shares its rank, comes after it, and is no further seed."""
-        original = trial(0.9, **{SEEDS: [7], EPOCHS: 3})
-        board = leaderboard(study(trial(0.9, **{TAKEN_FROM: 1}), original, trial(0.95, lr=0.2)))
+        original = trial(0.9, attrs={SEEDS: [7], EPOCHS: 3})
+        board = leaderboard(study(trial(0.9, attrs={TAKEN_FROM: 1}), original, trial(0.95, lr=0.2)))
         assert [(row.trial, row.rank, row.n_seeds) for row in board.rows] == [(2, 1, 1), (1, 2, 1), (0, 2, 1)]
 
 
@@ -130,7 +134,7 @@ class TestRanks:
         counts = (660, 650, 500)
         made = study(
             *(
-                trial(count / 734, lr=place / 10, **{SEEDS: [0], N_VALIDATION: 734})
+                trial(count / 734, lr=place / 10, attrs={SEEDS: [0], N_VALIDATION: 734})
                 for place, count in enumerate(counts)
             ),
             metric="best/val_accuracy",

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import io
+from collections.abc import Mapping
 from typing import Any
 
 import optuna
@@ -26,7 +27,7 @@ SPACE = {
 }
 
 
-def study(n_keys: int, *, n_trials: int = 12, **attrs: Any) -> optuna.Study:
+def study(n_keys: int, *, n_trials: int = 12, attrs: Mapping[str, Any] | None = None) -> optuna.Study:
     """A study over some of the keys; its last trials were pruned, failed, and copied."""
     made = optuna.create_study(direction="maximize")
     name_metrics(made, [METRIC])
@@ -48,7 +49,7 @@ def study(n_keys: int, *, n_trials: int = 12, **attrs: Any) -> optuna.Study:
             value=None if state is TrialState.FAIL else 0.9 - number / 100,
             params={key: params[key] for key in space},
             distributions=space,
-            user_attrs={EPOCHS: 36, "mlflow_run_id": f"run{number}", **attrs, **copied},
+            user_attrs={EPOCHS: 36, "mlflow_run_id": f"run{number}", **(attrs or {}), **copied},
         )
         one.datetime_start = dt.datetime(2026, 1, 1)  # noqa: DTZ001 (Optuna's have no zone)
         one.datetime_complete = one.datetime_start + dt.timedelta(seconds=1234.5)
@@ -79,7 +80,7 @@ def test_markdown() -> None:
 
 def test_a_mean_is_said_to_be_one() -> None:
     """With repeats, the value is a mean with its standard deviation and the number of seeds, not of epochs."""
-    text = as_markdown(leaderboard(study(1, **{REPEATS: [0.5, 0.6, 0.7], SEEDS: [0, 1, 2]})), [METRIC])
+    text = as_markdown(leaderboard(study(1, attrs={REPEATS: [0.5, 0.6, 0.7], SEEDS: [0, 1, 2]})), [METRIC])
     assert "| best/val_accuracy | mean of seeds | seeds | epochs |" in text
     assert "| 0.6000 ± 0.1000 | 3 | 36 |" in text
     made = optuna.create_study(direction="maximize")

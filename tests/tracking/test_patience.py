@@ -26,7 +26,7 @@ from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store, experiment_id, prepare_store
 
 # Less than the 20 seconds that MLflow lets SQLite wait for a lock, and enough for a busy machine.
-LONG = 15.0
+LONG = 19.0
 # A process with the id of this one, which lives no more.
 EARLIER = process.identity()[process.START_TAG].rsplit(" ", 1)[0] + " 1"
 

@@ -58,13 +58,22 @@ def folder_of(logged: Any) -> str:
 
 
 def test_signature_classes_and_requirements_are_stored(
-    store: Store, model: "keras.Model", pictures: npt.NDArray[np.uint8]
+    store: Store, model: "keras.Model", pictures: npt.NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The stored model takes raw pictures of any number, names its classes, and pins what it needs."""
+    """The stored model takes raw pictures of any number, names its classes, and pins what it needs.
+
+    The requirements are known, so the files of all installed packages, thousands, are not listed to find them.
+    """
+    from mlflow.utils import environment, requirements_utils
+
+    compare = environment.warn_dependency_requirement_mismatches
+    listed = "_init_packages_to_modules_map"
+    monkeypatch.setattr(requirements_utils, listed, lambda: pytest.fail("lists the installed packages"))
     run = MLflowTracker.start(store, "models", "run")
     run.params({"seed": 7})
     address = run.model(model, example=pictures, class_names=NAMES, metadata={"best_epoch": 3})
     assert address == f"runs:/{run.run_id}/model"
+    assert environment.warn_dependency_requirement_mismatches is compare
     service = client(store.uri)
     (output,) = service.get_run(run.run_id).outputs.model_outputs
     logged = service.get_logged_model(output.model_id)

@@ -22,8 +22,8 @@ def files(part: PictureSet) -> set[int]:
 class TestClassWeight:
     def test_a_class_that_the_pictures_do_not_have_is_refused(self, make_config: MakeConfig) -> None:
         """Before any picture is decoded, with the classes and the one that was probably meant."""
-        config = make_config("trainer.class_weight={daisies: 2, tulips: 1}")
-        with pytest.raises(ConfigError, match=r"names daisies, but.*daisy, dandelion.*Did you mean daisy\?"):
+        config = make_config("trainer.class_weight={daysy: 2, tulips: 1}")
+        with pytest.raises(ConfigError, match=r"names daysy, but.*daisy, dandelion.*Did you mean daisy\?"):
             divided(config)
 
 

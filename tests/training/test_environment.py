@@ -72,17 +72,20 @@ def test_float32_products_are_float32() -> None:
 
 
 def test_a_process_takes_only_the_gpu_memory_it_needs() -> None:
-    """Two training processes may share a GPU; TensorFlow's own default is all memory for the first one."""
+    """Two training processes may share a GPU; TensorFlow's own default is all memory for the first one.
+
+    Nor does it take the time to import scikit-learn, which can be imported later all the same.
+    """
     code = (
-        "import os; from flowersweep.training.environment import start_tensorflow\n"
+        "import os, sys; from importlib.util import find_spec; from flowersweep.training.environment import start_tensorflow\n"
         "start_tensorflow(seed=0, threads=None, deterministic=False)\n"
-        "print(os.environ['TF_FORCE_GPU_ALLOW_GROWTH'])"
+        "print(os.environ['TF_FORCE_GPU_ALLOW_GROWTH'], 'sklearn' in sys.modules, find_spec('sklearn') is not None)"
     )
     environment = {name: value for name, value in os.environ.items() if name != "TF_FORCE_GPU_ALLOW_GROWTH"}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
-    assert done.stdout == "true\n"
+    assert done.stdout == "true False True\n"
 
 
 def test_exhausted_memory_is_one_message() -> None:

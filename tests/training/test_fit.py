@@ -111,6 +111,26 @@ def test_smoothing_and_class_weights_change_the_steps_and_not_the_validation(mak
     )
 
 
+@pytest.mark.parametrize("weights", ["none", "{daisy: 3, roses: 0}"])
+def test_mixed_labels_are_learned_and_the_own_class_is_counted(make_config: MakeConfig, weights: str) -> None:
+    """A step on mixed labels is that of their cross-entropy; the weight of a mixed picture is the mean of its classes'."""
+    mixing = ("aug=MixUp", "aug.alpha=1", f"trainer.class_weight={weights}", "trainer.epochs=1")
+    linear = Linear(make_config(*SGD, ALL_AT_ONCE, "optimizer.learning_rate=1e-3", *mixing))
+    ((pictures, labels),) = Loader(None, linear.pictures, linear.config).training(1).as_numpy_iterator()
+    linear.fit()
+    rows = np.hstack([pictures.reshape(48, -1) / 255, np.ones((48, 1))])
+    names = linear.pictures.catalogue.class_names
+    by_class = {} if weights == "none" else {"daisy": 3.0, "roses": 0.0}
+    weight = (labels @ [by_class.get(name, 1.0) for name in names])[:, None]
+    step = -1e-3 * rows.T @ (weight * (0.2 - labels)) / 48
+    np.testing.assert_allclose(np.vstack(linear.weights[0]), step, atol=1e-6)
+    (epoch,) = linear.history.epochs
+    assert epoch["loss"] == pytest.approx(weight.mean() * np.log(5), rel=1e-5)
+    assert epoch["accuracy"] == pytest.approx(
+        (labels.argmax(axis=1) == 0).mean()
+    )  # of equal logits the first
+
+
 def test_the_network_ends_with_the_weights_of_its_best_epoch(make_config: MakeConfig) -> None:
     """A rate at which training jumps about: the best epoch is not the last one, and its figures are the network's."""
     linear = Linear(make_config(*SGD, "optimizer.learning_rate=0.05", "trainer.epochs=6"))

@@ -53,6 +53,7 @@ class TestKey:
             "bank.dtype=float32",
             "bank.engine=tensorflow",
             "trainer.precision=bfloat16",
+            "data.resize=crop",
         ],
     )
     def test_depends_on_what_changes_its_numbers(self, change: str, make_config: MakeConfig) -> None:

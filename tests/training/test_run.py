@@ -99,10 +99,21 @@ class TestWhatIsLogged:
         assert used.tags[0].value == "training, validation, test"
         assert len(run.outputs.model_outputs) == 1
 
-    def test_objective_is_the_best_epochs_and_the_saved_weights(self, make_config: MakeConfig) -> None:
-        """The objective, the logged metric and that of the logged predictions are one number, for every objective."""
+    def test_objective_is_the_best_epochs_and_the_saved_weights(
+        self, make_config: MakeConfig, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The objective, the logged metric and that of the logged predictions are one number, for every objective.
+
+        What takes seconds before and after the training is announced.
+        """
         config = make_config("trainer.epochs=4", "objective.metric=best/val_macro_f1")
-        result = train(config)
+        with caplog.at_level("INFO", logger="flowersweep.training.run"):
+            result = train(config)
+        opening, storing = [
+            one.getMessage() for one in caplog.records if one.name == "flowersweep.training.run"
+        ]
+        assert opening == f"Opening the results in {config.tracking.dir} and starting TensorFlow ..."
+        assert storing == f"Storing the results of epoch {result.metrics['best/epoch']:.0f} ..."
         folder = Path(logged(config, result).info.artifact_uri.removeprefix("file://"))
         rows = list(csv.DictReader(io.StringIO((folder / "validation_predictions.csv").read_text())))
         of_predictions = f1_score(*([row[k] for row in rows] for k in ("true", "predicted")), average="macro")
@@ -220,6 +231,7 @@ def started(config: Config, *overrides: str) -> subprocess.Popen[str]:
         *(f"paths.cache={config.paths.cache}", f"tracking.dir={config.tracking.dir}"),
         *("trainer.image_size=32", "trainer.epochs=100000", "trainer.patience=null", *overrides),
     ]
+    prepare_store(Path(config.tracking.dir))  # a copy, which another process would take seconds to make
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     for line in process.stderr:
@@ -238,7 +250,7 @@ class TestInterruption:
         config = make_config()
         process = started(config)
         process.send_signal(number)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=240)
         (run,) = all_runs(config)
 
         assert process.returncode == code

@@ -81,7 +81,7 @@ class TestInitFrom:
     def test_what_does_not_fit_is_refused(
         self, make_config: MakeConfig, frozen: list[Result], cache: Path, tmp_path: Path
     ) -> None:
-        """Another width, another picture size, other classes and an unknown run each give one sentence."""
+        """Another width, another picture size or shape, another split, other classes and an unknown run each give one sentence."""
         run_id = frozen[0].run_id
         other = tmp_path / "other"
         for name in ("daisy", "roses"):
@@ -90,6 +90,9 @@ class TestInitFrom:
         cases = {
             "model.alpha=0.5": r"model\.alpha=0\.35, but this run has model\.alpha=0\.5",
             "trainer.image_size=64": r"trainer\.image_size=32, but this run has trainer\.image_size=64",
+            "data.split_seed=9": r"data\.split_seed=123, but this run has data\.split_seed=9",
+            "data.split=stratified": r"data\.split=keras, but this run has data\.split=stratified",
+            "data.resize=crop": r"data\.resize=stretch, but this run has data\.resize=crop",
             f"data.dir={other}": r"but the data has daisy, roses",
         }
         for change, words in cases.items():

@@ -2,6 +2,10 @@
 
 from flowersweep.augment.base import Augmentation
 from flowersweep.augment.draw import drawn, uniforms
-from flowersweep.augment.registry import AUGMENTATIONS, build
+from flowersweep.augment.layers import LAYERS, build
+from flowersweep.augment.stack import Stack
 
 __all__ = ["AUGMENTATIONS", "Augmentation", "build", "drawn", "uniforms"]
+
+# All augmentations by their names in `aug=`.
+AUGMENTATIONS: dict[str, type[Augmentation]] = {**LAYERS, "stack": Stack}

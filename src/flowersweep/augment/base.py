@@ -71,6 +71,11 @@ class Augmentation:
         return epoch if self.cycle is None else epoch % self.cycle
 
     @property
+    def mixes(self) -> bool:
+        """Whether pictures are also mixed with other training pictures, by `mix`, and their labels with it."""
+        return False
+
+    @property
     def n_uniforms(self) -> int:
         """Number of uniform numbers in [0, 1) per picture."""
         return len(self.draws)
@@ -113,6 +118,24 @@ class Augmentation:
             float32, shape (batch, image_size, image_size, 3), values 0..255.
         """
         return images
+
+    def others(self, parameters: Parameters, count: int) -> npt.NDArray[np.int64]:
+        """Which of `count` training pictures is mixed into each picture, shape (n,), if `mixes`."""
+        raise NotImplementedError
+
+    def shares(self, parameters: Parameters, image_size: int) -> Array:
+        """The share of each picture itself in the mixed picture and its label, shape (n,), if `mixes`."""
+        raise NotImplementedError
+
+    def mix(
+        self,
+        images: "tf.Tensor",
+        others: "tf.Tensor",
+        parameters: "dict[str, tf.Tensor]",
+        image_size: int,
+    ) -> "tf.Tensor":
+        """Mix pictures with others, if `mixes`; both are results of `apply`, the parameters are those of the former."""
+        raise NotImplementedError
 
 
 @dataclass

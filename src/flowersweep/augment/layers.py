@@ -21,13 +21,14 @@ from flowersweep.augment.crop import RandomCrop
 from flowersweep.augment.erase import RandomErasing
 from flowersweep.augment.flip import RandomFlip, RandomFlip_prob
 from flowersweep.augment.focus import RandomGaussianBlur, RandomSharpness
+from flowersweep.augment.mixing import CutMix, MixUp
 from flowersweep.augment.policy import AugMix, RandAugment
 from flowersweep.augment.tone import RandomBrightness, RandomContrast, RandomInvert, RandomPosterization
 from flowersweep.errors import ConfigError
 from flowersweep.fields import RULE_KEY
 from flowersweep.texts import choose_one_of
 
-# The article's in its order, the policies, then others with the name of a Keras 3 layer, in alphabetical order.
+# The article's in its order, the policies, what mixes two pictures, then others with the name of a Keras 3 layer, in alphabetical order.
 LAYERS: dict[str, type[Augmentation]] = {
     "none": NoAugmentation,
     "RandomFlip": RandomFlip,
@@ -41,6 +42,8 @@ LAYERS: dict[str, type[Augmentation]] = {
     "RandomTranslation_prob": RandomTranslation_prob,
     "RandAugment": RandAugment,
     "AugMix": AugMix,
+    "MixUp": MixUp,
+    "CutMix": CutMix,
     "RandomBrightness": RandomBrightness,
     "RandomErasing": RandomErasing,
     "RandomGaussianBlur": RandomGaussianBlur,

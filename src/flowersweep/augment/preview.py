@@ -21,7 +21,7 @@ def preview(
     *,
     indices: npt.NDArray[np.int64] | None = None,
 ) -> Image.Image:
-    """Draw the pictures as used in training.
+    """Draw the pictures as used in training; those that are mixed in are others of the drawn ones.
 
     Args:
         augmentation: The augmentation to show.
@@ -56,6 +56,10 @@ def _augmented(
     parameters = drawn(augmentation, epoch, int(rows.max()) + 1)
     tensors = {key: tf.constant(values[rows]) for key, values in parameters.items()}
     result = augmentation.apply(tf.constant(images, tf.float32), tensors, image_size)
+    if augmentation.mixes:
+        shown = {key: values[rows] for key, values in parameters.items()}
+        others = tf.gather(result, augmentation.others(shown, len(images)))
+        result = augmentation.mix(result, others, tensors, image_size)
     return np.asarray(np.rint(result), dtype=np.uint8)
 
 

@@ -1,16 +1,22 @@
 """A stack of augmentations."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from flowersweep.augment.base import Augmentation, Parameters, Uniforms
+import numpy as np
+import numpy.typing as npt
+
+from flowersweep.augment.base import Array, Augmentation, Parameters, Uniforms
 from flowersweep.augment.crop import RandomCrop
 from flowersweep.augment.layers import build
 from flowersweep.errors import ConfigError
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -19,7 +25,8 @@ class Stack(Augmentation):
 
     Attributes:
         layers: Names, or mappings of a name and parameters: [RandomFlip, {name: RandomRotation, factor: 0.1}].
-            RandomCrop may only come first, because it takes larger pictures than the others.
+            RandomCrop may only come first, because it takes larger pictures than the others; MixUp or CutMix only last,
+            because they mix pictures that the others have changed.
     """
 
     name: str = "stack"
@@ -33,13 +40,15 @@ class Stack(Augmentation):
             One augmentation for each entry of `layers`.
 
         Raises:
-            ConfigError: An entry cannot be built, there is none, or RandomCrop is not the first.
+            ConfigError: An entry cannot be built, there is none, RandomCrop is not the first, or one that mixes not the last.
         """
         layers = [build(spec) for spec in self.layers]
         if not layers:
             raise ConfigError("A stack needs at least one layer; choose aug=none to change nothing.")
         if any(isinstance(layer, RandomCrop) for layer in layers[1:]):
             raise ConfigError("RandomCrop must be the first layer of a stack and occur only once.")
+        if any(layer.mixes for layer in layers[:-1]):
+            raise ConfigError("MixUp and CutMix must be the last layer of a stack, and only one of them.")
         return layers
 
     def problems(self) -> list[str]:
@@ -72,11 +81,34 @@ class Stack(Augmentation):
     def apply(self, images: "tf.Tensor", parameters: "dict[str, tf.Tensor]", image_size: int) -> "tf.Tensor":
         """Apply the layers in order."""
         for place, layer in enumerate(self.built):
-            prefix = f"{place}."
-            own = {
-                key.removeprefix(prefix): values
-                for key, values in parameters.items()
-                if key.startswith(prefix)
-            }
-            images = layer.apply(images, own, image_size)
+            images = layer.apply(images, _own(parameters, place), image_size)
         return images
+
+    @property
+    def mixes(self) -> bool:
+        """Whether the last layer does."""
+        return self.built[-1].mixes
+
+    def others(self, parameters: Parameters, count: int) -> npt.NDArray[np.int64]:
+        """Those of the last layer."""
+        return self.built[-1].others(_own(parameters, len(self.built) - 1), count)
+
+    def shares(self, parameters: Parameters, image_size: int) -> Array:
+        """Those of the last layer."""
+        return self.built[-1].shares(_own(parameters, len(self.built) - 1), image_size)
+
+    def mix(
+        self,
+        images: "tf.Tensor",
+        others: "tf.Tensor",
+        parameters: "dict[str, tf.Tensor]",
+        image_size: int,
+    ) -> "tf.Tensor":
+        """Mix as the last layer does."""
+        return self.built[-1].mix(images, others, _own(parameters, len(self.built) - 1), image_size)
+
+
+def _own(parameters: Mapping[str, T], place: int) -> dict[str, T]:
+    """The parameters of one layer."""
+    prefix = f"{place}."
+    return {key.removeprefix(prefix): values for key, values in parameters.items() if key.startswith(prefix)}

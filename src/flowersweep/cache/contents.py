@@ -164,8 +164,9 @@ def _with_companions(path: Path) -> list[Path]:
 
 
 def _about_pictures(path: Path) -> str:
-    fingerprint, size, *_ = path.stem.split("-")
-    return f"data {fingerprint[:8]} decoded at {size} pixels"
+    fingerprint, size, *how = path.stem.split("-")
+    resized = f", {how[0]}" if len(how) > 1 else ""
+    return f"data {fingerprint[:8]} decoded at {size} pixels{resized}"
 
 
 def _bank(folder: Path) -> Item:

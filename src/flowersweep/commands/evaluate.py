@@ -106,7 +106,7 @@ def _predictions(choice: Choice, data: EvaluationSet, batch_size: int) -> "Predi
     probabilities: list[npt.NDArray[np.float32]] = []
     read: list[int] = []
     with progress("Evaluating", len(data.paths)) as advance:
-        for batch in batches(data.paths, choice.info.size, batch_size):
+        for batch in batches(data.paths, choice.info.size, batch_size, choice.info.resizing):
             for sentence in batch.unreadable:
                 sys.stderr.write(f"flowersweep: {sentence}\n")
             if batch.positions:

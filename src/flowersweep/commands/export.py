@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flowersweep.commands.arguments import Argument, Command, values_of
 from flowersweep.commands.common import CHOICE_ARGUMENTS, OVERWRITE, chosen, output_path
+from flowersweep.data.resizing import input_words
 from flowersweep.deploy.choose import Choice
 from flowersweep.deploy.equality import Equality, UnequalError, compare, shown_pictures
 from flowersweep.deploy.exporter import FORMATS, check_format, open_export, write_export
@@ -74,7 +75,7 @@ def _export(values: Mapping[str, str | None]) -> int:
             part.write_text(text, encoding="utf-8")
     sys.stdout.write(
         f"{output}: {kind} of {choice.about}; on {equality.pictures} pictures its probabilities differ from those of "
-        f"the source by at most {equality.difference:.2g}.\n"
+        f"the source by at most {equality.difference:.2g}. It takes {input_words(choice.info.size, choice.info.resizing)}.\n"
     )
     if temperature is not None:
         sys.stdout.write(f"{temperature.about}\n")
@@ -88,7 +89,7 @@ def _write(
     with draft(output) as part:
         write_export(kind, choice, predictor.model, part, changed=temperature is not None)
         export = open_export(kind, predictor.model, part)
-        return compare(predictor, export, shown_pictures(pictures, choice.info.size))
+        return compare(predictor, export, shown_pictures(pictures, choice.info.size, choice.info.resizing))
 
 
 def _temperature_file(output: Path) -> Path:

@@ -14,6 +14,7 @@ from flowersweep import config
 from flowersweep.commands.arguments import exit_code
 from flowersweep.config import Config, cache_dir
 from flowersweep.deploy.output import draft
+from flowersweep.tables import Listing
 from flowersweep.texts import expanded, in_one_line, plain_console
 
 if TYPE_CHECKING:
@@ -76,19 +77,23 @@ def _inspect(given: Sequence[str]) -> int:
 
 
 def _show(looks: "Looks", found: "Sequence[Notice]") -> None:
-    from rich.table import Table
-
     from flowersweep.inspection.counts import counts_of
 
     counts = counts_of(looks)
-    table = Table("class", title="Pictures", title_justify="left", show_footer=True)
-    table.columns[0].footer, table.columns[0].overflow = "all classes", "fold"
-    for name, total in zip(counts.columns, counts.total, strict=True):
-        table.add_column(name, justify="right", no_wrap=True, footer=f"{total:,}")
-    for name, numbers in counts.rows:
-        table.add_row(name, *(f"{number:,}" for number in numbers))
+    rows = [
+        (name, *(f"{number:,}" for number in numbers))
+        for name, numbers in (*counts.rows, ("all classes", counts.total))
+    ]
+    styles = [None] * len(counts.rows) + ["bold"]
     console = plain_console(soft_wrap=True)
-    console.print(table, highlight=False, soft_wrap=False)
+    Listing(
+        ("class", *counts.columns),
+        rows,
+        title="Pictures",
+        right=counts.columns,
+        wrapping={"class"},
+        styles=styles,
+    ).show(console)
     size, ratio = (
         (looks.widths, looks.heights),
         looks.widths / looks.heights,
@@ -120,5 +125,5 @@ def _preview(settings: Config, looks: "Looks") -> "Image | None":
     rows = looks.split.train[:_PREVIEWED]
     size = settings.trainer.image_size
     paths = [looks.catalogue.root / looks.catalogue.paths[index] for index in rows]
-    images = np.stack([decode(path, settings.aug.source_size(size)) for path in paths])
+    images = np.stack([decode(path, settings.aug.source_size(size), settings.data.resize) for path in paths])
     return preview(settings.aug, images, size, indices=rows)

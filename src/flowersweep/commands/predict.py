@@ -92,7 +92,7 @@ def _write_all(
         _bar(len(paths), stream) as advance,
         open_writer(kind, stream, names, class_names, top) as write,
     ):
-        for batch in batches(paths, choice.info.size, batch_size):
+        for batch in batches(paths, choice.info.size, batch_size, choice.info.resizing):
             for sentence in batch.unreadable:
                 sys.stderr.write(f"flowersweep: {sentence}\n")
             unreadable += len(batch.unreadable)

@@ -6,7 +6,9 @@ from flowersweep.commands.arguments import Argument, Command
 from flowersweep.commands.common import CHOICE_ARGUMENTS, chosen
 from flowersweep.deploy.best_run import objective
 from flowersweep.deploy.choose import ALIAS, BEST, MODEL_NAME
-from flowersweep.deploy.model_registry import about_version, promote
+from flowersweep.deploy.derived_run import calibrated
+from flowersweep.deploy.model_registry import about_version, check_alias, promote
+from flowersweep.deploy.temperature import FIT
 from flowersweep.tables import show_facts
 from flowersweep.texts import plain_console
 from flowersweep.tracking.selection import experiment_of
@@ -22,6 +24,13 @@ COMMAND = Command(
         *(_RUN if one.name == "run" else one for one in CHOICE_ARGUMENTS),
         Argument("name", "name of the registered model", "NAME", default=MODEL_NAME),
         Argument("alias", "alias of the version; removed from any other version", "ALIAS", default=ALIAS),
+        Argument(
+            "temperature",
+            "fit: promote the model with its logits divided by a temperature that is fitted on the run's validation "
+            "predictions; it gets a run of its own",
+            "fit",
+            choices=(FIT,),
+        ),
     ),
     example="python -m flowersweep promote study=aug-5e5153",
     positional="study",
@@ -36,6 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _promote(values: Mapping[str, str | None]) -> int:
     choice = chosen(values)
     name, alias = str(values["name"]), str(values["alias"])
+    check_alias(alias)
+    temperature = None
+    if values["temperature"] == FIT:
+        choice, temperature = calibrated(choice)
     promotion = promote(choice, name, alias)
     metric, value = objective(choice.run)
     tags = choice.run.data.tags
@@ -49,5 +62,8 @@ def _promote(values: Mapping[str, str | None]) -> int:
         "run": f"{choice.run_id} {choice.run.info.run_name}",
         "previous": about_version(promotion.previous) if promotion.previous else "none",
     }
-    show_facts(plain_console(), rows)
+    console = plain_console()
+    show_facts(console, rows)
+    if temperature is not None:
+        console.print(temperature.about, highlight=False, soft_wrap=True)
     return 0

@@ -30,6 +30,7 @@ from flowersweep.config.optimizers import (
 from flowersweep.fields import VALIDATED, WATCHED, bounded, not_empty, one_of
 
 DATA_SOURCES = ("flower_photos", "folder", "demo")
+RESIZES = ("stretch", "crop", "pad")
 SPLITS = ("keras", "stratified", "folders", "csv", "groups")
 
 
@@ -53,6 +54,8 @@ class DataConfig:
             those of Keras' image_dataset_from_directory(validation_split=..., seed=...).
         split_seed: Seed of the split.
         test_split: Fraction of the training part that is held out as a test set; never used for selection.
+        resize: How a picture becomes a square: stretched as in Keras, cut to its central square, or with black bars
+            beside it.
         unreadable: What to do with files that cannot be decoded: stop and list them, or continue without
             them.
     """
@@ -66,6 +69,7 @@ class DataConfig:
     validation_split: float = bounded(above=0, below=1)
     split_seed: int = bounded(low=0, high=2**32 - 1)
     test_split: float = bounded(low=0, below=1)
+    resize: str = one_of(*RESIZES, default="stretch")
     unreadable: str = one_of("error", "skip")
 
 

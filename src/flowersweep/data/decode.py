@@ -36,16 +36,17 @@ class UnreadableError(DataError):
         self.reason = reason
 
 
-def decode(path: Path, size: int) -> Pixels:
-    """Read a picture and resize it to a square; its aspect ratio is not kept.
+def decode(path: Path, size: int, resizing: str = "stretch") -> Pixels:
+    """Read a picture and resize it to a square.
 
-    Equal to what `keras.utils.image_dataset_from_directory(image_size=(size, size))` yields, rounded to
-    integers, with three exceptions: JPEG is decoded with the accurate rather than the fast inverse cosine
+    Equal to what `keras.utils.image_dataset_from_directory(image_size=(size, size))` yields, for `crop` with
+    `crop_to_aspect_ratio=True` and for `pad` with `pad_to_aspect_ratio=True`, rounded to integers, with three exceptions: JPEG is decoded with the accurate rather than the fast inverse cosine
     transform, the orientation stored by a camera is applied, and transparent pictures get a white background.
 
     Args:
         path: A file whose content is one of `FORMATS`; its name does not matter.
         size: Side length of the result in pixels.
+        resizing: As data.resize.
 
     Returns:
         uint8, shape (size, size, 3), RGB, 0..255.
@@ -53,7 +54,23 @@ def decode(path: Path, size: int) -> Pixels:
     Raises:
         DataError: The file cannot be read, or is not a complete picture.
     """
-    return resize(load(path), size)
+    return resize(squared(load(path), resizing), size)
+
+
+def squared(pixels: Pixels, resizing: str) -> Pixels:
+    """The central square of a picture (`crop`), the picture in the middle of a black square (`pad`), or itself (`stretch`)."""
+    height, width, _ = pixels.shape
+    if height == width or resizing == "stretch":
+        return pixels
+    if resizing == "crop":
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        return pixels[top : top + side, left : left + side]
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    square = np.zeros((side, side, 3), np.uint8)
+    square[top : top + height, left : left + width] = pixels
+    return square
 
 
 def load(path: Path) -> Pixels:

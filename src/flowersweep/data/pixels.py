@@ -1,6 +1,6 @@
 """Store pictures, decoded once, in a memory-mapped file that all runs and processes share.
 
-The file is named after the data's fingerprint and the picture size, so it can never contain the wrong pictures
+The file is named after the data's fingerprint, the picture size and how pictures become squares, so it can never contain the wrong pictures
 and may be deleted at any time. Next to it is a small JSON file, written last, with its length and SHA-256.
 """
 
@@ -30,6 +30,8 @@ _VERSION = 1  # part of the file name; increase it when the result of `decode` c
 _LISTED = 10  # number of unreadable pictures that an error lists
 _BATCH = 256  # pictures decoded ahead of the writer, which limits the memory
 
+Read = Callable[[Path], Pixels]
+
 
 @dataclass(frozen=True, eq=False)
 class PixelStore:
@@ -49,7 +51,13 @@ class PixelStore:
 
 
 def open_pixel_store(
-    catalogue: Catalogue, *, fingerprint: str, size: int, cache: Path, threads: int | None = None
+    catalogue: Catalogue,
+    *,
+    fingerprint: str,
+    size: int,
+    cache: Path,
+    resizing: str = "stretch",
+    threads: int | None = None,
 ) -> PixelStore:
     """Open the decoded pictures, decoding them first if no process has done so yet.
 
@@ -61,6 +69,7 @@ def open_pixel_store(
         fingerprint: The result of `fingerprint(catalogue, cache)`.
         size: Side length in pixels, at least 1.
         cache: The folder of the stores.
+        resizing: As data.resize.
         threads: Number of decoding threads; by default the number of processors.
 
     Raises:
@@ -68,13 +77,20 @@ def open_pixel_store(
     """
     if size < 1:
         raise DataError(f"Pictures must be at least 1 pixel wide, but the size is {size}.")
-    path = PIXELS.path(cache, f"{fingerprint}-{size}-v{_VERSION}")
+    how = "" if resizing == "stretch" else f"-{resizing}"
+    path = PIXELS.path(cache, f"{fingerprint}-{size}{how}-v{_VERSION}")
+
+    def read(picture: Path) -> Pixels:
+        return decode(picture, size, resizing)
+
     if (images := _open(path, len(catalogue), size)) is None:
         with locked(path):
             if (images := _open(path, len(catalogue), size)) is None:
                 if path.exists():
                     _log.warning("%s is damaged and will be recreated.", path)
-                _build(path, catalogue, fingerprint=fingerprint, size=size, cache=cache, threads=threads)
+                _build(
+                    path, catalogue, read, fingerprint=fingerprint, size=size, cache=cache, threads=threads
+                )
                 images = _open(path, len(catalogue), size)
     if images is None:
         raise DataError(f"{path} was just written but cannot be read; check the disk.")
@@ -113,7 +129,14 @@ def readable(catalogue: Catalogue, *, fingerprint: str, cache: Path, threads: in
 
 
 def _build(
-    path: Path, catalogue: Catalogue, *, fingerprint: str, size: int, cache: Path, threads: int | None
+    path: Path,
+    catalogue: Catalogue,
+    read: Read,
+    *,
+    fingerprint: str,
+    size: int,
+    cache: Path,
+    threads: int | None,
 ) -> None:
     part = part_of(path)
     _log.info("Decoding %d pictures to %d x %d pixels into %s.", len(catalogue), size, size, path)
@@ -122,7 +145,7 @@ def _build(
             require_space(path, len(catalogue) * size * size * 3)
             # The old JSON file is deleted first: without it, a new file under the old name does not count as complete.
             _sidecar(path).unlink(missing_ok=True)
-            sha256, broken = _write(part, catalogue, size, threads)
+            sha256, broken = _write(part, catalogue, read, size, threads)
             length = part.stat().st_size
             if not broken:
                 part.replace(path)
@@ -134,14 +157,16 @@ def _build(
     write_json(_sidecar(path), {"bytes": length, "sha256": sha256})
 
 
-def _write(part: Path, catalogue: Catalogue, size: int, threads: int | None) -> tuple[str, dict[str, str]]:
+def _write(
+    part: Path, catalogue: Catalogue, read: Read, size: int, threads: int | None
+) -> tuple[str, dict[str, str]]:
     """Write the .npy file; return its SHA-256 and the unreadable pictures with their reasons."""
     header = _header(len(catalogue), size)
     digest = hashlib.sha256(header)
     broken: dict[str, str] = {}
     with part.open("wb") as file:
         file.write(header)
-        results = _each(catalogue, lambda picture: decode(picture, size), "Decoding pictures", threads)
+        results = _each(catalogue, read, "Decoding pictures", threads)
         for name, result in zip(catalogue.paths, results, strict=True):
             if isinstance(result, str):
                 broken[name] = result
@@ -177,9 +202,7 @@ def _open(path: Path, n: int, size: int) -> "np.memmap[Any, np.dtype[np.uint8]] 
         return None
 
 
-def _each(
-    catalogue: Catalogue, read: Callable[[Path], Pixels], description: str, threads: int | None
-) -> Iterator[Pixels | str]:
+def _each(catalogue: Catalogue, read: Read, description: str, threads: int | None) -> Iterator[Pixels | str]:
     """Read all pictures in order, several at a time; for an unreadable one yield the reason."""
 
     def attempt(path: str) -> Pixels | str:

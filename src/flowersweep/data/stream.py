@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.augment import Augmentation, drawn
+from flowersweep.augment.base import Parameters
+from flowersweep.augment.mixing import mixed_labels
 from flowersweep.hardware import has_gpu
 
 if TYPE_CHECKING:
@@ -46,6 +48,29 @@ def epoch_order(seed: int, epoch: int, count: int) -> npt.NDArray[np.int64]:
     return np.random.default_rng([seed, epoch, 0x0DDE]).permutation(count)
 
 
+def epoch_labels(
+    part: Part, augmentation: Augmentation, epoch: int, *, image_size: int, n_classes: int | None
+) -> npt.NDArray[Any]:
+    """The labels of a part in an epoch, in the part's own order.
+
+    Args:
+        part: The training pictures.
+        augmentation: Applied to them.
+        epoch: From 0.
+        image_size: Side length of the resulting pictures in pixels.
+        n_classes: The number of classes; required if the augmentation mixes pictures.
+
+    Returns:
+        Class numbers, int32 (m,), or, if the augmentation mixes pictures, float32 (m, n_classes).
+    """
+    if not augmentation.mixes:
+        return part.labels
+    assert n_classes is not None  # noqa: S101 (see above)
+    parameters = _rows(drawn(augmentation, epoch, len(part.images)), part.indices)
+    others = part.labels[augmentation.others(parameters, len(part.indices))]
+    return mixed_labels(part.labels, others, augmentation.shares(parameters, image_size), n_classes)
+
+
 def training_stream(
     part: Part,
     augmentation: Augmentation,
@@ -54,6 +79,7 @@ def training_stream(
     batch_size: int,
     seed: int,
     epochs: int,
+    n_classes: int | None = None,
 ) -> "tf.data.Dataset":
     """All training batches, one epoch after the other.
 
@@ -64,9 +90,10 @@ def training_stream(
         batch_size: Pictures per batch; the last batch of an epoch may be smaller.
         seed: Determines the order of the pictures.
         epochs: Number of epochs.
+        n_classes: The number of classes; required if the augmentation mixes pictures.
 
     Returns:
-        A dataset of (images float32 (batch, image_size, image_size, 3) in 0..255, labels int32 (batch,)).
+        A dataset of (images float32 (batch, image_size, image_size, 3) in 0..255, labels as from `epoch_labels`).
     """
     import tensorflow as tf
 
@@ -77,24 +104,38 @@ def training_stream(
         order = epoch_order(seed, int(epoch), count)
         parameters = drawn(augmentation, int(epoch), len(part.images))
         rows = part.indices[order]
-        return [rows, part.labels[order], *(parameters[name][rows] for name in names)]
+        labels = epoch_labels(part, augmentation, int(epoch), image_size=image_size, n_classes=n_classes)
+        columns = [labels[order], rows, *(parameters[name][rows] for name in names)]
+        if augmentation.mixes:
+            others = part.indices[augmentation.others(_rows(parameters, rows), count)]
+            columns += [others, *(parameters[name][others] for name in names)]
+        return columns
 
     @tf.autograph.experimental.do_not_convert
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
-        types = [tf.int64, tf.int32, *(tf.as_dtype(array.dtype) for array in template)]
-        columns = tf.numpy_function(plan, [epoch], types, stateful=False)
-        shapes = [(), (), *(array.shape[1:] for array in template)]
-        for column, shape in zip(columns, shapes, strict=True):
+        given = [(tf.int64, ()), *((tf.as_dtype(array.dtype), array.shape[1:]) for array in template)]
+        label = (tf.float32, (n_classes,)) if augmentation.mixes else (tf.int32, ())
+        types = [label, *given * (1 + augmentation.mixes)]
+        columns = tf.numpy_function(plan, [epoch], [kind for kind, _ in types], stateful=False)
+        for column, (_, shape) in zip(columns, types, strict=True):
             column.set_shape((count, *shape))
         return tf.data.Dataset.from_tensor_slices(tuple(columns)).batch(batch_size)
 
-    @tf.autograph.experimental.do_not_convert
-    def load(rows: tf.Tensor, labels: tf.Tensor, *columns: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def augmented(rows: tf.Tensor, parameters: dict[str, tf.Tensor]) -> tf.Tensor:
         images = _gather(part.images, rows)
         if not augmentation.takes_bytes:
             images = tf.cast(images, tf.float32)
-        parameters = dict(zip(names, columns, strict=True))
-        images = tf.cast(augmentation.apply(images, parameters, image_size), tf.float32)
+        return tf.cast(augmentation.apply(images, parameters, image_size), tf.float32)
+
+    @tf.autograph.experimental.do_not_convert
+    def load(labels: tf.Tensor, *columns: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        rows, *values = columns[: 1 + len(names)]
+        parameters = dict(zip(names, values, strict=True))
+        images = augmented(rows, parameters)
+        if augmentation.mixes:
+            rows, *values = columns[1 + len(names) :]
+            others = augmented(rows, dict(zip(names, values, strict=True)))
+            images = augmentation.mix(images, others, parameters, image_size)
         return tf.ensure_shape(images, (None, image_size, image_size, 3)), labels
 
     steps = steps_per_epoch(count, batch_size) * epochs
@@ -135,6 +176,10 @@ def _parameter_template(augmentation: Augmentation) -> tuple[list[str], list[npt
     parameters = drawn(augmentation, 0, 1)
     names = sorted(parameters)
     return names, [parameters[name] for name in names]
+
+
+def _rows(parameters: Parameters, rows: npt.NDArray[np.int64]) -> Parameters:
+    return {name: values[rows] for name, values in parameters.items()}
 
 
 def _gather(images: npt.NDArray[np.uint8], rows: "tf.Tensor") -> "tf.Tensor":

@@ -100,12 +100,12 @@ def choose(
         )
     store = open_results(directory, uri)
     if run == BEST or study or experiment:
-        return _choice(store, best_run(store, study, experiment))
+        return choose_run(store, best_run(store, study, experiment))
     if run is None:
         version = registered(store, f"models:/{MODEL_NAME}@{ALIAS}", missing_ok=True)
-        return _of_version(store, version) if version else _choice(store, best_run(store))
+        return _of_version(store, version) if version else choose_run(store, best_run(store))
     if _RUN_ID.fullmatch(run):
-        return _choice(store, _by_id(store, run))
+        return choose_run(store, _by_id(store, run))
     version = registered(store, f"models:/{MODEL_NAME}@{ALIAS}" if run == ALIAS else run)
     assert version is not None  # noqa: S101 (a missing one was refused)
     return _of_version(store, version)
@@ -169,10 +169,10 @@ def _of_version(store: Store, version: "ModelVersion") -> Choice:
         )
     with translated(f"look up run {version.run_id} of version {version.version} of {version.name}"):
         run = client(store.uri).get_run(version.run_id)
-    return _choice(store, run)
+    return choose_run(store, run)
 
 
-def _choice(store: Store, run: "Run") -> Choice:
+def choose_run(store: Store, run: "Run") -> Choice:
     """A run with its model; a repeated trial has no model, so its best repeat is used."""
     if run.data.tags.get("kind") == "study":
         name = study_name(run)

@@ -66,16 +66,17 @@ def compare(
     return Equality(pictures, difference)
 
 
-def shown_pictures(paths: list[Path] | None, size: int) -> Iterator[Pixels]:
+def shown_pictures(paths: list[Path] | None, size: int, resizing: str = "stretch") -> Iterator[Pixels]:
     """Pictures to compare with, in batches.
 
     Args:
         paths: The paths of pictures, of which unreadable ones are left out; None for a fixed set of noise and synthetic
             flowers.
         size: Side length in pixels.
+        resizing: As data.resize of the model's run.
     """
     if paths is not None:
-        yield from (batch.images for batch in batches(paths, size, _BATCH) if batch.positions)
+        yield from (batch.images for batch in batches(paths, size, _BATCH, resizing) if batch.positions)
         return
     rng = np.random.default_rng(0)
     yield rng.integers(0, 256, (_NOISE_PICTURES, size, size, 3), dtype=np.uint8)

@@ -56,18 +56,19 @@ def find_pictures(given: Sequence[str], stdin: TextIO | None) -> list[Path]:
     return [path for one in given for path in (_listed(stdin) if one == STDIN else _found(one))]
 
 
-def batches(paths: Sequence[Path], size: int, batch_size: int) -> Iterator[Batch]:
+def batches(paths: Sequence[Path], size: int, batch_size: int, resizing: str = "stretch") -> Iterator[Batch]:
     """Decode pictures in batches; the next batch is decoded while one is used.
 
     Args:
         paths: The paths of the pictures.
         size: Side length in pixels.
         batch_size: Maximum number of pictures in a batch.
+        resizing: As data.resize of the model's run.
     """
 
     def attempt(path: Path) -> Pixels | str:
         try:
-            return decode(path, size)
+            return decode(path, size, resizing)
         except UnreadableError as error:
             return str(error)
 

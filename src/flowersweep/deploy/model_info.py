@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from flowersweep.config.schema import RESIZES
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.lookup import model_metadata
 from flowersweep.tracking.store.store import Store
@@ -15,11 +16,13 @@ class ModelInfo:
         class_names: The classes in the order of the model's outputs.
         size: Side length of the input pictures in pixels.
         fingerprint: The fingerprint of the training data; None if it was not recorded.
+        resizing: How a picture becomes a square, as data.resize.
     """
 
     class_names: tuple[str, ...]
     size: int
     fingerprint: str | None
+    resizing: str = "stretch"
 
 
 def model_info(store: Store, location: str) -> ModelInfo:
@@ -39,4 +42,11 @@ def model_info(store: Store, location: str) -> ModelInfo:
             f"The model at {location} does not record its classes and the size of its square pictures; use one "
             "that was saved by flowersweep."
         )
-    return ModelInfo(tuple(map(str, names)), int(shape[0]), noted.get("data_fingerprint"))
+    # Models of earlier versions were all trained on stretched pictures.
+    resizing = str(noted.get("resize", "stretch"))
+    if resizing not in RESIZES:
+        raise TrackingError(
+            f"The model at {location} was trained with data.resize={resizing}, which this version does not know; use a newer "
+            "version of flowersweep."
+        )
+    return ModelInfo(tuple(map(str, names)), int(shape[0]), noted.get("data_fingerprint"), resizing)

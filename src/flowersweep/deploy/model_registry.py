@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flowersweep.data.resizing import input_words
 from flowersweep.deploy.best_run import described, objective, overrides_of
 from flowersweep.deploy.choose import Choice, registered
 from flowersweep.errors import ConfigError
@@ -42,6 +43,18 @@ class Promotion:
     previous: "ModelVersion | None"
 
 
+def check_alias(alias: str) -> None:
+    """Refuse an alias that MLflow does not allow.
+
+    Raises:
+        ConfigError: It is not allowed.
+    """
+    if not _ALIAS.fullmatch(alias) or _TAKEN.fullmatch(alias):
+        raise ConfigError(
+            f"alias={alias} is not allowed; use letters, digits, _ and -, but neither latest nor names such as v1."
+        )
+
+
 def promote(choice: Choice, name: str, alias: str) -> Promotion:
     """Register a model, unless it is already registered, and set the alias of its version.
 
@@ -54,10 +67,7 @@ def promote(choice: Choice, name: str, alias: str) -> Promotion:
         ConfigError: MLflow does not allow this alias.
         TrackingError: The store refuses, for example because of a character in the name.
     """
-    if not _ALIAS.fullmatch(alias) or _TAKEN.fullmatch(alias):
-        raise ConfigError(
-            f"alias={alias} is not allowed; use letters, digits, _ and -, but neither latest nor names such as v1."
-        )
+    check_alias(alias)
     store = choice.store
     service = client(store.uri)
     with translated(f"register {name!r} in {store.uri}"):
@@ -83,6 +93,7 @@ def lineage(choice: Choice, before: "ModelVersion | None") -> dict[str, str]:
         "git_commit": run.data.tags.get("mlflow.source.git.commit"),
         "overrides": shlex.join(overrides_of(choice.store, run)),
         "class_names": ", ".join(choice.info.class_names),
+        "input": input_words(choice.info.size, choice.info.resizing),
         "previous": None if before is None else str(before.version),
     }
     return {key: shortened(text, MAX_TAG_LENGTH) for key, text in found.items() if text is not None}

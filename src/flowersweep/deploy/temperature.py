@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import keras
 
 FIT = "fit"
+TABLE = "validation_predictions.csv"
 # The inverse of the temperature is searched between these; beyond them probabilities are equal, or 0 and 1.
 _BOUNDS = (1 / 20, 20.0)
 # Probabilities in tables of earlier versions are rounded to six decimals.
@@ -73,7 +74,7 @@ def fit_for(choice: Choice) -> Temperature:
     Raises:
         TrackingError: The run has no table of predictions, or it cannot be read.
     """
-    table = Files(choice.store, choice.run_id).text("validation_predictions.csv")
+    table = Files(choice.store, choice.run_id).text(TABLE)
     predictions = None if table is None else read_predictions(table)
     if predictions is None:
         raise TrackingError(
@@ -95,7 +96,7 @@ def fit(true: npt.NDArray[np.integer], probabilities: npt.NDArray[np.floating]) 
     """
     from scipy.optimize import minimize_scalar  # type: ignore[import-untyped] # it ships no types
 
-    logits = np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST))
+    logits = _logits(probabilities)
     found = minimize_scalar(
         lambda inverse: _loss(true, logits * inverse),
         bounds=_BOUNDS,
@@ -108,6 +109,15 @@ def fit(true: npt.NDArray[np.integer], probabilities: npt.NDArray[np.floating]) 
         before=_quality(true, logits),
         after=_quality(true, logits * found.x),
     )
+
+
+def scaled(probabilities: npt.NDArray[np.floating], temperature: float) -> Floats:
+    """The probabilities of a model whose logits are divided by a temperature, from those of the model itself."""
+    return np.exp(_log_softmax(_logits(probabilities) / temperature))
+
+
+def _logits(probabilities: npt.NDArray[np.floating]) -> Floats:
+    return np.asarray(np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST)))
 
 
 def _quality(true: npt.NDArray[np.integer], logits: Floats) -> Quality:

@@ -1,6 +1,7 @@
 """All checks in their order: machine, folders, pictures, results, then TensorFlow."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from flowersweep.doctor.configured import Setup
 from flowersweep.doctor.dataset import check_pictures
@@ -12,7 +13,7 @@ from flowersweep.doctor.results import check_store, check_studies
 
 
 def all_checks(setup: Setup) -> Iterator[Finding]:
-    """Run all checks one after another, regardless of earlier findings.
+    """Run all checks, regardless of earlier findings; what they find is in their order.
 
     Args:
         setup: The configuration to check.
@@ -31,5 +32,8 @@ def all_checks(setup: Setup) -> Iterator[Finding]:
     }
     if setup.search is not None:
         yield Finding("sweep", setup.search)
-    for name, check in checks.items():
-        yield from run_check(name, check)
+    with ThreadPoolExecutor() as pool:
+        # These two wait for processes that import for seconds, so they are begun before the others.
+        waiting = {name: pool.submit(run_check, name, checks[name]) for name in ("TensorFlow", "LiteRT")}
+        for name, check in checks.items():
+            yield from waiting[name].result() if name in waiting else run_check(name, check)

@@ -1,20 +1,18 @@
 """The run of an ensemble in MLflow, below the run of its study."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from flowersweep.deploy.best_run import described
+from flowersweep.deploy.derived_run import COPIED, copy_data_set, log_derived_model
 from flowersweep.ensemble.members import TABLE, Member
 from flowersweep.ensemble.recipe import Recipe
 from flowersweep.ensemble.selection import Probabilities, Score, Step
 from flowersweep.figures.predictions import predictions_table
 from flowersweep.tracking.closing import closing
-from flowersweep.tracking.lookup import Files, model_metadata
+from flowersweep.tracking.lookup import Files
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.provenance import provenance
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 METRIC = "best/val_accuracy"
-# What the best member has stored is also true of the ensemble.
-_COPIED = ("config/config.yaml", "config/overrides.txt", "labels.json")
 
 
 @dataclass(frozen=True)
@@ -116,37 +112,15 @@ def record(
         tracker.json(counts, "members.json")
         tracker.json(provenance(command=product.command), "config/provenance.json")
         files = Files(store, first.run_id)
-        for name in _COPIED:
+        for name in COPIED:
             tracker.text(files.text(name) or "", name)
         names = first.info.class_names
         paths = [path for path, _ in selected[0].truth]
         tracker.text(predictions_table(paths, selected[0].labels, product.predicted, names), TABLE)
-        _data_set(tracker, first.run)
-        _model(tracker, store, selected[0], product.model)
+        copy_data_set(tracker, first.run)
+        log_derived_model(tracker, first, product.model)
         tracker.tags({NOTE: _description(selected, counts, evaluated)})
     return tracker.run_id
-
-
-def _data_set(tracker: MLflowTracker, run: "Run") -> None:
-    for used in run.inputs.dataset_inputs if run.inputs else []:
-        data = used.dataset
-        tracker.dataset(
-            data.name,
-            digest=data.digest,
-            source=next(iter(json.loads(data.source).values())),
-            context="validation",
-        )
-
-
-def _model(tracker: MLflowTracker, store: Store, member: Member, model: "keras.Model") -> None:
-    info = member.choice.info
-    known = model_metadata(store, member.choice.location)
-    tracker.model(
-        model,
-        example=np.zeros((1, info.size, info.size, 3), np.float32),
-        class_names=info.class_names,
-        metadata={key: value for key, value in known.items() if key not in {"class_names", "picture_shape"}},
-    )
 
 
 def _description(selected: Sequence[Member], counts: Counter[str], evaluated: Evaluated) -> str:

@@ -91,7 +91,11 @@ def _sizes(config: Config, looks: Looks) -> Iterator[Notice]:
         counted = _pictures(int(odd.sum()), "is", "are")
         yield Notice(
             f"{counted} more than {ODD_RATIO:g} times as long as wide or the reverse",
-            "stretched to a square they are distorted; cut the longest ones to what matters",
+            {
+                "stretch": "stretched to a square they are distorted; data.resize=crop or pad keeps their shape",
+                "crop": "data.resize=crop leaves out half of them or more; data.resize=pad keeps everything",
+                "pad": "half of their square or more is black with data.resize=pad; cut the longest ones to what matters",
+            }[config.data.resize],
         )
 
 

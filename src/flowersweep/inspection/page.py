@@ -13,6 +13,7 @@ from PIL import Image
 from flowersweep.config.schema import Config
 from flowersweep.data.decode import load
 from flowersweep.data.notices import Notice
+from flowersweep.data.resizing import RESIZED
 from flowersweep.inspection.counts import counts_of, distributions
 from flowersweep.inspection.looking import Looks
 from flowersweep.report.page import TEMPLATES, WHEN
@@ -116,7 +117,7 @@ def facts(config: Config, looks: Looks) -> dict[str, str]:
         + (f", and {len(looks.unreadable):,} that cannot be read" if looks.unreadable else ""),
         "Classes": str(len(looks.catalogue.class_names)),
         "Split": data.split + ("" if data.folds is None else f", fold {data.fold} of {data.folds}"),
-        "Used at": f"{config.trainer.image_size} x {config.trainer.image_size} pixels",
+        "Used at": f"{config.trainer.image_size} x {config.trainer.image_size} pixels, {RESIZED[data.resize]}",
     }
 
 

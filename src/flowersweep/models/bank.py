@@ -21,7 +21,7 @@ from flowersweep.augment import Augmentation
 from flowersweep.cache import draws as draw_file
 from flowersweep.cache.atomic import locked, write_json
 from flowersweep.cache.draws import Features
-from flowersweep.data.stream import Part
+from flowersweep.data.stream import Part, epoch_labels
 from flowersweep.errors import ConfigError, DataError
 from flowersweep.models import bank_key
 from flowersweep.models.bank_key import BankKey
@@ -51,6 +51,7 @@ class FeatureBank:
         augmentation: Applied to them; one without random draws has one draw for all epochs.
         image_size: Side length in pixels of the prefix's input.
         fingerprint: The fingerprint of the data set.
+        resizing: As data.resize.
         cache: The cache folder; draws are stored in `features/` below it.
         dtype: The type of stored features. float16 has half the size and a relative error of at most 2**-11.
         engine: "auto", "tensorflow" or "litert".
@@ -74,6 +75,7 @@ class FeatureBank:
         dtype: Literal["float16", "float32"],
         engine: str,
         max_bytes: int,
+        resizing: str = "stretch",
         threads: int | None = None,
         cut: int | None = None,
     ) -> None:
@@ -100,6 +102,7 @@ class FeatureBank:
             dtype=dtype,
             engine=engine_version(resolve_engine(engine)),
             code=bank_key.code_digest(),
+            resizing=resizing,
         )
         self._engine: Engine | None = None
         self._open: dict[int, Features] = {}
@@ -134,6 +137,17 @@ class FeatureBank:
                 )
                 self._open = {**self._open, number: features}
         return features
+
+    @property
+    def mixes(self) -> bool:
+        """Whether the augmentation mixes pictures and their labels."""
+        return self._augmentation.mixes
+
+    def labels(self, epoch: int, n_classes: int | None) -> npt.NDArray[Any]:
+        """The labels that belong to the features of an epoch, as from `epoch_labels`."""
+        return epoch_labels(
+            self.part, self._augmentation, epoch, image_size=self._image_size, n_classes=n_classes
+        )
 
     def evaluation(self, part: Part) -> Features:
         """The features of other pictures, validation or test: without augmentation, always float32; otherwise as `draw`."""

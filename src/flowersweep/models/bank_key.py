@@ -42,6 +42,7 @@ class BankKey:
         dtype: "float16" or "float32".
         engine: Name and version of the engine.
         code: `code_digest` of the code that creates an augmented picture from a file.
+        resizing: As data.resize.
         version: Version of the storage format.
     """
 
@@ -57,6 +58,7 @@ class BankKey:
     dtype: str
     engine: str
     code: str
+    resizing: str = "stretch"
     version: int = VERSION
 
     @property

@@ -59,6 +59,11 @@ class DrawnPictures:
             if augmentation is not None:
                 columns = {name: values[rows] for name, values in parameters.items()}
                 pictures = self._augmented(augmentation, pictures, columns)
+                if augmentation.mixes:
+                    others = part.indices[augmentation.others(columns, len(part.indices))]
+                    theirs = {name: values[others] for name, values in parameters.items()}
+                    mixed_in = self._augmented(augmentation, part.images[others], theirs)
+                    pictures = self._mixed(augmentation, pictures, mixed_in, columns)
             yield pictures.astype(np.float32, copy=False)
 
     def outcomes(self, number: int) -> npt.NDArray[np.int64]:
@@ -74,6 +79,21 @@ class DrawnPictures:
             row = augmentation.outcome(self._outcome)
             return {name: np.repeat(values, count, axis=0) for name, values in row.items()}
         return drawn(augmentation, number, count)
+
+    def _mixed(
+        self,
+        augmentation: Augmentation,
+        pictures: Floats,
+        others: Floats,
+        columns: dict[str, npt.NDArray[Any]],
+    ) -> Floats:
+        import tensorflow as tf
+
+        with tf.device("CPU:0"):
+            drawn = {name: tf.constant(values) for name, values in columns.items()}
+            images, theirs = tf.constant(pictures), tf.constant(others)
+            mixed: Floats = augmentation.mix(images, theirs, drawn, self._image_size).numpy()
+        return mixed
 
     def _augmented(
         self,

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 _PREFETCHED = 4  # batches
 
 
-def feature_stream(bank: FeatureBank, *, batch_size: int, seed: int, epochs: int) -> "tf.data.Dataset":
+def feature_stream(
+    bank: FeatureBank, *, batch_size: int, seed: int, epochs: int, n_classes: int | None = None
+) -> "tf.data.Dataset":
     """All training batches: as `training_stream`, but after the prefix.
 
     The draw of an epoch is opened when its first batch is needed. An error in it reaches the caller as a
@@ -25,9 +27,10 @@ def feature_stream(bank: FeatureBank, *, batch_size: int, seed: int, epochs: int
         batch_size: Pictures per batch; the last batch of an epoch may be smaller.
         seed: Determines the order of the pictures.
         epochs: Number of epochs.
+        n_classes: The number of classes; required if the augmentation mixes pictures.
 
     Returns:
-        A dataset of (features float32 (batch, *feature_shape), labels int32 (batch,)).
+        A dataset of (features float32 (batch, *feature_shape), labels as from `epoch_labels`).
     """
     import tensorflow as tf
 
@@ -37,7 +40,7 @@ def feature_stream(bank: FeatureBank, *, batch_size: int, seed: int, epochs: int
 
     def plan(epoch: npt.NDArray[np.int64]) -> list[npt.NDArray[Any]]:
         order = epoch_order(seed, int(epoch), count)
-        return [np.full(count, epoch), order, bank.part.labels[order]]
+        return [np.full(count, epoch), order, bank.labels(int(epoch), n_classes)[order]]
 
     def gather(epochs_of: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         try:
@@ -47,9 +50,10 @@ def feature_stream(bank: FeatureBank, *, batch_size: int, seed: int, epochs: int
             raise
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
-        columns = tf.numpy_function(plan, [epoch], [tf.int64, tf.int64, tf.int32], stateful=False)
-        for column in columns:
-            column.set_shape((count,))
+        kind, shape = (tf.float32, (n_classes,)) if bank.mixes else (tf.int32, ())
+        columns = tf.numpy_function(plan, [epoch], [tf.int64, tf.int64, kind], stateful=False)
+        for column, inner in zip(columns, ((), (), shape), strict=True):
+            column.set_shape((count, *inner))
         return tf.data.Dataset.from_tensor_slices(tuple(columns)).batch(batch_size)
 
     def load(epochs_of: tf.Tensor, rows: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -12,9 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from optuna import Study
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from flowersweep.config.spelling import value_text
@@ -25,7 +24,7 @@ from flowersweep.sweep.parent_run import ParentRun
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.study.attributes import FAIL_REASON, TAKEN_FROM
 from flowersweep.sweep.workers.worker_job import TRAINING_LOG
-from flowersweep.tables import show_text
+from flowersweep.tables import show_text, wrapped
 from flowersweep.texts import plain_console
 
 log = logging.getLogger(__name__)
@@ -59,7 +58,10 @@ class SweepDisplay:
     ) -> None:
         self._study = study
         self._plan = plan
-        self._epochs = OmegaConf.select(config, "trainer.epochs")
+        repeats = OmegaConf.select(config, "hydra.sweeper.n_repeats") or 1
+        # A trial that is repeated reports after each seed, others after each epoch.
+        self._unit = "seed" if repeats > 1 else "epoch"
+        self._steps = repeats if repeats > 1 else OmegaConf.select(config, "trainer.epochs")
         self._on_change = on_change
         self._console = console or stderr_console()
         self._live = Live(console=self._console, refresh_per_second=2, transient=True)
@@ -143,17 +145,14 @@ class SweepDisplay:
     def _running(self, trials: Sequence[FrozenTrial]) -> RenderableType:
         running = [trial for trial in trials if trial.state is TrialState.RUNNING]
         done = sum(trial.state.is_finished() for trial in trials)
-        table = Table.grid(padding=(0, 2))
+        lines = [f"{self._study.study_name}: {self._progress(done, trials)}"]
         for trial in running:
             reported = trial.intermediate_values
-            epoch = f"epoch {len(reported)}/{self._epochs or '?'}" if reported else "starting"
+            step = f"{self._unit} {len(reported)}/{self._steps or '?'}" if reported else "starting"
             best = f"best {self._best_reported(reported)}" if reported else ""
             params = " ".join(f"{name}={value_text(value)}" for name, value in trial.params.items())
-            table.add_row(f"trial {trial.number}", epoch, best, params)
-        return Group(
-            Text(f"{self._study.study_name}: {self._progress(done, trials)}"),
-            table,
-        )
+            lines.append(f"trial {trial.number} {step} {best} {params}")
+        return Text("\n".join(one for line in lines for one in wrapped(line, self._console.width)))
 
     def _best_reported(self, reported: dict[int, float]) -> str:
         maximize = self._study.directions[0] is StudyDirection.MAXIMIZE

@@ -23,10 +23,11 @@ def store_ranking(tracker: MLflowTracker, study: Study) -> bool:
     if len(trials) < plots.MIN_TRIALS:
         return False
     values = {trial_name(one): study_row.seeds(one) for one in trials}
+    is_stored = False
     with _optional():
         tracker.figure(ranking(values, (study.metric_names or ["value"])[0]), RANKING)
-        return True
-    return False
+        is_stored = True
+    return is_stored
 
 
 def store_plots(tracker: MLflowTracker, study: Study) -> None:

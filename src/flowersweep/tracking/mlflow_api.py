@@ -137,6 +137,24 @@ def create_database(uri: str, artifact_root: str) -> None:
     SqlAlchemyStore(uri, artifact_root).engine.dispose()
 
 
+@contextmanager
+def requirements_trusted() -> Iterator[None]:
+    """Store models in the block without comparing their requirements with the installed packages they were read from.
+
+    Private: the function that compares them. It lists the files of all installed packages, which takes longer than all other
+    steps of storing a model; no setting turns it off.
+    """
+    quiet()
+    from mlflow.utils import environment as environments
+
+    compare = environments.warn_dependency_requirement_mismatches
+    environments.warn_dependency_requirement_mismatches = lambda _requirements: None
+    try:
+        yield
+    finally:
+        environments.warn_dependency_requirement_mismatches = compare
+
+
 def is_of_older_version(error: Exception) -> bool | None:
     """Return whether a database was refused because its tables are of an older MLflow; None for another reason.
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.errors import TrackingError
-from flowersweep.tracking.mlflow_api import bare_client, client, translated
+from flowersweep.tracking.mlflow_api import bare_client, client, requirements_trusted, translated
 from flowersweep.tracking.patience import cleaning_up, patiently
 from flowersweep.tracking.provenance import package_versions
 
@@ -51,7 +51,7 @@ def log_model(
     try:
         _log_output(bare, run_id, logged.model_id)
         identity = {"model_id": logged.model_id, "model_uuid": logged.model_id, "run_id": run_id}
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, requirements_trusted():
             path = Path(folder, NAME)
             mlflow.keras.save_model(
                 keras_model,

@@ -90,12 +90,13 @@ def load_pictures(config: Config, expected: str | None = None) -> Pictures:
         )
     catalogue, digest, parts = divided(config, found)
     size = config.trainer.image_size
-    evaluation = open_pixel_store(catalogue, fingerprint=digest, size=size, cache=cache)
+    resizing = config.data.resize
+    evaluation = open_pixel_store(catalogue, fingerprint=digest, size=size, cache=cache, resizing=resizing)
     source_size = config.aug.source_size(size)
     training = (
         evaluation
         if source_size == size
-        else open_pixel_store(catalogue, fingerprint=digest, size=source_size, cache=cache)
+        else open_pixel_store(catalogue, fingerprint=digest, size=source_size, cache=cache, resizing=resizing)
     )
     labels = catalogue.labels
     return Pictures(

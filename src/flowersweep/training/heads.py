@@ -59,6 +59,7 @@ def head_key(config: Config, pictures: Pictures) -> str:
         "code": code_digest(*ROOMS),
         "packages": [version(name) for name in PACKAGES],
         "data": pictures.fingerprint,
+        "resizing": config.data.resize,
         "parts": [part_digest(part) for part in (pictures.split.train, pictures.split.validation)],
         "backbone": [model.backbone, model.alpha, weights_digest(model.weights)],
         "head": dataclasses.asdict(model.head),

@@ -41,11 +41,15 @@ class Loader:
         return network.suffix if self.bank else network.trained()
 
     def training(self, epochs: int) -> "tf.data.Dataset":
-        """All training batches of a phase: (inputs float32, labels int32)."""
-        trainer = self.config.trainer
+        """All training batches of a phase: (inputs float32, labels as from `epoch_labels`)."""
+        trainer, n_classes = self.config.trainer, len(self.pictures.catalogue.class_names)
         if self.bank:
             return feature_stream(
-                self.bank, batch_size=trainer.batch_size, seed=self.config.seed, epochs=epochs
+                self.bank,
+                batch_size=trainer.batch_size,
+                seed=self.config.seed,
+                epochs=epochs,
+                n_classes=n_classes,
             )
         return training_stream(
             self.pictures.train,
@@ -54,6 +58,7 @@ class Loader:
             batch_size=trainer.batch_size,
             seed=self.config.seed,
             epochs=epochs,
+            n_classes=n_classes,
         )
 
     def evaluation(self, part: Part) -> "tf.data.Dataset":
@@ -74,6 +79,7 @@ def open_loader(network: Network, config: Config, pictures: Pictures) -> Iterato
             augmentation=config.aug,
             image_size=config.trainer.image_size,
             fingerprint=pictures.fingerprint,
+            resizing=config.data.resize,
             cache=cache_dir(config.paths.cache),
             dtype="float32" if config.bank.dtype == "float32" else "float16",
             engine=config.bank.engine,

@@ -1,5 +1,6 @@
 """One training run, from a configuration to a result in the tracking store."""
 
+import logging
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -64,6 +65,7 @@ class RunContext:
 
 
 ALONE = RunContext()
+log = logging.getLogger(__name__)
 
 
 def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext = ALONE) -> Result:
@@ -97,6 +99,8 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
     if context is ALONE:  # a sweep logs the notices once for all its trials
         tell(config, pictures.catalogue, pictures.split)
     with interruptible():
+        if context is ALONE:
+            log.info("Opening the results in %s and starting TensorFlow ...", config.tracking.dir)
         # A trial waits for a store that its sweep has already used.
         store = prepare_store(
             Path(config.tracking.dir), config.tracking.uri, known_to_work=context is not ALONE
@@ -203,6 +207,8 @@ def _train(
         except Pruned:
             tracker.metrics(history.summary())
             raise
+    if context is ALONE and (config.tracking.log_figures or config.tracking.log_model):
+        log.info("Storing the results of epoch %d ...", history.best_epoch)
     metrics = history.summary()
     if evaluated.test is not None:
         metrics |= {"test/accuracy": evaluated.test.accuracy, "test/loss": evaluated.test.loss}

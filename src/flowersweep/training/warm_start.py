@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 SPLIT_KEYS = ("split", "split_file", "folds", "fold", "split_seed", "validation_split", "test_split")
 # What holds for runs of versions that had no such key.
-MISSING_IN_OLD = {"data.split": "keras"}
+MISSING_IN_OLD = {"data.split": "keras", "data.resize": "stretch"}
 
 
 def load_run(network: "Network", config: Config, pictures: Pictures, store: Store) -> str:
@@ -94,6 +94,7 @@ def _check(run_id: str, config: Config, pictures: Pictures, store: Store) -> Non
         ("trainer.image_size", config.trainer.image_size),
         # Of another split, it has been trained on pictures that validate this run.
         *((f"data.{key}", getattr(config.data, key)) for key in SPLIT_KEYS),
+        ("data.resize", config.data.resize),
     ):
         received = OmegaConf.select(other, key, default=MISSING_IN_OLD.get(key))
         if received != expected:

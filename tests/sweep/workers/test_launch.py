@@ -27,7 +27,7 @@ def ended(running: subprocess.Popen[str]) -> tuple[int, str, str]:
     return running.returncode, out, err
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 240) -> None:
     """Wait until something is so."""
     until = time.monotonic() + seconds
     while not condition():
@@ -57,7 +57,7 @@ def test_killed_and_resumed_five_times(app: Any) -> None:
         time.sleep(moment.uniform(2.0, 6.0))
         os.killpg(running.pid, signal.SIGKILL)
         running.communicate()
-    wait_for(lambda: not any(app.lives(mark[1]) for mark in app.beginnings()), 10)
+    wait_for(lambda: not any(app.lives(mark[1]) for mark in app.beginnings()))
     code, _, err = ended(app.start(*FORTY, TWO, "seconds=0.05"))
 
     trials = app.study().trials
@@ -77,23 +77,21 @@ def test_interrupted_and_resumed(
 ) -> None:
     """A signal stops a sweep in seconds; its trials wait, nothing of it lives on, and the next sweep has them all."""
     command = "x=interval(0,1)", "hydra.sweeper.n_trials=6", "hydra.sweeper.study_name=s"
-    running = app.start(*command, f"hydra.sweeper.n_jobs={jobs}", "seconds=0.3", "long=200")
+    running = app.start(*command, f"hydra.sweeper.n_jobs={jobs}", "seconds=0.3", "long=2000")
     wait_for(lambda: len(app.beginnings()) >= jobs)
-    began = time.monotonic()
     send(running.pid, number)
-    code, out, err = ended(running)
+    code, out, err = ended(running)  # which waits for four minutes, and the trial takes ten
 
     assert code == 128 + number
-    assert time.monotonic() - began < 45  # the trial takes 60 seconds
     assert "Traceback" not in err
     states = [trial.state.name for trial in app.study().trials]
     assert "WAITING" in states
     assert "RUNNING" not in states
     assert "trials are left; the same command resumes the sweep" in out
-    wait_for(lambda: not any(app.lives(pid) for mark in app.beginnings() for pid in mark[1:]), 10)
+    wait_for(lambda: not any(app.lives(pid) for mark in app.beginnings() for pid in mark[1:]))
 
     Path("results", "quick").touch()
-    code, _, err = ended(app.start(*command, TWO, "seconds=0.3", "long=200"))
+    code, _, err = ended(app.start(*command, TWO, "seconds=0.3", "long=2000"))
     assert code == 0, err
     assert [trial.state.name for trial in app.study().trials] == ["COMPLETE"] * 6
 

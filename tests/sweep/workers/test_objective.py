@@ -83,6 +83,9 @@ def test_one_training(make_config: MakeConfig) -> None:
     run = study.run(config)
     assert (run.info.run_name, run.info.status) == ("trial-0007 learning_rate=0.5 aug=none", "FINISHED")
     assert run.data.metrics["searched/optimizer.learning_rate"] == 0.5
+    assert study.attrs["epochs"] == run.data.metrics["total/epochs"] == 2
+    assert study.attrs["seeds"] == [config.seed]
+    assert study.attrs["n_validation"] == int(run.data.tags["pictures.validation"])
 
 
 @pytest.mark.parametrize("n_repeats", [1, 2])
@@ -115,3 +118,4 @@ def test_pruned_between_repeats(make_config: MakeConfig) -> None:
     assert [step for step, _ in study.reports] == [1, 2]
     assert (run.info.status, run.data.tags["trial.state"]) == ("FINISHED", "PRUNED")
     assert (run.data.metrics["n"], "spread/min" in run.data.metrics) == (2.0, False)
+    assert study.attrs["epochs"] == 4

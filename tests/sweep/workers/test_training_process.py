@@ -169,14 +169,14 @@ def test_process_that_died_between_trials(bench: Callable[..., Bench]) -> None:
 
 
 def test_stop_ends_the_trial_soon(bench: Callable[..., Bench]) -> None:
-    """When the relay wants to stop, the process ends within a second, and there is no outcome."""
+    """When the relay wants to stop, the process ends long before the trial would, and there is no outcome."""
     made = bench("quick")
     made.run(0)
     pid = made.process.pid
     began = time.monotonic()
 
-    assert made.run(1, Notes(stop_after=0.1), "seconds=60") is None
-    assert time.monotonic() - began < 30
+    assert made.run(1, Notes(stop_after=0.1), "seconds=600") is None
+    assert time.monotonic() - began < 300
     assert pid is not None
     assert not _lives(pid)
 

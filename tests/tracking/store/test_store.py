@@ -228,7 +228,7 @@ class TestRefusals:
             before = time.perf_counter()
             with pytest.raises(TrackingError, match="is it running and is the address right"):
                 prepare_store(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}")
-        assert time.perf_counter() - before < 60
+        assert time.perf_counter() - before < 110
 
     def test_a_database_without_its_driver_is_told(self, tmp_path: Path) -> None:
         """The missing driver is named, and the password is not."""

@@ -2,6 +2,7 @@
 
 import io
 import shlex
+import shutil
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -11,7 +12,6 @@ from rich.console import Console
 
 from flowersweep.commands.arguments import Command
 from flowersweep.config import results_dir
-from flowersweep.training.logs import next_steps
 from flowersweep.training.logs.next_steps import after_run, after_sweep, show_next_steps
 
 RUN_ID = "0123456789abcdef0123456789abcdef"
@@ -22,7 +22,7 @@ PYTHON = [sys.executable, "-m", "flowersweep"]
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the results nor Python are in the current folder, and the shell has no Python."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(next_steps.shutil, "which", lambda _name: None)
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
 
 
 def words(steps: dict[str, str]) -> list[list[str]]:
@@ -69,22 +69,23 @@ def test_a_server_has_its_own_pages() -> None:
 
 def test_python_is_called_as_in_this_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By its name if the environment is activated, otherwise by its path from here."""
-    monkeypatch.setattr(next_steps.shutil, "which", lambda _name: sys.executable)
+    monkeypatch.setattr(shutil, "which", lambda _name: sys.executable)
     assert words(after_run("/r", None, RUN_ID, has_model=False))[0][0] == "python"
-    monkeypatch.setattr(next_steps.shutil, "which", lambda _name: "/usr/bin/python")
+    monkeypatch.setattr(shutil, "which", lambda _name: "/usr/bin/python")
     monkeypatch.setattr(sys, "executable", f"{tmp_path}/.venv/bin/python")
     monkeypatch.chdir(tmp_path)
     assert words(after_run("/r", None, RUN_ID, has_model=False))[0][0] == ".venv/bin/python"
 
 
+@pytest.mark.parametrize("width", [40, 200])
 @pytest.mark.parametrize("terminal", [True, False])
-def test_only_a_terminal_gets_them(*, terminal: bool) -> None:
+def test_only_a_terminal_gets_them(*, terminal: bool, width: int) -> None:
     """In a file or for a program, they would be no results. What follows a command is a comment for the shell."""
-    console = Console(file=io.StringIO(), force_terminal=terminal, width=40)
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=width)
     show_next_steps(after_run(str(results_dir()), None, RUN_ID, has_model=True), console)
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # it is a StringIO
     assert lines[:1] == ["Next:"] * terminal
-    assert [shlex.split(line, comments=True) for line in lines[1:]] == (
+    assert [typed for line in lines[1:] if (typed := shlex.split(line, comments=True))] == (
         words(after_run(str(results_dir()), None, RUN_ID, has_model=True)) if terminal else []
     )
 

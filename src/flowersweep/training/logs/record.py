@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from flowersweep.augment.preview import preview
 from flowersweep.config.schema import Config, DataConfig
+from flowersweep.data.resizing import input_words
 from flowersweep.data.split_file import split_table
 from flowersweep.figures.confusion import confusion_matrix
 from flowersweep.figures.curves import learning_curves
@@ -201,5 +202,10 @@ def record_model(tracker: MLflowTracker, served: keras.Model, config: Config, pi
         served,
         example=example.astype(np.float32),
         class_names=pictures.catalogue.class_names,
-        metadata={"image_size": config.trainer.image_size, "data_fingerprint": pictures.fingerprint},
+        metadata={
+            "image_size": config.trainer.image_size,
+            "data_fingerprint": pictures.fingerprint,
+            "resize": config.data.resize,
+            "input": input_words(config.trainer.image_size, config.data.resize),
+        },
     )

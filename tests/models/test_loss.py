@@ -8,7 +8,7 @@ import pytest
 from sklearn.utils.class_weight import compute_class_weight  # type: ignore[import-untyped] # it ships no types
 
 from conftest import MakeConfig
-from flowersweep.training.loss import class_weights, training_loss
+from flowersweep.models.loss import class_weights, training_loss
 
 NAMES = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
 LABELS = np.array([0, 0, 0, 0, 1, 1, 2, 3, 4, 4], np.int32)
@@ -39,5 +39,5 @@ def test_each_picture_counts_as_with_keras(make_config: MakeConfig, setting: Any
     expected = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)(
         np.eye(5)[LABELS], LOGITS, sample_weight=weights[LABELS]
     )
-    found = training_loss(trainer, LABELS, NAMES)(LABELS, LOGITS)
+    found = training_loss(trainer, LABELS, NAMES, mixed=False)(LABELS, LOGITS)
     assert float(found) == pytest.approx(float(expected), rel=1e-5)

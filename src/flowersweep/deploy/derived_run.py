@@ -1,0 +1,112 @@
+"""Runs in MLflow of models that are made of trained ones: what they take over from the run of a trained model."""
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flowersweep.deploy.choose import Choice, choose_run
+from flowersweep.deploy.predictor import LocalPredictor
+from flowersweep.deploy.temperature import TABLE, Temperature, fit_for, scaled
+from flowersweep.figures.predictions import predictions_table, read_predictions
+from flowersweep.tracking.closing import closing
+from flowersweep.tracking.lookup import Files, model_metadata
+from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.run import PICTURES
+from flowersweep.tracking.selection import children_of
+
+if TYPE_CHECKING:
+    import keras
+    from mlflow.entities import Run
+
+CALIBRATED = "calibrated"
+# What the trained run has stored is also true of what is made of it.
+COPIED = ("config/config.yaml", "config/overrides.txt", "labels.json")
+
+
+def calibrated(choice: Choice) -> tuple[Choice, Temperature]:
+    """A run below that of a model, with the model whose logits are divided by a fitted temperature.
+
+    It is created once; the next call returns the same run. Imports TensorFlow.
+
+    Raises:
+        TrackingError: The run has no validation predictions.
+    """
+    temperature = fit_for(choice)
+    for run in children_of(choice.store, choice.run):
+        if run.data.tags.get("kind") == CALIBRATED and run.info.status == "FINISHED":
+            return choose_run(choice.store, run), temperature
+    with translated(f"look up the experiment of run {choice.run_id}"):
+        experiment = client(choice.store.uri).get_experiment(choice.run.info.experiment_id).name
+    model = LocalPredictor(choice, 1, temperature).model
+    kept = {"data", "model", "augmentation", "objective"}
+    tags = choice.run.data.tags
+    tracker = MLflowTracker.start(
+        choice.store,
+        experiment,
+        f"{choice.run.info.run_name} {CALIBRATED}",
+        parent_run_id=choice.run_id,
+        tags={
+            "kind": CALIBRATED,
+            **{key: text for key, text in tags.items() if key in kept or key.startswith(PICTURES)},
+        },
+    )
+    with closing(tracker):
+        _record(tracker, choice, temperature)
+        copy_data_set(tracker, choice.run)
+        log_derived_model(tracker, choice, model)
+    with translated(f"read run {tracker.run_id}"):
+        return choose_run(choice.store, client(choice.store.uri).get_run(tracker.run_id)), temperature
+
+
+def _record(tracker: MLflowTracker, choice: Choice, temperature: Temperature) -> None:
+    run, files = choice.run, Files(choice.store, choice.run_id)
+    tracker.params(
+        {
+            "temperature": temperature.value,
+            "objective.metric": run.data.params.get("objective.metric", "best/val_accuracy"),
+        }
+    )
+    results = {
+        key: value for key, value in run.data.metrics.items() if key.startswith(("best/", "test/accuracy"))
+    }
+    changed = {
+        "best/val_loss": temperature.after.loss,
+        "calibration/error": temperature.after.calibration_error,
+        "calibration/error_before": temperature.before.calibration_error,
+        "calibration/val_loss_before": temperature.before.loss,
+    }
+    tracker.metrics({**results, **changed})
+    tracker.json(asdict(temperature), "temperature.json")
+    for name in COPIED:
+        tracker.text(files.text(name) or "", name)
+    found = read_predictions(files.text(TABLE) or "")
+    assert found is not None  # noqa: S101 (the temperature was fitted on it)
+    probabilities = scaled(found.probabilities, temperature.value)
+    tracker.text(predictions_table(found.paths, found.true, probabilities, found.class_names), TABLE)
+
+
+def copy_data_set(tracker: MLflowTracker, run: "Run") -> None:
+    """Record the data set of another run, on whose validation pictures a model was selected or fitted."""
+    for used in run.inputs.dataset_inputs if run.inputs else []:
+        data = used.dataset
+        tracker.dataset(
+            data.name,
+            digest=data.digest,
+            source=next(iter(json.loads(data.source).values())),
+            context="validation",
+        )
+
+
+def log_derived_model(tracker: MLflowTracker, choice: Choice, model: "keras.Model") -> None:
+    """Store a model with the classes, size and metadata of another one."""
+    info = choice.info
+    known = model_metadata(choice.store, choice.location)
+    tracker.model(
+        model,
+        example=np.zeros((1, info.size, info.size, 3), np.float32),
+        class_names=info.class_names,
+        metadata={key: value for key, value in known.items() if key not in {"class_names", "picture_shape"}},
+    )

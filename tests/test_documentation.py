@@ -1,0 +1,285 @@
+"""The documentation is right: what it tells to type is composed, parsed or run, from the pages themselves."""
+
+import contextlib
+import functools
+import io
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import textwrap
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import open_dict
+from optuna.distributions import CategoricalDistribution
+
+from flowersweep import cli, config
+from flowersweep.commands import COMMANDS
+from flowersweep.commands.arguments import Command
+from flowersweep.config import composing
+from flowersweep.doctor.configured import composed
+from flowersweep.errors import ConfigError
+from flowersweep.sweep.settings import make_plan, sweep_settings
+from flowersweep.sweep.space.build_space import build_space
+from flowersweep.sweep.space.check import probes
+from flowersweep.sweep.space.overrides import left_to_trials, read_arguments
+from markdown import ROOT, Block, blocks, commands, inline_commands, pages, parts
+
+if not (ROOT / "docs").is_dir():
+    pytest.skip("an installed copy is tested, without its documentation", allow_module_level=True)
+
+# Blocks that are no commands, by page and the beginning of their first line, and why they are not checked here.
+NO_COMMANDS = {
+    (
+        "docs/decisions/0011-augmentation-defaults.md",
+        "# Add up to 255",
+    ): "quotes a file as it was before the decision",
+    ("docs/howto/own_pictures.md", "animals/"): "a listing of folders",
+    ("docs/howto/sweep.md", "trial 0 COMPLETE"): "output",
+    (
+        "docs/howto/sweep.md",
+        "flowersweep: The study",
+    ): "output; tests/sweep/study/test_definition.py has its sentences",
+    ("docs/howto/troubleshooting.md", "12:27:54 INFO"): "output",
+    (
+        "docs/howto/use_the_winner.md",
+        "import numpy, onnxruntime",
+    ): "needs an export; tests/commands/test_export.py does the same",
+}
+# Programs other than this one, and why they are not run here.
+OTHER_PROGRAMS = {
+    "source": "changes the reader's shell",
+    "pip install": "needs a network",
+    "eval": "changes the reader's shell; tests/commands/test_completion.py does it in one of its own",
+    "flowersweep -sc": "Hydra's own completion",
+    "env -u": "a server; tests/deploy/test_through_server.py starts one",
+    "find": "lists files",
+    "curl": "needs a server",
+    "python -c": "downloads weights, or needs a picture; its code is compiled",
+}
+# Pages whose code has a test of its own below.
+OWN_TEST = "docs/howto/add_an_augmentation.md"
+# The log of measurements: its commands are those of earlier versions, and change rarely.
+LOG = "docs/experiments.md"
+# Commands need these; the dots stand for a path in measurements.
+FILES = ("PATH.weights.h5", "w.weights.h5", "...", "PATH")
+
+PAGES = [page for page in pages() if page != OWN_TEST]
+SHELL = [
+    (block, line)
+    for page in PAGES
+    for block in blocks(page)
+    if not any((page, block.first[: len(start)]) == (where, start) for where, start in NO_COMMANDS)
+    if not block.text.startswith("hydra:")
+    for line in commands(block.text)
+]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands are typed in a folder that has what they name, with an empty cache."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FLOWERSWEEP_CACHE", str(tmp_path / "cache"))
+    for name in FILES:
+        (tmp_path / name).touch()
+
+
+def check(line: str) -> None:
+    """Check a command line as far as possible without training, or fail."""
+    for words in parts(line):
+        text = " ".join(words)
+        if words[:3] == ["python", "-m", "flowersweep"]:
+            check_own(words[3:])
+        elif words[:1] == ["make"]:
+            assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+        elif words[0] == "python" and words[1].startswith("benchmarks/"):
+            assert (ROOT / words[1]).is_file()
+            programs = "".join(one.read_text(encoding="utf-8") for one in (ROOT / "benchmarks").glob("*.py"))
+            assert all(f'"{word}"' in programs for word in words if word.startswith("--"))
+        elif words[:2] == ["python", "-c"]:
+            compile(words[2], line, "exec")
+        else:
+            assert any(text.startswith(other) for other in OTHER_PROGRAMS), f"not known how to check {text!r}"
+
+
+def check_own(words: list[str]) -> None:
+    """Check a command of this program: parse its arguments, run it if that is quick, or compose a run or a sweep."""
+    name = words[0] if words and words[0] in COMMANDS else None
+    flags = [word for word in words if word.startswith("-") and word != "-"]
+    overrides = [word for word in words[name is not None :] if word not in flags]
+    if name in {"cache", "completion", "help"} or "--help" in flags:
+        with contextlib.redirect_stdout(io.StringIO()) as output:
+            assert cli.main(words) == 0
+        assert output.getvalue()
+    elif name not in {None, "doctor", "layers"}:
+        command: Command = import_module(f"flowersweep.commands.{name}").COMMAND
+        command.parse(words[1:])
+    else:
+        assert {word.partition("=")[0] for word in flags} <= {"--multirun", "--cfg", "--fix", "--json"}
+        compose(tuple(overrides), multirun="--multirun" in flags)
+
+
+@functools.cache
+def compose(given: tuple[str, ...], *, multirun: bool) -> None:
+    """Compose and check a run; of a sweep its space, the names of all choices, and one trial."""
+    overrides = [config.texts_quoted(word) for word in given]
+    if not multirun:
+        with composing():
+            composed(overrides)
+        return
+    config.prepare()
+    with composing(), initialize_config_dir(str(config.conf_dir())):
+        loader = GlobalHydra.instance().config_loader()
+        _, *typed = left_to_trials(["--multirun", *overrides])
+        cfg = loader.load_configuration("config", typed, run_mode=RunMode.MULTIRUN)
+        if not str(cfg.hydra.sweeper.get("_target_")).endswith("StudySweeper"):
+            return
+        arguments = [
+            one.input_line or "" for one in read_arguments(overrides, loader) if not one.is_hydra_override()
+        ]
+        settings = sweep_settings(cfg)
+        space = build_space(arguments, settings.params, settings.conditions, config_loader=loader)
+        make_plan(settings, space, frozenset())
+        for key, dimension in space.dimensions.items():
+            names = loader.get_group_options(key) if isinstance(dimension, CategoricalDistribution) else []
+            if "." not in key and names and isinstance(dimension, CategoricalDistribution):
+                assert set(dimension.choices) <= set(names)
+        trial = loader.load_sweep_config(cfg, space.overrides(next(probes(space))))
+    with open_dict(trial):
+        del trial["hydra"]
+    config.settings(trial)
+
+
+@pytest.mark.parametrize(
+    "page", [page if page != LOG else pytest.param(page, marks=pytest.mark.slow) for page in PAGES]
+)
+def test_commands_in_blocks(page: str) -> None:
+    """Every command of every block is valid."""
+    for block, line in SHELL:
+        if block.page == page and not _fails_on_purpose(block):
+            try:
+                check(line)
+            except Exception as error:
+                raise AssertionError(f"{page}, line {block.line}: {line}") from error
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if inline_commands(page)])
+def test_commands_between_backticks(page: str) -> None:
+    """Every command that a sentence mentions is valid."""
+    for line in inline_commands(page):
+        try:
+            check(line)
+        except Exception as error:
+            raise AssertionError(f"{page}: {line}") from error
+
+
+def _fails_on_purpose(block: Block) -> bool:
+    return block.first.startswith("$ ") and "\nflowersweep: " in block.text and block.text.count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    "block", [block for page in PAGES for block in blocks(page) if _fails_on_purpose(block)]
+)
+def test_bad_input_says_what_is_printed(
+    block: Block, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command that is shown with its error message has this message; dots stand for what was left out."""
+    command, said = block.text.splitlines()
+    monkeypatch.setattr(sys, "argv", ["flowersweep", *shlex.split(command)[4:]])
+    assert cli.main() == 2
+    pattern = ".*".join(map(re.escape, said.split("...")))
+    assert re.fullmatch(pattern, capsys.readouterr().err.strip())
+
+
+def test_a_preset_in_a_page(tmp_path: Path) -> None:
+    """Settings of a sweep as they stand in a file are a preset."""
+    (text,) = (block.text for page in PAGES for block in blocks(page) if block.text.startswith("hydra:"))
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / "mine.yaml").write_text(f"# @package _global_\n{text}", encoding="utf-8")
+    config.prepare()
+    with composing(), initialize_config_dir(str(config.conf_dir())):
+        loader = GlobalHydra.instance().config_loader()
+        overrides = [f"hydra.searchpath=[file://{tmp_path}]", "search=mine"]
+        found = loader.load_configuration("config", overrides, run_mode=RunMode.MULTIRUN)
+    assert found.hydra.sweeper.params["optimizer.momentum"] == "interval(0.0,0.99)"
+
+
+def test_nothing_is_left_out_without_need() -> None:
+    """Every exception is used, and there is one of the pages has none."""
+    starts = {(page, block.first) for page in pages() for block in blocks(page)}
+    assert all(
+        any(page == where and first.startswith(start) for page, first in starts)
+        for where, start in NO_COMMANDS
+    )
+    typed = [" ".join(words) for _, line in SHELL for words in parts(line)]
+    assert [other for other in OTHER_PROGRAMS if not any(text.startswith(other) for text in typed)] == []
+    assert len(SHELL) > 80
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "python -m flowersweep aug=RandomFlp",
+        "python -m flowersweep --multirun aug=none,RandomFlp",
+        "python -m flowersweep report stduy=x",
+        "python -m flowersweep help trainr",
+        "python -m flowersweep --wrong",
+        "make nothing",
+        "python benchmarks/epochs.py --wrong",
+        "ls",
+    ],
+)
+def test_what_is_wrong_is_found(line: str) -> None:
+    """Each kind of check can fail."""
+    with contextlib.redirect_stderr(io.StringIO()), pytest.raises((AssertionError, ConfigError)):
+        check(line)
+
+
+def test_the_augmentation_of_the_how_to(tmp_path: Path) -> None:
+    """Its steps, word for word in a copy of the sources, add an augmentation that its commands can use."""
+    module, imported, entry, preset, typed = blocks(OWN_TEST)
+    for folder in ("src", "conf"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "src/flowersweep/augment/warmth.py").write_text(module.text, encoding="utf-8")
+    (tmp_path / "conf/aug/RandomWarmth.yaml").write_text(preset.text, encoding="utf-8")
+    layers = tmp_path / "src/flowersweep/augment/layers.py"
+    before, line, after = layers.read_text(encoding="utf-8").partition("from flowersweep.errors import")
+    after, brace, rest = after.partition("\n}\n")
+    layers.write_text(
+        f"{before}{imported.text}{line}{after}\n{entry.text.rstrip()}{brace}{rest}", encoding="utf-8"
+    )
+    overrides = [parts(one)[0][3:] for one in commands(typed.text)]
+    program = f"""
+        import numpy as np
+        from flowersweep.augment import build
+        from flowersweep.doctor.configured import composed
+        for overrides in {overrides!r}:
+            print(composed(overrides).config.aug)
+        warm = build("RandomWarmth").parameters(np.array([[1.0], [0.5]]))["scale"]
+        np.testing.assert_allclose(warm, [[1.2, 1.0, 0.8], [1, 1, 1]], rtol=1e-6)
+        from flowersweep.cli import main
+        main(["help", "aug=RandomWarmth"])
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "src")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    single, stack, *explained = done.stdout.splitlines()
+    assert single == "RandomWarmth(name='RandomWarmth', seed=0, cycle=None, factor=0.1)"
+    assert "RandomWarmth" in stack
+    assert "  aug=RandomWarmth" in explained
+    assert "      Warmer or colder light." in explained
+    assert "      Largest relative change of a channel." in explained
