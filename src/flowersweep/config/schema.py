@@ -4,7 +4,7 @@ Values are in `conf/`; here are only the types, the legal ranges and the require
 wrong type is rejected by OmegaConf while composing, a value out of range by `flowersweep.config.validate`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -102,8 +102,8 @@ class TrainerConfig:
     patience: int | None = bounded(low=1)
     min_delta: float = bounded(low=0)
     monitor: str = one_of(*WATCHED)
-    label_smoothing: float = bounded(low=0, below=1)
-    class_weight: Any = MISSING
+    label_smoothing: float = bounded(0.0, low=0, below=1)
+    class_weight: Any = "none"
     deterministic: bool = MISSING
     precision: str = one_of("auto", "float32", "bfloat16")
     threads: int | None = bounded(low=1)
@@ -226,6 +226,19 @@ NODES: dict[str, dict[str, type[Any]]] = {
     "schedule": {"plateau": PlateauConfig, "constant": ScheduleConfig, "cosine": CosineConfig},
     "aug": dict(AUGMENTATIONS),
 }
+
+
+def added_keys() -> dict[str, Any]:
+    """The keys of `data` and `trainer` that did not exist in the first version, with the values by which it trained.
+
+    A key that is added has such a default in the schema, so that files and studies from before are still valid.
+    """
+    return {
+        f"{group}.{one.name}": one.default
+        for group, node in (("data", DataConfig), ("trainer", TrainerConfig))
+        for one in fields(node)
+        if one.default is not MISSING
+    }
 
 
 def register() -> None:
