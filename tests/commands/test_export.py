@@ -2,14 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from flowersweep.commands import export
 from flowersweep.commands.export import main
+from flowersweep.commands.parsing.common import chosen
 from flowersweep.data import decode
+from flowersweep.deploy.evaluation import evaluation_set
 from flowersweep.deploy.exporter import Run, open_export
 from winners import SIZE, Winners
 
@@ -55,7 +56,7 @@ def test_a_temperature_is_fitted_and_written(
     assert f"The temperature {facts['value']:.4g}, fitted on 60 validation" in capsys.readouterr().out
     assert (facts["run"], facts["pictures"]) == (results.runs["petals/1"], 60)
     assert facts["after"]["loss"] < facts["before"]["loss"]
-    after = open_export(output.suffix[1:], model, output)(pictures)
+    after = open_export(output.suffix[1:], output)(pictures)
     expected = before ** (1 / facts["value"])
     np.testing.assert_allclose(after, expected / expected.sum(axis=1, keepdims=True), atol=1e-5)
     assert (after.argmax(axis=1) == before.argmax(axis=1)).all()
@@ -92,8 +93,8 @@ def test_an_export_that_is_not_equal_is_removed(
 ) -> None:
     """A converter that changes probabilities by 0.01 leaves nothing behind, and what was there before stays."""
 
-    def wrong(kind: str, model: Any, path: Path) -> Run:
-        right = open_export(kind, model, path)
+    def wrong(kind: str, path: Path) -> Run:
+        right = open_export(kind, path)
         return lambda pictures: right(pictures) + np.float32(0.01)
 
     output = tmp_path / "a.tflite"
@@ -105,6 +106,57 @@ def test_an_export_that_is_not_equal_is_removed(
     assert "differ by up to 0.01, more than the 0.0001 of rounding" in capsys.readouterr().err
     assert output.read_text() == "old"
     assert list(tmp_path.iterdir()) == [output]
+
+
+@pytest.mark.parametrize("precision", ["float16", "int8"])
+def test_a_lower_precision_is_compared_on_the_validation_pictures(
+    results: Winners, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], precision: str
+) -> None:
+    """The accuracies and differences that are told are those of the file that is written."""
+    output, model = tmp_path / "a.tflite", results.models["petals/1"]
+    arguments = ["format=tflite", f"output={output}", "run=best", results.where, f"data.dir={drawn}"]
+    assert main([*arguments, f"precision={precision}", "max_drop=1"]) == 0
+
+    choice = chosen({"study": "petals", "tracking.dir": str(results.directory)})
+    data = evaluation_set(choice, drawn, "validation")
+    pictures = np.stack([decode(path, SIZE) for path in data.paths]).astype(np.float32)
+    before, after = np.asarray(model(pictures)), open_export("tflite", output)(pictures)
+    correct, correct_after = ((one.argmax(axis=1) == data.labels).mean() for one in (before, after))
+    changed = (before.argmax(axis=1) != after.argmax(axis=1)).sum()
+    told = capsys.readouterr().out
+    calibrated = ", calibrated on 45 training pictures" if precision == "int8" else ""
+    assert (
+        f"; {precision}{calibrated}, {output.stat().st_size / 1e6:.3g} MB; on 15 validation pictures" in told
+    )
+    assert f"its accuracy is {correct_after:.4f} (source: {correct:.4f}), {changed} predicted classes" in told
+    assert f"by at most {np.abs(after - before).max():.2g}. It takes RGB pictures of 16 x 16" in told
+    assert told.endswith(f", as {'uint8' if precision == 'int8' else 'float32'}.\n")
+
+
+def test_an_export_of_lower_precision_that_is_worse_is_removed(
+    results: Winners,
+    drawn: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A model that always predicts another class leaves nothing behind, unless that is accepted."""
+
+    data = evaluation_set(
+        chosen({"study": "petals", "tracking.dir": str(results.directory)}), drawn, "validation"
+    )
+    never_right = np.eye(5, dtype=np.float32)[(data.labels + 1) % 5]
+    monkeypatch.setattr(export, "open_export", lambda _kind, _path: lambda _pictures: never_right)
+    pictures = np.stack([decode(path, SIZE) for path in data.paths]).astype(np.float32)
+    correct = (np.asarray(results.models["petals/1"](pictures)).argmax(axis=1) == data.labels).sum()
+    assert correct > 1
+    arguments = ["format=tflite", f"output={tmp_path / 'a.tflite'}", "run=best", results.where]
+    reduced = [*arguments, "precision=float16", f"data.dir={drawn}"]
+
+    assert main([*reduced, "max_drop=0"]) == 1
+    assert f"accuracy is 0.0000 (source: {correct / 15:.4f}), " in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    assert main([*reduced, "max_drop=1"]) == 0
 
 
 def test_nothing_is_overwritten_by_accident(
@@ -135,6 +187,40 @@ def test_nothing_is_overwritten_by_accident(
         (["format=keras", "output=a.keras", "study=bare"], "has saved no model"),
         (["format=keras", "output=a.keras", "images=nowhere"], "images=nowhere does not exist"),
         (["format=saved_model", "output=."], "is a folder with other files"),
+        (["format=onnx", "output=a.onnx", "precision=int8"], "precision=int8 needs format=tflite"),
+        (
+            ["format=keras", "output=a.keras", "precision=int8"],
+            "precision=int8 needs format=tflite, but format=keras",
+        ),
+        (
+            ["format=tflite", "output=a.tflite", "precision=int4"],
+            "precision has no choice 'int4'; choose one of float32",
+        ),
+        (
+            ["format=tflite", "output=a.tflite", "max_drop=0.1"],
+            "max_drop= is only for precision=float16 and int8",
+        ),
+        (
+            ["format=tflite", "output=a.tflite", "data.dir=."],
+            "data.dir= is only for precision=float16 and int8",
+        ),
+        (
+            ["format=tflite", "output=a.tflite", "precision=int8", "images=."],
+            "images= is only for precision=float32",
+        ),
+        (
+            ["format=tflite", "output=a.tflite", "precision=int8", "max_drop=2"],
+            "must be a number from 0 to 1, but is '2'",
+        ),
+        (["format=tflite", "output=a.tflite", "precision=int8", "max_drop=nan"], "from 0 to 1, but is 'nan'"),
+        (
+            ["format=tflite", "output=a.tflite", "precision=int8", "run=best"],
+            "are no longer where they were; give their folder",
+        ),
+        (
+            ["format=tflite", "output=a.tflite", "precision=float16", "data.dir=no", "run=best"],
+            "no does not exist",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence(

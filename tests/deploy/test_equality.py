@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from flowersweep.data.decode import Numbers
-from flowersweep.deploy.equality import UnequalError, compare, shown_pictures
+from flowersweep.deploy.equality import (
+    Agreement,
+    UnequalError,
+    compare,
+    compare_accuracy,
+    shown_pictures,
+)
 from flowersweep.models.engine import Floats
 
 
@@ -56,3 +62,48 @@ def test_another_number_of_classes_is_refused() -> None:
     """It could not be compared."""
     with pytest.raises(UnequalError, match="numbers"):
         compare(mean, lambda pictures: mean(pictures)[:, :1], shown_pictures(None, 8))
+
+
+def right_of(n: int, of: int = 100) -> tuple[Floats, Floats]:
+    """Probabilities of two classes for `of` pictures of class 0, `n` of them right; those of a source that is always right."""
+    certain = np.tile(np.array([[0.75, 0.25]], np.float32), (of, 1))
+    worse = certain.copy()
+    worse[n:] = worse[n:, ::-1]
+    return worse, certain
+
+
+@pytest.mark.parametrize(
+    ("n_wrong", "of", "is_accepted"),
+    [(0, 100, True), (5, 100, True), (6, 100, False), (1, 4, True), (2, 4, False)],
+)
+def test_a_lower_accuracy_is_refused_beyond_a_limit(n_wrong: int, of: int, *, is_accepted: bool) -> None:
+    """At a limit of 5 %, five of a hundred pictures may be lost and six not; one picture always may."""
+    export, source = right_of(of - n_wrong, of)
+    shown = [(np.zeros((of, 2, 2, 3), np.uint8), np.zeros(of, np.int64))]
+    if is_accepted:
+        found = compare_accuracy(lambda _: source, lambda _: export, shown, 0.05)
+        assert found == Agreement(of, of, of - n_wrong, n_wrong, 0.5 if n_wrong else 0.0)
+    else:
+        with pytest.raises(
+            UnequalError, match=r"accuracy is 0\.\d+ \(source: 1\.0000\), \d predicted classes"
+        ):
+            compare_accuracy(lambda _: source, lambda _: export, shown, 0.05)
+
+
+def test_a_model_that_becomes_better_is_accepted() -> None:
+    """Rounding may also correct a prediction; what changed is counted in any case."""
+    source, export = right_of(90)
+    shown = [(np.zeros((100, 2, 2, 3), np.uint8), np.zeros(100, np.int64))]
+    found = compare_accuracy(lambda _: source, lambda _: export, shown, 0.0)
+    assert (found.source, found.export, found.changed) == (90, 100, 10)
+
+
+def test_no_numbers_and_no_pictures_are_refused() -> None:
+    """NaN is no prediction of the first class, and an accuracy on no pictures is none."""
+    export, source = right_of(4, 4)
+    export[2] = np.nan
+    shown = [(np.zeros((4, 2, 2, 3), np.uint8), np.zeros(4, np.int64))]
+    with pytest.raises(UnequalError, match="returns NaN"):
+        compare_accuracy(lambda _: source, lambda _: export, shown, 1.0)
+    with pytest.raises(UnequalError, match="No validation picture could be read"):
+        compare_accuracy(lambda _: source, lambda _: export, [], 1.0)

@@ -101,7 +101,7 @@ def test_other_data_has_no_validation_pictures(choice: Choice, drawn: Path, tmp_
     """A folder with the same classes and other pictures would give other ones."""
     folder = some(drawn, tmp_path, {name: name for name in choice.info.class_names})
 
-    with pytest.raises(DataError, match=r"is not the data that run .* subset=all"):
+    with pytest.raises(DataError, match=r"is not the data that run .* data.dir=DIR"):
         evaluation_set(choice, folder, "validation")
 
 

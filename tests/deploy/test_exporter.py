@@ -39,7 +39,7 @@ def test_an_export_is_equal_to_its_source(choice: Choice, tmp_path: Path, kind: 
     """Written, read back, and shown 18 pictures."""
     predictor, target = LocalPredictor(choice, 16), tmp_path / NAMES[kind]
     write_export(kind, choice, predictor.model, target)
-    equality = compare(predictor, open_export(kind, predictor.model, target), shown_pictures(None, 16))
+    equality = compare(predictor, open_export(kind, target), shown_pictures(None, 16))
 
     assert equality.pictures == 18
     assert equality.difference < 1e-5
@@ -99,7 +99,7 @@ def test_exports_of_mobilenet_are_equal_on_a_hundred_photographs(
     assert len(paths) == 100
     predictor, target = LocalPredictor(mobilenet, 16), tmp_path / NAMES.get(kind, "a.onnx")
     write_export(kind, mobilenet, predictor.model, target)
-    equality = compare(predictor, open_export(kind, predictor.model, target), shown_pictures(paths, 180))
+    equality = compare(predictor, open_export(kind, target), shown_pictures(paths, 180))
 
     assert equality.pictures == 100
     assert equality.difference < 1e-4

@@ -1,20 +1,18 @@
 """`flowersweep ensemble`: combine the best trainings of a study into one model."""
 
-import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from flowersweep.commands.parsing.arguments import Argument, Command
 from flowersweep.commands.parsing.common import STORE_ARGUMENTS, STUDY_ARGUMENTS, results_store, whole_number
 from flowersweep.deploy.best_run import objective
+from flowersweep.deploy.evaluation import recorded_folder
 from flowersweep.ensemble.build import build_ensemble
 from flowersweep.ensemble.members import Member, members
 from flowersweep.ensemble.recipe import PROBABILITIES, WEIGHTS, Recipe
 from flowersweep.ensemble.record import Evaluated
 from flowersweep.ensemble.selection import Score
-from flowersweep.errors import DataError
 from flowersweep.redaction import redacted
 from flowersweep.tables import Listing
 from flowersweep.texts import expanded, plain_console
@@ -62,7 +60,7 @@ def _ensemble(values: Mapping[str, str | None]) -> int:
     for sentence in left_out:
         sys.stderr.write(f"flowersweep: {sentence}\n")
     folder = values.get("data.dir")
-    pictures = expanded(folder) if folder else _pictures(found[0])
+    pictures = expanded(folder) if folder else recorded_folder(found[0].choice.run)
     given = [f"{name}={text}" for name, text in values.items() if text is not None]
     command = redacted(shlex.join(["python", "-m", "flowersweep", "ensemble", *given]))
     evaluated, run_id = build_ensemble(store, study, found, recipe, folder=pictures, command=command)
@@ -72,18 +70,6 @@ def _ensemble(values: Mapping[str, str | None]) -> int:
         f"To use it: {redacted(shlex.join(['python', '-m', 'flowersweep', 'promote', f'run={run_id[:8]}', *where]))}\n"
     )
     return 0
-
-
-def _pictures(member: Member) -> Path:
-    """The folder in which a run found its pictures."""
-    run = member.choice.run
-    for used in run.inputs.dataset_inputs if run.inputs else []:
-        source = json.loads(used.dataset.source).get("uri")
-        if source and Path(source).is_dir():
-            return Path(source)
-    raise DataError(
-        "The pictures of the study are no longer where they were; give their folder with data.dir=DIR."
-    )
 
 
 def _show(found: Sequence[Member], evaluated: Evaluated) -> None:

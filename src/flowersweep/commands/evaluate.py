@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +28,7 @@ from flowersweep.figures.calibration import BINS, Calibration, calibration
 from flowersweep.figures.confusion import confusion_matrix
 from flowersweep.progress import progress
 from flowersweep.tables import Listing
-from flowersweep.texts import in_one_line, plain_console
+from flowersweep.texts import expanded, in_one_line, plain_console
 
 if TYPE_CHECKING:
     from flowersweep.training.probabilities import Predictions
@@ -76,7 +75,7 @@ def _evaluate(values: Mapping[str, str | None]) -> int:
             f"output={output} must be a .png file, because it is an image of the confusion matrix; change its extension."
         )
     choice = chosen(values)
-    data = evaluation_set(choice, Path(str(values["data.dir"])), str(values["subset"]))
+    data = evaluation_set(choice, expanded(str(values["data.dir"])), str(values["subset"]))
     _say_what_is_left_out(data)
     predictions = _predictions(choice, data, batch_size)
     names = choice.info.class_names

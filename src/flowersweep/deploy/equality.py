@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from flowersweep.data.decode import Pixels, resize
 from flowersweep.data.demo import KINDS, draw
@@ -14,6 +15,11 @@ from flowersweep.models.engine import Floats
 
 # Largest difference of a probability that is attributed to rounding.
 TOLERANCE = 1e-4
+
+# Largest decrease of the validation accuracy that a lower precision may cause. Measured: less than 0.005 (docs/experiments.md).
+MAX_DROP = 0.02
+
+Labelled = tuple[Pixels, npt.NDArray[np.integer]]
 
 _NOISE_PICTURES = 8
 _FLOWERS_OF_A_KIND = 2
@@ -35,6 +41,39 @@ class Equality:
 
     pictures: int
     difference: float
+
+    @property
+    def about(self) -> str:
+        """The result in words."""
+        return f"on {self.pictures} pictures its probabilities differ from those of the source by at most {self.difference:.2g}"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How a model of lower precision compares with its source.
+
+    Attributes:
+        pictures: The number of pictures.
+        source: How many of them the source classifies correctly.
+        export: How many of them the exported model classifies correctly.
+        changed: How many predicted classes differ.
+        difference: Largest absolute difference of a probability.
+    """
+
+    pictures: int
+    source: int
+    export: int
+    changed: int
+    difference: float
+
+    @property
+    def about(self) -> str:
+        """The result in words."""
+        return (
+            f"on {self.pictures} validation pictures its accuracy is {self.export / self.pictures:.4f} (source: "
+            f"{self.source / self.pictures:.4f}), {self.changed} predicted classes differ, and probabilities differ by at most "
+            f"{self.difference:.2g}"
+        )
 
 
 def compare(
@@ -64,6 +103,49 @@ def compare(
             f"{difference:.3g}, more than the {TOLERANCE:g} of rounding; nothing was written."
         )
     return Equality(pictures, difference)
+
+
+def compare_accuracy(
+    source: Callable[[Pixels], Floats],
+    export: Callable[[Floats], Floats],
+    shown: Iterable[Labelled],
+    max_drop: float,
+) -> Agreement:
+    """Compare two models whose probabilities differ because one has a lower precision.
+
+    Args:
+        source: As for `compare`.
+        export: As for `compare`.
+        shown: Pictures and their class numbers, in batches.
+        max_drop: The largest decrease of the accuracy that is accepted, 0..1; one picture always is.
+
+    Raises:
+        UnequalError: The accuracy of the exported model is lower by more, its probabilities are not numbers, or there are no
+            pictures.
+    """
+    pictures = right = right_export = changed = 0
+    difference = 0.0
+    for batch, labels in shown:
+        expected, received = source(batch), export(batch.astype(np.float32))
+        classes, found = expected.argmax(axis=1), received.argmax(axis=1)
+        pictures += len(batch)
+        right += int((classes == labels).sum())
+        right_export += int((found == labels).sum())
+        changed += int((classes != found).sum())
+        difference = float(np.maximum(difference, np.abs(received - expected).max()))
+    if not pictures:
+        raise UnequalError(
+            "No validation picture could be read to compare the exported model with; nothing was written."
+        )
+    agreement = Agreement(pictures, right, right_export, changed, difference)
+    if np.isnan(difference):
+        raise UnequalError("The exported model returns NaN; nothing was written.")
+    if right - right_export > max(1.0, max_drop * pictures):
+        raise UnequalError(
+            f"The exported model is worse than its source: {agreement.about}; nothing was written. A decrease of "
+            f"{max_drop:g} is accepted; use a higher precision=, or accept more with max_drop=."
+        )
+    return agreement
 
 
 def shown_pictures(paths: list[Path] | None, size: int, resizing: str = "stretch") -> Iterator[Pixels]:

@@ -1,9 +1,11 @@
 """Evaluation of a model on a folder of classes: the pictures of its classes, and the metrics of each class."""
 
+import json
 import logging
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,9 @@ from flowersweep.figures.confusion import confusion_counts
 from flowersweep.tracking.lookup import Files, run_config
 from flowersweep.tracking.run import SPLIT_FILE
 from flowersweep.training.dataset import divide, read_pictures, without_unreadable
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +70,7 @@ def evaluation_set(choice: Choice, folder: Path, subset: str) -> EvaluationSet:
     Args:
         choice: The model.
         folder: A folder with one sub-folder per class.
-        subset: `all`, or `validation` or `test` for these pictures of the model's run, from the same data.
+        subset: `all`, or `training`, `validation` or `test` for these pictures of the model's run, from the same data.
 
     Raises:
         DataError: The folder is not a data set, has no class of the model, or, for a part, is not the data that the run
@@ -98,6 +103,21 @@ def evaluation_set(choice: Choice, folder: Path, subset: str) -> EvaluationSet:
     )
 
 
+def recorded_folder(run: "Run") -> Path:
+    """The folder in which a run found its pictures.
+
+    Raises:
+        DataError: It does not exist any more, or was not recorded.
+    """
+    for used in run.inputs.dataset_inputs if run.inputs else []:
+        source = json.loads(used.dataset.source).get("uri")
+        if source and Path(source).is_dir():
+            return Path(source)
+    raise DataError(
+        f"The pictures of run {run.info.run_id[:8]} are no longer where they were; give their folder with data.dir=DIR."
+    )
+
+
 def _recorded(choice: Choice) -> DataConfig:
     """How the run split its pictures; runs of other versions have recorded fewer settings, or more."""
     recorded = run_config(choice.store, choice.run_id).data
@@ -117,12 +137,12 @@ def _part(
     if digest != choice.info.fingerprint:
         raise DataError(
             f"{catalogue.root} is not the data that run {choice.run_id[:8]} was trained on (fingerprint {digest}, not "
-            f"{choice.info.fingerprint}), so it has no {subset} pictures of that run; give the same folder, or "
-            "subset=all."
+            f"{choice.info.fingerprint}), so it has no {subset} pictures of that run; give the folder of its pictures with "
+            "data.dir=DIR."
         )
     table = None if data.split_file is None else Files(choice.store, choice.run_id).text(SPLIT_FILE)
     parts = divide(catalogue, data, table)
-    indices = parts.test if subset == "test" else parts.validation
+    indices = {"training": parts.train, "validation": parts.validation, "test": parts.test}[subset]
     if not len(indices):
         raise DataError(
             f"Run {choice.run_id[:8]} held out no test pictures; train with data.test_split=0.1, or use subset=validation."

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flowersweep.data.decode import Pixels
 from flowersweep.deploy.choose import Choice
+from flowersweep.deploy.tflite import FULL, open_tflite, write_tflite
 from flowersweep.errors import ConfigError
 from flowersweep.models.engine import Floats
-from flowersweep.models.litert import LiteRTEngine, UnusableError, convert
+from flowersweep.models.litert import UnusableError
 from flowersweep.stderr import standard_error_held
 from flowersweep.tracking.lookup import keras_file
 
@@ -48,17 +50,26 @@ def check_format(kind: str, output: Path) -> None:
 
 
 def write_export(
-    kind: str, choice: Choice, model: "keras.Model", target: Path, *, changed: bool = False
+    kind: str,
+    choice: Choice,
+    model: "keras.Model",
+    target: Path,
+    *,
+    changed: bool = False,
+    precision: str = FULL,
+    calibration: Pixels | None = None,
 ) -> None:
     """Write a model in another format.
 
     Args:
         kind: One of FORMATS. `saved_model` takes float32 pictures of any number under the signature
-            `serving_default`, `onnx` as its input `pictures`; `tflite` takes one float32 picture at a time.
+            `serving_default`, `onnx` as its input `pictures`; for `tflite` see `write_tflite`.
         choice: The run of the model.
         model: The model.
         target: A path that does not exist yet.
         changed: Whether the model differs from that of the run, whose file is copied for `keras` otherwise.
+        precision: Of `tflite`.
+        calibration: For `int8`, see `write_tflite`.
 
     Raises:
         ConfigError: The converter of this format fails.
@@ -70,27 +81,26 @@ def write_export(
             shutil.copyfile(saved, target)
     elif kind == "tflite":
         try:
-            target.write_bytes(convert(model, 1))
+            write_tflite(model, choice.info, target, precision, calibration)
         except UnusableError as error:
             raise ConfigError(f"The model cannot be exported: {error}.") from error
     else:
         _keras_export(model, target, {"saved_model": "tf_saved_model", "onnx": "onnx"}[kind])
 
 
-def open_export(kind: str, model: "keras.Model", path: Path) -> Run:
-    """Read an exported model as a function from raw pictures to probabilities.
+def open_export(kind: str, path: Path) -> Run:
+    """Read an exported model as a function from raw pictures, float32, to probabilities.
 
     Args:
         kind: One of FORMATS.
-        model: The source model, for its shapes.
         path: The path that was given to `write_export`.
     """
     return {
         "keras": _open_keras,
         "saved_model": _open_saved_model,
-        "tflite": _open_tflite,
+        "tflite": open_tflite,
         "onnx": _open_onnx,
-    }[kind](model, path)
+    }[kind](path)
 
 
 def _keras_export(model: "keras.Model", target: Path, name: str) -> None:
@@ -104,14 +114,14 @@ def _keras_export(model: "keras.Model", target: Path, name: str) -> None:
         raise ConfigError(f"Keras cannot export the model as {name}: {reason}.") from error
 
 
-def _open_keras(_model: "keras.Model", path: Path) -> Run:
+def _open_keras(path: Path) -> Run:
     import keras
 
     opened = keras.models.load_model(path, compile=False)
     return lambda pictures: np.asarray(opened(pictures, training=False), np.float32)
 
 
-def _open_saved_model(_model: "keras.Model", path: Path) -> Run:
+def _open_saved_model(path: Path) -> Run:
     import tensorflow as tf
 
     opened = tf.saved_model.load(str(path))
@@ -127,11 +137,7 @@ def _open_saved_model(_model: "keras.Model", path: Path) -> Run:
     return run
 
 
-def _open_tflite(model: "keras.Model", path: Path) -> Run:
-    return LiteRTEngine(model, path.read_bytes(), batch=1, threads=1).run
-
-
-def _open_onnx(_model: "keras.Model", path: Path) -> Run:
+def _open_onnx(path: Path) -> Run:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

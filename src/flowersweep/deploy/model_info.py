@@ -1,5 +1,6 @@
 """Inputs and outputs of a saved model, from its metadata. Does not import Keras."""
 
+import json
 from dataclasses import dataclass
 
 from flowersweep.config.schema import RESIZES
@@ -23,6 +24,14 @@ class ModelInfo:
     size: int
     fingerprint: str | None
     resizing: str = "stretch"
+
+    @property
+    def label_files(self) -> dict[str, str]:
+        """Files with the names of the classes in the order of the outputs, by their names."""
+        return {
+            "labels.txt": "".join(f"{name}\n" for name in self.class_names),
+            "labels.json": json.dumps(self.class_names, ensure_ascii=False) + "\n",
+        }
 
 
 def model_info(store: Store, location: str) -> ModelInfo:

@@ -19,6 +19,7 @@ from flowersweep.stderr import standard_error_held
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
 log = logging.getLogger(__name__)
 
@@ -78,19 +79,27 @@ def convert(prefix: "keras.Model", batch: int) -> bytes:
     import tensorflow as tf
 
     function = traced(prefix, (batch, *prefix.input.shape[1:])).get_concrete_function()
+    # The weights become constants. Converting a SavedModel takes six times as long and prints a line per weight. The result
+    # is compared with TensorFlow in any case.
+    return run_converter(tf.lite.TFLiteConverter.from_concrete_functions([function]), "the prefix")
+
+
+def run_converter(converter: "tf.lite.TFLiteConverter", what: str) -> bytes:
+    """Run a converter of TensorFlow without its advice to convert a SavedModel, which goes to absl's log.
+
+    Raises:
+        UnusableError: It fails.
+    """
     absl = logging.getLogger("absl")
     disabled, absl.disabled = absl.disabled, True
     try:
-        # The weights become constants. Converting a SavedModel takes six times as long and prints a line per weight; the
-        # converter's advice to use it goes to absl's log. The result is compared with TensorFlow in any case.
-        converted = tf.lite.TFLiteConverter.from_concrete_functions([function]).convert()
+        return bytes(converter.convert())
     except Exception as error:
         raise UnusableError(
-            f"LiteRT's converter cannot convert the prefix ({type(error).__name__}: {_first_line(error)})"
+            f"LiteRT's converter cannot convert {what} ({type(error).__name__}: {_first_line(error)})"
         ) from error
     finally:
         absl.disabled = disabled
-    return bytes(converted)
 
 
 def litert_engine(

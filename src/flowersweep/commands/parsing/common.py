@@ -1,5 +1,6 @@
 """Arguments of several commands, and the interpretation of their values."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -62,6 +63,24 @@ def whole_number(values: Values, name: str) -> int:
     if not (text.isdecimal() and 1 <= int(text) <= MAX_NUMBER):
         raise ConfigError(f"{name} must be an integer from 1 to {MAX_NUMBER}, but is {text!r}.")
     return int(text)
+
+
+def fraction(values: Values, name: str, default: float) -> float:
+    """The value of an argument that must be a number from 0 to 1; the default if it was not given.
+
+    Raises:
+        ConfigError: The value is not a number, or is out of range.
+    """
+    text = values[name]
+    if text is None:
+        return default
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= 1:
+        raise ConfigError(f"{name} must be a number from 0 to 1, but is {text!r}.")
+    return number
 
 
 def output_path(values: Values) -> Path | None:
