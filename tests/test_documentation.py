@@ -51,6 +51,10 @@ NO_COMMANDS = {
     ): "output; tests/sweep/study/test_definition.py has its sentences",
     ("docs/howto/troubleshooting.md", "12:27:54 INFO"): "output",
     (
+        "docs/howto/use_tflite.md",
+        "import zipfile",
+    ): "Python; tests/commands/test_export.py runs it",
+    (
         "docs/howto/use_the_winner.md",
         "import numpy, onnxruntime",
     ): "needs an export; tests/commands/test_export.py does the same",

@@ -1,6 +1,9 @@
 """The command that exports: what it writes, and when it writes nothing."""
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from flowersweep.commands.parsing.common import chosen
 from flowersweep.data import decode
 from flowersweep.deploy.evaluation import evaluation_set
 from flowersweep.deploy.exporter import Run, open_export
+from markdown import ROOT, blocks
 from winners import SIZE, Winners
 
 
@@ -128,9 +132,36 @@ def test_a_lower_precision_is_compared_on_the_validation_pictures(
     assert (
         f"; {precision}{calibrated}, {output.stat().st_size / 1e6:.3g} MB; on 15 validation pictures" in told
     )
-    assert f"its accuracy is {correct_after:.4f} (source: {correct:.4f}), {changed} predicted classes" in told
+    assert (
+        f"its accuracy is {correct_after:.4f} (source: {correct:.4f}), the predicted class differs for {changed} of them"
+        in told
+    )
     assert f"by at most {np.abs(after - before).max():.2g}. It takes RGB pictures of 16 x 16" in told
     assert told.endswith(f", as {'uint8' if precision == 'int8' else 'float32'}.\n")
+
+
+@pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="an installed copy has no documentation")
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_the_program_of_the_how_to(results: Winners, drawn: Path, tmp_path: Path, precision: str) -> None:
+    """Word for word, without this package, Keras and TensorFlow: it prints the classes that the model predicts."""
+    given = ["format=tflite", f"output={tmp_path / 'flowers.tflite'}", "run=best", results.where]
+    if precision == "int8":
+        given += ["precision=int8", f"data.dir={drawn}"]
+    assert main(given) == 0
+    picture = min(drawn.rglob("*.jpg"))
+    shutil.copy(picture, tmp_path / "flower.jpg")
+    (program,) = (one.text for one in blocks("docs/howto/use_tflite.md") if one.first == "import zipfile")
+    hidden = "import sys; sys.modules |= dict.fromkeys(['flowersweep', 'keras', 'tensorflow'])\n"
+    done = subprocess.run(
+        [sys.executable, "-c", hidden + program], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    (expected,) = np.asarray(results.models["petals/1"](decode(picture, SIZE)[None].astype(np.float32)))
+    printed = {name: float(number) for number, name in map(str.split, done.stdout.splitlines())}
+    assert sorted(printed.values(), reverse=True) == list(printed.values())
+    assert next(iter(printed)) == results.class_names[int(expected.argmax())]
+    tolerance = 0.12 if precision == "int8" else 0.02  # pictures are resized with other rounding, too
+    assert [printed[name] for name in results.class_names] == pytest.approx(expected.tolist(), abs=tolerance)
 
 
 def test_an_export_of_lower_precision_that_is_worse_is_removed(
@@ -141,7 +172,6 @@ def test_an_export_of_lower_precision_that_is_worse_is_removed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A model that always predicts another class leaves nothing behind, unless that is accepted."""
-
     data = evaluation_set(
         chosen({"study": "petals", "tracking.dir": str(results.directory)}), drawn, "validation"
     )

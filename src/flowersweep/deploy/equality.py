@@ -71,8 +71,8 @@ class Agreement:
         """The result in words."""
         return (
             f"on {self.pictures} validation pictures its accuracy is {self.export / self.pictures:.4f} (source: "
-            f"{self.source / self.pictures:.4f}), {self.changed} predicted classes differ, and probabilities differ by at most "
-            f"{self.difference:.2g}"
+            f"{self.source / self.pictures:.4f}), the predicted class differs for {self.changed} of them, and probabilities "
+            f"differ by at most {self.difference:.2g}"
         )
 
 

@@ -96,7 +96,9 @@ def open_tflite(path: Path) -> Callable[[Floats], Floats]:
     from ai_edge_litert.interpreter import Interpreter
 
     with standard_error_held():  # it reports XNNPACK there
-        serve = Interpreter(str(path)).get_signature_runner(SIGNATURE)
+        opened = Interpreter(str(path))
+        opened.allocate_tensors()
+    serve = opened.get_signature_runner(SIGNATURE)
     dtype = serve.get_input_details()[INPUT]["dtype"]
 
     def run(pictures: Floats) -> Floats:
