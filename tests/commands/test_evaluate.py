@@ -80,6 +80,15 @@ def test_validation_pictures(results: Winners, drawn: Path, capsys: pytest.Captu
     assert (answer["accuracy"], answer["loss"]) == pytest.approx(by_hand(results, chosen), abs=1e-5)
 
 
+def test_a_folder_in_the_home_folder(
+    results: Winners, drawn: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No shell expands the tilde of data.dir=~/flowers."""
+    monkeypatch.setenv("HOME", str(drawn.parent))
+    answer = found(capsys, f"data.dir=~/{drawn.name}", "run=best", results.where)
+    assert answer["pictures"] == 60
+
+
 def test_tables_and_picture(
     results: Winners, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

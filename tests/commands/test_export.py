@@ -19,6 +19,12 @@ from markdown import ROOT, blocks
 from winners import SIZE, Winners
 
 
+@pytest.fixture(autouse=True)
+def own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache of the tests."""
+    monkeypatch.setenv("FLOWERSWEEP_CACHE", str(cache))
+
+
 @pytest.mark.parametrize(
     ("kind", "name"), [("keras", "a.keras"), ("saved_model", "a"), ("tflite", "a.tflite")]
 )

@@ -51,6 +51,18 @@ def test_validation_pictures_are_those_of_the_run(choice: Choice, drawn: Path) -
     assert data.paths == [everything[position] for position in positions]
 
 
+def test_training_pictures_are_the_others(choice: Choice, drawn: Path) -> None:
+    """Without a test part, every picture either trains or validates."""
+    training, validation = (evaluation_set(choice, drawn, part) for part in ("training", "validation"))
+    everything = evaluation_set(choice, drawn, "all").paths
+
+    assert len(training.paths) == 45
+    assert sorted([*training.paths, *validation.paths]) == sorted(everything)
+    assert [choice.info.class_names[label] for label in training.labels] == [
+        path.parent.name for path in training.paths
+    ]
+
+
 def test_parts_of_a_run_that_was_given_its_split(choice: Choice, results: Winners, drawn: Path) -> None:
     """From the copy of the file that the run has kept, although the file itself is gone."""
     everything = evaluation_set(choice, drawn, "all").paths

@@ -53,7 +53,7 @@ COMMAND = Command(
         ),
         Argument(
             "precision",
-            f"precision of tflite: float16 halves the file; int8 divides its size by four, is fast, takes uint8 pictures, and is "
+            f"precision of tflite: float16 halves the file; int8 makes it a third or less, is faster, takes uint8 pictures, and is "
             f"calibrated on {CALIBRATION_PICTURES} training pictures; default: {FULL}",
             choices=PRECISIONS,
         ),
