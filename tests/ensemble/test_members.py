@@ -6,6 +6,7 @@ import pytest
 from ensemble_study import SmallStudy
 from flowersweep.ensemble.members import Member, members
 from flowersweep.errors import TrackingError
+from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.selection import find_study
 
 
@@ -51,3 +52,13 @@ def test_one_model_is_no_ensemble(small: SmallStudy) -> None:
         TrackingError, match=r"needs two trainings, but study 'small' has 1\. 1 of 2 .*artifacts_of=all"
     ):
         found(small)
+
+
+def test_deleted_trainings_are_told(small: SmallStudy) -> None:
+    """A training that was deleted in MLflow is no member, and the sentence says how many there are."""
+    runs = [small.add(number, seed=number + 1) for number in range(3)]
+    client(small.store.uri).delete_run(runs[1])
+    some, left_out = found(small)
+
+    assert sorted(one.choice.run_id for one in some) == sorted([runs[0], runs[2]])
+    assert left_out == ["1 finished training was deleted in MLflow and is left out."]

@@ -67,6 +67,12 @@ def members(store: Store, study: "Run") -> tuple[list[Member], list[str]]:
     finished = [run for trial in trials_of(store, study) for run in _trainings(store, trial) if counts(run)]
     found = [member for run in finished if (member := _member(store, run)) is not None]
     left_out = []
+    n_deleted = sum(map(counts, trials_of(store, study, deleted=True)))
+    if n_deleted:
+        several = "training was" if n_deleted == 1 else "trainings were"
+        left_out.append(
+            f"{n_deleted} finished {several} deleted in MLflow and {'is' if n_deleted == 1 else 'are'} left out."
+        )
     if len(found) < len(finished):
         left_out.append(
             f"{len(finished) - len(found)} of {len(finished)} finished trainings saved no model; with "
