@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from flowersweep.errors import TrackingError
+from flowersweep.config.own_code import find_builder
+from flowersweep.errors import ConfigError, TrackingError
 from flowersweep.redaction import redacted
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.patience import patiently
+from flowersweep.tracking.run import BUILDER
 from flowersweep.tracking.store.store import Store, known_experiment
 
 if TYPE_CHECKING:
@@ -108,11 +110,30 @@ def logged_model(store: Store, run: "Run") -> "LoggedModel | None":
 
 
 def load_model(store: Store, location: str) -> "keras.Model":
-    """The Keras model at the address of a saved model's files. Imports Keras."""
+    """The Keras model at the address of a saved model's files. Imports Keras.
+
+    Raises:
+        TrackingError: The files cannot be read.
+        ConfigError: It has layers of the user's own, whose module is not allowed or does not register them.
+    """
     import keras
 
     with keras_file(store, location) as path:
-        return keras.models.load_model(path, compile=False)
+        try:
+            return keras.models.load_model(path, compile=False)
+        except (TypeError, ValueError):
+            builder = model_metadata(store, location).get(BUILDER)
+            if builder is None:
+                raise
+            # Layers of the user's own are known to Keras when their module has been imported.
+            find_builder(builder).load()
+        try:
+            return keras.models.load_model(path, compile=False)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                f"The model at {location} has layers that model.build={builder} no longer registers; restore the code that is "
+                f"stored with its run, or export the model with it."
+            ) from error
 
 
 @contextmanager
