@@ -1,9 +1,11 @@
 """The single augmentations by name, and the function that builds one from its configuration."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import Field, fields
 from typing import Any, cast
 
+import numpy as np
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -101,12 +103,29 @@ def build_own(code: Code, arguments: Mapping[str, Any]) -> Augmentation:
     Raises:
         ConfigError: It cannot be imported or is no augmentation, or a parameter is unknown or not legal.
     """
+    had_tensorflow = "tensorflow" in sys.modules
     kind = code.load()
+    if not had_tensorflow and "tensorflow" in sys.modules:
+        raise ConfigError(
+            f"{code.shown}: {code.file.name} imports Keras or TensorFlow before a run can configure it; import it inside the "
+            "methods of the augmentation, and keep networks and callbacks in another module."
+        )
     if not (isinstance(kind, type) and issubclass(kind, Augmentation)):
         raise ConfigError(
             f"{code.shown} must be a subclass of flowersweep.augment.Augmentation, but is {kind!r}."
         )
-    return _constructed(kind, code.name, arguments)
+    built = _constructed(kind, code.name, arguments)
+    try:
+        rows = [len(values) for values in built.parameters(np.full((3, built.n_uniforms), 0.5)).values()]
+    except Exception as error:
+        raise ConfigError(
+            f"{code.shown}: its method parameters fails ({type(error).__name__}: {error})."
+        ) from error
+    if any(count != 3 for count in rows):
+        raise ConfigError(
+            f"{code.shown}: its method parameters must return arrays with one row per picture, but of 3 pictures returns {rows}."
+        )
+    return built
 
 
 def _constructed(layer: type[Augmentation], name: str, values: Mapping[str, Any]) -> Augmentation:
