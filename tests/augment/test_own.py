@@ -22,7 +22,7 @@ def test_it_draws_and_applies(modules: Modules) -> None:
     assert 0.5 <= first.min() < first.max() <= 1
     images = np.full((4, 2, 2, 3), 100, np.float32)
     np.testing.assert_allclose(
-        own.apply(images, {"0.scale": first}, 2)[:, 0, 0, 0],  # type: ignore[dict-item, index]
+        own.apply(images, {"0.scale": first}, 2)[:, 0, 0, 0],
         100 * first,
         rtol=1e-6,
     )
