@@ -9,7 +9,7 @@ SERVE_PORT ?= 5001
 TESTS ?=
 # In the order of tests/conftest.py: xdist would start with the files of most tests, and end with one busy worker.
 LONGEST_FIRST := --no-loadscope-reorder
-# Tests mostly wait for processes and imports. Tests of one file share servers and trained networks.
+# One worker more than there are processors (tests/conftest.py), because tests also wait. Tests of one file share servers and networks.
 IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Use the registry and the results of this folder, even if the environment selects another MLflow server.

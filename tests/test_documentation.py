@@ -292,36 +292,51 @@ def test_the_augmentation_of_the_how_to(tmp_path: Path) -> None:
     assert "      Largest relative change of a channel." in explained
 
 
-def test_the_own_code_of_the_how_to(
-    tmp_path: Path, modules: Modules, monkeypatch: pytest.MonkeyPatch, drawn: Path, cache: Path
-) -> None:
-    """Its files are allowed as it says, its commands are valid, and its sweep trains in another process."""
-    warmth, networks, typed, in_a_stack, sweep, preset, package = blocks(OWN_CODE)
+@pytest.fixture
+def own_files(tmp_path: Path, modules: Modules) -> list[Block]:
+    """The files of the how-to about own code in the current folder, which has a folder `aug` of configurations."""
+    warmth, networks, *others, preset, _ = found = blocks(OWN_CODE)
     for name, block in (("warmth", warmth), ("networks", networks)):
         modules.add(name, block.text, allow=False).rename(tmp_path / f"{name}.py")
     (tmp_path / "aug").mkdir()
     (tmp_path / "aug/RandomWarmth.yaml").write_text(preset.text, encoding="utf-8")
-    first, *lines = commands(typed.text)
+    assert len(others) == 3
+    return found
+
+
+def _allow(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    variable, _, value = block.first.removeprefix("export ").partition("=")
+    monkeypatch.setenv(variable, value)
+
+
+def test_the_commands_with_own_code(
+    tmp_path: Path, own_files: list[Block], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are refused until the files are allowed as the page says; the file of one's own gives a short name."""
+    *_, typed, in_a_stack, sweep, _, package = own_files
+    _, *lines = commands(typed.text)
     for line in lines:
         with pytest.raises(ConfigError, match="does not allow to run"):
             check(line)
-    monkeypatch.setenv(*first.removeprefix("export ").split("="))
+    _allow(typed, monkeypatch)
     for line in (*lines, *commands(in_a_stack.text), *commands(sweep.text)):
         check(line)
     check(f"python -m flowersweep 'hydra.searchpath=[file://{tmp_path}]' data=demo aug=RandomWarmth")
     offered = tomllib.loads(package.text)["project"]["entry-points"]
     assert list(offered) == [code.AUGMENTATIONS, code.MODELS, code.CALLBACKS]
 
+
+@pytest.mark.slow
+def test_a_sweep_with_own_code(
+    tmp_path: Path, own_files: list[Block], monkeypatch: pytest.MonkeyPatch, drawn: Path, cache: Path
+) -> None:
+    """That of the how-to, with smaller pictures, trains in a process of its own, and records whose code it ran."""
+    *_, typed, _, sweep, _, _ = own_files
+    _allow(typed, monkeypatch)
     (words,) = parts(next(commands(sweep.text)))
     words.remove("data=demo")
-    places = ["data=folder", f"data.dir={drawn}", "tracking.dir=results"]
-    done = subprocess.run(
-        [sys.executable, *words[1:], *places],
-        env={**os.environ, "FLOWERSWEEP_CACHE": str(cache)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    places = ["data=folder", f"data.dir={drawn}", f"paths.cache={cache}", "tracking.dir=results"]
+    done = subprocess.run([sys.executable, *words[1:], *places], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     service = client(f"sqlite:///{tmp_path}/results/mlflow.db")
     experiments = [one.experiment_id for one in service.search_experiments()]

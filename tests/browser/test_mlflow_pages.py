@@ -132,7 +132,7 @@ def test_learning_rates_of_seeds(page: Page, server: str, store: Store, shots: P
     for run in some:
         row = page.get_by_role("row").filter(has_text=str(run.info.run_name))
         expect(row.get_by_text(f"{run.data.metrics['learning_rate']} (step=")).not_to_have_count(0)
-    page.wait_for_timeout(1000)
+    page.wait_for_timeout(3000)  # the chart comes last
     page.screenshot(path=shots / "mlflow_learning_rates.png")
 
 

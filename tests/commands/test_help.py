@@ -69,9 +69,7 @@ class TestTopic:
 
         assert code == 0
         assert max(len(line) for line in text.splitlines() if "http" not in line) <= 80
-        assert "${results_dir" not in text
-        assert "${oc." not in text
-        assert "${model" not in text
+        assert "${" not in text.replace("${seed}", "")  # which a description quotes
         assert text.count("      default:") == len(
             re.findall(r"\n\n  [a-z][\w.]+(?:  \(only|\n)", f"\n{text}")
         )

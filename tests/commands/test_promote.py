@@ -27,7 +27,15 @@ def test_the_table_says_what_was_promoted(results: Winners, capsys: pytest.Captu
     assert main([f"run={results.runs['alone/good'][:8]}", results.where, "name=printed"]) == 0
     second = capsys.readouterr().out
 
-    for text in ("printed", "champion", "0.8000", "petals, trial 1", results.runs["petals/1"], "none"):
+    for text in (
+        "printed",
+        "champion",
+        "0.8000",
+        "petals, trial 1",
+        "sweep",
+        results.runs["petals/1"],
+        "none",
+    ):
         assert text in first
     assert "version 1, best/val_accuracy 0.8000" in second
     assert client(results.store.uri).get_model_version_by_alias("printed", "champion").version == 2

@@ -34,3 +34,26 @@ def test_without_results_it_says_how_to_make_some(tmp_path: Path, capsys: pytest
         assert ui.main([f"port={port}", f"tracking.dir={tmp_path}"]) == 2
     assert "There are no results in" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("system", "resolves", "host"),
+    [
+        ("Linux", False, "flowersweep.localhost"),
+        ("Darwin", True, "flowersweep.localhost"),
+        ("Darwin", False, "127.0.0.1"),
+    ],
+)
+def test_the_address_is_one_that_browsers_find(
+    system: str, *, resolves: bool, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chrome, Edge and Firefox know names below localhost; Safari asks the system."""
+
+    def look_up(name: str, _port: None) -> list[tuple[object, ...]]:
+        if not resolves:
+            raise socket.gaierror(name)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
+
+    monkeypatch.setattr("platform.system", lambda: system)
+    monkeypatch.setattr("socket.getaddrinfo", look_up)
+    assert ui.shown_host() == host

@@ -95,7 +95,7 @@ def test_defaults_are_those_of_the_composed_configuration() -> None:
             for key in choice.keys:
                 node = OmegaConf.select(composed, key.name.rpartition(".")[0])
                 leaf = key.name.rpartition(".")[2]
-                if key.default.startswith(("that of ", "the environment ")):
+                if key.default.startswith(("that of ", "the environment ", "derived from ")):
                     assert OmegaConf.is_interpolation(node, leaf)
                 elif not OmegaConf.is_missing(node, leaf):
                     value = OmegaConf.create({"value": node[leaf]})

@@ -86,6 +86,15 @@ def test_classes_are_matched_by_name(choice: Choice, drawn: Path, tmp_path: Path
     assert (data.unknown, data.missing) == (["weed"], others)
 
 
+def test_pictures_of_a_single_class(choice: Choice, drawn: Path, tmp_path: Path) -> None:
+    """They give the recall of this class, although no model could be trained on them."""
+    second = choice.info.class_names[1]
+    data = evaluation_set(choice, some(drawn, tmp_path, {second: second}), "all")
+
+    assert data.labels.tolist() == [1]
+    assert len(data.missing) == 4
+
+
 def test_no_class_in_common_is_refused(choice: Choice, drawn: Path, tmp_path: Path) -> None:
     """The message names both sides."""
     first = choice.info.class_names[0]

@@ -30,8 +30,10 @@ def test_files(store: Store, repeated: str, tmp_path: Path, capsys: pytest.Captu
         *(f"{name}.png" for name in ("ranking", "val_accuracy", "val_loss", "learning_rate")),
     ]
     names += ["trade_off.png", "timeline.png"]
-    printed = capsys.readouterr().out.splitlines()
+    captured = capsys.readouterr()
+    printed = captured.out.splitlines()
     assert printed == [str(tmp_path / "a/b" / name) for name in names]
+    assert "Study repeated in experiment flowers:" in captured.err
     for path in map(Path, printed[1:]):
         with Image.open(path) as picture:
             assert picture.width >= 900

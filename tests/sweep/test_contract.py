@@ -206,4 +206,4 @@ def test_other_sweepers(tmp_path: Path, drawn: Path, cache: Path, sweeper: list[
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("training epoch 1/1") + done.stdout.count("training epoch 1/1") == 2
+    assert done.stderr.count("epoch 1/1") + done.stdout.count("epoch 1/1") == 2

@@ -5,6 +5,7 @@ import errno
 import io
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -235,7 +236,7 @@ def started(config: Config, *overrides: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     for line in process.stderr:
-        if "epoch" in line:
+        if re.search(r"epoch +1/", line):
             return process
     pytest.fail(f"the run ended before its first epoch, with code {process.wait()}")
 

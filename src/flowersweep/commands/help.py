@@ -144,7 +144,7 @@ def _section(title: str, rows: "dict[str, str]") -> Iterator[str]:
     width = max(len(name) for name in rows)
     for name, about in rows.items():
         if width <= 42:
-            yield f"  {name:<{width}}  {about}"
+            yield from _wrapped(f"{name:<{width}}  {about}", "  ", " " * (width + 4))
         else:
             yield f"  {name}"
             yield f"      {about}"

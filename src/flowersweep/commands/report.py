@@ -57,11 +57,11 @@ def _report(values: Mapping[str, str | None]) -> int:
 
     store = results_store(values)
     study = read_study(store, find_study(store, values["study"], values["experiment"]))
-    print_line(f"Study {study.name} in experiment {study.experiment}:", stderr_console())
     ranked = ranking(study)
     leading = read_leading_run(store, ranked.rows[0].configuration, study.goal) if ranked.rows else None
     folder = expanded(values["output"] or Path("reports") / folder_name(study.name))
     files = _write(folder, study, ranked, leading)
+    print_line(f"Study {study.name} in experiment {study.experiment}:", stderr_console())
     for file in files:
         sys.stdout.write(f"{file}\n")
     _keep(store, study.run_id, files)

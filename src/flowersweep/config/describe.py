@@ -191,7 +191,8 @@ def _shown(value: Any) -> str:
     text = "" if value is dataclasses.MISSING or value == MISSING else str(value)
     if match := _VARIABLE.fullmatch(text):
         return f"the environment variable {match.group(1)}, otherwise {match.group(2)}"
-    return _REFERENCE.sub(r"that of \1", text.replace("${results_dir:}", str(results_dir())))
+    text = _REFERENCE.sub(r"that of \1", text.replace("${results_dir:}", str(results_dir())))
+    return "derived from other values" if "${" in text else text
 
 
 def _allowed(field: "dataclasses.Field[Any]") -> str:

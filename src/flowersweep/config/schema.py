@@ -4,8 +4,8 @@ Values are in `conf/`; here are only the types, the legal ranges and the require
 wrong type is rejected by OmegaConf while composing, a value out of range by `flowersweep.config.validate`.
 """
 
-import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import MISSING as NO_DEFAULT
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -105,8 +105,8 @@ class TrainerConfig:
     patience: int | None = bounded(low=1)
     min_delta: float = bounded(low=0)
     monitor: str = one_of(*WATCHED)
-    label_smoothing: float = bounded(low=0, below=1)
-    class_weight: Any = MISSING
+    label_smoothing: float = bounded(0.0, low=0, below=1)
+    class_weight: Any = "none"
     deterministic: bool = MISSING
     precision: str = one_of("auto", "float32", "bfloat16")
     threads: int | None = bounded(low=1)
@@ -166,7 +166,7 @@ class TrackingConfig:
     Attributes:
         dir: Folder of mlflow.db, artifacts/ and optuna.db.
         uri: MLflow tracking URI; null: the SQLite file in `dir`. May be a server.
-        experiment: The MLflow experiment of the runs.
+        experiment: The MLflow experiment of the runs; by default flowersweep/ and the name of the data set.
         run_name: Name of the run in MLflow; null: model, augmentation and seed.
         log_model: Store the trained model as an artifact; false saves space if only the metrics matter.
         log_figures: Store curves, confusion matrix, mistakes and the augmentation preview; of a sweep also the
@@ -233,6 +233,19 @@ NODES: dict[str, dict[str, type[Any]]] = {
 }
 
 
+def added_keys() -> dict[str, Any]:
+    """The keys of `data` and `trainer` that did not exist in the first version, with the values by which it trained.
+
+    A key that is added has such a default in the schema, so that files and studies from before are still valid.
+    """
+    return {
+        f"{group}.{one.name}": one.default if one.default_factory is NO_DEFAULT else one.default_factory()
+        for group, node in (("data", DataConfig), ("trainer", TrainerConfig))
+        for one in fields(node)
+        if one.default is not MISSING
+    }
+
+
 def register() -> None:
     """Register the dataclasses with Hydra as `schema` and `schema/<group>/<choice>`."""
     store = ConfigStore.instance()
@@ -246,7 +259,7 @@ def register() -> None:
 
 def _open(node: type[Any]) -> Any:
     """A schema to which arguments of the user's own code can be added as other keys are set, without Hydra's `+`."""
-    if "arguments" not in {field.name for field in dataclasses.fields(node)}:
+    if "arguments" not in {one.name for one in fields(node)}:
         return node
     schema = OmegaConf.structured(node)
     OmegaConf.set_struct(schema.arguments, False)  # noqa: FBT003 (has no name)

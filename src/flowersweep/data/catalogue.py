@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -47,25 +48,30 @@ class Catalogue:
         return len(self.paths)
 
 
-def read_folder(root: Path) -> Catalogue:
+def read_folder(root: Path, min_classes: Literal[1, 2] = 2) -> Catalogue:
     """List the pictures of a folder with one sub-folder per class.
 
     The rules are those of Keras: hidden folders directly below `root` are not classes, sub-folders of a class
     belong to it, links to files are followed, links to folders inside a class are not, and only files with an
     extension in `PICTURE_ENDINGS` count. Ignored files are logged.
 
+    Args:
+        root: The folder.
+        min_classes: The smallest number of classes; a model can be evaluated on one, but not be trained with it.
+
     Raises:
-        DataError: The folder is missing or is a file, contains fewer than two classes, a class is empty, or the name
+        DataError: The folder is missing or is a file, contains fewer classes, a class is empty, or the name
             of one is not valid text.
     """
     folder = class_root(root)
     class_names = tuple(_subfolders(folder))
     _refuse_odd(folder, class_names)
     tell(class_names)
-    if len(class_names) < 2:
+    if len(class_names) < min_classes:
         found = f"only the class folder {class_names[0]}" if class_names else "no class folders"
+        needed = "two sub-folders" if min_classes > 1 else "one sub-folder"
         raise DataError(
-            f"{folder} contains {found}; it must contain at least two sub-folders, one per class, with pictures in them."
+            f"{folder} contains {found}; it must contain at least {needed}, one per class, with pictures in them."
         )
     paths: list[str] = []
     labels: list[int] = []

@@ -72,7 +72,7 @@ def evaluation_set(choice: Choice, folder: Path, subset: str) -> EvaluationSet:
             was trained on or has no such part.
     """
     data = None if subset == "all" else _recorded(choice)
-    catalogue = read_folder(folder) if data is None else read_pictures(folder, data)
+    catalogue = read_folder(folder, min_classes=1) if data is None else read_pictures(folder, data)
     names = choice.info.class_names
     unknown = [name for name in catalogue.class_names if name not in names]
     if len(unknown) == len(catalogue.class_names):

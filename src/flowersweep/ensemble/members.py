@@ -15,7 +15,7 @@ from flowersweep.deploy.model_info import ModelInfo, model_info
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.lookup import Files, logged_model
 from flowersweep.tracking.mlflow_api import translated
-from flowersweep.tracking.selection import children_of, trials_of
+from flowersweep.tracking.selection import children_of, study_name, trials_of
 from flowersweep.tracking.store.store import Store
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def members(store: Store, study: "Run") -> tuple[list[Member], list[str]]:
         raise TrackingError(
             " ".join(
                 [
-                    f"An ensemble needs two trainings, but study {study.info.run_name!r} has {len(found)}.",
+                    f"An ensemble needs two trainings, but study {study_name(study)!r} has {len(found)}.",
                     *left_out,
                 ]
             )

@@ -13,10 +13,10 @@ from flowersweep.ensemble.selection import Probabilities, Score, Step
 from flowersweep.figures.predictions import predictions_table
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.lookup import Files
-from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.provenance import provenance
 from flowersweep.tracking.run import NOTE, PICTURES, SPLIT_FILE
+from flowersweep.tracking.selection import experiment_of, study_name
 from flowersweep.tracking.store.store import Store
 
 if TYPE_CHECKING:
@@ -77,17 +77,15 @@ def record(
         product: The combined model.
     """
     first = selected[0].choice
-    with translated(f"look up the experiment of study {study.info.run_name!r}"):
-        experiment = client(store.uri).get_experiment(study.info.experiment_id).name
     counts = Counter(member.choice.run_id for member in selected)
     tracker = MLflowTracker.start(
         store,
-        experiment,
-        f"ensemble-{study.info.run_name}",
+        experiment_of(store, study),
+        f"ensemble-{study_name(study)}",
         parent_run_id=study.info.run_id,
         tags={
             "kind": "ensemble",
-            "study": study.info.run_name,
+            "study": study_name(study),
             "objective": METRIC,
             "command": product.command,
             **{

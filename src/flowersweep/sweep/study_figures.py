@@ -27,7 +27,7 @@ def store_ranking(tracker: MLflowTracker, study: Study) -> bool:
     with _optional():
         tracker.figure(ranking(values, (study.metric_names or ["value"])[0]), RANKING)
         is_stored = True
-    return is_stored
+    return is_stored  # noqa: RET504 (an error ends the block, not the function)
 
 
 def store_plots(tracker: MLflowTracker, study: Study) -> None:

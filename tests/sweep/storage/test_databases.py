@@ -106,7 +106,7 @@ def test_a_long_wait_for_the_lock_ends_with_the_lock(
 
 def test_four_workers_share_forty_trials(url: str, tmp_path: Path, stub: Any, opened: Open) -> None:
     """Four workers on a server finish exactly 40 trials, each begun once."""
-    settings = stub.Settings(str(tmp_path), "leaving_marks", storage=url, workers=4)
+    settings = stub.Settings(str(tmp_path), "leaving_marks", storage=url, workers=4, trials_per_process=40)
     done = subprocess.run(stub.command(settings), check=True, stdout=subprocess.PIPE, timeout=240)
     trials = join_study(opened(url), "stub").trials
     marks = (tmp_path / "marks").read_text().splitlines()

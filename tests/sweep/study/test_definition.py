@@ -5,9 +5,10 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
 from flowersweep.sweep.space.build_space import build_space
-from flowersweep.sweep.study.definition import differences
+from flowersweep.sweep.study.definition import definition_of, derived_name, differences
 
 BASE = ["model=cnn,ft", "lr=tag(log,interval(1e-4,1))", "epochs=10"]
 
@@ -54,3 +55,20 @@ def test_no_differences_means_equal(lines: list[str], count: int) -> None:
     old, new = build_space(["a=1,2", "b=x,y", "d=4"]).definition(), build_space(lines[:count]).definition()
     same_order = old == new and old["order"] == new["order"]
     assert (differences(old, new) == []) == same_order
+
+
+def test_keys_that_were_added_later() -> None:
+    """A study from before a key was added goes on under its name while the key has no effect, and not otherwise."""
+    space = build_space(BASE)
+    before = {"data": {"source": "demo"}, "trainer": {"epochs": 10}}
+    after = {
+        "data": {"source": "demo", "resize": "stretch", "folds": None},
+        "trainer": {"epochs": 10, "class_weight": "none", "callbacks": []},
+    }
+    cropped = {**after, "data": {"source": "demo", "resize": "crop"}}
+    old, new, other = (definition_of(space, OmegaConf.create(config)) for config in (before, after, cropped))
+
+    assert differences(old, new) == []
+    assert derived_name(space, old, ["maximize"]) == derived_name(space, new, ["maximize"])
+    assert differences(old, other) == ["data.resize is now in the configuration, as crop; it was not."]
+    assert differences(other, old) == ["data.resize is no longer in the configuration; it was crop."]

@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from flowersweep.config.schema import added_keys
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.space.values import leaves, same, text_of
 
@@ -68,7 +69,7 @@ def _shared_config(config: DictConfig, n_repeats: int, places: Sequence[str]) ->
     """
     plain = OmegaConf.to_container(config, resolve=False)
     assert isinstance(plain, dict)  # noqa: S101 (a DictConfig is a mapping)
-    kept = _without_places(plain, places)
+    kept = _without_added(_without_places(plain, places))
     kept["hydra.sweeper.n_repeats"] = n_repeats
     return dict(json.loads(json.dumps(kept, default=str)))
 
@@ -79,6 +80,17 @@ def _without_places(node: Mapping[Any, Any], places: Sequence[str], prefix: str 
         for key, value in node.items()
         if not _is_place(f"{prefix}{key}", places)
     }
+
+
+def _without_added(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the keys that did not exist in the first version and have no effect, so that its studies go on."""
+    kept = {name: dict(value) if isinstance(value, Mapping) else value for name, value in config.items()}
+    for key, default in added_keys().items():
+        group, _, name = key.partition(".")
+        node = kept.get(group)
+        if isinstance(node, dict) and name in node and same(node[name], default):
+            del node[name]
+    return kept
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -128,7 +140,7 @@ def _fixed(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
 
 
 def _configured(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    before, after = (dict(leaves(definition.get("config", {}))) for definition in (old, new))
+    before, after = (dict(leaves(_without_added(definition.get("config", {})))) for definition in (old, new))
     overridden = {
         key.lstrip("+~")
         for key in [*old["fixed"], *new["fixed"]]

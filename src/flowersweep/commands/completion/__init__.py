@@ -35,7 +35,7 @@ PROGRAM = "flowersweep"
 WITH_OVERRIDES = ("doctor", "inspect", "layers")
 WITH_ARGUMENTS = ("ensemble", "evaluate", "export", "help", "predict", "promote", "report", "ui")
 
-_SCRIPT = Path(__file__).with_suffix(".bash")
+_SCRIPT = Path(__file__).with_name("script.bash")
 _LINE = "COMP_LINE"  # the shell's variable with the command line up to the cursor
 _FLAGS = {
     PROGRAM: ("--cfg ", "--help ", "--info ", "--multirun ", "--resolve "),
