@@ -10,7 +10,7 @@ import pytest
 
 from conftest import MakeConfig
 from flowersweep.config.models import OwnConfig
-from flowersweep.errors import ConfigError
+from flowersweep.errors import ConfigError, TrackingError
 from flowersweep.models import build_network
 from flowersweep.tracking.lookup import Files, run_model
 from flowersweep.tracking.mlflow_api import client
@@ -62,13 +62,17 @@ def test_what_a_builder_must_return(modules: Modules, name: str, told: str) -> N
 
 def test_layers_that_could_not_be_loaded(modules: Modules) -> None:
     """A layer of one's own must be registered; its arguments reach the builder."""
-    text = f"{NETWORKS}\ndef forgets(**given): return build_model(layer=Forgotten, **given)\n"
+    text = (
+        f"{NETWORKS}\ndef forgets(**given): return build_model(layer=Forgotten, **given)\n"
+        "def any_code(**given): return build_model(layer=lambda: keras.layers.Lambda(lambda x: x), **given)\n"
+    )
     modules.add("own_layers", text)
     assert build("own_layers.build_model", width=3).whole.layers[2].filters == 3
-    with pytest.raises(
-        ConfigError, match=r'has a layer Forgotten, .*register_keras_serializable.package="own_layers"'
-    ):
-        build("own_layers.forgets")
+    for name, found in (("forgets", "its Forgotten"), ("any_code", "a Lambda layer")):
+        with pytest.raises(
+            ConfigError, match=f"could not load again because of {found}; decorate .*own_layers"
+        ):
+            build(f"own_layers.{name}")
 
 
 @pytest.mark.parametrize(
@@ -135,6 +139,14 @@ def test_a_run_with_code_of_ones_own(
             ConfigError, match=r"model\.build=own_net\.build_model names Python code that this machine"
         ):
             run_model(store, result.run_id)
+    file = modules.folder / "own_net.py"
+    monkeypatch.delitem(sys.modules, "own_net")
+    file.write_text("build_model = None", encoding="utf-8")
+    with pytest.raises(
+        TrackingError, match=r"has layers that model\.build=own_net\.build_model does not register"
+    ):
+        run_model(store, result.run_id)
+    file.write_text(NETWORKS.replace("{name}", "own_net"), encoding="utf-8")
     monkeypatch.delitem(sys.modules, "own_net")
     model = run_model(store, result.run_id)
     assert "own_net" in type(model.layers[1]).__module__

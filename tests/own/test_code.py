@@ -71,6 +71,13 @@ def test_exactly_the_file_is_imported(modules: Modules, monkeypatch: pytest.Monk
         find(KEY, "own_taken.build", MODELS).load()
 
 
+def test_a_module_that_exits(modules: Modules) -> None:
+    """It does not end the program without a word."""
+    modules.add("own_exits", "build = 1\nraise SystemExit(0)")
+    with pytest.raises(ConfigError, match=r"the module own_exits cannot be imported \(SystemExit: 0\)"):
+        find(KEY, "own_exits.build", MODELS).load()
+
+
 def test_a_package(modules: Modules, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder is allowed with what is in it, and all its Python files count."""
     modules.add("own_folder/__init__", "")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from flowersweep.errors import ConfigError
 from flowersweep.own.permission import allow_file, keep_places, permitted
 from own_modules import Modules
 
@@ -34,6 +35,15 @@ def test_the_file(modules: Modules) -> None:
     allow_file().parent.mkdir(parents=True)
     allow_file().write_text("# mine\nsix\n\n./seven.py  # here\nown_filed\n", encoding="utf-8")
     assert permitted() == {"own_filed": path, "six": None, "seven": allow_file().parent / "seven.py"}
+
+
+def test_a_file_that_is_not_text(modules: Modules) -> None:
+    """One sentence."""
+    allow_file().parent.mkdir(parents=True)
+    allow_file().write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match=r"allow\.txt cannot be read .*; correct it, or remove it\.$"):
+        permitted()
+    del modules
 
 
 def test_places_are_kept(modules: Modules, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

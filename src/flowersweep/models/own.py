@@ -1,6 +1,6 @@
 """A network of the user's own. Importing this module imports Keras."""
 
-from collections.abc import Iterator
+import re
 from typing import Any
 
 import keras
@@ -9,8 +9,7 @@ from flowersweep.config.models import OwnConfig
 from flowersweep.config.own_code import find_builder
 from flowersweep.errors import ConfigError
 from flowersweep.models.network import Network
-
-_KERAS = {"keras", "tensorflow"}
+from flowersweep.own.code import Code
 
 
 def build_own(config: OwnConfig, *, num_classes: int, image_size: int) -> Network:
@@ -41,15 +40,7 @@ def build_own(config: OwnConfig, *, num_classes: int, image_size: int) -> Networ
         ) from error
     if problem := _problem(model, shape, num_classes):
         raise ConfigError(f"{code.shown} must return {problem}.")
-    for layer in _layers(model):
-        if (
-            _is_own(layer)
-            and keras.saving.get_registered_object(keras.saving.get_registered_name(type(layer))) is None
-        ):
-            raise ConfigError(
-                f"{code.shown} has a layer {type(layer).__name__}, which could not be loaded again; decorate its class with "
-                f'@keras.saving.register_keras_serializable(package="{code.module}").'
-            )
+    _require_loadable(model, code)
     return Network(prefix=None, suffix=model, whole=model)
 
 
@@ -75,12 +66,15 @@ def _problem(model: Any, shape: tuple[int, int, int], num_classes: int) -> str |
     return None
 
 
-def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    for layer in model.layers:
-        yield layer
-        if isinstance(layer, keras.Model):
-            yield from _layers(layer)
-
-
-def _is_own(layer: keras.layers.Layer) -> bool:
-    return type(layer).__module__.partition(".")[0] not in _KERAS
+def _require_loadable(model: keras.Model, code: Code) -> None:
+    """Refuse a model that Keras would save, but not load again in safe mode."""
+    try:
+        keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model), safe_mode=True)
+    except Exception as error:
+        unknown = re.search(r"Could not locate (?:class|function) '([^']+)'", str(error))
+        found = f" of its {unknown.group(1)}" if unknown else " of a Lambda layer" * ("lambda" in str(error))
+        raise ConfigError(
+            f"{code.shown} returns a model that Keras could not load again because{found or ' of an object in it'}; decorate your own "
+            f'classes and functions with @keras.saving.register_keras_serializable(package="{code.module}"), and write a class '
+            "instead of a Lambda layer."
+        ) from error

@@ -143,7 +143,7 @@ def import_module(module: str, path: Path | None, shown: str) -> Any:
         return importlib.import_module(module)
     except ConfigError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = (str(error).strip() or "no message").splitlines()[0]
         raise ConfigError(
             f"{shown}: the module {module} cannot be imported ({type(error).__name__}: {reason})."

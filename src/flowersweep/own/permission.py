@@ -5,6 +5,7 @@ from pathlib import Path
 
 import platformdirs
 
+from flowersweep.errors import ConfigError
 from flowersweep.texts import expanded
 
 # Modules, or paths of their files or folders, separated by commas.
@@ -28,9 +29,15 @@ def permitted() -> dict[str, Path | None]:
     """The allowed modules, each with the file or folder that it is read from; None for one that Python finds by itself.
 
     Relative paths refer to the current directory or, in the file, to the folder of the file.
+
+    Raises:
+        ConfigError: The file cannot be read.
     """
     file = allow_file()
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} cannot be read ({error}); correct it, or remove it.") from error
     listed = [(line.partition("#")[0].strip(), file.parent) for line in lines]
     given = [(entry, Path.cwd()) for entry in given_entries()]
     found: dict[str, Path | None] = {}
