@@ -2,11 +2,13 @@
 
 import os
 import signal
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import absl.logging
 import hypothesis
 import pytest
 from hydra import compose, initialize_config_dir
@@ -30,6 +32,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # A shell's background jobs ignore SIGINT and so would the processes that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# Hydra closes all log handlers, and the one that comes with TensorFlow closes what standard error was when it was imported,
+# if it is another file by then: that in which pytest captures.
+absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 # A busy machine is not a failing test.
 hypothesis.settings.register_profile("flowersweep", deadline=None)
 hypothesis.settings.load_profile("flowersweep")
