@@ -17,6 +17,7 @@ from flowersweep import config
 from flowersweep.config import Config
 from flowersweep.data import demo
 from flowersweep.hardware import available_processors
+from own_modules import Modules
 from stores import copied
 
 if TYPE_CHECKING:  # it imports Keras
@@ -140,3 +141,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of its own, which is the current one."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Modules:
+    """Modules of a user, in a folder of their own."""
+    return Modules(tmp_path / "modules", monkeypatch)

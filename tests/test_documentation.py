@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
@@ -27,11 +28,14 @@ from flowersweep.commands.parsing.arguments import Command
 from flowersweep.config import composing
 from flowersweep.doctor.configured import composed
 from flowersweep.errors import ConfigError
+from flowersweep.own import code
 from flowersweep.sweep.settings import make_plan, sweep_settings
 from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.space.check import probes
 from flowersweep.sweep.space.overrides import left_to_trials, read_arguments
+from flowersweep.tracking.mlflow_api import client
 from markdown import ROOT, Block, blocks, commands, inline_commands, pages, parts
+from own_modules import Modules
 
 if not (ROOT / "docs").is_dir():
     pytest.skip("an installed copy is tested, without its documentation", allow_module_level=True)
@@ -72,12 +76,13 @@ OTHER_PROGRAMS = {
 }
 # Pages whose code has a test of its own below.
 OWN_TEST = "docs/howto/add_an_augmentation.md"
+OWN_CODE = "docs/howto/your_own_code.md"
 # The log of measurements: its commands are those of earlier versions, and change rarely.
 LOG = "docs/experiments.md"
 # Commands need these; the dots stand for a path in measurements.
 FILES = ("PATH.weights.h5", "w.weights.h5", "...", "PATH")
 
-PAGES = [page for page in pages() if page != OWN_TEST]
+PAGES = [page for page in pages() if page not in {OWN_TEST, OWN_CODE}]
 SHELL = [
     (block, line)
     for page in PAGES
@@ -289,3 +294,56 @@ def test_the_augmentation_of_the_how_to(tmp_path: Path) -> None:
     assert "  aug=RandomWarmth" in explained
     assert "      Warmer or colder light." in explained
     assert "      Largest relative change of a channel." in explained
+
+
+@pytest.fixture
+def own_files(tmp_path: Path, modules: Modules) -> list[Block]:
+    """The files of the how-to about own code in the current folder, which has a folder `aug` of configurations."""
+    warmth, networks, *others, preset, _ = found = blocks(OWN_CODE)
+    for name, block in (("warmth", warmth), ("networks", networks)):
+        modules.add(name, block.text, allow=False).rename(tmp_path / f"{name}.py")
+    (tmp_path / "aug").mkdir()
+    (tmp_path / "aug/RandomWarmth.yaml").write_text(preset.text, encoding="utf-8")
+    assert len(others) == 3
+    return found
+
+
+def _allow(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    variable, _, value = block.first.removeprefix("export ").partition("=")
+    monkeypatch.setenv(variable, value)
+
+
+def test_the_commands_with_own_code(
+    tmp_path: Path, own_files: list[Block], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are refused until the files are allowed as the page says; the file of one's own gives a short name."""
+    *_, typed, in_a_stack, sweep, _, package = own_files
+    _, *lines = commands(typed.text)
+    for line in lines:
+        with pytest.raises(ConfigError, match="does not allow to run"):
+            check(line)
+    _allow(typed, monkeypatch)
+    for line in (*lines, *commands(in_a_stack.text), *commands(sweep.text)):
+        check(line)
+    check(f"python -m flowersweep 'hydra.searchpath=[file://{tmp_path}]' data=demo aug=RandomWarmth")
+    offered = tomllib.loads(package.text)["project"]["entry-points"]
+    assert list(offered) == [code.AUGMENTATIONS, code.MODELS, code.CALLBACKS]
+
+
+@pytest.mark.slow
+def test_a_sweep_with_own_code(
+    tmp_path: Path, own_files: list[Block], monkeypatch: pytest.MonkeyPatch, drawn: Path, cache: Path
+) -> None:
+    """That of the how-to, with smaller pictures, trains in a process of its own, and records whose code it ran."""
+    *_, typed, _, sweep, _, _ = own_files
+    _allow(typed, monkeypatch)
+    (words,) = parts(next(commands(sweep.text)))
+    words.remove("data=demo")
+    places = ["data=folder", f"data.dir={drawn}", f"paths.cache={cache}", "tracking.dir=results"]
+    done = subprocess.run([sys.executable, *words[1:], *places], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    service = client(f"sqlite:///{tmp_path}/results/mlflow.db")
+    experiments = [one.experiment_id for one in service.search_experiments()]
+    trials = service.search_runs(experiments, "tags.kind = 'trial'")
+    assert {run.data.params["model.arguments.width"] for run in trials} == {"4", "8"}
+    assert len({run.data.tags["code.warmth.RandomWarmth"] for run in trials}) == 1

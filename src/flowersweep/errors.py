@@ -44,6 +44,10 @@ class WeightsError(ConfigError, InfrastructureError):
     """The weights of a backbone are missing, or cannot be downloaded."""
 
 
+class CodeError(InfrastructureError):
+    """Code of the user's own is not the one that a sweep started with."""
+
+
 class DownloadError(DataError):
     """A download that failed, or whose size or SHA-256 is not the expected one."""
 

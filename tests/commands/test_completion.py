@@ -29,7 +29,13 @@ class TestCandidates:
             ("flowersweep aug=RandA", ["aug=RandAugment "]),
             (
                 "python -m flowersweep model=",
-                ["model=backbone ", "model=cnn ", "model=mobilenet_frozen ", "model=mobilenet_ft "],
+                [
+                    "model=backbone ",
+                    "model=cnn ",
+                    "model=mobilenet_frozen ",
+                    "model=mobilenet_ft ",
+                    "model=own ",
+                ],
             ),
             ("python3.11 -m flowersweep optimizer.lea", ["optimizer.learning_rate="]),
             ("env/bin/python -m flowersweep mod", ["model.", "model="]),

@@ -121,3 +121,9 @@ def test_own_choices(tmp_path: Path) -> None:
     (trainer,) = (group for group in groups(tmp_path) if group.name == "trainer")
     (long,) = (choice for choice in trainer.choices if choice.name == "long")
     assert (long.about, long.keys[0].default) == ("Long.", "500")
+
+
+def test_a_mapping() -> None:
+    """Arguments of one's own code are not said to be a string."""
+    (arguments,) = (key for key in keys_of(NODES["model"]["own"], "model.") if key.name == "model.arguments")
+    assert (arguments.allowed, arguments.default) == ("a mapping of names to values", "{}")

@@ -369,7 +369,8 @@ class TestRuns:
         assert code == 0, err
         assert taken.info.status == "FINISHED"
         assert taken.data.params["model.dense_units"] == original.data.params["model.dense_units"]
-        assert [name for name in taken.data.metrics if not name.startswith("searched/")] == []
+        measured = {name for name in taken.data.metrics if not name.startswith("searched/")}
+        assert measured == {"mean", "n", "order", "rank"}  # no epochs and no best epoch
         assert f"as trial {original.data.tags['trial']}" in out
         page = real.report()
         assert "1 trial had the same values as another one, and reused its result without training." in page
@@ -386,7 +387,7 @@ class TestRuns:
         parameters = [trial.values[1] for trial in study.trials]
         assert parameters == sorted(parameters)
         assert "model/parameters" in real.runs("study")[0].data.tags["mlflow.note.content"]
-        assert out.count("│ 1    │") == len(study.best_trials)
+        assert sum(line.startswith("1 ") for line in out.splitlines()) == len(study.best_trials)
 
 
 @pytest.mark.parametrize(("jobs", "number"), [(1, signal.SIGINT), (2, signal.SIGTERM)])

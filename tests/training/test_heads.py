@@ -10,9 +10,12 @@ import pytest
 from conftest import MakeConfig
 from flowersweep.cache.heads import Head, read_head
 from flowersweep.config import Config
+from flowersweep.config.own_code import own_digests
+from flowersweep.own import code
 from flowersweep.training import heads
 from flowersweep.training.dataset import Pictures, load_pictures
 from flowersweep.training.heads import head_key, reuse_or_train
+from own_modules import WARMTH, Modules
 
 FINE_TUNED = ("model=mobilenet_ft", "model.weights=null", "model.alpha=0.35")
 
@@ -93,6 +96,25 @@ class TestKey:
                 patched.setattr(heads, name, value)
                 names.add(head_key(config, pictures))
         assert len(names) == 5
+
+    def test_depends_on_code_of_ones_own(self, make_config: MakeConfig, modules: Modules) -> None:
+        """An augmentation and callbacks by their text, also if two files define the same; callbacks also by their arguments."""
+        modules.add("own_head_a", WARMTH)
+        modules.add("own_head_b", f"{WARMTH}# edited\n")
+        found = load_pictures(make_config(*FINE_TUNED))
+        stack = "aug.layers=[{build: own_head_%s.RandomWarmth}]"
+        changes: list[tuple[str, ...]] = [("aug=stack", stack % "a"), ("aug=stack", stack % "b")]
+        call = "{build: own_head_a.RandomWarmth, arguments: {factor: %s}}"
+        changes += [(f"trainer.callbacks=[{call % number}]",) for number in (1, 2)]
+        configs = [make_config(*FINE_TUNED, *change) for change in changes]
+        assert len({head_key(config, found) for config in configs}) == 4
+        assert own_digests(configs[0]).keys() == {"own_head_a"}
+        # What is in the key beside the configuration: the same names with other text.
+        before = head_key(configs[2], found)
+        code._digest.cache_clear()
+        modules.add("own_head_a", f"{WARMTH}# edited\n")
+        assert head_key(configs[2], found) != before
+        code._digest.cache_clear()
 
     def test_is_the_same_in_another_process_and_imports_no_network(self) -> None:
         """Importing the module starts neither Keras nor TensorFlow."""

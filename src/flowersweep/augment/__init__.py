@@ -3,9 +3,9 @@
 from flowersweep.augment.base import Augmentation
 from flowersweep.augment.draw import drawn, uniforms
 from flowersweep.augment.layers import LAYERS, build
-from flowersweep.augment.stack import Stack
+from flowersweep.augment.stack import Own, Stack
 
-__all__ = ["AUGMENTATIONS", "Augmentation", "build", "drawn", "uniforms"]
+__all__ = ["AUGMENTATIONS", "Augmentation", "Own", "build", "drawn", "uniforms"]
 
-# All augmentations by their names in `aug=`.
+# The augmentations of this package by their names in `aug=`.
 AUGMENTATIONS: dict[str, type[Augmentation]] = {**LAYERS, "stack": Stack}

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.fields import bounded
+from flowersweep.own.code import Code
 
 if TYPE_CHECKING:  # TensorFlow takes seconds to import; composing a configuration must not import it
     import tensorflow as tf
@@ -85,6 +86,10 @@ class Augmentation:
 
         The range of a single field is checked by its rule (`flowersweep.fields`).
         """
+        return []
+
+    def own_code(self) -> list[Code]:
+        """The code of the user's own that it runs."""
         return []
 
     def source_size(self, image_size: int) -> int:

@@ -12,6 +12,7 @@ from flowersweep.config.quoting import texts_quoted
 from flowersweep.config.schema import Config, register
 from flowersweep.config.validate import repeats, settings
 from flowersweep.fields import maximized
+from flowersweep.own.permission import keep_places
 
 __all__ = [
     "Config",
@@ -39,6 +40,7 @@ def prepare() -> None:
     """Register the schema, the reader of files and the resolvers that `conf/` uses; it is safe to call this again."""
     register()
     files.register()
+    keep_places()
     # Evaluated now: a run may change its current directory before it is needed.
     results, base = str(results_dir()), Path.cwd()
 

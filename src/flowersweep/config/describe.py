@@ -138,6 +138,8 @@ def type_in_words(annotation: Any) -> str | None:
     """A type as in messages, "an integer or null"; None if any value is allowed."""
     if annotation in _NAMES:
         return _NAMES[annotation]
+    if getattr(annotation, "__origin__", None) is dict:
+        return "a mapping of names to values"
     names = [_NAMES[member] for member in getattr(annotation, "__args__", ()) if member in _NAMES]
     if names and getattr(annotation, "__origin__", None) is list:
         return f"a list, each {names[0]}"

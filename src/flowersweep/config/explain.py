@@ -150,7 +150,7 @@ def _begun(choice: str, options: Sequence[str]) -> bool:
 def _unknown_key(key: str) -> str:
     keys = [*known_keys(), *_GROUPS]
     group, _, leaf = key.partition(".")
-    choices = [choice for choice, node in NODES.get(group, {}).items() if leaf in _field_names(node)]
+    choices = [choice for choice, node in NODES.get(group, {}).items() if _has_key(node, leaf)]
     if choices:
         return (
             f"There is no key {key!r} with the chosen {group}; it belongs to {group}={' or '.join(choices)}."
@@ -170,8 +170,16 @@ def _same_leaf(key: str, keys: Sequence[str]) -> str:
     return f" Another group has it: {' or '.join(same)}." if 0 < len(same) <= 3 else ""
 
 
-def _field_names(node: type[Any]) -> set[str]:
-    return {field.name for field in dataclasses.fields(node)}
+def _has_key(node: type[Any], key: str) -> bool:
+    """Whether a dataclass has a key, which may be one of a dataclass in it, or any of its `arguments`."""
+    name, _, rest = key.partition(".")
+    types = {field.name: field.type for field in dataclasses.fields(node)}
+    if name not in types or not rest:
+        return name in types
+    inner = types[name]
+    return name == "arguments" or (
+        isinstance(inner, type) and dataclasses.is_dataclass(inner) and _has_key(inner, rest)
+    )
 
 
 def _bad_value(override: str, cause: OmegaConfBaseException | None) -> str:

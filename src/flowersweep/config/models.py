@@ -1,6 +1,7 @@
 """The schema of the group `model`: the article's CNN, and pretrained backbones, frozen or fine-tuned."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from omegaconf import MISSING
 
@@ -35,6 +36,20 @@ class CNNConfig(ModelConfig):
     kernel_size: int = bounded(low=1, high=15)
     dense_units: int = bounded(low=1)
     dropout: float = bounded(low=0, below=1)
+
+
+@dataclass
+class OwnConfig(ModelConfig):
+    """A network of your own, from a module that this machine allows or an installed package.
+
+    Attributes:
+        build: A function of input_shape, num_classes and the arguments that returns a keras.Model from raw pictures (0..255)
+            to logits: MODULE.NAME, or the name under which an installed package offers it.
+        arguments: Its other arguments by name: model.arguments.width=16.
+    """
+
+    build: str = not_empty()
+    arguments: dict[str, Any] = field(default_factory=dict)
 
 
 BACKBONES = (

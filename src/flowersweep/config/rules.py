@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 
 from flowersweep.config.class_weight import named_weights
-from flowersweep.config.models import FineTunedConfig, FrozenConfig
+from flowersweep.config.models import FineTunedConfig, FrozenConfig, OwnConfig
 from flowersweep.config.optimizers import CosineConfig
+from flowersweep.config.own_code import own_builder, own_callbacks
 from flowersweep.config.schema import ALSO, Config
 from flowersweep.errors import ConfigError, WeightsError
 from flowersweep.texts import expanded, nearest
@@ -42,6 +43,7 @@ def conflicts(config: Config) -> Iterator[str]:
     yield from _cnn_too_deep(config)
     yield from _backbone(config)
     yield from config.aug.problems()
+    yield from _own_code(config)
 
 
 def _split(config: Config) -> Iterator[str]:
@@ -111,6 +113,20 @@ def _class_weight(config: Config) -> Iterator[str]:
         named_weights(config.trainer.class_weight)
     except ConfigError as error:
         yield str(error)
+
+
+def _own_code(config: Config) -> Iterator[str]:
+    """Networks and callbacks of the user's own must be allowed and exist; they are imported when TensorFlow runs."""
+    for code_of in (own_builder, own_callbacks):
+        try:
+            code_of(config)
+        except ConfigError as error:
+            yield str(error)
+    if isinstance(config.model, OwnConfig) and config.trainer.precision == "bfloat16":
+        yield (
+            "trainer.precision=bfloat16 is not available with model=own; leave it out, and give layers of your own network a "
+            'dtype="mixed_bfloat16" where you want it.'
+        )
 
 
 def _cnn_too_deep(config: Config) -> Iterator[str]:

@@ -4,18 +4,20 @@ Values are in `conf/`; here are only the types, the legal ranges and the require
 wrong type is rejected by OmegaConf while composing, a value out of range by `flowersweep.config.validate`.
 """
 
+from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING
+from omegaconf import MISSING, OmegaConf
 
-from flowersweep.augment import AUGMENTATIONS, Augmentation
+from flowersweep.augment import AUGMENTATIONS, Augmentation, Own
 from flowersweep.config.models import (
     CNNConfig,
     FineTunedConfig,
     FrozenConfig,
     ModelConfig,
+    OwnConfig,
 )
 from flowersweep.config.optimizers import (
     AdamConfig,
@@ -94,6 +96,7 @@ class TrainerConfig:
             auto: bfloat16 on CPUs with instructions for it, for the CNN and for fine-tuned layers; float32
             otherwise.
         threads: CPU threads for the arithmetic; null: all cores.
+        callbacks: Keras callbacks of your own: MODULE.NAME, or {build: MODULE.NAME, arguments: {name: value}}.
     """
 
     epochs: int = bounded(low=1, high=100_000)
@@ -107,6 +110,7 @@ class TrainerConfig:
     deterministic: bool = MISSING
     precision: str = one_of("auto", "float32", "bfloat16")
     threads: int | None = bounded(low=1)
+    callbacks: list[Any] = field(default_factory=list)
 
 
 # What a run may return: of the best epoch, chosen by the same value.
@@ -221,10 +225,11 @@ NODES: dict[str, dict[str, type[Any]]] = {
         "mobilenet_frozen": FrozenConfig,
         "mobilenet_ft": FineTunedConfig,
         "backbone": FineTunedConfig,
+        "own": OwnConfig,
     },
     "optimizer": {"adam": AdamConfig, "adamw": AdamWConfig, "sgd": SGDConfig, "rmsprop": RMSpropConfig},
     "schedule": {"plateau": PlateauConfig, "constant": ScheduleConfig, "cosine": CosineConfig},
-    "aug": dict(AUGMENTATIONS),
+    "aug": {**AUGMENTATIONS, "own": Own},
 }
 
 
@@ -234,7 +239,7 @@ def added_keys() -> dict[str, Any]:
     A key that is added has such a default in the schema, so that files and studies from before are still valid.
     """
     return {
-        f"{group}.{one.name}": one.default
+        f"{group}.{one.name}": one.default if one.default_factory is NO_DEFAULT else one.default_factory()
         for group, node in (("data", DataConfig), ("trainer", TrainerConfig))
         for one in fields(node)
         if one.default is not MISSING
@@ -247,4 +252,15 @@ def register() -> None:
     store.store(name="schema", node=Config, provider="flowersweep", replace=True)
     for group, nodes in NODES.items():
         for choice, node in nodes.items():
-            store.store(group=f"schema/{group}", name=choice, node=node, provider="flowersweep", replace=True)
+            store.store(
+                group=f"schema/{group}", name=choice, node=_open(node), provider="flowersweep", replace=True
+            )
+
+
+def _open(node: type[Any]) -> Any:
+    """A schema to which arguments of the user's own code can be added as other keys are set, without Hydra's `+`."""
+    if "arguments" not in {one.name for one in fields(node)}:
+        return node
+    schema = OmegaConf.structured(node)
+    OmegaConf.set_struct(schema.arguments, False)  # noqa: FBT003 (has no name)
+    return schema

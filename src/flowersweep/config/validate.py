@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
-from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import (
+    InterpolationResolutionError,
+    InterpolationToMissingValueError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
 
 from flowersweep.config.locations import locate
 from flowersweep.config.rules import conflicts, require_weights
@@ -103,8 +108,16 @@ def _first_line(error: Exception) -> str:
 
 
 def _missing(cfg: DictConfig) -> Iterator[str]:
-    for key in sorted({*OmegaConf.missing_keys(cfg), *_removed(cfg)}):
+    missing = (key for key in OmegaConf.missing_keys(cfg) if not _is_reference(cfg, key))
+    for key in sorted({*missing, *_removed(cfg)}):
         yield f"{key} has no value; give it one on the command line: {key}=VALUE."
+
+
+def _is_reference(cfg: DictConfig, key: str) -> bool:
+    """Whether a value is that of another key, which is what has none."""
+    parent, _, leaf = key.rpartition(".")
+    node = OmegaConf.select(cfg, parent) if parent else cfg
+    return isinstance(node, DictConfig) and OmegaConf.is_interpolation(node, leaf)
 
 
 def _removed(node: Any, prefix: str = "") -> Iterator[str]:
@@ -136,6 +149,8 @@ def _illegal(node: Any, path: str = "") -> Iterator[str]:
             continue
         try:
             value = node[key]
+        except InterpolationToMissingValueError:
+            continue  # of the other key it is said that it has no value
         except (InterpolationResolutionError, MissingMandatoryValue) as error:
             yield f"{name} cannot be resolved: {_first_line(error)}"
             continue

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from flowersweep.config.models import CNNConfig, FrozenConfig, ModelConfig
+from flowersweep.config.models import CNNConfig, FrozenConfig, ModelConfig, OwnConfig
 from flowersweep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,4 +30,8 @@ def build_network(config: ModelConfig, *, num_classes: int, image_size: int) -> 
         from flowersweep.models.backbone import build_backbone
 
         return build_backbone(config, num_classes=num_classes, image_size=image_size)
+    if isinstance(config, OwnConfig):
+        from flowersweep.models.own import build_own
+
+        return build_own(config, num_classes=num_classes, image_size=image_size)
     raise ConfigError(f"model.name is {config.name!r}, for which there is no builder; choose another model=.")

@@ -78,6 +78,8 @@ def augmentation_settings(augmentation: Augmentation | None) -> dict[str, Any] |
         return None
     settings = dataclasses.asdict(augmentation)
     del settings["cycle"]  # determines which draws are used, not their values
+    if own := [code.digest for code in augmentation.own_code()]:
+        settings["own code"] = own
     return settings
 
 

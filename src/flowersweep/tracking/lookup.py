@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from flowersweep.config.own_code import find_builder
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.patience import patiently
+from flowersweep.tracking.run import BUILDER, OWN_CODE
 from flowersweep.tracking.store.store import Store, known_experiment
 
 if TYPE_CHECKING:
@@ -108,11 +110,30 @@ def logged_model(store: Store, run: "Run") -> "LoggedModel | None":
 
 
 def load_model(store: Store, location: str) -> "keras.Model":
-    """The Keras model at the address of a saved model's files. Imports Keras."""
+    """The Keras model at the address of a saved model's files. Imports Keras.
+
+    Raises:
+        TrackingError: The files cannot be read, or it has layers that Keras does not know.
+        ConfigError: It has layers of the user's own, whose module is not allowed.
+    """
     import keras
 
     with keras_file(store, location) as path:
-        return keras.models.load_model(path, compile=False)
+        try:
+            return keras.models.load_model(path, compile=False)
+        except (TypeError, ValueError):
+            builder = model_metadata(store, location).get(BUILDER)
+        try:
+            if (
+                builder is not None
+            ):  # Keras knows layers of the user's own when their module has been imported
+                find_builder(builder).load()
+            return keras.models.load_model(path, compile=False)
+        except (TypeError, ValueError) as error:
+            missing = f"model.build={builder} does not register" if builder else "Keras does not know"
+            raise TrackingError(
+                f"The model at {location} has layers that {missing}; restore the code that is stored below {OWN_CODE}/ in its run."
+            ) from error
 
 
 @contextmanager

@@ -9,6 +9,10 @@ NOTE = "mlflow.note.content"
 PICTURES = "pictures."
 # The artifact of a run with its copy of data.split_file.
 SPLIT_FILE = "config/split.csv"
+# The folder of a run's artifacts with the modules of the user's own code.
+OWN_CODE = "code"
+# The metadata of a saved model that has model.build of a network of the user's own.
+BUILDER = "model_build"
 
 
 def artifact_address(run_id: str, name: str) -> str:

@@ -8,8 +8,11 @@ from typing import Any
 import keras
 import numpy.typing as npt
 
+from flowersweep.config.own_code import own_callbacks
+from flowersweep.config.schema import Config
 from flowersweep.data.stream import Part
-from flowersweep.errors import TrainingError
+from flowersweep.errors import ConfigError, TrainingError
+from flowersweep.own.code import Code
 from flowersweep.training.history import RECALL
 from flowersweep.training.probabilities import predict, traced
 
@@ -175,3 +178,26 @@ class LearningRateGuard(keras.callbacks.Callback):
                 f"The optimizer's learning rate is {actual:g}, but optimizer.learning_rate is {self._expected:g}; "
                 "a warm start must load weights only."
             )
+
+
+def build_own_callbacks(config: Config) -> list[keras.callbacks.Callback]:
+    """New objects of the callbacks of the user's own.
+
+    Raises:
+        ConfigError: One cannot be imported or built, or is no callback.
+    """
+    return [_built(code, arguments) for code, arguments in own_callbacks(config)]
+
+
+def _built(code: Code, arguments: Mapping[str, Any]) -> keras.callbacks.Callback:
+    kind = code.load()
+    try:
+        built = kind(**arguments)
+    except Exception as error:
+        reason = (str(error).strip() or "no message").splitlines()[0]
+        raise ConfigError(
+            f"{code.shown} cannot be built with the arguments {dict(arguments)} ({type(error).__name__}: {reason})."
+        ) from error
+    if not isinstance(built, keras.callbacks.Callback):
+        raise ConfigError(f"{code.shown} must be a subclass of keras.callbacks.Callback, but is {kind!r}.")
+    return built

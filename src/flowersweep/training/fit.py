@@ -19,6 +19,7 @@ from flowersweep.training.callbacks import (
     EpochLog,
     LearningRateGuard,
     Validation,
+    build_own_callbacks,
 )
 from flowersweep.training.history import History
 from flowersweep.training.loader import Loader
@@ -95,6 +96,8 @@ def fit(phase: Phase, config: Config, loader: Loader, history: History, on_epoch
                 *_schedule_callbacks(config.schedule),
                 *_stopping_callbacks(config),
                 BestWeights(phase.network.suffix, history.monitor, maximize=maximized(history.monitor)),
+                # Last, so that they cannot change what is logged and which weights are the best.
+                *build_own_callbacks(config),
             ],
         )
 

@@ -18,6 +18,7 @@ from flowersweep.cache.atomic import locked
 from flowersweep.cache.heads import Head, head_path, read_head, write_head
 from flowersweep.config import cache_dir
 from flowersweep.config.models import FineTunedConfig
+from flowersweep.config.own_code import own_digests
 from flowersweep.config.schema import Config
 from flowersweep.models.bank_key import code_digest, part_digest
 from flowersweep.models.engine_choice import engine_version, resolve_engine
@@ -65,6 +66,7 @@ def head_key(config: Config, pictures: Pictures) -> str:
         "head": dataclasses.asdict(model.head),
         "dropout": model.dropout,
         "aug": dataclasses.asdict(config.aug),
+        "own code": own_digests(config),
         "schedule": dataclasses.asdict(config.schedule),
         "features": [config.bank.dtype, engine_version(resolve_engine(config.bank.engine))]
         if config.bank.enabled

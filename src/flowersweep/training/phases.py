@@ -12,7 +12,7 @@ from flowersweep.config.schema import Config
 from flowersweep.models import build_network
 from flowersweep.models.network import Network
 from flowersweep.tracking.store.store import Store
-from flowersweep.training.callbacks import EpochCallback
+from flowersweep.training.callbacks import EpochCallback, build_own_callbacks
 from flowersweep.training.dataset import Pictures
 from flowersweep.training.fit import Phase, fit
 from flowersweep.training.heads import reuse_or_train
@@ -41,6 +41,7 @@ def build(config: Config, pictures: Pictures, store: Store) -> tuple[Network, di
         TrackingError: There is no run to start from.
     """
     network = _built(config.model, config, pictures)
+    build_own_callbacks(config)  # before a run is created, in case that is not possible
     if not isinstance(config.model, FrozenConfig):
         return network, {}
     lineage = {"frozen": str(is_frozen(config)).lower(), "weights": str(config.model.weights)}

@@ -15,14 +15,16 @@ from omegaconf import open_dict
 from flowersweep import config
 from flowersweep.config import Config
 from flowersweep.config.models import FineTunedConfig
-from flowersweep.errors import ConfigError, DataError, SweepError, TrackingError, WeightsError
+from flowersweep.errors import CodeError, ConfigError, DataError, SweepError, TrackingError, WeightsError
+from flowersweep.own import code
 from flowersweep.sweep.run import _content
 from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.space.check import check_choices
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.study.content import Content, find_all, place_of
-from flowersweep.sweep.study.definition import definition_of, derived_name
+from flowersweep.sweep.study.definition import definition_of, derived_name, differences
 from flowersweep.sweep.study.study import open_study
+from own_modules import NETWORKS, WARMTH, Modules
 
 Define = Callable[..., dict[str, Any]]
 Configured = Callable[..., Config]
@@ -201,6 +203,35 @@ def test_a_split_that_is_changed_meanwhile(configured: Configured, tmp_path: Pat
     ):
         content.held(one)
     assert Content.of([one], find_all([one])).listed()["data.split_file"] != [digest]
+
+
+def test_own_code_by_its_text(define: Define, drawn: Path, modules: Modules) -> None:
+    """Searched augmentations count, too; an edit is another study, and the difference names your own code."""
+    file = modules.add("own_defined", WARMTH)
+    typed = ("data=folder", f"data.dir={drawn}", "aug.build=own_defined.RandomWarmth", "aug=own", "seed=1,2")
+    before = define(*typed)
+    assert len(before["content"]["own code"]) == 1
+    assert name(define(*typed)) == name(before)
+    assert "own code" not in define("data=folder", f"data.dir={drawn}", "seed=1,2")["content"]
+    code._digest.cache_clear()
+    file.write_text(f"{WARMTH}# edited\n", encoding="utf-8")
+    after = define(*typed)
+    (told,) = differences(before, after)
+    assert told.startswith("Your own code is not what its trials read: the content was ")
+    assert name(after) != name(before)
+
+
+def test_own_code_that_is_changed_meanwhile(configured: Configured, modules: Modules) -> None:
+    """A trial in a process that has read another text than the sweep began with is not run."""
+    file = modules.add("own_meanwhile", NETWORKS)
+    one = configured("model=own", "model.build=own_meanwhile.build_model")
+    content = Content.of([one], find_all([one]))
+    assert content.held(one) == one
+    code._digest.cache_clear()  # as in another training process
+    file.write_text(f"{NETWORKS}# edited\n", encoding="utf-8")
+    with pytest.raises(CodeError, match="The code of own_meanwhile is no longer the one that the sweep"):
+        content.held(one)
+    code._digest.cache_clear()
 
 
 def test_best_stays_what_it_was(configured: Configured) -> None:

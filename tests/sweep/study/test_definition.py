@@ -63,7 +63,7 @@ def test_keys_that_were_added_later() -> None:
     before = {"data": {"source": "demo"}, "trainer": {"epochs": 10}}
     after = {
         "data": {"source": "demo", "resize": "stretch", "folds": None},
-        "trainer": {"epochs": 10, "class_weight": "none"},
+        "trainer": {"epochs": 10, "class_weight": "none", "callbacks": []},
     }
     cropped = {**after, "data": {"source": "demo", "resize": "crop"}}
     old, new, other = (definition_of(space, OmegaConf.create(config)) for config in (before, after, cropped))

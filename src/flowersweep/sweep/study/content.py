@@ -7,8 +7,9 @@ from typing import Any
 
 from flowersweep.config import Config
 from flowersweep.config.models import FineTunedConfig, FrozenConfig
+from flowersweep.config.own_code import own_digests
 from flowersweep.data.split_file import split_table, table_digest
-from flowersweep.errors import DataError, WeightsError
+from flowersweep.errors import CodeError, DataError, WeightsError
 from flowersweep.tracking.store.store import prepare_store
 from flowersweep.training.dataset import Found, find_pictures
 from flowersweep.training.heads import weights_digest
@@ -41,6 +42,7 @@ class Content:
         pictures: Fingerprints, by the location of the pictures.
         weights: Digests, by the value of `model.weights`.
         tables: Digests, by the value of `data.split_file`.
+        code: Digests of the user's own code, by module.
         starts: Runs that `model.init_from=best` refers to, by backbone and fingerprint.
     """
 
@@ -48,6 +50,7 @@ class Content:
     weights: Mapping[str | None, str]
     starts: Mapping[tuple[str, str], str]
     tables: Mapping[str, str] = field(default_factory=dict)
+    code: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, configs: Iterable[Config], found: Mapping[Place, Found]) -> "Content":
@@ -62,9 +65,11 @@ class Content:
         """
         weights: dict[str | None, str] = {}
         tables: dict[str, str] = {}
+        code: dict[str, str] = {}
         starts: dict[tuple[str, str], str] = {}
         for config in configs:
             model, (_, fingerprint) = config.model, found[place_of(config)]
+            code |= own_digests(config)
             if (file := config.data.split_file) is not None and file not in tables:
                 tables[file] = table_digest(split_table(file))
             if isinstance(model, FrozenConfig) and model.weights not in weights:
@@ -75,7 +80,7 @@ class Content:
                     store = prepare_store(Path(config.tracking.dir), config.tracking.uri)
                     starts[start] = best_start(config, fingerprint, store)
         pictures = {place: fingerprint for place, (_, fingerprint) in found.items()}
-        return cls(pictures, weights, starts, tables)
+        return cls(pictures, weights, starts, tables, code)
 
     def listed(self) -> dict[str, list[str]]:
         """By key, a digest or name for each location, in the order of the configurations; only keys that are read."""
@@ -84,6 +89,7 @@ class Content:
             "data.split_file": self.tables,
             "model.weights": self.weights,
             "model.init_from": self.starts,
+            "own code": self.code,
         }
         return {key: list(by_place.values()) for key, by_place in read.items() if by_place}
 
@@ -97,7 +103,14 @@ class Content:
         Raises:
             WeightsError: The content of the weights' file has changed since.
             DataError: The content of data.split_file has changed since.
+            CodeError: Code of the user's own has changed since.
         """
+        for module, digest in own_digests(config).items():
+            if self.code.get(module) not in {None, digest}:
+                raise CodeError(
+                    f"The code of {module} is no longer the one that the sweep started with; restore it, or start another "
+                    "sweep with this one."
+                )
         file = config.data.split_file
         if file is not None and self.tables.get(file) not in {None, table_digest(split_table(file))}:
             raise DataError(

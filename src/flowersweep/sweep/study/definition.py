@@ -29,6 +29,7 @@ _READ = {
     "data.split_file": "The split in data.split_file is",
     "model.weights": "The pretrained weights in model.weights are",
     "model.init_from": "The run that model.init_from=best refers to is",
+    "own code": "Your own code is",
 }
 
 

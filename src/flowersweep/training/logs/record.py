@@ -11,6 +11,8 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from flowersweep.augment.preview import preview
+from flowersweep.config.models import OwnConfig
+from flowersweep.config.own_code import own_code
 from flowersweep.config.schema import Config, DataConfig
 from flowersweep.data.resizing import input_words
 from flowersweep.data.split_file import split_table
@@ -23,7 +25,7 @@ from flowersweep.models.network import Network
 from flowersweep.redaction import redacted_tree
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.provenance import provenance
-from flowersweep.tracking.run import PICTURES, SPLIT_FILE
+from flowersweep.tracking.run import BUILDER, OWN_CODE, PICTURES, SPLIT_FILE
 from flowersweep.training.dataset import Pictures
 from flowersweep.training.history import History
 from flowersweep.training.probabilities import Predictions
@@ -71,6 +73,8 @@ def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, object]]:
         name, value = f"{prefix}{field.name}", getattr(node, field.name)
         if dataclasses.is_dataclass(value):
             yield from _flat(value, f"{name}.")
+        elif field.name == "arguments":
+            yield from ((f"{name}.{key}", argument) for key, argument in value.items())
         else:
             yield name, value
 
@@ -97,6 +101,9 @@ def record_start(
     tracker.text(config_text(plain), "config/config.yaml")
     tracker.text("".join(f"{override}\n" for override in overrides), "config/overrides.txt")
     tracker.json(provenance(command=command), "config/provenance.json")
+    for code in own_code(config):
+        tracker.tags({f"code.{code.module}.{code.name}": code.described})
+        tracker.text(code.file.read_text(encoding="utf-8"), f"{OWN_CODE}/{code.module}.py")
     if config.data.split_file is not None:
         tracker.text(split_table(config.data.split_file), SPLIT_FILE)
     catalogue = pictures.catalogue
@@ -207,5 +214,6 @@ def record_model(tracker: MLflowTracker, served: keras.Model, config: Config, pi
             "data_fingerprint": pictures.fingerprint,
             "resize": config.data.resize,
             "input": input_words(config.trainer.image_size, config.data.resize),
+            **({BUILDER: config.model.build} if isinstance(config.model, OwnConfig) else {}),
         },
     )
