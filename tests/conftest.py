@@ -36,7 +36,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # if it is another file by then: that in which pytest captures.
 absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 # A busy machine is not a failing test.
-hypothesis.settings.register_profile("flowersweep", deadline=None)
+# Half of hypothesis' usual number of examples, which are others in every session.
+hypothesis.settings.register_profile("flowersweep", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("flowersweep")
 
 MakeConfig = Callable[..., Config]

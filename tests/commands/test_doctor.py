@@ -27,7 +27,7 @@ def good(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[s
     monkeypatch.setattr(checks, "check_ports", lambda: iter([Finding("ports", "free")]))
     monkeypatch.setenv("COLUMNS", "200")
     places = [f"data.dir={drawn}", f"tracking.dir={tmp_path}/r", f"paths.cache={tmp_path}/c"]
-    return ["data=folder", "data.split_seed=2", *places]
+    return ["data=folder", "data.split_seed=2", "trainer.batch_size=4", *places]
 
 
 def test_good_input_ends_with_0(good: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,7 +97,7 @@ def test_killed_in_the_middle(tmp_path: Path, cache: Path) -> None:
 def test_interrupted_in_the_middle(photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while building leaves nothing half-written."""
 
-    def interrupt(_path: Path, _size: int) -> None:
+    def interrupt(_path: Path, _size: int, _resize: str) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("flowersweep.data.pixels.decode", interrupt)

@@ -166,11 +166,14 @@ class TestSimulated:
         assert found_share((12, 3), 734, 4.0, n_studies=20) >= 0.7
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("n_pictures", [47, 120, 734])
+    @pytest.mark.parametrize("n_pictures", [47, 734])
     @pytest.mark.parametrize("spread", SPREADS.values(), ids=SPREADS.keys())
-    @pytest.mark.parametrize("n_seeds", [2, 3, 5])
+    @pytest.mark.parametrize("n_seeds", [2, 3])
     def test_false_differences(self, n_seeds: int, spread: float | None, n_pictures: int) -> None:
-        """Twelve configurations that are alike: at most one study in twenty tells some apart, as the page promises."""
+        """Twelve configurations that are alike: at most one study in twenty tells some apart, as the page promises.
+
+        benchmarks/false_differences.py measures more seeds and numbers of pictures.
+        """
         # Two standard errors of a share of one in twenty among so many studies are granted.
         assert false_share((12, n_seeds), n_pictures, spread, n_studies=400) <= ALPHA + 0.022
 

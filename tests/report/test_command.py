@@ -110,7 +110,8 @@ def test_a_real_sweep(tmp_path: Path, drawn: Path, cache: Path) -> None:
     result = run(tmp_path, *sweep)
     assert result.returncode == 0, result.stderr
     result = run(tmp_path, "report", "study=real", f"tracking.dir={tmp_path}/results")
-    assert (result.returncode, result.stderr) == (0, "")
+    told = f"Study real in experiment flowersweep/{drawn.name}:\n"
+    assert (result.returncode, result.stderr) == (0, told)
     html = (tmp_path / "reports/real/report.html").read_text(encoding="utf-8")
     page, store = Page(html), prepare_store(tmp_path / "results")
     assert trace(page, store) == 3 * (4 + 2 + 1 + 2)

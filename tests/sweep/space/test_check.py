@@ -89,6 +89,7 @@ def test_what_there_is_to_know_is_told_once(
         f"paths.cache={tmp_path}",
         "schedule=cosine",
         "data.split_seed=2",
+        "trainer.batch_size=4",
     ]
     for folder in (drawn, tmp_path / "nowhere"):
         given = [*arguments, f"data.dir={folder}"]
