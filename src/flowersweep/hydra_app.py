@@ -36,6 +36,7 @@ EXECUTION_WHITELIST = (
     "flowersweep.console.LogHandler",
     "flowersweep.redaction.Formatter",
 )
+_FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
 def run() -> int:
@@ -53,8 +54,9 @@ def run() -> int:
     quoted = [config.texts_quoted(_without_plus(argument)) for argument in sys.argv[1:]]
     sys.argv[1:] = left_to_trials(quoted)
     # With this set, Hydra raises errors, which are explained here, instead of reporting them itself and exiting.
-    wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    os.environ["HYDRA_FULL_ERROR"] = "1"
+    given = os.environ.get(_FULL_ERROR)
+    wants_traceback = given == "1"
+    os.environ[_FULL_ERROR] = "1"
     config.prepare()
     try:
         _hydra_main()
@@ -66,6 +68,11 @@ def run() -> int:
         reason = str(interruption) or "interrupted"
         sys.stderr.write(f"flowersweep: {reason}; a run that had started is marked KILLED.\n")
         return 128 + int(getattr(interruption, "signal_number", signal.SIGINT))
+    finally:  # a later command in the same process must not show tracebacks
+        if given is None:
+            os.environ.pop(_FULL_ERROR, None)
+        else:
+            os.environ[_FULL_ERROR] = given
     return 0
 
 

@@ -237,6 +237,7 @@ def started(config: Config, *overrides: str) -> subprocess.Popen[str]:
     assert process.stderr is not None
     for line in process.stderr:
         if re.search(r"epoch +1/", line):
+            time.sleep(0.3)  # the epoch is written to the store after its line
             return process
     pytest.fail(f"the run ended before its first epoch, with code {process.wait()}")
 
