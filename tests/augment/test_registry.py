@@ -188,7 +188,7 @@ def test_the_same_bits_at_the_size_of_the_article(name: str) -> None:
     augmentation = AUGMENTATIONS[name]()
     images = pictures(64, augmentation.source_size(180))
     expected = applied(augmentation, images, 180)
-    for batch, threads, n in ((1, 3, 21), (7, 1, 21), (7, 4, 21), (64, 2, 64)):
+    for batch, threads, n in ((1, 3, 21), (7, 4, 21), (64, 2, 64)):
         result = streamed(augmentation, images[:n], 180, batch, threads, fixed=False)
         assert np.array_equal(result, expected[:n])
 
