@@ -16,7 +16,7 @@ from flowersweep.data.notices import Notice
 from flowersweep.data.resizing import RESIZED
 from flowersweep.inspection.counts import counts_of, distributions
 from flowersweep.inspection.looking import Looks
-from flowersweep.report.page import TEMPLATES, WHEN
+from flowersweep.report.page import TEMPLATES, WHEN, environment
 from flowersweep.texts import in_one_line
 
 _HERE = Path(__file__).parent / "templates"
@@ -81,30 +81,26 @@ def page(
         preview: What the augmentation makes of some of them; None if there is none.
         made: The time at which the page was created; None for now.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
-    return environment.get_template("inspection.html").render(
-        style=Markup(style + (_HERE / "inspection.css").read_text(encoding="utf-8")),  # noqa: S704 (own files)
-        title=in_one_line(looks.catalogue.root.name),
-        facts=facts(config, looks),
-        findings=found,
-        table=counts_of(looks),
-        distributions=distributions(config, looks),
-        classes=list(_examples(looks)),
-        copies=_copies(looks),
-        unreadable={in_one_line(path): reason for path, reason in looks.unreadable.items()},
-        preview=None if preview is None else data_uri(preview, "PNG"),
-        augmentation=config.aug.name,
-        made=(made or dt.datetime.now(dt.UTC)).strftime(WHEN),
+    return (
+        environment(_HERE)
+        .get_template("inspection.html")
+        .render(
+            style=Markup(style + (_HERE / "inspection.css").read_text(encoding="utf-8")),  # noqa: S704 (own files)
+            title=in_one_line(looks.catalogue.root.name),
+            facts=facts(config, looks),
+            findings=found,
+            table=counts_of(looks),
+            distributions=distributions(config, looks),
+            classes=list(_examples(looks)),
+            copies=_copies(looks),
+            unreadable={in_one_line(path): reason for path, reason in looks.unreadable.items()},
+            preview=None if preview is None else data_uri(preview, "PNG"),
+            augmentation=config.aug.name,
+            made=(made or dt.datetime.now(dt.UTC)).strftime(WHEN),
+        )
     )
 
 

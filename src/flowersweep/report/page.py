@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowersweep.config.spelling import number_text
 from flowersweep.report.charts.charts import charts
@@ -14,8 +14,24 @@ from flowersweep.report.statistics.ranking import TEST_METRIC, Ranking, Row
 from flowersweep.report.statistics.searched import unknown
 from flowersweep.report.summary import summary
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 TEMPLATES = Path(__file__).parent / "templates"
 WHEN = "%Y-%m-%d %H:%M UTC"
+
+
+def environment(folder: Path) -> "Environment":
+    """The templates in a folder, which escape what they show and refuse unknown names."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def page(
@@ -29,21 +45,14 @@ def page(
         leading: The leading run; None if no training was completed.
         made: The time at which the page was created; None for now.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
     rows = ranked.rows
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["shown"] = number_text
-    environment.filters["markup"] = Markup  # for JSON and texts of this package, which are already escaped
-    return environment.get_template("page.html").render(
+    templates = environment(TEMPLATES)
+    templates.filters["shown"] = number_text
+    templates.filters["markup"] = Markup  # for JSON and texts of this package, which are already escaped
+    return templates.get_template("page.html").render(
         study=study,
         rows=rows,
         note=ranked.note,
