@@ -13,7 +13,9 @@ from flowersweep.commands.promote import main
 from flowersweep.data import decode
 from flowersweep.deploy.choose import choose
 from flowersweep.deploy.predictor import LocalPredictor
+from flowersweep.tracking.lookup import Files
 from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from tables_read import broken_words
 from winners import SIZE, Winners
 
@@ -50,12 +52,14 @@ def test_a_calibrated_model_has_a_run_of_its_own(
     service = client(results.store.uri)
     experiment = service.get_run(results.runs["petals/1"]).info.experiment_id
     assert not service.search_runs([experiment], "tags.kind = 'calibrated'")
+    MLflowTracker(results.store, results.runs["petals/1"]).text("file,part\n", "config/split.csv")
     assert main([*arguments, "temperature=fit"]) == 0
     told = capsys.readouterr().out
     assert main([*arguments, "temperature=fit"]) == 0
     assert "1 (registered before)" in capsys.readouterr().out
 
     (run,) = service.search_runs([experiment], "tags.kind = 'calibrated'")
+    assert Files(results.store, run.info.run_id).text("config/split.csv") == "file,part\n"
     temperature = float(run.data.params["temperature"])
     assert f"The temperature {temperature:.4g}, fitted on 60 validation pictures" in told
     assert run.data.metrics["best/val_loss"] < run.data.metrics["calibration/val_loss_before"]

@@ -27,10 +27,10 @@ def test_members_are_the_trainings_with_a_model(small: SmallStudy) -> None:
         "1 of 3 finished trainings saved no model; with tracking.artifacts_of=all a sweep saves those of all trials."
     ]
     validation = small.parts.validation
-    assert some[0].labels.tolist() == small.catalogue.labels[validation].tolist()
+    assert some[0].predictions.true.tolist() == small.catalogue.labels[validation].tolist()
     trial = int(some[0].choice.run.data.tags["trial"])
     expected = np.asarray(small.models[trial](small.pictures(validation), training=False))
-    assert some[0].probabilities == pytest.approx(expected, abs=1e-6)
+    assert some[0].predictions.probabilities == pytest.approx(expected, abs=1e-6)
 
 
 def test_members_share_their_validation_pictures(small: SmallStudy) -> None:

@@ -8,22 +8,21 @@ import numpy as np
 
 from flowersweep.deploy.choose import Choice, choose_run
 from flowersweep.deploy.predictor import LocalPredictor
-from flowersweep.deploy.temperature import TABLE, Temperature, fit_for, scaled
+from flowersweep.deploy.temperature import Temperature, fit_for, scaled
 from flowersweep.figures.predictions import predictions_table, read_predictions
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.lookup import Files, model_metadata
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.run import PICTURES
-from flowersweep.tracking.selection import children_of
+from flowersweep.tracking.run import PICTURES, SPLIT_FILE, VALIDATION_TABLE
+from flowersweep.tracking.selection import children_of, experiment_of
 
 if TYPE_CHECKING:
     import keras
     from mlflow.entities import Run
 
 CALIBRATED = "calibrated"
-# What the trained run has stored is also true of what is made of it.
-COPIED = ("config/config.yaml", "config/overrides.txt", "labels.json")
+_COPIED = ("config/config.yaml", "config/overrides.txt", "labels.json", SPLIT_FILE)
 
 
 def calibrated(choice: Choice) -> tuple[Choice, Temperature]:
@@ -38,24 +37,20 @@ def calibrated(choice: Choice) -> tuple[Choice, Temperature]:
     for run in children_of(choice.store, choice.run):
         if run.data.tags.get("kind") == CALIBRATED and run.info.status == "FINISHED":
             return choose_run(choice.store, run), temperature
-    with translated(f"look up the experiment of run {choice.run_id}"):
-        experiment = client(choice.store.uri).get_experiment(choice.run.info.experiment_id).name
     model = LocalPredictor(choice, 1, temperature).model
-    kept = {"data", "model", "augmentation", "objective"}
-    tags = choice.run.data.tags
     tracker = MLflowTracker.start(
         choice.store,
-        experiment,
+        experiment_of(choice.store, choice.run),
         f"{choice.run.info.run_name} {CALIBRATED}",
         parent_run_id=choice.run_id,
         tags={
             "kind": CALIBRATED,
-            **{key: text for key, text in tags.items() if key in kept or key.startswith(PICTURES)},
+            **tags_taken_over(choice.run, "data", "model", "augmentation", "objective"),
         },
     )
     with closing(tracker):
         _record(tracker, choice, temperature)
-        copy_data_set(tracker, choice.run)
+        take_over(tracker, choice)
         log_derived_model(tracker, choice, model)
     with translated(f"read run {tracker.run_id}"):
         return choose_run(choice.store, client(choice.store.uri).get_run(tracker.run_id)), temperature
@@ -80,17 +75,25 @@ def _record(tracker: MLflowTracker, choice: Choice, temperature: Temperature) ->
     }
     tracker.metrics({**results, **changed})
     tracker.json(asdict(temperature), "temperature.json")
-    for name in COPIED:
-        tracker.text(files.text(name) or "", name)
-    found = read_predictions(files.text(TABLE) or "")
+    found = read_predictions(files.text(VALIDATION_TABLE) or "")
     assert found is not None  # noqa: S101 (the temperature was fitted on it)
     probabilities = scaled(found.probabilities, temperature.value)
-    tracker.text(predictions_table(found.paths, found.true, probabilities, found.class_names), TABLE)
+    table = predictions_table(found.paths, found.true, probabilities, found.class_names)
+    tracker.text(table, VALIDATION_TABLE)
 
 
-def copy_data_set(tracker: MLflowTracker, run: "Run") -> None:
-    """Record the data set of another run, on whose validation pictures a model was selected or fitted."""
-    for used in run.inputs.dataset_inputs if run.inputs else []:
+def tags_taken_over(run: "Run", *names: str) -> dict[str, str]:
+    """The tags of a trained run that are also true of what is made of it: these, and the numbers of its pictures."""
+    return {key: text for key, text in run.data.tags.items() if key in names or key.startswith(PICTURES)}
+
+
+def take_over(tracker: MLflowTracker, choice: Choice) -> None:
+    """Store what is also true of what is made of a trained run: its configuration, its classes, its split and its data set."""
+    files = Files(choice.store, choice.run_id)
+    for name in _COPIED:
+        if (text := files.text(name)) is not None:
+            tracker.text(text, name)
+    for used in choice.run.inputs.dataset_inputs if choice.run.inputs else []:
         data = used.dataset
         tracker.dataset(
             data.name,

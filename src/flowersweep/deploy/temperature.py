@@ -15,12 +15,12 @@ from flowersweep.errors import ConfigError, TrackingError
 from flowersweep.figures.calibration import calibration
 from flowersweep.figures.predictions import read_predictions
 from flowersweep.tracking.lookup import Files
+from flowersweep.tracking.run import VALIDATION_TABLE
 
 if TYPE_CHECKING:
     import keras
 
 FIT = "fit"
-TABLE = "validation_predictions.csv"
 # The inverse of the temperature is searched between these; beyond them probabilities are equal, or 0 and 1.
 _BOUNDS = (1 / 20, 20.0)
 # Probabilities in tables of earlier versions are rounded to six decimals.
@@ -74,7 +74,7 @@ def fit_for(choice: Choice) -> Temperature:
     Raises:
         TrackingError: The run has no table of predictions, or it cannot be read.
     """
-    table = Files(choice.store, choice.run_id).text(TABLE)
+    table = Files(choice.store, choice.run_id).text(VALIDATION_TABLE)
     predictions = None if table is None else read_predictions(table)
     if predictions is None:
         raise TrackingError(

@@ -1,27 +1,22 @@
 """The trainings of a study that can become members of an ensemble, with their predictions for the validation pictures."""
 
-import csv
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import numpy as np
-import numpy.typing as npt
 
 from flowersweep.config import direction_of
 from flowersweep.deploy.best_run import counts, described, objective
 from flowersweep.deploy.choose import Choice
 from flowersweep.deploy.model_info import ModelInfo, model_info
 from flowersweep.errors import TrackingError
+from flowersweep.figures.predictions import PredictionsTable, read_predictions
 from flowersweep.tracking.lookup import Files, logged_model
 from flowersweep.tracking.mlflow_api import translated
+from flowersweep.tracking.run import VALIDATION_TABLE
 from flowersweep.tracking.selection import children_of, study_name, trials_of
 from flowersweep.tracking.store.store import Store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
-
-TABLE = "validation_predictions.csv"
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,24 +25,16 @@ class Member:
 
     Attributes:
         choice: The run and its model.
-        truth: Path and true class of each of the m validation pictures.
-        probabilities: float64, shape (m, number of classes), as the run recorded them.
+        predictions: What the run recorded for its validation pictures.
     """
 
     choice: Choice
-    truth: tuple[tuple[str, str], ...]
-    probabilities: npt.NDArray[np.float64]
+    predictions: PredictionsTable
 
     @property
-    def labels(self) -> npt.NDArray[np.int64]:
-        """int64, shape (m,): the true class of each validation picture."""
-        names = self.choice.info.class_names
-        return np.array([names.index(name) for _, name in self.truth], np.int64)
-
-    @property
-    def inputs(self) -> tuple[ModelInfo, tuple[tuple[str, str], ...]]:
-        """What all members of an ensemble must have in common."""
-        return self.choice.info, self.truth
+    def inputs(self) -> tuple[ModelInfo, list[str], list[int]]:
+        """What all members of an ensemble must have in common: also paths and true classes of the validation pictures."""
+        return self.choice.info, self.predictions.paths, self.predictions.true.tolist()
 
 
 def members(store: Store, study: "Run") -> tuple[list[Member], list[str]]:
@@ -115,12 +102,9 @@ def _member(store: Store, run: "Run") -> Member | None:
     if model is None:
         return None
     choice = Choice(store, run, model, model_info(store, model.artifact_location))
-    table = Files(store, choice.run_id).text(TABLE)
-    if table is None:
-        raise TrackingError(f"Run {choice.run_id} has no file {TABLE}; it was not written by flowersweep.")
-    _, *rows = csv.reader(io.StringIO(table))
-    return Member(
-        choice,
-        tuple((path, true) for path, true, *_ in rows),
-        np.array([[float(chance) for chance in chances] for _, _, _, *chances in rows]),
-    )
+    predictions = read_predictions(Files(store, choice.run_id).text(VALIDATION_TABLE) or "")
+    if predictions is None:
+        raise TrackingError(
+            f"Run {choice.run_id} has no file {VALIDATION_TABLE}; it was not written by flowersweep."
+        )
+    return Member(choice, predictions)

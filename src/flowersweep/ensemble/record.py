@@ -6,16 +6,15 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from flowersweep.deploy.best_run import described
-from flowersweep.deploy.derived_run import COPIED, copy_data_set, log_derived_model
-from flowersweep.ensemble.members import TABLE, Member
+from flowersweep.deploy.derived_run import log_derived_model, tags_taken_over, take_over
+from flowersweep.ensemble.members import Member
 from flowersweep.ensemble.recipe import Recipe
 from flowersweep.ensemble.selection import Probabilities, Score, Step
 from flowersweep.figures.predictions import predictions_table
 from flowersweep.tracking.closing import closing
-from flowersweep.tracking.lookup import Files
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.provenance import provenance
-from flowersweep.tracking.run import NOTE, PICTURES, SPLIT_FILE
+from flowersweep.tracking.run import NOTE, VALIDATION_TABLE
 from flowersweep.tracking.selection import experiment_of, study_name
 from flowersweep.tracking.store.store import Store
 
@@ -88,11 +87,7 @@ def record(
             "study": study_name(study),
             "objective": METRIC,
             "command": product.command,
-            **{
-                key: text
-                for key, text in first.run.data.tags.items()
-                if key == "data" or key.startswith(PICTURES)
-            },
+            **tags_taken_over(first.run, "data"),
         },
     )
     with closing(tracker):
@@ -109,15 +104,10 @@ def record(
             tracker.metrics({"test/accuracy": evaluated.test.accuracy, "test/loss": evaluated.test.loss})
         tracker.json(counts, "members.json")
         tracker.json(provenance(command=product.command), "config/provenance.json")
-        files = Files(store, first.run_id)
-        for name in COPIED:
-            tracker.text(files.text(name) or "", name)
-        if (table := files.text(SPLIT_FILE)) is not None:
-            tracker.text(table, SPLIT_FILE)
-        names = first.info.class_names
-        paths = [path for path, _ in selected[0].truth]
-        tracker.text(predictions_table(paths, selected[0].labels, product.predicted, names), TABLE)
-        copy_data_set(tracker, first.run)
+        recorded = selected[0].predictions
+        table = predictions_table(recorded.paths, recorded.true, product.predicted, recorded.class_names)
+        tracker.text(table, VALIDATION_TABLE)
+        take_over(tracker, first)
         log_derived_model(tracker, first, product.model)
         tracker.tags({NOTE: _description(selected, counts, evaluated)})
     return tracker.run_id

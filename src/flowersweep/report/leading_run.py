@@ -19,7 +19,7 @@ from flowersweep.report.configurations import Configuration
 from flowersweep.report.evidence import Goal, Training
 from flowersweep.tracking.lookup import Files, training_command, with_seed
 from flowersweep.tracking.mlflow_api import client, translated
-from flowersweep.tracking.run import PICTURES
+from flowersweep.tracking.run import PICTURES, VALIDATION_TABLE
 from flowersweep.tracking.store.store import Store
 from flowersweep.training.history import RECALL
 
@@ -112,7 +112,7 @@ def read_leading_run(store: Store, configuration: Configuration, goal: Goal) -> 
     """
     best = min(configuration.trainings, key=lambda one: (goal.sign() * one.metrics[goal.metric], one.seed))
     files = Files(store, best.run_id)
-    table, picture = files.text("validation_predictions.csv"), files.data("confident_mistakes.png")
+    table, picture = files.text(VALIDATION_TABLE), files.data("confident_mistakes.png")
     overrides = (files.text("config/overrides.txt") or "").splitlines()
     return LeadingRun(
         training=best,

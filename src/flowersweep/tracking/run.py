@@ -7,6 +7,8 @@ from urllib.parse import quote
 NOTE = "mlflow.note.content"
 # Prefix of the tags with the number of pictures that a run used for training, validation and test.
 PICTURES = "pictures."
+# The artifact of a run with the probabilities that it predicted for each validation picture.
+VALIDATION_TABLE = "validation_predictions.csv"
 # The artifact of a run with its copy of data.split_file.
 SPLIT_FILE = "config/split.csv"
 # The folder of a run's artifacts with the modules of the user's own code.

@@ -25,7 +25,7 @@ from flowersweep.models.network import Network
 from flowersweep.redaction import redacted_tree
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.provenance import provenance
-from flowersweep.tracking.run import BUILDER, OWN_CODE, PICTURES, SPLIT_FILE
+from flowersweep.tracking.run import BUILDER, OWN_CODE, PICTURES, SPLIT_FILE, VALIDATION_TABLE
 from flowersweep.training.dataset import Pictures
 from flowersweep.training.history import History
 from flowersweep.training.probabilities import Predictions
@@ -194,7 +194,7 @@ def record_tables(
     table = predictions_table(
         _paths(pictures), validation.labels, validation.probabilities, pictures.catalogue.class_names
     )
-    tracker.text(table, "validation_predictions.csv")
+    tracker.text(table, VALIDATION_TABLE)
 
 
 def _paths(pictures: Pictures) -> list[str]:
