@@ -1,13 +1,16 @@
 """Callbacks driven by hand-written epochs on one tiny model."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import pytest
+import tensorflow as tf
 
 from flowersweep.errors import TrainingError
-from flowersweep.training.callbacks import BestWeights, EpochLog, LearningRateGuard
+from flowersweep.training.callbacks import BestWeights, EpochLog, LearningRateGuard, Validation
 
 
 @pytest.fixture
@@ -66,25 +69,48 @@ class TestEpochLog:
             callback.on_epoch_end(2, logs(**lost))
 
 
+@dataclass(frozen=True)
+class Numbers:
+    """A part of two numbers instead of pictures; the first is of class 0, the second of class 1."""
+
+    images: npt.NDArray[np.uint8]
+    indices: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int32]
+
+
+def validation_of(model: keras.Model) -> Validation:
+    """Validates a classifier with two classes on the numbers -1 and 1."""
+    part = Numbers(np.zeros((2, 1, 1, 3), np.uint8), np.arange(2), np.arange(2, dtype=np.int32))
+    batches = tf.data.Dataset.from_tensors((np.array([[-1.0], [1.0]], np.float32), part.labels))
+    return Validation(model, batches, part, ["negative", "positive"], lambda: None)
+
+
 class TestBestWeights:
     @pytest.mark.parametrize(("maximize", "expected"), [(True, 2.0), (False, 1.0)])
-    def test_puts_the_best_epochs_weights_back(
-        self, model: keras.Model, *, maximize: bool, expected: float
-    ) -> None:
-        """After training the model has the weights of the best epoch; the earlier one on a tie."""
-        callback = BestWeights(model, "val_accuracy", maximize=maximize)
+    def test_puts_the_best_epochs_weights_back(self, *, maximize: bool, expected: float) -> None:
+        """Restored are the weights of the best epoch, the earlier one on a tie, and what was predicted with them."""
+        inputs = keras.Input((1,))
+        model = keras.Model(inputs, keras.layers.Dense(2, use_bias=False)(inputs))
+        validation = validation_of(model)
+        best = BestWeights(model, validation, "val_accuracy", maximize=maximize)
 
         for epoch, accuracy in enumerate([0.1, 0.2, 0.2, 0.15], start=1):
-            model.set_weights([np.array([[float(epoch)]])])
-            callback.on_epoch_end(epoch - 1, logs(val_accuracy=accuracy))
-        callback.on_train_end()
+            model.set_weights([np.array([[0.0, epoch]])])
+            values = logs(val_accuracy=accuracy)
+            validation.on_epoch_end(epoch - 1, values.copy())
+            best.on_epoch_end(epoch - 1, values)
+        predictions = best.restore()
 
-        assert model.get_weights()[0].item() == expected
+        assert model.get_weights()[0].tolist() == [[0.0, expected]]
+        positive = 1 / (1 + np.exp(-expected))
+        assert predictions.probabilities[:, 1] == pytest.approx([1 - positive, positive])
 
     def test_refuses_an_undefined_value(self, model: keras.Model) -> None:
         """The area under the curve of pictures of one class cannot decide which epoch is the best."""
+        best = BestWeights(model, validation_of(model), "val_auc", maximize=True)
+
         with pytest.raises(TrainingError, match=r"val_auc is undefined.*objective\.metric"):
-            BestWeights(model, "val_auc", maximize=True).on_epoch_end(0, logs(val_auc=float("nan")))
+            best.on_epoch_end(0, logs(val_auc=float("nan")))
 
 
 class TestLearningRateGuard:

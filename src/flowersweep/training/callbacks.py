@@ -14,7 +14,7 @@ from flowersweep.data.stream import Part
 from flowersweep.errors import ConfigError, TrainingError
 from flowersweep.own.code import Code
 from flowersweep.training.history import RECALL
-from flowersweep.training.probabilities import predict, traced
+from flowersweep.training.probabilities import Predictions, predict, traced
 
 EpochCallback = Callable[[int, Mapping[str, float]], None]
 
@@ -82,6 +82,9 @@ class Validation(keras.callbacks.Callback):
         part: The validation pictures.
         class_names: The classes in the order of their numbers, for the recall of each.
         copy_weights: Called first: copies the trained weights to the saved network.
+
+    Attributes:
+        predictions: Those of the last epoch; None before the first one has ended.
     """
 
     def __init__(
@@ -98,39 +101,46 @@ class Validation(keras.callbacks.Callback):
         self._part = part
         self._class_names = class_names
         self._copy_weights = copy_weights
+        self.predictions: Predictions | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Copy the weights, predict and add the metrics."""
         del epoch
         self._copy_weights()
         if logs is not None:
-            found = predict(self._forward, self._batches, self._part)
+            found = self.predictions = predict(self._forward, self._batches, self._part)
             logs.update({f"val_{name}": value for name, value in found.metrics.items()})
             recalls = zip(self._class_names, found.recalls.tolist(), strict=True)
             logs.update({f"{RECALL}{name}": recall for name, recall in recalls})
 
 
 class BestWeights(keras.callbacks.Callback):
-    """Remember the weights of the best epoch and restore them at the end of the training.
+    """Remember the weights of the best epoch, and what was predicted with them.
 
     The saved model is then the one whose metrics are reported as best/*. On a tie the earlier epoch is used.
 
     Args:
         trained: The part whose weights are remembered: the one that the optimizer changes.
+        validation: Has predicted the validation pictures before this callback is called.
         monitor: The epoch value to compare.
         maximize: Whether larger is better.
+
+    Attributes:
+        predictions: Those of the best epoch; None before the first one has ended.
 
     Raises:
         TrainingError: The value is not a number.
     """
 
-    def __init__(self, trained: keras.Model, monitor: str, *, maximize: bool) -> None:
+    def __init__(self, trained: keras.Model, validation: Validation, monitor: str, *, maximize: bool) -> None:
         super().__init__()
         self._trained = trained
+        self._validation = validation
         self._monitor = monitor
         self._sign = 1.0 if maximize else -1.0
         self._best = -math.inf
-        self._weights: list[npt.NDArray[Any]] | None = None
+        self._weights: list[npt.NDArray[Any]] = []
+        self.predictions: Predictions | None = None
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Copy the weights if this epoch is better than all earlier ones."""
@@ -144,12 +154,13 @@ class BestWeights(keras.callbacks.Callback):
         if value > self._best:
             self._best = value
             self._weights = self._trained.get_weights()
+            self.predictions = self._validation.predictions
 
-    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Restore the weights of the best epoch."""
-        del logs
-        if self._weights is not None:
-            self._trained.set_weights(self._weights)
+    def restore(self) -> Predictions:
+        """Set the weights of the best epoch, and return its predictions for the validation pictures."""
+        assert self.predictions is not None  # noqa: S101 (for the type checker; an epoch has been trained)
+        self._trained.set_weights(self._weights)
+        return self.predictions
 
 
 class LearningRateGuard(keras.callbacks.Callback):

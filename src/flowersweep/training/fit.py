@@ -26,6 +26,7 @@ from flowersweep.training.loader import Loader
 from flowersweep.training.logs.display import TrainingDisplay
 from flowersweep.training.optimizer import build_optimizer, first_learning_rate
 from flowersweep.training.precision import policy, resolve_precision
+from flowersweep.training.probabilities import Predictions
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,9 @@ class Phase:
     then: str | None = None
 
 
-def fit(phase: Phase, config: Config, loader: Loader, history: History, on_epoch: EpochCallback) -> None:
+def fit(
+    phase: Phase, config: Config, loader: Loader, history: History, on_epoch: EpochCallback
+) -> Predictions:
     """Train a network's suffix; afterwards it has the weights of the phase's best epoch.
 
     Args:
@@ -58,6 +61,9 @@ def fit(phase: Phase, config: Config, loader: Loader, history: History, on_epoch
         loader: The source of the batches.
         history: The phase's epochs are appended to it.
         on_epoch: Called after each epoch with its number in the history, counted from 1, and its values.
+
+    Returns:
+        The predictions of the best epoch for the validation pictures.
 
     Raises:
         TrainingError: The loss is not a number, or the learning rate is not the configured one.
@@ -74,6 +80,8 @@ def fit(phase: Phase, config: Config, loader: Loader, history: History, on_epoch
     )
     model = _compiled(loader.model(trainee), optimizer, loss, accuracy(name="accuracy"))
     earlier = len(history.epochs)
+    validation = _validation(trainee, phase.network, loader)
+    best = BestWeights(phase.network.suffix, validation, history.monitor, maximize=maximized(history.monitor))
     history.begin(phase.name)
     with TrainingDisplay(phase.name, phase.epochs, steps, first_epoch=earlier, then=phase.then) as display:
 
@@ -89,17 +97,18 @@ def fit(phase: Phase, config: Config, loader: Loader, history: History, on_epoch
             shuffle=False,  # the stream has its own order in every epoch
             verbose=0,
             callbacks=[
-                _validation(trainee, phase.network, loader),
+                validation,
                 LearningRateGuard(first_learning_rate(phase.optimizer, config.schedule)),
                 EpochLog(count, epoch_done, first_epoch=earlier),
                 keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: display.batch()),  # noqa: ARG005 (Keras names them)
                 *_schedule_callbacks(config.schedule),
                 *_stopping_callbacks(config),
-                BestWeights(phase.network.suffix, history.monitor, maximize=maximized(history.monitor)),
+                best,
                 # Last, so that they cannot change what is logged and which weights are the best.
                 *build_own_callbacks(config),
             ],
         )
+    return best.restore()
 
 
 def _trainee(phase: Phase, config: Config) -> Network:

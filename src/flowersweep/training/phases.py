@@ -103,13 +103,11 @@ def train_phases(
         name, network, lambda: _built(config.model, config, pictures), config.optimizer, config.trainer.epochs
     )
     with open_loader(network, config, pictures) as loader:
-        fit(phase, config, loader, history, last_phase_epoch)
-        trained = traced(loader.model(network))
-        validation = predict(trained, loader.evaluation(pictures.validation), pictures.validation)
+        validation = fit(phase, config, loader, history, last_phase_epoch)
         test = (
             None
             if pictures.test is None
-            else predict(trained, loader.evaluation(pictures.test), pictures.test)
+            else predict(traced(loader.model(network)), loader.evaluation(pictures.test), pictures.test)
         )
     return Evaluated(validation, test)
 
