@@ -17,6 +17,7 @@ from sqlalchemy import create_engine, make_url
 
 import servers
 from additions import added
+from flowersweep.doors.optuna_api import engine_storage
 from flowersweep.errors import SweepError
 from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.storage.storage import open_storage
@@ -53,9 +54,10 @@ def opened(tmp_path: Path) -> Iterator[Open]:
 
     yield open_one
     for storage in storages:
-        assert isinstance(storage, RDBStorage)
-        storage.remove_session()
-        storage.engine.dispose()
+        database = engine_storage(storage)
+        assert isinstance(database, RDBStorage)
+        database.remove_session()
+        database.engine.dispose()
 
 
 def administer(address: str, statement: str) -> None:

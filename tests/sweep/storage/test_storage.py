@@ -10,6 +10,7 @@ import pytest
 from optuna.storages import JournalStorage, RDBStorage
 from sqlalchemy import create_engine, text
 
+from flowersweep.doors.optuna_api import engine_storage
 from flowersweep.errors import SweepError
 from flowersweep.sweep.storage.storage import open_storage, shown, storage_url
 
@@ -81,7 +82,7 @@ class TestOpen:
 
     def test_sqlite_settings(self, tmp_path: Path) -> None:
         """SQLite has a write-ahead log that is synced at checkpoints, and waits for other writers."""
-        storage = open_storage(None, tmp_path)
+        storage = engine_storage(open_storage(None, tmp_path))
         assert isinstance(storage, RDBStorage)
         with storage.engine.connect() as connection:
             pragmas = [
@@ -89,11 +90,11 @@ class TestOpen:
                 for name in ("journal_mode", "synchronous", "busy_timeout")
             ]
 
-        assert pragmas == ["wal", 1, 60_000]
+        assert pragmas == ["wal", 1, 2_000]
 
     def test_journal(self, tmp_path: Path) -> None:
         """A path that ends in .log is a journal."""
-        storage = open_storage("a/b.log", tmp_path)
+        storage = engine_storage(open_storage("a/b.log", tmp_path))
 
         assert isinstance(storage, JournalStorage)
         assert (tmp_path / "a" / "b.log").is_file()
@@ -133,7 +134,7 @@ class TestOpen:
 
     def test_database_of_another_optuna(self, tmp_path: Path) -> None:
         """Tables of an older version are refused with the command that upgrades them, those of a newer one are not."""
-        storage = open_storage(None, tmp_path)
+        storage = engine_storage(open_storage(None, tmp_path))
         assert isinstance(storage, RDBStorage)
         with storage.engine.begin() as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = 'v0.9.0.a'"))
