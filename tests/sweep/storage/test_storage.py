@@ -108,6 +108,19 @@ class TestOpen:
             ):
                 open_storage(configured, tmp_path / "file")
 
+    def test_sqlite_on_a_network_file_system(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A SQLite file is refused there with what can be used instead, and nothing is created; a journal is not."""
+        mounts = tmp_path / "mounts"
+        mounts.write_text(f"/dev/sda1 / ext4 rw 0 0\nserver:/home {tmp_path}/home nfs4 rw 0 0\n")
+        monkeypatch.setattr("flowersweep.mounts._MOUNTS", mounts)
+        with pytest.raises(
+            SweepError, match=r"home/x/optuna\.db is on nfs4, .*journal:.*optuna\.log, or a server"
+        ):
+            open_storage(None, tmp_path / "home" / "x")
+
+        assert not (tmp_path / "home").exists()
+        assert open_storage("home/optuna.log", tmp_path).get_all_studies() == []
+
     def test_not_a_database(self, tmp_path: Path) -> None:
         """A file with something else in it is left as it is."""
         path = tmp_path / "optuna.db"

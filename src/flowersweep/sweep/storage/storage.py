@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from flowersweep.doors.optuna_api import wants_upgrade
 from flowersweep.errors import InfrastructureError, SweepError, SweepStoppedError
+from flowersweep.mounts import network_file_system
 from flowersweep.redaction import learn
 from flowersweep.sweep.storage.journal import Journal
 from flowersweep.sweep.storage.lock import engine_lock
@@ -136,9 +137,24 @@ def _open_database(url: URL) -> BaseStorage:
     is_file = url.get_backend_name() == "sqlite"
     with _explained(url):
         if is_file:
+            _refuse_network(Path(str(url.database)))
             Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
         opened = patiently(lambda: _opened(url), at_least=SQLITE_OPEN_SECONDS if is_file else 0)
         return patient(opened)
+
+
+def _refuse_network(path: Path) -> None:
+    """Refuse a SQLite file on a file system whose locks and shared memory do not work between machines.
+
+    Raises:
+        SweepError: It is on one.
+    """
+    if (kind := network_file_system(path)) is not None:
+        raise SweepError(
+            f"{path} is on {kind}, a network file system, where several processes may damage a SQLite file; choose a file "
+            f"on a local disk with {_SETTING}=sqlite:////PATH, a journal with {_SETTING}=journal:{path.with_suffix('.log')}, "
+            f"or a server, as in {_SETTING}=postgresql+psycopg://USER@HOST/NAME."
+        )
 
 
 def _opened(url: URL) -> RDBStorage:
