@@ -78,9 +78,9 @@ class Round:
         """Throw these faults one after the other while the sweep trains, then let it finish."""
         with self._log, self._server:
             self._serve()
-            running = self._start()
+            running: subprocess.Popen[bytes] | None = self._start()
             for kind in kinds:
-                if (running := self._training(running)) is None:
+                if running is None or (running := self._training(running)) is None:
                     break
                 time.sleep(self._moment.uniform(0.2, self._options.gap))
                 self._throw(kind, running)

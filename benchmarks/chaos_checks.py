@@ -1,6 +1,7 @@
 """What must hold for a finished sweep, whatever happened to it: its trials, their runs in MLflow, and the best model."""
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -170,4 +171,5 @@ def _folder_of(pictures: Path | None) -> str:
         return str(pictures)
     from flowersweep.config import cache_dir
 
-    return str(next(cache_dir(None).glob("demo-*-*")))
+    cache = Path(os.environ.get("FLOWERSWEEP_CACHE") or cache_dir(None))
+    return str(next(path for path in cache.glob("demo-*-*") if path.is_dir()))

@@ -90,12 +90,13 @@ def test_a_single_attempt_without_patience(caplog: pytest.LogCaptureFixture) -> 
     with pytest.raises(OperationalError):
         patiently(_failing(1, calls))
     failures: list[str] = []
+    others: list[int] = []
 
     def other() -> None:
         try:
-            patiently(_failing(1, calls := []))
+            patiently(_failing(1, others))
         except OperationalError:
-            failures.append(f"{len(calls)} call")
+            failures.append(f"{len(others)} call")
 
     with patience(30):
         thread = threading.Thread(target=other)

@@ -112,7 +112,7 @@ class TestOpen:
         """A SQLite file is refused there with what can be used instead, and nothing is created; a journal is not."""
         mounts = tmp_path / "mounts"
         mounts.write_text(f"/dev/sda1 / ext4 rw 0 0\nserver:/home {tmp_path}/home nfs4 rw 0 0\n")
-        monkeypatch.setattr("flowersweep.mounts._MOUNTS", mounts)
+        monkeypatch.setattr("flowersweep.hardware._MOUNTS", mounts)
         with pytest.raises(
             SweepError, match=r"home/x/optuna\.db is on nfs4, .*journal:.*optuna\.log, or a server"
         ):

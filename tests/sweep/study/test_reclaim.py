@@ -1,6 +1,7 @@
 """Tests of what happens to the trials of dead processes."""
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import optuna
@@ -8,10 +9,10 @@ import pytest
 from optuna.trial import TrialState
 
 from flowersweep import process
+from flowersweep.sweep.storage.kept import Unsaved, keep, path_of
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.study.attributes import FAIL_REASON, LOST, OWNER
 from flowersweep.sweep.study.claim import GRACE_SECONDS, claim
-from flowersweep.sweep.study.kept import Unsaved, keep, path_of
 from flowersweep.sweep.study.outcome import Outcome, State
 from flowersweep.sweep.study.reclaim import MAX_LOST, Reclaimed, reclaim
 
@@ -84,7 +85,7 @@ def test_ended_before_its_worker(
     """A trial whose end was kept on disk gets it, with all that it had reported, instead of running again."""
     folder = tmp_path / "untold"
     trial = _lose(study, untold=str(folder))
-    keep(path_of(trial.user_attrs[OWNER]), outcome, Unsaved({2: 0.5}, {"epochs": 2}))
+    keep(path_of(trial.user_attrs[OWNER]), asdict(outcome), Unsaved({2: 0.5}, {"epochs": 2}))
     (returned,) = reclaim(study)
     (found,) = study.trials
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from flowersweep.doors.optuna_api import wants_upgrade
 from flowersweep.errors import InfrastructureError, SweepError, SweepStoppedError
-from flowersweep.mounts import network_file_system
+from flowersweep.hardware import network_file_system
 from flowersweep.redaction import learn
 from flowersweep.sweep.storage.journal import Journal
 from flowersweep.sweep.storage.lock import engine_lock

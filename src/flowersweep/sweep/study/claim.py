@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from flowersweep import process
 from flowersweep.doors.optuna_api import storage_of
+from flowersweep.sweep.storage.kept import FOLDER
 from flowersweep.sweep.storage.patience import recovered
 from flowersweep.sweep.study.attributes import HEARTBEAT, OWNER
 
@@ -19,8 +20,6 @@ HEARTBEAT_SECONDS = 60.0
 # Clocks of machines differ, and a database may hang for a while, so this is much longer than a heartbeat.
 GRACE_SECONDS = 600.0
 
-# Where the owner of a trial keeps its end until the study has it, and the name of that folder.
-FOLDER = "untold"
 _CLAIM = "claim"
 _SINCE = "since"
 

@@ -7,16 +7,17 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from optuna import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from flowersweep.doors.optuna_api import storage_of, trial_id
+from flowersweep.sweep.storage.kept import Unsaved, forget, kept
 from flowersweep.sweep.storage.lock import locked
 from flowersweep.sweep.study.attributes import FAIL_REASON, LOST, OWNER
 from flowersweep.sweep.study.claim import is_abandoned, release
-from flowersweep.sweep.study.kept import forget, kept
-from flowersweep.sweep.study.outcome import tell
+from flowersweep.sweep.study.outcome import Outcome, State, tell
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def reclaim_locked(study: Study, trials: Sequence[FrozenTrial]) -> list[Reclaime
 
 def _reclaimed(study: Study, trial: FrozenTrial) -> Reclaimed:
     storage, key = storage_of(study), trial_id(study, trial.number)
-    if (found := kept(trial.user_attrs.get(OWNER) or {})) is not None:
+    if (found := _kept(trial)) is not None:
         path, outcome, unsaved = found
         unsaved.write(storage, key)
         tell(study, Trial(study, key), outcome)
@@ -76,3 +77,15 @@ def _reclaimed(study: Study, trial: FrozenTrial) -> Reclaimed:
     storage.set_trial_user_attr(key, FAIL_REASON, reason)
     storage.set_trial_state_values(key, TrialState.FAIL)
     return Reclaimed(trial.number, TrialState.FAIL, reason)
+
+
+def _kept(trial: FrozenTrial) -> tuple[Path, Outcome, Unsaved] | None:
+    """How a trial had ended, if that was kept on disk; a damaged file is as good as none."""
+    if (found := kept(trial.user_attrs.get(OWNER) or {})) is None:
+        return None
+    path, told, unsaved = found
+    try:
+        outcome = Outcome(**{**told, "state": State(told["state"]), "values": tuple(told["values"])})
+    except (KeyError, TypeError, ValueError):
+        return None
+    return path, outcome, unsaved

@@ -6,7 +6,7 @@ Workers are independent of each other. Each asks the shared study, so a long tri
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -17,6 +17,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from flowersweep.doors.optuna_api import storage_of, trial_id
+from flowersweep.sweep.storage.kept import FOLDER, Unsaved, forget, keep, path_of
 from flowersweep.sweep.storage.lock import locked
 from flowersweep.sweep.storage.patience import STORAGE_FAILURES, cause, is_passing, note_recovery, patience
 from flowersweep.sweep.storage.storage import stopped_in_words
@@ -24,7 +25,6 @@ from flowersweep.sweep.study import claim as claims
 from flowersweep.sweep.study.attributes import DEATHS, LOST, OWNER
 from flowersweep.sweep.study.budget import Budget, Stop, next_trial
 from flowersweep.sweep.study.grid import Grid
-from flowersweep.sweep.study.kept import Unsaved, forget, keep, path_of
 from flowersweep.sweep.study.outcome import Outcome, State, of_exception, tell
 from flowersweep.sweep.study.pruner import should_prune
 from flowersweep.sweep.workers.duplicate import copy_result, duplicate_of
@@ -172,12 +172,10 @@ class _TrialRun:
         """Tell the study; return False if another machine took the trial. Until then, the outcome is kept on disk."""
         study, trial = self._worker.study, self._trial
         path = (
-            path_of(self._owner)
-            if self._owner.get(claims.FOLDER) and outcome.state is not State.WAITING
-            else None
+            path_of(self._owner) if self._owner.get(FOLDER) and outcome.state is not State.WAITING else None
         )
         if path is not None:
-            keep(path, outcome, self._unsaved)
+            keep(path, asdict(outcome), self._unsaved)
 
         def told(frozen: FrozenTrial) -> bool:
             # It may have been stored just before the storage failed.

@@ -12,10 +12,10 @@ from optuna.samplers import BaseSampler
 from flowersweep.sweep.settings import Settings
 from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
+from flowersweep.sweep.storage.kept import FOLDER
 from flowersweep.sweep.storage.patience import patience
 from flowersweep.sweep.storage.storage import open_storage, stopped_in_words
 from flowersweep.sweep.study.budget import Budget
-from flowersweep.sweep.study.claim import FOLDER
 from flowersweep.sweep.study.content import Content
 from flowersweep.sweep.study.pruner import make_pruner
 from flowersweep.sweep.study.sampler import distinct_sampler, explicit_options

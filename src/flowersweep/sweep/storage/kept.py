@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from optuna.storages import BaseStorage
 
 from flowersweep.cache.atomic import write_json
 from flowersweep.errors import DataError
-from flowersweep.sweep.study.claim import FOLDER
-from flowersweep.sweep.study.outcome import Outcome, State
 
 log = logging.getLogger(__name__)
+
+# The name of the folder, and of its entry in the claim on a trial.
+FOLDER = "untold"
 
 
 @dataclass
@@ -43,16 +44,22 @@ class Unsaved:
             storage.set_trial_user_attr(trial_id, name, attr)
 
 
-def keep(path: Path, outcome: Outcome, unsaved: Unsaved) -> None:
-    """Write the end of a trial; without a place to write, the study alone has to get it."""
+def keep(path: Path, outcome: Mapping[str, Any], unsaved: Unsaved) -> None:
+    """Write the end of a trial; without a place to write, the study alone has to get it.
+
+    Args:
+        path: From `path_of`.
+        outcome: The fields of an `Outcome`.
+        unsaved: What the study does not have yet.
+    """
     values = list(unsaved.values.items())  # JSON has no numbers as keys
     try:
-        write_json(path, {"outcome": asdict(outcome), "values": values, "attrs": unsaved.attrs})
+        write_json(path, {"outcome": outcome, "values": values, "attrs": unsaved.attrs})
     except (DataError, TypeError) as error:
         log.warning("The result of a trial cannot be kept on disk until it is stored: %s", error)
 
 
-def kept(owner: Mapping[str, Any]) -> tuple[Path, Outcome, Unsaved] | None:
+def kept(owner: Mapping[str, Any]) -> tuple[Path, dict[str, Any], Unsaved] | None:
     """The file with the end of a trial, and its content; None if there is none.
 
     Args:
@@ -63,13 +70,8 @@ def kept(owner: Mapping[str, Any]) -> tuple[Path, Outcome, Unsaved] | None:
     path = path_of(owner)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        told = content["outcome"]
-        outcome = Outcome(**{**told, "state": State(told["state"]), "values": tuple(told["values"])})
-        return (
-            path,
-            outcome,
-            Unsaved({int(step): value for step, value in content["values"]}, content["attrs"]),
-        )
+        unsaved = Unsaved({int(step): value for step, value in content["values"]}, dict(content["attrs"]))
+        return path, dict(content["outcome"]), unsaved
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flowersweep.mounts import network_file_system
+from flowersweep.hardware import network_file_system
 
 
 class TestNetworkFileSystem:
