@@ -11,7 +11,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 
-from flowersweep.augment import AUGMENTATIONS, Augmentation, Own
+from flowersweep.augment import AUGMENTATIONS, Augmentation, Own, Stack
 from flowersweep.config.models import (
     CNNConfig,
     FineTunedConfig,
@@ -229,7 +229,7 @@ NODES: dict[str, dict[str, type[Any]]] = {
     },
     "optimizer": {"adam": AdamConfig, "adamw": AdamWConfig, "sgd": SGDConfig, "rmsprop": RMSpropConfig},
     "schedule": {"plateau": PlateauConfig, "constant": ScheduleConfig, "cosine": CosineConfig},
-    "aug": {**AUGMENTATIONS, "own": Own},
+    "aug": {**AUGMENTATIONS, "strong": Stack, "own": Own},
 }
 
 
