@@ -51,8 +51,11 @@ class ChildProcess:
         self._connection.send(message)
 
     def poll(self, seconds: float) -> bool:
-        """Wait for at most this time; return whether it has sent a message or died."""
-        return self._connection.poll(seconds)
+        """Wait for at most this time; return whether it has sent a message or died.
+
+        Its socket tells nothing about its death: a child that it has forked may have it, too.
+        """
+        return self._connection.poll(seconds) or self._process.poll() is not None
 
     def receive(self) -> Any:
         """Return its next message.
@@ -61,6 +64,8 @@ class ChildProcess:
             EOFError: It has died.
             ConnectionError: It has died.
         """
+        if self._process.poll() is not None and not self._connection.poll(0):
+            raise EOFError
         return self._connection.recv()
 
     def dismiss(self) -> None:

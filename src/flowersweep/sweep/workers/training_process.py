@@ -4,6 +4,7 @@ With a separate process, running out of memory costs a trial and not the sweep. 
 because TensorFlow never frees some of its traced functions, so it is replaced regularly.
 """
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,9 +26,12 @@ from flowersweep.sweep.workers.messages import (
     REPORT,
     Application,
     Job,
+    Message,
     packed,
 )
 from flowersweep.tracking.mlflow_api import ELSEWHERE
+
+log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.2
 
@@ -167,16 +171,19 @@ def _converse(process: ChildProcess, job: Job, relay: Relay) -> Outcome | None:
         while not process.poll(TICK_SECONDS):
             if relay.must_stop():
                 return None
-        kind, *content = process.receive()
-        if kind == OUTCOME:
-            return content[0]  # type: ignore[no-any-return] # a socket has no types
+        message: Message = process.receive()
+        if not message.is_of(process.pid, job):
+            log.debug("Refused from process %d: %s", process.pid, message)
+            continue
+        if message.kind == OUTCOME:
+            return message.content[0]  # type: ignore[no-any-return] # a socket has no types
         # A run that reports faster than the tick must be stopped here.
-        if kind == REPORT and relay.must_stop():
+        if message.kind == REPORT and relay.must_stop():
             return None
-        _answer(process, relay, kind, content)
+        _answer(process, relay, message.kind, message.content)
 
 
-def _answer(process: ChildProcess, relay: Relay, kind: str, content: list[Any]) -> None:
+def _answer(process: ChildProcess, relay: Relay, kind: str, content: tuple[Any, ...]) -> None:
     if kind == REPORT:
         process.send(relay.report(*content))
     elif kind == LEADS:
