@@ -84,6 +84,12 @@ def leaving_marks(cfg: DictConfig) -> float:
     return quick(cfg)
 
 
+def marking_twice(cfg: DictConfig) -> float:
+    """The same in a forked child as well."""
+    os.fork()
+    return leaving_marks(cfg)
+
+
 def killed_once(cfg: DictConfig) -> float:
     """Trial 2 is killed the first time that it runs."""
     trial = current_trial()

@@ -96,6 +96,25 @@ def test_interrupted_and_resumed(
     assert [trial.state.name for trial in app.study().trials] == ["COMPLETE"] * 6
 
 
+def test_nothing_outlives_a_killed_sweeper(app: Any) -> None:
+    """After `kill -9` of a sweeper its workers give back their trials and end, with all that they and joblib had started."""
+    running = app.start(*FORTY, "kind=with_a_child", "hydra.sweeper.n_jobs=6", "seconds=0.1", "long=100")
+    wait_for(
+        lambda: len({mark[2] for mark in app.beginnings()}) == 6 and len(app.children()) >= 3, seconds=60
+    )
+    running.kill()
+    running.communicate()
+
+    wait_for(lambda: not any(app.lives(pid) for mark in app.beginnings() for pid in mark[1:]), seconds=40)
+    wait_for(lambda: not any(app.lives(pid) for pid in app.children()), seconds=40)
+    assert "RUNNING" not in {trial.state.name for trial in app.study().trials}
+    shared = Path("/dev/shm")  # noqa: S108 - joblib's place on Linux
+    wait_for(
+        lambda: not [*shared.glob(f"*loky-{running.pid}-*"), *shared.glob(f"*folder_{running.pid}_*")],
+        seconds=10,
+    )
+
+
 def test_a_workers_death_costs_no_trial(app: Any) -> None:
     """A worker that is killed takes joblib's others along; they are started again, and no trial is lost or doubled."""
     code, out, err = ended(

@@ -340,13 +340,15 @@ def _wait_until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
         time.sleep(0.05)
 
 
-def _run_until_marked(stub: Any, folder: Path, **changes: Any) -> tuple[subprocess.Popen[bytes], list[int]]:
+def _run_until_marked(
+    stub: Any, folder: Path, objective: str = "leaving_marks", n_marks: int = 1
+) -> tuple[subprocess.Popen[bytes], list[int]]:
     """Start a sweep whose trials are long; return it and the training processes once a trial has begun."""
-    settings = stub.Settings(str(folder), "leaving_marks", n_trials=3, seconds=600.0, **changes)
+    settings = stub.Settings(str(folder), objective, n_trials=3, seconds=600.0)
     running = subprocess.Popen(stub.command(settings), start_new_session=True, stdout=subprocess.PIPE)
     marks = folder / "marks"
     until = time.monotonic() + 120
-    while not marks.exists() or marks.read_text().count("\n") < settings.workers:
+    while not marks.exists() or marks.read_text().count("\n") < n_marks:
         assert running.poll() is None
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -376,8 +378,8 @@ def test_signal_leaves_the_trial_waiting(sweep: Sweeps, number: int) -> None:
 
 @pytest.mark.slow
 def test_killed_worker_takes_its_child_along(sweep: Sweeps) -> None:
-    """A worker that is killed leaves no training process behind, and its trial is run by the next sweep."""
-    running, pids = _run_until_marked(sweep.stub, sweep.folder)
+    """A worker that is killed leaves no training process behind, nor one that this has forked; its trial is run again."""
+    running, pids = _run_until_marked(sweep.stub, sweep.folder, "marking_twice", 2)
     running.kill()
     running.communicate()
 
@@ -386,20 +388,6 @@ def test_killed_worker_takes_its_child_along(sweep: Sweeps) -> None:
     sweep("quick", 1)
     assert sweep.states == ["COMPLETE"]
     assert sweep.trials[0].user_attrs["lost"] == 1
-
-
-@pytest.mark.slow
-def test_workers_stop_when_their_sweeper_is_killed(sweep: Sweeps) -> None:
-    """When the sweeper that launched them dies, the workers give their trials back and end."""
-    running, pids = _run_until_marked(sweep.stub, sweep.folder, workers=2)
-    running.kill()  # its workers are not
-    running.communicate(timeout=120)  # until the last of them closes the pipe
-
-    assert _all_end(pids)
-    until = time.monotonic() + 60
-    while sweep.states != ["WAITING", "WAITING"] and time.monotonic() < until:
-        time.sleep(0.1)
-    assert sweep.states == ["WAITING", "WAITING"]
 
 
 @pytest.mark.slow

@@ -62,7 +62,8 @@ class Channel:
 
     def say(self, kind: str, *content: Any, job: Job | None = None) -> None:
         """Send a message that has no answer; in the name of a job, or None for the process itself."""
-        self._connection.send(Message(kind, content, self._pid, job and (job.number, job.attempt)))
+        trial = None if job is None else (job.number, job.attempt)
+        self._connection.send(Message(kind, content, self._pid, trial))
 
     def tell(self, job: Job, kind: str, *content: Any) -> None:
         """Send a message of a running trial.

@@ -84,6 +84,10 @@ class ChildProcess:
         self.end(patience=0)
         return code
 
+    def kill(self) -> None:
+        """Kill the process and its children, without waiting."""
+        _kill_group(self.pid)
+
     def end(self, *, patience: float | None = None, interrupt: bool = True) -> None:
         """End the process, and kill its children and the process itself if it does not end.
 

@@ -1,13 +1,9 @@
 """The main function of a training process: it runs one trial after another through Hydra, and ends with its worker."""
 
-import ctypes
 import gc
 import os
-import platform
 import signal
 import sys
-import threading
-import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +22,7 @@ from flowersweep.interrupt import Interrupted, interruptible
 from flowersweep.sweep.study.outcome import Outcome, of_exception, of_value
 from flowersweep.sweep.workers.channel import Channel
 from flowersweep.sweep.workers.isolation import restored
+from flowersweep.sweep.workers.lifeline import die_with_worker
 from flowersweep.sweep.workers.messages import (
     ATTRS,
     BROKEN,
@@ -38,9 +35,6 @@ from flowersweep.sweep.workers.messages import (
 )
 from flowersweep.sweep.workers.trial import Pruned, RunningTrial, running
 
-_PR_SET_PDEATHSIG = 1
-_LOOK_SECONDS = 1.0
-
 
 def serve(descriptor: int, worker: int) -> None:
     """Run the jobs that arrive through a socket until None arrives or it is closed.
@@ -49,7 +43,7 @@ def serve(descriptor: int, worker: int) -> None:
         descriptor: File descriptor of the socket, inherited from the worker.
         worker: The worker's process id.
     """
-    _die_with(worker)
+    die_with_worker(worker)
     channel = Channel(descriptor)
     application = _received_application(channel)
     while (job := channel.next_job()) is not None:
@@ -153,19 +147,3 @@ def _outcome(job: JobReturn, n_objectives: int) -> Outcome:
     if job.status is not JobStatus.COMPLETED:
         return of_exception(RuntimeError(f"Hydra ended the job with status {job.status.name}"))
     return of_value(result, n_objectives)
-
-
-def _die_with(worker: int) -> None:
-    """Make sure that this process does not outlive its worker, however the worker dies."""
-    if platform.system() == "Linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != worker:  # it died before the line above
-            os._exit(1)
-        return
-    threading.Thread(target=_watch, args=(worker,), daemon=True).start()
-
-
-def _watch(worker: int) -> None:
-    while os.getppid() == worker:
-        time.sleep(_LOOK_SECONDS)
-    os._exit(1)
