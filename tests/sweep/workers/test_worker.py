@@ -16,10 +16,13 @@ import pytest
 from flowersweep import process
 from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.sweep.storage.lock import file_lock
-from flowersweep.sweep.study.attributes import DEATHS, FAIL_REASON, OWNER, TRACEBACK
+from flowersweep.sweep.study.attributes import DEATHS, FAIL_REASON, OWNER, RUN_ID, TRACEBACK
 from flowersweep.sweep.study.budget import Stop
 from flowersweep.sweep.study.outcome import Outcome
 from flowersweep.sweep.workers.worker import WorkerReport
+from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.store.store import prepare_store
 
 
 class Sweeps:
@@ -104,12 +107,21 @@ def test_killed_child_costs_one_retry(sweep: Sweeps) -> None:
 
 @pytest.mark.slow
 def test_child_that_always_dies_fails(sweep: Sweeps) -> None:
-    """A trial whose processes all die is failed with the signal's name, after its retries."""
-    sweep("killed_always", 3, max_retries=2)
+    """A trial whose processes all die has failed with the signal's name after its retries, and has a FAILED run."""
+    store = prepare_store(sweep.folder)
+    parent = MLflowTracker.start(store, "e", "study").run_id
+    sweep("killed_always", 3, max_retries=1, parent_run_id=parent)
+    run = client(store.uri).get_run(sweep.trials[1].user_attrs[RUN_ID])
 
     assert sweep.states == ["COMPLETE", "FAIL", "COMPLETE"]
     assert sweep.trials[1].user_attrs[FAIL_REASON] == "Its process was killed by SIGSEGV."
-    assert sweep.trials[1].user_attrs[DEATHS] == 3
+    assert sweep.trials[1].user_attrs[DEATHS] == 2
+    assert run.info.status == "FAILED"
+    assert run.data.tags["failure"] == sweep.trials[1].user_attrs[FAIL_REASON]
+    assert (run.data.tags["trial"], run.data.tags["attempt"]) == ("1", "1")
+    assert run.data.tags["mlflow.parentRunId"] == parent
+    assert run.data.params == {"x": str(sweep.trials[1].params["x"])}
+    assert [RUN_ID in trial.user_attrs for trial in sweep.trials] == [False, True, False]
 
 
 class Recorder:

@@ -20,12 +20,13 @@ from flowersweep.doors.optuna_api import storage_of, trial_id
 from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.storage.storage import STORAGE_FAILURES, stopped_in_words
 from flowersweep.sweep.study import claim as claims
-from flowersweep.sweep.study.attributes import DEATHS, LOST
+from flowersweep.sweep.study.attributes import DEATHS, LOST, RUN_ID
 from flowersweep.sweep.study.budget import Budget, Stop, next_trial
 from flowersweep.sweep.study.grid import Grid
 from flowersweep.sweep.study.outcome import Outcome, State, of_exception, tell
 from flowersweep.sweep.study.pruner import should_prune
 from flowersweep.sweep.workers.duplicate import copy_result, duplicate_of
+from flowersweep.sweep.workers.failed_run import record_failure
 from flowersweep.sweep.workers.messages import Job
 from flowersweep.sweep.workers.shutdown import Shutdown
 from flowersweep.sweep.workers.training_process import TrainingProcess
@@ -123,6 +124,7 @@ class _TrialRun:
         self._report = report
         self._claim = claims.claim_of(trial)
         self._lost = False
+        self._has_run = False
         self._storage, self._key = storage_of(worker.study), trial_id(worker.study, trial.number)
         self._judged = max(self._storage.get_trial(self._key).intermediate_values, default=-1)
         self._last_beat = time.monotonic()
@@ -171,13 +173,22 @@ class _TrialRun:
         while True:
             outcome = worker.process.run(job, self)
             if outcome is None or not outcome.died:
-                return outcome
+                return self._recorded(outcome, job)
             deaths += 1
             self.keep({DEATHS: deaths})
             if deaths > worker.max_retries or self.must_stop():
-                return outcome if deaths > worker.max_retries else None
+                return self._recorded(outcome, job) if deaths > worker.max_retries else None
             log.warning("Trial %d: %s It is run again.", trial.number, outcome.reason)
             job = job.again()
+
+    def _recorded(self, outcome: Outcome | None, job: Job) -> Outcome | None:
+        """The outcome, after a failure that the training could not record has its FAILED run."""
+        failed = outcome is not None and outcome.state is State.FAIL
+        if outcome is not None and failed and (outcome.died or not self._has_run):
+            run_id = record_failure(job, outcome)
+            if run_id is not None:
+                self.keep({RUN_ID: run_id})
+        return outcome
 
     def report(self, step: int, value: float) -> bool:
         """Store a value and ask the pruner, but only once per step if an earlier attempt had reached it."""
@@ -192,6 +203,7 @@ class _TrialRun:
 
     def keep(self, attrs: Mapping[str, Any]) -> None:
         """Store attributes with the trial."""
+        self._has_run = self._has_run or RUN_ID in attrs
         with self._ours() as ours:
             if ours:
                 for name, value in attrs.items():
