@@ -3,7 +3,9 @@
 import ctypes
 import importlib
 import os
+import re
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -161,6 +163,7 @@ def _fork(cfg: DictConfig) -> int:
     return os.fork() if cfg.seconds == 0 else int(ctypes.CDLL(None).fork())
 
 
+MANY = "of many that nobody will read"
 FORKS = pytest.mark.parametrize("fork", ["seconds=0.0", "seconds=1.0"], ids=["in Python", "in C"])
 
 
@@ -331,17 +334,33 @@ def test_process_that_will_not_stop_is_killed(
 
 
 def test_output_goes_to_the_file(bench: Callable[..., Bench], tmp_path: Path) -> None:
-    """Everything that the process prints is appended to the file, also what is printed past Python."""
+    """What the process prints is appended to the file, also past Python; of long outputs the beginning and the end."""
 
     def printing(_: DictConfig) -> float:
+        trial = current_trial()
+        assert trial is not None
         os.write(1, b"from below\n")
         os.write(2, b"an error\n")
+        if trial.number == 1:
+            for number in range(100_000):
+                sys.stdout.write(f"line {number} {MANY}\n")
+            os.write(2, b"why it died\n")
+            os.kill(os.getpid(), signal.SIGKILL)
+        sys.stdout.write("said\n")
         return 0.0
 
     made = bench(printing, output=tmp_path / "out")
     made.run(0)
 
-    assert (tmp_path / "out").read_text() == "from below\nan error\n"
+    assert (tmp_path / "out").read_text() == "from below\nan error\nsaid\n"
+    made.run(1)
+    made.run(2)
+    lines = (tmp_path / "out").read_text().splitlines()
+    assert lines[:6] == ["from below", "an error", "said", "from below", "an error", f"line 0 {MANY}"]
+    assert f"line 99000 {MANY}" in lines
+    assert lines[-4:] == ["why it died", "from below", "an error", "said"]
+    assert any(re.fullmatch(r"\[\.\.\. [\d,]+ bytes omitted \.\.\.\]", line) for line in lines)
+    assert (tmp_path / "out").stat().st_size < 400_000
 
 
 def test_program_that_cannot_be_loaded(bench: Callable[..., Bench]) -> None:

@@ -62,7 +62,7 @@ class TrainingProcess:
         n_workers: Number of workers that share this machine; each gets its share of the cores.
         trials_per_process: A process is replaced after this number of trials.
         max_growth_mb: It is also replaced if it uses this much more memory than after its first trial.
-        output: A file to which the output of the process is appended; None for the output of this process.
+        output: The file of its `TrainingLog`; None for the output of this process.
     """
 
     def __init__(
@@ -120,6 +120,7 @@ class TrainingProcess:
         if outcome is None:
             self.close()
             return None
+        process.trial_ended()
         self._n_trials += 1
         if self._is_worn():
             self._retire()

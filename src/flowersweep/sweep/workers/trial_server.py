@@ -47,7 +47,10 @@ def serve(descriptor: int, worker: int) -> None:
     channel = Channel(descriptor)
     application = _received_application(channel)
     while (job := channel.next_job()) is not None:
-        channel.say(OUTCOME, _run(application, job, channel), job=job)
+        outcome = _run(application, job, channel)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()  # what a trial has printed is in the log when it has ended
+        channel.say(OUTCOME, outcome, job=job)
         gc.collect()  # a trained network has many reference cycles; nothing waits for this process here
 
 
