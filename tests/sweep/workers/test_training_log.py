@@ -56,11 +56,15 @@ def test_close_does_not_wait_for_a_child_that_still_writes(tmp_path: Path) -> No
     log = TrainingLog(tmp_path / "log")
     os.write(log.writer, b"last words")
     log.close()
-    until = time.monotonic() + 30
-    with pytest.raises(BrokenPipeError):
+
+    def write_on() -> None:
+        until = time.monotonic() + 30
         while time.monotonic() < until:
             os.write(log.writer, b"more")
             time.sleep(0.01)
+
+    with pytest.raises(BrokenPipeError):
+        write_on()
     os.close(log.writer)
 
     assert (tmp_path / "log").read_text() == "last words"
