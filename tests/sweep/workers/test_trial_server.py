@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from flowersweep.sweep.study.outcome import Outcome, State
 from flowersweep.sweep.workers import trial_server
-from flowersweep.sweep.workers.channel import Channel
+from flowersweep.sweep.workers.isolation.channel import Channel
 from flowersweep.sweep.workers.messages import ATTRS, REPORT, Application, Job
 from flowersweep.sweep.workers.trial import Pruned, current_trial
 

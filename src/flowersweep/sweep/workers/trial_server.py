@@ -20,9 +20,9 @@ from omegaconf import DictConfig, open_dict
 from flowersweep.doors import hydra_api
 from flowersweep.interrupt import Interrupted, interruptible
 from flowersweep.sweep.study.outcome import Outcome, of_exception, of_value
-from flowersweep.sweep.workers.channel import Channel
-from flowersweep.sweep.workers.isolation import restored
-from flowersweep.sweep.workers.lifeline import die_with_worker
+from flowersweep.sweep.workers.isolation.channel import Channel
+from flowersweep.sweep.workers.isolation.lifeline import die_with_worker
+from flowersweep.sweep.workers.isolation.process_state import restored
 from flowersweep.sweep.workers.messages import (
     ATTRS,
     BROKEN,

@@ -18,7 +18,7 @@ from flowersweep.sweep.study.content import Content
 from flowersweep.sweep.study.pruner import make_pruner
 from flowersweep.sweep.study.sampler import distinct_sampler, explicit_options
 from flowersweep.sweep.study.study import join_study
-from flowersweep.sweep.workers.lifeline import ending_with_sweeper
+from flowersweep.sweep.workers.isolation.lifeline import ending_with_sweeper
 from flowersweep.sweep.workers.messages import Application
 from flowersweep.sweep.workers.training_process import TrainingProcess
 from flowersweep.sweep.workers.worker import Worker, WorkerReport, work

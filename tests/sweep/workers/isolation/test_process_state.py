@@ -16,8 +16,8 @@ import keras
 import numpy as np
 import pytest
 
-from flowersweep.sweep.workers import isolation
-from flowersweep.sweep.workers.isolation import restored
+from flowersweep.sweep.workers.isolation import process_state
+from flowersweep.sweep.workers.isolation.process_state import restored
 
 LOGGER = logging.getLogger("a.library")
 
@@ -121,10 +121,10 @@ def test_keras_imported_by_a_trial_is_as_its_file_says(
     (tmp_path / "keras.json").write_text('{"floatx": "float64", "image_data_format": "channels_first"}')
     with restored():
         monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-        isolation._set_keras(None)
+        process_state._set_keras(None)
 
         assert state()["keras"] == ("float64", "channels_first", "float64")
         monkeypatch.setenv("KERAS_HOME", str(tmp_path / "missing"))
-        isolation._set_keras(None)
+        process_state._set_keras(None)
 
         assert state()["keras"] == ("float32", "channels_last", "float32")
