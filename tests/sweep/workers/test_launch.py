@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.trial import TrialState
 
 from flowersweep.sweep.workers.launch import MAX_LAUNCHES
 
@@ -94,6 +95,21 @@ def test_interrupted_and_resumed(
     code, _, err = ended(app.start(*command, TWO, "seconds=0.3", "long=2000"))
     assert code == 0, err
     assert [trial.state.name for trial in app.study().trials] == ["COMPLETE"] * 6
+
+
+def test_a_signal_to_one_worker_does_not_end_the_sweep(app: Any) -> None:
+    """A worker that alone is told to stop gives its trial back; it is run by others, and the command ends with 0."""
+    running = app.start("x=interval(0,1)", "hydra.sweeper.n_trials=4", TWO, "seconds=0.1", "long=6000")
+    wait_for(lambda: any(mark[0] == 0 for mark in app.beginnings()), seconds=60)
+    (worker,) = [mark[2] for mark in app.beginnings() if mark[0] == 0]
+    wait_for(lambda: len(app.study().get_trials(states=[TrialState.COMPLETE])) == 3, seconds=60)
+    Path("results", "quick").touch()
+    os.kill(worker, signal.SIGTERM)
+    code, out, err = ended(running)
+
+    assert code == 0, err
+    assert "4 complete" in out
+    assert [mark[0] for mark in app.beginnings()].count(0) == 2
 
 
 def test_nothing_outlives_a_killed_sweeper(app: Any) -> None:

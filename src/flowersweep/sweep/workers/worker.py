@@ -4,6 +4,7 @@ Workers are independent of each other. Each asks the shared study, so a long tri
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -53,11 +54,13 @@ class WorkerReport:
         stop: The reason why it ended.
         signal_number: The signal that stopped it; None if there was none.
         counts: Number of trials by outcome.
+        pid: Its process.
     """
 
     stop: Stop = Stop.SPENT
     signal_number: int | None = None
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
+    pid: int = field(default_factory=os.getpid)
 
 
 @dataclass
