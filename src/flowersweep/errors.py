@@ -3,6 +3,7 @@
 import errno
 
 from flowersweep.redaction import redacted
+from flowersweep.texts import printable
 
 # No space left, a read-only file system, or a device or mount that has disappeared.
 _LOST = frozenset(
@@ -25,7 +26,7 @@ class FlowersweepError(Exception):
     ended_a_run = False
 
     def __str__(self) -> str:
-        return redacted(super().__str__())
+        return printable(redacted(super().__str__()))
 
 
 class ConfigError(FlowersweepError):

@@ -26,7 +26,7 @@ from flowersweep.errors import (
 from flowersweep.redaction import redacted
 from flowersweep.sweep.space.overrides import left_to_trials
 from flowersweep.sweep.workers.trial import current_trial
-from flowersweep.texts import in_one_line, is_line
+from flowersweep.texts import in_one_line, is_line, printable
 
 # What Hydra may instantiate: its own plugins, logging and Optuna's samplers; nothing else that a configuration names.
 EXECUTION_WHITELIST = (
@@ -142,7 +142,7 @@ def _train_and_show(cfg: DictConfig) -> float | list[float]:
 def _complain(error: Exception, *, whole: bool = False) -> int:
     """Write an error as its message, or with the complete traceback; return the exit code."""
     if whole:
-        sys.stderr.write(redacted("".join(traceback.format_exception(error))))
+        sys.stderr.write(printable(redacted("".join(traceback.format_exception(error)))))
         return EXIT_FAILED
     if not isinstance(error, FlowersweepError | HydraException | OmegaConfBaseException):
         return _complain_of_bug(error)

@@ -12,6 +12,7 @@ from flowersweep.config.schema import Config
 from flowersweep.errors import Pruned, infrastructure_failure
 from flowersweep.fields import maximized
 from flowersweep.interrupt import interruptible
+from flowersweep.texts import printable
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import close_orphaned_runs
@@ -165,8 +166,8 @@ def failures_recorded(tracker: MLflowTracker, *, again: bool) -> Iterator[None]:
     except BaseException as error:
         trace = traceback.format_exc()
         with cleaning_up(error):
-            tracker.tags({"failure": f"{type(error).__name__}: {error}"})
-            tracker.text(trace, "failure.txt")
+            tracker.tags({"failure": printable(f"{type(error).__name__}: {error}")})
+            tracker.text(printable(trace), "failure.txt")
             if again and infrastructure_failure(error) is not None:
                 tracker.tags({"trial.state": "WAITING"})
                 tracker.end(RunStatus.KILLED)

@@ -1,6 +1,7 @@
 """Tests of the map from what happened to COMPLETE, PRUNED and FAIL."""
 
 import errno
+import re
 import signal
 from typing import Any
 
@@ -131,6 +132,26 @@ def test_an_error_while_another_is_handled_counts_for_itself() -> None:
         outcome = of_exception(_caught(ValueError("own")))
 
     assert outcome.state is State.FAIL
+
+
+def test_control_characters_are_escaped() -> None:
+    """The text of an exception is shown on terminals and stored in databases, which it must not control."""
+    outcome = of_exception(_caught(ValueError("\x1b[2Jgone\rover\0 \ud800")))
+
+    assert outcome.reason == r"ValueError: \x1b[2Jgone\rover\x00 \ud800"
+    assert not re.search("[\x00\x1b\r\ud800]", outcome.traceback)
+    assert of_exception(_caught(DataError("\x1b[2Jgone"))).reason == r"\x1b[2Jgone."
+    assert of_exception(_caught(Pruned("\x1b[2Jgone"))).reason == r"\x1b[2Jgone"
+
+
+def test_a_text_that_fails_is_no_other_failure() -> None:
+    """An exception whose text cannot be made is still the reason, with its name."""
+
+    class BadTextError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    assert of_exception(_caught(BadTextError())).reason == "BadTextError: <its text cannot be read>"
 
 
 def test_long_texts_are_cut() -> None:
