@@ -1,4 +1,4 @@
-"""Store pictures, decoded once, in a memory-mapped file that all runs and processes share.
+"""Store pictures, decoded once, in a file that all runs and processes share.
 
 The file is named after the data's fingerprint, the picture size and how pictures become squares, so it can never contain the wrong pictures
 and may be deleted at any time. Next to it is a small JSON file, written last, with its length and SHA-256.
@@ -11,13 +11,14 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from io import FileIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from flowersweep.cache.atomic import cache_errors, locked, part_of, read_json, require_space, write_json
 from flowersweep.cache.kinds import PIXELS, UNREADABLE
+from flowersweep.cache.rows import Rows, open_rows
 from flowersweep.data.catalogue import Catalogue
 from flowersweep.data.decode import Pixels, UnreadableError, decode, load
 from flowersweep.errors import DataError
@@ -38,13 +39,13 @@ class PixelStore:
     """All pictures of a catalogue at one size.
 
     Attributes:
-        images: uint8, shape (n, size, size, 3), 0..255, RGB, in the catalogue's order; read-only.
+        images: uint8, shape (n, size, size, 3), 0..255, RGB, in the catalogue's order.
         path: The file of `images`, in NumPy's .npy format.
         fingerprint: The fingerprint of the catalogue.
         size: Side length of the pictures in pixels.
     """
 
-    images: "np.memmap[Any, np.dtype[np.uint8]]"
+    images: Rows
     path: Path
     fingerprint: str
     size: int
@@ -186,20 +187,28 @@ def _header(n: int, size: int) -> bytes:
     return header.getvalue()
 
 
-def _open(path: Path, n: int, size: int) -> "np.memmap[Any, np.dtype[np.uint8]] | None":
-    """Map the file if its length and header are right; None otherwise."""
+def _open(path: Path, n: int, size: int) -> Rows | None:
+    """Open the file if its length and header are right; None otherwise."""
     noted, header = read_json(_sidecar(path)), _header(n, size)
-    try:
-        length = path.stat().st_size
+
+    def check(file: FileIO) -> Rows | None:
+        length = _state(file)[0]
         if noted is None or not noted.get("bytes") == length == len(header) + n * size * size * 3:
             return None
-        with path.open("rb") as file:
-            # Compared, not parsed: there is only one right header, and NumPy's parser raises almost anything on others.
-            if file.read(len(header)) != header:
-                return None
-        return np.memmap(path, np.uint8, mode="r", offset=len(header), shape=(n, size, size, 3))
-    except (OSError, ValueError):
+        # Compared, not parsed: there is only one right header, and NumPy's parser raises almost anything on others.
+        if file.read(len(header)) != header:
+            return None
+        return Rows(path, file, offset=len(header), shape=(n, size, size, 3), dtype=np.uint8, state=_state)
+
+    try:
+        return open_rows(path, check)
+    except OSError:
         return None
+
+
+def _state(file: FileIO) -> tuple[int, int]:
+    status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns
 
 
 def _each(catalogue: Catalogue, read: Read, description: str, threads: int | None) -> Iterator[Pixels | str]:

@@ -9,7 +9,6 @@ import dataclasses
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -176,16 +175,6 @@ class FeatureBank:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-    @contextmanager
-    def own_errors(self) -> Iterator[None]:
-        """Raise the bank's original error instead of the one that TensorFlow raises in a data stream."""
-        try:
-            yield
-        except Exception as error:
-            if self.failure is not None and error is not self.failure:
-                raise self.failure from error
-            raise
 
     def _composed(self, number: int) -> Features:
         """A draw composed of an augmentation's few outcomes, each computed once for all pictures and all epochs."""
