@@ -144,7 +144,7 @@ class TestWhole:
 
     def test_a_full_disk_is_said_in_one_sentence(self, tmp_path: Path) -> None:
         """A draw larger than what is free is refused before the work, with its size and what to do."""
-        with pytest.raises(DataError, match=r"needs [\d,]+ MB but only [\d,]+ MB are free; free some space"):
+        with pytest.raises(DataError, match=r"needs [\d,]+ MB on the disk at .* MB free\); free some space"):
             write_draw(tmp_path / "00000.npy", (10**6, 10**6, 100), "float32", [])
 
 

@@ -16,7 +16,7 @@ from flowersweep.augment import build, uniforms
 from flowersweep.cache.draws import draw_path
 from flowersweep.cache.rows import own_errors
 from flowersweep.config.models import FineTunedConfig, FrozenConfig, HeadConfig
-from flowersweep.data import open_pixel_store, read_folder
+from flowersweep.data import fingerprint, open_pixel_store, read_folder
 from flowersweep.data.stream import evaluation_stream, training_stream
 from flowersweep.errors import ConfigError, DataError
 from flowersweep.models import build_network
@@ -396,7 +396,8 @@ def photographs(photos_dir: Path, cache: Path, every: int) -> PictureSet:
     catalogue = dataclasses.replace(
         catalogue, paths=tuple(catalogue.paths[i] for i in chosen), labels=catalogue.labels[chosen]
     )
-    images = open_pixel_store(catalogue, fingerprint="photographs", size=96, cache=cache).images
+    digest = fingerprint(catalogue, cache)
+    images = open_pixel_store(catalogue, fingerprint=digest, size=96, cache=cache).images
     return PictureSet(images, np.arange(len(images)), catalogue.labels)
 
 

@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from flowersweep.cache.atomic import cache_errors, part_of, require_space
+from flowersweep.cache.atomic import new_file, require_space
 from flowersweep.cache.kinds import FEATURES
 from flowersweep.cache.rows import Rows, open_rows
 from flowersweep.errors import DataError
@@ -116,24 +116,19 @@ def write_draw(
     Raises:
         DataError: The disk is full or cannot be written to.
     """
-    part = part_of(path)
     header = io.BytesIO()
     description = {"shape": shape, "fortran_order": False, "descr": np.dtype(dtype).str}
     np.lib.format.write_array_header_1_0(header, description)
-    try:
-        with cache_errors(path):
-            require_space(path, draw_size(shape, dtype))
-            with part.open("wb") as file:
-                file.write(header.getvalue())
-                checksum = zlib.crc32(header.getvalue())
-                for chunk in chunks:
-                    values = np.ascontiguousarray(chunk, dtype).data.cast("B")
-                    file.write(values)
-                    checksum = zlib.crc32(values, checksum)
-                file.write(_MARK + checksum.to_bytes(4, "little"))
-            part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with new_file(path) as part:
+        require_space(path, draw_size(shape, dtype))
+        with part.open("wb") as file:
+            file.write(header.getvalue())
+            checksum = zlib.crc32(header.getvalue())
+            for chunk in chunks:
+                values = np.ascontiguousarray(chunk, dtype).data.cast("B")
+                file.write(values)
+                checksum = zlib.crc32(values, checksum)
+            file.write(_MARK + checksum.to_bytes(4, "little"))
 
 
 def draw_size(shape: tuple[int, ...], dtype: npt.DTypeLike) -> int:
