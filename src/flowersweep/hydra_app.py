@@ -22,6 +22,8 @@ from flowersweep.errors import (
     FlowersweepError,
     SweepStoppedError,
     TrainingError,
+    full_disk,
+    is_full,
 )
 from flowersweep.redaction import redacted
 from flowersweep.sweep.space.overrides import left_to_trials
@@ -144,6 +146,8 @@ def _complain(error: Exception, *, whole: bool = False) -> int:
     if whole:
         sys.stderr.write(printable(redacted("".join(traceback.format_exception(error)))))
         return EXIT_FAILED
+    if isinstance(error, OSError) and is_full(error):
+        error = TrainingError(full_disk(error))
     if not isinstance(error, FlowersweepError | HydraException | OmegaConfBaseException):
         return _complain_of_bug(error)
     message = str(error) if isinstance(error, FlowersweepError) else redacted(config.explain(error))
