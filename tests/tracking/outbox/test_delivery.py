@@ -1,7 +1,10 @@
 """Tests of flowersweep.tracking.outbox.delivery: whatever fails, the store has at the end what an undisturbed run has."""
 
+import os
+import signal
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing as closed
 from contextlib import contextmanager
@@ -15,12 +18,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowersweep.errors import TrackingError
+from flowersweep.interrupt import interruptible
 from flowersweep.tracking import mlflow_api
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_api import bare_client, client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.outbox import delivery
-from flowersweep.tracking.outbox.delivery import deliver_all, fix_command, places, settle, waiting_runs
+from flowersweep.tracking.outbox.delivery import (
+    END_SECONDS,
+    deliver_all,
+    fix_command,
+    places,
+    settle,
+    waiting_runs,
+)
 from flowersweep.tracking.outbox.outbox import JOURNAL
 from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
@@ -105,7 +116,7 @@ def test_a_run_goes_on_while_its_store_is_locked(store: Store, caplog: pytest.Lo
     assert times[4] <= times[0]
     began, ended = (text for text in caplog.messages if text.startswith("The tracking store"))
     assert f"(database is locked); what is recorded meanwhile waits in {store.outboxes[0]}." in began
-    assert "records that waited were stored" in ended
+    assert "; stored what waited: 9 records." in ended
     assert not waiting_runs(store.outboxes)
     assert not list(store.outboxes[0].iterdir())
 
@@ -190,13 +201,13 @@ def test_the_next_command_delivers_what_a_dead_process_left(
         record_all(run)
     told = caplog.messages[-1]
     assert told.startswith(
-        f"9 records of 1 run wait in {tmp_path}/outbox for the tracking store (database is locked); "
+        f"Waiting in {tmp_path}/outbox for the tracking store (database is locked): 9 records of 1 run. "
     )
     assert told.endswith(f"or: python -m flowersweep doctor --fix tracking.dir={tmp_path}")
     assert content(store, run.run_id)["status"] == "RUNNING"
     caplog.clear()
     assert prepare_store(tmp_path) == store
-    assert caplog.messages == ["9 records that waited for the tracking store were stored."]
+    assert caplog.messages == ["Stored what waited for the tracking store: 9 records."]
     found = content(store, run.run_id)
     assert found["status"] == "FINISHED"
     assert len(found["metrics"]["loss"]) == 3
@@ -211,6 +222,24 @@ def test_the_end_of_a_run_waits_for_the_store(store: Store) -> None:
         timer = threading.Timer(0.1, settle, (store.uri, store.outboxes, 20))
         timer.start()
     timer.join()
+    assert content(store, run.run_id)["status"] == "FINISHED"
+
+
+def test_an_interruption_ends_that_wait_and_nothing_else(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The signal is not raised, because the run has ended; its records are stored by the next command."""
+    run = MLflowTracker.start(store, "flowers", "run")
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM))
+    began = time.monotonic()
+    with locked(store), interruptible():
+        timer.start()
+        with closing(run):
+            run.metrics({"loss": 1.0}, step=1)
+    timer.join()
+    assert time.monotonic() - began < END_SECONDS / 2
+    assert ": 2 records of 1 run. " in caplog.messages[-1]
+    settle(store.uri, store.outboxes, 0)
     assert content(store, run.run_id)["status"] == "FINISHED"
 
 
@@ -247,7 +276,7 @@ def test_a_refused_record_is_an_error_and_keeps_nobody_waiting(
     settle(store.uri, store.outboxes, 20)
     assert content(store, other.run_id)["metrics"] == {"loss": [(1, 1.0)]}
     assert waiting_runs(store.outboxes) == [gone.run_id]
-    assert "1 records of 1 run wait" in caplog.messages[-1]
+    assert ": 1 record of 1 run." in caplog.messages[-1]
     assert "must be in the 'active' state" in caplog.messages[-1]
     with pytest.raises(TrackingError, match="Cannot log the metrics of run"):
         gone.metrics({"loss": 1.0}, step=2)

@@ -104,9 +104,9 @@ class Delivery:
                 absence.delivered += number
         if (absence := _absences.pop(self._uri, None)) is not None:
             log.warning(
-                "The tracking store can be used again after %.0f s; %d records that waited were stored.",
+                "The tracking store can be used again after %.0f s; stored what waited: %s.",
                 time.monotonic() - absence.began,
-                absence.delivered,
+                _counted(absence.delivered, "record"),
             )
         return None
 
@@ -205,7 +205,7 @@ def settle(uri: str, folders: Sequence[Path], seconds: float) -> None:
             raise
         delivered, left = 0, {}
     if delivered:
-        log.warning("%d records that waited for the tracking store were stored.", delivered)
+        log.warning("Stored what waited for the tracking store: %s.", _counted(delivered, "record"))
     _absences.pop(uri, None)
     tell_waiting(uri, folders, left)
 
@@ -219,12 +219,11 @@ def tell_waiting(uri: str, folders: Sequence[Path], errors: dict[str, Exception]
     where = dict.fromkeys(str(folder.parent) for outbox in outboxes for folder in outbox.waiting_in)
     why = next((f" ({reason(error)})" for run, error in errors.items() if run in runs), "")
     log.warning(
-        "%d records of %d run%s wait in %s for the tracking store%s; the next command that uses these results stores them, or: %s",
-        sum(map(len, outboxes)),
-        len(runs),
-        "" if len(runs) == 1 else "s",
+        "Waiting in %s for the tracking store%s: %s of %s. The next command that uses these results stores them, or: %s",
         " and ".join(where),
         why,
+        _counted(sum(map(len, outboxes)), "record"),
+        _counted(len(runs), "run"),
         fix_command(uri, folders),
     )
 
@@ -237,6 +236,10 @@ def fix_command(uri: str, folders: Sequence[Path]) -> str:
     )
     where = beside if is_default else [pasted("tracking.uri", redacted(uri)), *beside]
     return " ".join(["python -m flowersweep doctor --fix", *where])
+
+
+def _counted(number: int, name: str) -> str:
+    return f"{number} {name}{'s' * (number != 1)}"
 
 
 def _is_refusal(error: Exception) -> bool:
