@@ -23,6 +23,12 @@ from servers import mlflow_server, reserved_port
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for a server waits in the cache folder."""
+    monkeypatch.setenv("FLOWERSWEEP_CACHE", str(tmp_path / "cache"))
+
+
 class LosesAnswers(BaseHTTPRequestHandler):
     """Hands requests on to a server, and hangs up in place of the first answer to each writing one."""
 

@@ -29,6 +29,7 @@ END_SECONDS = 60.0
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
+_LONGEST_PAUSE_AT_END = 2.0
 # Attempts with a store that does not answer take at most this part of the time.
 _MAX_SHARE = 0.05
 
@@ -197,7 +198,7 @@ def settle(uri: str, folders: Sequence[Path], seconds: float) -> None:
             )
             while any(map(may_wait, left.values())) and time.monotonic() < end:
                 time.sleep(pause)
-                pause = min(2 * pause, 5.0)
+                pause = min(2 * pause, _LONGEST_PAUSE_AT_END)
                 more, left = deliver_all(uri, folders)
                 delivered += more
     except KeyboardInterrupt:
