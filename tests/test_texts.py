@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from flowersweep.texts import (
     as_text,
     choose_one_of,
+    counted,
     edit_distance,
     in_one_line,
     is_line,
@@ -110,3 +111,9 @@ def test_choose_one_of() -> None:
     """The end of a sentence names all choices, and the nearest one again."""
     assert choose_one_of(["fan", "grill"], "grlil") == "choose one of fan, grill. Did you mean grill?"
     assert choose_one_of(["fan"], "xyz") == "choose one of fan."
+
+
+def test_counted() -> None:
+    """One thing is not several."""
+    shown = [counted(0, "file"), counted(1, "file"), counted(3670, "picture"), counted(2, "class", "classes")]
+    assert shown == ["0 files", "1 file", "3,670 pictures", "2 classes"]

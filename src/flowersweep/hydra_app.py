@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from flowersweep import config
+from flowersweep.console import print_notice
 from flowersweep.errors import (
     EXIT_BAD_INPUT,
     EXIT_FAILED,
@@ -66,7 +67,7 @@ def run() -> int:
         return _complain(error, whole=wants_traceback)
     except KeyboardInterrupt as interruption:
         reason = str(interruption) or "interrupted"
-        sys.stderr.write(f"flowersweep: {reason}; a run that had started is marked KILLED.\n")
+        print_notice(f"{reason}; a run that had started is marked KILLED.")
         return 128 + int(getattr(interruption, "signal_number", signal.SIGINT))
     finally:  # a later command in the same process must not show tracebacks
         if given is None:
@@ -147,15 +148,15 @@ def _complain(error: Exception, *, whole: bool = False) -> int:
         return _complain_of_bug(error)
     message = str(error) if isinstance(error, FlowersweepError) else redacted(config.explain(error))
     for line in message.splitlines():
-        sys.stderr.write(f"flowersweep: {line}\n")
+        print_notice(line)
     failed = isinstance(error, TrainingError | SweepStoppedError) or getattr(error, "ended_a_run", False)
     return EXIT_FAILED if failed else EXIT_BAD_INPUT
 
 
 def _complain_of_bug(error: Exception) -> int:
     kind = type(error).__name__
-    sys.stderr.write(
-        f"flowersweep: failed unexpectedly with {kind}: {redacted(str(error))}; a run that had started is marked FAILED and has the "
-        "traceback in failure.txt; set HYDRA_FULL_ERROR=1 to see it here.\n"
+    print_notice(
+        f"failed unexpectedly with {kind}: {redacted(str(error))}; a run that had started is marked FAILED and has the "
+        "traceback in failure.txt; set HYDRA_FULL_ERROR=1 to see it here."
     )
     return EXIT_FAILED

@@ -102,6 +102,11 @@ def choose_one_of(choices: Sequence[str], received: str) -> str:
     return f"choose one of {', '.join(choices)}.{nearest(received, choices)}"
 
 
+def counted(number: int, singular: str, plural: str = "") -> str:
+    """A number with its noun: "1 picture", "3,670 pictures"; the plural is that with an s unless another one is given."""
+    return f"{number:,} {singular if number == 1 else plural or f'{singular}s'}"
+
+
 def plain_console(*, soft_wrap: bool = False) -> "Console":
     """Standard output as a terminal on which `[red]` and `:smile:` are ordinary text, not rich markup."""
     from rich.console import Console

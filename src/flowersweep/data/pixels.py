@@ -22,7 +22,7 @@ from flowersweep.data.catalogue import Catalogue
 from flowersweep.data.decode import Pixels, UnreadableError, decode, load
 from flowersweep.errors import DataError
 from flowersweep.progress import progress
-from flowersweep.texts import in_one_line
+from flowersweep.texts import counted, in_one_line
 
 _log = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ def _build(
     threads: int | None,
 ) -> None:
     part = part_of(path)
-    _log.info("Decoding %d pictures to %d x %d pixels into %s.", len(catalogue), size, size, path)
+    _log.info("Decoding %s to %d x %d pixels into %s.", counted(len(catalogue), "picture"), size, size, path)
     try:
         with cache_errors(path):
             require_space(path, len(catalogue) * size * size * 3)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.figures.style import ORANGE, blank, plain
+from flowersweep.texts import counted
 
 if TYPE_CHECKING:  # matplotlib takes most of a second to import
     from matplotlib.figure import Figure
@@ -50,7 +51,8 @@ def confident_mistakes(
     )
     wrong = int((chances.argmax(axis=1) != truth).sum())
     figure.suptitle(
-        f"The {len(chosen)} most confident of {wrong} mistakes among {len(truth)} pictures", fontsize=11
+        f"The {len(chosen)} most confident of {wrong} mistakes among {counted(len(truth), 'picture')}",
+        fontsize=11,
     )
     no_ticks: dict[str, list[float]] = {
         "xticks": [],

@@ -29,6 +29,7 @@ from flowersweep.models.drawn import DrawnPictures
 from flowersweep.models.engine import Engine
 from flowersweep.models.engine_choice import choose_engine, engine_version, resolve_engine
 from flowersweep.progress import progress
+from flowersweep.texts import counted
 
 if TYPE_CHECKING:
     import keras
@@ -226,7 +227,10 @@ class FeatureBank:
         draw_file.make_room(self._cache, draw_file.draw_size(shape, key.dtype), self._max_bytes)
         write_json(path.with_name("key.json"), dataclasses.asdict(key))
         log.info(
-            "Computing the features of %d pictures, draw %d, with %s.", key.pictures, number, engine.name
+            "Computing the features of %s, draw %d, with %s.",
+            counted(key.pictures, "picture"),
+            number,
+            engine.name,
         )
         # The thread of a data stream computes while the display of the epochs is shown.
         shown = threading.current_thread() is threading.main_thread()

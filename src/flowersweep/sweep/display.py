@@ -25,7 +25,7 @@ from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.study.attributes import FAIL_REASON, TAKEN_FROM
 from flowersweep.sweep.workers.worker_job import TRAINING_LOG
 from flowersweep.tables import show_text, wrapped
-from flowersweep.texts import plain_console
+from flowersweep.texts import counted, plain_console
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +185,9 @@ def show_summary(
     if lines and (folder / TRAINING_LOG).exists():
         lines.append(f"more about failures in {folder / TRAINING_LOG}")
     if (left := plan.n_trials - len(rows)) > 0:
-        lines.append(f"{left} of {plan.n_trials} trials are left; the same command resumes the sweep")
+        lines.append(
+            f"{left} of {counted(plan.n_trials, 'trial')} {'is' if left == 1 else 'are'} left; the same command resumes the sweep"
+        )
     if parent_run.where:
         lines.append(f"study run {parent_run.run_id} in {parent_run.where}")
     if parent_run.best_command:

@@ -23,6 +23,7 @@ from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.storage.storage import shown, storage_url
 from flowersweep.sweep.study_run import started_or_resumed
+from flowersweep.texts import counted
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.lookup import training_command
 from flowersweep.tracking.mlflow_api import client, run_page
@@ -258,7 +259,7 @@ class ParentRun:
         address = artifact_address(str(self.run_id), study_figures.RANKING)
         picture = f"![ranking with the spread over seeds]({address})\n\n" if self._is_drawn else ""
         return (
-            f"**{self._study.study_name}**: {self._goal()}; {len(board.rows)} of {self._plan.n_trials} trials done.\n\n"
+            f"**{self._study.study_name}**: {self._goal()}; {len(board.rows)} of {counted(self._plan.n_trials, 'trial')} done.\n\n"
             f"{answer(board)}{picture}{command}{table}\n\n{table_and_more} and the sweep's settings: artifacts, `study/`.\n"
         )
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from flowersweep.console import print_notice
 from flowersweep.errors import EXIT_BAD_INPUT, ConfigError, FlowersweepError
 from flowersweep.texts import choose_one_of
 
@@ -133,13 +134,13 @@ def exit_code(action: Callable[[], int]) -> int:
         return action()
     except FlowersweepError as error:
         for line in str(error).splitlines():
-            sys.stderr.write(f"flowersweep: {line}\n")
+            print_notice(line)
         return EXIT_BAD_INPUT
     except BrokenPipeError:  # for example by `| head`
         sys.stderr.close()
         return 0
     except KeyboardInterrupt:
-        sys.stderr.write("flowersweep: interrupted.\n")
+        print_notice("interrupted.")
         return 130
 
 
