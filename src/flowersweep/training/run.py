@@ -16,6 +16,7 @@ from flowersweep.texts import printable
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import close_orphaned_runs
+from flowersweep.tracking.outbox.delivery import END_SECONDS
 from flowersweep.tracking.patience import cleaning_up
 from flowersweep.tracking.run import NOTE, RunStatus
 from flowersweep.tracking.store.store import prepare_store
@@ -120,13 +121,14 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
             parent_run_id=context.parent_run_id,
             tags={**tags(config), "precision": resolve_precision(config), **lineage, **context.tags},
         )
-        context.on_start(tracker.run_id)
         with (
-            closing(tracker),
+            # A trial tells its value to the study at once.
+            closing(tracker, wait=END_SECONDS if context is ALONE else 0),
             failures_recorded(tracker, again=context is not ALONE),
             memory_exhaustion_reported(),
             streams_released(),
         ):
+            context.on_start(tracker.run_id)
             metrics = _train(config, pictures, network, tracker, overrides=overrides, context=context)
     n_validation = len(pictures.validation)
     return Result(metrics[config.objective.metric], metrics, tracker.run_id, store.uri, n_validation)
@@ -189,7 +191,7 @@ def _train(
     from flowersweep.training.probabilities import with_probabilities
 
     record.record_start(tracker, config, pictures, overrides, context.command)
-    record.record_network(tracker, network)
+    sizes = record.record_network(tracker, network)
 
     history = History.of(config.objective.metric)
 
@@ -225,4 +227,4 @@ def _train(
         record.record_model(tracker, with_probabilities(network.whole), config, pictures)
     figures = kept and config.tracking.log_figures
     tracker.tags({NOTE: describe(config, metrics, tracker.run_id, figures=figures)})
-    return metrics
+    return sizes | metrics

@@ -150,18 +150,17 @@ def _each_text(node: Any, change: Callable[[str], str]) -> Any:
     return change(node) if isinstance(node, str) else node
 
 
-def record_network(tracker: MLflowTracker, network: Network) -> None:
-    """Log the size of the network and, if it has a backbone, the table of its layers."""
-    tracker.metrics(
-        {
-            "model/parameters": float(network.whole.count_params()),
-            "model/trained_parameters": float(
-                sum(math.prod(v.shape) for v in network.suffix.trainable_variables)
-            ),
-        }
-    )
+def record_network(tracker: MLflowTracker, network: Network) -> dict[str, float]:
+    """Log and return the size of the network; log, if it has a backbone, the table of its layers."""
+    trained = sum(math.prod(v.shape) for v in network.suffix.trainable_variables)
+    sizes = {
+        "model/parameters": float(network.whole.count_params()),
+        "model/trained_parameters": float(trained),
+    }
+    tracker.metrics(sizes)
     if network.base is not None:
         tracker.text(layers_csv(network.base), "layers.csv")
+    return sizes
 
 
 def record_preview(tracker: MLflowTracker, config: Config, pictures: Pictures) -> None:
