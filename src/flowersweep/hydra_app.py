@@ -66,7 +66,8 @@ def run() -> int:
         return _complain(error, whole=wants_traceback)
     except KeyboardInterrupt as interruption:
         reason = str(interruption) or "interrupted"
-        sys.stderr.write(f"flowersweep: {reason}; a run that had started is marked KILLED.\n")
+        remedy = getattr(interruption, "remedy", "") or "a run that had started is marked KILLED"
+        sys.stderr.write(f"flowersweep: {reason}; {remedy}.\n")
         return 128 + int(getattr(interruption, "signal_number", signal.SIGINT))
     finally:  # a later command in the same process must not show tracebacks
         if given is None:

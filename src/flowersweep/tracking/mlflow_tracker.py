@@ -1,7 +1,7 @@
 """The tracker that writes to MLflow, only through its client: no active run, no global URI."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,19 +76,28 @@ class MLflowTracker:
         return tracker
 
     @classmethod
-    def resume(cls, store: Store, run_id: str) -> "MLflowTracker":
+    def resume(cls, store: Store, run_id: str, without: Collection[str] = ()) -> "MLflowTracker":
         """Resume a run; it then belongs to this process.
+
+        Args:
+            store: The store of the run.
+            run_id: Its id.
+            without: Tags to remove, for example those that say why it ended.
 
         Raises:
             TrackingError: There is no such run, or it is deleted.
         """
         tracker = cls(store, run_id)
         with translated(f"resume run {run_id}"):
-            if tracker._client.get_run(run_id).info.lifecycle_stage == "deleted":
+            run = tracker._client.get_run(run_id)
+            if run.info.lifecycle_stage == "deleted":
                 raise TrackingError(
                     f"Cannot resume run {run_id}: it is deleted; restore it in the MLflow UI."
                 )
             tracker._client.update_run(run_id, status="RUNNING")
+            for name in without:
+                if name in run.data.tags:
+                    tracker._client.delete_tag(run_id, name)
         tracker.tags(process.identity())
         return tracker
 
@@ -129,6 +138,11 @@ class MLflowTracker:
         with translated(f"log the metrics of run {self._run_id}"):
             for some in rules.chunks(items, 1000):
                 self._client.log_batch(self._run_id, metrics=some, synchronous=True)
+
+    def steps(self, name: str) -> set[int]:
+        """The steps of which a metric has been logged."""
+        with translated(f"read the metrics of run {self._run_id}"):
+            return {point.step for point in self._client.get_metric_history(self._run_id, name)}
 
     def tags(self, values: Mapping[str, object]) -> None:
         """Set tags, which may be set to another value later.

@@ -102,7 +102,6 @@ def _once(
 
     def started(run_id: str) -> None:
         trial.user_attrs({RUN_ID: run_id})
-        MLflowTracker(store, run_id).metrics(searched_numbers(trial.params))
 
     def report(number: int, values: Mapping[str, float]) -> None:
         trial.report(number, values[monitor])
@@ -111,6 +110,7 @@ def _once(
         run_name=trial_name(trial),
         parent_run_id=trial.parent_run_id,
         tags=tags_of(trial),
+        metrics=searched_numbers(trial.params),
         command=trial.command,
         on_start=started,
         on_epoch=report,
