@@ -1,15 +1,13 @@
 """Runs that are killed in the middle of epochs, as `kill -9` does, and go on with the same command."""
 
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.store.store import sqlite_uri
+from training_commands import exit_code
 
 # Rates and patience with which both the plateau schedule and early stopping act.
 COMMON = (
@@ -25,7 +23,7 @@ COMMON = (
 RANDOM = ("model.weights=null", "model.alpha=0.35")
 # The kills: the maximum number of epochs of the phase, and the epoch in it, from 0.
 MODELS = {
-    "cnn": (["model=cnn", "aug=RandomFlip", "model.dropout=0.3", "optimizer.learning_rate=0.01"], "12/1 12/2 12/4"),
+    "cnn": (["model=cnn", "aug=RandomFlip", "model.dropout=0.3", "optimizer.learning_rate=0.003"], "12/1 12/2 12/3"),
     "frozen": (["model=mobilenet_frozen", *RANDOM, "aug=RandomRotation", "optimizer.learning_rate=0.3"], "12/1 12/2 12/4"),
     "fine-tuned": (["model=mobilenet_ft", *RANDOM, "model.head.epochs=4", "optimizer.learning_rate=0.003"], "4/2 12/1 12/3"),
 }  # fmt: skip
@@ -51,22 +49,19 @@ class Command:
         self._folder = folder
         (folder / "own_killer.py").write_text(KILLER)
         self._cache = folder / "cache"
-        self._command = [sys.executable, "-m", "flowersweep", *COMMON, *overrides, f"data.dir={drawn}"]
-        self._command.append(f"paths.cache={self._cache}")
+        self._arguments = [*COMMON, *overrides, f"data.dir={drawn}", f"paths.cache={self._cache}"]
 
     def run(self, results: str, kill_in: str = "") -> int:
         """The exit code of a process that is killed in an epoch."""
         given = {"FLOWERSWEEP_ALLOW": str(self._folder / "own_killer.py"), "KILL_IN": kill_in}
-        command = [*self._command, f"tracking.dir={self._folder / results}"]
-        done = subprocess.run(  # noqa: S603 (this interpreter)
-            command, env=os.environ | given, capture_output=True, text=True, check=False
-        )
-        assert done.returncode in {0, -signal.SIGKILL}, done.stderr
-        return done.returncode
+        output = self._folder / "output.txt"
+        code = exit_code([*self._arguments, f"tracking.dir={self._folder / results}"], given, output)
+        assert code in {0, -signal.SIGKILL}, output.read_text()
+        return code
 
     def checkpoints(self) -> list[Path]:
         """The checkpoints in the cache."""
-        return list(self._cache.glob("checkpoints/*.npz*"))
+        return [*self._cache.glob("checkpoints/*.npz"), *self._cache.glob("checkpoints/*.part")]
 
     def history(self, results: str) -> History:
         """Every value of every metric of the only run; it has finished."""

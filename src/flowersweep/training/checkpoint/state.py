@@ -13,6 +13,8 @@ from flowersweep.training.callbacks import BestWeights
 _VARIABLES, _BEST, _CALLBACKS = "variables", "best", "callbacks"
 # Set by Keras before each training.
 _KERAS_OWN = ("_model", "params", "validation_data")
+# Keras' callbacks that monitor a value change the sign of this setting in their first epoch, also when they go on.
+_SIGNED, _MONITORS = "min_delta", "monitor_op"
 _PLAIN = (bool, int, float, str, types.NoneType)
 _CONSTANT = (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType)
 
@@ -72,7 +74,8 @@ class PhaseState:
 
 
 def _attributes(callback: keras.callbacks.Callback) -> dict[str, Any]:
-    return {name: value for name, value in vars(callback).items() if name not in _KERAS_OWN}
+    left_out = (*_KERAS_OWN, _SIGNED) if hasattr(callback, _MONITORS) else _KERAS_OWN
+    return {name: value for name, value in vars(callback).items() if name not in left_out}
 
 
 def _is_plain(value: Any) -> bool:
