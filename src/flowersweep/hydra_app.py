@@ -69,7 +69,8 @@ def run() -> int:
         return _complain(error, whole=wants_traceback)
     except KeyboardInterrupt as interruption:
         reason = str(interruption) or "interrupted"
-        print_notice(f"{reason}; a run that had started is marked KILLED.")
+        remedy = getattr(interruption, "remedy", "") or "a run that had started is marked KILLED"
+        print_notice(f"{reason}; {remedy}.")
         return 128 + int(getattr(interruption, "signal_number", signal.SIGINT))
     finally:  # a later command in the same process must not show tracebacks
         if given is None:

@@ -83,6 +83,7 @@ def training_stream(
     batch_size: int,
     seed: int,
     epochs: int,
+    first: int = 0,
     n_classes: int | None = None,
 ) -> "tf.data.Dataset":
     """All training batches, one epoch after the other.
@@ -94,6 +95,7 @@ def training_stream(
         batch_size: Pictures per batch; the last batch of an epoch may be smaller.
         seed: Determines the order of the pictures.
         epochs: Number of epochs.
+        first: The first of them to return, from 0.
         n_classes: The number of classes; required if the augmentation mixes pictures.
 
     Returns:
@@ -142,9 +144,9 @@ def training_stream(
             images = augmentation.mix(images, others, parameters, image_size)
         return tf.ensure_shape(images, (None, image_size, image_size, 3)), labels
 
-    steps = steps_per_epoch(count, batch_size) * epochs
+    steps = steps_per_epoch(count, batch_size) * (epochs - first)
     return (
-        tf.data.Dataset.range(epochs)
+        tf.data.Dataset.range(first, epochs)
         .flat_map(epoch_batches)
         .map(load, num_parallel_calls=_parallel_calls(), deterministic=True)
         .apply(tf.data.experimental.assert_cardinality(steps))

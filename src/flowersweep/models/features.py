@@ -15,7 +15,13 @@ _PREFETCHED = 4  # batches
 
 
 def feature_stream(
-    bank: FeatureBank, *, batch_size: int, seed: int, epochs: int, n_classes: int | None = None
+    bank: FeatureBank,
+    *,
+    batch_size: int,
+    seed: int,
+    epochs: int,
+    first: int = 0,
+    n_classes: int | None = None,
 ) -> "tf.data.Dataset":
     """All training batches: as `training_stream`, but after the prefix.
 
@@ -27,6 +33,7 @@ def feature_stream(
         batch_size: Pictures per batch; the last batch of an epoch may be smaller.
         seed: Determines the order of the pictures.
         epochs: Number of epochs.
+        first: The first of them to return, from 0.
         n_classes: The number of classes; required if the augmentation mixes pictures.
 
     Returns:
@@ -61,9 +68,9 @@ def feature_stream(
         features.set_shape((None, *bank.feature_shape))
         return tf.cast(features, tf.float32), labels
 
-    steps = steps_per_epoch(count, batch_size) * epochs
+    steps = steps_per_epoch(count, batch_size) * (epochs - first)
     return (
-        tf.data.Dataset.range(epochs)
+        tf.data.Dataset.range(first, epochs)
         .flat_map(as_it_is(epoch_batches))
         .map(as_it_is(load), num_parallel_calls=2, deterministic=True)
         .apply(tf.data.experimental.assert_cardinality(steps))

@@ -58,26 +58,33 @@ def head_key(config: Config, pictures: Pictures) -> str:
     model = config.model
     assert isinstance(model, FineTunedConfig)  # noqa: S101 (for the type checker; nothing else has a head phase)
     ingredients: dict[str, Any] = {
-        "code": code_digest(*ROOMS),
-        "packages": [version(name) for name in PACKAGES],
-        "data": pictures.fingerprint,
+        **common_content(config, pictures),
         "resizing": config.data.resize,
-        "parts": [part_digest(part) for part in (pictures.split.train, pictures.split.validation)],
         "backbone": [model.backbone, model.alpha, weights_digest(model.weights)],
         "head": dataclasses.asdict(model.head),
         "dropout": model.dropout,
         "aug": dataclasses.asdict(config.aug),
-        "own code": own_digests(config),
         "schedule": dataclasses.asdict(config.schedule),
-        "features": [config.bank.dtype, engine_version(resolve_engine(config.bank.engine))]
-        if config.bank.enabled
-        else None,
-        "precision": resolve_precision(config),
         "trainer": dataclasses.asdict(config.trainer) | {"epochs": None},
         "objective": config.objective.metric,
         "seed": config.seed,
     }
     return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def common_content(config: Config, pictures: Pictures) -> dict[str, Any]:
+    """What any training depends on besides its settings: code, packages, pictures and arithmetic."""
+    return {
+        "code": code_digest(*ROOMS),
+        "packages": [version(name) for name in PACKAGES],
+        "data": pictures.fingerprint,
+        "parts": [part_digest(part) for part in (pictures.split.train, pictures.split.validation)],
+        "own code": own_digests(config),
+        "features": [config.bank.dtype, engine_version(resolve_engine(config.bank.engine))]
+        if config.bank.enabled
+        else None,
+        "precision": resolve_precision(config),
+    }
 
 
 def weights_digest(weights: str | None) -> str:

@@ -41,8 +41,8 @@ class Loader:
         """The part of a network that takes this loader's batches."""
         return network.suffix if self.bank else network.trained()
 
-    def training(self, epochs: int) -> "tf.data.Dataset":
-        """All training batches of a phase: (inputs float32, labels as from `epoch_labels`)."""
+    def training(self, epochs: int, first: int = 0) -> "tf.data.Dataset":
+        """The training batches of a phase, from its epoch `first` on: (inputs float32, labels as from `epoch_labels`)."""
         trainer, n_classes = self.config.trainer, len(self.pictures.catalogue.class_names)
         if self.bank:
             return feature_stream(
@@ -50,6 +50,7 @@ class Loader:
                 batch_size=trainer.batch_size,
                 seed=self.config.seed,
                 epochs=epochs,
+                first=first,
                 n_classes=n_classes,
             )
         return training_stream(
@@ -59,6 +60,7 @@ class Loader:
             batch_size=trainer.batch_size,
             seed=self.config.seed,
             epochs=epochs,
+            first=first,
             n_classes=n_classes,
         )
 
