@@ -11,7 +11,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 
-from flowersweep.augment import AUGMENTATIONS, Augmentation, Own
+from flowersweep.augment import AUGMENTATIONS, Augmentation, Own, Stack
 from flowersweep.config.models import (
     CNNConfig,
     FineTunedConfig,
@@ -174,6 +174,8 @@ class TrackingConfig:
         artifacts_of: In a sweep: leaders stores figures and model of trials that were the best so far, all
             those of every trial.
         tensorboard: Store TensorBoard event files as an artifact (needs no TensorBoard to write them).
+        resume: auto: a run that was interrupted goes on after its last epoch if the same command is given again, and
+            trials of a sweep do the same; never: every run starts at its first epoch.
     """
 
     dir: str = not_empty()
@@ -184,6 +186,7 @@ class TrackingConfig:
     log_figures: bool = MISSING
     artifacts_of: str = one_of("leaders", "all")
     tensorboard: bool = MISSING
+    resume: str = one_of("auto", "never", default="auto")
 
 
 @dataclass
@@ -229,18 +232,18 @@ NODES: dict[str, dict[str, type[Any]]] = {
     },
     "optimizer": {"adam": AdamConfig, "adamw": AdamWConfig, "sgd": SGDConfig, "rmsprop": RMSpropConfig},
     "schedule": {"plateau": PlateauConfig, "constant": ScheduleConfig, "cosine": CosineConfig},
-    "aug": {**AUGMENTATIONS, "own": Own},
+    "aug": {**AUGMENTATIONS, "strong": Stack, "own": Own},
 }
 
 
 def added_keys() -> dict[str, Any]:
-    """The keys of `data` and `trainer` that did not exist in the first version, with the values by which it trained.
+    """The keys of `data`, `trainer` and every optimizer that did not exist in the first version, with the values by which it trained.
 
     A key that is added has such a default in the schema, so that files and studies from before are still valid.
     """
     return {
         f"{group}.{one.name}": one.default if one.default_factory is NO_DEFAULT else one.default_factory()
-        for group, node in (("data", DataConfig), ("trainer", TrainerConfig))
+        for group, node in (("data", DataConfig), ("trainer", TrainerConfig), ("optimizer", OptimizerConfig))
         for one in fields(node)
         if one.default is not MISSING
     }

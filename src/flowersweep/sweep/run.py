@@ -40,7 +40,7 @@ from flowersweep.sweep.study.study import name_metrics, open_study
 from flowersweep.sweep.workers.launch import launch
 from flowersweep.sweep.workers.worker import WorkerReport
 from flowersweep.sweep.workers.worker_job import Sweep
-from flowersweep.texts import expanded, plain_console
+from flowersweep.texts import counted, expanded, plain_console
 from flowersweep.tracking.patience import cleaning_up
 from flowersweep.tracking.provenance import command_line
 from flowersweep.tracking.store.store import Store
@@ -143,11 +143,13 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None, experiment
                 sweep.budget.n_trials,
             )
         if remaining(study, sweep.space, sweep.budget) > 0:
-            log.info("Study %r: %d trials, results in %s", study.study_name, plan.n_trials, sweep.folder)
+            log.info(
+                "Study %r: %s, results in %s", study.study_name, counted(plan.n_trials, "trial"), sweep.folder
+            )
             with SweepDisplay(study, plan, sweep.config, on_change=parent_run.update):
                 reports = launch(replace(sweep, parent_run_id=parent_run.run_id), study)
         else:
-            log.info("All %d trials of study %r are done.", plan.n_trials, study.study_name)
+            log.info("Study %r is done: %s.", study.study_name, counted(plan.n_trials, "trial"))
         signals = [report.signal_number for report in reports if report.signal_number is not None]
         if signals:
             interruption = Interrupted(signals[0])

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from flowersweep.config.own_code import own_callbacks
 from flowersweep.config.schema import Config
 from flowersweep.data.stream import Part
+from flowersweep.doors.keras_api import averages
 from flowersweep.errors import ConfigError, TrainingError
 from flowersweep.own.code import Code
 from flowersweep.training.history import RECALL
@@ -126,6 +127,7 @@ class BestWeights(keras.callbacks.Callback):
         maximize: Whether larger is better.
 
     Attributes:
+        value: The value of the best epoch, negative if smaller is better.
         predictions: Those of the best epoch; None before the first one has ended.
 
     Raises:
@@ -138,7 +140,7 @@ class BestWeights(keras.callbacks.Callback):
         self._validation = validation
         self._monitor = monitor
         self._sign = 1.0 if maximize else -1.0
-        self._best = -math.inf
+        self.value = -math.inf
         self._weights: list[npt.NDArray[Any]] = []
         self.predictions: Predictions | None = None
 
@@ -151,16 +153,48 @@ class BestWeights(keras.callbacks.Callback):
                 f"{self._monitor} is undefined, because all validation pictures are of one class; choose another "
                 "objective.metric, or another data.split_seed."
             )
-        if value > self._best:
-            self._best = value
+        if value > self.value:
+            self.value = value
             self._weights = self._trained.get_weights()
             self.predictions = self._validation.predictions
+
+    def arrays(self) -> list[npt.NDArray[Any]]:
+        """The weights of the best epoch, and then its predictions; for a checkpoint."""
+        assert self.predictions is not None  # noqa: S101 (as in `restore`)
+        return [*self._weights, self.predictions.probabilities, self.predictions.labels]
+
+    def put_back(self, value: float, arrays: Sequence[npt.NDArray[Any]]) -> None:
+        """Continue with the best epoch of a checkpoint."""
+        *self._weights, probabilities, labels = arrays
+        self.value, self.predictions = value, Predictions(probabilities, labels)
 
     def restore(self) -> Predictions:
         """Set the weights of the best epoch, and return its predictions for the validation pictures."""
         assert self.predictions is not None  # noqa: S101 (for the type checker; an epoch has been trained)
         self._trained.set_weights(self._weights)
         return self.predictions
+
+
+def averaging_callbacks(model: keras.Model) -> list[keras.callbacks.Callback]:
+    """A callback that exchanges the trained weights of a model and their averages, if its optimizer has averages.
+
+    Called twice at the end of an epoch, it puts the averages in the place of the weights for the callbacks in between; the
+    training and the optimizer's state go on as without them. What is not trained, as the statistics of a BatchNorm, has no
+    average.
+
+    Args:
+        model: Compiled with an optimizer that was built for its weights.
+    """
+    if not model.optimizer.use_ema:
+        return []
+
+    def exchange() -> None:
+        for weight, average in zip(model.trainable_variables, averages(model.optimizer), strict=True):
+            held = keras.ops.convert_to_numpy(weight).copy()  # which may be the memory of the weight
+            weight.assign(average)
+            average.assign(held)
+
+    return [keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: exchange())]  # noqa: ARG005 (Keras names them)
 
 
 class LearningRateGuard(keras.callbacks.Callback):

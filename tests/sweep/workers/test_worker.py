@@ -17,10 +17,13 @@ import pytest
 from flowersweep import process
 from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.sweep.storage.lock import file_lock
-from flowersweep.sweep.study.attributes import DEATHS, FAIL_REASON, OWNER, TRACEBACK
+from flowersweep.sweep.study.attributes import DEATHS, FAIL_REASON, OWNER, RUN_ID, TRACEBACK
 from flowersweep.sweep.study.budget import Stop
 from flowersweep.sweep.study.outcome import Outcome
 from flowersweep.sweep.workers.worker import WorkerReport
+from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.store.store import prepare_store
 
 
 class Sweeps:
@@ -105,12 +108,21 @@ def test_killed_child_costs_one_retry(sweep: Sweeps) -> None:
 
 @pytest.mark.slow
 def test_child_that_always_dies_fails(sweep: Sweeps) -> None:
-    """A trial whose processes all die is failed with the signal's name, after its retries."""
-    sweep("killed_always", 3, max_retries=2)
+    """A trial whose processes all die has failed with the signal's name after its retries, and has a FAILED run."""
+    store = prepare_store(sweep.folder)
+    parent = MLflowTracker.start(store, "e", "study").run_id
+    sweep("killed_always", 3, max_retries=1, parent_run_id=parent)
+    run = client(store.uri).get_run(sweep.trials[1].user_attrs[RUN_ID])
 
     assert sweep.states == ["COMPLETE", "FAIL", "COMPLETE"]
     assert sweep.trials[1].user_attrs[FAIL_REASON] == "Its process was killed by SIGSEGV."
-    assert sweep.trials[1].user_attrs[DEATHS] == 3
+    assert sweep.trials[1].user_attrs[DEATHS] == 2
+    assert run.info.status == "FAILED"
+    assert run.data.tags["failure"] == sweep.trials[1].user_attrs[FAIL_REASON]
+    assert (run.data.tags["trial"], run.data.tags["attempt"]) == ("1", "1")
+    assert run.data.tags["mlflow.parentRunId"] == parent
+    assert run.data.params == {"x": str(sweep.trials[1].params["x"])}
+    assert [RUN_ID in trial.user_attrs for trial in sweep.trials] == [False, True, False]
 
 
 class Recorder:
@@ -412,13 +424,15 @@ def _wait_until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
         time.sleep(0.05)
 
 
-def _run_until_marked(stub: Any, folder: Path, **changes: Any) -> tuple[subprocess.Popen[bytes], list[int]]:
+def _run_until_marked(
+    stub: Any, folder: Path, objective: str = "leaving_marks", n_marks: int = 1
+) -> tuple[subprocess.Popen[bytes], list[int]]:
     """Start a sweep whose trials are long; return it and the training processes once a trial has begun."""
-    settings = stub.Settings(str(folder), "leaving_marks", n_trials=3, seconds=600.0, **changes)
+    settings = stub.Settings(str(folder), objective, n_trials=3, seconds=600.0)
     running = subprocess.Popen(stub.command(settings), start_new_session=True, stdout=subprocess.PIPE)
     marks = folder / "marks"
     until = time.monotonic() + 120
-    while not marks.exists() or marks.read_text().count("\n") < settings.workers:
+    while not marks.exists() or marks.read_text().count("\n") < n_marks:
         assert running.poll() is None
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -448,8 +462,8 @@ def test_signal_leaves_the_trial_waiting(sweep: Sweeps, number: int) -> None:
 
 @pytest.mark.slow
 def test_killed_worker_takes_its_child_along(sweep: Sweeps) -> None:
-    """A worker that is killed leaves no training process behind, and its trial is run by the next sweep."""
-    running, pids = _run_until_marked(sweep.stub, sweep.folder)
+    """A worker that is killed leaves no training process behind, nor one that this has forked; its trial is run again."""
+    running, pids = _run_until_marked(sweep.stub, sweep.folder, "marking_twice", 2)
     running.kill()
     running.communicate()
 
@@ -458,20 +472,6 @@ def test_killed_worker_takes_its_child_along(sweep: Sweeps) -> None:
     sweep("quick", 1)
     assert sweep.states == ["COMPLETE"]
     assert sweep.trials[0].user_attrs["lost"] == 1
-
-
-@pytest.mark.slow
-def test_workers_stop_when_their_sweeper_is_killed(sweep: Sweeps) -> None:
-    """When the sweeper that launched them dies, the workers give their trials back and end."""
-    running, pids = _run_until_marked(sweep.stub, sweep.folder, workers=2)
-    running.kill()  # its workers are not
-    running.communicate(timeout=120)  # until the last of them closes the pipe
-
-    assert _all_end(pids)
-    until = time.monotonic() + 60
-    while sweep.states != ["WAITING", "WAITING"] and time.monotonic() < until:
-        time.sleep(0.1)
-    assert sweep.states == ["WAITING", "WAITING"]
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ Workers are independent of each other. Each asks the shared study, so a long tri
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -22,12 +23,13 @@ from flowersweep.sweep.storage.lock import locked
 from flowersweep.sweep.storage.patience import STORAGE_FAILURES, cause, is_passing, note_recovery, patience
 from flowersweep.sweep.storage.storage import stopped_in_words
 from flowersweep.sweep.study import claim as claims
-from flowersweep.sweep.study.attributes import DEATHS, LOST, OWNER
+from flowersweep.sweep.study.attributes import DEATHS, LOST, OWNER, RUN_ID
 from flowersweep.sweep.study.budget import Budget, Stop, next_trial
 from flowersweep.sweep.study.grid import Grid
 from flowersweep.sweep.study.outcome import Outcome, State, of_exception, tell
 from flowersweep.sweep.study.pruner import should_prune
 from flowersweep.sweep.workers.duplicate import copy_result, duplicate_of
+from flowersweep.sweep.workers.failed_run import record_failure
 from flowersweep.sweep.workers.messages import Job
 from flowersweep.sweep.workers.shutdown import Shutdown
 from flowersweep.sweep.workers.training_process import TrainingProcess
@@ -59,11 +61,13 @@ class WorkerReport:
         stop: The reason why it ended.
         signal_number: The signal that stopped it; None if there was none.
         counts: Number of trials by outcome.
+        pid: Its process.
     """
 
     stop: Stop = Stop.SPENT
     signal_number: int | None = None
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
+    pid: int = field(default_factory=os.getpid)
 
 
 @dataclass
@@ -146,6 +150,7 @@ class _TrialRun:
         self._shutdown = shutdown
         self._report = report
         self._lost = False
+        self._has_run = False
         self._storage, self._key = storage_of(worker.study), trial_id(worker.study, trial.number)
         frozen = self._storage.get_trial(self._key)
         self._owner = frozen.user_attrs[OWNER]
@@ -214,11 +219,11 @@ class _TrialRun:
         while True:
             outcome = worker.process.run(job, self)
             if outcome is None or not outcome.died:
-                return outcome
+                return self._recorded(outcome, job)
             deaths += 1
             self.keep({DEATHS: deaths})
             if deaths > worker.max_retries or self.must_stop():
-                return outcome if deaths > worker.max_retries else None
+                return self._recorded(outcome, job) if deaths > worker.max_retries else None
             log.warning("Trial %d: %s It is run again.", trial.number, outcome.reason)
             job = job.again()
 
@@ -226,6 +231,15 @@ class _TrialRun:
         # Anew for each attempt, so that values do not depend on how often the storage failed.
         self._worker.study.sampler = self._worker.sampler_for(self._trial.number)
         return self._worker.space.suggest(self._trial)
+
+    def _recorded(self, outcome: Outcome | None, job: Job) -> Outcome | None:
+        """The outcome, after a failure that the training could not record has its FAILED run."""
+        failed = outcome is not None and outcome.state is State.FAIL
+        if outcome is not None and failed and (outcome.died or not self._has_run):
+            run_id = record_failure(job, outcome)
+            if run_id is not None:
+                self.keep({RUN_ID: run_id})
+        return outcome
 
     def report(self, step: int, value: float) -> bool:
         """Store a value and ask the pruner, but only once per step if an earlier attempt had reached it."""
@@ -237,6 +251,7 @@ class _TrialRun:
 
     def keep(self, attrs: Mapping[str, Any]) -> None:
         """Store attributes with the trial."""
+        self._has_run = self._has_run or RUN_ID in attrs
         self._unsaved.attrs.update(attrs)
         self._now_or_later(lambda _: None)
 

@@ -20,6 +20,7 @@ from flowersweep.sweep.study.content import Content
 from flowersweep.sweep.study.pruner import make_pruner
 from flowersweep.sweep.study.sampler import distinct_sampler, explicit_options
 from flowersweep.sweep.study.study import join_study
+from flowersweep.sweep.workers.isolation.lifeline import ending_with_sweeper
 from flowersweep.sweep.workers.messages import Application
 from flowersweep.sweep.workers.training_process import TrainingProcess
 from flowersweep.sweep.workers.worker import Worker, WorkerReport, work
@@ -82,21 +83,21 @@ def worker_job(_config: DictConfig, *, sweep: Sweep) -> WorkerReport:
         trials_per_process=settings.trials_per_process,
         output=sweep.folder / TRAINING_LOG,
     )
-    return work(
-        Worker(
-            study=study,
-            space=sweep.space,
-            budget=sweep.budget,
-            compose=functools.partial(_compose, sweep),
-            process=process,
-            sampler_for=functools.partial(_sampler, sweep),
-            sweeper=sweep.sweeper,
-            parent_run_id=sweep.parent_run_id,
-            max_retries=settings.max_retries,
-            patience=settings.storage_patience,
-            folder=sweep.folder / FOLDER,
-        )
+    worker = Worker(
+        study=study,
+        space=sweep.space,
+        budget=sweep.budget,
+        compose=functools.partial(_compose, sweep),
+        process=process,
+        sampler_for=functools.partial(_sampler, sweep),
+        sweeper=sweep.sweeper,
+        parent_run_id=sweep.parent_run_id,
+        max_retries=settings.max_retries,
+        patience=settings.storage_patience,
+        folder=sweep.folder / FOLDER,
     )
+    with ending_with_sweeper(sweep.sweeper, kill=process.kill):
+        return work(worker)
 
 
 def _compose(sweep: Sweep, _number: int, overrides: list[str]) -> DictConfig:
