@@ -33,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.chaos_checks import Findings, check
 from benchmarks.fresh import environment
+from flowersweep.errors import EXIT_BAD_INPUT
 
 KILLS = ("training", "worker", "sweeper", "everything", "SIGINT", "SIGTERM")
 SMALL = (
@@ -86,6 +87,8 @@ class Round:
                 self._throw(kind, running)
                 self.thrown[kind] += 1
             while running is not None and running.wait() != 0:
+                if running.returncode == EXIT_BAD_INPUT:
+                    sys.exit(f"The command was refused; see {self.folder}/chaos.log")
                 running = self._start()
         self._wait_for_the_end()
 
@@ -114,6 +117,8 @@ class Round:
             if running.poll() is not None:
                 if running.returncode == 0:
                     return None
+                if running.returncode == EXIT_BAD_INPUT:
+                    sys.exit(f"The command was refused; see {self.folder}/chaos.log")
                 self._wait_for_the_end()
                 running = self._start()
             if time.monotonic() > until:
