@@ -26,6 +26,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 import psutil
 
@@ -75,21 +76,27 @@ class Round:
         self._port = _free_port() if options.server else None
         self._log = (folder / "chaos.log").open("ab")
 
+    def __enter__(self) -> Self:
+        self._serve()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.close()
+        self._log.close()
+
     def run(self, kinds: Sequence[str]) -> None:
         """Throw these faults one after the other while the sweep trains, then let it finish."""
-        with self._log, self._server:
-            self._serve()
-            running: subprocess.Popen[bytes] | None = self._start()
-            for kind in kinds:
-                if running is None or (running := self._training(running)) is None:
-                    break
-                time.sleep(self._moment.uniform(0.2, self._options.gap))
-                self._throw(kind, running)
-                self.thrown[kind] += 1
-            while running is not None and running.wait() != 0:
-                if running.returncode == EXIT_BAD_INPUT:
-                    sys.exit(f"The command was refused; see {self.folder}/chaos.log")
-                running = self._start()
+        running: subprocess.Popen[bytes] | None = self._start()
+        for kind in kinds:
+            if running is None or (running := self._training(running)) is None:
+                break
+            time.sleep(self._moment.uniform(0.2, self._options.gap))
+            self._throw(kind, running)
+            self.thrown[kind] += 1
+        while running is not None and running.wait() != 0:
+            if running.returncode == EXIT_BAD_INPUT:
+                sys.exit(f"The command was refused; see {self.folder}/chaos.log")
+            running = self._start()
         self._wait_for_the_end()
 
     def _start(self) -> "subprocess.Popen[bytes]":
@@ -98,7 +105,7 @@ class Round:
         self._starts += 1
         given = self._options
         pictures = ["data=demo"] if given.data is None else ["data=folder", f"data.dir={given.data}"]
-        uri = [] if self._port is None else [f"tracking.uri=http://127.0.0.1:{self._port}"]
+        uri = [] if self._port is None else [f"tracking.uri={self.uri}"]
         places = [*pictures, *uri, f"tracking.dir={self.folder}", f"trainer.epochs={given.epochs}"]
         budget = [f"hydra.sweeper.n_trials={given.trials}", f"hydra.sweeper.n_jobs={given.jobs}"]
         command = [sys.executable, "-m", "flowersweep", "--multirun", *SMALL, *places, *budget]
@@ -193,8 +200,10 @@ class Round:
 
     @property
     def uri(self) -> str:
-        """The tracking store, which can be read without its server."""
-        return f"sqlite:///{self.folder}/mlflow.db"
+        """The tracking store."""
+        return (
+            f"sqlite:///{self.folder}/mlflow.db" if self._port is None else f"http://127.0.0.1:{self._port}"
+        )
 
 
 def _kill(kind: str, running: "subprocess.Popen[bytes]", pairs: Sequence[Pair], chosen: Pair | None) -> None:
@@ -258,7 +267,7 @@ def _folder(options: argparse.Namespace) -> Iterator[Path]:
         yield folder
     finally:
         if options.tmpfs:
-            subprocess.run(["/usr/bin/umount", str(folder)], check=True)
+            subprocess.run(["/usr/bin/umount", "--lazy", str(folder)], check=True)
         if not options.keep:
             shutil.rmtree(folder)
 
@@ -277,8 +286,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rounds = 0
     while sum(thrown[kind] for kind in kinds) < options.faults:
         rounds += 1
-        with _folder(options) as folder:
-            one = Round(options, folder, moment)
+        with _folder(options) as folder, Round(options, folder, moment) as one:
             begun = sum(thrown[kind] for kind in kinds)
             one.run(queue[begun : begun + options.per_round])
             thrown += one.thrown
