@@ -74,14 +74,15 @@ def test_a_round_of_faults(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A sweep whose training process, storage and sweeper are hit has all its trials, and each once."""
+    """A sweep whose sweeper is killed and whose storage is locked then has all its trials, and each once."""
     monkeypatch.setenv("FLOWERSWEEP_CACHE", str(cache))
     monkeypatch.setattr(chaos, "KILLS", ("training", "sweeper"))
-    small = ["--trials", "3", "--epochs", "2", "--jobs", "1", "--gap", "0.5", "--pause", "3"]
-    code = chaos.main(["--faults", "3", "--seed", "4", "--folder", str(tmp_path), f"--data={drawn}", *small])
+    small = ["--trials", "2", "--epochs", "2", "--jobs", "1", "--gap", "0.5", "--pause", "3"]
+    code = chaos.main(["--faults", "2", "--seed", "21", "--folder", str(tmp_path), f"--data={drawn}", *small])
     said = capsys.readouterr().out
 
     assert code == 0, said
+    assert "'sweeper': 1, 'optuna.db': 1" in said
     assert (
         "failed 0, lost 0, doubled 0, running 0, epochs doubled 0, epochs missing 0, different 0, models 0"
         in said
