@@ -115,8 +115,8 @@ def test_chosen_by_its_name_it_has_the_defaults_of_its_class(name: str) -> None:
 
 
 def test_every_configuration_file_has_a_class() -> None:
-    """No file in conf/aug is left over; one is for augmentations of the user's own."""
-    assert {path.stem for path in CONF.glob("*.yaml")} == {*AUGMENTATIONS, "own"}
+    """No file in conf/aug is left over; one is for augmentations of the user's own, one a stack that is ready."""
+    assert {path.stem for path in CONF.glob("*.yaml")} == {*AUGMENTATIONS, "own", "strong"}
 
 
 @each

@@ -54,6 +54,7 @@ class Settings:
     max_failures: int | None = None
     max_failures_in_a_row: int | None = None
     max_retries: int = 1
+    patience: float = 0.0
     trials_per_process: int = 8
     pruner: bool = False
     sweeper: dict[str, str] | None = None
@@ -291,6 +292,8 @@ def run_worker(settings: Settings, listener: Listener | None = None) -> WorkerRe
         sweeper=settings.sweeper,
         parent_run_id=settings.parent_run_id,
         max_retries=settings.max_retries,
+        patience=settings.patience,
+        folder=Path(settings.folder, "untold"),
     )
     return work(worker)
 

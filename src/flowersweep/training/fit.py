@@ -19,6 +19,7 @@ from flowersweep.training.callbacks import (
     EpochLog,
     LearningRateGuard,
     Validation,
+    averaging_callbacks,
     build_own_callbacks,
 )
 from flowersweep.training.history import History
@@ -82,6 +83,7 @@ def fit(
     earlier = len(history.epochs)
     validation = _validation(trainee, phase.network, loader)
     best = BestWeights(phase.network.suffix, validation, history.monitor, maximize=maximized(history.monitor))
+    averaging = averaging_callbacks(model)
     history.begin(phase.name)
     with TrainingDisplay(phase.name, phase.epochs, steps, first_epoch=earlier, then=phase.then) as display:
 
@@ -97,6 +99,7 @@ def fit(
             shuffle=False,  # the stream has its own order in every epoch
             verbose=0,
             callbacks=[
+                *averaging,
                 validation,
                 LearningRateGuard(first_learning_rate(phase.optimizer, config.schedule)),
                 EpochLog(count, epoch_done, first_epoch=earlier),
@@ -104,6 +107,7 @@ def fit(
                 *_schedule_callbacks(config.schedule),
                 *_stopping_callbacks(config),
                 best,
+                *averaging,
                 # Last, so that they cannot change what is logged and which weights are the best.
                 *build_own_callbacks(config),
             ],

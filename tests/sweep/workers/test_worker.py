@@ -6,7 +6,8 @@ import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -316,6 +317,77 @@ def test_storage_that_takes_no_values_fails_no_trial(sweep: Sweeps) -> None:
     sweep("quick", 2)
 
     assert sweep.states == ["COMPLETE", "COMPLETE"]
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Another program writes to the database during the block."""
+    holder = sqlite3.connect(folder / "optuna.db", isolation_level=None, check_same_thread=False)
+    holder.execute("BEGIN IMMEDIATE")
+    yield
+    holder.execute("ROLLBACK")
+    holder.close()
+
+
+@pytest.mark.slow
+def test_locked_storage_costs_nothing_but_time(sweep: Sweeps, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is locked while trials report, end and get their values changes no value, and trains nothing again."""
+    monkeypatch.setattr("flowersweep.sweep.storage.storage.SQLITE_BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("flowersweep.sweep.workers.worker.RETRY_SECONDS", 0.1)
+
+    calls: list[None] = []
+
+    def lock() -> None:
+        calls.append(None)
+        if len(calls) in {1, 6, 7, 12}:  # the first report and the end of each trial
+            block = _locked(sweep.folder)
+            block.__enter__()
+            threading.Timer(0.4, block.__exit__, (None, None, None)).start()
+
+    report = sweep("reporting", 2, listener=Recorder(lock, lock), patience=60)
+
+    assert report.counts["COMPLETE"] == 2
+    # Those of RandomSampler(seed=number), as without a lock.
+    assert [trial.value for trial in sweep.trials] == [0.5488135039273248, 0.417022004702574]
+    for trial in sweep.trials:
+        assert trial.intermediate_values == dict.fromkeys(range(5), trial.params["x"])
+        assert trial.user_attrs["run_id"] == f"run-{trial.number}"
+    assert not (sweep.folder / "untold").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("seconds", "number"), [(0.5, None), (3600, signal.SIGTERM)], ids=["too-long", "signal"]
+)
+def test_a_result_that_could_not_be_told(sweep: Sweeps, seconds: float, number: int | None) -> None:
+    """A worker that gives up waiting, or is told to stop, leaves its result on disk; the next sweep stores it."""
+    settings = sweep.stub.Settings(
+        str(sweep.folder), "leaving_marks", n_trials=1, seconds=0.5, patience=seconds
+    )
+    running = subprocess.Popen(
+        sweep.stub.command(settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    marks = sweep.folder / "marks"
+    _wait_until(marks.exists)
+    with _locked(sweep.folder):
+        if number is not None:
+            _wait_until((sweep.folder / "untold").exists)
+            time.sleep(0.5)
+            began = time.monotonic()
+            running.send_signal(number)
+        output, said = running.communicate(timeout=60)
+        if number is not None:
+            assert time.monotonic() - began < 10
+            assert json.loads(output)[0]["signal_number"] == number
+        else:
+            assert "no longer responds: database is locked; the same command resumes the sweep" in said
+    assert sweep.states == ["RUNNING"]
+    sweep("leaving_marks", 1)
+    (trial,) = sweep.trials
+
+    assert (trial.state.name, trial.value) == ("COMPLETE", trial.params["x"])
+    assert len(marks.read_text().splitlines()) == 1
+    assert not (sweep.folder / "untold").exists()
 
 
 @pytest.mark.slow
