@@ -1,11 +1,13 @@
 """Signals as an exception, sent to this very process."""
 
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
 
-from flowersweep.interrupt import Interrupted, interruptible
+from flowersweep.interrupt import Interrupted, interruptible, uninterrupted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -27,25 +29,29 @@ def test_a_signal_is_an_exception_with_its_number(number: signal.Signals) -> Non
     assert handlers() == before
 
 
-@pytest.mark.parametrize("second", SIGNALS)
-def test_a_second_signal_does_not_disturb_cleaning_up(second: signal.Signals) -> None:
-    """After the first one both are ignored until the block ends, and mean what they meant after it."""
-    before = handlers()
-    cleaned: list[bool] = []
-
-    def interrupted() -> None:
+CLEANING_UP = """
+import signal, time
+from flowersweep.interrupt import interruptible
+try:
+    with interruptible():
         try:
             signal.raise_signal(signal.SIGTERM)
         finally:
-            signal.raise_signal(second)
-            cleaned.append(True)
+            print("cleaning up", flush=True)
+            signal.raise_signal(signal.{second})
+            time.sleep(60)
+finally:
+    print("never", flush=True)
+"""
 
-    with pytest.raises(Interrupted) as caught, interruptible():
-        interrupted()
 
-    assert cleaned == [True]
-    assert caught.value.signal_number == signal.SIGTERM
-    assert handlers() == before
+@pytest.mark.parametrize("second", SIGNALS)
+def test_a_second_signal_ends_the_process_at_once(second: signal.Signals) -> None:
+    """Nothing is cleaned up any more, as after `kill -9`; the exit code names the second signal."""
+    program = CLEANING_UP.format(second=second.name)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (128 + second, b"cleaning up\n", b"")
 
 
 def test_without_a_signal_the_handlers_come_back_too() -> None:
@@ -73,3 +79,44 @@ def test_another_thread_leaves_signals_alone() -> None:
 
     assert during == [before]
     assert handlers() == before
+
+
+@pytest.mark.parametrize("error", [None, ValueError])
+def test_a_write_is_completed_before_the_signal_is_raised(error: type[Exception] | None) -> None:
+    """A signal within nested writes is raised at the end of the outermost one, once, also if the write fails."""
+    steps: list[str] = []
+
+    def write() -> None:
+        with uninterrupted():
+            with uninterrupted():
+                signal.raise_signal(signal.SIGTERM)
+                steps.append("inner")
+            steps.append("outer")
+            if error is not None:
+                raise error
+        steps.append("after")
+
+    with pytest.raises(Interrupted) as caught, interruptible():
+        write()
+    assert steps == ["inner", "outer"]
+    assert caught.value.signal_number == signal.SIGTERM
+    with interruptible(), uninterrupted():
+        steps.append("nothing is left of it")
+
+
+def test_writes_of_another_thread_delay_no_signal() -> None:
+    """Signals are handled in the main thread, where nothing is being written."""
+    inside, leave = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with uninterrupted():
+            inside.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    inside.wait(10)
+    with pytest.raises(Interrupted), interruptible():
+        signal.raise_signal(signal.SIGINT)
+    leave.set()
+    thread.join()

@@ -22,6 +22,8 @@ from flowersweep.errors import (
     FlowersweepError,
     SweepStoppedError,
     TrainingError,
+    full_disk,
+    is_full,
 )
 from flowersweep.redaction import redacted
 from flowersweep.sweep.space.overrides import left_to_trials
@@ -67,7 +69,8 @@ def run() -> int:
         return _complain(error, whole=wants_traceback)
     except KeyboardInterrupt as interruption:
         reason = str(interruption) or "interrupted"
-        print_notice(f"{reason}; a run that had started is marked KILLED.")
+        remedy = getattr(interruption, "remedy", "") or "a run that had started is marked KILLED"
+        print_notice(f"{reason}; {remedy}.")
         return 128 + int(getattr(interruption, "signal_number", signal.SIGINT))
     finally:  # a later command in the same process must not show tracebacks
         if given is None:
@@ -144,6 +147,8 @@ def _complain(error: Exception, *, whole: bool = False) -> int:
     if whole:
         sys.stderr.write(printable(redacted("".join(traceback.format_exception(error)))))
         return EXIT_FAILED
+    if isinstance(error, OSError) and is_full(error):
+        error = TrainingError(full_disk(error))
     if not isinstance(error, FlowersweepError | HydraException | OmegaConfBaseException):
         return _complain_of_bug(error)
     message = str(error) if isinstance(error, FlowersweepError) else redacted(config.explain(error))

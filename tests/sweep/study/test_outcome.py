@@ -1,6 +1,7 @@
 """Tests of the map from what happened to COMPLETE, PRUNED and FAIL."""
 
 import errno
+import os
 import re
 import signal
 from typing import Any
@@ -84,9 +85,6 @@ def _from(cause: Exception) -> Exception:
     return error
 
 
-FULL = OSError(errno.ENOSPC, "No space left on device")
-
-
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
@@ -94,17 +92,26 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
         (DownloadError("It was cut short."), "It was cut short."),
         (TrackingError("Cannot start a run: no answer."), "Cannot start a run: no answer."),
         (WeightsError("There is no file w.h5."), "There is no file w.h5."),
-        (FULL, "[Errno 28] No space left on device."),
-        (_from(FULL), "[Errno 28] No space left on device."),
         *(
             (OSError(number, "gone"), f"[Errno {number}] gone.")
-            for number in (errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOTCONN)
+            for number in (errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOTCONN)
         ),
     ],
 )
 def test_failed_infrastructure_makes_it_wait(error: Exception, reason: str) -> None:
     """No room, no pictures, no store and a lost mount are no end of a trial; the cause is one sentence."""
     assert of_exception(_caught(error)) == Outcome(State.WAITING, reason=reason)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_makes_it_wait(number: int) -> None:
+    """The reason names the disk, also if the error was only the cause of another one."""
+    full = OSError(number, os.strerror(number), "/proc/x")
+    for error in (full, _from(full)):
+        outcome = of_exception(_caught(error))
+        assert outcome.state is State.WAITING
+        assert outcome.reason.startswith("/proc/x cannot be written: no space is left on the disk at /proc (")
+        assert outcome.reason.count(".") == 1
 
 
 @pytest.mark.parametrize(
@@ -127,7 +134,7 @@ def test_everything_else_is_the_trials_own_failure(error: Exception) -> None:
 def test_an_error_while_another_is_handled_counts_for_itself() -> None:
     """Only what an error was raised from counts, not what happened to be handled at the time."""
     try:
-        raise FULL
+        raise OSError(errno.ENOSPC, "No space left on device")
     except OSError:
         outcome = of_exception(_caught(ValueError("own")))
 

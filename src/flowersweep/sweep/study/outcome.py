@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from flowersweep.errors import Pruned, infrastructure_failure
+from flowersweep.errors import InfrastructureError, Pruned, full_disk, infrastructure_failure, is_full
 from flowersweep.redaction import redacted
 from flowersweep.sweep.study.attributes import FAIL_REASON, INFRASTRUCTURE_FAILURE, TRACEBACK
 from flowersweep.texts import printable
@@ -80,7 +80,9 @@ def of_exception(error: BaseException) -> Outcome:
     if isinstance(error, Pruned) or _is_optunas(error):
         return Outcome(State.PRUNED, reason=_text(error) or "It was pruned.")
     if (culprit := infrastructure_failure(error)) is not None:
-        reason = _text(culprit).strip().rstrip(".") or type(culprit).__name__
+        is_disk = not isinstance(culprit, InfrastructureError) and is_full(culprit)
+        text = printable(redacted(full_disk(culprit))) if is_disk else _text(culprit)
+        reason = text.strip().rstrip(".") or type(culprit).__name__
         return Outcome(State.WAITING, reason=f"{reason[:_MAX_REASON]}.")
     text = printable(redacted("".join(traceback.format_exception(error))))
     message = _text(error).strip().splitlines()
