@@ -200,7 +200,7 @@ def test_failures_stop_it(sweep: Sweeps, limit: dict[str, int], n_run: int) -> N
 @pytest.mark.parametrize(
     ("trouble", "reason"),
     [
-        ("disk", "[Errno 28] No space left on device: '/cache/x'."),
+        ("disk", "/cache/x cannot be written: no space is left on the disk at /"),
         ("pictures", "The picture folder /pictures does not exist."),
         ("store", "Cannot start a run: the server is away."),
     ],
@@ -215,7 +215,7 @@ def test_infrastructure_that_fails_ends_it_and_no_trial(sweep: Sweeps, trouble: 
     assert report.stop is Stop.INFRASTRUCTURE
     assert report.counts == {"COMPLETE": 1, "PRUNED": 0, "FAIL": 0, "WAITING": 1}
     assert sweep.states == ["COMPLETE", "WAITING"]
-    assert hindrance["reason"] == reason
+    assert hindrance["reason"].startswith(reason)
     (sweep.folder / "trouble").unlink()
     assert sweep("in_trouble", 4).stop is Stop.SPENT
     assert sweep.states == ["COMPLETE"] * 4
