@@ -109,7 +109,7 @@ LINES = [
     "hydra: 1", "hydra:\n  sweeper:\n    params: {seed: 'range(3)'}", "hydra: {mode: MULTIRUN}", "seed: ${seed}", "seed: ${", "a: &a [*a]",
     "a: &a 1\nb: *a", "? [1, 2]\n: 3", "1: 2", "null: 1", "true: 1", "seed: !!python/object:os.system 1", "seed: !!binary x",
     "2020-01-01: 2020-13-45", "seed: 2020-13-45", "--- \na: 1\n---\nb: 2", "%YAML 9.9\n---\na: 1", "<<: 1", "<<: {seed: 2}", "- a", "words",
-    "data: {dir: 1e5}", "data:\n  dir: ~", "aug: {layers: [1, {a: b}]}", "model: {filters: {a: 1}}", "seed: |\n  a\n b", "'': 1", "a.b: 1",
+    "data: {dir: 1e5}", "data:\n  dir: ~", "aug: {layers: [1, {a: b}]}", "model: {filters: {a: 1}}", "seed: |\n  a\n b", "'': 1", "a.b: 1", r'data: {dir: "\ud800"}', r'"\udcff": "\ud800"',
     "x" * 300 + ": 1", "seed: " + "[" * 40, "seed: 0x", "seed: 1_0", "seed: 1:30", "seed: .inf", "# @package", "# @package a.b", "\u2028: 1",
 ]  # fmt: skip
 

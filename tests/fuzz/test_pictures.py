@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,7 @@ def samples() -> dict[str, bytes]:
     colour = Image.fromarray((smooth + rng.integers(0, 30, smooth.shape)).astype(np.uint8))
     exif = Image.Exif()
     exif[0x0112] = 6  # rotated by 90 degrees
-    pictures = {
+    pictures: dict[str, tuple[Image.Image, dict[str, Any]]] = {
         "jpeg": (colour, {"format": "JPEG", "exif": exif}),
         "progressive": (colour, {"format": "JPEG", "progressive": True}),
         "cmyk": (colour.convert("CMYK"), {"format": "JPEG"}),
