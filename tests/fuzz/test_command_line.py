@@ -73,21 +73,21 @@ overrides = st.builds(
 )
 
 
-@tries(5)
+@tries(4)
 @given(typed=st.lists(overrides, min_size=1, max_size=3))
 def test_overrides_of_a_run(command: Command, typed: list[str]) -> None:
     """Any overrides."""
     command.check(*(one for one in typed if not one.startswith("-")))
 
 
-@tries(8)
+@tries(6)
 @given(typed=st.lists(overrides, min_size=1, max_size=3))
 def test_overrides_of_a_sweep(command: Command, typed: list[str]) -> None:
     """Any overrides, as dimensions and settings of a sweep."""
     command.check("--multirun", *(one for one in typed if not one.startswith("-")))
 
 
-@tries(5)
+@tries(4)
 @given(
     values=st.dictionaries(
         st.sampled_from(KEYS[:30]), st.one_of(values, st.sampled_from(PIECES)), min_size=1, max_size=3
@@ -114,7 +114,7 @@ LINES = [
 ]  # fmt: skip
 
 
-@tries(8)
+@tries(6)
 @given(
     head=st.sampled_from([HEAD, HEAD, HEAD, "", "# @package x\n", "# @package\n"]),
     lines=st.lists(st.one_of(*[st.sampled_from(LINES)] * 3, st.text(max_size=12)), max_size=4),
