@@ -38,6 +38,7 @@ class MLflowTracker:
 
     def __init__(self, store: Store, run_id: str) -> None:
         self._store = store
+        self._client = client(store.uri)
         self._run_id = run_id
         self._delivery = Delivery(store.uri, store.outboxes, run_id)
         self._status: RunStatus | None = None
@@ -89,14 +90,13 @@ class MLflowTracker:
         """
         tracker = cls(store, run_id)
         with translated(f"resume run {run_id}"):
-            service = client(store.uri)
-            if service.get_run(run_id).info.lifecycle_stage == "deleted":
+            if tracker._client.get_run(run_id).info.lifecycle_stage == "deleted":
                 raise TrackingError(
                     f"Cannot resume run {run_id}: it is deleted; restore it in the MLflow UI."
                 )
             if (error := tracker._delivery.attempt()) is not None:
                 raise error
-            service.update_run(run_id, status="RUNNING")
+            tracker._client.update_run(run_id, status="RUNNING")
         tracker.tags(process.identity())
         return tracker
 
