@@ -16,6 +16,7 @@ from flowersweep.doctor.repair import all_repairs
 from flowersweep.doctor.results import check_store, check_studies
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.study.attributes import OWNER
+from flowersweep.sweep.study.claim import claim
 from flowersweep.tracking import mlflow_api
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
@@ -125,8 +126,10 @@ def test_trials_of_dead_processes_wait_again(make_config: MakeConfig, tmp_path: 
     """Those of living ones go on."""
     storage = open_storage(None, tmp_path / "results")
     study = optuna.create_study(storage=storage, study_name="s")
-    for owner in (DEAD, process.identity()):
-        study.ask().set_user_attr(OWNER, owner)
+    for identity in (DEAD, process.identity()):
+        trial = study.ask()
+        claim(trial)
+        trial.set_user_attr(OWNER, {**trial.user_attrs[OWNER], **identity})
     (backup, trials) = said(repaired(make_config, f"tracking.dir={tmp_path}/results"), "studies")
     assert backup == f"the backup of the database is {tmp_path}/results/optuna-before-fix.db"
     assert trials == "1 trial of s left by dead processes; the command that started the study resumes it"
