@@ -193,11 +193,11 @@ def settle(uri: str, folders: Sequence[Path], seconds: float) -> None:
     end, pause = time.monotonic() + seconds, _FIRST_PAUSE
     try:
         delivered, left = deliver_all(uri, folders)
-        if seconds and any(map(may_wait, left.values())):
+        if seconds and any(map(is_passing, left.values())):
             log.warning(
                 "Waiting for the tracking store for up to %g seconds; Ctrl-C ends the wait ...", seconds
             )
-            while any(map(may_wait, left.values())) and time.monotonic() < end:
+            while any(map(is_passing, left.values())) and time.monotonic() < end:
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_AT_END)
                 more, left = deliver_all(uri, folders)
