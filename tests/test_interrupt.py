@@ -49,7 +49,7 @@ finally:
 def test_a_second_signal_ends_the_process_at_once(second: signal.Signals) -> None:
     """Nothing is cleaned up any more, as after `kill -9`; the exit code names the second signal."""
     program = CLEANING_UP.format(second=second.name)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=False)  # noqa: S603 (this interpreter)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=False)
 
     assert (done.returncode, done.stdout, done.stderr) == (128 + second, b"cleaning up\n", b"")
 

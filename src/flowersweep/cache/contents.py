@@ -198,7 +198,11 @@ def _leftovers(cache: Path) -> list[Path]:
     found = [
         path for pattern in ("flower_photos*.part", "demo-*-*.part") for path in sorted(cache.glob(pattern))
     ]
-    found += [path for kind in (PIXELS, HEADS, CHECKPOINTS, PREFIXES) for path in _ours(cache, f"{kind.folder}/*.part")]
+    found += [
+        path
+        for kind in (PIXELS, HEADS, CHECKPOINTS, PREFIXES)
+        for path in _ours(cache, f"{kind.folder}/*.part")
+    ]
     found += [path for bank in _banks(cache) for path in sorted(bank.glob("*.part"))]
     return [path for path in found if _is_free(path.with_name(f"{path.name.removesuffix('.part')}.lock"))]
 

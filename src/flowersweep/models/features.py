@@ -15,7 +15,13 @@ _PREFETCHED = 4  # batches
 
 
 def feature_stream(
-    bank: FeatureBank, *, batch_size: int, seed: int, epochs: int, first: int = 0, n_classes: int | None = None
+    bank: FeatureBank,
+    *,
+    batch_size: int,
+    seed: int,
+    epochs: int,
+    first: int = 0,
+    n_classes: int | None = None,
 ) -> "tf.data.Dataset":
     """All training batches: as `training_stream`, but after the prefix.
 

@@ -58,6 +58,7 @@ def fit(
     loader: Loader,
     history: History,
     on_epoch: EpochCallback,
+    *,
     checkpoint: RunCheckpoint = NO_CHECKPOINT,
 ) -> Predictions:
     """Train a network's suffix; afterwards it has the weights of the phase's best epoch.
@@ -92,7 +93,12 @@ def fit(
     changing = [*_schedule_callbacks(config.schedule), *_stopping_callbacks(config)]
     # Last, so that they cannot change what is logged and which weights are the best.
     own = build_own_callbacks(config)
-    variables = (*model.variables, *trainee.suffix.variables, *phase.network.suffix.variables, *optimizer.variables)
+    variables = (
+        *model.variables,
+        *trainee.suffix.variables,
+        *phase.network.suffix.variables,
+        *optimizer.variables,
+    )
     state = PhaseState(variables, best, [*changing, *own])
     before = checkpoint.of_phase(phase.name)
     if before is None:

@@ -89,7 +89,9 @@ def train_phases(
     trains_head = isinstance(model, FineTunedConfig) and model.trains_head
     name = FINE_TUNING if trains_head else ONLY_PHASE
     if isinstance(model, FineTunedConfig) and model.trains_head and checkpoint.of_phase(name) is None:
-        head = reuse_or_train(config, pictures, lambda: _train_head(config, model, pictures, on_epoch, checkpoint))
+        head = reuse_or_train(
+            config, pictures, lambda: _train_head(config, model, pictures, on_epoch, checkpoint)
+        )
         history.begin(HEAD)
         history.epochs.extend(head.epochs)
         if head.reused:
@@ -106,7 +108,7 @@ def train_phases(
         name, network, lambda: _built(config.model, config, pictures), config.optimizer, config.trainer.epochs
     )
     with open_loader(network, config, pictures) as loader:
-        validation = fit(phase, config, loader, history, last_phase_epoch, checkpoint)
+        validation = fit(phase, config, loader, history, last_phase_epoch, checkpoint=checkpoint)
         test = (
             None
             if pictures.test is None
@@ -153,5 +155,5 @@ def _train_head(
     rebuild = partial(_built, frozen, config, pictures)
     phase = Phase(HEAD, network, rebuild, optimizer, model.head.epochs, then=FINE_TUNING)
     with open_loader(network, config, pictures) as loader:
-        fit(phase, config, loader, history, on_epoch, checkpoint)
+        fit(phase, config, loader, history, on_epoch, checkpoint=checkpoint)
     return Head(network.whole.get_layer("logits").get_weights(), history.epochs, reused=False)

@@ -42,7 +42,9 @@ def test_only_a_run_that_nobody_trains(store: Store, tmp_path: Path) -> None:
     assert found(store, tmp_path) is None
     add(store, tmp_path, RunStatus.FINISHED)
     add(store, tmp_path, None)
-    checkpoint_path(tmp_path, "0" * 32).write_bytes(checkpoint_path(tmp_path, add(store, tmp_path, None)).read_bytes())
+    checkpoint_path(tmp_path, "0" * 32).write_bytes(
+        checkpoint_path(tmp_path, add(store, tmp_path, None)).read_bytes()
+    )
     assert found(store, tmp_path) is None
     add(store, tmp_path)
     newest = add(store, tmp_path, RunStatus.FAILED)

@@ -2,6 +2,7 @@
 
 import errno
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +100,9 @@ def test_a_callback_that_cannot_be_stored_means_no_checkpoints(
         save(checkpoint, state, number)
 
     (message,) = caplog.messages
-    assert message.startswith("No checkpoints are written, because Mine.x is a ndarray, which cannot be stored")
+    assert message.startswith(
+        "No checkpoints are written, because Mine.x is a ndarray, which cannot be stored"
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -119,13 +122,11 @@ def test_it_is_removed_when_the_run_ends_for_a_reason_of_its_own(
     """After an interruption and a failure of the infrastructure it is needed; an interruption says how to go on."""
     path = tmp_path / "run.npz"
     checkpoint = RunCheckpoint(path, {})
-    try:
-        with checkpoint.kept_while_needed():
-            save(checkpoint, State(), 3)
-            if error is not None:
-                raise error
-    except type(error) if error is not None else ():
-        pass
+    expected = nullcontext() if error is None else pytest.raises(type(error))
+    with expected, checkpoint.kept_while_needed():
+        save(checkpoint, State(), 3)
+        if error is not None:
+            raise error
 
     assert path.exists() == kept
     if isinstance(error, Interrupted):
