@@ -123,10 +123,15 @@ def test_it_is_removed_when_the_run_ends_for_a_reason_of_its_own(
     path = tmp_path / "run.npz"
     checkpoint = RunCheckpoint(path, {})
     expected = nullcontext() if error is None else pytest.raises(type(error))
-    with expected, checkpoint.kept_while_needed():
-        save(checkpoint, State(), 3)
-        if error is not None:
-            raise error
+
+    def run() -> None:
+        with checkpoint.kept_while_needed():
+            save(checkpoint, State(), 3)
+            if error is not None:
+                raise error
+
+    with expected:
+        run()
 
     assert path.exists() == kept
     if isinstance(error, Interrupted):
