@@ -1,10 +1,16 @@
 """Log lines and progress bars share a terminal: a program in a pseudo-terminal, and what its screen shows."""
 
+import logging
 import re
 import sys
 
 import pytest
+from rich.console import Console
 
+from flowersweep.console import print_line, print_notice
+from flowersweep.errors import SweepError
+from flowersweep.redaction import Formatter
+from flowersweep.training.logs.display import epoch_line
 from terminal import Screen, shown
 
 PROGRAM = """
@@ -69,3 +75,44 @@ def test_a_bar_and_log_lines_do_not_meet(columns: int) -> None:
     assert {re.search("at most .*", line)[0] for line in bars if line.startswith("head 3")} == {  # type: ignore[index]
         "at most 10 s left, then fine-tuning"
     }
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_a_message_is_wrapped_between_words(columns: int) -> None:
+    """On a terminal no word of a message is broken."""
+    words = "the pictures in a folder with a long name cannot be read; delete or repair the listed pictures"
+    program = f"from flowersweep.console import print_notice; print_notice({words!r})"
+    screen = Screen(columns)
+    for piece in shown([sys.executable, "-c", program], columns):
+        screen.feed(piece)
+
+    assert all(len(line) <= columns for line in screen.lines)
+    assert " ".join(line.strip() for line in screen.lines) == f"flowersweep: {words}"
+
+
+@pytest.mark.parametrize(
+    ("columns", "end"),
+    [(None, "lr 1.00e-03  1.0 s  2 images/s"), (100, "lr 1.00e-03  1.0 s"), (80, "val_accuracy 0.6250")],
+)
+def test_an_epoch_is_one_line(columns: int | None, end: str) -> None:
+    """Where a terminal is narrow, the time and the rate are left out; loss and accuracy never."""
+    values = {"loss": 1.25, "accuracy": 0.5, "val_loss": 1.5, "val_accuracy": 0.625}
+    line = epoch_line(
+        "training", 7, 30, {**values, "learning_rate": 1e-3, "seconds": 1, "images_per_second": 2}, columns
+    )
+
+    assert line.startswith("epoch  7/30  loss 1.2500  accuracy 0.5000  val_loss 1.5000  val_accuracy 0.6250")
+    assert line.endswith(end)
+    assert columns is None or len(line) <= columns
+
+
+def test_no_text_controls_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Control characters are escaped in messages, errors and log lines, and in what is printed above a display."""
+    text = "\x1b[2Jgone\rover"
+    print_notice(text)
+    print_line(text, Console(file=sys.stderr))
+    record = logging.LogRecord("name", logging.INFO, "path", 1, text, None, None)
+    sys.stderr.write(f"{SweepError(text)}\n{Formatter().format(record)}\n")
+
+    shown_text = r"\x1b[2Jgone\rover"
+    assert capsys.readouterr().err.splitlines() == [f"flowersweep: {shown_text}", *[shown_text] * 3]

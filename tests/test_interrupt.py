@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from flowersweep.interrupt import Interrupted, interruptible
+from flowersweep.interrupt import Interrupted, interruptible, uninterrupted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -79,3 +79,44 @@ def test_another_thread_leaves_signals_alone() -> None:
 
     assert during == [before]
     assert handlers() == before
+
+
+@pytest.mark.parametrize("error", [None, ValueError])
+def test_a_write_is_completed_before_the_signal_is_raised(error: type[Exception] | None) -> None:
+    """A signal within nested writes is raised at the end of the outermost one, once, also if the write fails."""
+    steps: list[str] = []
+
+    def write() -> None:
+        with uninterrupted():
+            with uninterrupted():
+                signal.raise_signal(signal.SIGTERM)
+                steps.append("inner")
+            steps.append("outer")
+            if error is not None:
+                raise error
+        steps.append("after")
+
+    with pytest.raises(Interrupted) as caught, interruptible():
+        write()
+    assert steps == ["inner", "outer"]
+    assert caught.value.signal_number == signal.SIGTERM
+    with interruptible(), uninterrupted():
+        steps.append("nothing is left of it")
+
+
+def test_writes_of_another_thread_delay_no_signal() -> None:
+    """Signals are handled in the main thread, where nothing is being written."""
+    inside, leave = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with uninterrupted():
+            inside.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    inside.wait(10)
+    with pytest.raises(Interrupted), interruptible():
+        signal.raise_signal(signal.SIGINT)
+    leave.set()
+    thread.join()

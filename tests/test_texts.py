@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,14 @@ from hypothesis import strategies as st
 from flowersweep.texts import (
     as_text,
     choose_one_of,
+    counted,
     edit_distance,
     in_one_line,
     is_line,
     nearest,
     nearest_of,
     plain_console,
+    printable,
 )
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
@@ -110,3 +113,25 @@ def test_choose_one_of() -> None:
     """The end of a sentence names all choices, and the nearest one again."""
     assert choose_one_of(["fan", "grill"], "grlil") == "choose one of fan, grill. Did you mean grill?"
     assert choose_one_of(["fan"], "xyz") == "choose one of fan."
+
+
+def test_counted() -> None:
+    """One thing is not several."""
+    shown = [counted(0, "file"), counted(1, "file"), counted(3670, "picture"), counted(2, "class", "classes")]
+    assert shown == ["0 files", "1 file", "3,670 pictures", "2 classes"]
+
+
+@given(text=st.text(st.characters()))
+def test_a_terminal_obeys_no_printable_text(text: str) -> None:
+    """Only line breaks and tabs stay of what controls a terminal; the text can be encoded, and is printed only once."""
+    shown = printable(text)
+    kinds = {unicodedata.category(character) for character in shown if character not in "\n\t"}
+    assert not kinds & {"Cc", "Cs", "Zl", "Zp"}
+    assert printable(shown) == shown
+    assert shown.encode().decode() == shown
+
+
+def test_what_is_printable_stays() -> None:
+    """Letters of all scripts, emoji, line breaks and tabs stay; colours, a moved cursor and a turned direction do not."""
+    assert printable("é花🌼 שלום\n\tx") == "é花🌼 שלום\n\tx"
+    assert printable("\x1b[31mred\x07\rover\r\n\u202eback") == "\\x1b[31mred\\x07\\rover\n\\u202eback"

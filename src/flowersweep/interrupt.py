@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
@@ -24,15 +25,48 @@ class Interrupted(KeyboardInterrupt):
         self.signal_number = signal_number
 
 
-def _raise_interrupted(signal_number: int, _frame: FrameType | None) -> NoReturn:
+def _raise_interrupted(signal_number: int, _frame: FrameType | None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _exit_at_once)
+    if _writing.depth:
+        _writing.signal_number = signal_number
+        return
     raise Interrupted(signal_number)
 
 
 def _exit_at_once(signal_number: int, _frame: FrameType | None) -> NoReturn:
     # Everything on disk can bear this, as it can bear `kill -9`: nothing may delay somebody who asks twice.
     os._exit(128 + signal_number)
+
+
+@dataclass
+class _Writing:
+    """Blocks of `uninterrupted` that are open, and the signal that waits for their end."""
+
+    depth: int = 0
+    signal_number: int | None = None
+
+
+_writing = _Writing()
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Raise `Interrupted` at the end of this block, if its signal arrives within it.
+
+    For short writes of several steps, such as a transaction, which an exception at any place would leave half done.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _writing.depth += 1
+    try:
+        yield
+    finally:
+        _writing.depth -= 1
+        if not _writing.depth and (number := _writing.signal_number) is not None:
+            _writing.signal_number = None
+            raise Interrupted(number)
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
+# What a terminal would obey, or show as several lines or in another order; but not line breaks and tabs.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 # Control characters, and line and paragraph separators.
 _BREAKING = {"Cc", "Zl", "Zp"}
 
@@ -37,6 +39,16 @@ def in_one_line(name: str | PurePath) -> str:
         if unicodedata.category(character) in _BREAKING
         else character
         for character in as_text(name)
+    )
+
+
+def printable(text: str) -> str:
+    r"""A text that a terminal shows and does not obey: control characters are escaped, as in `\x1b[31m`.
+
+    Line breaks and tabs stay. For what others have written, such as the messages of exceptions.
+    """
+    return _CONTROLS.sub(
+        lambda found: found.group().encode("unicode_escape").decode(), text.replace("\r\n", "\n")
     )
 
 
@@ -100,6 +112,11 @@ def edit_distance(one: str, other: str) -> int:
 def choose_one_of(choices: Sequence[str], received: str) -> str:
     """The end of a message about a wrong name: the allowed choices, and the one that was probably meant."""
     return f"choose one of {', '.join(choices)}.{nearest(received, choices)}"
+
+
+def counted(number: int, singular: str, plural: str = "") -> str:
+    """A number with its noun: "1 picture", "3,670 pictures"; the plural is that with an s unless another one is given."""
+    return f"{number:,} {singular if number == 1 else plural or f'{singular}s'}"
 
 
 def plain_console(*, soft_wrap: bool = False) -> "Console":

@@ -162,7 +162,7 @@ def test_what_is_left_out_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFix
 
     assert "Left out 3 files" in caplog.text
     assert ".webp 2, no extension 1" in caplog.text
-    assert "Left out 1 pictures directly" in caplog.text
+    assert "Left out 1 picture directly" in caplog.text
 
 
 @pytest.mark.photos

@@ -44,6 +44,30 @@ def test_table() -> None:
     ]
 
 
+class Terminal(io.StringIO):
+    """Text for a terminal."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+def test_table_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that does not fit is continued between words, so that no number is broken."""
+    monkeypatch.setenv("COLUMNS", "36")
+    stream = Terminal()
+    with open_writer("table", stream, ["folder/a.jpg"], NAMES, 3) as write:
+        assert not stream.getvalue()  # the first answer may be an error
+        write("folder/a.jpg", top_classes(np.array([0.25, 0.625, 0.125], np.float32), NAMES, 3))
+
+    assert stream.getvalue().splitlines() == [
+        "path          class   probability",
+        "folder/a.jpg",
+        "  roses 0.6250",
+        "  then daisy 0.2500, tulips 0.1250",
+    ]
+
+
 def test_json() -> None:
     """One list that a program can load."""
     first, second = json.loads(written("json", 2, [[0.25, 0.75, 0], [1, 0, 0]]))

@@ -4,7 +4,7 @@ import keras
 import pytest
 from keras import layers
 
-from flowersweep.doors.keras_api import calls
+from flowersweep.doors.keras_api import averages, calls
 from private_parts import Part, require
 
 
@@ -35,3 +35,16 @@ def test_a_layer_that_is_used_twice_is_called_twice() -> None:
     model = keras.Model(inputs, shared(shared(inputs)))
     found = [[one.name for one in producers] for operation, producers in calls(model) if operation is shared]
     assert sorted(found) == [["in"], ["shared"]]
+
+
+def test_an_optimizer_has_an_average_of_each_weight() -> None:
+    """They are the optimizer's own variables, in the order of the weights; the failure says what is gone."""
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    optimizer = keras.optimizers.SGD(use_ema=True)
+    optimizer.build(model.trainable_variables)
+    name, purpose = "Optimizer._model_variables_moving_average", "validate and save averages of the weights"
+    require("keras", Part(name, lambda: averages(optimizer), "doors.keras_api.averages", purpose))
+    assert [one.shape for one in averages(optimizer)] == [(3, 2), (2,)]
+    optimizer.apply([keras.ops.ones((3, 2)), keras.ops.ones((2,))])
+    for average, weight in zip(averages(optimizer), model.trainable_variables, strict=True):
+        assert keras.ops.convert_to_numpy(average) == pytest.approx(keras.ops.convert_to_numpy(weight))

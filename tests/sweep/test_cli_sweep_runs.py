@@ -294,7 +294,7 @@ class TestRuns:
 
         again, _, told = real.run("optimizer.learning_rate=0.00001,0.01,0.001", "tracking.log_figures=true")
         assert again == 0
-        assert "All 3 trials of study" in told
+        assert "is done: 3 trials." in told
         assert len(real.runs("trial")) == 3
         assert len(real.runs("study")) == 1
 

@@ -10,6 +10,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from flowersweep import config
+from flowersweep.augment.stack import Stack
 from flowersweep.sweep.settings import Plan, make_plan, read_settings
 from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.space.check import check_choices, probes
@@ -58,12 +59,13 @@ def planned(loader: Any, *overrides: str) -> tuple[DictConfig, Space, Plan]:
 
 
 def test_all_are_here() -> None:
-    """The article's four steps and three searches."""
+    """The article's four steps, a better recipe and three searches."""
     assert PRESETS == [
         "experiment=article_cnn",
         "experiment=article_cnn_aug",
         "experiment=article_finetuned_aug",
         "experiment=article_frozen_aug",
+        "experiment=better_finetuned",
         "search=aug_finetune",
         "search=cnn",
         "search=optimizer",
@@ -122,6 +124,23 @@ def test_article(loader: Any, preset: str, model: str, expected: dict[str, Any])
     else:
         assert [point["aug"] for point in points] == NINE
     assert plan.is_grid
+
+
+def test_the_better_recipe(loader: Any) -> None:
+    """Its cosine ends with the training, which nothing stops earlier; what it adds can be replaced on the command line."""
+    sweep, space, _ = planned(loader, "experiment=better_finetuned", "aug=strong")
+    assert (sweep.schedule.name, sweep.schedule.epochs, sweep.trainer.patience) == ("cosine", None, None)
+    assert (sweep.optimizer.learning_rate, sweep.optimizer.ema, sweep.optimizer.layer_decay) == (
+        3e-4,
+        0.98,
+        0.95,
+    )
+    assert list(space.grid()) == [{"seed": seed} for seed in range(3)]
+    strong = OmegaConf.to_object(sweep.aug)
+    assert isinstance(strong, Stack)
+    assert strong.name == "strong"
+    layers = [layer.name for layer in strong.built]
+    assert layers == ["RandomCrop", "RandomFlip", "RandAugment", "RandomErasing"]
 
 
 def test_presets_come_before_the_command_line(loader: Any) -> None:

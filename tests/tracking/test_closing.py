@@ -1,14 +1,66 @@
 """How a run ends when its block is left."""
 
+import signal
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing as closing_database
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
+from flowersweep.interrupt import Interrupted, interruptible
 from flowersweep.tracking.closing import closing
+from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.run import RunStatus
-from flowersweep.tracking.store.store import Store
+from flowersweep.tracking.store.store import Store, experiment_id
+
+
+@contextmanager
+def signal_at_statement(number: int) -> Iterator[list[str]]:
+    """SIGTERM arrives when the database has executed this many statements of the block; they are yielded."""
+    seen: list[str] = []
+
+    def count(_connection: Any, _cursor: Any, statement: str, *_: object) -> None:
+        seen.append(statement)
+        if len(seen) == number:
+            signal.raise_signal(signal.SIGTERM)
+
+    event.listen(Engine, "after_cursor_execute", count)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "after_cursor_execute", count)
+
+
+class TestSignals:
+    """A signal within a write to MLflow."""
+
+    @pytest.mark.parametrize("number", [1, 4, 8, 9, 10, 11])
+    def test_a_write_is_completed_and_the_run_is_killed(self, store: Store, number: int) -> None:
+        """Wherever in the write of an epoch the signal arrives, the epoch is stored whole, and the run is KILLED."""
+        run = MLflowTracker.start(store, "contract", "interrupted")
+        with pytest.raises(Interrupted), interruptible(), closing(run), signal_at_statement(number) as seen:
+            run.metrics({"loss": 0.5, "accuracy": 0.25}, step=1)
+        assert len(seen) >= number
+        found = client(store.uri).get_run(run.run_id)
+        assert (found.info.status, found.data.metrics) == ("KILLED", {"loss": 0.5, "accuracy": 0.25})
+        assert run.status is RunStatus.KILLED
+
+    def test_a_run_that_is_being_created_is_killed(self, store: Store) -> None:
+        """A signal while a run is created leaves no run RUNNING, although nobody has its id yet."""
+        number = experiment_id(store, "interrupted starts")
+        for statement in range(1, 40, 4):
+            with pytest.raises(Interrupted), interruptible(), signal_at_statement(statement):
+                self._interrupted(store)
+        statuses = [run.info.status for run in client(store.uri).search_runs([number])]
+        assert set(statuses) == {"KILLED"}
+
+    def _interrupted(self, store: Store) -> None:
+        with closing(MLflowTracker.start(store, "interrupted starts", "run")):
+            signal.raise_signal(signal.SIGTERM)
 
 
 class TestClosing:
@@ -25,7 +77,7 @@ class TestClosing:
         [
             (ValueError, RunStatus.FAILED),
             (KeyboardInterrupt, RunStatus.KILLED),
-            (SystemExit, RunStatus.KILLED),
+            (SystemExit, RunStatus.FAILED),
         ],
     )
     def test_an_exception_is_passed_on_and_told(
@@ -49,14 +101,16 @@ class TestClosing:
         assert tracker.status is RunStatus.KILLED
 
     def test_a_store_that_fails_hides_no_error(self, store: Store, caplog: pytest.LogCaptureFixture) -> None:
-        """When the run cannot be closed after an error, the error goes on to the caller, and the log has the rest."""
+        """When the run cannot be closed after an error, the error goes on to the caller; the run is closed later."""
         run = MLflowTracker.start(store, "contract", "store fails")
         with closing_database(sqlite3.connect(store.uri.removeprefix("sqlite:///"))) as database:
             database.execute("CREATE TRIGGER t BEFORE UPDATE ON runs BEGIN INSERT INTO away VALUES (1); END")
             with pytest.raises(ValueError, match="first"), closing(run):
                 raise ValueError("first")
             database.execute("DROP TRIGGER t")
-        assert f"Cannot end run {run.run_id}: no such table: main.away" in caplog.text
+        assert "(no such table: main.away): 1 record of 1 run" in caplog.messages[-1]
+        run.settle(0)
+        assert client(store.uri).get_run(run.run_id).info.status == "FAILED"
 
     def test_the_store_knows_the_status(self, store: Store) -> None:
         """FAILED is what the database holds after an exception, with the time of the end."""

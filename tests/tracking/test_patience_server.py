@@ -15,11 +15,18 @@ from flowersweep.tracking.closing import closing
 from flowersweep.tracking.lookup import run_labels, run_model
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.outbox.delivery import waiting_runs
 from flowersweep.tracking.patience import patience
 from flowersweep.tracking.store.store import Store, prepare_store
 from servers import mlflow_server, reserved_port
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for a server waits in the cache folder."""
+    monkeypatch.setenv("FLOWERSWEEP_CACHE", str(tmp_path / "cache"))
 
 
 class LosesAnswers(BaseHTTPRequestHandler):
@@ -113,7 +120,7 @@ def port() -> Iterator[int]:
 
 
 def test_a_server_that_is_started_again_costs_nothing(tmp_path: Path, port: int) -> None:
-    """Metrics, files and reading wait while the server is down, and go on when it is back."""
+    """Metrics and files wait on disk while the server is down, reading waits for it, and all is stored when it is back."""
     with mlflow_server(tmp_path, port) as store:
         run = MLflowTracker.start(store, "restarted", "run")
         run.metrics({"loss": 1.0}, step=0)
@@ -130,10 +137,11 @@ def test_a_server_that_is_started_again_costs_nothing(tmp_path: Path, port: int)
     thread = threading.Thread(target=start_again)
     thread.start()
     try:
-        assert prepare_store(tmp_path, store.uri, known_to_work=True) == store
         with closing(run):
             run.metrics({"loss": 0.5}, step=1)
             run.text('["a"]', "labels.json")
+            assert waiting_runs(store.outboxes) == [run.run_id]
+        assert prepare_store(tmp_path, store.uri, known_to_work=True) == store
         assert run_labels(store, run.run_id) == ["a"]
         points = client(store.uri).get_metric_history(run.run_id, "loss")
         assert [(point.step, point.value) for point in points] == [(0, 1.0), (1, 0.5)]
@@ -144,11 +152,13 @@ def test_a_server_that_is_started_again_costs_nothing(tmp_path: Path, port: int)
     assert back == [port]
 
 
-def test_a_server_that_stays_away_is_told(tmp_path: Path) -> None:
-    """After the time one waits for it the sentence says where nobody answers, and what to do."""
+def test_a_server_that_stays_away_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Reading fails with a sentence that says what to do; what is recorded waits, and one line says where."""
     with mlflow_server(tmp_path) as store:
         run = MLflowTracker.start(store, "gone", "run")
     with patience(1), pytest.raises(TrackingError, match=r"Connection refused.*start its server again\."):
-        run.text("a", "a.txt")
-    with pytest.raises(TrackingError, match="Cannot log the metrics"), closing(run), patience(1):
+        run_labels(store, run.run_id)
+    with closing(run, wait=1):
         run.metrics({"loss": 1.0})
+    assert f"Waiting in {store.outboxes[0]} for the tracking store" in caplog.messages[-1]
+    assert caplog.messages[-1].endswith(f": python -m flowersweep doctor --fix tracking.uri={store.uri}")

@@ -11,9 +11,11 @@ import numpy.typing as npt
 import pytest
 
 from flowersweep.errors import TrackingError
+from flowersweep.tracking.lookup import run_model
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.provenance import package_versions
+from flowersweep.tracking.saved_model import save_model, upload_model
 from flowersweep.tracking.store.store import Store, prepare_store
 
 if TYPE_CHECKING:
@@ -118,19 +120,42 @@ def test_class_names_must_fit_the_outputs(
     assert client(store.uri).get_run(run.run_id).outputs.model_outputs == []
 
 
-def test_a_model_that_cannot_be_stored_is_marked_failed(
+def test_a_model_waits_for_the_folder_of_artifacts(
     store: Store, model: "keras.Model", pictures: npt.NDArray[np.uint8]
 ) -> None:
-    """If the store refuses the files, the model is FAILED in MLflow and the error is one sentence."""
+    """If the files cannot be stored now, the model is PENDING in MLflow, then stored once, and whole."""
     assert store.artifact_root is not None
     run = MLflowTracker.start(store, "blocked", "run")
     blocked = store.artifact_root / "blocked"
     blocked.parent.mkdir(exist_ok=True)
     blocked.write_text("a file where a folder is needed", encoding="utf-8")
-    with pytest.raises(TrackingError, match=f"Cannot store the model of run {run.run_id}"):
-        run.model(model, example=pictures, class_names=NAMES)
-    (output,) = client(store.uri).get_run(run.run_id).outputs.model_outputs
-    assert str(client(store.uri).get_logged_model(output.model_id).status) == "FAILED"
+    run.model(model, example=pictures, class_names=NAMES)
+    service = client(store.uri)
+    (output,) = service.get_run(run.run_id).outputs.model_outputs
+    assert str(service.get_logged_model(output.model_id).status) == "PENDING"
+    blocked.unlink()
+    run.settle(0)
+    assert [one.model_id for one in service.get_run(run.run_id).outputs.model_outputs] == [output.model_id]
+    logged = service.get_logged_model(output.model_id)
+    assert str(logged.status) == "READY"
+
+    from mlflow.models import Model
+
+    info = Model.load(folder_of(logged))
+    assert (info.run_id, info.model_id) == (run.run_id, output.model_id)
+    loaded = run_model(store, run.run_id)
+    assert np.array_equal(loaded.predict(pictures, verbose=0), model.predict(pictures, verbose=0))
+
+
+def test_a_model_is_stored_once_however_often_it_is_delivered(
+    store: Store, model: "keras.Model", pictures: npt.NDArray[np.uint8], tmp_path: Path
+) -> None:
+    """Its key recognizes it; another model of the same run is another one."""
+    run = MLflowTracker.start(store, "models", "twice")
+    save_model(model, tmp_path / "model", example=pictures, class_names=NAMES)
+    for key in ("first", "first", "second"):
+        upload_model(client(store.uri), run.run_id, tmp_path / "model", key)
+    assert len(client(store.uri).get_run(run.run_id).outputs.model_outputs) == 2
 
 
 @pytest.mark.slow

@@ -146,10 +146,44 @@ def test_the_network_ends_with_the_weights_of_its_best_epoch(make_config: MakeCo
     assert (logits.argmax(axis=1) == part.labels).mean() == pytest.approx(max(accuracies))
 
 
+def test_the_average_of_the_weights_is_validated_and_kept(make_config: MakeConfig) -> None:
+    """Validation and best weights are those of the average, computed by hand; the training goes on from the weights themselves."""
+    given = (
+        "optimizer=adamw",
+        "trainer.precision=float32",
+        "optimizer.learning_rate=3e-3",
+        "trainer.epochs=4",
+        "schedule=constant",
+        "objective.metric=best/val_loss",
+        ALL_AT_ONCE,
+    )
+    plain, averaged = Linear(make_config(*given)), Linear(make_config(*given, "optimizer.ema=0.8"))
+    plain.fit()
+    averaged.fit()
+
+    checked, truth = plain.rows(plain.pictures.validation)
+    average = np.vstack(plain.weights[0]).astype(np.float64)  # one step per epoch
+    for trained, validated, epoch in zip(
+        plain.weights, averaged.weights, averaged.history.epochs, strict=True
+    ):
+        average = 0.8 * average + 0.2 * np.vstack(trained)
+        np.testing.assert_allclose(np.vstack(validated), average, atol=1e-6)
+        probabilities = softmax(checked @ average)
+        assert epoch["val_loss"] == pytest.approx(-np.log(probabilities[truth == 1]).mean(), rel=1e-4)
+        hits = probabilities.argmax(axis=1) == truth.argmax(axis=1)
+        assert epoch["val_accuracy"] == pytest.approx(hits.mean())
+    for name in ("loss", "accuracy"):
+        assert averaged.history.column(name) == plain.history.column(name)
+    assert averaged.history.column("val_loss")[1:] != plain.history.column("val_loss")[1:]
+    best = averaged.weights[averaged.history.best_epoch - 1]
+    for kept, left in zip(best, averaged.network.suffix.get_weights(), strict=True):
+        np.testing.assert_array_equal(kept, left)
+
+
 def test_it_stops_when_nothing_improves(make_config: MakeConfig) -> None:
-    """With a rate of next to nothing and a patience of two, after three epochs of ten; without patience after all."""
-    slow = (*SGD, ALL_AT_ONCE, "optimizer.learning_rate=1e-9", "trainer.epochs=10")
-    for patience, epochs in (("2", 3), ("null", 10)):
+    """With a rate of next to nothing and a patience of two, after three epochs of five; without patience after all."""
+    slow = (*SGD, ALL_AT_ONCE, "optimizer.learning_rate=1e-9", "trainer.epochs=5")
+    for patience, epochs in (("2", 3), ("null", 5)):
         linear = Linear(make_config(*slow, f"trainer.patience={patience}"))
         linear.fit()
         assert len(linear.history.epochs) == epochs

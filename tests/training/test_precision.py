@@ -75,8 +75,9 @@ def val_loss(config: Config, model: keras.Model) -> float:
 
 
 def test_bfloat16_validates_and_saves_in_float32(make_config: MakeConfig) -> None:
-    """The saved model computes in float32, and its figures are those that were reported."""
-    config = make_config("trainer.precision=bfloat16", "trainer.epochs=3", "tracking.log_figures=false")
+    """The saved model, an average of the weights, computes in float32, and its figures are those that were reported."""
+    average = ("trainer.precision=bfloat16", "optimizer.ema=0.9")
+    config = make_config(*average, "trainer.epochs=3", "tracking.log_figures=false")
     result = train(config)
     model = run_model(prepare_store(Path(config.tracking.dir), None), result.run_id)
 
@@ -90,7 +91,7 @@ def test_bfloat16_validates_and_saves_in_float32(make_config: MakeConfig) -> Non
 
 
 def test_a_fine_tuned_network_is_validated_and_saved_in_float32(make_config: MakeConfig) -> None:
-    """Trained with folded layers in bfloat16, the saved network is Keras' own in float32 with the figures reported."""
+    """Trained with folded layers in bfloat16, the saved average is Keras' own network in float32 with the figures reported."""
     config = make_config(
         "trainer.precision=bfloat16",
         "model=mobilenet_ft",
@@ -99,6 +100,8 @@ def test_a_fine_tuned_network_is_validated_and_saved_in_float32(make_config: Mak
         "model.init_from=null",
         "model.fine_tune_at=140",
         "optimizer.learning_rate=0.01",
+        "optimizer.ema=0.9",
+        "optimizer.layer_decay=0.9",
         "tracking.log_figures=false",
     )
     result = train(config)

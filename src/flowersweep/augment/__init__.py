@@ -5,7 +5,7 @@ from flowersweep.augment.draw import drawn, uniforms
 from flowersweep.augment.layers import LAYERS, build
 from flowersweep.augment.stack import Own, Stack
 
-__all__ = ["AUGMENTATIONS", "Augmentation", "Own", "build", "drawn", "uniforms"]
+__all__ = ["AUGMENTATIONS", "Augmentation", "Own", "Stack", "build", "drawn", "uniforms"]
 
 # The augmentations of this package by their names in `aug=`.
 AUGMENTATIONS: dict[str, type[Augmentation]] = {**LAYERS, "stack": Stack}

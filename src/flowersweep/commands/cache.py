@@ -15,7 +15,7 @@ from flowersweep.commands.parsing.arguments import exit_code
 from flowersweep.config import cache_dir
 from flowersweep.errors import EXIT_FAILED, ConfigError
 from flowersweep.tables import Listing
-from flowersweep.texts import in_one_line, plain_console
+from flowersweep.texts import counted, in_one_line, plain_console
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
@@ -50,6 +50,8 @@ def _run(given: argparse.Namespace) -> int:
     try:
         return _COMMANDS[given.command](cache, given)
     except OSError as error:
+        if error.filename is None:  # of the output
+            raise
         raise ConfigError(f"{error.filename or 'the cache'}: {error.strerror}.") from error
 
 
@@ -90,7 +92,7 @@ def _list(cache: Path, given: argparse.Namespace) -> int:
 
 def _verify(cache: Path, given: argparse.Namespace) -> int:
     checked, removed = remove_damaged(cache)
-    lines = [f"Checked {checked} files in {cache}; removed {len(removed)}.", *map(str, removed)]
+    lines = [f"Checked {counted(checked, 'file')} in {cache}; removed {len(removed)}.", *map(str, removed)]
     _say({"checked": checked, "removed": [str(path) for path in removed]}, lines, given)
     return EXIT_FAILED if removed else 0
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from flowersweep.commands.parsing.arguments import Argument, Command
 from flowersweep.commands.parsing.common import STORE_ARGUMENTS, STUDY_ARGUMENTS, results_store, whole_number
+from flowersweep.console import print_notice
 from flowersweep.deploy.best_run import objective
 from flowersweep.deploy.evaluation import recorded_folder
 from flowersweep.ensemble.build import build_ensemble
@@ -58,7 +59,7 @@ def _ensemble(values: Mapping[str, str | None]) -> int:
     study = find_study(store, values.get("study"), values.get("experiment"))
     found, left_out = members(store, study)
     for sentence in left_out:
-        sys.stderr.write(f"flowersweep: {sentence}\n")
+        print_notice(sentence)
     folder = values.get("data.dir")
     pictures = expanded(folder) if folder else recorded_folder(found[0].choice.run)
     given = [f"{name}={text}" for name, text in values.items() if text is not None]

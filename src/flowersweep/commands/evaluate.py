@@ -28,7 +28,7 @@ from flowersweep.figures.calibration import BINS, Calibration, calibration
 from flowersweep.figures.confusion import confusion_matrix
 from flowersweep.progress import progress
 from flowersweep.tables import Listing
-from flowersweep.texts import expanded, in_one_line, plain_console
+from flowersweep.texts import counted, expanded, in_one_line, plain_console
 
 if TYPE_CHECKING:
     from flowersweep.training.probabilities import Predictions
@@ -178,7 +178,7 @@ def _show_tables(
     table = Listing(("class", *numbers), rows, title="Classes", right=numbers, wrapping={"class"})
     console.print(choice.about[0].upper() + choice.about[1:], highlight=False, soft_wrap=True)
     console.print(
-        f"{len(predictions.labels)} pictures: accuracy {predictions.accuracy:.4f}, loss {predictions.loss:.4f}",
+        f"{counted(len(predictions.labels), 'picture')}: accuracy {predictions.accuracy:.4f}, loss {predictions.loss:.4f}",
         highlight=False,
     )
     table.show(console)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flowersweep.commands.parsing.arguments import Argument, Command, values_of
 from flowersweep.commands.parsing.common import CHOICE_ARGUMENTS, OVERWRITE, chosen, fraction, output_path
+from flowersweep.console import print_notice
 from flowersweep.data.decode import Pixels
 from flowersweep.data.resizing import input_words
 from flowersweep.deploy.choose import Choice
@@ -124,7 +125,7 @@ def _export(values: Mapping[str, str | None]) -> int:
     try:
         about = _write(kind, choice, output, temperature=temperature, pictures=pictures, reduced=reduced)
     except UnequalError as error:
-        sys.stderr.write(f"flowersweep: {error}\n")
+        print_notice(str(error))
         return EXIT_FAILED
     if temperature is None:  # of an earlier export to the same place
         _temperature_file(output).unlink(missing_ok=True)
@@ -182,7 +183,7 @@ def _write(
         calibrated = ""
         if reduced.calibration is not None:
             calibrated = f", calibrated on {len(reduced.calibration)} training pictures"
-            sys.stderr.write(f"flowersweep: converting to {reduced.precision}{calibrated} ...\n")
+            print_notice(f"converting to {reduced.precision}{calibrated} ...")
         write_export(
             kind,
             choice,

@@ -14,7 +14,7 @@ from flowersweep import config
 from flowersweep.commands.parsing.arguments import exit_code
 from flowersweep.config import Config, cache_dir
 from flowersweep.deploy.output import draft
-from flowersweep.tables import Listing
+from flowersweep.tables import Listing, show_text
 from flowersweep.texts import expanded, in_one_line, plain_console
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _show(looks: "Looks", found: "Sequence[Notice]") -> None:
         for name, numbers in (*counts.rows, ("all classes", counts.total))
     ]
     styles = [None] * len(counts.rows) + ["bold"]
-    console = plain_console(soft_wrap=True)
+    console = plain_console()
     Listing(
         ("class", *counts.columns),
         rows,
@@ -98,15 +98,15 @@ def _show(looks: "Looks", found: "Sequence[Notice]") -> None:
         (looks.widths, looks.heights),
         looks.widths / looks.heights,
     )
-    console.print(
+    show_text(
+        console,
         f"{size[0].min()} to {size[0].max()} pixels wide, {size[1].min()} to {size[1].max()} high, aspect ratios "
         f"{ratio.min():.2f} to {ratio.max():.2f}",
-        highlight=False,
     )
     for one in found:
-        console.print(f"- {in_one_line(str(one))}", highlight=False)
+        show_text(console, f"- {in_one_line(str(one))}")
     if not found:
-        console.print("Nothing was found that needs attention.", highlight=False)
+        show_text(console, "Nothing was found that needs attention.")
 
 
 def _preview(settings: Config, looks: "Looks") -> "Image | None":

@@ -15,6 +15,7 @@ from flowersweep.commands.parsing.common import (
     output_path,
     whole_number,
 )
+from flowersweep.console import print_notice
 from flowersweep.deploy.choose import Choice
 from flowersweep.deploy.images import batches, find_pictures
 from flowersweep.deploy.output import draft
@@ -22,7 +23,7 @@ from flowersweep.deploy.prediction_writer import FORMATS, open_writer, top_class
 from flowersweep.deploy.predictor import LocalPredictor, Predictor, RemotePredictor
 from flowersweep.errors import EXIT_FAILED
 from flowersweep.progress import progress
-from flowersweep.texts import as_text
+from flowersweep.texts import as_text, counted
 
 COMMAND = Command(
     name="predict",
@@ -65,7 +66,7 @@ def _predict(values: Mapping[str, str | None]) -> int:
             predictor, choice, paths, stream, kind=str(values["format"]), top=top, batch_size=batch_size
         )
     if unreadable:
-        sys.stderr.write(f"flowersweep: {unreadable} of {len(paths)} pictures could not be read.\n")
+        print_notice(f"{unreadable} of {counted(len(paths), 'picture')} could not be read.")
     return EXIT_FAILED if unreadable else 0
 
 

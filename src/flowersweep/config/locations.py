@@ -41,11 +41,8 @@ def cache_dir(configured: str | None) -> Path:
     return expanded(configured).absolute() if configured else platformdirs.user_cache_path("flowersweep")
 
 
-def experiment_name(source: str, directory: str | None, base: Path) -> str:
-    """The experiment of a data set: its name, or that of its folder.
-
-    Two folders of the same name share an experiment, so that it stays the same after the folder was moved or on another
-    machine. Runs on other pictures are still told apart there, by the fingerprint of their data set.
+def data_set_name(source: str, directory: str | None, base: Path) -> str:
+    """The name of a data set: that of its source, or of the folder of the user's own pictures.
 
     Args:
         source: `data.source`.
@@ -53,7 +50,16 @@ def experiment_name(source: str, directory: str | None, base: Path) -> str:
         base: The directory that a relative path refers to.
     """
     folder = os.path.normpath(base / expanded(directory)) if source == "folder" and directory else source
-    return f"{EXPERIMENT}/{Path(folder).name or source}"
+    return Path(folder).name or source
+
+
+def experiment_name(source: str, directory: str | None, base: Path) -> str:
+    """The experiment of a data set; see `data_set_name` for the arguments.
+
+    Two folders of the same name share an experiment, so that it stays the same after the folder was moved or on another
+    machine. Runs on other pictures are still told apart there, by the fingerprint of their data set.
+    """
+    return f"{EXPERIMENT}/{data_set_name(source, directory, base)}"
 
 
 def shared_experiment(names: Collection[str]) -> str:

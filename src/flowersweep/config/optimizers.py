@@ -1,6 +1,6 @@
 """The schema of the groups `optimizer` and `schedule`."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from omegaconf import MISSING
 
@@ -14,11 +14,18 @@ class OptimizerConfig:
     Attributes:
         learning_rate: Initial learning rate; the default depends on the model.
         clipnorm: The gradient of each variable is clipped to this norm; null: not clipped.
+        ema: Decay per step of an exponential moving average of the weights, which is validated and saved in their
+            place; null: no average. A head is trained without.
+        layer_decay: The learning rate of each layer is this times that of the layer after it; the last layer has the
+            full rate.
     """
 
     name: str = MISSING
     learning_rate: float = bounded(above=0, high=10)
     clipnorm: float | None = bounded(above=0)
+    _: KW_ONLY
+    ema: float | None = bounded(None, above=0, below=1)
+    layer_decay: float = bounded(1.0, above=0, high=1)
 
 
 @dataclass

@@ -11,7 +11,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 
-from flowersweep.augment import AUGMENTATIONS, Augmentation, Own
+from flowersweep.augment import AUGMENTATIONS, Augmentation, Own, Stack
 from flowersweep.config.models import (
     CNNConfig,
     FineTunedConfig,
@@ -232,18 +232,18 @@ NODES: dict[str, dict[str, type[Any]]] = {
     },
     "optimizer": {"adam": AdamConfig, "adamw": AdamWConfig, "sgd": SGDConfig, "rmsprop": RMSpropConfig},
     "schedule": {"plateau": PlateauConfig, "constant": ScheduleConfig, "cosine": CosineConfig},
-    "aug": {**AUGMENTATIONS, "own": Own},
+    "aug": {**AUGMENTATIONS, "strong": Stack, "own": Own},
 }
 
 
 def added_keys() -> dict[str, Any]:
-    """The keys of `data` and `trainer` that did not exist in the first version, with the values by which it trained.
+    """The keys of `data`, `trainer` and every optimizer that did not exist in the first version, with the values by which it trained.
 
     A key that is added has such a default in the schema, so that files and studies from before are still valid.
     """
     return {
         f"{group}.{one.name}": one.default if one.default_factory is NO_DEFAULT else one.default_factory()
-        for group, node in (("data", DataConfig), ("trainer", TrainerConfig))
+        for group, node in (("data", DataConfig), ("trainer", TrainerConfig), ("optimizer", OptimizerConfig))
         for one in fields(node)
         if one.default is not MISSING
     }

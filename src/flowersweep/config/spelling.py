@@ -17,7 +17,12 @@ def value_text(value: Any) -> str:
 
 
 def number_text(value: float) -> str:
-    """A measured number as text: integers without a decimal point, otherwise four decimals, or digits if it is tiny."""
+    """A measured number as text: integers without a decimal point, otherwise four decimals, or digits if it is tiny.
+
+    Large numbers, such as seconds, have fewer decimals: two from 10 on, one from 100 on.
+    """
     if float(value).is_integer() and abs(value) > 1:
         return f"{value:.0f}"
+    if abs(value) >= 10:
+        return f"{value:.{1 if abs(value) >= 100 else 2}f}"
     return f"{value:.4f}" if value == 0 or abs(value) >= 0.001 else f"{value:.3g}"

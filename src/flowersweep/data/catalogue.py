@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from flowersweep.errors import DataError
 from flowersweep.redaction import tell
-from flowersweep.texts import expanded, in_one_line, is_line
+from flowersweep.texts import counted, expanded, in_one_line, is_line
 
 _log = logging.getLogger(__name__)
 
@@ -85,7 +85,12 @@ def read_folder(root: Path, min_classes: Literal[1, 2] = 2) -> Catalogue:
         left_out += others
     log_left_out(folder, left_out)
     _log_loose(folder)
-    _log.info("Found %d pictures of %d classes in %s.", len(paths), len(class_names), folder)
+    _log.info(
+        "Found %s of %s in %s.",
+        counted(len(paths), "picture"),
+        counted(len(class_names), "class", "classes"),
+        folder,
+    )
     return Catalogue(folder, class_names, tuple(paths), np.array(labels, np.int32))
 
 
@@ -242,8 +247,8 @@ def log_left_out(folder: Path, endings: Iterable[str]) -> None:
     """
     if counts := Counter(endings):
         _log.warning(
-            "Left out %d files in %s without the extension of a picture: %s.",
-            counts.total(),
+            "Left out %s in %s without the extension of a picture: %s.",
+            counted(counts.total(), "file"),
             folder,
             _counted(counts),
         )
@@ -251,4 +256,4 @@ def log_left_out(folder: Path, endings: Iterable[str]) -> None:
 
 def _log_loose(folder: Path) -> None:
     if loose := sum(is_picture(entry.name) for entry in folder.iterdir() if entry.is_file()):
-        _log.warning("Left out %d pictures directly in %s, which have no class.", loose, folder)
+        _log.warning("Left out %s directly in %s, without a class.", counted(loose, "picture"), folder)

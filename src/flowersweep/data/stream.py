@@ -13,6 +13,7 @@ import numpy.typing as npt
 from flowersweep.augment import Augmentation, drawn
 from flowersweep.augment.base import Parameters
 from flowersweep.augment.mixing import mixed_labels
+from flowersweep.cache.rows import Rows
 from flowersweep.hardware import has_gpu
 
 if TYPE_CHECKING:
@@ -21,11 +22,14 @@ if TYPE_CHECKING:
 EVALUATION_BATCH_SIZE = 128
 
 
+Images = Rows | npt.NDArray[np.uint8]
+
+
 class Part(Protocol):
     """One part of the data: indices of decoded pictures, and their classes."""
 
     @property
-    def images(self) -> npt.NDArray[np.uint8]:
+    def images(self) -> Images:
         """uint8, shape (n, size, size, 3)."""
 
     @property
@@ -184,8 +188,8 @@ def _rows(parameters: Parameters, rows: npt.NDArray[np.int64]) -> Parameters:
     return {name: values[rows] for name, values in parameters.items()}
 
 
-def _gather(images: npt.NDArray[np.uint8], rows: "tf.Tensor") -> "tf.Tensor":
-    """Read rows of the memory-mapped pictures, uint8; the file's pages are shared by all processes."""
+def _gather(images: Images, rows: "tf.Tensor") -> "tf.Tensor":
+    """Read rows of the pictures, uint8."""
     import tensorflow as tf
 
     picked = tf.numpy_function(lambda index: images[index], [rows], tf.uint8, stateful=False)

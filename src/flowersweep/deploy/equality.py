@@ -12,6 +12,7 @@ from flowersweep.data.demo import KINDS, draw
 from flowersweep.deploy.images import batches
 from flowersweep.errors import FlowersweepError
 from flowersweep.models.engine import Floats
+from flowersweep.texts import counted
 
 # Largest difference of a probability that is attributed to rounding.
 TOLERANCE = 1e-4
@@ -45,7 +46,7 @@ class Equality:
     @property
     def about(self) -> str:
         """The result in words."""
-        return f"on {self.pictures} pictures its probabilities differ from those of the source by at most {self.difference:.2g}"
+        return f"on {counted(self.pictures, 'picture')} its probabilities differ from those of the source by at most {self.difference:.2g}"
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def compare(
         pictures += len(batch)
     if not difference <= TOLERANCE:  # so that NaN is a difference, too
         raise UnequalError(
-            f"The exported model is not equal to its source: probabilities of {pictures} pictures differ by up to "
+            f"The exported model is not equal to its source: probabilities of {counted(pictures, 'picture')} differ by up to "
             f"{difference:.3g}, more than the {TOLERANCE:g} of rounding; nothing was written."
         )
     return Equality(pictures, difference)

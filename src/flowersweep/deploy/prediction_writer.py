@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
@@ -9,6 +10,7 @@ from typing import TextIO
 import numpy as np
 import numpy.typing as npt
 
+from flowersweep.tables import wrapped
 from flowersweep.texts import in_one_line
 
 FORMATS = ("table", "json", "csv")
@@ -54,13 +56,32 @@ def open_writer(
 
 @contextmanager
 def _table(stream: TextIO, path_width: int, class_width: int) -> Iterator[Write]:
-    stream.write(f"{'path':<{path_width}}  {'class':<{class_width}}  probability\n")
+    """A line for each picture; on a terminal that is too narrow for it several, broken between words."""
+    columns = shutil.get_terminal_size().columns if stream.isatty() else 0
+    headed = False
 
     def write(path: str, found: Sequence[ClassProbability]) -> None:
+        nonlocal headed
+        if not headed:  # not before the first answer, which may be an error
+            put(f"{'path':<{path_width}}", f"{'class':<{class_width}}  probability")
+            headed = True
         (name, probability), *rest = found
         then = ", ".join(f"{in_one_line(other)} {chance:.4f}" for other, chance in rest)
-        line = f"{in_one_line(path):<{path_width}}  {in_one_line(name):<{class_width}}  {probability:.4f}"
-        stream.write(f"{line}  then {then}\n" if then else f"{line}\n")
+        put(
+            f"{in_one_line(path):<{path_width}}",
+            f"{in_one_line(name):<{class_width}}  {probability:.4f}",
+            f"then {then}" if then else "",
+        )
+
+    def put(*cells: str) -> None:
+        line = "  ".join(cell for cell in cells if cell)
+        if not columns or len(line) <= columns:
+            stream.write(f"{line}\n")
+            return
+        first, *others = cells
+        stream.write(f"{first.rstrip()}\n")
+        for cell in others:
+            stream.writelines(f"  {part}\n" for part in wrapped(cell, columns - 2))
 
     yield write
 

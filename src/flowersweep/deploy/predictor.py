@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from flowersweep.data.decode import Pixels
 from flowersweep.errors import ConfigError, TrackingError
+from flowersweep.texts import counted
 from flowersweep.tracking.lookup import load_model
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class RemotePredictor:
             ) from error
         if probabilities.shape != (len(images), self._n_classes):
             raise TrackingError(
-                f"The model at {self._url} returns {probabilities.shape} numbers for {len(images)} pictures, but "
+                f"The model at {self._url} returns {probabilities.shape} numbers for {counted(len(images), 'picture')}, but "
                 f"the model of the run distinguishes {self._n_classes} classes; give the run that is served with run=."
             )
         return probabilities

@@ -83,7 +83,7 @@ def write_tflite(
         warnings.filterwarnings(
             "ignore", r"(?s).*tf\.lite\.Interpreter is deprecated"
         )  # the converter uses it
-        target.write_bytes(run_converter(converter, "the model"))
+        target.write_bytes(run_converter(lambda: converter, "the model"))
     with zipfile.ZipFile(target, "a") as archive:
         for name, text in info.label_files.items():
             archive.writestr(

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.figures.style import blank, plain
+from flowersweep.texts import counted
 
 if TYPE_CHECKING:  # matplotlib takes most of a second to import
     from matplotlib.figure import Figure
@@ -50,7 +51,9 @@ def confusion_matrix(true: npt.ArrayLike, predicted: npt.ArrayLike, class_names:
     axis.set_yticks(range(len(class_names)), labels)
     axis.set(xlabel="predicted", ylabel="true class (pictures)")
     right, total = int(np.trace(counts)), int(counts.sum())
-    axis.set_title(f"{right} of {total} pictures correct ({right / max(total, 1):.1%})", fontsize=11)
+    axis.set_title(
+        f"{right} of {counted(total, 'picture')} correct ({right / max(total, 1):.1%})", fontsize=11
+    )
     figure.colorbar(shown, ax=axis, label="share of the true class", fraction=0.04, format=_percent())
     return figure
 

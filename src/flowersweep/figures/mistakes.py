@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.figures.style import ORANGE, blank, plain
+from flowersweep.texts import counted
 
 if TYPE_CHECKING:  # matplotlib takes most of a second to import
     from matplotlib.figure import Figure
@@ -25,7 +26,7 @@ def confident_mistakes(
     """Draw the wrongly classified pictures with the highest predicted probabilities, the most confident first.
 
     Args:
-        images: uint8, shape (n, height, width, 3); may be memory-mapped; only the drawn pictures are read.
+        images: uint8, shape (n, height, width, 3), or `Rows`; only the drawn pictures are read.
         true: Class numbers, integers of shape (n,).
         probabilities: Shape (n, number of classes), each row summing to 1.
         class_names: The classes in the order of their numbers.
@@ -50,7 +51,8 @@ def confident_mistakes(
     )
     wrong = int((chances.argmax(axis=1) != truth).sum())
     figure.suptitle(
-        f"The {len(chosen)} most confident of {wrong} mistakes among {len(truth)} pictures", fontsize=11
+        f"The {len(chosen)} most confident of {wrong} mistakes among {counted(len(truth), 'picture')}",
+        fontsize=11,
     )
     no_ticks: dict[str, list[float]] = {
         "xticks": [],

@@ -16,6 +16,7 @@ from flowersweep.data.decode import UnreadableError, load
 from flowersweep.errors import ConfigError, DataError
 from flowersweep.inspection.near import joined, near_pairs, perceptual_hash
 from flowersweep.progress import progress
+from flowersweep.texts import counted
 from flowersweep.training.dataset import divide
 
 _BATCH = 256  # pictures that are read ahead
@@ -94,7 +95,7 @@ def look(config: Config, catalogue: Catalogue, cache: Path) -> Looks:
             kept.append(index)
             facts.append(result)
     if not kept:
-        raise DataError(f"None of the {len(catalogue)} pictures in {catalogue.root} can be read.")
+        raise DataError(f"None of the {counted(len(catalogue), 'picture')} in {catalogue.root} can be read.")
     rest = replace(
         catalogue, paths=tuple(catalogue.paths[index] for index in kept), labels=catalogue.labels[kept]
     )

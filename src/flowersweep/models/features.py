@@ -26,7 +26,7 @@ def feature_stream(
     """All training batches: as `training_stream`, but after the prefix.
 
     The draw of an epoch is opened when its first batch is needed. An error in it reaches the caller as a
-    TensorFlow error; `bank.own_errors` raises the original one.
+    TensorFlow error; `cache.rows.own_errors` raises the original one.
 
     Args:
         bank: The features of the training pictures.
@@ -51,7 +51,7 @@ def feature_stream(
 
     def gather(epochs_of: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         try:
-            return np.asarray(bank.draw(int(epochs_of[0])))[rows]
+            return bank.draw(int(epochs_of[0]))[rows]
         except Exception as error:
             bank.failure = error
             raise
@@ -91,10 +91,15 @@ def evaluation_features(
     as_it_is = tf.autograph.experimental.do_not_convert
     features = bank.evaluation(part)
 
+    def gather(rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        try:
+            return features[rows]
+        except Exception as error:
+            bank.failure = error
+            raise
+
     def load(rows: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        picked = tf.numpy_function(
-            lambda index: np.asarray(features)[index], [rows], features.dtype, stateful=False
-        )
+        picked = tf.numpy_function(gather, [rows], features.dtype, stateful=False)
         picked.set_shape((None, *bank.feature_shape))
         return tf.cast(picked, tf.float32), labels
 

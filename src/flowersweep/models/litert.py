@@ -7,12 +7,13 @@ slower than TensorFlow. Importing this module imports neither Keras, TensorFlow 
 import logging
 import threading
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flowersweep.cache.atomic import cache_errors, locked, part_of
+from flowersweep.cache.atomic import locked, new_file, optional
 from flowersweep.cache.kinds import PREFIXES
 from flowersweep.models.engine import Engine, Floats, traced
 from flowersweep.stderr import standard_error_held
@@ -81,25 +82,32 @@ def convert(prefix: "keras.Model", batch: int) -> bytes:
     function = traced(prefix, (batch, *prefix.input.shape[1:])).get_concrete_function()
     # The weights become constants. Converting a SavedModel takes six times as long and prints a line per weight. The result
     # is compared with TensorFlow in any case.
-    return run_converter(tf.lite.TFLiteConverter.from_concrete_functions([function]), "the prefix")
+    return run_converter(lambda: tf.lite.TFLiteConverter.from_concrete_functions([function]), "the prefix")
 
 
-def run_converter(converter: "tf.lite.TFLiteConverter", what: str) -> bytes:
-    """Run a converter of TensorFlow without its advice to convert a SavedModel, which goes to absl's log.
+def run_converter(build: "Callable[[], tf.lite.TFLiteConverter]", what: str) -> bytes:
+    """Run a converter of TensorFlow without its advice to convert a SavedModel, which goes to absl's and TensorFlow's logs.
+
+    Args:
+        build: Returns the converter.
+        what: What is converted, for the message.
 
     Raises:
         UnusableError: It fails.
     """
-    absl = logging.getLogger("absl")
-    disabled, absl.disabled = absl.disabled, True
+    logs = [logging.getLogger(name) for name in ("absl", "tensorflow")]
+    disabled = [one.disabled for one in logs]
+    for one in logs:
+        one.disabled = True
     try:
-        return bytes(converter.convert())
+        return bytes(build().convert())
     except Exception as error:
         raise UnusableError(
             f"LiteRT's converter cannot convert {what} ({type(error).__name__}: {_first_line(error)})"
         ) from error
     finally:
-        absl.disabled = disabled
+        for one, before in zip(logs, disabled, strict=True):
+            one.disabled = before
 
 
 def litert_engine(
@@ -129,10 +137,8 @@ def litert_engine(
         log.warning("%s is not valid; the prefix is converted again.", path)
     with locked(path):
         converted = convert(prefix, BATCH)
-        part = part_of(path)
-        with cache_errors(path):
+        with optional("The prefix is converted again next time."), new_file(path) as part:
             part.write_bytes(converted + _checksum(converted))
-            part.replace(path)
     return _agreeing(prefix, converted, threads, sample, expected)
 
 

@@ -23,9 +23,10 @@ from flowersweep.sweep.leaderboard_view import as_listings
 from flowersweep.sweep.parent_run import ParentRun
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.study.attributes import FAIL_REASON, TAKEN_FROM
+from flowersweep.sweep.study.claim import is_abandoned
 from flowersweep.sweep.workers.worker_job import TRAINING_LOG
 from flowersweep.tables import show_text, wrapped
-from flowersweep.texts import plain_console
+from flowersweep.texts import counted, plain_console
 
 log = logging.getLogger(__name__)
 
@@ -184,11 +185,23 @@ def show_summary(
     lines = [f"trial {row.trial} failed: {row.reason}" for row in rows if row.state == "FAIL"][:5]
     if lines and (folder / TRAINING_LOG).exists():
         lines.append(f"more about failures in {folder / TRAINING_LOG}")
-    if (left := plan.n_trials - len(rows)) > 0:
-        lines.append(f"{left} of {plan.n_trials} trials are left; the same command resumes the sweep")
+    n_elsewhere = _n_running(study)
+    if n_elsewhere:
+        verb = "is" if n_elsewhere == 1 else "are"
+        lines.append(f"{counted(n_elsewhere, 'trial')} {verb} running in another sweep of this study")
+    if (left := plan.n_trials - len(rows) - n_elsewhere) > 0:
+        lines.append(
+            f"{left} of {counted(plan.n_trials, 'trial')} {'is' if left == 1 else 'are'} left; the same command resumes the sweep"
+        )
     if parent_run.where:
         lines.append(f"study run {parent_run.run_id} in {parent_run.where}")
     if parent_run.best_command:
         lines.append(f"best again: {parent_run.best_command}")
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _n_running(study: Study) -> int:
+    """The number of trials that living processes run; those of dead ones are run again by the next sweep."""
+    running = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+    return sum(not is_abandoned(trial.user_attrs, time.time()) for trial in running)

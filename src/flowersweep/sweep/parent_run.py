@@ -23,6 +23,7 @@ from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.storage.storage import shown, storage_url
 from flowersweep.sweep.study_run import started_or_resumed
+from flowersweep.texts import counted
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.lookup import training_command
 from flowersweep.tracking.mlflow_api import client, run_page
@@ -177,6 +178,7 @@ class ParentRun:
         if self._tracker is None or began < self._next:
             return
         with patience(0):  # everything is written again when the next trial has ended
+            self._close_orphaned_runs()
             self._write(self._tracker)
         now = time.monotonic()
         self._next = max(began + UPDATE_SECONDS, now + (now - began) / MAX_SHARE)
@@ -190,16 +192,25 @@ class ParentRun:
         if self._tracker is None:
             return
         draw = draw and self._draws
+        try:
+            with patience(0):
+                self._close_orphaned_runs()
+        except (
+            TrackingError
+        ) as error:  # what is written waits for the store; the next command closes those runs
+            log.warning("%s", error)
         if draw:
             self._is_drawn = study_figures.store_ranking(self._tracker, self._study)
         self._write_ranks(self._write(self._tracker))
         if draw:
             study_figures.store_plots(self._tracker, self._study)
 
-    def _write(self, tracker: MLflowTracker) -> Leaderboard:
+    def _close_orphaned_runs(self) -> None:
+        """A killed training process leaves its run open."""
         assert self._store is not None  # noqa: S101 (it comes with the tracker)
-        # A killed training process leaves its run open.
         close_orphaned_runs(self._store, [self._experiment])
+
+    def _write(self, tracker: MLflowTracker) -> Leaderboard:
         board = self._board = leaderboard(self._study)
         rows, best = board.rows, board.best
         tracker.json(as_json(rows), "study/leaderboard.json")
@@ -248,7 +259,7 @@ class ParentRun:
         address = artifact_address(str(self.run_id), study_figures.RANKING)
         picture = f"![ranking with the spread over seeds]({address})\n\n" if self._is_drawn else ""
         return (
-            f"**{self._study.study_name}**: {self._goal()}; {len(board.rows)} of {self._plan.n_trials} trials done.\n\n"
+            f"**{self._study.study_name}**: {self._goal()}; {len(board.rows)} of {counted(self._plan.n_trials, 'trial')} done.\n\n"
             f"{answer(board)}{picture}{command}{table}\n\n{table_and_more} and the sweep's settings: artifacts, `study/`.\n"
         )
 

@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.study.attributes import REPEATS, TAKEN_FROM
+from flowersweep.texts import counted
 from flowersweep.tracking.store.summary import rounded, study_summary
 
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -29,7 +30,7 @@ def params(config: DictConfig, plan: Plan, space: Space, experiment: str) -> dic
     return {
         "space": "; ".join(f"{key}: {text}" for key, text in searched.items()) or "one configuration",
         "sampler": "grid" if plan.is_grid else target.rpartition(".")[2] or "default",
-        "budget": f"{plan.n_trials} trials",
+        "budget": counted(plan.n_trials, "trial"),
         "data": experiment.rpartition("/")[2],
     }
 

@@ -2,21 +2,21 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from flowersweep.redaction import redacted
 from flowersweep.tracking import rules
-from flowersweep.tracking.mlflow_api import client
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 # Messages of SQLite, PostgreSQL and MySQL about a row that another process has just inserted.
 DUPLICATE = ("unique constraint", "duplicate key", "duplicate entry")
 
 
-def log_data_set(
-    uri: str,
-    run_id: str,
+def data_set(
     name: str,
     *,
     digest: str,
@@ -24,27 +24,30 @@ def log_data_set(
     context: str,
     picture_shape: tuple[int, int, int] | None = None,
     profile: Mapping[str, object] | None = None,
-) -> None:
-    """Record a data set for a run of the store at `uri`; the other arguments are those of MLflowTracker.dataset."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
+) -> dict[str, Any]:
+    """A data set as JSON values; the arguments are those of MLflowTracker.dataset."""
     is_url = source.startswith(("http://", "https://"))
-    entity = Dataset(
-        name=name,
-        digest=digest[: rules.MAX_DIGEST_LENGTH],
-        source_type="http" if is_url else "local",
-        source=json.dumps({"url" if is_url else "uri": redacted(source)}),
-        schema=None if picture_shape is None else _schema(picture_shape),
-        profile=rules.json_text(dict(profile)) if profile else None,
-    )
-    _log_input(uri, run_id, DatasetInput(entity, tags=[InputTag("mlflow.data.context", context)]))
+    entity = {
+        "name": name,
+        "digest": digest[: rules.MAX_DIGEST_LENGTH],
+        "source_type": "http" if is_url else "local",
+        "source": json.dumps({"url" if is_url else "uri": redacted(source)}),
+        "schema": None if picture_shape is None else _schema(picture_shape),
+        "profile": rules.json_text(dict(profile)) if profile else None,
+    }
+    return {"data": entity, "context": context}
 
 
-def _log_input(uri: str, run_id: str, used: Any) -> None:
-    """Record a data set; if workers record a new one simultaneously, MLflow fails, and a second attempt succeeds."""
+def log_data_set(service: "MlflowClient", run_id: str, values: Mapping[str, Any]) -> None:
+    """Record a data set from `data_set` with a run, once.
+
+    If workers record a new one simultaneously, MLflow fails, and a second attempt succeeds.
+    """
+    from mlflow.entities import Dataset, DatasetInput, InputTag
     from mlflow.exceptions import MlflowException
 
-    service = client(uri)
+    tags = [InputTag("mlflow.data.context", values["context"])]
+    used = DatasetInput(Dataset(**values["data"]), tags=tags)
     try:
         service.log_inputs(run_id, datasets=[used])
     except MlflowException as error:

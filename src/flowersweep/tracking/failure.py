@@ -19,6 +19,8 @@ _LASTING = (
     "read-only",
     "unknown database",
 )
+# HTTP statuses of an answer that will be the same the next time.
+_REFUSED = frozenset({400, 404, 409})
 # MLflow downloads in threads and passes on only the text of their errors.
 _CUT_OFF = ("max retries exceeded", "connection aborted", "connection broken", "timed out")
 
@@ -58,6 +60,20 @@ def is_passing(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__  # MLflow does not always use `from`
     return False
+
+
+def may_wait(error: BaseException) -> bool:
+    """Whether what could not be stored can be stored later, once the store is back, unlocked, mended, or has space.
+
+    False if the store refuses the thing itself, such as another value for a param, or has no such run; and for errors that
+    are not those of a store.
+    """
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    if isinstance(error, MlflowException) and error.get_http_status_code() in _REFUSED:
+        return is_passing(error) or isinstance(error.__cause__, SQLAlchemyError | OSError)
+    return isinstance(error, MlflowException | SQLAlchemyError | OSError)
 
 
 def _passes_at_server(error: Any) -> bool:

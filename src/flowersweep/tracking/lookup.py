@@ -177,7 +177,7 @@ def _download(store: Store, location: str, folder: str) -> Path:
             )
         )
 
-    return Path(patiently(download))
+    return Path(patiently(download, whole=False))
 
 
 @dataclass(frozen=True)

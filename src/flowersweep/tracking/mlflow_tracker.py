@@ -1,9 +1,11 @@
 """The tracker that writes to MLflow, only through its client: no active run, no global URI."""
 
+import tempfile
 import time
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
-from pathlib import Path
+import uuid
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +15,13 @@ from flowersweep import process
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
 from flowersweep.tracking import rules
-from flowersweep.tracking.data_set import log_data_set
+from flowersweep.tracking.data_set import data_set
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.new_run import create_run, source_tags
+from flowersweep.tracking.outbox.delivery import END_SECONDS, Delivery, settle
+from flowersweep.tracking.outbox.record import Record, batch
 from flowersweep.tracking.run import RunStatus
-from flowersweep.tracking.saved_model import Examples, log_model
+from flowersweep.tracking.saved_model import NAME, Examples, save_model
 from flowersweep.tracking.store.store import Store, experiment_id
 
 if TYPE_CHECKING:
@@ -28,13 +32,14 @@ if TYPE_CHECKING:
 class MLflowTracker:
     """The log of one run in an MLflow store; created by `start` or `resume`.
 
-    Every method raises TrackingError if the run has ended, if a name is not allowed, or if the store refuses.
+    Every method raises TrackingError if the run has ended, if a name is not allowed, or if the store refuses. If the store
+    cannot be used, what is logged waits on disk and is delivered later, in its order.
     """
 
     def __init__(self, store: Store, run_id: str) -> None:
-        self._uri = store.uri
-        self._client = client(store.uri)
+        self._store = store
         self._run_id = run_id
+        self._delivery = Delivery(store.uri, store.outboxes, run_id)
         self._status: RunStatus | None = None
 
     @classmethod
@@ -89,15 +94,18 @@ class MLflowTracker:
         """
         tracker = cls(store, run_id)
         with translated(f"resume run {run_id}"):
-            run = tracker._client.get_run(run_id)
+            service = client(store.uri)
+            run = service.get_run(run_id)
             if run.info.lifecycle_stage == "deleted":
                 raise TrackingError(
                     f"Cannot resume run {run_id}: it is deleted; restore it in the MLflow UI."
                 )
-            tracker._client.update_run(run_id, status="RUNNING")
-            for name in without:
-                if name in run.data.tags:
-                    tracker._client.delete_tag(run_id, name)
+            if (error := tracker._delivery.attempt()) is not None:
+                raise error
+            service.update_run(run_id, status="RUNNING")
+            has = service.get_run(run_id).data.tags if without else {}  # with those that were just delivered
+            for name in has.keys() & set(without):
+                service.delete_tag(run_id, name)
         tracker.tags(process.identity())
         return tracker
 
@@ -116,13 +124,7 @@ class MLflowTracker:
 
         A text of more than 6000 characters is cut, and stored completely below `long_values/`.
         """
-        from mlflow.entities import Param
-
-        self._check_open()
-        items = [Param(key, text) for key, text in _texts(values, rules.MAX_PARAM_LENGTH).items()]
-        with translated(f"log the params of run {self._run_id}"):
-            for some in rules.chunks(items):
-                self._client.log_batch(self._run_id, params=some, synchronous=True)
+        self._send("log the params of", batch(params=_texts(values, rules.MAX_PARAM_LENGTH)))
         self._keep_whole(values, rules.MAX_PARAM_LENGTH)
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
@@ -130,38 +132,27 @@ class MLflowTracker:
 
         NaN is stored unchanged; MLflow converts an infinity to 1.8e308.
         """
-        from mlflow.entities import Metric
-
-        self._check_open()
-        now = int(time.time() * 1000)
-        items = [Metric(key, rules.check_metric(key, value), now, step or 0) for key, value in values.items()]
-        with translated(f"log the metrics of run {self._run_id}"):
-            for some in rules.chunks(items, 1000):
-                self._client.log_batch(self._run_id, metrics=some, synchronous=True)
+        now = _now()
+        rows = [(key, rules.check_metric(key, value), now, step or 0) for key, value in values.items()]
+        self._send("log the metrics of", batch(metrics=rows))
 
     def steps(self, name: str) -> set[int]:
         """The steps of which a metric has been logged."""
         with translated(f"read the metrics of run {self._run_id}"):
-            return {point.step for point in self._client.get_metric_history(self._run_id, name)}
+            return {point.step for point in client(self._store.uri).get_metric_history(self._run_id, name)}
 
     def tags(self, values: Mapping[str, object]) -> None:
         """Set tags, which may be set to another value later.
 
         A text of more than 8000 characters is cut, and stored completely below `long_values/`.
         """
-        from mlflow.entities import RunTag
-
-        self._check_open()
-        items = [RunTag(key, text) for key, text in _texts(values, rules.MAX_TAG_LENGTH).items()]
-        with translated(f"set the tags of run {self._run_id}"):
-            for some in rules.chunks(items):
-                self._client.log_batch(self._run_id, tags=some, synchronous=True)
+        self._send("set the tags of", batch(tags=_texts(values, rules.MAX_TAG_LENGTH)))
         self._keep_whole(values, rules.MAX_TAG_LENGTH)
 
     def text(self, content: str, name: str) -> None:
         """Store a text file; `name` is its path inside the run's artifacts, with `/` between folders."""
-        with self._storing(name):
-            self._client.log_text(self._run_id, redacted(content), name)
+        with self._new_file(name) as path:
+            path.write_text(redacted(content), encoding="utf-8")
 
     def json(self, content: object, name: str) -> None:
         """Store a JSON file; NumPy numbers and arrays and paths are converted."""
@@ -169,14 +160,16 @@ class MLflowTracker:
 
     def image(self, picture: npt.NDArray[np.uint8], name: str) -> None:
         """Store a picture, uint8, shape (height, width, 3), as a .png file."""
+        from PIL import Image
+
         rules.check_picture(picture)
-        with self._storing(name):
-            self._client.log_image(self._run_id, picture, name)
+        with self._new_file(name) as path:
+            Image.fromarray(picture).save(path)
 
     def figure(self, figure: "Figure", name: str) -> None:
         """Store a matplotlib figure in the format of the name's extension."""
-        with self._storing(name):
-            self._client.log_figure(self._run_id, figure, name)
+        with self._new_file(name) as path:
+            figure.savefig(path)
 
     def dataset(
         self,
@@ -198,18 +191,10 @@ class MLflowTracker:
             picture_shape: (height, width, channels) of the model's input.
             profile: Further facts, such as the number of pictures in each class.
         """
-        self._check_open()
-        with translated(f"record data set {name!r} for run {self._run_id}"):
-            log_data_set(
-                self._uri,
-                self._run_id,
-                name,
-                digest=digest,
-                source=source,
-                context=context,
-                picture_shape=picture_shape,
-                profile=profile,
-            )
+        values = data_set(
+            name, digest=digest, source=source, context=context, picture_shape=picture_shape, profile=profile
+        )
+        self._send(f"record data set {name!r} for", Record("data set", values))
 
     def model(
         self,
@@ -232,36 +217,50 @@ class MLflowTracker:
             The address under which MLflow loads it, `runs:/RUN_ID/model`.
         """
         self._check_open()
-        with translated(f"store the model of run {self._run_id}"):
-            return log_model(
-                self._uri,
-                self._run_id,
-                keras_model,
-                example=example,
-                class_names=class_names,
-                metadata=metadata,
-            )
+        with tempfile.TemporaryDirectory() as folder, translated(f"write the model of run {self._run_id}"):
+            path = Path(folder, NAME)
+            save_model(keras_model, path, example=example, class_names=class_names, metadata=metadata)
+            self._send("store the model of", Record("model", {"key": uuid.uuid4().hex}, path))
+        return f"runs:/{self._run_id}/{NAME}"
 
     def file(self, path: Path, folder: str | None = None) -> None:
         """Store a copy of a local file in a folder of the run's artifacts, or at their top level."""
         rules.check_file(path)
-        with self._storing(f"{folder}/{path.name}" if folder else path.name):
-            self._client.log_artifact(self._run_id, str(path), folder)
+        name = rules.check_artifact(f"{folder}/{path.name}" if folder else path.name)
+        self._send(f"store {name} with", Record("file", {"folder": folder}, path))
 
     def end(self, status: RunStatus) -> None:
         """Close the run; nothing can be logged afterwards."""
-        self._check_open()
-        with translated(f"end run {self._run_id}"):
-            self._client.set_terminated(self._run_id, status.value)
+        self._send("end", Record("end", {"status": status.value, "time": _now()}))
         self._status = status
+
+    def settle(self, seconds: float = END_SECONDS) -> None:
+        """Deliver what waits on disk for the store, of this and other runs; log where the rest waits.
+
+        Args:
+            seconds: How long to wait for a store that cannot be used; 0 for a single attempt.
+        """
+        settle(self._store.uri, self._store.outboxes, seconds)
+
+    def _send(self, action: str, record: Record) -> None:
+        """Deliver a record, or keep it on disk until the store can be used again."""
+        self._check_open()
+        with translated(f"{action} run {self._run_id}"):
+            self._delivery.send(record)
 
     def _keep_whole(self, values: Mapping[str, object], limit: int) -> None:
         for name, text in rules.too_long(values, limit).items():
             self.text(text, name)
 
-    def _storing(self, name: str) -> AbstractContextManager[None]:
+    @contextmanager
+    def _new_file(self, name: str) -> Iterator[Path]:
+        """The path of a temporary file, which is stored under a name at the end of the block."""
         self._check_open()
-        return translated(f"store {rules.check_artifact(name)} with run {self._run_id}")
+        place = PurePosixPath(rules.check_artifact(name))
+        with tempfile.TemporaryDirectory() as folder, translated(f"write {name} of run {self._run_id}"):
+            path = Path(folder, place.name)
+            yield path
+            self.file(path, None if len(place.parts) == 1 else str(place.parent))
 
     def _check_open(self) -> None:
         if self._status is not None:
@@ -273,3 +272,8 @@ class MLflowTracker:
 def _texts(values: Mapping[str, object], limit: int) -> dict[str, str]:
     """Params or tags as MLflow accepts them: allowed names, and texts of at most `limit` characters."""
     return {rules.check_key(key): rules.shortened(value, limit) for key, value in values.items()}
+
+
+def _now() -> int:
+    """Milliseconds since 1970, as MLflow counts time."""
+    return int(time.time() * 1000)

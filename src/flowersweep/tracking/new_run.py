@@ -8,16 +8,22 @@ from collections.abc import Mapping
 from flowersweep.tracking.mlflow_api import bare_client
 from flowersweep.tracking.patience import patiently
 from flowersweep.tracking.provenance import git_state
+from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store
 
 
 def create_run(store: Store, experiment_id: str, tags: Mapping[str, str], run_name: str) -> str:
-    """Create a run exactly once, even if the store fails after creating it, and return its identifier."""
+    """Create a run exactly once, even if the store fails after creating it, and return its identifier.
+
+    A signal that arrives meanwhile ends the run as KILLED.
+    """
     service, began = bare_client(store.uri), int(time.time() * 1000)
+    created: list[str] = []
 
     def create() -> str:
         run = service.create_run(experiment_id, start_time=began, tags=tags, run_name=run_name)
-        return str(run.info.run_id)
+        created.append(run.info.run_id)
+        return created[-1]
 
     def find_or_create() -> str:
         for run in service.search_runs([experiment_id], f"attributes.start_time = {began}"):
@@ -25,7 +31,12 @@ def create_run(store: Store, experiment_id: str, tags: Mapping[str, str], run_na
                 return str(run.info.run_id)
         return create()
 
-    return patiently(create, again=find_or_create)
+    try:
+        return patiently(create, again=find_or_create)
+    except KeyboardInterrupt:
+        for run_id in created:
+            service.set_terminated(run_id, RunStatus.KILLED.value)
+        raise
 
 
 def source_tags() -> dict[str, str]:

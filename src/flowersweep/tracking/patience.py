@@ -4,11 +4,12 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from flowersweep.errors import TrackingError
+from flowersweep.interrupt import uninterrupted
 from flowersweep.tracking.failure import is_passing, reason
 
 log = logging.getLogger(__name__)
@@ -52,13 +53,16 @@ def waited() -> str:
     return f" (tried for {_limit.get():g} seconds)" if _limit.get() else ""
 
 
-def patiently(call: Callable[[], Answer], again: Callable[[], Answer] | None = None) -> Answer:
+def patiently(
+    call: Callable[[], Answer], again: Callable[[], Answer] | None = None, *, whole: bool = True
+) -> Answer:
     """Call until the store answers, for at most PATIENCE_SECONDS; log the start and the end of the waiting.
 
     Args:
         call: Makes a request to the store.
         again: Makes the request after a failure, if the first one may have succeeded without an answer and must not
             be repeated.
+        whole: Whether a signal waits for the end of a request; False for transfers that may take long.
 
     Raises:
         Exception: An error of `call` that waiting cannot fix, or that persists until the end of the time.
@@ -67,7 +71,8 @@ def patiently(call: Callable[[], Answer], again: Callable[[], Answer] | None = N
     pause = _FIRST_PAUSE
     while True:
         try:
-            answer = call()
+            with uninterrupted() if whole else nullcontext():
+                answer = call()
         except Exception as error:
             now = time.monotonic()
             left = (now if began is None else began) + _limit.get() - now
@@ -103,6 +108,7 @@ class PatientClient:
 
         @functools.wraps(method)
         def call(*args: Any, **kwargs: Any) -> Any:
-            return patiently(lambda: method(*args, **kwargs))
+            whole = not name.startswith(("download", "log_artifact", "log_model_artifact"))
+            return patiently(lambda: method(*args, **kwargs), whole=whole)
 
         return call

@@ -1,6 +1,5 @@
 """Storing a Keras model as an MLflow model with its signature, pinned requirements and class names."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.errors import TrackingError
-from flowersweep.tracking.mlflow_api import bare_client, client, requirements_trusted, translated
-from flowersweep.tracking.patience import cleaning_up, patiently
+from flowersweep.tracking.failure import may_wait
+from flowersweep.tracking.mlflow_api import requirements_trusted, translated
+from flowersweep.tracking.patience import cleaning_up
 from flowersweep.tracking.provenance import package_versions
 
 if TYPE_CHECKING:
@@ -20,84 +20,77 @@ if TYPE_CHECKING:
 
 NAME = "model"
 Examples = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+_KEY_TAG = "flowersweep.record"
 _REQUIREMENTS = ("tensorflow", "keras", "mlflow", "numpy")
 
 
-def log_model(
-    uri: str,
-    run_id: str,
+def save_model(
     keras_model: "keras.Model",
+    folder: Path,
     *,
     example: Examples,
     class_names: Sequence[str],
     metadata: Mapping[str, Any] | None = None,
-) -> str:
-    """Store a model with a run of the store at `uri`; the other arguments are those of MLflowTracker.model.
+) -> None:
+    """Write a model to a folder, for `upload_model`; the other arguments are those of MLflowTracker.model.
 
     `mlflow.keras.log_model` uses a global tracking URI, and infers the requirements by loading the model again in
     another process. Here the same steps are taken with the client, and the requirements are known.
-
-    Returns:
-        The address `runs:/RUN_ID/model`.
     """
     import mlflow.keras
-    from mlflow.models import Model
 
     signature = _signature(keras_model, example, class_names)
     facts = {"class_names": list(class_names), "picture_shape": list(example.shape[1:]), **(metadata or {})}
-    service, bare = client(uri), bare_client(uri)
+    with requirements_trusted():
+        mlflow.keras.save_model(
+            keras_model,
+            str(folder),
+            signature=signature,
+            pip_requirements=[f"{name}=={found}" for name, found in package_versions(_REQUIREMENTS).items()],
+            metadata=facts,
+        )
+
+
+def upload_model(service: "MlflowClient", run_id: str, folder: Path, key: str) -> None:
+    """Store a saved model with a run, once, whatever earlier attempts have stored of it.
+
+    Args:
+        service: The client of the store.
+        run_id: The run.
+        folder: From `save_model`; gets the address of the model in the store.
+        key: Identifies the model among those of the run.
+    """
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.models import Model
+
     run = service.get_run(run_id)
-    logged = _create_logged_model(bare, run)
+    logged = _logged_model(service, run, key)
+    if str(logged.status) == "READY":
+        return
     try:
-        _log_output(bare, run_id, logged.model_id)
-        identity = {"model_id": logged.model_id, "model_uuid": logged.model_id, "run_id": run_id}
-        with tempfile.TemporaryDirectory() as folder, requirements_trusted():
-            path = Path(folder, NAME)
-            mlflow.keras.save_model(
-                keras_model,
-                str(path),
-                mlflow_model=Model(artifact_path=logged.artifact_location, **identity),
-                signature=signature,
-                pip_requirements=[
-                    f"{name}=={found}" for name, found in package_versions(_REQUIREMENTS).items()
-                ],
-                metadata=facts,
-            )
-            service.log_model_artifacts(logged.model_id, str(path))
+        if logged.model_id not in {output.model_id for output in run.outputs.model_outputs}:
+            service.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+        described = Model.load(str(folder))
+        described.artifact_path, described.run_id = logged.artifact_location, run_id
+        described.model_id = described.model_uuid = logged.model_id
+        described.save(str(folder / "MLmodel"))
+        service.log_model_artifacts(logged.model_id, str(folder))
     except BaseException as error:
-        with cleaning_up(error), translated(f"mark the model of run {run_id} as failed"):
-            service.finalize_logged_model(logged.model_id, "FAILED")
+        if not may_wait(error):
+            with cleaning_up(error), translated(f"mark the model of run {run_id} as failed"):
+                service.finalize_logged_model(logged.model_id, "FAILED")
         raise
     service.finalize_logged_model(logged.model_id, "READY")
-    return f"runs:/{run_id}/{NAME}"
 
 
-def _create_logged_model(bare: "MlflowClient", run: "Run") -> "LoggedModel":
-    """Create the entry of a model exactly once, even if the store fails after creating it."""
+def _logged_model(service: "MlflowClient", run: "Run", key: str) -> "LoggedModel":
+    """The entry of a model, which is created once."""
     run_id, experiment = run.info.run_id, run.info.experiment_id
-
-    def create() -> "LoggedModel":
-        return bare.create_logged_model(experiment, name=NAME, source_run_id=run_id, params=run.data.params)
-
-    def find_or_create() -> "LoggedModel":
-        of_run = bare.search_logged_models([experiment], f"source_run_id = '{run_id}'")
-        return next((one for one in of_run if str(one.status) == "PENDING"), None) or create()
-
-    return patiently(create, again=find_or_create)
-
-
-def _log_output(bare: "MlflowClient", run_id: str, model_id: str) -> None:
-    """Add a model to a run's outputs, which MLflow refuses to do twice."""
-    from mlflow.entities import LoggedModelOutput
-
-    def put() -> None:
-        bare.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
-
-    def put_unless_there() -> None:
-        if model_id not in {output.model_id for output in bare.get_run(run_id).outputs.model_outputs}:
-            put()
-
-    patiently(put, again=put_unless_there)
+    of_run = service.search_logged_models([experiment], f"source_run_id = '{run_id}'")
+    found = next((one for one in of_run if one.tags.get(_KEY_TAG) == key), None)
+    return found or service.create_logged_model(
+        experiment, name=NAME, source_run_id=run_id, params=run.data.params, tags={_KEY_TAG: key}
+    )
 
 
 def _signature(keras_model: "keras.Model", example: Examples, class_names: Sequence[str]) -> Any:

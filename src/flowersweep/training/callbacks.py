@@ -11,6 +11,7 @@ import numpy.typing as npt
 from flowersweep.config.own_code import own_callbacks
 from flowersweep.config.schema import Config
 from flowersweep.data.stream import Part
+from flowersweep.doors.keras_api import averages
 from flowersweep.errors import ConfigError, TrainingError
 from flowersweep.own.code import Code
 from flowersweep.training.history import RECALL
@@ -172,6 +173,28 @@ class BestWeights(keras.callbacks.Callback):
         assert self.predictions is not None  # noqa: S101 (for the type checker; an epoch has been trained)
         self._trained.set_weights(self._weights)
         return self.predictions
+
+
+def averaging_callbacks(model: keras.Model) -> list[keras.callbacks.Callback]:
+    """A callback that exchanges the trained weights of a model and their averages, if its optimizer has averages.
+
+    Called twice at the end of an epoch, it puts the averages in the place of the weights for the callbacks in between; the
+    training and the optimizer's state go on as without them. What is not trained, as the statistics of a BatchNorm, has no
+    average.
+
+    Args:
+        model: Compiled with an optimizer that was built for its weights.
+    """
+    if not model.optimizer.use_ema:
+        return []
+
+    def exchange() -> None:
+        for weight, average in zip(model.trainable_variables, averages(model.optimizer), strict=True):
+            held = keras.ops.convert_to_numpy(weight).copy()  # which may be the memory of the weight
+            weight.assign(average)
+            average.assign(held)
+
+    return [keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: exchange())]  # noqa: ARG005 (Keras names them)
 
 
 class LearningRateGuard(keras.callbacks.Callback):

@@ -19,6 +19,7 @@ from flowersweep.training.callbacks import (
     EpochLog,
     LearningRateGuard,
     Validation,
+    averaging_callbacks,
     build_own_callbacks,
 )
 from flowersweep.training.checkpoint.run_checkpoint import NO_CHECKPOINT, RunCheckpoint
@@ -90,6 +91,7 @@ def fit(
     model = _compiled(loader.model(trainee), optimizer, loss, accuracy(name="accuracy"))
     validation = _validation(trainee, phase.network, loader)
     best = BestWeights(phase.network.suffix, validation, history.monitor, maximize=maximized(history.monitor))
+    averaging = averaging_callbacks(model)
     changing = [*_schedule_callbacks(config.schedule), *_stopping_callbacks(config)]
     # Last, so that they cannot change what is logged and which weights are the best.
     own = build_own_callbacks(config)
@@ -125,12 +127,14 @@ def fit(
             shuffle=False,  # the stream has its own order in every epoch
             verbose=0,
             callbacks=[
+                *averaging,
                 validation,
                 LearningRateGuard(first_learning_rate(phase.optimizer, config.schedule)),
                 EpochLog(count, epoch_done, first_epoch=earlier),
                 keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: display.batch()),  # noqa: ARG005 (Keras names them)
                 *changing,
                 best,
+                *averaging,
                 *own,
                 Checkpointing(checkpoint, phase.name, history, state),
             ],

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-from flowersweep.cache.atomic import locked
+from flowersweep.cache.atomic import locked, optional
 from flowersweep.cache.heads import Head, head_path, read_head, write_head
 from flowersweep.config import cache_dir
 from flowersweep.config.models import FineTunedConfig
@@ -45,7 +45,8 @@ def reuse_or_train(config: Config, pictures: Pictures, train: Callable[[], Head]
                 return kept
             log.warning("%s is damaged and will be trained again.", path)
         head = train()
-        write_head(path, head)
+        with optional("The head is not stored, and trained again by other runs."):
+            write_head(path, head)
     return head
 
 

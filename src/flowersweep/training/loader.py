@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import keras
 
+from flowersweep.cache.rows import own_errors
 from flowersweep.config import cache_dir
 from flowersweep.config.schema import Config
 from flowersweep.data.stream import Part, evaluation_stream, training_stream
@@ -72,7 +73,8 @@ class Loader:
 def open_loader(network: Network, config: Config, pictures: Pictures) -> Iterator[Loader]:
     """Open the loader of a network's batches: the feature bank if the network has a prefix with layers, else pictures."""
     if not config.bank.enabled or network.prefix is None or network.cut == 0:
-        yield Loader(None, pictures, config)
+        with own_errors(pictures.train.images, pictures.validation.images):
+            yield Loader(None, pictures, config)
         return
     with (
         FeatureBank(
@@ -89,6 +91,6 @@ def open_loader(network: Network, config: Config, pictures: Pictures) -> Iterato
             threads=config.trainer.threads,
             cut=network.cut,
         ) as bank,
-        bank.own_errors(),
+        own_errors(bank),
     ):
         yield Loader(bank, pictures, config)

@@ -1,6 +1,7 @@
 """Construction of the Keras optimizer and its learning-rate schedule from the configuration."""
 
 import dataclasses
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from flowersweep.config.optimizers import CosineConfig, OptimizerConfig, ScheduleConfig
@@ -34,10 +35,38 @@ def build_optimizer(
         "rmsprop": keras.optimizers.RMSprop,
     }
     arguments: dict[str, Any] = dataclasses.asdict(config)
-    name = arguments.pop("name")
+    chosen, ema, layer_decay = (arguments.pop(key) for key in ("name", "ema", "layer_decay"))
+    kind = classes[chosen] if layer_decay == 1 else _with_layer_decay(classes[chosen], layer_decay)
+    if ema is not None:
+        arguments |= {"use_ema": True, "ema_momentum": ema}
     if isinstance(schedule, CosineConfig):
         arguments["learning_rate"] = _cosine(schedule, config.learning_rate, steps_per_epoch, epochs)
-    return classes[name](**arguments)
+    return kind(**arguments)
+
+
+def _with_layer_decay(kind: Any, decay: float) -> Any:
+    """A subclass of an optimizer in which each layer learns more slowly than the one after it.
+
+    A layer is a kernel with the biases and the normalization that follow it. The step is scaled, not the gradient, whose
+    scale is lost on Adam and RMSprop; decoupled weight decay is scaled with the step, of which it is a part.
+    """
+
+    class WithLayerDecay(kind):  # type: ignore[misc]  # the optimizer is known when it is called only
+        def build(self, variables: Any) -> None:
+            depth = list(accumulate(int(len(one.shape) > 1) for one in variables))
+            self._rates = {
+                id(one.value): decay ** (max(depth) - at) for one, at in zip(variables, depth, strict=True)
+            }
+            self.exclude_from_weight_decay(var_list=variables)  # from that with the same rate for all
+            super().build(variables)
+
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            rate = learning_rate * self._rates[id(variable)]
+            if self.weight_decay is not None:
+                self.assign_sub(variable, variable * self.weight_decay * rate)
+            super().update_step(gradient, variable, rate)
+
+    return WithLayerDecay
 
 
 def first_learning_rate(config: OptimizerConfig, schedule: ScheduleConfig) -> float:

@@ -11,6 +11,7 @@ from flowersweep.config.optimizers import AdamConfig
 from flowersweep.config.schema import Config
 from flowersweep.models import build_network
 from flowersweep.models.network import Network
+from flowersweep.texts import counted
 from flowersweep.tracking.store.store import Store
 from flowersweep.training.callbacks import EpochCallback, build_own_callbacks
 from flowersweep.training.checkpoint.run_checkpoint import NO_CHECKPOINT, RunCheckpoint
@@ -95,7 +96,10 @@ def train_phases(
         history.begin(HEAD)
         history.epochs.extend(head.epochs)
         if head.reused:
-            log.info("The head was trained before (%d epochs); it is taken from the cache.", len(head.epochs))
+            log.info(
+                "The head was trained before (%s); it is taken from the cache.",
+                counted(len(head.epochs), "epoch"),
+            )
             for number, values in enumerate(head.epochs, start=1):
                 on_epoch(number, values)
         network.whole.get_layer("logits").set_weights(head.weights)

@@ -9,7 +9,7 @@ class Result:
 
     Attributes:
         objective: The value of `objective.metric`.
-        metrics: best/*, last/*, total/* and, if a test set was held out, test/*.
+        metrics: best/*, last/*, total/*, model/* and, if a test set was held out, test/*.
         run_id: The run in the tracking store.
         tracking_uri: The address of that store.
         n_validation: The number of validation pictures.

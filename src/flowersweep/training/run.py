@@ -12,9 +12,11 @@ from flowersweep.config.schema import Config
 from flowersweep.errors import Pruned, infrastructure_failure
 from flowersweep.fields import maximized
 from flowersweep.interrupt import interruptible
+from flowersweep.texts import printable
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import close_orphaned_runs
+from flowersweep.tracking.outbox.delivery import END_SECONDS
 from flowersweep.tracking.patience import cleaning_up
 from flowersweep.tracking.run import NOTE, RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
@@ -134,15 +136,17 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
                 context.on_any_epoch()
             return _result(config, pictures, store, done)
         run = started_or_resumed(config, store, name, parent=parent, tags=its_tags, content=content)
-        with run as (tracker, checkpoint):
-            context.on_start(tracker.run_id)
+        with run as found:
+            tracker, checkpoint = found
         with (
             checkpoint.kept_while_needed(),
-            closing(tracker),
+            # A trial tells its value to the study at once.
+            closing(tracker, wait=END_SECONDS if context is ALONE else 0),
             failures_recorded(tracker, again=context is not ALONE),
             memory_exhaustion_reported(),
             streams_released(),
         ):
+            context.on_start(tracker.run_id)
             metrics = _train(
                 config, pictures, network, tracker, checkpoint, overrides=overrides, context=context
             )
@@ -221,8 +225,8 @@ def failures_recorded(tracker: MLflowTracker, *, again: bool) -> Iterator[None]:
     except BaseException as error:
         trace = traceback.format_exc()
         with cleaning_up(error):
-            tracker.tags({"failure": f"{type(error).__name__}: {error}"})
-            tracker.text(trace, "failure.txt")
+            tracker.tags({"failure": printable(f"{type(error).__name__}: {error}")})
+            tracker.text(printable(trace), "failure.txt")
             if again and infrastructure_failure(error) is not None:
                 tracker.tags({"trial.state": "WAITING"})
                 tracker.end(RunStatus.KILLED)
@@ -244,10 +248,11 @@ def _train(
     from flowersweep.training.phases import train_phases
     from flowersweep.training.probabilities import with_probabilities
 
+    sizes = record.network_sizes(network)
     if checkpoint.found is None:  # otherwise it was recorded before the interruption
-        tracker.metrics(context.metrics)
+        tracker.metrics({**context.metrics, **sizes})
         record.record_start(tracker, config, pictures, overrides, context.command)
-        record.record_network(tracker, network)
+        record.record_layers(tracker, network)
 
     history = History.of(config.objective.metric)
 
@@ -285,4 +290,4 @@ def _train(
         record.record_model(tracker, with_probabilities(network.whole), config, pictures)
     figures = kept and config.tracking.log_figures
     tracker.tags({NOTE: describe(config, metrics, tracker.run_id, figures=figures)})
-    return metrics
+    return sizes | metrics

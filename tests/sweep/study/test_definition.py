@@ -60,10 +60,11 @@ def test_no_differences_means_equal(lines: list[str], count: int) -> None:
 def test_keys_that_were_added_later() -> None:
     """A study from before a key was added goes on under its name while the key has no effect, and not otherwise."""
     space = build_space(BASE)
-    before = {"data": {"source": "demo"}, "trainer": {"epochs": 10}}
+    before = {"data": {"source": "demo"}, "trainer": {"epochs": 10}, "optimizer": {"name": "adam"}}
     after = {
         "data": {"source": "demo", "resize": "stretch", "folds": None},
         "trainer": {"epochs": 10, "class_weight": "none", "callbacks": []},
+        "optimizer": {"name": "adam", "ema": None, "layer_decay": 1.0},
     }
     cropped = {**after, "data": {"source": "demo", "resize": "crop"}}
     old, new, other = (definition_of(space, OmegaConf.create(config)) for config in (before, after, cropped))

@@ -14,7 +14,6 @@ from flowersweep.sweep.study.attributes import EPOCHS, N_VALIDATION, REPEATS, RU
 from flowersweep.sweep.study.trial_name import trial_name
 from flowersweep.sweep.workers.trial import RunningTrial
 from flowersweep.tracking.closing import closing
-from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import is_interrupted, runs_like
 from flowersweep.tracking.run import NOTE
@@ -48,7 +47,7 @@ def run_trial(
     store = prepare_store(Path(config.tracking.dir), config.tracking.uri, known_to_work=True)
     with _epochs_counted(trial) as count:
         values = (
-            _once(config, overrides, trial, store, count)
+            _once(config, overrides, trial, count)
             if len(configs) == 1
             else _repeated(configs, overrides, trial, store, count)
         )
@@ -97,7 +96,6 @@ def _once(
     config: Config,
     overrides: Sequence[str],
     trial: RunningTrial,
-    store: Store,
     count: Callable[[], None],
 ) -> Values:
     monitor = config.objective.metric.rpartition("/")[2]
@@ -121,7 +119,7 @@ def _once(
     )
     result = _train(config, overrides, trial, context)
     trial.user_attrs({SEEDS: [config.seed], N_VALIDATION: result.n_validation})
-    return _values(config, store, result)
+    return _values(config, result)
 
 
 def _repeated(
@@ -139,7 +137,7 @@ def _repeated(
     repeats: list[Values] = []
     metrics: list[Values] = []
     sizes: set[int] = set()
-    with closing(tracker), failures_recorded(tracker, again=True):
+    with closing(tracker, wait=0), failures_recorded(tracker, again=True):
         if not known:
             tracker.metrics(searched_numbers(trial.params))
         for repeat, seeded in enumerate(configs):
@@ -148,7 +146,7 @@ def _repeated(
             result = _train(seeded, its, trial, context)
             metrics.append(result.metrics)
             sizes.add(result.n_validation)
-            repeats.append(_values(config, store, result))
+            repeats.append(_values(config, result))
             if repeat == 0:
                 _record_params(tracker, configs, overrides)
             values = [one[config.objective.metric] for one in repeats]
@@ -217,13 +215,9 @@ def _seeded(trial: RunningTrial, parent: str, repeat: int, config: Config) -> Ru
     )
 
 
-def _values(config: Config, store: Store, result: Result) -> Values:
-    """The objectives of a run, in order."""
-    if not config.objective.also:
-        return {config.objective.metric: result.objective}
-    with translated(f"read the metrics of run {result.run_id}"):
-        logged = client(store.uri).get_run(result.run_id).data.metrics
-    return {name: float(logged[name]) for name in (config.objective.metric, *config.objective.also)}
+def _values(config: Config, result: Result) -> Values:
+    """The objectives of a run, in order; MLflow, which may be away, is not asked."""
+    return {name: result.metrics[name] for name in (config.objective.metric, *config.objective.also)}
 
 
 def _record_params(tracker: MLflowTracker, configs: Sequence[Config], overrides: Sequence[str]) -> None:

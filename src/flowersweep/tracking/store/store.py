@@ -16,6 +16,7 @@ from flowersweep.redaction import learn
 from flowersweep.texts import expanded
 from flowersweep.tracking.failure import reason
 from flowersweep.tracking.mlflow_api import client, create_database, translated
+from flowersweep.tracking.outbox.delivery import places, settle
 from flowersweep.tracking.patience import PATIENCE_SECONDS, patience
 from flowersweep.tracking.store.moved import ARTIFACTS, refuse_moved
 from flowersweep.tracking.store.reachable import check_database, check_server, check_sqlite
@@ -41,9 +42,14 @@ class Store:
     uri: str
     artifact_root: Path | None
 
+    @property
+    def outboxes(self) -> tuple[Path, ...]:
+        """Folders of what runs have recorded while the store could not be used."""
+        return places(self.uri, None if self.artifact_root is None else self.artifact_root.parent)
+
 
 def prepare_store(directory: Path, uri: str | None = None, *, known_to_work: bool = False) -> Store:
-    """Prepare the store for use and create what is missing.
+    """Prepare the store for use, create what is missing, and deliver what earlier runs could not.
 
     Any number of processes may call it at the same time. A database gets its name only when it is complete, so a
     process that is killed leaves nothing that would disturb a later one.
@@ -67,7 +73,9 @@ def prepare_store(directory: Path, uri: str | None = None, *, known_to_work: boo
     scheme = ("sqlite" if uri is None else uri).split(":", 1)[0].split("+", 1)[0].lower()
     at_start = BUSY_SECONDS if scheme == "sqlite" else 0
     with patience(PATIENCE_SECONDS if known_to_work else at_start):
-        return _prepared(expanded(directory).resolve(), uri, scheme)
+        store = _prepared(expanded(directory).resolve(), uri, scheme)
+    settle(store.uri, store.outboxes, 0)
+    return store
 
 
 def _prepared(directory: Path, uri: str | None, scheme: str) -> Store:
@@ -206,6 +214,11 @@ def _create_database(path: Path, root: Path) -> None:
     draft = path.with_name(f".{path.name}.draft")
     for leftover in path.parent.glob(f"{draft.name}*"):  # including its journal, which SQLite would replay
         leftover.unlink()
-    with translated(f"create {path}"):
-        create_database(sqlite_uri(draft), root.as_uri())
-        draft.replace(path)
+    try:
+        with translated(f"create {path}"):
+            create_database(sqlite_uri(draft), root.as_uri())
+            draft.replace(path)
+    except TrackingError:  # perhaps of a full disk
+        for leftover in path.parent.glob(f"{draft.name}*"):
+            leftover.unlink()
+        raise

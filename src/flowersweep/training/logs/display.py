@@ -3,17 +3,19 @@
 import math
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from flowersweep.config.locations import data_set_name
 from flowersweep.config.schema import Config
 from flowersweep.console import print_line, stderr_console
 from flowersweep.redaction import redacted
 from flowersweep.tables import show_facts, show_text
-from flowersweep.texts import plain_console
+from flowersweep.texts import in_one_line, plain_console
 from flowersweep.training.logs.next_steps import after_run, show_next_steps
 from flowersweep.training.result import Result
 
@@ -21,14 +23,33 @@ from flowersweep.training.result import Result
 ONLY_PHASE = "training"
 
 
-def epoch_line(phase: str, number: int, epochs: int, values: Mapping[str, float]) -> str:
-    """One line of text for an epoch of a phase."""
-    return (
+def epoch_line(
+    phase: str, number: int, epochs: int, values: Mapping[str, float], width: int | None = None
+) -> str:
+    """One line of text for an epoch of a phase.
+
+    Args:
+        phase: The name of the phase.
+        number: The epoch in the phase, counted from 1.
+        epochs: The maximum number of epochs of the phase.
+        values: Of the epoch.
+        width: Characters of a line on the terminal: what does not fit beside the loss and the accuracy is left out; it is in
+            MLflow. None for no limit.
+    """
+    line = (
         f"{_label(phase, number, epochs)}  "
         f"loss {values['loss']:.4f}  accuracy {values['accuracy']:.4f}  "
-        f"val_loss {values['val_loss']:.4f}  val_accuracy {values['val_accuracy']:.4f}  "
-        f"lr {values['learning_rate']:.2e}  {values['seconds']:.1f} s  {values['images_per_second']:.0f} images/s"
+        f"val_loss {values['val_loss']:.4f}  val_accuracy {values['val_accuracy']:.4f}"
     )
+    for more in (
+        f"  lr {values['learning_rate']:.2e}",
+        f"  {values['seconds']:.1f} s",
+        f"  {values['images_per_second']:.0f} images/s",
+    ):
+        if width is not None and len(line) + len(more) > width:
+            break
+        line += more
+    return line
 
 
 def _label(phase: str, number: int, epochs: int) -> str:
@@ -105,7 +126,8 @@ class TrainingDisplay:
         if number > 1:
             self._longest = max(self._longest, now - self._ended)
         self._ended = now
-        line = epoch_line(self._phase, number, self._epochs, values)
+        width = self._console.width if self._console.is_terminal else None
+        line = epoch_line(self._phase, number, self._epochs, values, width)
         print_line(line, self._console)
         if (left := self._epochs - number) > 0:
             limit = f"at most {_rounded_up(self._longest * left)} left{self._then}" if number > 1 else ""
@@ -137,7 +159,8 @@ def show_result(config: Config, result: Result, console: Console | None = None) 
         "results": redacted(result.tracking_uri),
     }
     console = console or plain_console()
-    show_text(console, f"{config.model.name} on {config.data.source}", style="italic")
+    data = data_set_name(config.data.source, config.data.dir, Path())
+    show_text(console, f"{config.model.name} on {in_one_line(data)}", style="italic")
     show_facts(console, rows)
     tracking = config.tracking
     steps = after_run(tracking.dir, tracking.uri, result.run_id, has_model=tracking.log_model)

@@ -1,0 +1,342 @@
+"""Tests of flowersweep.tracking.outbox.delivery: whatever fails, the store has at the end what an undisturbed run has."""
+
+import os
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing as closed
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+import pytest
+import requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flowersweep.errors import TrackingError
+from flowersweep.interrupt import interruptible
+from flowersweep.tracking import mlflow_api
+from flowersweep.tracking.closing import closing
+from flowersweep.tracking.mlflow_api import bare_client, client
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.outbox import delivery
+from flowersweep.tracking.outbox.delivery import (
+    END_SECONDS,
+    deliver_all,
+    fix_command,
+    places,
+    settle,
+    waiting_runs,
+)
+from flowersweep.tracking.outbox.outbox import JOURNAL
+from flowersweep.tracking.run import RunStatus
+from flowersweep.tracking.store.store import Store, prepare_store
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """SQLite hardly waits for a lock, and attempts follow each other quickly."""
+    monkeypatch.setattr(mlflow_api, "BUSY_MILLISECONDS", 10)
+    monkeypatch.setattr(delivery, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(delivery, "_MAX_SHARE", 1e9)
+    yield
+    delivery._absences.clear()
+
+
+@contextmanager
+def locked(store: Store) -> Iterator[None]:
+    """Another program locks the store's file for the block."""
+    path = Path(store.uri.removeprefix("sqlite:///"))
+    with closed(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        try:
+            yield
+        finally:
+            other.execute("ROLLBACK")
+
+
+def content(store: Store, run_id: str) -> dict[str, Any]:
+    """All that the store has of a run, without times."""
+    service = client(store.uri)
+    run = service.get_run(run_id)
+    folder = Path(unquote(urlparse(run.info.artifact_uri).path))
+    own = ("mlflow.", "flowersweep.")
+    return {
+        "status": run.info.status,
+        "params": run.data.params,
+        "tags": {key: text for key, text in run.data.tags.items() if not key.startswith(own)},
+        "metrics": {
+            key: [(point.step, point.value) for point in service.get_metric_history(run_id, key)]
+            for key in run.data.metrics
+        },
+        "latest": run.data.metrics,
+        "data": sorted(used.dataset.name for used in run.inputs.dataset_inputs),
+        "files": {
+            path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+            for path in folder.rglob("*")
+            if path.is_file()
+        },
+    }
+
+
+def record_all(run: MLflowTracker) -> None:
+    """One record of each kind that needs no model."""
+    run.params({"seed": 1, "long": "x" * 7000})
+    for step in range(3):
+        run.metrics({"loss": 1.0 / (step + 1), "other": 0.1}, step=step)
+    run.tags({"kind": "run"})
+    run.text("Grüße", "notes/a.txt")
+    run.dataset("set", digest="0", source="/pictures", context="training")
+
+
+def test_a_run_goes_on_while_its_store_is_locked(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is lost or doubled, times are those of the records, and one line tells of each end of the lock."""
+    undisturbed = MLflowTracker.start(store, "flowers", "undisturbed")
+    record_all(undisturbed)
+    undisturbed.end(RunStatus.FINISHED)
+    run = MLflowTracker.start(store, "flowers", "run")
+    run.metrics({"loss": 2.0}, step=9)
+    with locked(store):
+        record_all(run)
+        assert waiting_runs(store.outboxes) == [run.run_id]
+    delivery._absences[store.uri].next_attempt = 0.0
+    with closing(run):
+        run.metrics({"loss": 0.1}, step=3)
+    expected, found = content(store, undisturbed.run_id), content(store, run.run_id)
+    (alone, waited) = (sorted(one["metrics"].pop("loss")) for one in (expected, found))
+    assert waited == sorted([*alone, (9, 2.0), (3, 0.1)])
+    assert found | {"latest": None} == expected | {"latest": None}
+    points = client(store.uri).get_metric_history(run.run_id, "loss")
+    times = [point.timestamp for point in sorted(points, key=lambda one: (one.step == 9, one.step))]
+    assert times[:4] == sorted(times[:4])
+    assert times[4] <= times[0]
+    began, ended = (text for text in caplog.messages if text.startswith("The tracking store"))
+    assert f"(database is locked); what is recorded meanwhile waits in {store.outboxes[0]}." in began
+    assert "; stored what waited: 9 records." in ended
+    assert not waiting_runs(store.outboxes)
+    assert not list(store.outboxes[0].iterdir())
+
+
+class Unreliable:
+    """A client whose calls fail as planned: before the store has got them, or after it, when the answer is lost."""
+
+    def __init__(self, service: Any, plan: list[str]) -> None:
+        self._service = service
+        self._plan = plan
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._service, name)
+        if not callable(method):
+            return method
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            fault = self._plan.pop(0) if self._plan else "none"
+            if fault == "before":
+                raise requests.ConnectionError("refused")
+            answer = method(*args, **kwargs)
+            if fault == "after":
+                raise requests.ConnectionError("cut off")
+            return answer
+
+        return call
+
+
+STEPS = st.sampled_from(["params", "metrics", "tags", "text", "data", "restart", "torn", "idle"])
+FAULTS = st.sampled_from(["none", "none", "before", "after"])
+
+
+def _do(run: MLflowTracker, number: int, step: str) -> None:
+    match step:
+        case "params":
+            run.params({f"key{number}": number})
+        case "metrics":
+            run.metrics({"loss": 1.0 / (number + 1), "nought": 0.0}, step=number)
+        case "tags":
+            run.tags({"same": number})
+        case "text":
+            run.text(f"text {number}", "notes/same.txt")
+        case "data":
+            run.dataset(f"set {number}", digest=str(number), source="/pictures", context="training")
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(STEPS, min_size=1, max_size=8), faults=st.lists(FAULTS, max_size=12))
+def test_failures_change_nothing_of_what_is_stored(
+    store: Store, monkeypatch: pytest.MonkeyPatch, steps: Sequence[str], faults: list[str]
+) -> None:
+    """Any records, with any requests or answers lost, and processes killed meanwhile, end as without failures."""
+    undisturbed, run = (MLflowTracker.start(store, "flowers", name) for name in ("undisturbed", "run"))
+    plan = list(faults)
+    with monkeypatch.context() as patched:
+        patched.setattr(delivery, "bare_client", lambda uri: Unreliable(bare_client(uri), plan))
+        disturbed = MLflowTracker(store, run.run_id)
+        for number, step in enumerate(steps):
+            _do(undisturbed, number, step)
+            _do(disturbed, number, step)
+            if step == "restart":
+                delivery._absences.clear()
+                disturbed = MLflowTracker(store, run.run_id)
+            elif step == "torn" and (journal := store.outboxes[0] / run.run_id / JOURNAL).exists():
+                with journal.open("ab") as file:
+                    file.write(b'{"kind": "batch", "va')
+        undisturbed.end(RunStatus.FINISHED)
+        disturbed.end(RunStatus.FINISHED)
+    left = deliver_all(store.uri, store.outboxes)[1]
+    assert not left
+    assert content(store, run.run_id) == content(store, undisturbed.run_id)
+    assert not waiting_runs(store.outboxes)
+
+
+def test_the_next_command_delivers_what_a_dead_process_left(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run that ends while the store is locked says where its records wait; opening the store again delivers them."""
+    store = prepare_store(tmp_path)
+    run = MLflowTracker.start(store, "flowers", "run")
+    with locked(store), closing(run, wait=0.05):
+        record_all(run)
+    told = caplog.messages[-1]
+    assert told.startswith(
+        f"Waiting in {tmp_path}/outbox for the tracking store (database is locked): 9 records of 1 run. "
+    )
+    assert told.endswith(f"or: python -m flowersweep doctor --fix tracking.dir={tmp_path}")
+    assert content(store, run.run_id)["status"] == "RUNNING"
+    caplog.clear()
+    assert prepare_store(tmp_path) == store
+    assert caplog.messages == ["Stored what waited for the tracking store: 9 records."]
+    found = content(store, run.run_id)
+    assert found["status"] == "FINISHED"
+    assert len(found["metrics"]["loss"]) == 3
+
+
+def test_the_end_of_a_run_waits_for_the_store(store: Store) -> None:
+    """A lock that ends within the time costs nothing, and no message is left about records that wait."""
+    run = MLflowTracker.start(store, "flowers", "run")
+    with locked(store):
+        run.metrics({"loss": 1.0}, step=1)
+        run.end(RunStatus.FINISHED)
+        timer = threading.Timer(0.1, settle, (store.uri, store.outboxes, 20))
+        timer.start()
+    timer.join()
+    assert content(store, run.run_id)["status"] == "FINISHED"
+
+
+def test_an_interruption_ends_that_wait_and_nothing_else(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The signal is not raised, because the run has ended; its records are stored by the next command."""
+    run = MLflowTracker.start(store, "flowers", "run")
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM))
+    began = time.monotonic()
+    with locked(store), interruptible():
+        timer.start()
+        with closing(run):
+            run.metrics({"loss": 1.0}, step=1)
+    timer.join()
+    assert time.monotonic() - began < END_SECONDS / 2
+    assert ": 2 records of 1 run. " in caplog.messages[-1]
+    settle(store.uri, store.outboxes, 0)
+    assert content(store, run.run_id)["status"] == "FINISHED"
+
+
+def test_a_run_whose_files_cannot_be_stored_keeps_them(tmp_path: Path) -> None:
+    """While a file is in the place of the folder of artifacts, files wait, and metrics after them too, in their order."""
+    store = prepare_store(tmp_path)
+    (tmp_path / "artifacts").write_text("a file where a folder is needed", encoding="utf-8")
+    run = MLflowTracker.start(store, "flowers", "run")
+    run.text("a", "a.txt")
+    run.metrics({"loss": 1.0}, step=1)
+    run.tags({"kind": "run"})
+    assert content(store, run.run_id)["metrics"] == {}
+    (tmp_path / "artifacts").unlink()
+    run.end(RunStatus.FINISHED)
+    settle(store.uri, store.outboxes, 0)
+    found = content(store, run.run_id)
+    assert (found["files"], found["metrics"], found["tags"]) == (
+        {"a.txt": "a"},
+        {"loss": [(1, 1.0)]},
+        {"kind": "run"},
+    )
+    assert found["status"] == "FINISHED"
+
+
+def test_a_refused_record_is_an_error_and_keeps_nobody_waiting(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run that is deleted while its records wait keeps them, and those of others are delivered."""
+    gone, other = (MLflowTracker.start(store, "flowers", name) for name in ("gone", "other"))
+    with locked(store):
+        gone.metrics({"loss": 1.0}, step=1)
+        other.metrics({"loss": 1.0}, step=1)
+    client(store.uri).delete_run(gone.run_id)
+    settle(store.uri, store.outboxes, 20)
+    assert content(store, other.run_id)["metrics"] == {"loss": [(1, 1.0)]}
+    assert waiting_runs(store.outboxes) == [gone.run_id]
+    assert ": 1 record of 1 run." in caplog.messages[-1]
+    assert "must be in the 'active' state" in caplog.messages[-1]
+    with pytest.raises(TrackingError, match="Cannot log the metrics of run"):
+        gone.metrics({"loss": 1.0}, step=2)
+    client(store.uri).restore_run(gone.run_id)
+    settle(store.uri, store.outboxes, 0)
+    assert content(store, gone.run_id)["metrics"] == {"loss": [(1, 1.0), (2, 1.0)]}
+
+
+def test_records_that_can_wait_nowhere_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If neither the store nor a folder takes a record, one sentence says why; the cache folder is the second place."""
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("FLOWERSWEEP_CACHE", str(cache))
+    store = prepare_store(tmp_path / "results")
+    run = MLflowTracker.start(store, "flowers", "run")
+    (tmp_path / "results/outbox").write_text("a file where a folder is needed", encoding="utf-8")
+    with locked(store):
+        run.metrics({"loss": 1.0}, step=1)
+        assert [path.parent.name for path in cache.rglob(JOURNAL)] == [run.run_id]
+    settle(store.uri, store.outboxes, 0)
+    assert content(store, run.run_id)["metrics"] == {"loss": [(1, 1.0)]}
+    (cache / "outbox").rename(cache / "elsewhere")
+    (cache / "outbox").write_text("a file where a folder is needed", encoding="utf-8")
+    with locked(store), pytest.raises(TrackingError) as caught:
+        run.metrics({"loss": 1.0}, step=2)
+    assert (
+        f"Cannot store what run {run.run_id} records: database is locked; and it cannot wait on disk"
+        in str(caught.value)
+    )
+
+
+def test_resuming_a_run_delivers_what_waits_first(store: Store) -> None:
+    """A resumed run has the records of before, and is RUNNING although its end was among them."""
+    run = MLflowTracker.start(store, "flowers", "run")
+    with locked(store):
+        run.metrics({"loss": 1.0}, step=1)
+        run.end(RunStatus.KILLED)
+        with pytest.raises(TrackingError, match="Cannot resume run"):
+            _resume_at_once(store, run.run_id)
+    again = MLflowTracker.resume(store, run.run_id)
+    again.metrics({"loss": 0.5}, step=2)
+    found = content(store, run.run_id)
+    assert (found["status"], found["metrics"]) == ("RUNNING", {"loss": [(1, 1.0), (2, 0.5)]})
+
+
+def _resume_at_once(store: Store, run_id: str) -> None:
+    from flowersweep.tracking.patience import patience
+
+    with patience(0):
+        MLflowTracker.resume(store, run_id)
+
+
+def test_the_command_names_the_store(tmp_path: Path) -> None:
+    """The folder of the results if they are there, otherwise the address."""
+    here = f"sqlite:///{tmp_path}/mlflow.db"
+    assert (
+        fix_command(here, places(here, tmp_path))
+        == f"python -m flowersweep doctor --fix tracking.dir={tmp_path}"
+    )
+    server = "http://127.0.0.1:5000"
+    assert (
+        fix_command(server, places(server, None))
+        == f"python -m flowersweep doctor --fix tracking.uri={server}"
+    )
