@@ -21,9 +21,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from sklearn.metrics import f1_score  # type: ignore[import-untyped] # it ships no types
 
+from flowersweep.cache.checkpoints import checkpoint_path
 from flowersweep.config import Config
 from flowersweep.errors import DataError, Pruned, TrainingError
 from flowersweep.fields import VALIDATED
+from flowersweep.interrupt import Interrupted
 from flowersweep.tracking.closing import closing as run_closing
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
@@ -258,7 +260,9 @@ class TestInterruption:
         (run,) = all_runs(config)
 
         assert process.returncode == code
-        assert "marked KILLED" in said
+        assert said.splitlines()[-1].startswith(
+            f"flowersweep: interrupted by {number.name}; the same command goes on"
+        )
         assert run.info.status == "KILLED"
         assert run.data.tags["failure"] == f"Interrupted: interrupted by {number.name}"
 
@@ -308,3 +312,34 @@ print(np.abs(model.predict(pictures) - expected).max())
 
         assert done.returncode == 0, done.stderr
         assert float(done.stdout.splitlines()[-1]) < 1e-5
+
+
+def test_an_interrupted_run_goes_on_with_the_same_command(make_config: MakeConfig) -> None:
+    """In the same run, after its last epoch; no epoch is logged twice, although the interruption came before the checkpoint."""
+    config = make_config("trainer.epochs=3", "model.dropout=0.5", *QUICK)
+    done: list[int] = []
+
+    def interrupt() -> None:
+        done.append(1)
+        if len(done) == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Interrupted) as interrupted:
+        train(config, context=RunContext(on_any_epoch=interrupt))
+    (run,) = all_runs(config)
+    assert (run.info.status, "failure" in run.data.tags) == ("KILLED", True)
+    assert interrupted.value.remedy == "the same command goes on after epoch 1"
+    result = train(config)
+
+    (run,) = all_runs(config)
+    assert (run.info.run_id, run.info.status) == (result.run_id, "FINISHED")
+    assert run.data.tags["resumed"] == "after epoch 1"
+    assert "failure" not in run.data.tags
+    undisturbed = train(config)  # of a run that has finished, nothing is taken
+    assert len(all_runs(config)) == 2
+    for name in PER_EPOCH - {"seconds", "images_per_second"}:
+        histories = [store_of(config).get_metric_history(one.run_id, name) for one in (result, undisturbed)]
+        resumed, whole = ([(point.step, point.value) for point in points] for points in histories)
+        assert resumed == whole
+        assert [step for step, _ in resumed] == [1, 2, 3]
+    assert not checkpoint_path(Path(str(config.paths.cache)), result.run_id).exists()

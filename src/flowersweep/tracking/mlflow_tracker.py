@@ -103,9 +103,11 @@ class MLflowTracker:
             if (error := tracker._delivery.attempt()) is not None:
                 raise error
             tracker._client.update_run(run_id, status="RUNNING")
-            for name in without:
-                if name in run.data.tags:
-                    tracker._client.delete_tag(run_id, name)
+            has = (
+                tracker._client.get_run(run_id).data.tags if without else {}
+            )  # with those that were just delivered
+            for name in has.keys() & set(without):
+                tracker._client.delete_tag(run_id, name)
         tracker.tags(process.identity())
         return tracker
 

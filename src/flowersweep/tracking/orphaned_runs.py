@@ -1,6 +1,6 @@
 """Closing orphaned runs: after `kill -9` or a power cut, a run is RUNNING although its process does not exist."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from flowersweep import process
@@ -42,6 +42,22 @@ def orphaned_runs(store: Store, experiment_ids: Sequence[str] | None = None) -> 
             if not page:
                 break
     return dead
+
+
+def is_interrupted(run: "Run") -> bool:
+    """Whether a run has ended without a result, and no process can go on with it."""
+    return run.info.status in {RunStatus.KILLED.value, RunStatus.FAILED.value} or is_orphaned(run)
+
+
+def runs_like(store: Store, tags: Mapping[str, object], parent: str) -> "list[Run]":
+    """The runs below another one that have all of some tags, among them that of their trial; the newest first."""
+    service = client(store.uri)
+    with translated(f"look for runs under {parent}"):
+        experiment = service.get_run(parent).info.experiment_id
+        found = service.search_runs(
+            [experiment], f"tags.`mlflow.parentRunId` = '{parent}'", max_results=50_000
+        )
+    return [run for run in found if all(run.data.tags.get(tag) == str(value) for tag, value in tags.items())]
 
 
 def close_orphaned_runs(store: Store, experiment_ids: Sequence[str] | None = None) -> list[str]:
