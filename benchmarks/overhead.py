@@ -1,4 +1,4 @@
-"""The overhead of flowersweep per epoch and per run, and the memory of a sweep's training process.
+"""The overhead of flowersweep per epoch and per run, that of checkpoints, and the memory of a sweep's training process.
 
     python benchmarks/overhead.py --data PATH/flower_photos --weights PATH.weights.h5
 
@@ -40,6 +40,19 @@ def around(options: Options, model: str) -> Iterator[Line]:
     lines = hold(f"overhead, {name} epoch", contestants, options.rounds or ROUNDS)
     yield from _with_difference(lines)
     yield from _with_difference([_rest_of(line, f"overhead, {name} run") for line in lines])
+
+
+def checkpoints(options: Options, model: str) -> Iterator[Line]:
+    """Seconds per epoch without and with checkpoints."""
+    count = max(2, options.epochs or EPOCHS)
+    overrides = ours.overrides(options, model, f"trainer.epochs={count}", "trainer.patience=null")
+    ours.command_line(overrides)
+    contestants = [
+        Contestant(name, partial(_command_line, options, [*overrides, f"tracking.resume={setting}"]))
+        for name, setting in (("without checkpoints", "never"), ("with checkpoints", "auto"))
+    ]
+    name = model.removeprefix("mobilenet_")
+    yield from _with_difference(hold(f"checkpoints, {name} epoch", contestants, options.rounds or ROUNDS))
 
 
 def training_process(options: Options, model: str) -> Iterator[Line]:
@@ -102,6 +115,9 @@ def _with_difference(lines: list[Line]) -> Iterator[Line]:
 CONTESTS: dict[str, Contest] = {
     "around_cnn": partial(around, model="cnn"),
     "around_frozen": partial(around, model="mobilenet_frozen"),
+    "checkpoints_cnn": partial(checkpoints, model="cnn"),
+    "checkpoints_frozen": partial(checkpoints, model="mobilenet_frozen"),
+    "checkpoints_ft": partial(checkpoints, model="mobilenet_ft"),
     "memory_cnn": partial(training_process, model="cnn"),
     "memory_frozen": partial(training_process, model="mobilenet_frozen"),
 }

@@ -37,6 +37,12 @@ def test_any_name_becomes_a_line_of_utf_8(name: bytes) -> None:
         assert in_one_line(given_name) == as_text(given_name) == given_name
 
 
+def test_half_a_character_becomes_text() -> None:
+    """YAML and JSON can contain one, which no file name does."""
+    assert as_text("a\ud800b") == r"a\ud800b"
+    assert in_one_line("a\ud800\n") == r"a\ud800\n"
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
     [

@@ -24,7 +24,11 @@ def is_line(name: str) -> bool:
 
 def as_text(name: str | PurePath) -> str:
     r"""A name that any text file accepts: bytes that are not UTF-8 are written as in `caf\xe9.jpg`."""
-    return os.fsencode(name).decode(errors="backslashreplace")
+    try:
+        content = os.fsencode(name)
+    except UnicodeEncodeError:  # half of a character, which YAML and JSON can contain
+        content = os.fspath(name).encode(errors="backslashreplace")
+    return content.decode(errors="backslashreplace")
 
 
 def expanded(path: str | PurePath) -> Path:

@@ -14,7 +14,7 @@ from flowersweep import process
 from flowersweep.config import Config
 from flowersweep.doctor import results
 from flowersweep.doctor.finding import Finding, Verdict, run_check
-from flowersweep.doctor.results import check_store, check_studies, fix_store
+from flowersweep.doctor.results import check_store, check_studies
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.study.attributes import OWNER
 from flowersweep.sweep.study.claim import claim
@@ -136,12 +136,13 @@ class TestStore:
 
         assert finding.verdict is Verdict.NOTE
         assert finding.found.endswith("; 1 run RUNNING although the process has died")
-        assert finding.fix == "the next run closes them as KILLED"
+        fix = f"the next run closes them as KILLED, or: python -m flowersweep doctor --fix tracking.dir={tmp_path}"
+        assert finding.fix == fix
 
     def test_a_folder_that_was_moved_is_to_be_mended(
         self, make_config: MakeConfig, whole: Path, tmp_path: Path
     ) -> None:
-        """With the command that fixes it, after which it is fine."""
+        """With the command that fixes it."""
         (tmp_path / "mlflow.db").write_bytes((whole / "mlflow.db").read_bytes())
         config = make_config(f"tracking.dir={tmp_path}")
 
@@ -150,28 +151,6 @@ class TestStore:
         assert (moved.verdict, counted.verdict) == (Verdict.FIX, Verdict.FINE)
         assert moved.found == f"moved or copied from {whole}, where MLflow still searches for files"
         assert moved.fix == f"python -m flowersweep doctor --fix tracking.dir={tmp_path}"
-
-        (fixed,) = fix_store(config)
-
-        assert fixed.verdict is Verdict.FINE
-        assert fixed.found == (
-            f"2 addresses of files changed from {whole} to {tmp_path}; the backup of the database is "
-            f"{tmp_path}/mlflow-before-fix.db"
-        )
-        assert _only("results", config).verdict is Verdict.FINE
-
-    def test_there_is_nothing_to_fix_where_nothing_was_moved(
-        self, make_config: MakeConfig, whole: Path
-    ) -> None:
-        """Nor without a store, nor in a server; nothing is made."""
-        said = [
-            finding.found
-            for where in (f"tracking.dir={whole}", "tracking.dir=/no/such", "tracking.uri=http://127.0.0.1:1")
-            for finding in fix_store(make_config(where))
-        ]
-
-        assert [one.split(":")[0] for one in said] == ["nothing to fix"] * 3
-        assert not list(whole.glob("*before*"))
 
     def test_a_server_that_does_not_answer_is_to_be_mended(self, make_config: MakeConfig) -> None:
         """Within seconds."""

@@ -24,6 +24,7 @@ from flowersweep.models.bank import FeatureBank
 from flowersweep.models.features import evaluation_features, feature_stream
 from flowersweep.models.network import Network
 from flowersweep.training.dataset import PictureSet
+from small_files import files_of_at_most
 from support import calibrated
 
 SIZE, SOURCE = 32, 40
@@ -261,6 +262,22 @@ class TestStored:
 
         np.testing.assert_array_equal(make_bank().draw(0), before)
         assert ("damaged" in caplog.text) == (damage != "deleted")
+
+    def test_stay_in_memory_on_a_full_disk(
+        self, make_bank: MakeBank, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Without space for them they are the same, which is said once; no half file stays."""
+        with files_of_at_most(200), make_bank() as bank:
+            drawn = [np.asarray(bank.draw(epoch)) for epoch in (0, 1)]
+            evaluated = np.asarray(bank.evaluation(bank.part))
+        assert not list(tmp_path.glob("features/*/*.npy*[!k]"))
+        told = [record.getMessage() for record in caplog.records if "stay in memory" in record.getMessage()]
+        assert len(told) == 1
+        assert "on the disk at" in told[0]
+        with make_bank() as bank:
+            for epoch, features in enumerate(drawn):
+                np.testing.assert_array_equal(bank.draw(epoch), features)
+            np.testing.assert_array_equal(bank.evaluation(bank.part), evaluated)
 
     def test_keep_to_the_limit(self, make_bank: MakeBank, tmp_path: Path) -> None:
         """With room for three draws, six epochs leave the first one and the two open ones; a second pass is the same."""

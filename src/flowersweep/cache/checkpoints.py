@@ -46,7 +46,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     Raises:
         DataError: The disk is full or cannot be written to.
     """
-    named = {
+    named: dict[str, Any] = {
         f"{group}.{number:05d}": array
         for group, arrays in checkpoint.arrays.items()
         for number, array in enumerate(arrays)

@@ -65,7 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--fix",
         action="store_true",
-        help="check nothing; back up the database of results that were moved or copied, and correct the addresses of files in it",
+        help="check nothing; repair results (moved folders, records that wait, runs and trials of dead processes) and the "
+        "cache, after a backup of the databases that are changed",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser
@@ -88,12 +89,12 @@ def _configured(overrides: Sequence[str], *, multirun: bool, fix: bool) -> list[
     from flowersweep.console import stderr_console
     from flowersweep.doctor.checks import all_checks
     from flowersweep.doctor.configured import composed
-    from flowersweep.doctor.results import fix_store
+    from flowersweep.doctor.repair import all_repairs
 
     with composing():
         setup = composed(overrides, multirun=multirun)
     if fix:
-        return run_check("results", lambda: fix_store(setup.config))
+        return [found for name, repair in all_repairs(setup).items() for found in run_check(name, repair)]
     findings = []
     with stderr_console().status("Checking ...") as status:  # shown in a terminal only
         for finding in all_checks(setup):

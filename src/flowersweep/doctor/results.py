@@ -20,12 +20,13 @@ from flowersweep.hardware import network_file_system
 from flowersweep.redaction import redacted
 from flowersweep.sweep.storage.storage import open_storage, shown, storage_url
 from flowersweep.sweep.study.claim import is_abandoned
-from flowersweep.texts import expanded
+from flowersweep.texts import counted, expanded
 from flowersweep.tracking.failure import reason
 from flowersweep.tracking.mlflow_api import client, translated
-from flowersweep.tracking.orphaned_runs import is_orphaned
-from flowersweep.tracking.selection import search
-from flowersweep.tracking.store.moved import command, correct, old_folders
+from flowersweep.tracking.orphaned_runs import orphaned_runs
+from flowersweep.tracking.outbox.delivery import fix_command, waiting_runs
+from flowersweep.tracking.outbox.outbox import Outbox
+from flowersweep.tracking.store.moved import ARTIFACTS, command, old_folders
 from flowersweep.tracking.store.reachable import check_database, check_server, check_sqlite
 from flowersweep.tracking.store.store import DATABASE_NAME, Store, known_experiment, sqlite_uri
 
@@ -38,10 +39,8 @@ def check_store(config: Config) -> Iterator[Finding]:
     Raises:
         TrackingError: Runs cannot be recorded.
     """
-    directory = expanded(config.tracking.dir).resolve()
-    uri, place = config.tracking.uri, None
-    if uri is None or uri.startswith("sqlite"):
-        path = directory / DATABASE_NAME if uri is None else Path(str(make_url(uri).database)).resolve()
+    store = store_of(config)
+    if (path := database_file(config)) is not None:
         yield from _check_place(path)
         if not path.exists() or not path.stat().st_size:
             yield Finding("results", f"{path} is created by the first run")
@@ -51,42 +50,40 @@ def check_store(config: Config) -> Iterator[Finding]:
         if config.tracking.uri is None and (old := old_folders(path)):
             found = f"moved or copied from {' and '.join(old)}, where MLflow still searches for files"
             yield Finding("results", found, Verdict.FIX, command(path.parent))
-        uri, place = sqlite_uri(path), str(path)
-    elif not uri.startswith("http"):
-        check_database(uri, uri.split(":", 1)[0].split("+", 1)[0])
-        if "experiments" not in _tables(uri):
-            yield Finding("results", f"{redacted(uri)} is empty; the first run creates its tables")
+    elif not store.uri.startswith("http"):
+        check_database(store.uri, store.uri.split(":", 1)[0].split("+", 1)[0])
+        if "experiments" not in _tables(store.uri):
+            yield Finding("results", f"{redacted(store.uri)} is empty; the first run creates its tables")
             return
-    check_server(uri)
-    place = place or redacted(uri)
-    yield from _what_is_there(Store(uri, None), place)
-    known_experiment(Store(uri, None), config.tracking.experiment)
-
-
-def fix_store(config: Config) -> Iterator[Finding]:
-    """Correct the addresses of files in the database of results that were moved or copied.
-
-    Raises:
-        TrackingError: The database cannot be written.
-    """
-    path = expanded(config.tracking.dir).resolve() / DATABASE_NAME
-    if config.tracking.uri is not None or not path.exists():
-        yield Finding("results", "nothing to fix: they are not in a file in tracking.dir")
-        return
-    check_sqlite(path)
-    done = correct(path)
-    if done is None:
-        yield Finding("results", f"nothing to fix: the addresses in {path} are correct")
-        return
-    found = f"{done.addresses} addresses of files changed from {' and '.join(done.old)} to {path.parent}"
-    yield Finding("results", f"{found}; the backup of the database is {done.kept}")
-    if old_folders(path):
+    check_server(store.uri)
+    yield from _what_is_there(store, redacted(store.uri) if path is None else str(path))
+    if runs := waiting_runs(store.outboxes):
+        number = counted(sum(len(Outbox(store.outboxes, run)) for run in runs), "record")
+        found = f"{number} of {counted(len(runs), 'run')} could not be stored and wait on disk"
         yield Finding(
             "results",
-            "some files are in the old folder only",
-            Verdict.FIX,
-            "copy them, then run this command again",
+            found,
+            Verdict.NOTE,
+            f"the next run stores them, or: {fix_command(store.uri, store.outboxes)}",
         )
+    known_experiment(store, config.tracking.experiment)
+
+
+def database_file(config: Config) -> Path | None:
+    """The SQLite file of the results; None if they are on a server."""
+    uri = config.tracking.uri
+    if uri is None:
+        return expanded(config.tracking.dir).resolve() / DATABASE_NAME
+    return Path(str(make_url(uri).database)).resolve() if uri.startswith("sqlite") else None
+
+
+def store_of(config: Config) -> Store:
+    """The store of the results, as a run opens it, but unchecked."""
+    uri, path = config.tracking.uri, database_file(config)
+    if uri is not None and uri.startswith("http"):
+        return Store(uri, None)
+    root = expanded(config.tracking.dir).resolve() / ARTIFACTS
+    return Store(str(uri) if path is None else sqlite_uri(path), root)
 
 
 def check_studies(config: Config, configured: str | None) -> Iterator[Finding]:
@@ -100,7 +97,7 @@ def check_studies(config: Config, configured: str | None) -> Iterator[Finding]:
         FlowersweepError: The storage cannot be used.
     """
     url = storage_url(configured, Path(config.tracking.dir))
-    if not _has_studies(url):
+    if not has_studies(url):
         yield Finding("studies", f"none yet; the first sweep creates {shown(url)}")
         return
     storage = open_storage(url, Path(config.tracking.dir))
@@ -116,7 +113,12 @@ def check_studies(config: Config, configured: str | None) -> Iterator[Finding]:
     if left:
         more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
         text = f"{found}; unfinished: {', '.join(left[:_NAMED])}{more}"
-        yield Finding("studies", text, Verdict.NOTE, "the command that started a study resumes it")
+        yield Finding(
+            "studies",
+            text,
+            Verdict.NOTE,
+            "the command that started a study resumes it; doctor --fix only lets the trials of dead processes wait",
+        )
     else:
         yield Finding("studies", found)
 
@@ -159,15 +161,20 @@ def _what_is_there(store: Store, place: str) -> Iterator[Finding]:
     with translated(f"read the experiments of {store.uri}"):
         number = len(client(store.uri).search_experiments())
     found = f"{number} experiment{'s' * (number != 1)} in {place}, created for this version of MLflow"
-    dead = [run for run in search(store, "attributes.status = 'RUNNING'") if is_orphaned(run)]
+    dead = orphaned_runs(store)
     if dead:
         runs = f"{len(dead)} run{'s' * (len(dead) != 1)} RUNNING although the process has died"
-        yield Finding("results", f"{found}; {runs}", Verdict.NOTE, "the next run closes them as KILLED")
+        yield Finding(
+            "results",
+            f"{found}; {runs}",
+            Verdict.NOTE,
+            f"the next run closes them as KILLED, or: {fix_command(store.uri, store.outboxes)}",
+        )
     else:
         yield Finding("results", found)
 
 
-def _has_studies(url: str) -> bool:
+def has_studies(url: str) -> bool:
     """Whether a storage has tables; opening it without tables would create them."""
     if url.startswith("journal:"):
         return Path(url.removeprefix("journal:")).exists()

@@ -37,6 +37,7 @@ from flowersweep.sweep.study.definition import definition_of, derived_name
 from flowersweep.sweep.study.reclaim import reclaim
 from flowersweep.sweep.study.sampler import explicit_options
 from flowersweep.sweep.study.study import name_metrics, open_study
+from flowersweep.sweep.workers.failed_run import record_lost
 from flowersweep.sweep.workers.launch import launch
 from flowersweep.sweep.workers.worker import WorkerReport
 from flowersweep.sweep.workers.worker_job import Sweep
@@ -158,6 +159,8 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None, experiment
                 parent_run.finish(draw=False)
                 show_summary(study, plan, parent_run, sweep.folder)
             raise interruption
+        if store is not None:
+            record_lost(study, store)
         parent_run.finish()
         show_summary(study, plan, parent_run, sweep.folder)
         _refuse_failure(study, sweep, reports)

@@ -38,6 +38,7 @@ class MLflowTracker:
 
     def __init__(self, store: Store, run_id: str) -> None:
         self._store = store
+        self._client = client(store.uri)
         self._run_id = run_id
         self._delivery = Delivery(store.uri, store.outboxes, run_id)
         self._status: RunStatus | None = None
@@ -94,18 +95,19 @@ class MLflowTracker:
         """
         tracker = cls(store, run_id)
         with translated(f"resume run {run_id}"):
-            service = client(store.uri)
-            run = service.get_run(run_id)
+            run = tracker._client.get_run(run_id)
             if run.info.lifecycle_stage == "deleted":
                 raise TrackingError(
                     f"Cannot resume run {run_id}: it is deleted; restore it in the MLflow UI."
                 )
             if (error := tracker._delivery.attempt()) is not None:
                 raise error
-            service.update_run(run_id, status="RUNNING")
-            for name in without:
-                if name in run.data.tags:
-                    service.delete_tag(run_id, name)
+            tracker._client.update_run(run_id, status="RUNNING")
+            has = (
+                tracker._client.get_run(run_id).data.tags if without else {}
+            )  # with those that were just delivered
+            for name in has.keys() & set(without):
+                tracker._client.delete_tag(run_id, name)
         tracker.tags(process.identity())
         return tracker
 
@@ -139,7 +141,7 @@ class MLflowTracker:
     def steps(self, name: str) -> set[int]:
         """The steps of which a metric has been logged."""
         with translated(f"read the metrics of run {self._run_id}"):
-            return {point.step for point in client(self._store.uri).get_metric_history(self._run_id, name)}
+            return {point.step for point in self._client.get_metric_history(self._run_id, name)}
 
     def tags(self, values: Mapping[str, object]) -> None:
         """Set tags, which may be set to another value later.

@@ -1,6 +1,6 @@
 """Closing orphaned runs: after `kill -9` or a power cut, a run is RUNNING although its process does not exist."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from flowersweep import process
@@ -19,6 +19,47 @@ def is_orphaned(run: "Run") -> bool:
     return process.is_dead(run.data.tags, run.info.start_time / 1000)
 
 
+def orphaned_runs(store: Store, experiment_ids: Sequence[str] | None = None) -> list["Run"]:
+    """The running runs whose process on this machine has died.
+
+    Args:
+        store: The store to search.
+        experiment_ids: The experiments to search; None for all.
+
+    Raises:
+        TrackingError: If the store does not answer.
+    """
+    service, dead, page = client(store.uri), [], None
+    with translated(f"look for interrupted runs in {store.uri}"):
+        if experiment_ids is None:
+            experiment_ids = [found.experiment_id for found in service.search_experiments()]
+        while experiment_ids:
+            found = service.search_runs(
+                list(experiment_ids), "attributes.status = 'RUNNING'", page_token=page
+            )
+            dead += [run for run in found if is_orphaned(run)]
+            page = found.token
+            if not page:
+                break
+    return dead
+
+
+def is_interrupted(run: "Run") -> bool:
+    """Whether a run has ended without a result, and no process can go on with it."""
+    return run.info.status in {RunStatus.KILLED.value, RunStatus.FAILED.value} or is_orphaned(run)
+
+
+def runs_like(store: Store, tags: Mapping[str, object], parent: str) -> "list[Run]":
+    """The runs below another one that have all of some tags, among them that of their trial; the newest first."""
+    service = client(store.uri)
+    with translated(f"look for runs under {parent}"):
+        experiment = service.get_run(parent).info.experiment_id
+        found = service.search_runs(
+            [experiment], f"tags.`mlflow.parentRunId` = '{parent}'", max_results=50_000
+        )
+    return [run for run in found if all(run.data.tags.get(tag) == str(value) for tag, value in tags.items())]
+
+
 def close_orphaned_runs(store: Store, experiment_ids: Sequence[str] | None = None) -> list[str]:
     """Mark as KILLED the running runs whose process on this machine has died.
 
@@ -34,23 +75,11 @@ def close_orphaned_runs(store: Store, experiment_ids: Sequence[str] | None = Non
     Raises:
         TrackingError: If the store does not answer.
     """
-    service, closed, page = client(store.uri), [], None
-    with translated(f"look for interrupted runs in {store.uri}"):
-        if experiment_ids is None:
-            experiment_ids = [found.experiment_id for found in service.search_experiments()]
-        while experiment_ids:
-            found = service.search_runs(
-                list(experiment_ids), "attributes.status = 'RUNNING'", page_token=page
-            )
-            dead = [run for run in found if is_orphaned(run)]
-            for run in dead:
-                pid, host = run.data.tags[process.PID_TAG], run.data.tags[process.HOST_TAG]
-                service.set_tag(
-                    run.info.run_id, CLOSED_TAG, f"process {pid} on {host} died without ending it"
-                )
-                service.set_terminated(run.info.run_id, RunStatus.KILLED.value)
-                closed.append(str(run.info.run_id))
-            page = found.token
-            if not page:
-                break
-    return closed
+    dead = orphaned_runs(store, experiment_ids)
+    service = client(store.uri)
+    with translated(f"close interrupted runs in {store.uri}"):
+        for run in dead:
+            pid, host = run.data.tags[process.PID_TAG], run.data.tags[process.HOST_TAG]
+            service.set_tag(run.info.run_id, CLOSED_TAG, f"process {pid} on {host} died without ending it")
+            service.set_terminated(run.info.run_id, RunStatus.KILLED.value)
+    return [str(run.info.run_id) for run in dead]

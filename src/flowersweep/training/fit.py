@@ -23,7 +23,7 @@ from flowersweep.training.callbacks import (
     build_own_callbacks,
 )
 from flowersweep.training.checkpoint.run_checkpoint import NO_CHECKPOINT, RunCheckpoint
-from flowersweep.training.checkpoint.state import PhaseState
+from flowersweep.training.checkpoint.state import Checkpointing, PhaseState
 from flowersweep.training.history import History
 from flowersweep.training.loader import Loader
 from flowersweep.training.logs.display import TrainingDisplay
@@ -59,6 +59,7 @@ def fit(
     loader: Loader,
     history: History,
     on_epoch: EpochCallback,
+    *,
     checkpoint: RunCheckpoint = NO_CHECKPOINT,
 ) -> Predictions:
     """Train a network's suffix; afterwards it has the weights of the phase's best epoch.
@@ -135,12 +136,7 @@ def fit(
                 best,
                 *averaging,
                 *own,
-                keras.callbacks.LambdaCallback(
-                    on_train_begin=lambda logs: before and state.restore(before),  # noqa: ARG005 (as above)
-                    on_epoch_end=lambda epoch, logs: checkpoint.save(  # noqa: ARG005 (as above)
-                        phase.name, history, state, stopped=model.stop_training
-                    ),
-                ),
+                Checkpointing(checkpoint, phase.name, history, state),
             ],
         )
     return best.restore()

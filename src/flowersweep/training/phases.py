@@ -112,7 +112,7 @@ def train_phases(
         name, network, lambda: _built(config.model, config, pictures), config.optimizer, config.trainer.epochs
     )
     with open_loader(network, config, pictures) as loader:
-        validation = fit(phase, config, loader, history, last_phase_epoch, checkpoint)
+        validation = fit(phase, config, loader, history, last_phase_epoch, checkpoint=checkpoint)
         test = (
             None
             if pictures.test is None
@@ -159,5 +159,5 @@ def _train_head(
     rebuild = partial(_built, frozen, config, pictures)
     phase = Phase(HEAD, network, rebuild, optimizer, model.head.epochs, then=FINE_TUNING)
     with open_loader(network, config, pictures) as loader:
-        fit(phase, config, loader, history, on_epoch, checkpoint)
+        fit(phase, config, loader, history, on_epoch, checkpoint=checkpoint)
     return Head(network.whole.get_layer("logits").get_weights(), history.epochs, reused=False)

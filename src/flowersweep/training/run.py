@@ -3,13 +3,11 @@
 import logging
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowersweep.cache.checkpoints import checkpoint_path
-from flowersweep.config import cache_dir
 from flowersweep.config.schema import Config
 from flowersweep.errors import Pruned, infrastructure_failure
 from flowersweep.fields import maximized
@@ -17,15 +15,15 @@ from flowersweep.interrupt import interruptible
 from flowersweep.texts import printable
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.orphaned_runs import CLOSED_TAG, close_orphaned_runs
+from flowersweep.tracking.orphaned_runs import close_orphaned_runs
 from flowersweep.tracking.outbox.delivery import END_SECONDS
 from flowersweep.tracking.patience import cleaning_up
 from flowersweep.tracking.run import NOTE, RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
 from flowersweep.tracking.store.summary import summary
 from flowersweep.training.checkpoint.content import content_of
-from flowersweep.training.checkpoint.interrupted import interrupted_run
 from flowersweep.training.checkpoint.run_checkpoint import RunCheckpoint
+from flowersweep.training.checkpoint.start import finished_run, started_or_resumed
 from flowersweep.training.dataset import Pictures, load_pictures
 from flowersweep.training.environment import (
     memory_exhaustion_reported,
@@ -40,7 +38,10 @@ from flowersweep.training.precision import resolve_precision
 from flowersweep.training.result import Result
 
 if TYPE_CHECKING:
+    from mlflow.entities import Run
+
     from flowersweep.models.network import Network
+    from flowersweep.training.callbacks import EpochCallback
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class RunContext:
         on_epoch: Called after each epoch of the last phase with its number in that phase, counted from 1, and its
             values; raises Pruned to end the run.
         on_any_epoch: Called after each epoch of any phase, before `on_epoch`.
+        takes_finished: Whether a finished run below the same parent is taken instead of training the same once more.
         keeps_artifacts: Called with the objective; returns False if figures and model need not be stored.
     """
 
@@ -70,15 +72,11 @@ class RunContext:
     on_start: Callable[[str], None] = lambda _run_id: None
     on_epoch: Callable[[int, Mapping[str, float]], None] = lambda _number, _values: None
     on_any_epoch: Callable[[], None] = lambda: None
+    takes_finished: bool = False
     keeps_artifacts: Callable[[float], bool] = lambda _objective: True
 
 
 ALONE = RunContext()
-# The tags by which the runs of a study's trials differ.
-IDENTITY = ("study", "kind", "trial", "repeat")
-# The tag of a run that went on after an interruption, and the tags that are no longer true then.
-RESUMED = "resumed"
-ENDED = ("failure", "trial.state", CLOSED_TAG)
 log = logging.getLogger(__name__)
 
 
@@ -128,8 +126,17 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
         network, lineage = build(config, pictures, store)
         name = config.tracking.run_name or context.run_name or run_name(config)
         its_tags = {**tags(config), "precision": resolve_precision(config), **lineage, **context.tags}
-        start = lineage.get("init_from.run_id")
-        with started_or_resumed(config, pictures, context, store, name, its_tags, start) as found:
+        content = content_of(config, pictures, lineage.get("init_from.run_id"))
+        parent = context.parent_run_id
+        if (
+            context.takes_finished
+            and (done := finished_run(store, str(parent), its_tags, content)) is not None
+        ):
+            for _ in range(int(done.data.metrics["total/epochs"])):
+                context.on_any_epoch()
+            return _result(config, pictures, store, done)
+        run = started_or_resumed(config, store, name, parent=parent, tags=its_tags, content=content)
+        with run as found:
             tracker, checkpoint = found
         with (
             checkpoint.kept_while_needed(),
@@ -147,52 +154,41 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
     return Result(metrics[config.objective.metric], metrics, tracker.run_id, store.uri, n_validation)
 
 
-@contextmanager
-def started_or_resumed(
-    config: Config,
-    pictures: Pictures,
-    context: RunContext,
-    store: Store,
-    name: str,
-    its_tags: Mapping[str, object],
-    start: str | None,
-) -> Iterator[tuple[MLflowTracker, RunCheckpoint]]:
-    """The run of a training in MLflow, and its checkpoint: a new run, or one that was interrupted.
+class _EpochsLogged:
+    """Logs epochs, each once, whatever was logged before an interruption.
 
-    No other process resumes the same run before the end of the block.
-
-    Args:
-        config: The configuration.
-        pictures: The pictures.
-        context: The context of the run.
-        store: The store of the run.
-        name: The name of the run.
-        its_tags: The tags of a new run.
-        start: The run from whose weights it starts.
+    An epoch is logged before its checkpoint is written, so that those after the checkpoint may have been logged.
     """
-    cache, experiment = cache_dir(config.paths.cache), config.tracking.experiment
-    about = {
-        "identity": [
-            name,
-            experiment,
-            context.parent_run_id,
-            *(str(context.tags.get(tag)) for tag in IDENTITY),
-        ],
-        "content": content_of(config, pictures, start),
-    }
-    resumes = config.tracking.resume == "auto"
-    with interrupted_run(cache, about, store) if resumes else nullcontext() as found:
-        if found is None:
-            parent = context.parent_run_id
-            tracker = MLflowTracker.start(store, experiment, name, parent_run_id=parent, tags=its_tags)
-            path = checkpoint_path(cache, tracker.run_id) if resumes else None
-            yield tracker, RunCheckpoint(path, about)
+
+    def __init__(
+        self,
+        tracker: MLflowTracker,
+        checkpoint: RunCheckpoint,
+        write: "EpochCallback",
+        count: Callable[[], None],
+    ) -> None:
+        self._tracker, self._write, self._count = tracker, write, count
+        self._known = set() if checkpoint.found is None else tracker.steps("loss")
+        self._last = 0
+
+    def __call__(self, number: int, values: Mapping[str, float]) -> None:
+        """Log an epoch; one of a head that another run has trained after the interruption may be there already."""
+        if number <= self._last:
             return
-        tracker = MLflowTracker.resume(store, found.run_id, without=ENDED)
-        checkpoint = RunCheckpoint(checkpoint_path(cache, found.run_id), about, found.checkpoint)
-        tracker.tags({**context.tags, RESUMED: f"after epoch {checkpoint.epochs}"})
-        log.info("Run %s was interrupted; it goes on after epoch %d.", found.run_id, checkpoint.epochs)
-        yield tracker, checkpoint
+        self._last = number
+        logged = {name: value for name, value in values.items() if not name.startswith(RECALL)}
+        if number not in self._known:
+            self._tracker.metrics(logged, step=number)
+        self._write(number, logged)
+        self._count()
+
+
+def _result(config: Config, pictures: Pictures, store: Store, run: "Run") -> Result:
+    """The result of a run that has finished."""
+    kinds = ("best/", "last/", "total/", "test/")
+    metrics = {name: float(value) for name, value in run.data.metrics.items() if name.startswith(kinds)}
+    objective = metrics[config.objective.metric]
+    return Result(objective, metrics, str(run.info.run_id), store.uri, len(pictures.validation))
 
 
 def run_name(config: Config) -> str:
@@ -261,21 +257,7 @@ def _train(
     history = History.of(config.objective.metric)
 
     with event_files(tracker, enabled=config.tracking.tensorboard) as write_events:
-        # An epoch is logged before its checkpoint is written, so that those after the checkpoint may have been logged.
-        known = set() if checkpoint.found is None else tracker.steps("loss")
-        n_logged = 0
-
-        def log_epoch(number: int, values: Mapping[str, float]) -> None:
-            nonlocal n_logged
-            if number <= n_logged:  # of a head that was trained by another run after this one was interrupted
-                return
-            n_logged = number
-            logged = {name: value for name, value in values.items() if not name.startswith(RECALL)}
-            if number not in known:
-                tracker.metrics(logged, step=number)
-            write_events(number, logged)
-            context.on_any_epoch()
-
+        log_epoch = _EpochsLogged(tracker, checkpoint, write_events, context.on_any_epoch)
         for number, values in enumerate(checkpoint.epochs_before, start=1):
             log_epoch(number, values)
         try:

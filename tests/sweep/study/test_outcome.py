@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import signal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -134,7 +135,7 @@ def test_everything_else_is_the_trials_own_failure(error: Exception) -> None:
 def test_an_error_while_another_is_handled_counts_for_itself() -> None:
     """Only what an error was raised from counts, not what happened to be handled at the time."""
     try:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        Path("/dev/full").write_text("x", encoding="utf-8")
     except OSError:
         outcome = of_exception(_caught(ValueError("own")))
 

@@ -3,11 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+import optuna
 import pytest
 from omegaconf import OmegaConf
 
+from flowersweep.sweep.study.attributes import FAIL_REASON, LOST, RUN_ID
 from flowersweep.sweep.study.outcome import Outcome, State, of_death, of_exception
-from flowersweep.sweep.workers.failed_run import record_failure
+from flowersweep.sweep.workers.failed_run import record_failure, record_lost
 from flowersweep.sweep.workers.messages import Job
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
@@ -61,6 +63,25 @@ def test_a_run_is_created_if_there_is_none(store: Store, job: Job) -> None:
     assert run.data.tags["mlflow.parentRunId"] == job.parent_run_id
     assert (run.data.params, run.data.metrics) == ({"x": "0.5"}, {"searched/x": 0.5})
     assert [file.path for file in client(store.uri).list_artifacts(run_id)] == ["failure.txt"]
+
+
+def test_runs_of_dead_workers_fail_with_their_trials(store: Store) -> None:
+    """A trial that failed because its workers died has a FAILED run with the reason; other runs stay as they are."""
+    study = optuna.create_study()
+    runs = [MLflowTracker.start(store, "e", "t") for _ in range(3)]
+    runs[0].end(RunStatus.KILLED)
+    runs[1].tags({"failure": "its own"})
+    runs[1].end(RunStatus.FAILED)
+    runs[2].end(RunStatus.KILLED)
+    reason = "Its worker died 4 times while running it."
+    for run, attrs in zip(runs, [{LOST: 4}, {LOST: 1}, {}], strict=True):
+        study.enqueue_trial({}, user_attrs={RUN_ID: run.run_id, FAIL_REASON: reason, **attrs})
+        study.tell(study.ask(), state=optuna.trial.TrialState.FAIL)
+    record_lost(study, store)
+    found = [client(store.uri).get_run(run.run_id) for run in runs]
+
+    assert [run.info.status for run in found] == ["FAILED", "FAILED", "KILLED"]
+    assert [run.data.tags.get("failure") for run in found] == [reason, "its own", None]
 
 
 def test_a_store_that_cannot_be_used_costs_no_outcome(job: Job, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,6 +1,7 @@
 """A trial's training: what is reported, what it returns, and by what its runs are found."""
 
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,14 @@ import pytest
 
 from flowersweep.config import Config
 from flowersweep.errors import DataError, Pruned
+from flowersweep.interrupt import Interrupted
 from flowersweep.sweep.study.content import Content, place_of
 from flowersweep.sweep.workers.objective import own_fold, run_trial, searched_numbers, tags_of
 from flowersweep.sweep.workers.trial import RunningTrial
 from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.store.store import prepare_store
+from flowersweep.training.checkpoint.run_checkpoint import RunCheckpoint
 
 MakeConfig = Callable[..., Config]
 TINY = (
@@ -29,14 +33,15 @@ TINY = (
 class Study:
     """Takes what a trial says, as a worker would."""
 
-    def __init__(self, prune_after: int | None = None) -> None:
+    def __init__(self, prune_after: int | None = None, *, parent: str | None = None, number: int = 7) -> None:
         self.reports: list[tuple[int, float]] = []
         self.attrs: dict[str, Any] = {}
         self.prune_after = prune_after
         self.trial = RunningTrial(
-            7,
+            number,
             "s",
             {"optimizer.learning_rate": 0.5, "aug": "none"},
+            parent_run_id=parent,
             _report=self.report,
             _keep=self.attrs.update,
         )
@@ -119,3 +124,45 @@ def test_pruned_between_repeats(make_config: MakeConfig) -> None:
     assert (run.info.status, run.data.tags["trial.state"]) == ("FINISHED", "PRUNED")
     assert (run.data.metrics["n"], "spread/min" in run.data.metrics) == (2.0, False)
     assert study.attrs["epochs"] == 4
+
+
+@pytest.mark.slow
+def test_an_interrupted_trial_goes_on(make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its finished seeds are taken from their runs, the interrupted one goes on in its run; reports and counts are the same."""
+    config = make_config(*TINY, "model.dropout=0.5", "trainer.epochs=3")
+    configs = [replace(config, seed=seed) for seed in range(3)]
+    store = prepare_store(Path(config.tracking.dir))
+    parent = MLflowTracker.start(store, config.tracking.experiment, "study").run_id
+    whole, first, second = Study(parent=parent, number=1), Study(parent=parent), Study(parent=parent)
+    expected = run_trial(configs, [], whole.trial)
+
+    seen: list[int] = []
+
+    def interrupted_in_second(self: RunCheckpoint, *given: Any, **named: Any) -> None:
+        seen.append(len(given[1].epochs))
+        save(self, *given, **named)
+        if len(seen) == 5:
+            raise Interrupted(signal.SIGTERM)
+
+    save = RunCheckpoint.save
+    monkeypatch.setattr(RunCheckpoint, "save", interrupted_in_second)
+    with pytest.raises(Interrupted):
+        run_trial(configs, [], first.trial)
+    monkeypatch.undo()
+    assert run_trial(configs, [], second.trial) == expected
+
+    assert seen == [1, 2, 3, 1, 2]
+    assert first.attrs["mlflow_run_id"] == second.attrs["mlflow_run_id"]
+    assert second.reports == whole.reports
+    assert second.attrs["epochs"] == whole.attrs["epochs"] == 9
+    service = client(store.uri)
+    run = second.run(config)
+    assert run.info.status == "FINISHED"
+    assert "failure" not in run.data.tags
+    points = service.get_metric_history(run.info.run_id, "n")
+    assert [(point.step, point.value) for point in points] == [(1, 1.0), (2, 2.0), (3, 3.0)]
+    below = service.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
+    assert [one.info.status for one in below] == ["FINISHED"] * 3
+    for one in below:
+        losses = service.get_metric_history(one.info.run_id, "loss")
+        assert [point.step for point in losses] == [1, 2, 3]

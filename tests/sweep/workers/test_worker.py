@@ -200,7 +200,7 @@ def test_failures_stop_it(sweep: Sweeps, limit: dict[str, int], n_run: int) -> N
 @pytest.mark.parametrize(
     ("trouble", "reason"),
     [
-        ("disk", "/cache/x cannot be written: no space is left on the disk at "),
+        ("disk", "/cache/x cannot be written: no space is left on the disk at /"),
         ("pictures", "The picture folder /pictures does not exist."),
         ("store", "Cannot start a run: the server is away."),
     ],

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 import requests
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from flowersweep.errors import TrackingError
@@ -163,7 +163,9 @@ def _do(run: MLflowTracker, number: int, step: str) -> None:
             run.dataset(f"set {number}", digest=str(number), source="/pictures", context="training")
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(steps=["metrics", "params", "data", "text", "tags"], faults=["after"] * 5)
+@example(steps=["metrics", "torn", "metrics", "restart", "text"], faults=["before"] * 3)
 @given(steps=st.lists(STEPS, min_size=1, max_size=8), faults=st.lists(FAULTS, max_size=12))
 def test_failures_change_nothing_of_what_is_stored(
     store: Store, monkeypatch: pytest.MonkeyPatch, steps: Sequence[str], faults: list[str]

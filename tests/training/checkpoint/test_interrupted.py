@@ -1,6 +1,8 @@
 """Which interrupted run a training goes on with."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -21,12 +23,17 @@ def store(tmp_path: Path) -> Store:
     return prepare_store(tmp_path / "results")
 
 
-def add(store: Store, cache: Path, status: RunStatus | None = RunStatus.KILLED, **about: object) -> str:
+def add(
+    store: Store,
+    cache: Path,
+    status: RunStatus | None = RunStatus.KILLED,
+    changed: Mapping[str, object] = MappingProxyType({}),
+) -> str:
     """A run with a checkpoint after its second epoch."""
     tracker = MLflowTracker.start(store, "demo", "cnn")
     if status is not None:
         tracker.end(status)
-    stored = {**ABOUT, "epochs": [{}, {}], **about}
+    stored = {**ABOUT, "epochs": [{}, {}], **changed}
     write_checkpoint(checkpoint_path(cache, tracker.run_id), Checkpoint(stored, {"some": [np.arange(2)]}))
     return tracker.run_id
 
@@ -68,7 +75,7 @@ def test_another_training_starts_at_its_first_epoch(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """If the same configuration was interrupted, a sentence says why it does not go on."""
-    run_id = add(store, tmp_path, **changed)
+    run_id = add(store, tmp_path, RunStatus.KILLED, changed)
 
     assert found(store, tmp_path) is None
     expected = f"The training starts at its first epoch and not after epoch 2 of run {run_id}, which was interrupted, because"

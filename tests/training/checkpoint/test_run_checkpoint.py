@@ -2,6 +2,7 @@
 
 import errno
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -121,13 +122,16 @@ def test_it_is_removed_when_the_run_ends_for_a_reason_of_its_own(
     """After an interruption and a failure of the infrastructure it is needed; an interruption says how to go on."""
     path = tmp_path / "run.npz"
     checkpoint = RunCheckpoint(path, {})
-    try:
+    expected = nullcontext() if error is None else pytest.raises(type(error))
+
+    def run() -> None:
         with checkpoint.kept_while_needed():
             save(checkpoint, State(), 3)
             if error is not None:
                 raise error
-    except type(error) if error is not None else ():
-        pass
+
+    with expected:
+        run()
 
     assert path.exists() == kept
     if isinstance(error, Interrupted):

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,12 +18,14 @@ from flowersweep.training.probabilities import Predictions
 LOSSES = (1.0, 0.5, 0.6, 0.4, 0.45, 0.42, 0.41, 0.43)
 
 
-class Counting(keras.callbacks.Callback):
+class Counting(keras.callbacks.Callback):  # type: ignore[misc] # Keras has no types
     """A user's callback with state of all kinds that can be stored."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.count, self.seen, self.names = 0, [], {}
+        self.count = 0
+        self.seen: list[float] = []
+        self.names: dict[Any, Any] = {}
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Count, and remember."""
@@ -108,11 +111,11 @@ def test_what_cannot_be_stored_is_named() -> None:
     """Functions and classes do not change, so they may stay behind; arrays and objects of one's own may not."""
     callback = Counting()
     training = Training(callback)
-    callback.choose = max  # type: ignore[attr-defined] # as any callback may
+    callback.choose = max
     assert training.state.unstorable() is None
     callback.names["odd"] = {1: "the key is no text"}
     assert training.state.unstorable() == "Counting.names is a dict"
     callback.names = {}
-    callback.kept = np.zeros(2)  # type: ignore[attr-defined] # as above
+    callback.kept = np.zeros(2)
     assert training.state.unstorable() == "Counting.kept is a ndarray"
     assert json.dumps(training.state.values())

@@ -4,7 +4,7 @@ import itertools
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from operator import itemgetter
 from pathlib import Path
@@ -54,10 +54,26 @@ class Budget:
     max_failures_in_a_row: int | None = None
     failed_before: int = 0
     sweep: str = ""
+    _ends: float | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.n_trials is None and not self.is_grid:
             raise ValueError("A budget needs a number of trials, or a grid that ends.")
+        self._start_clock()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._start_clock()  # that of another machine is another one
+
+    def _start_clock(self) -> None:
+        """Measure the time that is left by a clock that nobody sets."""
+        left = None if self.deadline is None else self.deadline - time.time()
+        object.__setattr__(self, "_ends", None if left is None else time.monotonic() + left)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is up; if the machine's clock is set meanwhile, this changes nothing."""
+        return self._ends is not None and time.monotonic() >= self._ends
 
     @classmethod
     def begun(
@@ -174,7 +190,7 @@ def _stop(trials: Sequence[FrozenTrial], space: Grid, budget: Budget) -> Stop | 
         return Stop.FAILURES
     if _remaining(trials, space, budget) <= 0:
         return Stop.SPENT
-    if budget.deadline is not None and time.time() >= budget.deadline:
+    if budget.is_over:
         return Stop.TIMEOUT
     return None
 

@@ -80,7 +80,7 @@ def _recorded(running: RunningTrial, original: FrozenTrial, config: DictConfig) 
             NOTE: f"Not trained: trial {original.number} had the same values, and this one has its result, {values}.",
         },
     )
-    with closing(tracker):
+    with closing(tracker, wait=0):
         seeds = original.user_attrs.get(REPEATS) or original.values[:1]
         maximize = maximized(config.objective.metric)
         tracker.metrics({**searched_numbers(running.params), **summary(seeds, maximize=maximize)})

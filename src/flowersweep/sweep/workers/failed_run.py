@@ -5,8 +5,11 @@ import os
 from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
+from optuna import Study
+from optuna.trial import TrialState
 
 from flowersweep.errors import TrackingError
+from flowersweep.sweep.study.attributes import FAIL_REASON, LOST, RUN_ID
 from flowersweep.sweep.study.outcome import Outcome
 from flowersweep.sweep.workers.messages import Job
 from flowersweep.sweep.workers.trial import RunningTrial
@@ -38,6 +41,28 @@ def record_failure(job: Job, outcome: Outcome) -> str | None:
     except TrackingError as error:
         log.warning("Trial %d: its failure was not stored in MLflow: %s", job.number, error)
         return None
+
+
+def record_lost(study: Study, store: "Store") -> None:
+    """End the runs of trials that have failed because their workers died, which nobody was there to do."""
+    from flowersweep.tracking.mlflow_api import client, translated
+    from flowersweep.tracking.mlflow_tracker import MLflowTracker
+    from flowersweep.tracking.run import RunStatus
+
+    for trial in study.get_trials(deepcopy=False, states=[TrialState.FAIL]):
+        if LOST not in trial.user_attrs or RUN_ID not in trial.user_attrs:
+            continue
+        run_id = trial.user_attrs[RUN_ID]
+        try:
+            with translated(f"look for the run of trial {trial.number}"):
+                status = client(store.uri).get_run(run_id).info.status
+            if status in {RunStatus.FINISHED.value, RunStatus.FAILED.value}:
+                continue
+            tracker = MLflowTracker(store, run_id)
+            tracker.tags({"failure": trial.user_attrs[FAIL_REASON]})
+            tracker.end(RunStatus.FAILED)
+        except TrackingError as error:  # a run that was deleted, or is in the store of another machine
+            log.warning("Trial %d: its failure was not stored in MLflow: %s", trial.number, error)
 
 
 def _recorded(job: Job, outcome: Outcome, store: "Store") -> str:

@@ -15,10 +15,12 @@ from flowersweep.sweep.study.trial_name import trial_name
 from flowersweep.sweep.workers.trial import RunningTrial
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.orphaned_runs import is_interrupted, runs_like
 from flowersweep.tracking.run import NOTE
 from flowersweep.tracking.store.store import Store, prepare_store
-from flowersweep.tracking.store.summary import rounded, summary
+from flowersweep.tracking.store.summary import N_SEEDS, rounded, summary
 from flowersweep.training import Result, RunContext, train
+from flowersweep.training.checkpoint.start import ENDED
 from flowersweep.training.run import failures_recorded
 
 Values = dict[str, float]
@@ -129,19 +131,15 @@ def _repeated(
 ) -> Values:
     """One run for the trial, with mean and spread, and one below it for each seed."""
     config, n_repeats = configs[0], len(configs)
-    tracker = MLflowTracker.start(
-        store,
-        config.tracking.experiment,
-        trial_name(trial),
-        parent_run_id=trial.parent_run_id,
-        tags={**tags_of(trial), "n_repeats": n_repeats, "objective": config.objective.metric},
-    )
+    tags = {**tags_of(trial), "n_repeats": n_repeats, "objective": config.objective.metric}
+    tracker, known = _started_or_resumed(config, trial, store, tags)
     trial.user_attrs({RUN_ID: tracker.run_id})
     repeats: list[Values] = []
     metrics: list[Values] = []
     sizes: set[int] = set()
     with closing(tracker, wait=0), failures_recorded(tracker, again=True):
-        tracker.metrics(searched_numbers(trial.params))
+        if not known:
+            tracker.metrics(searched_numbers(trial.params))
         for repeat, seeded in enumerate(configs):
             context = replace(_seeded(trial, tracker.run_id, repeat, seeded), on_any_epoch=count)
             its = [*overrides, *own_fold(seeded, overrides)]
@@ -153,7 +151,8 @@ def _repeated(
                 _record_params(tracker, configs, overrides)
             values = [one[config.objective.metric] for one in repeats]
             # MLflow compares runs by the last value of a metric, which is the one over all seeds.
-            tracker.metrics(summary(values, maximize=maximized(config.objective.metric)), step=repeat + 1)
+            if repeat + 1 not in known:
+                tracker.metrics(summary(values, maximize=maximized(config.objective.metric)), step=repeat + 1)
             trial.report(repeat + 1, values[-1])
         spread = statistics.stdev(values)
         means = {name: statistics.mean(one[name] for one in repeats) for name in repeats[0]}
@@ -165,6 +164,21 @@ def _repeated(
         if len(sizes) == 1:
             trial.user_attrs({N_VALIDATION: sizes.pop()})
     return means
+
+
+def _started_or_resumed(
+    config: Config, trial: RunningTrial, store: Store, tags: Mapping[str, object]
+) -> tuple[MLflowTracker, set[int]]:
+    """The run of a trial with repeats: a new one, or that of an earlier attempt, with the repeats it has recorded."""
+    parent = trial.parent_run_id
+    if parent is not None and config.tracking.resume == "auto":
+        wanted = {name: tags[name] for name in ("study", "kind", "trial", "n_repeats")}
+        for run in filter(is_interrupted, runs_like(store, wanted, parent)):
+            tracker = MLflowTracker.resume(store, run.info.run_id, without=ENDED)
+            tracker.tags(tags)
+            return tracker, tracker.steps(N_SEEDS)
+    name, experiment = trial_name(trial), config.tracking.experiment
+    return MLflowTracker.start(store, experiment, name, parent_run_id=parent, tags=tags), set()
 
 
 def own_fold(config: Config, overrides: Sequence[str]) -> list[str]:
@@ -196,6 +210,7 @@ def _seeded(trial: RunningTrial, parent: str, repeat: int, config: Config) -> Ru
         parent_run_id=parent,
         tags={**tags_of(trial), "kind": "repeat", "repeat": repeat},
         command=trial.command,
+        takes_finished=config.tracking.resume == "auto",
         keeps_artifacts=lambda value: config.tracking.artifacts_of == "all" or trial.leads(value),
     )
 

@@ -13,6 +13,7 @@ from flowersweep.config.locations import cache_dir
 from flowersweep.config.pasting import pasted
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
+from flowersweep.texts import counted
 from flowersweep.tracking.failure import is_passing, may_wait, reason
 from flowersweep.tracking.mlflow_api import bare_client
 from flowersweep.tracking.outbox.outbox import JOURNAL, Outbox
@@ -107,7 +108,7 @@ class Delivery:
             log.warning(
                 "The tracking store can be used again after %.0f s; stored what waited: %s.",
                 time.monotonic() - absence.began,
-                _counted(absence.delivered, "record"),
+                counted(absence.delivered, "record"),
             )
         return None
 
@@ -192,11 +193,11 @@ def settle(uri: str, folders: Sequence[Path], seconds: float) -> None:
     end, pause = time.monotonic() + seconds, _FIRST_PAUSE
     try:
         delivered, left = deliver_all(uri, folders)
-        if seconds and any(map(may_wait, left.values())):
+        if seconds and any(map(is_passing, left.values())):
             log.warning(
                 "Waiting for the tracking store for up to %g seconds; Ctrl-C ends the wait ...", seconds
             )
-            while any(map(may_wait, left.values())) and time.monotonic() < end:
+            while any(map(is_passing, left.values())) and time.monotonic() < end:
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_AT_END)
                 more, left = deliver_all(uri, folders)
@@ -206,7 +207,7 @@ def settle(uri: str, folders: Sequence[Path], seconds: float) -> None:
             raise
         delivered, left = 0, {}
     if delivered:
-        log.warning("Stored what waited for the tracking store: %s.", _counted(delivered, "record"))
+        log.warning("Stored what waited for the tracking store: %s.", counted(delivered, "record"))
     _absences.pop(uri, None)
     tell_waiting(uri, folders, left)
 
@@ -223,8 +224,8 @@ def tell_waiting(uri: str, folders: Sequence[Path], errors: dict[str, Exception]
         "Waiting in %s for the tracking store%s: %s of %s. The next command that uses these results stores them, or: %s",
         " and ".join(where),
         why,
-        _counted(sum(map(len, outboxes)), "record"),
-        _counted(len(runs), "run"),
+        counted(sum(map(len, outboxes)), "record"),
+        counted(len(runs), "run"),
         fix_command(uri, folders),
     )
 
@@ -237,10 +238,6 @@ def fix_command(uri: str, folders: Sequence[Path]) -> str:
     )
     where = beside if is_default else [pasted("tracking.uri", redacted(uri)), *beside]
     return " ".join(["python -m flowersweep doctor --fix", *where])
-
-
-def _counted(number: int, name: str) -> str:
-    return f"{number} {name}{'s' * (number != 1)}"
 
 
 def _is_refusal(error: Exception) -> bool:

@@ -72,9 +72,7 @@ def correct(database: Path) -> Corrected | None:
         roots = _moved_roots(connection, database)
         if not roots:
             return None
-        kept = _unused(database.with_name(f"{database.stem}-before-fix{database.suffix}"))
-        with closing(sqlite3.connect(kept)) as copy:
-            connection.backup(copy)
+        kept = back_up(database)
         connection.execute("BEGIN IMMEDIATE")
         count = sum(
             _correct_column(connection, table, column, root, database.parent.resolve() / ARTIFACTS)
@@ -83,6 +81,18 @@ def correct(database: Path) -> Corrected | None:
         )
         connection.commit()
     return Corrected(count, tuple(sorted(map(_folder, roots))), kept)
+
+
+def back_up(database: Path) -> Path:
+    """Copy a SQLite file, which may be in use, to an unused name next to it, and return that name.
+
+    Raises:
+        TrackingError: It cannot be read, or the copy not be written.
+    """
+    kept = _unused(database.with_name(f"{database.stem}-before-fix{database.suffix}"))
+    with _opened(database, "ro") as connection, closing(sqlite3.connect(kept)) as copy:
+        connection.backup(copy)
+    return kept
 
 
 def _correct_column(connection: sqlite3.Connection, table: str, column: str, root: str, here: Path) -> int:

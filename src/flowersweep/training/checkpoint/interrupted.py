@@ -17,14 +17,11 @@ from flowersweep.cache.checkpoints import (
 )
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.mlflow_api import client, translated
-from flowersweep.tracking.orphaned_runs import is_orphaned
-from flowersweep.tracking.run import RunStatus
+from flowersweep.tracking.orphaned_runs import is_interrupted
 from flowersweep.tracking.store.store import Store
 from flowersweep.training.checkpoint.content import changes, in_words
 
 log = logging.getLogger(__name__)
-
-_INTERRUPTED = {RunStatus.KILLED.value, RunStatus.FAILED.value}
 
 
 @dataclass(frozen=True)
@@ -79,5 +76,4 @@ def _is_interrupted(run_id: str, store: Store) -> bool:
             run = client(store.uri).get_run(run_id)
     except TrackingError:  # it is of another store, or was removed
         return False
-    is_there = run.info.lifecycle_stage == "active"
-    return is_there and (run.info.status in _INTERRUPTED or is_orphaned(run))
+    return run.info.lifecycle_stage == "active" and is_interrupted(run)
