@@ -1,5 +1,6 @@
 """The Hydra application: compose, check, train and show the result; with --multirun, a sweep of this."""
 
+import errno
 import os
 import signal
 import sys
@@ -149,6 +150,11 @@ def _complain(error: Exception, *, whole: bool = False) -> int:
         return EXIT_FAILED
     if isinstance(error, OSError) and is_full(error):
         error = TrainingError(full_disk(error))
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        name = in_one_line(Path(str(error.filename)).name)
+        error = ConfigError(
+            f"{name[:40]}... is too long for the name of a group, a choice or a file ({len(name):,} characters); shorten it."
+        )
     if not isinstance(error, FlowersweepError | HydraException | OmegaConfBaseException):
         return _complain_of_bug(error)
     message = str(error) if isinstance(error, FlowersweepError) else redacted(config.explain(error))

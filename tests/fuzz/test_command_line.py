@@ -148,3 +148,9 @@ def test_odd_files(command: Command, tmp_path: Path, kind: str, name: str) -> No
         case "device":
             path.symlink_to("/dev/null")
     command.check(f"--config-dir={tmp_path}/own", f"experiment={name}")
+
+
+@pytest.mark.parametrize("argument", ["~" + "a" * 300, "model=" + "b" * 300, "data.dir=" + "c" * 300])
+def test_names_that_are_too_long_for_a_file(command: Command, argument: str) -> None:
+    """Of a group, of a choice, and of a folder."""
+    command.check(argument)
