@@ -10,8 +10,8 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,13 @@ def _answering(folder: Path, uri: str) -> Store:
 @contextmanager
 def postgresql() -> Iterator[str]:
     """The URL of a fresh PostgreSQL server that listens on a socket in a folder of its own only."""
+    with postgresql_with_outages() as (url, _):
+        yield url
+
+
+@contextmanager
+def postgresql_with_outages() -> Iterator[tuple[str, Callable[[], AbstractContextManager[None]]]]:
+    """Such a URL, and a context manager during which the server is stopped."""
     binaries = _programs("initdb", *Path("/usr/lib/postgresql").glob("*/bin"))
     with _as("postgres") as (user, folder, as_user):
         data = folder / "data"
@@ -96,8 +103,17 @@ def postgresql() -> Iterator[str]:
         settings = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
         ready = [binaries / "pg_isready", "-q", "-h", folder]
         # SIGINT is a fast shutdown: SIGTERM would wait for every open connection.
-        with _running([binaries / "postgres", "-D", data, *settings], ready, folder, as_user, signal.SIGINT):
-            yield f"postgresql+psycopg://{user}@/postgres?host={folder}"
+        command = [binaries / "postgres", "-D", data, *settings]
+        with ExitStack() as server:
+            server.enter_context(_running(command, ready, folder, as_user, signal.SIGINT))
+
+            @contextmanager
+            def away() -> Iterator[None]:
+                server.close()
+                yield
+                server.enter_context(_running(command, ready, folder, as_user, signal.SIGINT))
+
+            yield f"postgresql+psycopg://{user}@/postgres?host={folder}", away
 
 
 @contextmanager

@@ -1,10 +1,15 @@
 """Log lines and progress bars share a terminal: a program in a pseudo-terminal, and what its screen shows."""
 
+import logging
 import re
 import sys
 
 import pytest
+from rich.console import Console
 
+from flowersweep.console import print_line, print_notice
+from flowersweep.errors import SweepError
+from flowersweep.redaction import Formatter
 from flowersweep.training.logs.display import epoch_line
 from terminal import Screen, shown
 
@@ -99,3 +104,15 @@ def test_an_epoch_is_one_line(columns: int | None, end: str) -> None:
     assert line.startswith("epoch  7/30  loss 1.2500  accuracy 0.5000  val_loss 1.5000  val_accuracy 0.6250")
     assert line.endswith(end)
     assert columns is None or len(line) <= columns
+
+
+def test_no_text_controls_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Control characters are escaped in messages, errors and log lines, and in what is printed above a display."""
+    text = "\x1b[2Jgone\rover"
+    print_notice(text)
+    print_line(text, Console(file=sys.stderr))
+    record = logging.LogRecord("name", logging.INFO, "path", 1, text, None, None)
+    sys.stderr.write(f"{SweepError(text)}\n{Formatter().format(record)}\n")
+
+    shown_text = r"\x1b[2Jgone\rover"
+    assert capsys.readouterr().err.splitlines() == [f"flowersweep: {shown_text}", *[shown_text] * 3]

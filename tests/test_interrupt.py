@@ -1,6 +1,8 @@
 """Signals as an exception, sent to this very process."""
 
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -27,25 +29,29 @@ def test_a_signal_is_an_exception_with_its_number(number: signal.Signals) -> Non
     assert handlers() == before
 
 
-@pytest.mark.parametrize("second", SIGNALS)
-def test_a_second_signal_does_not_disturb_cleaning_up(second: signal.Signals) -> None:
-    """After the first one both are ignored until the block ends, and mean what they meant after it."""
-    before = handlers()
-    cleaned: list[bool] = []
-
-    def interrupted() -> None:
+CLEANING_UP = """
+import signal, time
+from flowersweep.interrupt import interruptible
+try:
+    with interruptible():
         try:
             signal.raise_signal(signal.SIGTERM)
         finally:
-            signal.raise_signal(second)
-            cleaned.append(True)
+            print("cleaning up", flush=True)
+            signal.raise_signal(signal.{second})
+            time.sleep(60)
+finally:
+    print("never", flush=True)
+"""
 
-    with pytest.raises(Interrupted) as caught, interruptible():
-        interrupted()
 
-    assert cleaned == [True]
-    assert caught.value.signal_number == signal.SIGTERM
-    assert handlers() == before
+@pytest.mark.parametrize("second", SIGNALS)
+def test_a_second_signal_ends_the_process_at_once(second: signal.Signals) -> None:
+    """Nothing is cleaned up any more, as after `kill -9`; the exit code names the second signal."""
+    program = CLEANING_UP.format(second=second.name)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (128 + second, b"cleaning up\n", b"")
 
 
 def test_without_a_signal_the_handlers_come_back_too() -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from flowersweep.texts import (
     nearest,
     nearest_of,
     plain_console,
+    printable,
 )
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
@@ -33,6 +35,12 @@ def test_any_name_becomes_a_line_of_utf_8(name: bytes) -> None:
     assert in_one_line(Path("a") / given_name.replace("/", "_")).startswith("a/")
     if given_name.isprintable():
         assert in_one_line(given_name) == as_text(given_name) == given_name
+
+
+def test_half_a_character_becomes_text() -> None:
+    """YAML and JSON can contain one, which no file name does."""
+    assert as_text("a\ud800b") == r"a\ud800b"
+    assert in_one_line("a\ud800\n") == r"a\ud800\n"
 
 
 @pytest.mark.parametrize(
@@ -117,3 +125,19 @@ def test_counted() -> None:
     """One thing is not several."""
     shown = [counted(0, "file"), counted(1, "file"), counted(3670, "picture"), counted(2, "class", "classes")]
     assert shown == ["0 files", "1 file", "3,670 pictures", "2 classes"]
+
+
+@given(text=st.text(st.characters()))
+def test_a_terminal_obeys_no_printable_text(text: str) -> None:
+    """Only line breaks and tabs stay of what controls a terminal; the text can be encoded, and is printed only once."""
+    shown = printable(text)
+    kinds = {unicodedata.category(character) for character in shown if character not in "\n\t"}
+    assert not kinds & {"Cc", "Cs", "Zl", "Zp"}
+    assert printable(shown) == shown
+    assert shown.encode().decode() == shown
+
+
+def test_what_is_printable_stays() -> None:
+    """Letters of all scripts, emoji, line breaks and tabs stay; colours, a moved cursor and a turned direction do not."""
+    assert printable("é花🌼 שלום\n\tx") == "é花🌼 שלום\n\tx"
+    assert printable("\x1b[31mred\x07\rover\r\n\u202eback") == "\\x1b[31mred\\x07\\rover\n\\u202eback"

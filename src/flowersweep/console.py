@@ -7,6 +7,8 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING
 
+from flowersweep.texts import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -27,7 +29,7 @@ def print_notice(text: str) -> None:
 
     Unlike `print_line` it needs no package, so that also an error of an incomplete installation can be shown.
     """
-    lines = f"flowersweep: {text}".split("\n")
+    lines = f"flowersweep: {printable(text)}".split("\n")
     if sys.stderr.isatty():
         # 0 where the terminal does not know its size.
         width = shutil.get_terminal_size().columns or 80
@@ -37,6 +39,7 @@ def print_notice(text: str) -> None:
 
 def print_line(text: str, console: "Console") -> None:
     """Print a message; on a terminal, lines that are too long for it are broken between words, without breaking a word."""
+    text = printable(text)
     if console.is_terminal:
         lines = text.split("\n")
         text = "\n".join(part for line in lines for part in _broken(line, console.width))

@@ -1,13 +1,25 @@
-"""The exceptions that flowersweep raises, in a separate module so that no module imports another one for them."""
+"""The exceptions that flowersweep raises, and what exceptions mean: failed infrastructure, full disks.
+
+A separate module, so that no module imports another one for them.
+"""
 
 import errno
+import os
+import shutil
+from pathlib import Path
 
 from flowersweep.redaction import redacted
+from flowersweep.texts import printable
 
 # No space left, a read-only file system, or a device or mount that has disappeared.
 _LOST = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENXIO, errno.ESTALE, errno.ENOTCONN}
 )
+
+# No space, no quota, or a file that is larger than the file system or the shell (`ulimit -f`) allows.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# TensorFlow passes on only the text.
+_TEXT = os.strerror(errno.ENOSPC)
 
 
 # Exit codes of all commands: a failure at run time, or unusable input.
@@ -25,7 +37,7 @@ class FlowersweepError(Exception):
     ended_a_run = False
 
     def __str__(self) -> str:
-        return redacted(super().__str__())
+        return printable(redacted(super().__str__()))
 
 
 class ConfigError(FlowersweepError):
@@ -38,6 +50,10 @@ class InfrastructureError(FlowersweepError):
 
 class DataError(InfrastructureError):
     """Pictures that are missing, unreadable, or not laid out as one folder per class."""
+
+
+class NoSpaceError(DataError):
+    """No space is left on the disk of the cache."""
 
 
 class WeightsError(ConfigError, InfrastructureError):
@@ -87,3 +103,32 @@ def infrastructure_failure(error: BaseException) -> BaseException | None:
             return culprit
         culprit = culprit.__cause__
     return None
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that a file cannot be written because there is no space for it."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in _FULL
+    return _TEXT in str(error)
+
+
+def disk_of(path: Path) -> str:
+    """The disk of a path that need not exist, by the folder where it is mounted, with its free space."""
+    place = Path(os.path.realpath(path))
+    while not place.exists():
+        place = place.parent
+    usage = shutil.disk_usage(place)
+    while not place.is_mount():
+        place = place.parent
+    return f"the disk at {place} ({usage.free / 1e6:,.0f} of {usage.total / 1e6:,.0f} MB free)"
+
+
+def full_disk(error: BaseException) -> str:
+    """The message about an error for which `is_full` is true and that no part of the program has put into words."""
+    path = getattr(error, "filename", None)
+    if isinstance(path, str | os.PathLike):
+        return f"{path} cannot be written: no space is left on {disk_of(Path(path))}; free some space there and repeat the command."
+    why = getattr(error, "strerror", None) or error
+    places = (Path.cwd(), Path(os.environ.get("TMPDIR") or "/tmp"))  # noqa: S108 (only looked at)
+    disks = " or ".join(dict.fromkeys(map(disk_of, places)))
+    return f"{why}: a file cannot be written, perhaps on {disks}; free some space and repeat the command."

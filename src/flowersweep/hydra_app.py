@@ -22,11 +22,13 @@ from flowersweep.errors import (
     FlowersweepError,
     SweepStoppedError,
     TrainingError,
+    full_disk,
+    is_full,
 )
 from flowersweep.redaction import redacted
 from flowersweep.sweep.space.overrides import left_to_trials
 from flowersweep.sweep.workers.trial import current_trial
-from flowersweep.texts import in_one_line, is_line
+from flowersweep.texts import in_one_line, is_line, printable
 
 # What Hydra may instantiate: its own plugins, logging and Optuna's samplers; nothing else that a configuration names.
 EXECUTION_WHITELIST = (
@@ -67,7 +69,8 @@ def run() -> int:
         return _complain(error, whole=wants_traceback)
     except KeyboardInterrupt as interruption:
         reason = str(interruption) or "interrupted"
-        print_notice(f"{reason}; a run that had started is marked KILLED.")
+        remedy = getattr(interruption, "remedy", "") or "a run that had started is marked KILLED"
+        print_notice(f"{reason}; {remedy}.")
         return 128 + int(getattr(interruption, "signal_number", signal.SIGINT))
     finally:  # a later command in the same process must not show tracebacks
         if given is None:
@@ -142,8 +145,10 @@ def _train_and_show(cfg: DictConfig) -> float | list[float]:
 def _complain(error: Exception, *, whole: bool = False) -> int:
     """Write an error as its message, or with the complete traceback; return the exit code."""
     if whole:
-        sys.stderr.write(redacted("".join(traceback.format_exception(error))))
+        sys.stderr.write(printable(redacted("".join(traceback.format_exception(error)))))
         return EXIT_FAILED
+    if isinstance(error, OSError) and is_full(error):
+        error = TrainingError(full_disk(error))
     if not isinstance(error, FlowersweepError | HydraException | OmegaConfBaseException):
         return _complain_of_bug(error)
     message = str(error) if isinstance(error, FlowersweepError) else redacted(config.explain(error))

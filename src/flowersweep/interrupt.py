@@ -1,11 +1,13 @@
 """Conversion of SIGINT and SIGTERM into one exception, so that an interrupted run is closed and not left RUNNING."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+from typing import NoReturn
 
 
 class Interrupted(KeyboardInterrupt):
@@ -13,7 +15,10 @@ class Interrupted(KeyboardInterrupt):
 
     Attributes:
         signal_number: SIGINT or SIGTERM; the process exits with 128 + this.
+        remedy: How to go on, as a part of a sentence; empty if that is not known.
     """
+
+    remedy = ""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"interrupted by {signal.Signals(signal_number).name}")
@@ -21,13 +26,17 @@ class Interrupted(KeyboardInterrupt):
 
 
 def _raise_interrupted(signal_number: int, _frame: FrameType | None) -> None:
-    # A second Ctrl-C must not interrupt the cleanup.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _exit_at_once)
     if _writing.depth:
         _writing.signal_number = signal_number
         return
     raise Interrupted(signal_number)
+
+
+def _exit_at_once(signal_number: int, _frame: FrameType | None) -> NoReturn:
+    # Everything on disk can bear this, as it can bear `kill -9`: nothing may delay somebody who asks twice.
+    os._exit(128 + signal_number)
 
 
 @dataclass
@@ -62,7 +71,7 @@ def uninterrupted() -> Iterator[None]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within this block SIGINT and SIGTERM raise `Interrupted`; a second one is ignored until the block ends.
+    """Within this block SIGINT and SIGTERM raise `Interrupted`; a second one ends the process at once.
 
     Does nothing outside the main thread, because Python delivers signals to the main thread only.
     """

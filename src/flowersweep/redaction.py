@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
+from flowersweep.texts import printable
+
 STARS = "***"
 
 # A password may contain @, : and /, so it extends to the last @ of an address.
@@ -100,11 +102,11 @@ def redacted_tree(value: Any) -> Any:
 
 
 class Formatter(logging.Formatter):
-    """Formats log lines, including tracebacks, without passwords."""
+    """Formats log lines, including tracebacks, without passwords and control characters."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""
-        return redacted(super().format(record))
+        return printable(redacted(super().format(record)))
 
 
 def _starred(match: "re.Match[str]") -> str:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
+# What a terminal would obey, or show as several lines or in another order; but not line breaks and tabs.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 # Control characters, and line and paragraph separators.
 _BREAKING = {"Cc", "Zl", "Zp"}
 
@@ -22,7 +24,11 @@ def is_line(name: str) -> bool:
 
 def as_text(name: str | PurePath) -> str:
     r"""A name that any text file accepts: bytes that are not UTF-8 are written as in `caf\xe9.jpg`."""
-    return os.fsencode(name).decode(errors="backslashreplace")
+    try:
+        content = os.fsencode(name)
+    except UnicodeEncodeError:  # half of a character, which YAML and JSON can contain
+        content = os.fspath(name).encode(errors="backslashreplace")
+    return content.decode(errors="backslashreplace")
 
 
 def expanded(path: str | PurePath) -> Path:
@@ -37,6 +43,16 @@ def in_one_line(name: str | PurePath) -> str:
         if unicodedata.category(character) in _BREAKING
         else character
         for character in as_text(name)
+    )
+
+
+def printable(text: str) -> str:
+    r"""A text that a terminal shows and does not obey: control characters are escaped, as in `\x1b[31m`.
+
+    Line breaks and tabs stay. For what others have written, such as the messages of exceptions.
+    """
+    return _CONTROLS.sub(
+        lambda found: found.group().encode("unicode_escape").decode(), text.replace("\r\n", "\n")
     )
 
 

@@ -39,7 +39,7 @@ def chunks():
 write_draw(Path(sys.argv[1]), (6, 2, 5), "float16", chunks())
 """
 
-# Keeps a draw mapped until its standard input ends.
+# Keeps a draw open until its standard input ends.
 HOLD = """
 import sys
 from pathlib import Path
@@ -74,17 +74,16 @@ class TestWhole:
     @pytest.mark.parametrize("dtype", ["float16", "float32"])
     @pytest.mark.parametrize("cuts", [[], [1], [2, 5]])
     def test_comes_back(self, tmp_path: Path, dtype: str, cuts: list[int]) -> None:
-        """Written in any chunks, it comes back read-only with its shape and type; NumPy can read it too."""
+        """Written in any chunks, it comes back with its shape and type; NumPy can read it too."""
         path = tmp_path / "00000.npy"
         write_draw(path, SHAPE, dtype, np.split(values(), cuts))
         features = open_draw(path)
 
         assert features is not None
         assert features.dtype == dtype
-        assert not features.flags.writeable
         np.testing.assert_array_equal(features, values().astype(dtype))
         np.testing.assert_array_equal(np.load(path), features)
-        assert draw_size(SHAPE, dtype) == features.nbytes
+        assert draw_size(SHAPE, dtype) == features[:].nbytes
         assert not part_of(path).exists()
 
     def test_absent_is_none(self, tmp_path: Path) -> None:
@@ -145,7 +144,7 @@ class TestWhole:
 
     def test_a_full_disk_is_said_in_one_sentence(self, tmp_path: Path) -> None:
         """A draw larger than what is free is refused before the work, with its size and what to do."""
-        with pytest.raises(DataError, match=r"needs [\d,]+ MB but only [\d,]+ MB are free; free some space"):
+        with pytest.raises(DataError, match=r"needs [\d,]+ MB on the disk at .* MB free\); free some space"):
             write_draw(tmp_path / "00000.npy", (10**6, 10**6, 100), "float32", [])
 
 
@@ -184,19 +183,17 @@ class TestRoom:
         assert names(tmp_path) == ["bank/00000"]
 
     def test_what_is_in_use_stays(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-        """A draw mapped here, even through a view of it, is passed over; the excess is logged."""
+        """A draw that is open here is passed over; the excess is logged."""
         path = written(tmp_path, used=1)
         opened = open_draw(path)
         assert opened is not None
-        view = opened[2:]
-        del opened
         with caplog.at_level(logging.WARNING):
             make_room(tmp_path, 10, 20)
 
         assert path.exists()
         assert "more than the limit" in caplog.text
-        np.testing.assert_array_equal(view, values()[2:])
-        del view
+        np.testing.assert_array_equal(opened[2:], values()[2:])
+        del opened
         make_room(tmp_path, 10, 20)
         assert not path.exists()
 

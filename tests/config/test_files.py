@@ -26,6 +26,10 @@ FAULTS: dict[str, tuple[str | bytes, str]] = {
         f'{HEAD}seed: "1\n\n\n',
         ", line 2: the quote that starts here is not closed; close it.",
     ),
+    "half a character": (
+        f'{HEAD}data: {{dir: "\\ud800"}}\n',
+        ", line 2: this is not valid YAML (",
+    ),
     "an open list": (
         f"{HEAD}seed: [1\n",
         ", line 2: the list that starts here is not closed; close its bracket.",

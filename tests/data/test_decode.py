@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -253,3 +255,18 @@ def test_real_photographs_equal_keras_but_for_the_cosine_transform(photos_dir: P
 
     assert np.mean(differences) < 1.5  # 0.97 of 255 seen on average, 0.25 of it from rounding
     assert np.max(differences) < 12  # 7.8 seen
+
+
+def test_damaged_notes_print_nothing(tmp_path: Path) -> None:
+    """A picture whose EXIF is cut short is read, without Pillow's warning and the line of its source."""
+    exif = Image.Exif()
+    exif[0x010E] = "a description"
+    Image.new("RGB", (8, 8)).save(tmp_path / "x.png", exif=exif.tobytes()[:-20])
+    code = (
+        "import sys; from pathlib import Path; from flowersweep.data.decode import decode\n"
+        "print(decode(Path(sys.argv[1]), 4).shape)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "x.png")], capture_output=True, text=True, check=False
+    )
+    assert (ended.stdout, ended.stderr) == ("(4, 4, 3)\n", "")

@@ -121,7 +121,7 @@ class TestFetch:
 
     def test_no_room(self, url: str, tmp_path: Path) -> None:
         """A file larger than the disk is not even begun."""
-        with pytest.raises(DataError, match="are free; free some space"):
+        with pytest.raises(DataError, match=r"MB free\); free some space"):
             fetch(f"{url}/file", tmp_path / "f", size=10**18, sha256=SHA256)
 
 

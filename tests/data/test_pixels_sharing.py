@@ -24,7 +24,7 @@ logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 cache = Path(sys.argv[2])
 catalogue = read_folder(Path(sys.argv[1]))
 store = open_pixel_store(catalogue, fingerprint=fingerprint(catalogue, cache), size=int(sys.argv[3]), cache=cache, threads=1)
-print("sum", int(store.images.sum()))
+print("sum", int(store.images[:].sum()))
 """
 
 

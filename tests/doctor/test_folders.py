@@ -10,7 +10,7 @@ import pytest
 from conftest import MakeConfig
 from flowersweep.doctor import folders
 from flowersweep.doctor.finding import Verdict, run_check
-from flowersweep.doctor.folders import check_cache, network_file_system, try_to_write
+from flowersweep.doctor.folders import check_cache, try_to_write
 
 
 class TestCache:
@@ -61,35 +61,6 @@ class TestCache:
         try_to_write(tmp_path)
 
         assert list(tmp_path.iterdir()) == []
-
-
-class TestNetworkFileSystem:
-    MOUNTS = """\
-/dev/sda1 / ext4 rw 0 0
-server:/home /home nfs4 rw 0 0
-/dev/sdb1 /home/fast xfs rw 0 0
-//nas/share /mnt/my\\040share cifs rw 0 0
-"""
-
-    @pytest.mark.parametrize(
-        ("path", "kind"),
-        [
-            ("/home/somebody/mlruns/mlflow.db", "nfs4"),
-            ("/home/fast/mlflow.db", None),
-            ("/mnt/my share/x", "cifs"),
-            ("/opt/mlflow.db", None),
-        ],
-    )
-    def test_the_nearest_mount_decides(self, tmp_path: Path, path: str, kind: str | None) -> None:
-        """A local disk mounted below a network's folder is local."""
-        mounts = tmp_path / "mounts"
-        mounts.write_text(self.MOUNTS)
-
-        assert network_file_system(Path(path), mounts) == kind
-
-    def test_without_a_list_of_mounts_nothing_is_said(self, tmp_path: Path) -> None:
-        """Other systems have no such file."""
-        assert network_file_system(Path("/home"), tmp_path / "none") is None
 
 
 @pytest.mark.parametrize(("size", "text"), [(2.31e9, "2.3 GB"), (229e6, "229 MB"), (0, "0 MB")])

@@ -52,3 +52,12 @@ class TestConfusionMatrix:
             expected[true, predicted] += 1
         true_column, predicted_column = zip(*pairs, strict=True)
         assert (confusion_counts(true_column, predicted_column, 4) == expected).all()
+
+
+def test_many_classes_are_numbered() -> None:
+    """Names that nobody can read are not drawn: thousands would take minutes."""
+    names = [f"class {number}" for number in range(300)]
+    axis = confusion_matrix(np.arange(300), np.arange(300), names).axes[0]
+
+    assert len(axis.get_xticks()) < 20
+    assert not [label for label in axis.get_yticklabels() if "class" in label.get_text()]

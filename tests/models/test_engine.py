@@ -284,10 +284,8 @@ class TestResolving:
     "backbone",
     [
         "MobileNetV3Small",
-        "EfficientNetB0",
         "EfficientNetV2B0",
         "ResNet50V2",
-        "DenseNet121",
         "ConvNeXtTiny",
         "Xception",
     ],

@@ -75,8 +75,8 @@ def test_refusals(store: Store, repeated: str, tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "file").touch()
     assert report(store, f"study={repeated}", f"output={tmp_path}/file") == 2
     error = capsys.readouterr().err
-    assert f"Cannot write to {tmp_path}/file" in error
-    assert error.endswith("choose another folder with output=DIR.\n")
+    assert f"output={tmp_path}/file/report.html cannot be written" in error
+    assert error.endswith("choose another location.\n")
     assert error.count("\n") == 1
 
 

@@ -17,6 +17,12 @@ def _hydra_of_the_module() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _no_storage_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test does to a storage is forgotten after it."""
+    monkeypatch.setattr("flowersweep.sweep.storage.patience._recovered", 0.0)
+
+
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """The application with a command line (`small_app.py`), at work in an empty folder."""

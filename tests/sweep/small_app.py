@@ -100,8 +100,18 @@ def killing_workers(_cfg: DictConfig, _trial: RunningTrial | None) -> Any:
     time.sleep(30)
 
 
+def with_a_child(cfg: DictConfig, _trial: RunningTrial | None) -> Any:
+    """Leave a forked child behind that would sleep for long."""
+    if (child := os.fork()) == 0:
+        time.sleep(600)
+    with Path(cfg.tracking.dir, "children").open("a", encoding="utf-8") as file:
+        file.write(f"{child}\n")
+    return float(cfg.x)
+
+
 KINDS = {
-    function.__name__: function for function in (plain, two, failing, pruned, killing_worker, killing_workers)
+    function.__name__: function
+    for function in (plain, two, failing, pruned, killing_worker, killing_workers, with_a_child)
 }
 
 
@@ -143,6 +153,12 @@ def beginnings() -> list[list[int]]:
     marks = Path("results", "marks")
     lines = marks.read_text(encoding="utf-8").splitlines() if marks.exists() else []
     return [[int(word) for word in line.split()] for line in lines]
+
+
+def children() -> list[int]:
+    """The processes that `with_a_child` has started."""
+    listed = Path("results", "children")
+    return [int(line) for line in listed.read_text(encoding="utf-8").split()] if listed.exists() else []
 
 
 def lives(pid: int) -> bool:

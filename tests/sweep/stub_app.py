@@ -54,9 +54,11 @@ class Settings:
     max_failures: int | None = None
     max_failures_in_a_row: int | None = None
     max_retries: int = 1
+    patience: float = 0.0
     trials_per_process: int = 8
     pruner: bool = False
     sweeper: dict[str, str] | None = None
+    parent_run_id: str | None = None
 
 
 LAST_TO_END_WAITS_FOR = 20
@@ -82,6 +84,12 @@ def leaving_marks(cfg: DictConfig) -> float:
     with Path(cfg.folder, "marks").open("a", encoding="utf-8") as file:
         file.write(f"{trial.number} {os.getpid()} {trial.attempt}\n")
     return quick(cfg)
+
+
+def marking_twice(cfg: DictConfig) -> float:
+    """The same in a forked child as well."""
+    os.fork()
+    return leaving_marks(cfg)
 
 
 def killed_once(cfg: DictConfig) -> float:
@@ -194,6 +202,7 @@ def context(*fixed: str) -> tuple[HydraContext, Callable[[int, list[str]], DictC
         "x": 0.0,
         "seconds": 0.0,
         "folder": "",
+        "tracking": {"experiment": None, "dir": "${folder}", "uri": None},
         "hydra": {"output_subdir": None},
     }
     ConfigStore.instance().store(name="stub", node=node, replace=True)
@@ -253,7 +262,8 @@ class Overheard(TrainingProcess):
 
 def run_worker(settings: Settings, listener: Listener | None = None) -> WorkerReport:
     """Join the study and work until there is nothing left."""
-    _, compose = context(f"seconds={settings.seconds}", f"folder={settings.folder}")
+    tracked = [] if settings.parent_run_id is None else ["tracking.experiment=e"]
+    _, compose = context(f"seconds={settings.seconds}", f"folder={settings.folder}", *tracked)
     study = join_study(
         open_storage(settings.storage, Path(settings.folder)),
         settings.study,
@@ -280,7 +290,10 @@ def run_worker(settings: Settings, listener: Listener | None = None) -> WorkerRe
         ),
         sampler_for=lambda number: optuna.samplers.RandomSampler(seed=number),
         sweeper=settings.sweeper,
+        parent_run_id=settings.parent_run_id,
         max_retries=settings.max_retries,
+        patience=settings.patience,
+        folder=Path(settings.folder, "untold"),
     )
     return work(worker)
 

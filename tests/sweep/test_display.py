@@ -16,6 +16,7 @@ from flowersweep.sweep.display import SweepDisplay, show_summary
 from flowersweep.sweep.parent_run import ParentRun
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.build_space import build_space
+from flowersweep.sweep.study.claim import claim
 
 CONFIG = OmegaConf.create({"trainer": {"epochs": 30}})
 SPACE = {"x": FloatDistribution(0, 1)}
@@ -152,6 +153,23 @@ class TestSummary:
         assert f"more about failures in {tmp_path}/training.log" in said
         assert "2 of 4 trials are left; the same command resumes the sweep" in said
         assert "best again" not in said
+
+    def test_what_runs_elsewhere_is_not_left(
+        self, study: optuna.Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A trial that another sweep is running is not one for the same command, unless its process is dead."""
+        for _ in range(2):
+            claim(study.ask(dict(SPACE)))
+        shown = console(terminal=False)
+        show_summary(study, PLAN, ParentRun(study, PLAN, build_space([])), tmp_path, shown)
+        assert text(shown).splitlines()[1:] == [
+            "2 trials are running in another sweep of this study",
+            "2 of 4 trials are left; the same command resumes the sweep",
+        ]
+        monkeypatch.setattr("flowersweep.process.is_dead", lambda *_: True)
+        shown = console(terminal=False)
+        show_summary(study, PLAN, ParentRun(study, PLAN, build_space([])), tmp_path, shown)
+        assert text(shown).splitlines()[1:] == ["4 of 4 trials are left; the same command resumes the sweep"]
 
     def test_nothing(self, study: optuna.Study, tmp_path: Path) -> None:
         """An empty study has no table."""

@@ -64,6 +64,7 @@ class TestSettings:
             ({"max_failures": 0}, "max_failures must be at least 1"),
             ({"max_retries": -1}, "max_retries must be at least 0"),
             ({"trials_per_process": 0}, "trials_per_process must be at least 1"),
+            ({"storage_patience": -1}, "storage_patience must be at least 0"),
             ({"on_mismatch": "ignore"}, "on_mismatch must be one of error, new, but is 'ignore'"),
             (
                 {"direction": "up"},

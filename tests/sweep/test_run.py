@@ -1,6 +1,11 @@
 """Sweeps from their command to their end, around an application that trains nothing."""
 
+import os
+import signal
 import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -340,3 +345,45 @@ class TestSeed:
         values = {name: [trial.params["x"] for trial in app.study(name).trials] for name in app.names()}
         assert values["seed"] == values["same"]
         assert values["other"] != values["seed"] != values["none"]
+
+
+def test_a_foreign_program_says_bad_input_in_a_sentence(
+    app: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A program with its own command line ends like flowersweep's: one sentence, code 2, no traceback of Hydra."""
+    monkeypatch.setattr(
+        sys, "argv", ["small_app.py", "--multirun", "x=interval(0,1)", "hydra.sweeper.n_trials=0"]
+    )
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    with pytest.raises(SystemExit) as ended:
+        app.main()
+
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "flowersweep: hydra.sweeper.n_trials must be at least 1, but is 0.\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_foreign_program_that_is_interrupted(app: Any, number: signal.Signals) -> None:
+    """It ends with 128 + the signal's number and one line, and its trials wait."""
+    Path("results").mkdir()
+    environment = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}
+    # A background process may have inherited that SIGINT is ignored.
+    program = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import small_app; small_app.main()"
+    running = subprocess.Popen(
+        [sys.executable, "-c", program, "--multirun", "x=interval(0,1)", "seconds=60", TEN],
+        env={**environment, "PYTHONPATH": str(Path(__file__).parent)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 120
+    while not app.beginnings():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    running.send_signal(number)
+    _, said = running.communicate(timeout=60)
+
+    assert running.returncode == 128 + number
+    assert said == f"flowersweep: interrupted by {number.name}; the same command resumes the sweep.\n"
+    assert {trial.state.name for trial in app.study().trials} == {"WAITING"}

@@ -77,7 +77,7 @@ class TestClosing:
         [
             (ValueError, RunStatus.FAILED),
             (KeyboardInterrupt, RunStatus.KILLED),
-            (SystemExit, RunStatus.KILLED),
+            (SystemExit, RunStatus.FAILED),
         ],
     )
     def test_an_exception_is_passed_on_and_told(

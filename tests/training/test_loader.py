@@ -1,5 +1,6 @@
 """What a phase is fed with: pictures, or the features of a small real network's prefix."""
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -8,7 +9,9 @@ import numpy.typing as npt
 import pytest
 
 from conftest import MakeConfig
+from flowersweep.cache import rows
 from flowersweep.config import Config
+from flowersweep.errors import DataError
 from flowersweep.models.network import Network
 from flowersweep.training.dataset import Pictures, load_pictures
 from flowersweep.training.loader import open_loader
@@ -96,3 +99,27 @@ def test_without_a_prefix_worth_storing_pictures_are_fed(
         np.testing.assert_array_equal(images, pictures.validation.images[pictures.validation.indices])
         np.testing.assert_array_equal(labels, pictures.validation.labels)
         np.testing.assert_allclose(answers, np.asarray(whole(images)), atol=1e-5)
+
+
+def test_pictures_that_are_shortened_under_a_training_are_told(
+    network: Network,
+    make_config: MakeConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The file of the decoded pictures is replaced by a shorter one: the process stays, and the error names the file."""
+    monkeypatch.setattr(rows, "KEPT_BYTES", 0)
+    alone = make_config("bank=off", f"paths.cache={tmp_path}/cache")
+    pictures = load_pictures(alone)
+    (stored,) = (tmp_path / "cache/pictures").glob("*.npy")
+    with open_loader(network, alone, pictures) as shown:
+        assert len(batches(shown.evaluation(pictures.validation))) == 1
+    stored.write_bytes(b"another")
+
+    with (
+        pytest.raises(DataError, match=f"{stored} was changed by another program while it was in use"),
+        open_loader(network, alone, pictures) as shown,
+    ):
+        batches(shown.training(1))
+    with open_loader(network, alone, load_pictures(alone)) as again:
+        assert len(batches(again.training(1))) == 3

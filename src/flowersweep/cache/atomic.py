@@ -10,13 +10,20 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 from filelock import FileLock, Timeout
 
-from flowersweep.errors import DataError
+from flowersweep.errors import DataError, NoSpaceError, disk_of, is_full
+
+_ELSEWHERE = "choose another cache folder with paths.cache=PATH or FLOWERSWEEP_CACHE."
+_SPACE = (
+    "free some space there (`python -m flowersweep cache prune --max-size 5GB` removes what was not used recently), or "
+    + _ELSEWHERE
+)
 
 _log = logging.getLogger(__name__)
 
@@ -30,11 +37,13 @@ def part_of(target: Path) -> Path:
 def locked(target: Path) -> Iterator[None]:
     """Keep other processes from building `target` at the same time; wait for one that does.
 
+    On a disk without space even for the lock there is none: what the block writes does not fit either.
+
     Raises:
         DataError: The folder of `target` cannot be written to.
     """
     lock = FileLock(f"{target}.lock")
-    with cache_errors(target):
+    with suppress(NoSpaceError), cache_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(blocking=False)
@@ -45,6 +54,21 @@ def locked(target: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def new_file(target: Path) -> Iterator[Path]:
+    """Yield the name of a file that becomes `target` if the block succeeds and is removed otherwise.
+
+    Must be used inside `locked(target)`.
+    """
+    part = part_of(target)
+    try:
+        with cache_errors(target):
+            yield part
+            part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -98,21 +122,36 @@ def cache_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DataError(
-            f"{target} cannot be written: {error.strerror or error}; free some space or make it writable, "
-            "or choose another cache folder with paths.cache=PATH or FLOWERSWEEP_CACHE."
-        ) from error
+        why = f"{target} cannot be written: {error.strerror or error}"
+        if is_full(error):
+            raise NoSpaceError(f"{why} on {disk_of(target)}; {_SPACE}") from error
+        raise DataError(f"{why}; make it writable, or {_ELSEWHERE}") from error
 
 
 def require_space(target: Path, needed: int) -> None:
     """Check before long work that `needed` more bytes fit next to `target`, whose folder must exist.
 
     Raises:
-        DataError: They do not.
+        NoSpaceError: They do not.
     """
-    free = shutil.disk_usage(target.parent).free
-    if free < needed:
-        raise DataError(
-            f"{target} needs {needed / 1e6:,.0f} MB but only {free / 1e6:,.0f} MB are free; free some space, "
-            "or choose another cache folder with paths.cache=PATH or FLOWERSWEEP_CACHE."
-        )
+    if shutil.disk_usage(target.parent).free < needed:
+        raise NoSpaceError(f"{target} needs {needed / 1e6:,.0f} MB on {disk_of(target)}; {_SPACE}")
+
+
+@contextmanager
+def optional(consequence: str) -> Iterator[None]:
+    """Go on if no space is left for what the block writes into the cache, and say so in one line.
+
+    Args:
+        consequence: What follows, as a sentence.
+    """
+    try:
+        yield
+    except NoSpaceError as error:
+        _log.warning("%s %s", error, consequence)
+
+
+def require_memory(needed: int, error: NoSpaceError) -> None:
+    """Check that half of the free memory holds what does not fit into the cache; raise the error otherwise."""
+    if needed > psutil.virtual_memory().available / 2:
+        raise error

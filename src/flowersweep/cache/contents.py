@@ -14,9 +14,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from flowersweep.cache.atomic import read_json
+from flowersweep.cache.checkpoints import about_checkpoint
 from flowersweep.cache.draws import draws, features_folder, is_whole, remove_draw
 from flowersweep.cache.heads import is_whole_head
-from flowersweep.cache.kinds import FEATURES, HASHES, HEADS, PIXELS, PREFIXES, UNREADABLE, Kind
+from flowersweep.cache.kinds import CHECKPOINTS, FEATURES, HASHES, HEADS, PIXELS, PREFIXES, UNREADABLE, Kind
 
 _DIGITS = 32
 _DIGEST = re.compile(f"[0-9a-f]{{{_DIGITS}}}")
@@ -29,7 +30,7 @@ class Item:
     """One item in the cache.
 
     Attributes:
-        kind: pictures, features, head, prefix, record, leftover or data set.
+        kind: pictures, features, head, checkpoint, prefix, record, leftover or data set.
         path: A file or a folder.
         size: Bytes, lock files and notes included.
         used: Time of the last use, seconds since 1970, as far as the file system records it.
@@ -49,6 +50,7 @@ def contents(cache: Path) -> list[Item]:
         *_files(cache, PIXELS, _about_pictures),
         *(_bank(folder) for folder in _banks(cache)),
         *_files(cache, HEADS, lambda _: "a trained last layer"),
+        *_files(cache, CHECKPOINTS, about_checkpoint),
         *_files(cache, PREFIXES, lambda _: "a prefix converted for LiteRT"),
         *_files(cache, HASHES, lambda _: "hashes of a folder's files"),
         *_files(cache, UNREADABLE, lambda _: "which pictures cannot be read"),
@@ -136,7 +138,7 @@ def _checks(cache: Path) -> Iterator[tuple[Path, bool]]:
             yield draw.path, is_whole(draw.path)
         except FileNotFoundError:
             continue  # another process evicted it
-    for path in _ours(cache, HEADS.pattern):
+    for path in (*_ours(cache, HEADS.pattern), *_ours(cache, CHECKPOINTS.pattern)):
         yield path, is_whole_head(path)
 
 
@@ -196,7 +198,11 @@ def _leftovers(cache: Path) -> list[Path]:
     found = [
         path for pattern in ("flower_photos*.part", "demo-*-*.part") for path in sorted(cache.glob(pattern))
     ]
-    found += [path for kind in (PIXELS, HEADS, PREFIXES) for path in _ours(cache, f"{kind.folder}/*.part")]
+    found += [
+        path
+        for kind in (PIXELS, HEADS, CHECKPOINTS, PREFIXES)
+        for path in _ours(cache, f"{kind.folder}/*.part")
+    ]
     found += [path for bank in _banks(cache) for path in sorted(bank.glob("*.part"))]
     return [path for path in found if _is_free(path.with_name(f"{path.name.removesuffix('.part')}.lock"))]
 

@@ -1,7 +1,7 @@
 """Files of features, one for each draw: complete or absent, checked whenever they are opened, evicted to save space.
 
 A file is in NumPy's .npy format with twelve bytes after the array: a mark and the CRC-32 of everything before it. It is
-written under a temporary name and then renamed. While a process maps it, it holds a shared lock on it, which
+written under a temporary name and then renamed. While a process uses it, it holds a shared lock on it, which
 keeps other processes from evicting it; the time of its last use is its modification time.
 """
 
@@ -12,14 +12,16 @@ import sys
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from flowersweep.cache.atomic import cache_errors, part_of, require_space
+from flowersweep.cache.atomic import new_file, require_space
 from flowersweep.cache.kinds import FEATURES
+from flowersweep.cache.rows import Rows, open_rows
 from flowersweep.errors import DataError
 
 if sys.platform != "win32":
@@ -29,9 +31,10 @@ log = logging.getLogger(__name__)
 
 _MARK = b"flowfeat"
 _TRAILER = len(_MARK) + 4
+_CHUNK = 1 << 20
 _FLOAT16_MAX = 65504.0
 
-Features = npt.NDArray[Any]  # float16 or float32, memory-mapped, read-only
+Features = Rows | npt.NDArray[Any]  # float16 or float32
 
 
 @dataclass(frozen=True)
@@ -63,26 +66,29 @@ def features_folder(cache: Path) -> Path:
     return cache / FEATURES.folder
 
 
-def open_draw(path: Path) -> Features | None:
-    """Map a draw read-only and record its use.
+def open_draw(path: Path) -> Rows | None:
+    """Open a draw and record its use.
 
     Every byte is compared with the checksum: that takes 2 ms per 10 MB, and reads what training is about to read.
 
     Returns:
         The features, shape (n, *features); None if there is no file, or if it is damaged, which is logged.
     """
+
+    def check(file: FileIO) -> Rows | None:
+        if not _lock(file, fcntl.LOCK_SH if sys.platform != "win32" else 0):
+            return None  # it is being evicted
+        features = _checked(path, file)
+        if features is None:
+            log.warning("%s is damaged and will be computed again.", path)
+        else:
+            os.utime(path)
+        return features
+
     try:
-        with path.open("rb") as file:
-            if not _lock(file, fcntl.LOCK_SH if sys.platform != "win32" else 0):
-                return None  # it is being evicted
-            features = _checked(file)
-            if features is not None:
-                os.utime(path)
+        return open_rows(path, check)
     except OSError:
         return None
-    if features is None:
-        log.warning("%s is damaged and will be computed again.", path)
-    return features
 
 
 def is_whole(path: Path) -> bool:
@@ -91,8 +97,7 @@ def is_whole(path: Path) -> bool:
     Raises:
         OSError: It cannot be read.
     """
-    with path.open("rb") as file:
-        return _checked(file) is not None
+    return open_rows(path, lambda file: _checked(path, file)) is not None
 
 
 def write_draw(
@@ -111,24 +116,19 @@ def write_draw(
     Raises:
         DataError: The disk is full or cannot be written to.
     """
-    part = part_of(path)
     header = io.BytesIO()
     description = {"shape": shape, "fortran_order": False, "descr": np.dtype(dtype).str}
     np.lib.format.write_array_header_1_0(header, description)
-    try:
-        with cache_errors(path):
-            require_space(path, draw_size(shape, dtype))
-            with part.open("wb") as file:
-                file.write(header.getvalue())
-                checksum = zlib.crc32(header.getvalue())
-                for chunk in chunks:
-                    values = np.ascontiguousarray(chunk, dtype).data.cast("B")
-                    file.write(values)
-                    checksum = zlib.crc32(values, checksum)
-                file.write(_MARK + checksum.to_bytes(4, "little"))
-            part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with new_file(path) as part:
+        require_space(path, draw_size(shape, dtype))
+        with part.open("wb") as file:
+            file.write(header.getvalue())
+            checksum = zlib.crc32(header.getvalue())
+            for chunk in chunks:
+                values = np.ascontiguousarray(chunk, dtype).data.cast("B")
+                file.write(values)
+                checksum = zlib.crc32(values, checksum)
+            file.write(_MARK + checksum.to_bytes(4, "little"))
 
 
 def draw_size(shape: tuple[int, ...], dtype: npt.DTypeLike) -> int:
@@ -202,18 +202,27 @@ def remove_draw(path: Path) -> bool:
     return True
 
 
-def _checked(file: IO[bytes]) -> Features | None:
-    """The mapped array if the checksum is right; the map holds the file's lock until it is garbage-collected."""
-    if os.fstat(file.fileno()).st_size <= _TRAILER:
+def _checked(path: Path, file: FileIO) -> Rows | None:
+    """The rows if the checksum is right; they hold the file's lock until they are garbage-collected."""
+    checksum, chunk = 0, memoryview(bytearray(_CHUNK))
+    size = left = os.fstat(file.fileno()).st_size - _TRAILER
+    if size <= 0:
         return None
-    content = np.memmap(file, np.uint8, mode="r")
-    trailer = content[-_TRAILER:].tobytes()
-    if trailer != _MARK + zlib.crc32(content[:-_TRAILER].data).to_bytes(4, "little"):
+    while left and (got := file.readinto(chunk[:left])):
+        checksum, left = zlib.crc32(chunk[:got], checksum), left - got
+    if left or file.read(_TRAILER) != _MARK + checksum.to_bytes(4, "little"):
         return None
     file.seek(0)
     np.lib.format.read_magic(file)
     shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    return content[file.tell() : -_TRAILER].view(dtype).reshape(shape)
+    return Rows(path, file, offset=file.tell(), shape=shape, dtype=dtype, state=_state)
+
+
+def _state(file: FileIO) -> tuple[int, bytes]:
+    """Size and checksum; not the time of modification, which other processes set when they open the file."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _TRAILER))
+    return size, file.read(_TRAILER)
 
 
 def _lock(file: IO[bytes], kind: int) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from flowersweep.cache.atomic import cache_errors, part_of
+from flowersweep.cache.atomic import new_file
 from flowersweep.cache.kinds import HEADS
 
 
@@ -56,11 +56,8 @@ def write_head(path: Path, head: Head) -> None:
     Raises:
         DataError: The disk is full or cannot be written to.
     """
-    part = part_of(path)
-    with cache_errors(path):
-        with part.open("wb") as file:
-            np.savez(file, kernel=head.weights[0], bias=head.weights[1], epochs=json.dumps(head.epochs))
-        part.replace(path)
+    with new_file(path) as part, part.open("wb") as file:
+        np.savez(file, kernel=head.weights[0], bias=head.weights[1], epochs=json.dumps(head.epochs))
 
 
 def is_whole_head(path: Path) -> bool:

@@ -37,6 +37,8 @@ PIXELS = Kind("pictures", "pictures", ".npy")
 FEATURES = Kind("features", "features", ".npy")
 # Trained last layers, see `flowersweep.cache.heads`.
 HEADS = Kind("head", "heads", ".npz")
+# States of interrupted trainings, see `flowersweep.cache.checkpoints`; named by the run.
+CHECKPOINTS = Kind("checkpoint", "checkpoints", ".npz")
 # Prefixes converted for LiteRT.
 PREFIXES = Kind("prefix", "prefixes", ".tflite")
 # Stored facts about a folder's files: their hashes, and which of them cannot be read.

@@ -50,6 +50,8 @@ def _run(given: argparse.Namespace) -> int:
     try:
         return _COMMANDS[given.command](cache, given)
     except OSError as error:
+        if error.filename is None:  # of the output
+            raise
         raise ConfigError(f"{error.filename or 'the cache'}: {error.strerror}.") from error
 
 

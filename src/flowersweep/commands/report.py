@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from flowersweep.commands.parsing.arguments import Argument, Command
 from flowersweep.commands.parsing.common import STORE_ARGUMENTS, STUDY_ARGUMENTS, results_store
 from flowersweep.console import print_line, stderr_console
-from flowersweep.errors import ConfigError
+from flowersweep.deploy.output import draft
 from flowersweep.texts import expanded
-from flowersweep.tracking.failure import reason
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.selection import find_study
 from flowersweep.tracking.store.store import Store
@@ -79,16 +78,12 @@ def _write(folder: Path, study: "Study", ranked: "Ranking", leading: "LeadingRun
 
     html = page(study, ranked, leading)
     files = [folder / PAGE]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        files[0].write_text(html, encoding="utf-8")
-        for name, figure in pictures(study, ranked.rows):
-            files.append(folder / f"{name}.png")
-            figure.savefig(files[-1])
-    except OSError as error:
-        raise ConfigError(
-            f"Cannot write to {folder}: {reason(error)}; choose another folder with output=DIR."
-        ) from error
+    with draft(files[0]) as part:
+        part.write_text(html, encoding="utf-8")
+    for name, figure in pictures(study, ranked.rows):
+        files.append(folder / f"{name}.png")
+        with draft(files[-1]) as part:
+            figure.savefig(part)
     return files
 
 

@@ -181,7 +181,7 @@ def _explained(error: yaml.MarkedYAMLError, lines: list[str]) -> str:
     """The line of an error in a file, and how to fix it."""
     problem, context = error.problem or "", error.context or ""
     mark = error.problem_mark or error.context_mark
-    if "quoted scalar" in context:
+    if "quoted scalar" in context and "escape" not in problem:
         mark = error.context_mark
         fault = "the quote that starts here is not closed; close it"
     elif mark is not None and "\t" in "".join(lines[mark.line : mark.line + 1]):

@@ -174,6 +174,8 @@ class TrackingConfig:
         artifacts_of: In a sweep: leaders stores figures and model of trials that were the best so far, all
             those of every trial.
         tensorboard: Store TensorBoard event files as an artifact (needs no TensorBoard to write them).
+        resume: auto: a run that was interrupted goes on after its last epoch if the same command is given again, and
+            trials of a sweep do the same; never: every run starts at its first epoch.
     """
 
     dir: str = not_empty()
@@ -184,6 +186,7 @@ class TrackingConfig:
     log_figures: bool = MISSING
     artifacts_of: str = one_of("leaders", "all")
     tensorboard: bool = MISSING
+    resume: str = one_of("auto", "never", default="auto")
 
 
 @dataclass

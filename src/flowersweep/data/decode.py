@@ -1,6 +1,7 @@
 """Decode a picture from a file to a square array of bytes, as Keras would load it."""
 
 import io
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,10 @@ Numbers = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
 # The supported formats, whatever the extension. Pillow has many more, some of which start programs.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+
+# Of damaged notes in a file, such as its EXIF; the picture itself is read or refused. Python would print the line of
+# Pillow's source each time. Only a filter for the process reaches the threads that decode.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 # Above this, Pillow suspects a decompression bomb; at 4 bytes per pixel it is 358 MB.
 MAX_PIXELS = 89_478_485

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from flowersweep.cache.atomic import read_json, write_json
+from flowersweep.cache.atomic import optional, read_json, write_json
 from flowersweep.cache.kinds import HASHES
 from flowersweep.data.catalogue import Catalogue
 from flowersweep.progress import progress
@@ -53,7 +53,8 @@ def fingerprint(catalogue: Catalogue, cache: Path) -> str:
             if stamp is not None and now - max(stamp[1:]) > _SETTLED_NS
         }
         if settled != known:
-            write_json(memory, settled)
+            with optional("The pictures are hashed again next time."):
+                write_json(memory, settled)
     return _digest([list(catalogue.class_names), *([path, hashes[path]] for path in catalogue.paths)])
 
 

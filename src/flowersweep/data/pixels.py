@@ -1,4 +1,4 @@
-"""Store pictures, decoded once, in a memory-mapped file that all runs and processes share.
+"""Store pictures, decoded once, in a file that all runs and processes share.
 
 The file is named after the data's fingerprint, the picture size and how pictures become squares, so it can never contain the wrong pictures
 and may be deleted at any time. Next to it is a small JSON file, written last, with its length and SHA-256.
@@ -7,20 +7,31 @@ and may be deleted at any time. Next to it is a small JSON file, written last, w
 import hashlib
 import io
 import logging
+import math
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from io import FileIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from flowersweep.cache.atomic import cache_errors, locked, part_of, read_json, require_space, write_json
+from flowersweep.cache.atomic import (
+    locked,
+    new_file,
+    optional,
+    read_json,
+    require_memory,
+    require_space,
+    write_json,
+)
 from flowersweep.cache.kinds import PIXELS, UNREADABLE
+from flowersweep.cache.rows import Rows, open_rows
 from flowersweep.data.catalogue import Catalogue
 from flowersweep.data.decode import Pixels, UnreadableError, decode, load
-from flowersweep.errors import DataError
+from flowersweep.data.fingerprint import fingerprint as fingerprint_of
+from flowersweep.errors import DataError, NoSpaceError
 from flowersweep.progress import progress
 from flowersweep.texts import counted, in_one_line
 
@@ -38,13 +49,13 @@ class PixelStore:
     """All pictures of a catalogue at one size.
 
     Attributes:
-        images: uint8, shape (n, size, size, 3), 0..255, RGB, in the catalogue's order; read-only.
-        path: The file of `images`, in NumPy's .npy format.
+        images: uint8, shape (n, size, size, 3), 0..255, RGB, in the catalogue's order.
+        path: The file of `images`, in NumPy's .npy format; it does not exist if the disk is full.
         fingerprint: The fingerprint of the catalogue.
         size: Side length of the pictures in pixels.
     """
 
-    images: "np.memmap[Any, np.dtype[np.uint8]]"
+    images: Rows | Pixels
     path: Path
     fingerprint: str
     size: int
@@ -83,15 +94,18 @@ def open_pixel_store(
     def read(picture: Path) -> Pixels:
         return decode(picture, size, resizing)
 
+    images: Rows | Pixels | None
     if (images := _open(path, len(catalogue), size)) is None:
+        work = Decoding(catalogue, read, fingerprint, size, cache, threads)
         with locked(path):
             if (images := _open(path, len(catalogue), size)) is None:
                 if path.exists():
                     _log.warning("%s is damaged and will be recreated.", path)
-                _build(
-                    path, catalogue, read, fingerprint=fingerprint, size=size, cache=cache, threads=threads
-                )
-                images = _open(path, len(catalogue), size)
+                try:
+                    _build(path, work)
+                    images = _open(path, len(catalogue), size)
+                except NoSpaceError as error:
+                    images = _in_memory(work, error)
     if images is None:
         raise DataError(f"{path} was just written but cannot be read; check the disk.")
     return PixelStore(images, path, fingerprint, size)
@@ -115,7 +129,9 @@ def readable(catalogue: Catalogue, *, fingerprint: str, cache: Path, threads: in
             for path, result in zip(catalogue.paths, results, strict=True)
             if isinstance(result, str)
         }
-        write_json(record, broken)
+        _refuse_changed(catalogue, fingerprint, cache)
+        with optional("The pictures are checked again next time."):
+            write_json(record, broken)
     if not broken:
         return catalogue
     for path, reason in broken.items():
@@ -128,54 +144,96 @@ def readable(catalogue: Catalogue, *, fingerprint: str, cache: Path, threads: in
     return replace(catalogue, paths=tuple(catalogue.paths[i] for i in kept), labels=labels)
 
 
-def _build(
-    path: Path,
-    catalogue: Catalogue,
-    read: Read,
-    *,
-    fingerprint: str,
-    size: int,
-    cache: Path,
-    threads: int | None,
-) -> None:
-    part = part_of(path)
-    _log.info("Decoding %s to %d x %d pixels into %s.", counted(len(catalogue), "picture"), size, size, path)
-    try:
-        with cache_errors(path):
-            require_space(path, len(catalogue) * size * size * 3)
-            # The old JSON file is deleted first: without it, a new file under the old name does not count as complete.
-            _sidecar(path).unlink(missing_ok=True)
-            sha256, broken = _write(part, catalogue, read, size, threads)
-            length = part.stat().st_size
-            if not broken:
-                part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    write_json(_record(cache, fingerprint), broken)
-    if broken:
-        raise DataError(_unreadable(catalogue.root, broken))
-    write_json(_sidecar(path), {"bytes": length, "sha256": sha256})
+@dataclass(frozen=True)
+class Decoding:
+    """The pictures to decode, and how."""
 
+    catalogue: Catalogue
+    read: Read
+    fingerprint: str
+    size: int
+    cache: Path
+    threads: int | None
 
-def _write(
-    part: Path, catalogue: Catalogue, read: Read, size: int, threads: int | None
-) -> tuple[str, dict[str, str]]:
-    """Write the .npy file; return its SHA-256 and the unreadable pictures with their reasons."""
-    header = _header(len(catalogue), size)
-    digest = hashlib.sha256(header)
-    broken: dict[str, str] = {}
-    with part.open("wb") as file:
-        file.write(header)
-        results = _each(catalogue, read, "Decoding pictures", threads)
-        for name, result in zip(catalogue.paths, results, strict=True):
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of the result."""
+        return len(self.catalogue), self.size, self.size, 3
+
+    def into(self, store: Callable[[Pixels], object]) -> None:
+        """Decode the pictures one after the other.
+
+        Raises:
+            DataError: Pictures are unreadable, or have been changed since their fingerprint was taken.
+        """
+        broken: dict[str, str] = {}
+        results = _each(self.catalogue, self.read, "Decoding pictures", self.threads)
+        for name, result in zip(self.catalogue.paths, results, strict=True):
             if isinstance(result, str):
                 broken[name] = result
             elif not broken:  # after the first unreadable one, the others are only checked
-                file.write(result.data)
-                digest.update(result.data)
-        file.flush()
-        os.fsync(file.fileno())  # otherwise a power cut could preserve the JSON file and lose the pictures
-    return digest.hexdigest(), broken
+                store(result)
+        _refuse_changed(self.catalogue, self.fingerprint, self.cache)
+        with optional("The pictures are checked again next time."):
+            write_json(_record(self.cache, self.fingerprint), broken)
+        if broken:
+            raise DataError(_unreadable(self.catalogue.root, broken))
+
+
+def _build(path: Path, work: Decoding) -> None:
+    n_pictures, size = len(work.catalogue), work.size
+    _log.info("Decoding %s to %d x %d pixels into %s.", counted(n_pictures, "picture"), size, size, path)
+    with new_file(path) as part:
+        header = _header(len(work.catalogue), work.size)
+        require_space(path, len(header) + math.prod(work.shape))
+        # The old JSON file is deleted first: without it, a new file under the old name does not count as complete.
+        _sidecar(path).unlink(missing_ok=True)
+        digest = hashlib.sha256(header)
+        with part.open("wb") as file:
+            file.write(header)
+
+            def store(pixels: Pixels) -> None:
+                file.write(pixels.data)
+                digest.update(pixels.data)
+
+            work.into(store)
+            file.flush()
+            os.fsync(
+                file.fileno()
+            )  # otherwise a power cut could preserve the JSON file and lose the pictures
+        length = part.stat().st_size
+    try:
+        write_json(_sidecar(path), {"bytes": length, "sha256": digest.hexdigest()})
+    except NoSpaceError:
+        path.unlink()
+        raise
+
+
+def _in_memory(work: Decoding, error: NoSpaceError) -> Pixels:
+    """Decode the pictures without the cache."""
+    require_memory(math.prod(work.shape), error)
+    _log.warning("%s The pictures are decoded into memory, and again by every run.", error)
+    images = np.empty(work.shape, np.uint8)
+    rows = iter(images)
+
+    def store(pixels: Pixels) -> None:
+        next(rows)[:] = pixels
+
+    work.into(store)
+    images.setflags(write=False)
+    return images
+
+
+def _refuse_changed(catalogue: Catalogue, fingerprint: str, cache: Path) -> None:
+    """Check that the pictures that were read are those of the fingerprint under which the result is stored.
+
+    Raises:
+        DataError: They have been changed, replaced or removed meanwhile.
+    """
+    if fingerprint_of(catalogue, cache) != fingerprint:
+        raise DataError(
+            f"The pictures in {catalogue.root} were changed while they were read; repeat the command when they stay as they are."
+        )
 
 
 def _header(n: int, size: int) -> bytes:
@@ -186,20 +244,28 @@ def _header(n: int, size: int) -> bytes:
     return header.getvalue()
 
 
-def _open(path: Path, n: int, size: int) -> "np.memmap[Any, np.dtype[np.uint8]] | None":
-    """Map the file if its length and header are right; None otherwise."""
+def _open(path: Path, n: int, size: int) -> Rows | None:
+    """Open the file if its length and header are right; None otherwise."""
     noted, header = read_json(_sidecar(path)), _header(n, size)
-    try:
-        length = path.stat().st_size
+
+    def check(file: FileIO) -> Rows | None:
+        length = _state(file)[0]
         if noted is None or not noted.get("bytes") == length == len(header) + n * size * size * 3:
             return None
-        with path.open("rb") as file:
-            # Compared, not parsed: there is only one right header, and NumPy's parser raises almost anything on others.
-            if file.read(len(header)) != header:
-                return None
-        return np.memmap(path, np.uint8, mode="r", offset=len(header), shape=(n, size, size, 3))
-    except (OSError, ValueError):
+        # Compared, not parsed: there is only one right header, and NumPy's parser raises almost anything on others.
+        if file.read(len(header)) != header:
+            return None
+        return Rows(path, file, offset=len(header), shape=(n, size, size, 3), dtype=np.uint8, state=_state)
+
+    try:
+        return open_rows(path, check)
+    except OSError:
         return None
+
+
+def _state(file: FileIO) -> tuple[int, int]:
+    status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns
 
 
 def _each(catalogue: Catalogue, read: Read, description: str, threads: int | None) -> Iterator[Pixels | str]:

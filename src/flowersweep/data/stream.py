@@ -13,6 +13,7 @@ import numpy.typing as npt
 from flowersweep.augment import Augmentation, drawn
 from flowersweep.augment.base import Parameters
 from flowersweep.augment.mixing import mixed_labels
+from flowersweep.cache.rows import Rows
 from flowersweep.hardware import has_gpu
 
 if TYPE_CHECKING:
@@ -21,11 +22,14 @@ if TYPE_CHECKING:
 EVALUATION_BATCH_SIZE = 128
 
 
+Images = Rows | npt.NDArray[np.uint8]
+
+
 class Part(Protocol):
     """One part of the data: indices of decoded pictures, and their classes."""
 
     @property
-    def images(self) -> npt.NDArray[np.uint8]:
+    def images(self) -> Images:
         """uint8, shape (n, size, size, 3)."""
 
     @property
@@ -79,6 +83,7 @@ def training_stream(
     batch_size: int,
     seed: int,
     epochs: int,
+    first: int = 0,
     n_classes: int | None = None,
 ) -> "tf.data.Dataset":
     """All training batches, one epoch after the other.
@@ -90,6 +95,7 @@ def training_stream(
         batch_size: Pictures per batch; the last batch of an epoch may be smaller.
         seed: Determines the order of the pictures.
         epochs: Number of epochs.
+        first: The first of them to return, from 0.
         n_classes: The number of classes; required if the augmentation mixes pictures.
 
     Returns:
@@ -138,9 +144,9 @@ def training_stream(
             images = augmentation.mix(images, others, parameters, image_size)
         return tf.ensure_shape(images, (None, image_size, image_size, 3)), labels
 
-    steps = steps_per_epoch(count, batch_size) * epochs
+    steps = steps_per_epoch(count, batch_size) * (epochs - first)
     return (
-        tf.data.Dataset.range(epochs)
+        tf.data.Dataset.range(first, epochs)
         .flat_map(epoch_batches)
         .map(load, num_parallel_calls=_parallel_calls(), deterministic=True)
         .apply(tf.data.experimental.assert_cardinality(steps))
@@ -182,8 +188,8 @@ def _rows(parameters: Parameters, rows: npt.NDArray[np.int64]) -> Parameters:
     return {name: values[rows] for name, values in parameters.items()}
 
 
-def _gather(images: npt.NDArray[np.uint8], rows: "tf.Tensor") -> "tf.Tensor":
-    """Read rows of the memory-mapped pictures, uint8; the file's pages are shared by all processes."""
+def _gather(images: Images, rows: "tf.Tensor") -> "tf.Tensor":
+    """Read rows of the pictures, uint8."""
     import tensorflow as tf
 
     picked = tf.numpy_function(lambda index: images[index], [rows], tf.uint8, stateful=False)

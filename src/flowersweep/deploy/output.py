@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flowersweep.errors import ConfigError
+from flowersweep.errors import ConfigError, FlowersweepError, disk_of, is_full
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:
@@ -25,14 +25,22 @@ def draft(target: Path) -> Iterator[Path]:
     """Yield a path with the same name in a hidden folder, which is moved to `target` if the block succeeds.
 
     Raises:
-        ConfigError: The folder of `target` cannot be written to.
+        ConfigError: The folder of `target` cannot be written to, or its disk is full.
     """
     with _errors_told(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = tempfile.TemporaryDirectory(dir=target.parent, prefix=".flowersweep-")
     with beside as folder:
         part = Path(folder, target.name)
-        yield part
+        try:
+            yield part
+        except Exception as error:
+            if isinstance(error, FlowersweepError) or not is_full(error):
+                raise
+            raise ConfigError(
+                f"output={target} cannot be written: no space is left on {disk_of(target)}; free some space there, or "
+                "choose another location."
+            ) from error
         with _errors_told(target):
             if target.is_dir():  # no system call replaces a folder that is not empty
                 target.rename(Path(folder, "replaced"))

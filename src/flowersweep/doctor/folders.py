@@ -1,4 +1,4 @@
-"""Check of folders: whether they are writable, the free space, and the kind of file system."""
+"""Check of folders: whether they are writable, and the free space."""
 
 import shutil
 import tempfile
@@ -14,12 +14,6 @@ from flowersweep.doctor.finding import Finding, Verdict
 
 # A run's pictures, features and model take a few hundred megabytes.
 LITTLE_ROOM = 1e9
-
-# File systems of other machines: SQLite's locks and its write-ahead log are not reliable there.
-NETWORK_FILE_SYSTEMS = frozenset(
-    {"9p", "afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "gpfs", "lustre", "nfs", "nfs4", "smb3"}
-)  # fmt: skip
-_MOUNTS = Path("/proc/mounts")
 
 
 def check_cache(config: Config) -> Iterator[Finding]:
@@ -59,25 +53,6 @@ def try_to_write(folder: Path) -> None:
 def free_bytes(folder: Path) -> int:
     """The free space on the disk on which a folder is or would be created."""
     return shutil.disk_usage(_existing(folder)).free
-
-
-def network_file_system(path: Path, mounts: Path = _MOUNTS) -> str | None:
-    """The kind of network file system of a path; None if it is on a local disk.
-
-    Args:
-        path: A file or folder; need not exist.
-        mounts: The list of mounted file systems, as written by Linux; None is returned if there is no such list.
-    """
-    if not mounts.is_file():
-        return None
-    path = path.absolute().resolve()
-    kinds = {}
-    for line in mounts.read_text(encoding="utf-8", errors="replace").splitlines():
-        _, point, kind, *_ = line.split()
-        kinds[Path(point.replace("\\040", " "))] = kind  # a later mount hides an earlier one
-    nearest = next((folder for folder in (path, *path.parents) if folder in kinds), None)
-    kind = kinds[nearest] if nearest is not None else ""
-    return kind if kind in NETWORK_FILE_SYSTEMS else None
 
 
 def gigabytes(size: float) -> str:

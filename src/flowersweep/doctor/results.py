@@ -14,8 +14,9 @@ from sqlalchemy import create_engine, inspect, make_url
 
 from flowersweep.config.schema import Config
 from flowersweep.doctor.finding import Finding, Verdict
-from flowersweep.doctor.folders import LITTLE_ROOM, free_bytes, gigabytes, network_file_system, try_to_write
+from flowersweep.doctor.folders import LITTLE_ROOM, free_bytes, gigabytes, try_to_write
 from flowersweep.errors import TrackingError
+from flowersweep.hardware import network_file_system
 from flowersweep.redaction import redacted
 from flowersweep.sweep.storage.storage import open_storage, shown, storage_url
 from flowersweep.sweep.study.claim import is_abandoned

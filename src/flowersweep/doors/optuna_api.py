@@ -23,6 +23,7 @@ def engine_storage(storage: BaseStorage) -> BaseStorage:
     Private: `_CachedStorage` and its `_backend`. `create_study` and `load_study` wrap an RDBStorage into it, and it
     exposes neither the storage nor the engine.
     """
+    storage = getattr(storage, "backend", storage)  # that of flowersweep's own wrapper
     return storage._backend if isinstance(storage, _CachedStorage) else storage
 
 

@@ -26,7 +26,7 @@ def confident_mistakes(
     """Draw the wrongly classified pictures with the highest predicted probabilities, the most confident first.
 
     Args:
-        images: uint8, shape (n, height, width, 3); may be memory-mapped; only the drawn pictures are read.
+        images: uint8, shape (n, height, width, 3), or `Rows`; only the drawn pictures are read.
         true: Class numbers, integers of shape (n,).
         probabilities: Shape (n, number of classes), each row summing to 1.
         class_names: The classes in the order of their numbers.

@@ -9,7 +9,6 @@ import dataclasses
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -19,10 +18,10 @@ import numpy.typing as npt
 
 from flowersweep.augment import Augmentation
 from flowersweep.cache import draws as draw_file
-from flowersweep.cache.atomic import locked, write_json
+from flowersweep.cache.atomic import locked, require_memory, write_json
 from flowersweep.cache.draws import Features
 from flowersweep.data.stream import Part, epoch_labels
-from flowersweep.errors import ConfigError, DataError
+from flowersweep.errors import ConfigError, DataError, NoSpaceError
 from flowersweep.models import bank_key
 from flowersweep.models.bank_key import BankKey
 from flowersweep.models.drawn import DrawnPictures
@@ -108,6 +107,7 @@ class FeatureBank:
         self._engine: Engine | None = None
         self._open: dict[int, Features] = {}
         self._outcomes: dict[int, Features] = {}
+        self._full: NoSpaceError | None = None
         self._working = threading.Lock()
         self._closed = threading.Event()
 
@@ -178,16 +178,6 @@ class FeatureBank:
     ) -> None:
         self.close()
 
-    @contextmanager
-    def own_errors(self) -> Iterator[None]:
-        """Raise the bank's original error instead of the one that TensorFlow raises in a data stream."""
-        try:
-            yield
-        except Exception as error:
-            if self.failure is not None and error is not self.failure:
-                raise self.failure from error
-            raise
-
     def _composed(self, number: int) -> Features:
         """A draw composed of an augmentation's few outcomes, each computed once for all pictures and all epochs."""
         outcomes = self._pictures.outcomes(number)
@@ -214,7 +204,14 @@ class FeatureBank:
         path = draw_file.draw_path(self._cache, key.digest, number)
         with locked(path):
             if (features := draw_file.open_draw(path)) is None:
-                self._compute(path, key, engine, pictures, number)
+                try:
+                    if self._full is not None:  # was said before
+                        return self._in_memory(key, engine, pictures, number)
+                    self._compute(path, key, engine, pictures, number)
+                except NoSpaceError as error:
+                    log.warning("%s The features stay in memory, and are computed again by every run.", error)
+                    self._full = error
+                    return self._in_memory(key, engine, pictures, number)
                 features = draw_file.open_draw(path)
         if features is None:
             raise DataError(f"{path} was just written but cannot be read; check the disk.")
@@ -232,19 +229,31 @@ class FeatureBank:
             number,
             engine.name,
         )
+        draw_file.write_draw(path, shape, key.dtype, self._chunks(key, engine, pictures, number))
+
+    def _in_memory(
+        self, key: BankKey, engine: Engine, pictures: DrawnPictures, number: int
+    ) -> npt.NDArray[Any]:
+        """A draw without the cache, on whose disk no space is left."""
+        assert self._full is not None  # noqa: S101 (for the type checker)
+        shape = (key.pictures, *self.feature_shape)
+        require_memory(draw_file.draw_size(shape, key.dtype), self._full)
+        features = np.concatenate(list(self._chunks(key, engine, pictures, number)))
+        features.setflags(write=False)
+        return features
+
+    def _chunks(
+        self, key: BankKey, engine: Engine, pictures: DrawnPictures, number: int
+    ) -> Iterator[npt.NDArray[Any]]:
         # The thread of a data stream computes while the display of the epochs is shown.
         shown = threading.current_thread() is threading.main_thread()
         with progress("Computing features", key.pictures) as advance:
-
-            def chunks() -> Iterator[npt.NDArray[Any]]:
-                for chunk in pictures.epoch(number):
-                    if self._closed.is_set():
-                        raise DataError(_CLOSED)
-                    yield draw_file.stored(engine.run(chunk), key.dtype)
-                    if shown:
-                        advance(len(chunk))
-
-            draw_file.write_draw(path, shape, key.dtype, chunks())
+            for chunk in pictures.epoch(number):
+                if self._closed.is_set():
+                    raise DataError(_CLOSED)
+                yield draw_file.stored(engine.run(chunk), key.dtype)
+                if shown:
+                    advance(len(chunk))
 
     def _made_engine(self, pictures: DrawnPictures, number: int) -> Engine:
         if self._prefix is None:

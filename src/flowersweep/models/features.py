@@ -15,18 +15,25 @@ _PREFETCHED = 4  # batches
 
 
 def feature_stream(
-    bank: FeatureBank, *, batch_size: int, seed: int, epochs: int, n_classes: int | None = None
+    bank: FeatureBank,
+    *,
+    batch_size: int,
+    seed: int,
+    epochs: int,
+    first: int = 0,
+    n_classes: int | None = None,
 ) -> "tf.data.Dataset":
     """All training batches: as `training_stream`, but after the prefix.
 
     The draw of an epoch is opened when its first batch is needed. An error in it reaches the caller as a
-    TensorFlow error; `bank.own_errors` raises the original one.
+    TensorFlow error; `cache.rows.own_errors` raises the original one.
 
     Args:
         bank: The features of the training pictures.
         batch_size: Pictures per batch; the last batch of an epoch may be smaller.
         seed: Determines the order of the pictures.
         epochs: Number of epochs.
+        first: The first of them to return, from 0.
         n_classes: The number of classes; required if the augmentation mixes pictures.
 
     Returns:
@@ -44,7 +51,7 @@ def feature_stream(
 
     def gather(epochs_of: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         try:
-            return np.asarray(bank.draw(int(epochs_of[0])))[rows]
+            return bank.draw(int(epochs_of[0]))[rows]
         except Exception as error:
             bank.failure = error
             raise
@@ -61,9 +68,9 @@ def feature_stream(
         features.set_shape((None, *bank.feature_shape))
         return tf.cast(features, tf.float32), labels
 
-    steps = steps_per_epoch(count, batch_size) * epochs
+    steps = steps_per_epoch(count, batch_size) * (epochs - first)
     return (
-        tf.data.Dataset.range(epochs)
+        tf.data.Dataset.range(first, epochs)
         .flat_map(as_it_is(epoch_batches))
         .map(as_it_is(load), num_parallel_calls=2, deterministic=True)
         .apply(tf.data.experimental.assert_cardinality(steps))
@@ -84,10 +91,15 @@ def evaluation_features(
     as_it_is = tf.autograph.experimental.do_not_convert
     features = bank.evaluation(part)
 
+    def gather(rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        try:
+            return features[rows]
+        except Exception as error:
+            bank.failure = error
+            raise
+
     def load(rows: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        picked = tf.numpy_function(
-            lambda index: np.asarray(features)[index], [rows], features.dtype, stateful=False
-        )
+        picked = tf.numpy_function(gather, [rows], features.dtype, stateful=False)
         picked.set_shape((None, *bank.feature_shape))
         return tf.cast(picked, tf.float32), labels
 

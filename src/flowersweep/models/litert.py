@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flowersweep.cache.atomic import cache_errors, locked, part_of
+from flowersweep.cache.atomic import locked, new_file, optional
 from flowersweep.cache.kinds import PREFIXES
 from flowersweep.models.engine import Engine, Floats, traced
 from flowersweep.stderr import standard_error_held
@@ -137,10 +137,8 @@ def litert_engine(
         log.warning("%s is not valid; the prefix is converted again.", path)
     with locked(path):
         converted = convert(prefix, BATCH)
-        part = part_of(path)
-        with cache_errors(path):
+        with optional("The prefix is converted again next time."), new_file(path) as part:
             part.write_bytes(converted + _checksum(converted))
-            part.replace(path)
     return _agreeing(prefix, converted, threads, sample, expected)
 
 

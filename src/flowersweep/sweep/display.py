@@ -23,6 +23,7 @@ from flowersweep.sweep.leaderboard_view import as_listings
 from flowersweep.sweep.parent_run import ParentRun
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.study.attributes import FAIL_REASON, TAKEN_FROM
+from flowersweep.sweep.study.claim import is_abandoned
 from flowersweep.sweep.workers.worker_job import TRAINING_LOG
 from flowersweep.tables import show_text, wrapped
 from flowersweep.texts import counted, plain_console
@@ -184,7 +185,11 @@ def show_summary(
     lines = [f"trial {row.trial} failed: {row.reason}" for row in rows if row.state == "FAIL"][:5]
     if lines and (folder / TRAINING_LOG).exists():
         lines.append(f"more about failures in {folder / TRAINING_LOG}")
-    if (left := plan.n_trials - len(rows)) > 0:
+    n_elsewhere = _n_running(study)
+    if n_elsewhere:
+        verb = "is" if n_elsewhere == 1 else "are"
+        lines.append(f"{counted(n_elsewhere, 'trial')} {verb} running in another sweep of this study")
+    if (left := plan.n_trials - len(rows) - n_elsewhere) > 0:
         lines.append(
             f"{left} of {counted(plan.n_trials, 'trial')} {'is' if left == 1 else 'are'} left; the same command resumes the sweep"
         )
@@ -194,3 +199,9 @@ def show_summary(
         lines.append(f"best again: {parent_run.best_command}")
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _n_running(study: Study) -> int:
+    """The number of trials that living processes run; those of dead ones are run again by the next sweep."""
+    running = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+    return sum(not is_abandoned(trial.user_attrs, time.time()) for trial in running)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from optuna.trial import TrialState
 from flowersweep import process
 from flowersweep.config import Config
 from flowersweep.config.locations import shared_experiment
-from flowersweep.doors.optuna_api import storage_of
+from flowersweep.doors.optuna_api import enqueued_values, storage_of
 from flowersweep.errors import SweepStoppedError
 from flowersweep.interrupt import Interrupted, interruptible
 from flowersweep.redaction import redacted
@@ -26,7 +27,8 @@ from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.space.check import check_choices
 from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
-from flowersweep.sweep.storage.lock import storage_lock
+from flowersweep.sweep.storage.lock import locked
+from flowersweep.sweep.storage.patience import STORAGE_FAILURES, patience
 from flowersweep.sweep.storage.storage import open_storage, stopped_in_words, storage_url
 from flowersweep.sweep.study.attributes import ENQUEUED, FAIL_REASON
 from flowersweep.sweep.study.budget import Budget, Stop, failure_summary, infrastructure_summary, remaining
@@ -35,6 +37,7 @@ from flowersweep.sweep.study.definition import definition_of, derived_name
 from flowersweep.sweep.study.reclaim import reclaim
 from flowersweep.sweep.study.sampler import explicit_options
 from flowersweep.sweep.study.study import name_metrics, open_study
+from flowersweep.sweep.workers.failed_run import record_lost
 from flowersweep.sweep.workers.launch import launch
 from flowersweep.sweep.workers.worker import WorkerReport
 from flowersweep.sweep.workers.worker_job import Sweep
@@ -84,7 +87,7 @@ def run_study(
     definition = definition_of(space, config, settings.n_repeats, content.listed() if content else None)
     store = open_store(config)
     storage = open_storage(url, directory)
-    with stopped_in_words():
+    with stopped_in_words(), patience(settings.storage_patience):
         study = _study(settings, space, definition, storage)
         name_metrics(study, objectives(config))
         reclaim(study)
@@ -151,13 +154,15 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None, experiment
         signals = [report.signal_number for report in reports if report.signal_number is not None]
         if signals:
             interruption = Interrupted(signals[0])
-            with cleaning_up(interruption):
+            # Neither store is waited for now.
+            with suppress(*STORAGE_FAILURES), patience(0), cleaning_up(interruption):
                 parent_run.finish(draw=False)
-        else:
-            parent_run.finish()
-        show_summary(study, plan, parent_run, sweep.folder)
-        if signals:
+                show_summary(study, plan, parent_run, sweep.folder)
             raise interruption
+        if store is not None:
+            record_lost(study, store)
+        parent_run.finish()
+        show_summary(study, plan, parent_run, sweep.folder)
         _refuse_failure(study, sweep, reports)
     if store is not None and study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
         tracking = sweep.config.tracking
@@ -174,13 +179,19 @@ def _study(settings: Settings, space: Space, definition: Mapping[str, Any], stor
 
 def _enqueue(study: Study, plan: Plan) -> None:
     """Enqueue the points of `hydra.sweeper.enqueue` before all others, each only once per study."""
-    with storage_lock(storage_of(study)):
+
+    def enqueue() -> None:
         known: list[Mapping[str, Any]] = list(study.user_attrs.get(ENQUEUED, []))
         new = [point for point in plan.enqueue if point not in known]
+        # Those of an attempt that failed before it could store what it had enqueued.
+        had = [enqueued_values(trial) for trial in study.get_trials(deepcopy=False)] if new else []
         for point in new:
-            study.enqueue_trial(point)
+            if point not in had:
+                study.enqueue_trial(point)
         if new:
             study.set_user_attr(ENQUEUED, [*known, *new])
+
+    locked(storage_of(study), enqueue)
 
 
 def _budget(study: Study, settings: Settings, plan: Plan) -> Budget:

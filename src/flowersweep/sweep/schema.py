@@ -132,6 +132,7 @@ class StudySweeperConf:
         max_failures: Number of failed trials that ends the sweep; null: no limit.
         max_failures_in_a_row: Number of consecutive failed trials that ends the sweep; null: no limit.
         max_retries: How often a trial is restarted when its process died.
+        storage_patience: Seconds for which a running sweep waits for a storage that does not respond.
         trials_per_process: Trials after which a worker's training process is replaced: TensorFlow never frees
             some traced functions.
         params: What is searched, by key, in Hydra's grammar; the command line has precedence.
@@ -158,6 +159,7 @@ class StudySweeperConf:
     max_failures: int | None = bounded(None, low=1)
     max_failures_in_a_row: int | None = bounded(5, low=1)
     max_retries: int = bounded(1, low=0)
+    storage_patience: float = bounded(3600.0, low=0)
     trials_per_process: int = bounded(32, low=1)
 
     params: dict[str, Any] = field(default_factory=dict)

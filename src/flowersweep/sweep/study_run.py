@@ -3,7 +3,7 @@
 from optuna import Study
 
 from flowersweep.doors.optuna_api import storage_of, study_id
-from flowersweep.sweep.storage.lock import storage_lock
+from flowersweep.sweep.storage.lock import locked
 from flowersweep.sweep.study.attributes import PARENT_RUN
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
@@ -13,14 +13,19 @@ from flowersweep.tracking.store.store import Store
 def started_or_resumed(study: Study, store: Store, experiment: str) -> MLflowTracker:
     """The study's run in this store; two sweeps that start at the same time share it."""
     storage = storage_of(study)
-    with storage_lock(storage):
+    started: list[MLflowTracker] = []  # only once, however often the step is repeated
+
+    def step() -> MLflowTracker:
         known = storage.get_study_user_attrs(study_id(study)).get(PARENT_RUN)
         if known is not None and _exists(store, known):
             return MLflowTracker.resume(store, known)
-        tags = {"study": study.study_name, "kind": "study"}
-        tracker = MLflowTracker.start(store, experiment, f"study {study.study_name}", tags=tags)
-        study.set_user_attr(PARENT_RUN, tracker.run_id)
-        return tracker
+        if not started:
+            tags = {"study": study.study_name, "kind": "study"}
+            started.append(MLflowTracker.start(store, experiment, f"study {study.study_name}", tags=tags))
+        study.set_user_attr(PARENT_RUN, started[0].run_id)
+        return started[0]
+
+    return locked(storage, step)
 
 
 def _exists(store: Store, run_id: str) -> bool:

@@ -28,7 +28,7 @@ def closing(tracker: MLflowTracker, *, wait: float = END_SECONDS) -> Iterator[ML
     except BaseException as error:
         if isinstance(error, FlowersweepError):
             error.ended_a_run = True
-        killed = not isinstance(error, Exception)  # KeyboardInterrupt and SystemExit: the user stopped it
+        killed = isinstance(error, KeyboardInterrupt)  # the user stopped it
         with cleaning_up(error):
             _end_if_open(tracker, RunStatus.KILLED if killed else RunStatus.FAILED)
             tracker.settle(0)

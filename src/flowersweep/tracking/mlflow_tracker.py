@@ -3,7 +3,7 @@
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -38,7 +38,6 @@ class MLflowTracker:
 
     def __init__(self, store: Store, run_id: str) -> None:
         self._store = store
-        self._client = client(store.uri)
         self._run_id = run_id
         self._delivery = Delivery(store.uri, store.outboxes, run_id)
         self._status: RunStatus | None = None
@@ -82,21 +81,31 @@ class MLflowTracker:
         return tracker
 
     @classmethod
-    def resume(cls, store: Store, run_id: str) -> "MLflowTracker":
+    def resume(cls, store: Store, run_id: str, without: Collection[str] = ()) -> "MLflowTracker":
         """Resume a run; it then belongs to this process.
+
+        Args:
+            store: The store of the run.
+            run_id: Its id.
+            without: Tags to remove, for example those that say why it ended.
 
         Raises:
             TrackingError: There is no such run, or it is deleted.
         """
         tracker = cls(store, run_id)
         with translated(f"resume run {run_id}"):
-            if tracker._client.get_run(run_id).info.lifecycle_stage == "deleted":
+            service = client(store.uri)
+            run = service.get_run(run_id)
+            if run.info.lifecycle_stage == "deleted":
                 raise TrackingError(
                     f"Cannot resume run {run_id}: it is deleted; restore it in the MLflow UI."
                 )
             if (error := tracker._delivery.attempt()) is not None:
                 raise error
-            tracker._client.update_run(run_id, status="RUNNING")
+            service.update_run(run_id, status="RUNNING")
+            for name in without:
+                if name in run.data.tags:
+                    service.delete_tag(run_id, name)
         tracker.tags(process.identity())
         return tracker
 
@@ -126,6 +135,11 @@ class MLflowTracker:
         now = _now()
         rows = [(key, rules.check_metric(key, value), now, step or 0) for key, value in values.items()]
         self._send("log the metrics of", batch(metrics=rows))
+
+    def steps(self, name: str) -> set[int]:
+        """The steps of which a metric has been logged."""
+        with translated(f"read the metrics of run {self._run_id}"):
+            return {point.step for point in client(self._store.uri).get_metric_history(self._run_id, name)}
 
     def tags(self, values: Mapping[str, object]) -> None:
         """Set tags, which may be set to another value later.

@@ -127,6 +127,7 @@ class BestWeights(keras.callbacks.Callback):
         maximize: Whether larger is better.
 
     Attributes:
+        value: The value of the best epoch, negative if smaller is better.
         predictions: Those of the best epoch; None before the first one has ended.
 
     Raises:
@@ -139,7 +140,7 @@ class BestWeights(keras.callbacks.Callback):
         self._validation = validation
         self._monitor = monitor
         self._sign = 1.0 if maximize else -1.0
-        self._best = -math.inf
+        self.value = -math.inf
         self._weights: list[npt.NDArray[Any]] = []
         self.predictions: Predictions | None = None
 
@@ -152,10 +153,20 @@ class BestWeights(keras.callbacks.Callback):
                 f"{self._monitor} is undefined, because all validation pictures are of one class; choose another "
                 "objective.metric, or another data.split_seed."
             )
-        if value > self._best:
-            self._best = value
+        if value > self.value:
+            self.value = value
             self._weights = self._trained.get_weights()
             self.predictions = self._validation.predictions
+
+    def arrays(self) -> list[npt.NDArray[Any]]:
+        """The weights of the best epoch, and then its predictions; for a checkpoint."""
+        assert self.predictions is not None  # noqa: S101 (as in `restore`)
+        return [*self._weights, self.predictions.probabilities, self.predictions.labels]
+
+    def put_back(self, value: float, arrays: Sequence[npt.NDArray[Any]]) -> None:
+        """Continue with the best epoch of a checkpoint."""
+        *self._weights, probabilities, labels = arrays
+        self.value, self.predictions = value, Predictions(probabilities, labels)
 
     def restore(self) -> Predictions:
         """Set the weights of the best epoch, and return its predictions for the validation pictures."""

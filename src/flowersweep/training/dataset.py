@@ -26,6 +26,7 @@ from flowersweep.data import (
 from flowersweep.data.catalogue import PART_FOLDERS
 from flowersweep.data.split import check_parts
 from flowersweep.data.split_file import split_table, values_of
+from flowersweep.data.stream import Images
 from flowersweep.errors import DataError
 from flowersweep.texts import expanded
 
@@ -40,12 +41,12 @@ class PictureSet:
     """One part of the data, decoded.
 
     Attributes:
-        images: Memory-mapped uint8, shape (n, size, size, 3), all pictures of the catalogue.
+        images: uint8, shape (n, size, size, 3), all pictures of the catalogue.
         indices: int64, shape (m,): the pictures that belong to this part.
         labels: int32, shape (m,): the classes of these pictures.
     """
 
-    images: npt.NDArray[np.uint8]
+    images: Images
     indices: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int32]
 

@@ -94,7 +94,7 @@ def streams_released() -> Iterator[None]:
     """Release what the data streams created in the block have read; afterwards they cannot be used any more.
 
     TensorFlow stores each Python function that a stream calls on its outermost graph until the process ends,
-    and with it the memory-mapped pictures and features that the function reads.
+    and with it the pictures and features that the function reads.
     """
     known = len(functions_of_streams())
     try:

@@ -22,6 +22,8 @@ from flowersweep.training.callbacks import (
     averaging_callbacks,
     build_own_callbacks,
 )
+from flowersweep.training.checkpoint.run_checkpoint import NO_CHECKPOINT, RunCheckpoint
+from flowersweep.training.checkpoint.state import PhaseState
 from flowersweep.training.history import History
 from flowersweep.training.loader import Loader
 from flowersweep.training.logs.display import TrainingDisplay
@@ -52,7 +54,12 @@ class Phase:
 
 
 def fit(
-    phase: Phase, config: Config, loader: Loader, history: History, on_epoch: EpochCallback
+    phase: Phase,
+    config: Config,
+    loader: Loader,
+    history: History,
+    on_epoch: EpochCallback,
+    checkpoint: RunCheckpoint = NO_CHECKPOINT,
 ) -> Predictions:
     """Train a network's suffix; afterwards it has the weights of the phase's best epoch.
 
@@ -60,8 +67,9 @@ def fit(
         phase: What to train.
         config: The complete configuration.
         loader: The source of the batches.
-        history: The phase's epochs are appended to it.
+        history: The phase's epochs are appended to it; if the phase goes on, it gets those before the interruption, too.
         on_epoch: Called after each epoch with its number in the history, counted from 1, and its values.
+        checkpoint: Of the run; says whether this phase goes on after an interruption.
 
     Returns:
         The predictions of the best epoch for the validation pictures.
@@ -80,11 +88,29 @@ def fit(
         keras.metrics.CategoricalAccuracy if config.aug.mixes else keras.metrics.SparseCategoricalAccuracy
     )
     model = _compiled(loader.model(trainee), optimizer, loss, accuracy(name="accuracy"))
-    earlier = len(history.epochs)
     validation = _validation(trainee, phase.network, loader)
     best = BestWeights(phase.network.suffix, validation, history.monitor, maximize=maximized(history.monitor))
     averaging = averaging_callbacks(model)
-    history.begin(phase.name)
+    changing = [*_schedule_callbacks(config.schedule), *_stopping_callbacks(config)]
+    # Last, so that they cannot change what is logged and which weights are the best.
+    own = build_own_callbacks(config)
+    variables = (
+        *model.variables,
+        *trainee.suffix.variables,
+        *phase.network.suffix.variables,
+        *optimizer.variables,
+    )
+    state = PhaseState(variables, best, [*changing, *own])
+    before = checkpoint.of_phase(phase.name)
+    if before is None:
+        history.begin(phase.name)
+    else:
+        history.go_on(before.about["epochs"], before.about["phases"])
+    earlier = history.phases[-1][1] - 1
+    done = len(history.epochs) - earlier
+    if before is not None and (before.about["stopped"] or done == phase.epochs):
+        state.restore(before)
+        return best.restore()
     with TrainingDisplay(phase.name, phase.epochs, steps, first_epoch=earlier, then=phase.then) as display:
 
         def epoch_done(number: int, values: Mapping[str, float]) -> None:
@@ -93,9 +119,10 @@ def fit(
             on_epoch(number, values)
 
         model.fit(
-            loader.training(phase.epochs),
+            loader.training(phase.epochs, first=done),
             steps_per_epoch=steps,
             epochs=phase.epochs,
+            initial_epoch=done,
             shuffle=False,  # the stream has its own order in every epoch
             verbose=0,
             callbacks=[
@@ -104,12 +131,16 @@ def fit(
                 LearningRateGuard(first_learning_rate(phase.optimizer, config.schedule)),
                 EpochLog(count, epoch_done, first_epoch=earlier),
                 keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: display.batch()),  # noqa: ARG005 (Keras names them)
-                *_schedule_callbacks(config.schedule),
-                *_stopping_callbacks(config),
+                *changing,
                 best,
                 *averaging,
-                # Last, so that they cannot change what is logged and which weights are the best.
-                *build_own_callbacks(config),
+                *own,
+                keras.callbacks.LambdaCallback(
+                    on_train_begin=lambda logs: before and state.restore(before),  # noqa: ARG005 (as above)
+                    on_epoch_end=lambda epoch, logs: checkpoint.save(  # noqa: ARG005 (as above)
+                        phase.name, history, state, stopped=model.stop_training
+                    ),
+                ),
             ],
         )
     return best.restore()

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-from flowersweep.cache.atomic import locked
+from flowersweep.cache.atomic import locked, optional
 from flowersweep.cache.heads import Head, head_path, read_head, write_head
 from flowersweep.config import cache_dir
 from flowersweep.config.models import FineTunedConfig
@@ -45,7 +45,8 @@ def reuse_or_train(config: Config, pictures: Pictures, train: Callable[[], Head]
                 return kept
             log.warning("%s is damaged and will be trained again.", path)
         head = train()
-        write_head(path, head)
+        with optional("The head is not stored, and trained again by other runs."):
+            write_head(path, head)
     return head
 
 
@@ -57,26 +58,33 @@ def head_key(config: Config, pictures: Pictures) -> str:
     model = config.model
     assert isinstance(model, FineTunedConfig)  # noqa: S101 (for the type checker; nothing else has a head phase)
     ingredients: dict[str, Any] = {
-        "code": code_digest(*ROOMS),
-        "packages": [version(name) for name in PACKAGES],
-        "data": pictures.fingerprint,
+        **common_content(config, pictures),
         "resizing": config.data.resize,
-        "parts": [part_digest(part) for part in (pictures.split.train, pictures.split.validation)],
         "backbone": [model.backbone, model.alpha, weights_digest(model.weights)],
         "head": dataclasses.asdict(model.head),
         "dropout": model.dropout,
         "aug": dataclasses.asdict(config.aug),
-        "own code": own_digests(config),
         "schedule": dataclasses.asdict(config.schedule),
-        "features": [config.bank.dtype, engine_version(resolve_engine(config.bank.engine))]
-        if config.bank.enabled
-        else None,
-        "precision": resolve_precision(config),
         "trainer": dataclasses.asdict(config.trainer) | {"epochs": None},
         "objective": config.objective.metric,
         "seed": config.seed,
     }
     return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def common_content(config: Config, pictures: Pictures) -> dict[str, Any]:
+    """What any training depends on besides its settings: code, packages, pictures and arithmetic."""
+    return {
+        "code": code_digest(*ROOMS),
+        "packages": [version(name) for name in PACKAGES],
+        "data": pictures.fingerprint,
+        "parts": [part_digest(part) for part in (pictures.split.train, pictures.split.validation)],
+        "own code": own_digests(config),
+        "features": [config.bank.dtype, engine_version(resolve_engine(config.bank.engine))]
+        if config.bank.enabled
+        else None,
+        "precision": resolve_precision(config),
+    }
 
 
 def weights_digest(weights: str | None) -> str:

@@ -36,6 +36,11 @@ class History:
         """Start a phase; the following epochs belong to it."""
         self.phases.append((phase, len(self.epochs) + 1))
 
+    def go_on(self, epochs: Sequence[Mapping[str, float]], phases: Sequence[tuple[str, int]]) -> None:
+        """Take over the epochs of a run that was interrupted."""
+        self.epochs = [dict(values) for values in epochs]
+        self.phases = [(name, first) for name, first in phases]
+
     def append(self, values: Mapping[str, float]) -> None:
         """Add the next epoch."""
         self.epochs.append(dict(values))

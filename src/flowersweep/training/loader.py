@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import keras
 
+from flowersweep.cache.rows import own_errors
 from flowersweep.config import cache_dir
 from flowersweep.config.schema import Config
 from flowersweep.data.stream import Part, evaluation_stream, training_stream
@@ -40,8 +41,8 @@ class Loader:
         """The part of a network that takes this loader's batches."""
         return network.suffix if self.bank else network.trained()
 
-    def training(self, epochs: int) -> "tf.data.Dataset":
-        """All training batches of a phase: (inputs float32, labels as from `epoch_labels`)."""
+    def training(self, epochs: int, first: int = 0) -> "tf.data.Dataset":
+        """The training batches of a phase, from its epoch `first` on: (inputs float32, labels as from `epoch_labels`)."""
         trainer, n_classes = self.config.trainer, len(self.pictures.catalogue.class_names)
         if self.bank:
             return feature_stream(
@@ -49,6 +50,7 @@ class Loader:
                 batch_size=trainer.batch_size,
                 seed=self.config.seed,
                 epochs=epochs,
+                first=first,
                 n_classes=n_classes,
             )
         return training_stream(
@@ -58,6 +60,7 @@ class Loader:
             batch_size=trainer.batch_size,
             seed=self.config.seed,
             epochs=epochs,
+            first=first,
             n_classes=n_classes,
         )
 
@@ -70,7 +73,8 @@ class Loader:
 def open_loader(network: Network, config: Config, pictures: Pictures) -> Iterator[Loader]:
     """Open the loader of a network's batches: the feature bank if the network has a prefix with layers, else pictures."""
     if not config.bank.enabled or network.prefix is None or network.cut == 0:
-        yield Loader(None, pictures, config)
+        with own_errors(pictures.train.images, pictures.validation.images):
+            yield Loader(None, pictures, config)
         return
     with (
         FeatureBank(
@@ -87,6 +91,6 @@ def open_loader(network: Network, config: Config, pictures: Pictures) -> Iterato
             threads=config.trainer.threads,
             cut=network.cut,
         ) as bank,
-        bank.own_errors(),
+        own_errors(bank),
     ):
         yield Loader(bank, pictures, config)

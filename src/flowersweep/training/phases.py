@@ -14,6 +14,7 @@ from flowersweep.models.network import Network
 from flowersweep.texts import counted
 from flowersweep.tracking.store.store import Store
 from flowersweep.training.callbacks import EpochCallback, build_own_callbacks
+from flowersweep.training.checkpoint.run_checkpoint import NO_CHECKPOINT, RunCheckpoint
 from flowersweep.training.dataset import Pictures
 from flowersweep.training.fit import Phase, fit
 from flowersweep.training.heads import reuse_or_train
@@ -72,6 +73,7 @@ def train_phases(
     *,
     on_epoch: EpochCallback,
     on_last_phase: EpochCallback = lambda _number, _values: None,
+    checkpoint: RunCheckpoint = NO_CHECKPOINT,
 ) -> Evaluated:
     """Train a network in all its phases, with one count of epochs, and evaluate it.
 
@@ -82,10 +84,15 @@ def train_phases(
         history: The epochs are appended to it.
         on_epoch: Called after each epoch, including those of a head that was trained for an earlier run.
         on_last_phase: Also called after each epoch of the last phase, with its number in that phase, counted from 1.
+        checkpoint: Of the run; says where it goes on after an interruption.
     """
     model = config.model
-    if isinstance(model, FineTunedConfig) and model.trains_head:
-        head = reuse_or_train(config, pictures, lambda: _train_head(config, model, pictures, on_epoch))
+    trains_head = isinstance(model, FineTunedConfig) and model.trains_head
+    name = FINE_TUNING if trains_head else ONLY_PHASE
+    if isinstance(model, FineTunedConfig) and model.trains_head and checkpoint.of_phase(name) is None:
+        head = reuse_or_train(
+            config, pictures, lambda: _train_head(config, model, pictures, on_epoch, checkpoint)
+        )
         history.begin(HEAD)
         history.epochs.extend(head.epochs)
         if head.reused:
@@ -96,18 +103,16 @@ def train_phases(
             for number, values in enumerate(head.epochs, start=1):
                 on_epoch(number, values)
         network.whole.get_layer("logits").set_weights(head.weights)
-    before = len(history.epochs)
 
     def last_phase_epoch(number: int, values: Mapping[str, float]) -> None:
         on_epoch(number, values)
-        on_last_phase(number - before, values)
+        on_last_phase(number - history.phases[-1][1] + 1, values)
 
-    name = FINE_TUNING if before else ONLY_PHASE
     phase = Phase(
         name, network, lambda: _built(config.model, config, pictures), config.optimizer, config.trainer.epochs
     )
     with open_loader(network, config, pictures) as loader:
-        validation = fit(phase, config, loader, history, last_phase_epoch)
+        validation = fit(phase, config, loader, history, last_phase_epoch, checkpoint)
         test = (
             None
             if pictures.test is None
@@ -122,7 +127,13 @@ def _built(model: ModelConfig, config: Config, pictures: Pictures) -> Network:
     )
 
 
-def _train_head(config: Config, model: FineTunedConfig, pictures: Pictures, on_epoch: EpochCallback) -> Head:
+def _train_head(
+    config: Config,
+    model: FineTunedConfig,
+    pictures: Pictures,
+    on_epoch: EpochCallback,
+    checkpoint: RunCheckpoint,
+) -> Head:
     """Train the new layer on the frozen backbone, with Adam at the learning rate of the head.
 
     The head is a separate network: only the two arrays of the layer are passed on, and no optimizer state.
@@ -148,5 +159,5 @@ def _train_head(config: Config, model: FineTunedConfig, pictures: Pictures, on_e
     rebuild = partial(_built, frozen, config, pictures)
     phase = Phase(HEAD, network, rebuild, optimizer, model.head.epochs, then=FINE_TUNING)
     with open_loader(network, config, pictures) as loader:
-        fit(phase, config, loader, history, on_epoch)
+        fit(phase, config, loader, history, on_epoch, checkpoint)
     return Head(network.whole.get_layer("logits").get_weights(), history.epochs, reused=False)

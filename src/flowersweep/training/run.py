@@ -3,23 +3,29 @@
 import logging
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flowersweep.cache.checkpoints import checkpoint_path
+from flowersweep.config import cache_dir
 from flowersweep.config.schema import Config
 from flowersweep.errors import Pruned, infrastructure_failure
 from flowersweep.fields import maximized
 from flowersweep.interrupt import interruptible
+from flowersweep.texts import printable
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.orphaned_runs import close_orphaned_runs
+from flowersweep.tracking.orphaned_runs import CLOSED_TAG, close_orphaned_runs
 from flowersweep.tracking.outbox.delivery import END_SECONDS
 from flowersweep.tracking.patience import cleaning_up
 from flowersweep.tracking.run import NOTE, RunStatus
-from flowersweep.tracking.store.store import prepare_store
+from flowersweep.tracking.store.store import Store, prepare_store
 from flowersweep.tracking.store.summary import summary
+from flowersweep.training.checkpoint.content import content_of
+from flowersweep.training.checkpoint.interrupted import interrupted_run
+from flowersweep.training.checkpoint.run_checkpoint import RunCheckpoint
 from flowersweep.training.dataset import Pictures, load_pictures
 from flowersweep.training.environment import (
     memory_exhaustion_reported,
@@ -45,6 +51,7 @@ class RunContext:
         run_name: The name of the run.
         parent_run_id: The MLflow run under which it is shown.
         tags: Additional tags.
+        metrics: Logged when the run starts.
         command: The command as it was typed; None for the command line of this process.
         fingerprint: The fingerprint that the pictures must have; None for any.
         on_start: Called with the run's id when it is known.
@@ -57,6 +64,7 @@ class RunContext:
     run_name: str | None = None
     parent_run_id: str | None = None
     tags: Mapping[str, object] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
     command: str | None = None
     fingerprint: str | None = None
     on_start: Callable[[str], None] = lambda _run_id: None
@@ -66,6 +74,11 @@ class RunContext:
 
 
 ALONE = RunContext()
+# The tags by which the runs of a study's trials differ.
+IDENTITY = ("study", "kind", "trial", "repeat")
+# The tag of a run that went on after an interruption, and the tags that are no longer true then.
+RESUMED = "resumed"
+ENDED = ("failure", "trial.state", CLOSED_TAG)
 log = logging.getLogger(__name__)
 
 
@@ -113,14 +126,13 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
         if context is ALONE:  # the process of a study closes the runs of all its trials
             close_orphaned_runs(store)
         network, lineage = build(config, pictures, store)
-        tracker = MLflowTracker.start(
-            store,
-            config.tracking.experiment,
-            config.tracking.run_name or context.run_name or run_name(config),
-            parent_run_id=context.parent_run_id,
-            tags={**tags(config), "precision": resolve_precision(config), **lineage, **context.tags},
-        )
+        name = config.tracking.run_name or context.run_name or run_name(config)
+        its_tags = {**tags(config), "precision": resolve_precision(config), **lineage, **context.tags}
+        start = lineage.get("init_from.run_id")
+        with started_or_resumed(config, pictures, context, store, name, its_tags, start) as found:
+            tracker, checkpoint = found
         with (
+            checkpoint.kept_while_needed(),
             # A trial tells its value to the study at once.
             closing(tracker, wait=END_SECONDS if context is ALONE else 0),
             failures_recorded(tracker, again=context is not ALONE),
@@ -128,9 +140,59 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
             streams_released(),
         ):
             context.on_start(tracker.run_id)
-            metrics = _train(config, pictures, network, tracker, overrides=overrides, context=context)
+            metrics = _train(
+                config, pictures, network, tracker, checkpoint, overrides=overrides, context=context
+            )
     n_validation = len(pictures.validation)
     return Result(metrics[config.objective.metric], metrics, tracker.run_id, store.uri, n_validation)
+
+
+@contextmanager
+def started_or_resumed(
+    config: Config,
+    pictures: Pictures,
+    context: RunContext,
+    store: Store,
+    name: str,
+    its_tags: Mapping[str, object],
+    start: str | None,
+) -> Iterator[tuple[MLflowTracker, RunCheckpoint]]:
+    """The run of a training in MLflow, and its checkpoint: a new run, or one that was interrupted.
+
+    No other process resumes the same run before the end of the block.
+
+    Args:
+        config: The configuration.
+        pictures: The pictures.
+        context: The context of the run.
+        store: The store of the run.
+        name: The name of the run.
+        its_tags: The tags of a new run.
+        start: The run from whose weights it starts.
+    """
+    cache, experiment = cache_dir(config.paths.cache), config.tracking.experiment
+    about = {
+        "identity": [
+            name,
+            experiment,
+            context.parent_run_id,
+            *(str(context.tags.get(tag)) for tag in IDENTITY),
+        ],
+        "content": content_of(config, pictures, start),
+    }
+    resumes = config.tracking.resume == "auto"
+    with interrupted_run(cache, about, store) if resumes else nullcontext() as found:
+        if found is None:
+            parent = context.parent_run_id
+            tracker = MLflowTracker.start(store, experiment, name, parent_run_id=parent, tags=its_tags)
+            path = checkpoint_path(cache, tracker.run_id) if resumes else None
+            yield tracker, RunCheckpoint(path, about)
+            return
+        tracker = MLflowTracker.resume(store, found.run_id, without=ENDED)
+        checkpoint = RunCheckpoint(checkpoint_path(cache, found.run_id), about, found.checkpoint)
+        tracker.tags({**context.tags, RESUMED: f"after epoch {checkpoint.epochs}"})
+        log.info("Run %s was interrupted; it goes on after epoch %d.", found.run_id, checkpoint.epochs)
+        yield tracker, checkpoint
 
 
 def run_name(config: Config) -> str:
@@ -167,8 +229,8 @@ def failures_recorded(tracker: MLflowTracker, *, again: bool) -> Iterator[None]:
     except BaseException as error:
         trace = traceback.format_exc()
         with cleaning_up(error):
-            tracker.tags({"failure": f"{type(error).__name__}: {error}"})
-            tracker.text(trace, "failure.txt")
+            tracker.tags({"failure": printable(f"{type(error).__name__}: {error}")})
+            tracker.text(printable(trace), "failure.txt")
             if again and infrastructure_failure(error) is not None:
                 tracker.tags({"trial.state": "WAITING"})
                 tracker.end(RunStatus.KILLED)
@@ -180,6 +242,7 @@ def _train(
     pictures: Pictures,
     network: "Network",
     tracker: MLflowTracker,
+    checkpoint: RunCheckpoint,
     *,
     overrides: Sequence[str],
     context: RunContext,
@@ -189,22 +252,41 @@ def _train(
     from flowersweep.training.phases import train_phases
     from flowersweep.training.probabilities import with_probabilities
 
-    record.record_start(tracker, config, pictures, overrides, context.command)
-    sizes = record.record_network(tracker, network)
+    sizes = record.network_sizes(network)
+    if checkpoint.found is None:  # otherwise it was recorded before the interruption
+        tracker.metrics({**context.metrics, **sizes})
+        record.record_start(tracker, config, pictures, overrides, context.command)
+        record.record_layers(tracker, network)
 
     history = History.of(config.objective.metric)
 
     with event_files(tracker, enabled=config.tracking.tensorboard) as write_events:
+        # An epoch is logged before its checkpoint is written, so that those after the checkpoint may have been logged.
+        known = set() if checkpoint.found is None else tracker.steps("loss")
+        n_logged = 0
 
         def log_epoch(number: int, values: Mapping[str, float]) -> None:
+            nonlocal n_logged
+            if number <= n_logged:  # of a head that was trained by another run after this one was interrupted
+                return
+            n_logged = number
             logged = {name: value for name, value in values.items() if not name.startswith(RECALL)}
-            tracker.metrics(logged, step=number)
+            if number not in known:
+                tracker.metrics(logged, step=number)
             write_events(number, logged)
             context.on_any_epoch()
 
+        for number, values in enumerate(checkpoint.epochs_before, start=1):
+            log_epoch(number, values)
         try:
             evaluated = train_phases(
-                network, config, pictures, history, on_epoch=log_epoch, on_last_phase=context.on_epoch
+                network,
+                config,
+                pictures,
+                history,
+                on_epoch=log_epoch,
+                on_last_phase=context.on_epoch,
+                checkpoint=checkpoint,
             )
         except Pruned:
             tracker.metrics(history.summary())

@@ -1,11 +1,15 @@
 """The sweeper class that Hydra discovers; the work is in `flowersweep.sweep`, imported when a sweep starts."""
 
+import os
+import sys
 from typing import Any
 
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from flowersweep.errors import EXIT_BAD_INPUT, EXIT_FAILED, FlowersweepError, SweepStoppedError
+from flowersweep.interrupt import Interrupted, interruptible
 from hydra_plugins.flowersweep_study import config as _config  # noqa: F401 (registers the configuration)
 
 
@@ -28,10 +32,39 @@ class StudySweeper(Sweeper):
 
         Returns:
             What `flowersweep.sweep.run.run_study` returns.
+
+        Raises:
+            SystemExit: The sweep was interrupted or cannot run, which has been said in one message. With HYDRA_FULL_ERROR=1
+                the exception itself is raised.
         """
         if self._context is None:
             raise RuntimeError("sweep() was called before setup().")
         from flowersweep.sweep.run import run_study
 
         hydra_context, task_function, config = self._context
-        return run_study(arguments, config=config, hydra_context=hydra_context, task_function=task_function)
+        try:
+            with interruptible():
+                return run_study(
+                    arguments, config=config, hydra_context=hydra_context, task_function=task_function
+                )
+        except (Interrupted, FlowersweepError) as error:
+            # Hydra would end with a traceback and code 1, whatever happened; flowersweep's own command sets this.
+            if os.environ.get("HYDRA_FULL_ERROR") == "1":
+                raise
+            _say(
+                f"{error}; the same command resumes the sweep."
+                if isinstance(error, Interrupted)
+                else str(error)
+            )
+            raise SystemExit(_exit_code(error)) from None
+
+
+def _say(message: str) -> None:
+    for line in message.splitlines():
+        sys.stderr.write(f"flowersweep: {line}\n")
+
+
+def _exit_code(error: Interrupted | FlowersweepError) -> int:
+    if isinstance(error, Interrupted):
+        return 128 + error.signal_number
+    return EXIT_FAILED if isinstance(error, SweepStoppedError) else EXIT_BAD_INPUT

@@ -17,6 +17,7 @@ from sqlalchemy import create_engine, make_url
 
 import servers
 from additions import added
+from flowersweep.doors.optuna_api import engine_storage
 from flowersweep.errors import SweepError
 from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.storage.storage import open_storage
@@ -53,9 +54,10 @@ def opened(tmp_path: Path) -> Iterator[Open]:
 
     yield open_one
     for storage in storages:
-        assert isinstance(storage, RDBStorage)
-        storage.remove_session()
-        storage.engine.dispose()
+        database = engine_storage(storage)
+        assert isinstance(database, RDBStorage)
+        database.remove_session()
+        database.engine.dispose()
 
 
 def administer(address: str, statement: str) -> None:
@@ -140,6 +142,34 @@ def test_two_sweeps_one_of_them_killed(url: str, tmp_path: Path, stub: Any, open
     assert pair[1].returncode == 0
     assert [trial.number for trial in trials] == list(range(12))
     assert {trial.state.name for trial in trials} == {"COMPLETE"}
+
+
+def test_server_that_is_away_while_trials_end(tmp_path: Path, stub: Any, opened: Open) -> None:
+    """Workers wait for a server that is restarted while they ask, train and tell: each trial is trained once."""
+    with servers.postgresql_with_outages() as (url, away):
+        settings = stub.Settings(
+            str(tmp_path), "leaving_marks", storage=url, n_trials=8, seconds=0.5, workers=2, patience=240
+        )
+        running = subprocess.Popen(
+            stub.command(settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        marks = tmp_path / "marks"
+        until = time.monotonic() + 120
+        while not marks.exists() or len(marks.read_text().splitlines()) < 3:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        with away():
+            time.sleep(3)
+            begun = len(marks.read_text().splitlines())
+        output, said = running.communicate(timeout=240)
+        trials = join_study(opened(url), "stub").trials
+
+    assert begun < 8
+    assert said.count("waiting for it, up to 240 seconds") == said.count("responds again after") == 2
+    assert sum(report["counts"]["COMPLETE"] for report in json.loads(output)) == 8
+    assert [trial.number for trial in trials] == list(range(8))
+    assert {trial.state.name for trial in trials} == {"COMPLETE"}
+    assert sorted(int(mark.split()[0]) for mark in marks.read_text().splitlines()) == list(range(8))
 
 
 def test_names_and_values_that_differ_in_case(url: str, opened: Open) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import optuna
@@ -13,6 +14,7 @@ from sqlalchemy import create_engine
 from additions import added
 from flowersweep.errors import SweepError
 from flowersweep.sweep.storage.lock import engine_lock, storage_lock
+from flowersweep.sweep.storage.patience import patience
 from flowersweep.sweep.storage.storage import open_storage
 
 _HOLD = """
@@ -48,23 +50,31 @@ def test_studies_own_wrapper_has_the_same_lock(tmp_path: Path) -> None:
     storage = open_storage(None, tmp_path)
     study = optuna.create_study(storage=storage)
 
-    assert str(tmp_path / "optuna.db.study.lock") == getattr(storage_lock(study._storage), "lock_file", None)
+    with storage_lock(study._storage), pytest.raises(Timeout):
+        FileLock(tmp_path / "optuna.db.study.lock").acquire(timeout=0)
 
 
-def test_killed_holder_frees_it(tmp_path: Path) -> None:
-    """A process that is killed with SIGKILL while it holds the lock keeps it no longer than it lives."""
+def test_a_holder_that_does_not_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for too long is told so, and who was told to stop waits a moment; the lock is free when its holder is killed."""
     target = tmp_path / "optuna.db"
     holder = subprocess.Popen([sys.executable, "-c", _HOLD, str(target)], stdout=subprocess.PIPE)
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"held\n"
-    lock = engine_lock(create_engine(f"sqlite:///{target}"))
-    assert isinstance(lock, FileLock)
-    with pytest.raises(Timeout), lock.acquire(timeout=0):
+    monkeypatch.setattr("flowersweep.sweep.storage.lock.LOCK_SECONDS", 0.2)
+    with pytest.raises(TimeoutError, match="another process holds the lock"), _lock_of(target):
+        pass
+    monkeypatch.setattr("flowersweep.sweep.storage.lock.LOCK_SECONDS", 60.0)
+    monkeypatch.setattr("flowersweep.sweep.storage.patience._STOP_SECONDS", 0.2)
+    with patience(60, lambda: True), pytest.raises(TimeoutError), _lock_of(target):
         pass
     holder.kill()
     holder.communicate()
-    with lock.acquire(timeout=0):
-        assert lock.is_locked
+    with _lock_of(target), pytest.raises(Timeout):
+        FileLock(f"{target}.study.lock").acquire(timeout=0)
+
+
+def _lock_of(target: Path) -> AbstractContextManager[object]:
+    return engine_lock(create_engine(f"sqlite:///{target}"))
 
 
 def test_other_databases_are_refused() -> None:

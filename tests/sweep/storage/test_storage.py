@@ -10,6 +10,7 @@ import pytest
 from optuna.storages import JournalStorage, RDBStorage
 from sqlalchemy import create_engine, text
 
+from flowersweep.doors.optuna_api import engine_storage
 from flowersweep.errors import SweepError
 from flowersweep.sweep.storage.storage import open_storage, shown, storage_url
 
@@ -81,7 +82,7 @@ class TestOpen:
 
     def test_sqlite_settings(self, tmp_path: Path) -> None:
         """SQLite has a write-ahead log that is synced at checkpoints, and waits for other writers."""
-        storage = open_storage(None, tmp_path)
+        storage = engine_storage(open_storage(None, tmp_path))
         assert isinstance(storage, RDBStorage)
         with storage.engine.connect() as connection:
             pragmas = [
@@ -89,11 +90,11 @@ class TestOpen:
                 for name in ("journal_mode", "synchronous", "busy_timeout")
             ]
 
-        assert pragmas == ["wal", 1, 60_000]
+        assert pragmas == ["wal", 1, 2_000]
 
     def test_journal(self, tmp_path: Path) -> None:
         """A path that ends in .log is a journal."""
-        storage = open_storage("a/b.log", tmp_path)
+        storage = engine_storage(open_storage("a/b.log", tmp_path))
 
         assert isinstance(storage, JournalStorage)
         assert (tmp_path / "a" / "b.log").is_file()
@@ -106,6 +107,19 @@ class TestOpen:
                 SweepError, match=r"(cannot be opened|cannot be used).*(File exists|Not a directory)"
             ):
                 open_storage(configured, tmp_path / "file")
+
+    def test_sqlite_on_a_network_file_system(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A SQLite file is refused there with what can be used instead, and nothing is created; a journal is not."""
+        mounts = tmp_path / "mounts"
+        mounts.write_text(f"/dev/sda1 / ext4 rw 0 0\nserver:/home {tmp_path}/home nfs4 rw 0 0\n")
+        monkeypatch.setattr("flowersweep.hardware._MOUNTS", mounts)
+        with pytest.raises(
+            SweepError, match=r"home/x/optuna\.db is on nfs4, .*journal:.*optuna\.log, or a server"
+        ):
+            open_storage(None, tmp_path / "home" / "x")
+
+        assert not (tmp_path / "home").exists()
+        assert open_storage("home/optuna.log", tmp_path).get_all_studies() == []
 
     def test_not_a_database(self, tmp_path: Path) -> None:
         """A file with something else in it is left as it is."""
@@ -133,7 +147,7 @@ class TestOpen:
 
     def test_database_of_another_optuna(self, tmp_path: Path) -> None:
         """Tables of an older version are refused with the command that upgrades them, those of a newer one are not."""
-        storage = open_storage(None, tmp_path)
+        storage = engine_storage(open_storage(None, tmp_path))
         assert isinstance(storage, RDBStorage)
         with storage.engine.begin() as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = 'v0.9.0.a'"))

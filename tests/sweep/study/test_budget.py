@@ -1,5 +1,6 @@
 """Tests of how many trials a sweep may run, and which is the next."""
 
+import copy
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -196,6 +197,19 @@ class TestStop:
 
         assert next_trial(study, LINE, budget) is Stop.TIMEOUT
         assert remaining(study, LINE, budget) == 3
+
+    @pytest.mark.parametrize("jump", [-86_400.0, 86_400.0])
+    def test_a_clock_that_is_set_changes_no_timeout(
+        self, study: optuna.Study, monkeypatch: pytest.MonkeyPatch, jump: float
+    ) -> None:
+        """A day forward ends no sweep, and a day back lets none go on; also in a worker, which gets a copy."""
+        long, short = (copy.copy(Budget.begun(study, 3, timeout=seconds)) for seconds in (3600, 0.05))
+        now = time.time
+        monkeypatch.setattr(time, "time", lambda: now() + jump)
+        time.sleep(0.06)
+
+        assert next_trial(study, LINE, short) is Stop.TIMEOUT
+        assert isinstance(next_trial(study, LINE, long), optuna.Trial)
 
     @pytest.mark.parametrize(
         ("ended", "in_all", "in_a_row", "stops"),

@@ -37,12 +37,23 @@ def _owned(**changes: object) -> dict[str, object]:
 def test_claims_are_told_apart(study: optuna.Study) -> None:
     """A second claim on the same trial, even by the same process, is another one."""
     trial = study.ask()
-    first = claim(trial)
-    second = claim(trial)
+    claim(trial)
+    first = claim_of(trial)
+    claim(trial)
 
-    assert first != second
-    assert claim_of(trial) == second
+    assert first is not None
+    assert claim_of(trial) not in {first, None}
     assert claim_of(study.ask()) is None
+
+
+def test_silence_while_the_storage_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can give a sign of life while the storage is away, so silence counts from its return on."""
+    elsewhere = _owned(**{process.HOST_TAG: "elsewhere"})
+    back = time.time() + 10 * GRACE_SECONDS
+    monkeypatch.setattr("flowersweep.sweep.storage.patience._recovered", back)
+
+    assert not is_abandoned(elsewhere, back + GRACE_SECONDS - 1)
+    assert is_abandoned(elsewhere, back + GRACE_SECONDS + 1)
 
 
 def test_own_process_lives() -> None:

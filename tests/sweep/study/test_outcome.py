@@ -1,7 +1,10 @@
 """Tests of the map from what happened to COMPLETE, PRUNED and FAIL."""
 
 import errno
+import os
+import re
 import signal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,9 +86,6 @@ def _from(cause: Exception) -> Exception:
     return error
 
 
-FULL = OSError(errno.ENOSPC, "No space left on device")
-
-
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
@@ -93,17 +93,26 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
         (DownloadError("It was cut short."), "It was cut short."),
         (TrackingError("Cannot start a run: no answer."), "Cannot start a run: no answer."),
         (WeightsError("There is no file w.h5."), "There is no file w.h5."),
-        (FULL, "[Errno 28] No space left on device."),
-        (_from(FULL), "[Errno 28] No space left on device."),
         *(
             (OSError(number, "gone"), f"[Errno {number}] gone.")
-            for number in (errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOTCONN)
+            for number in (errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOTCONN)
         ),
     ],
 )
 def test_failed_infrastructure_makes_it_wait(error: Exception, reason: str) -> None:
     """No room, no pictures, no store and a lost mount are no end of a trial; the cause is one sentence."""
     assert of_exception(_caught(error)) == Outcome(State.WAITING, reason=reason)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_makes_it_wait(number: int) -> None:
+    """The reason names the disk, also if the error was only the cause of another one."""
+    full = OSError(number, os.strerror(number), "/proc/x")
+    for error in (full, _from(full)):
+        outcome = of_exception(_caught(error))
+        assert outcome.state is State.WAITING
+        assert outcome.reason.startswith("/proc/x cannot be written: no space is left on the disk at /proc (")
+        assert outcome.reason.count(".") == 1
 
 
 @pytest.mark.parametrize(
@@ -126,11 +135,31 @@ def test_everything_else_is_the_trials_own_failure(error: Exception) -> None:
 def test_an_error_while_another_is_handled_counts_for_itself() -> None:
     """Only what an error was raised from counts, not what happened to be handled at the time."""
     try:
-        raise FULL
+        Path("/dev/full").write_text("x", encoding="utf-8")
     except OSError:
         outcome = of_exception(_caught(ValueError("own")))
 
     assert outcome.state is State.FAIL
+
+
+def test_control_characters_are_escaped() -> None:
+    """The text of an exception is shown on terminals and stored in databases, which it must not control."""
+    outcome = of_exception(_caught(ValueError("\x1b[2Jgone\rover\0 \ud800")))
+
+    assert outcome.reason == r"ValueError: \x1b[2Jgone\rover\x00 \ud800"
+    assert not re.search("[\x00\x1b\r\ud800]", outcome.traceback)
+    assert of_exception(_caught(DataError("\x1b[2Jgone"))).reason == r"\x1b[2Jgone."
+    assert of_exception(_caught(Pruned("\x1b[2Jgone"))).reason == r"\x1b[2Jgone"
+
+
+def test_a_text_that_fails_is_no_other_failure() -> None:
+    """An exception whose text cannot be made is still the reason, with its name."""
+
+    class BadTextError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    assert of_exception(_caught(BadTextError())).reason == "BadTextError: <its text cannot be read>"
 
 
 def test_long_texts_are_cut() -> None:

@@ -1,6 +1,7 @@
 """Tests of what happens to the trials of dead processes."""
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import optuna
@@ -8,9 +9,11 @@ import pytest
 from optuna.trial import TrialState
 
 from flowersweep import process
+from flowersweep.sweep.storage.kept import Unsaved, keep, path_of
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.study.attributes import FAIL_REASON, LOST, OWNER
 from flowersweep.sweep.study.claim import GRACE_SECONDS, claim
+from flowersweep.sweep.study.outcome import Outcome, State
 from flowersweep.sweep.study.reclaim import MAX_LOST, Reclaimed, reclaim
 
 
@@ -65,6 +68,44 @@ def test_fails_when_lost_too_often(study: optuna.Study) -> None:
     assert states == ["WAITING"] * MAX_LOST + ["FAIL"]
     assert study.trials[0].user_attrs[FAIL_REASON] == "Its worker died 4 times while running it."
     assert len(study.trials) == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "value"),
+    [
+        (Outcome(State.COMPLETE, (0.75,)), 0.75),
+        (Outcome(State.PRUNED, reason="It was pruned."), 0.5),
+        (Outcome(State.FAIL, reason="ValueError: no", traceback="Traceback"), None),
+    ],
+    ids=lambda given: given.state.value if isinstance(given, Outcome) else "",
+)
+def test_ended_before_its_worker(
+    study: optuna.Study, tmp_path: Path, outcome: Outcome, value: float | None
+) -> None:
+    """A trial whose end was kept on disk gets it, with all that it had reported, instead of running again."""
+    folder = tmp_path / "untold"
+    trial = _lose(study, untold=str(folder))
+    keep(path_of(trial.user_attrs[OWNER]), asdict(outcome), Unsaved({2: 0.5}, {"epochs": 2}))
+    (returned,) = reclaim(study)
+    (found,) = study.trials
+
+    assert returned.state is found.state is TrialState[outcome.state.value]
+    assert (found.value, found.intermediate_values) == (value, {2: 0.5})
+    assert (found.user_attrs["epochs"], found.user_attrs.get(FAIL_REASON)) == (
+        2,
+        outcome.reason if value is None else None,
+    )
+    assert LOST not in found.user_attrs
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"outcome": {"state": "WON"}}'])
+def test_damaged_file_is_no_end(study: optuna.Study, tmp_path: Path, content: str) -> None:
+    """A file that another program changed is as good as none: the trial waits."""
+    trial = _lose(study, untold=str(tmp_path))
+    path_of(trial.user_attrs[OWNER]).write_text(content)
+
+    assert [item.state for item in reclaim(study)] == [TrialState.WAITING]
 
 
 def test_other_machines_trial(study: optuna.Study) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.trial import TrialState
 
 from flowersweep.sweep.workers.launch import MAX_LAUNCHES
 
@@ -94,6 +95,40 @@ def test_interrupted_and_resumed(
     code, _, err = ended(app.start(*command, TWO, "seconds=0.3", "long=2000"))
     assert code == 0, err
     assert [trial.state.name for trial in app.study().trials] == ["COMPLETE"] * 6
+
+
+def test_a_signal_to_one_worker_does_not_end_the_sweep(app: Any) -> None:
+    """A worker that alone is told to stop gives its trial back; it is run by others, and the command ends with 0."""
+    running = app.start("x=interval(0,1)", "hydra.sweeper.n_trials=4", TWO, "seconds=0.1", "long=6000")
+    wait_for(lambda: any(mark[0] == 0 for mark in app.beginnings()), seconds=60)
+    (worker,) = [mark[2] for mark in app.beginnings() if mark[0] == 0]
+    wait_for(lambda: len(app.study().get_trials(states=[TrialState.COMPLETE])) == 3, seconds=60)
+    Path("results", "quick").touch()
+    os.kill(worker, signal.SIGTERM)
+    code, out, err = ended(running)
+
+    assert code == 0, err
+    assert "4 complete" in out
+    assert [mark[0] for mark in app.beginnings()].count(0) == 2
+
+
+def test_nothing_outlives_a_killed_sweeper(app: Any) -> None:
+    """After `kill -9` of a sweeper its workers give back their trials and end, with all that they and joblib had started."""
+    running = app.start(*FORTY, "kind=with_a_child", "hydra.sweeper.n_jobs=6", "seconds=0.1", "long=100")
+    wait_for(
+        lambda: len({mark[2] for mark in app.beginnings()}) == 6 and len(app.children()) >= 3, seconds=60
+    )
+    running.kill()
+    running.communicate()
+
+    wait_for(lambda: not any(app.lives(pid) for mark in app.beginnings() for pid in mark[1:]), seconds=40)
+    wait_for(lambda: not any(app.lives(pid) for pid in app.children()), seconds=40)
+    assert "RUNNING" not in {trial.state.name for trial in app.study().trials}
+    shared = Path("/dev/shm")  # noqa: S108 - joblib's place on Linux
+    wait_for(
+        lambda: not [*shared.glob(f"*loky-{running.pid}-*"), *shared.glob(f"*folder_{running.pid}_*")],
+        seconds=10,
+    )
 
 
 def test_a_workers_death_costs_no_trial(app: Any) -> None:

@@ -1,10 +1,15 @@
 """Tests of the training process: real ones, which run trials, die, are replaced and stopped."""
 
+import ctypes
 import importlib
 import os
+import re
 import signal
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -153,6 +158,141 @@ def test_death_is_an_outcome_and_the_next_trial_gets_a_new_process(bench: Callab
     assert made.run(0) == Outcome(State.COMPLETE, (0.25,))
 
 
+def _fork(cfg: DictConfig) -> int:
+    """Fork as Python does, or as a library written in C, of which Python knows nothing."""
+    return os.fork() if cfg.seconds == 0 else int(ctypes.CDLL(None).fork())
+
+
+MANY = "of many that nobody will read"
+FORKS = pytest.mark.parametrize("fork", ["seconds=0.0", "seconds=1.0"], ids=["in Python", "in C"])
+
+
+@FORKS
+def test_death_is_noticed_although_a_child_lives_on(bench: Callable[..., Bench], fork: str) -> None:
+    """A killed process is noticed at once although its forked child has the socket, and the child is ended as well."""
+
+    def leaving_a_sleeper(cfg: DictConfig) -> float:
+        trial = current_trial()
+        assert trial is not None
+        if (child := _fork(cfg)) == 0:
+            time.sleep(600)
+        trial.user_attrs({"child": child})
+        os.kill(os.getpid(), signal.SIGKILL)
+        return 0.0
+
+    made, notes = bench(leaving_a_sleeper), Notes(stop_after=60)
+    outcome = made.run(0, notes, fork)
+
+    assert outcome is not None
+    assert outcome.reason == "Its process was killed by SIGKILL (the machine may be out of memory)."
+    until = time.monotonic() + 30
+    while _lives(notes.attrs["child"]):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+@FORKS
+def test_a_forked_child_says_nothing(bench: Callable[..., Bench], fork: str) -> None:
+    """What a forked child reports, returns or raises is no message of its trial, nor of the next one."""
+
+    def forking(cfg: DictConfig) -> float:
+        trial = current_trial()
+        assert trial is not None
+        for way in ("report", "return", "raise"):
+            if (child := _fork(cfg)) == 0:
+                if way == "report":
+                    trial.report(1, 7.5)
+                if way == "raise":
+                    raise ValueError
+                return 5.5
+            os.waitpid(child, 0)
+        trial.report(2, trial.number)
+        return trial.number
+
+    made = bench(forking)
+    for number in range(2):
+        notes = Notes()
+        assert made.run(number, notes, fork) == Outcome(State.COMPLETE, (float(number),))
+        assert notes.reports == [(2, float(number))]
+
+
+def test_a_thread_says_nothing_after_its_trial(bench: Callable[..., Bench]) -> None:
+    """A thread that outlives its trial cannot report to the next one; threads of one trial get each its own answer."""
+    late: list[str] = []
+
+    def threading_on(_: DictConfig) -> float:
+        trial = current_trial()
+        assert trial is not None
+        if trial.number == 1:
+            until = time.monotonic() + 30
+            while not late and time.monotonic() < until:
+                time.sleep(0.01)
+            trial.user_attrs({"late": late})
+            return 1.0
+
+        def outlive() -> None:
+            while (now := current_trial()) is None or now.number == 0:
+                time.sleep(0.01)
+            try:
+                trial.report(9, 9.0)
+            except RuntimeError as error:
+                late.append(str(error))
+
+        threading.Thread(target=outlive, daemon=True).start()
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda step: trial.report(step, 0.5), range(40)))
+        return 0.0
+
+    made, first, second = bench(threading_on), Notes(), Notes()
+
+    assert made.run(0, first) == Outcome(State.COMPLETE, (0.0,))
+    assert sorted(first.reports) == [(step, 0.5) for step in range(40)]
+    assert made.run(1, second) == Outcome(State.COMPLETE, (1.0,))
+    assert second.reports == []
+    assert second.attrs["late"] == [
+        "Trial 0 cannot report from here: it has ended, or this is a process that it forked."
+    ]
+
+
+def test_a_failure_does_not_poison_the_next_trial(bench: Callable[..., Bench], tmp_path: Path) -> None:
+    """After a trial that left its process in a removed folder and failed, the next one runs where all others did."""
+
+    def poisoning(_: DictConfig) -> float:
+        trial = current_trial()
+        assert trial is not None
+        if trial.number == 1:
+            return float(Path.cwd() == tmp_path and "OF_TRIAL_0" not in os.environ)
+        Path("removed").mkdir()
+        os.chdir("removed")
+        Path.cwd().rmdir()
+        os.environ["OF_TRIAL_0"] = "1"
+        raise ValueError
+
+    made = bench(poisoning)
+
+    assert made.run(0).state is State.FAIL  # type: ignore[union-attr] # nothing stops it
+    assert made.run(1) == Outcome(State.COMPLETE, (1.0,))
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_from_elsewhere_is_named(bench: Callable[..., Bench], name: str) -> None:
+    """The reason names the signal that ended a training process, and code of the trial that cleans up is run before."""
+
+    def signalled(_: DictConfig) -> float:
+        trial = current_trial()
+        assert trial is not None
+        try:
+            signal.raise_signal(getattr(signal, name))
+        finally:
+            trial.user_attrs({"cleaned": True})
+        return 0.0
+
+    made, notes = bench(signalled), Notes()
+
+    assert made.run(0, notes) == Outcome(State.FAIL, reason=f"Its process was killed by {name}.", died=True)
+    assert notes.attrs == {"cleaned": True}
+
+
 @pytest.mark.slow
 def test_process_that_died_between_trials(bench: Callable[..., Bench]) -> None:
     """If nobody noticed that the process is gone, the next trial has died and may be tried again."""
@@ -194,17 +334,33 @@ def test_process_that_will_not_stop_is_killed(
 
 
 def test_output_goes_to_the_file(bench: Callable[..., Bench], tmp_path: Path) -> None:
-    """Everything that the process prints is appended to the file, also what is printed past Python."""
+    """What the process prints is appended to the file, also past Python; of long outputs the beginning and the end."""
 
     def printing(_: DictConfig) -> float:
+        trial = current_trial()
+        assert trial is not None
         os.write(1, b"from below\n")
         os.write(2, b"an error\n")
+        if trial.number == 1:
+            for number in range(100_000):
+                sys.stdout.write(f"line {number} {MANY}\n")
+            os.write(2, b"why it died\n")
+            os.kill(os.getpid(), signal.SIGKILL)
+        sys.stdout.write("said\n")
         return 0.0
 
     made = bench(printing, output=tmp_path / "out")
     made.run(0)
 
-    assert (tmp_path / "out").read_text() == "from below\nan error\n"
+    assert (tmp_path / "out").read_text() == "from below\nan error\nsaid\n"
+    made.run(1)
+    made.run(2)
+    lines = (tmp_path / "out").read_text().splitlines()
+    assert lines[:6] == ["from below", "an error", "said", "from below", "an error", f"line 0 {MANY}"]
+    assert f"line 99000 {MANY}" in lines
+    assert lines[-4:] == ["why it died", "from below", "an error", "said"]
+    assert any(re.fullmatch(r"\[\.\.\. [\d,]+ bytes omitted \.\.\.\]", line) for line in lines)
+    assert (tmp_path / "out").stat().st_size < 400_000
 
 
 def test_program_that_cannot_be_loaded(bench: Callable[..., Bench]) -> None:

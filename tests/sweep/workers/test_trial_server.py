@@ -1,6 +1,7 @@
 """Tests of what runs inside a training process, here in this one; `test_training_process.py` starts real ones."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -12,6 +13,7 @@ from omegaconf import DictConfig
 
 from flowersweep.sweep.study.outcome import Outcome, State
 from flowersweep.sweep.workers import trial_server
+from flowersweep.sweep.workers.isolation.channel import Channel
 from flowersweep.sweep.workers.messages import ATTRS, REPORT, Application, Job
 from flowersweep.sweep.workers.trial import Pruned, current_trial
 
@@ -23,18 +25,19 @@ def run(stub: Any) -> Callable[..., list[Any]]:
     def run(function: Callable[[DictConfig], Any], answers: list[bool] | None = None) -> list[Any]:
         hydra_context, compose = stub.context()
         job = Job(compose(3, ["x=0.5"]), 3, "s", {"x": 0.5}, attempt=1, parent_run_id="abc")
-        here, there = (Connection(end.detach()) for end in socket.socketpair())
+        mine, its = socket.socketpair()
+        here, there = Connection(mine.detach()), Channel(its.detach())
         for answer in answers or []:
             here.send(answer)
         outcome = trial_server._run(Application.here(function, hydra_context), job, there)
-        there.close()
         messages = []
         while here.poll():
-            try:
-                messages.append(here.recv())
-            except EOFError:
-                break
+            message = here.recv()
+            assert message.is_of(os.getpid(), job)
+            assert not message.is_of(os.getpid(), job.again())
+            messages.append((message.kind, *message.content))
         here.close()
+        there.close()
         return [*messages, outcome]
 
     return run
@@ -107,7 +110,11 @@ def test_exceptions_become_outcomes(run: Callable[..., list[Any]]) -> None:
     def cancelled(_: DictConfig) -> float:
         raise asyncio.CancelledError("no time")
 
+    def keyboard(_: DictConfig) -> float:
+        raise KeyboardInterrupt("as if someone had typed it")
+
     assert run(raising)[-1].reason == "ValueError: bad picture"
     assert run(cancelled)[-1].reason == "CancelledError: no time"
+    assert run(keyboard)[-1].reason == "KeyboardInterrupt: as if someone had typed it"
     assert "in raising" in run(raising)[-1].traceback
     assert run(leaving)[-1].reason == "SystemExit: 3"

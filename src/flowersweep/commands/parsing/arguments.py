@@ -3,10 +3,11 @@
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from flowersweep.console import print_notice
-from flowersweep.errors import EXIT_BAD_INPUT, ConfigError, FlowersweepError
+from flowersweep.errors import EXIT_BAD_INPUT, EXIT_FAILED, ConfigError, FlowersweepError, full_disk, is_full
 from flowersweep.texts import choose_one_of
 
 # Separates the values of an argument that was given several times: the only character that no path can contain.
@@ -128,10 +129,11 @@ def exit_code(action: Callable[[], int]) -> int:
         action: Returns the exit code.
 
     Returns:
-        The exit code of the action, or 2 for bad input, or 128 + SIGINT for an interruption.
+        The exit code of the action, 1 if a disk is full, 2 for bad input, or 128 + SIGINT for an interruption.
     """
     try:
-        return action()
+        code = action()
+        sys.stdout.flush()
     except FlowersweepError as error:
         for line in str(error).splitlines():
             print_notice(line)
@@ -139,9 +141,20 @@ def exit_code(action: Callable[[], int]) -> int:
     except BrokenPipeError:  # for example by `| head`
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if not is_full(error):
+            raise
+        print_notice(full_disk(error))
+        if (
+            error.filename is None
+        ):  # perhaps standard output, which is not to be tried again at the end of the process
+            with suppress(OSError):
+                sys.stdout.close()
+        return EXIT_FAILED
     except KeyboardInterrupt:
         print_notice("interrupted.")
         return 130
+    return code
 
 
 def values_of(given: Mapping[str, str | None], name: str) -> list[str]:

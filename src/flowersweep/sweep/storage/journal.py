@@ -3,9 +3,14 @@
 import os
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+from flowersweep.sweep.storage.patience import until_stopped
+
+# A writer needs milliseconds; one that needs longer was paused, and the journal counts as away.
+WRITE_SECONDS = 30.0
 
 
 class Journal(JournalStorage):
@@ -45,7 +50,10 @@ class _RepairingLock(JournalFileOpenLock):
         self._lock = FileLock(f"{path}.write.lock", poll_interval=0.002)
 
     def acquire(self) -> bool:
-        self._lock.acquire()
+        try:
+            self._lock.acquire(timeout=WRITE_SECONDS, cancel_check=until_stopped())
+        except Timeout:
+            raise TimeoutError(f"another process keeps {self._path} locked") from None
         try:
             _cut_torn_line(self._path)
         except BaseException:

@@ -5,23 +5,54 @@ It is released if its holder is killed: by the operating system for a file, by t
 
 import hashlib
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import TypeVar
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from flowersweep.doors.optuna_api import engine_storage
 from flowersweep.errors import SweepError
 from flowersweep.sweep.storage.journal import Journal
+from flowersweep.sweep.storage.patience import patiently, until_stopped
 
-ASK_SECONDS = 10
+Answer = TypeVar("Answer")
+
+# How long one question to a server waits for the lock. A worker that was told to stop notices it in between.
+ASK_SECONDS = 2
+# Steps under the lock take milliseconds; a holder that needs longer was paused, and its storage counts as away.
+LOCK_SECONDS = 30.0
 SUPPORTED = ("sqlite", "postgresql", "mysql", "mariadb")
 
 _NAME = "flowersweep"
+_LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's code for a lock that was not acquired in time
 _IN_PROCESS = threading.Lock()
+
+
+def locked(storage: BaseStorage, step: Callable[[], Answer]) -> Answer:
+    """Do a step under the lock of a storage; if the storage fails meanwhile, wait for it and repeat the step.
+
+    The lock may be lost together with the connection, so the step is repeated as a whole, with the lock taken again.
+
+    Args:
+        storage: From `open_storage`.
+        step: Must be safe to repeat after it failed at any point.
+
+    Raises:
+        SweepError: As for `storage_lock`.
+        TimeoutError: Another process holds the lock for too long, also after waiting as long as `patience` allows.
+    """
+
+    def attempt() -> Answer:
+        with storage_lock(storage):
+            return step()
+
+    return patiently(attempt)
 
 
 def storage_lock(storage: BaseStorage) -> AbstractContextManager[object]:
@@ -43,10 +74,35 @@ def storage_lock(storage: BaseStorage) -> AbstractContextManager[object]:
     )
 
 
-def file_lock(target: Path) -> FileLock:
-    """The lock next to a file of a storage."""
+@contextmanager
+def file_lock(target: Path) -> Iterator[None]:
+    """Hold the lock next to a file of a storage.
+
+    Raises:
+        TimeoutError: Another process holds it for too long, or this one was told to stop while it waited.
+    """
     # Others hold it for milliseconds, so the default of polling every 50 ms would dominate.
-    return FileLock(f"{target}.study.lock", poll_interval=0.005)
+    lock = FileLock(f"{target}.study.lock", poll_interval=0.005)
+    try:
+        lock.acquire(timeout=LOCK_SECONDS, cancel_check=until_stopped())
+    except Timeout:
+        raise _held() from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _held() -> TimeoutError:
+    return TimeoutError("another process holds the lock of the studies")
+
+
+def _wait_until(acquired: Callable[[], bool]) -> None:
+    """Ask for a lock again and again; each question waits for it itself."""
+    until, gives_up = time.monotonic() + LOCK_SECONDS, until_stopped()
+    while not acquired():
+        if gives_up() or time.monotonic() > until:
+            raise _held()
 
 
 def engine_lock(engine: Engine) -> AbstractContextManager[object]:
@@ -67,9 +123,23 @@ def engine_lock(engine: Engine) -> AbstractContextManager[object]:
 def _postgresql(engine: Engine) -> Iterator[None]:
     """Hold an advisory lock for one transaction, which also works with a pooler that shares connections."""
     key = int.from_bytes(hashlib.sha256(_NAME.encode()).digest()[:8], "big", signed=True)
-    with engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+    limit = text("SELECT set_config('lock_timeout', :limit, true)")
+    with engine.connect() as connection:
+
+        def acquired() -> bool:
+            connection.execute(limit, {"limit": f"{ASK_SECONDS}s"})
+            try:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", getattr(error.orig, "pgcode", "")) != _LOCK_NOT_AVAILABLE:
+                    raise
+                connection.rollback()
+                return False
+            return True
+
+        _wait_until(acquired)
         yield
+        connection.commit()
 
 
 @contextmanager
@@ -82,14 +152,19 @@ def _mysql(engine: Engine) -> Iterator[None]:
     digest = hashlib.sha256(f"{engine.url.database}".encode()).hexdigest()[:16]
     name = f"{_NAME}-{digest}"
     with engine.connect() as connection:
-        # Repeated: MariaDB does not accept the negative number with which MySQL waits without limit.
-        asked = text("SELECT GET_LOCK(:name, :seconds)")
-        while (got := connection.scalar(asked, {"name": name, "seconds": ASK_SECONDS})) != 1:
+
+        def acquired() -> bool:
+            # Repeated: MariaDB does not accept the negative number with which MySQL waits without limit.
+            asked = text("SELECT GET_LOCK(:name, :seconds)")
+            got = connection.scalar(asked, {"name": name, "seconds": ASK_SECONDS})
             if got is None:
                 raise SweepError(
                     f"The database {engine.url.render_as_string()} did not say whether it can lock the studies; "
                     "restart the sweep, or see the server's log."
                 )
+            return bool(got == 1)
+
+        _wait_until(acquired)
         try:
             yield
         finally:

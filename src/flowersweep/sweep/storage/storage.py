@@ -14,22 +14,25 @@ from typing import Any
 import optuna
 from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy import URL, Engine, create_engine, inspect, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from flowersweep.doors.optuna_api import wants_upgrade
 from flowersweep.errors import InfrastructureError, SweepError, SweepStoppedError
+from flowersweep.hardware import network_file_system
 from flowersweep.redaction import learn
 from flowersweep.sweep.storage.journal import Journal
 from flowersweep.sweep.storage.lock import engine_lock
 from flowersweep.sweep.storage.mysql import exact_texts
+from flowersweep.sweep.storage.patience import STORAGE_FAILURES, cause, patient, patiently
 from flowersweep.texts import expanded
 
 DEFAULT_NAME = "optuna.db"
-SQLITE_BUSY_SECONDS = 60.0
+# SQLite waits in C, where no signal arrives; a longer wait is that of `patience`.
+SQLITE_BUSY_SECONDS = 2.0
+# How long the start of a sweep waits for another program that uses the file.
+SQLITE_OPEN_SECONDS = 60.0
 CONNECT_SECONDS = 10
 
-# The errors of Optuna's storages when their database fails; a journal raises OSError.
-STORAGE_FAILURES = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
 GOES_ON = "The sweep was stopped; the same command resumes it."
 
 _JOURNAL_PREFIX = "journal:"
@@ -87,15 +90,6 @@ def shown(url: str) -> str:
     return url if url.startswith(_JOURNAL_PREFIX) else _parsed(url).render_as_string(hide_password=True)
 
 
-def cause(error: BaseException) -> str:
-    """The first line of the driver's message, without SQLAlchemy's and Optuna's wrapping."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    original = getattr(error, "orig", None) or error
-    lines = str(original).strip().splitlines()
-    return lines[0].rstrip(".;") if lines else type(original).__name__
-
-
 @contextmanager
 def stopped_in_words() -> Iterator[None]:
     """Turn an infrastructure failure of a running sweep into a message that says how to resume the sweep.
@@ -105,13 +99,13 @@ def stopped_in_words() -> Iterator[None]:
     """
     try:
         yield
+    except (InfrastructureError, OSError) as error:
+        raise SweepStoppedError(f"{GOES_ON} {str(error).rstrip('.') or type(error).__name__}.") from error
     except STORAGE_FAILURES as error:
         raise SweepStoppedError(
             f"The storage of the sweep no longer responds: {cause(error)}; "
             "the same command resumes the sweep when it does."
         ) from error
-    except (InfrastructureError, OSError) as error:
-        raise SweepStoppedError(f"{GOES_ON} {str(error).rstrip('.') or type(error).__name__}.") from error
 
 
 class SqliteConnection(sqlite3.Connection):
@@ -136,27 +130,49 @@ def _open_journal(path: Path) -> BaseStorage:
         raise SweepError(
             f"{path} is not a journal of Optuna; name another file with {_SETTING}=journal:PATH."
         ) from error
-    return storage
+    return patient(storage)
 
 
 def _open_database(url: URL) -> BaseStorage:
+    is_file = url.get_backend_name() == "sqlite"
     with _explained(url):
-        arguments: dict[str, Any] = {"connect_args": _connect_args(url)}
-        if url.get_backend_name() == "sqlite":
+        if is_file:
+            _refuse_network(Path(str(url.database)))
             Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
-        else:
-            arguments["pool_pre_ping"] = True  # a server may close a connection during a long trial
-        engine = create_engine(url, **arguments)
-        try:
-            # Processes that create the tables at the same time would fail.
-            with engine_lock(engine):
-                _refuse_other_programs(engine, url)
-                storage = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=arguments)
-                if url.get_backend_name() == "mysql":
-                    exact_texts(engine)
-                return storage
-        finally:
-            engine.dispose()
+        opened = patiently(lambda: _opened(url), at_least=SQLITE_OPEN_SECONDS if is_file else 0)
+        return patient(opened)
+
+
+def _refuse_network(path: Path) -> None:
+    """Refuse a SQLite file on a file system whose locks and shared memory do not work between machines.
+
+    Raises:
+        SweepError: It is on one.
+    """
+    if (kind := network_file_system(path)) is not None:
+        raise SweepError(
+            f"{path} is on {kind}, a network file system, where several processes may damage a SQLite file; choose a file "
+            f"on a local disk with {_SETTING}=sqlite:////PATH, a journal with {_SETTING}=journal:{path.with_suffix('.log')}, "
+            f"or a server, as in {_SETTING}=postgresql+psycopg://USER@HOST/NAME."
+        )
+
+
+def _opened(url: URL) -> RDBStorage:
+    arguments: dict[str, Any] = {"connect_args": _connect_args(url)}
+    if url.get_backend_name() != "sqlite":
+        # A server may close a connection during a long trial, and a restarted one has closed all of them.
+        arguments["pool_pre_ping"] = True
+    engine = create_engine(url, **arguments)
+    try:
+        # Processes that create the tables at the same time would fail.
+        with engine_lock(engine):
+            _refuse_other_programs(engine, url)
+            storage = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=arguments)
+            if url.get_backend_name() == "mysql":
+                exact_texts(engine)
+            return storage
+    finally:
+        engine.dispose()
 
 
 def _connect_args(url: URL) -> dict[str, Any]:
@@ -186,7 +202,7 @@ def _explained(url: URL) -> Iterator[None]:
             f"{_SETTING}={name} needs a Python package that is missing ({error.name or error}); "
             "install it, or name its driver in the URL, as in postgresql+psycopg://."
         ) from error
-    except (OSError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+    except STORAGE_FAILURES as error:
         raise SweepError(
             f"The storage {name} cannot be opened: {cause(error)}; "
             f"check that it is running and writable, or name another one with {_SETTING}=URL."

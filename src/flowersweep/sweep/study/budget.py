@@ -3,19 +3,21 @@
 import itertools
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from operator import itemgetter
+from pathlib import Path
+from typing import Any
 
 from optuna import Study
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from flowersweep.doors.optuna_api import storage_of
-from flowersweep.sweep.storage.lock import storage_lock
-from flowersweep.sweep.study.attributes import FAIL_REASON, INFRASTRUCTURE_FAILURE
-from flowersweep.sweep.study.claim import claim
+from flowersweep.doors.optuna_api import storage_of, trial_id
+from flowersweep.sweep.storage.lock import locked
+from flowersweep.sweep.study.attributes import FAIL_REASON, INFRASTRUCTURE_FAILURE, OWNER
+from flowersweep.sweep.study.claim import claim, new_claim
 from flowersweep.sweep.study.grid import Grid, enqueue_point, points_had
 from flowersweep.sweep.study.reclaim import reclaim_locked
 
@@ -52,10 +54,26 @@ class Budget:
     max_failures_in_a_row: int | None = None
     failed_before: int = 0
     sweep: str = ""
+    _ends: float | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.n_trials is None and not self.is_grid:
             raise ValueError("A budget needs a number of trials, or a grid that ends.")
+        self._start_clock()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._start_clock()  # that of another machine is another one
+
+    def _start_clock(self) -> None:
+        """Measure the time that is left by a clock that nobody sets."""
+        left = None if self.deadline is None else self.deadline - time.time()
+        object.__setattr__(self, "_ends", None if left is None else time.monotonic() + left)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is up; if the machine's clock is set meanwhile, this changes nothing."""
+        return self._ends is not None and time.monotonic() >= self._ends
 
     @classmethod
     def begun(
@@ -96,6 +114,7 @@ def next_trial(
     space: Grid,
     budget: Budget,
     sampler_for: Callable[[int], BaseSampler] | None = None,
+    folder: Path | None = None,
 ) -> Trial | Stop:
     """Take the next trial of a study, or return why there is none.
 
@@ -107,21 +126,36 @@ def next_trial(
         space: Its grid is used if the budget is one.
         budget: Of the sweep.
         sampler_for: Creates the sampler of a trial from its number.
+        folder: Where this process keeps the end of the trial until the study has it; None for nowhere.
     """
-    with storage_lock(storage_of(study)):
+    owner = new_claim(folder)
+    sampler_for = sampler_for or (lambda _: study.sampler)
+    return locked(storage_of(study), lambda: _next_trial(study, space, budget, sampler_for, owner))
+
+
+def _next_trial(
+    study: Study,
+    space: Grid,
+    budget: Budget,
+    sampler_for: Callable[[int], BaseSampler],
+    owner: Mapping[str, Any],
+) -> Trial | Stop:
+    trials = study.get_trials(deepcopy=False)
+    for trial in trials:
+        if trial.user_attrs.get(OWNER) == owner:  # the storage failed just after it had stored the claim
+            study.sampler = sampler_for(trial.number)
+            return Trial(study, trial_id(study, trial.number))
+    if reclaim_locked(study, trials):
         trials = study.get_trials(deepcopy=False)
-        if reclaim_locked(study, trials):
-            trials = study.get_trials(deepcopy=False)
-        if stop := _stop(trials, space, budget):
-            return stop
-        waiting = [trial.number for trial in trials if trial.state is TrialState.WAITING]
-        if budget.is_grid and not waiting:
-            enqueue_point(study, space, trials)
-        if sampler_for is not None:
-            study.sampler = sampler_for(waiting[0] if waiting else len(trials))
-        trial = study.ask()
-        claim(trial)
-        return trial
+    if stop := _stop(trials, space, budget):
+        return stop
+    waiting = [trial.number for trial in trials if trial.state is TrialState.WAITING]
+    if budget.is_grid and not waiting:
+        enqueue_point(study, space, trials)
+    study.sampler = sampler_for(waiting[0] if waiting else len(trials))
+    asked = study.ask()
+    claim(asked, owner)
+    return asked
 
 
 def remaining(study: Study, space: Grid, budget: Budget) -> int:
@@ -156,7 +190,7 @@ def _stop(trials: Sequence[FrozenTrial], space: Grid, budget: Budget) -> Stop | 
         return Stop.FAILURES
     if _remaining(trials, space, budget) <= 0:
         return Stop.SPENT
-    if budget.deadline is not None and time.time() >= budget.deadline:
+    if budget.is_over:
         return Stop.TIMEOUT
     return None
 

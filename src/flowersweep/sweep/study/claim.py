@@ -4,6 +4,7 @@ import socket
 import time
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from optuna import Study
@@ -11,6 +12,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from flowersweep import process
 from flowersweep.doors.optuna_api import storage_of
+from flowersweep.sweep.storage.kept import FOLDER
+from flowersweep.sweep.storage.patience import recovered
 from flowersweep.sweep.study.attributes import HEARTBEAT, OWNER
 
 HEARTBEAT_SECONDS = 60.0
@@ -21,15 +24,24 @@ _CLAIM = "claim"
 _SINCE = "since"
 
 
-def claim(trial: Trial) -> str:
+def new_claim(folder: Path | None = None) -> dict[str, Any]:
+    """A claim of this process for one trial.
+
+    Args:
+        folder: Where the process keeps the end of a trial until the study has it; None for nowhere.
+    """
+    kept = {} if folder is None else {FOLDER: str(folder)}
+    return {**process.identity(), _CLAIM: uuid.uuid4().hex, _SINCE: time.time(), **kept}
+
+
+def claim(trial: Trial, owner: Mapping[str, Any] | None = None) -> None:
     """Make this process the owner of a trial; must be called under the storage's lock.
 
-    Returns:
-        The text by which `owns` recognizes the claim.
+    Args:
+        trial: A running one.
+        owner: From `new_claim`; None for a new one.
     """
-    name = uuid.uuid4().hex
-    trial.set_user_attr(OWNER, {**process.identity(), _CLAIM: name, _SINCE: time.time()})
-    return name
+    trial.set_user_attr(OWNER, dict(owner or new_claim()))
 
 
 def claim_of(trial: Trial | FrozenTrial) -> str | None:
@@ -71,4 +83,5 @@ def is_abandoned(user_attrs: Mapping[str, Any], now: float) -> bool:
     here = owner[process.HOST_TAG] == socket.gethostname()
     if here and owner[process.START_TAG] and process.start_of(pid) == owner[process.START_TAG]:
         return False
-    return now - last > GRACE_SECONDS
+    # While the storage was away, nobody could record a sign of life.
+    return now - max(last, recovered()) > GRACE_SECONDS

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from flowersweep.errors import Pruned, infrastructure_failure
+from flowersweep.errors import InfrastructureError, Pruned, full_disk, infrastructure_failure, is_full
 from flowersweep.redaction import redacted
 from flowersweep.sweep.study.attributes import FAIL_REASON, INFRASTRUCTURE_FAILURE, TRACEBACK
+from flowersweep.texts import printable
 
 # A training process uses this module too, and does not need Optuna.
 if TYPE_CHECKING:
@@ -77,15 +78,26 @@ def of_value(value: Any, n_objectives: int = 1) -> Outcome:
 def of_exception(error: BaseException) -> Outcome:
     """The outcome of a run that raised."""
     if isinstance(error, Pruned) or _is_optunas(error):
-        return Outcome(State.PRUNED, reason=str(error) or "It was pruned.")
+        return Outcome(State.PRUNED, reason=_text(error) or "It was pruned.")
     if (culprit := infrastructure_failure(error)) is not None:
-        reason = redacted(str(culprit)).strip().rstrip(".") or type(culprit).__name__
+        is_disk = not isinstance(culprit, InfrastructureError) and is_full(culprit)
+        text = printable(redacted(full_disk(culprit))) if is_disk else _text(culprit)
+        reason = text.strip().rstrip(".") or type(culprit).__name__
         return Outcome(State.WAITING, reason=f"{reason[:_MAX_REASON]}.")
-    text = redacted("".join(traceback.format_exception(error)))
-    message = redacted(str(error)).strip().splitlines()
+    text = printable(redacted("".join(traceback.format_exception(error))))
+    message = _text(error).strip().splitlines()
     name = type(error).__name__
     reason = f"{name}: {message[0]}" if message else name
     return Outcome(State.FAIL, reason=reason[:_MAX_REASON], traceback=text[-_MAX_TRACEBACK:])
+
+
+def _text(error: BaseException) -> str:
+    """The text of an exception, which is written by others and may itself fail."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - as the interpreter does it
+        text = "<its text cannot be read>"
+    return printable(redacted(text))
 
 
 def of_death(exit_code: int) -> Outcome:
@@ -133,7 +145,7 @@ def tell(study: "Study", trial: "Trial", outcome: Outcome, sweep: str = "") -> N
 
 
 def _fail(reason: str) -> Outcome:
-    return Outcome(State.FAIL, reason=reason)
+    return Outcome(State.FAIL, reason=printable(reason))
 
 
 def _number(value: Any) -> float | None:

@@ -12,7 +12,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 
 from flowersweep.errors import SweepError
-from flowersweep.sweep.storage.lock import storage_lock
+from flowersweep.sweep.storage.lock import locked
 from flowersweep.sweep.study.attributes import DEFINITION
 from flowersweep.sweep.study.definition import differences
 
@@ -37,7 +37,8 @@ def open_study(
     Raises:
         SweepError: The study with that name searches something else.
     """
-    with storage_lock(storage):
+
+    def opened() -> Study:
         for candidate in _names(name):
             study = _made(storage, candidate, definition, directions)
             changes = _changes(study, definition, directions)
@@ -45,7 +46,9 @@ def open_study(
                 return study
             if on_mismatch == "error":
                 raise SweepError(_refusal(name, changes))
-    raise AssertionError("There is always a further name.")
+        raise AssertionError("There is always a further name.")
+
+    return locked(storage, opened)
 
 
 def join_study(storage: BaseStorage, name: str, pruner: optuna.pruners.BasePruner | None = None) -> Study:

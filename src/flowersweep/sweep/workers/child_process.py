@@ -11,6 +11,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from flowersweep.sweep.workers.training_log import TrainingLog
+
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 10.0
@@ -24,13 +26,14 @@ class ChildProcess:
     Args:
         application: What it runs, packed.
         environment: Its environment variables.
-        output: A file to which its output is appended; None for the output of this process.
+        output: A `TrainingLog` of it; None for the output of this process.
     """
 
     def __init__(self, application: bytes, environment: Mapping[str, str], output: Path | None) -> None:
         here, there = socket.socketpair()
+        self._log = TrainingLog(output) if output else None
         with there:
-            self._process = _popen(there.fileno(), environment, output)
+            self._process = _popen(there.fileno(), environment, self._log)
         self._connection = Connection(here.detach())
         try:
             self._connection.send_bytes(application)
@@ -51,8 +54,11 @@ class ChildProcess:
         self._connection.send(message)
 
     def poll(self, seconds: float) -> bool:
-        """Wait for at most this time; return whether it has sent a message or died."""
-        return self._connection.poll(seconds)
+        """Wait for at most this time; return whether it has sent a message or died.
+
+        Its socket tells nothing about its death: a child that it has forked may have it, too.
+        """
+        return self._connection.poll(seconds) or self._process.poll() is not None
 
     def receive(self) -> Any:
         """Return its next message.
@@ -61,7 +67,14 @@ class ChildProcess:
             EOFError: It has died.
             ConnectionError: It has died.
         """
+        if self._process.poll() is not None and not self._connection.poll(0):
+            raise EOFError
         return self._connection.recv()
+
+    def trial_ended(self) -> None:
+        """Begin the output of another trial."""
+        if self._log is not None:
+            self._log.cut()
 
     def dismiss(self) -> None:
         """Let the process end by itself when it is idle; `end` must still be called later."""
@@ -78,6 +91,10 @@ class ChildProcess:
             code = -signal.SIGKILL
         self.end(patience=0)
         return code
+
+    def kill(self) -> None:
+        """Kill the process and its children, without waiting."""
+        _kill_group(self.pid)
 
     def end(self, *, patience: float | None = None, interrupt: bool = True) -> None:
         """End the process, and kill its children and the process itself if it does not end.
@@ -97,26 +114,29 @@ class ChildProcess:
             _kill_group(self.pid)
             self._process.wait()
             self._connection.close()
+            if self._log is not None:
+                self._log.close()
 
 
-def _popen(descriptor: int, environment: Mapping[str, str], output: Path | None) -> subprocess.Popen[bytes]:
+def _popen(
+    descriptor: int, environment: Mapping[str, str], output: TrainingLog | None
+) -> subprocess.Popen[bytes]:
     path = [entry or os.getcwd() for entry in sys.path]  # noqa: PTH109 - sys.path holds strings
     command = [sys.executable, "-c", _BOOTSTRAP.format(path=path, fd=descriptor, pid=os.getpid())]
-    file = output.open("ab") if output else None
     try:
         # A separate session, so that Ctrl-C reaches only the worker, which decides what happens.
         return subprocess.Popen(  # noqa: S603 - this interpreter and this package
             command,
             stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT if file else None,
+            stdout=output.writer if output else None,
+            stderr=subprocess.STDOUT if output else None,
             env=environment,
             pass_fds=[descriptor],
             start_new_session=True,
         )
     finally:
-        if file:
-            file.close()
+        if output:
+            os.close(output.writer)
 
 
 def _kill_group(pid: int) -> None:

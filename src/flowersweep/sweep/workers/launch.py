@@ -35,7 +35,7 @@ WORKERS = "workers"
 
 
 def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
-    """Launch the workers and wait for them; launch them again if a worker process died.
+    """Launch the workers and wait for them; launch them again if a worker process died, or one alone was told to stop.
 
     After SIGINT or SIGTERM, which are passed on to the workers, the first report has the signal's number.
 
@@ -48,7 +48,10 @@ def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
         for _ in range(MAX_LAUNCHES):
             lost = False
             try:
-                reports.extend(_launch_once(sweep))
+                new = _launch_once(sweep)
+                kept = [report for report in new if not _was_stopped_alone(report)]
+                reports.extend(kept)
+                lost = len(kept) < len(new) and remaining(study, sweep.space, sweep.budget) > 0
             except RuntimeError as error:
                 # joblib abandons all workers when one of their processes dies; the next ones take over their trials.
                 lost = _is_loss(error)
@@ -57,7 +60,7 @@ def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
             if caught:
                 return [WorkerReport(Stop.INTERRUPTED, caught[0]), *reports]
             if lost:
-                log.warning("A worker's process died; the workers are restarted.")
+                log.warning("A worker's process died or was stopped; the workers are restarted.")
             elif _done(sweep, study, reports):
                 return reports
     raise SweepError(
@@ -69,6 +72,11 @@ def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
 def _done(sweep: Sweep, study: Study, reports: Sequence[WorkerReport]) -> bool:
     stopped = any(report.stop is not Stop.SPENT for report in reports)
     return stopped or remaining(study, sweep.space, sweep.budget) <= 0
+
+
+def _was_stopped_alone(report: WorkerReport) -> bool:
+    """Whether a signal was sent to one worker and not to the sweep: its trial is one for the others, or for new workers."""
+    return report.signal_number is not None and report.pid != os.getpid()
 
 
 def _is_loss(error: RuntimeError) -> bool:

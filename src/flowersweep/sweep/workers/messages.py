@@ -13,7 +13,7 @@ from flowersweep.doors import hydra_api
 if TYPE_CHECKING:
     from flowersweep.sweep.study.content import Content
 
-# Messages from the training process; each is a tuple that starts with one of these.
+# Kinds of messages from the training process.
 READY, BROKEN, REPORT, ATTRS, LEADS, OUTCOME = "ready", "broken", "report", "attrs", "leads", "outcome"
 
 
@@ -73,6 +73,27 @@ class Job:
     def again(self) -> "Job":
         """The same job for another attempt."""
         return replace(self, attempt=self.attempt + 1)
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a training process says to its worker.
+
+    Attributes:
+        kind: One of those above.
+        content: Depends on the kind.
+        pid: The process.
+        trial: The number of the trial that says it, and its attempt; None for the process itself.
+    """
+
+    kind: str
+    content: tuple[Any, ...]
+    pid: int
+    trial: tuple[int, int] | None = None
+
+    def is_of(self, pid: int, job: Job) -> bool:
+        """Whether the process itself says it, or this attempt of a trial in it."""
+        return self.pid == pid and self.trial in {None, (job.number, job.attempt)}
 
 
 def packed(application: Application) -> bytes:

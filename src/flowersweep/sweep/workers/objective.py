@@ -45,7 +45,7 @@ def run_trial(
     store = prepare_store(Path(config.tracking.dir), config.tracking.uri, known_to_work=True)
     with _epochs_counted(trial) as count:
         values = (
-            _once(config, overrides, trial, store, count)
+            _once(config, overrides, trial, count)
             if len(configs) == 1
             else _repeated(configs, overrides, trial, store, count)
         )
@@ -94,14 +94,12 @@ def _once(
     config: Config,
     overrides: Sequence[str],
     trial: RunningTrial,
-    store: Store,
     count: Callable[[], None],
 ) -> Values:
     monitor = config.objective.metric.rpartition("/")[2]
 
     def started(run_id: str) -> None:
         trial.user_attrs({RUN_ID: run_id})
-        MLflowTracker(store, run_id).metrics(searched_numbers(trial.params))
 
     def report(number: int, values: Mapping[str, float]) -> None:
         trial.report(number, values[monitor])
@@ -110,6 +108,7 @@ def _once(
         run_name=trial_name(trial),
         parent_run_id=trial.parent_run_id,
         tags=tags_of(trial),
+        metrics=searched_numbers(trial.params),
         command=trial.command,
         on_start=started,
         on_epoch=report,

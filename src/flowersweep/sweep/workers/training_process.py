@@ -4,6 +4,7 @@ With a separate process, running out of memory costs a trial and not the sweep. 
 because TensorFlow never frees some of its traced functions, so it is replaced regularly.
 """
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,9 +26,12 @@ from flowersweep.sweep.workers.messages import (
     REPORT,
     Application,
     Job,
+    Message,
     packed,
 )
 from flowersweep.tracking.mlflow_api import ELSEWHERE
+
+log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.2
 
@@ -58,7 +62,7 @@ class TrainingProcess:
         n_workers: Number of workers that share this machine; each gets its share of the cores.
         trials_per_process: A process is replaced after this number of trials.
         max_growth_mb: It is also replaced if it uses this much more memory than after its first trial.
-        output: A file to which the output of the process is appended; None for the output of this process.
+        output: The file of its `TrainingLog`; None for the output of this process.
     """
 
     def __init__(
@@ -116,6 +120,7 @@ class TrainingProcess:
         if outcome is None:
             self.close()
             return None
+        process.trial_ended()
         self._n_trials += 1
         if self._is_worn():
             self._retire()
@@ -134,6 +139,11 @@ class TrainingProcess:
             process.end()
         self._process = self._spare = None
         self._end_retired()
+
+    def kill(self) -> None:
+        """Kill it with all its children, from another thread, without waiting."""
+        for process in filter(None, (self._process, self._spare, self._retired)):
+            process.kill()
 
     def __enter__(self) -> Self:
         return self
@@ -167,16 +177,19 @@ def _converse(process: ChildProcess, job: Job, relay: Relay) -> Outcome | None:
         while not process.poll(TICK_SECONDS):
             if relay.must_stop():
                 return None
-        kind, *content = process.receive()
-        if kind == OUTCOME:
-            return content[0]  # type: ignore[no-any-return] # a socket has no types
+        message: Message = process.receive()
+        if not message.is_of(process.pid, job):
+            log.debug("Refused from process %d: %s", process.pid, message)
+            continue
+        if message.kind == OUTCOME:
+            return message.content[0]  # type: ignore[no-any-return] # a socket has no types
         # A run that reports faster than the tick must be stopped here.
-        if kind == REPORT and relay.must_stop():
+        if message.kind == REPORT and relay.must_stop():
             return None
-        _answer(process, relay, kind, content)
+        _answer(process, relay, message.kind, message.content)
 
 
-def _answer(process: ChildProcess, relay: Relay, kind: str, content: list[Any]) -> None:
+def _answer(process: ChildProcess, relay: Relay, kind: str, content: tuple[Any, ...]) -> None:
     if kind == REPORT:
         process.send(relay.report(*content))
     elif kind == LEADS:

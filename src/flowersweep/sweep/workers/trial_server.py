@@ -1,17 +1,15 @@
 """The main function of a training process: it runs one trial after another through Hydra, and ends with its worker."""
 
-import ctypes
 import gc
 import os
-import platform
 import signal
-import threading
-import time
+import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing.connection import Connection
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped] # it has no types
 from hydra.core.hydra_config import HydraConfig
@@ -20,7 +18,11 @@ from hydra.types import TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from flowersweep.doors import hydra_api
+from flowersweep.interrupt import Interrupted, interruptible
 from flowersweep.sweep.study.outcome import Outcome, of_exception, of_value
+from flowersweep.sweep.workers.isolation.channel import Channel
+from flowersweep.sweep.workers.isolation.lifeline import die_with_worker
+from flowersweep.sweep.workers.isolation.process_state import restored
 from flowersweep.sweep.workers.messages import (
     ATTRS,
     BROKEN,
@@ -33,12 +35,6 @@ from flowersweep.sweep.workers.messages import (
 )
 from flowersweep.sweep.workers.trial import Pruned, RunningTrial, running
 
-if TYPE_CHECKING:
-    pass
-
-_PR_SET_PDEATHSIG = 1
-_LOOK_SECONDS = 1.0
-
 
 def serve(descriptor: int, worker: int) -> None:
     """Run the jobs that arrive through a socket until None arrives or it is closed.
@@ -47,44 +43,29 @@ def serve(descriptor: int, worker: int) -> None:
         descriptor: File descriptor of the socket, inherited from the worker.
         worker: The worker's process id.
     """
-    _die_with(worker)
-    connection = Connection(descriptor)
-    application = _received_application(connection)
-    while (job := _next_job(connection)) is not None:
-        connection.send((OUTCOME, _run(application, job, connection)))
+    die_with_worker(worker)
+    channel = Channel(descriptor)
+    application = _received_application(channel)
+    while (job := channel.next_job()) is not None:
+        outcome = _run(application, job, channel)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()  # what a trial has printed is in the log when it has ended
+        channel.say(OUTCOME, outcome, job=job)
         gc.collect()  # a trained network has many reference cycles; nothing waits for this process here
 
 
-def _received_application(connection: Connection) -> Application:
+def _received_application(channel: Channel) -> Application:
     try:
-        application = cloudpickle.loads(connection.recv_bytes())
+        application = cloudpickle.loads(channel.received())
         hydra_api.restore(application.hydra_state)
     except Exception as error:  # noqa: BLE001 - the worker reports it in a message
-        connection.send((BROKEN, of_exception(error)))
+        channel.say(BROKEN, of_exception(error))
         raise SystemExit(1) from None
-    connection.send((READY,))
+    channel.say(READY)
     return application  # type: ignore[no-any-return] # unpickling has no types
 
 
-def _next_job(connection: Connection) -> Job | None:
-    try:
-        return connection.recv()  # type: ignore[no-any-return] # nor has a socket
-    except EOFError:
-        return None
-
-
-def _run(application: Application, job: Job, connection: Connection) -> Outcome:
-    def report(step: int, value: float) -> bool:
-        connection.send((REPORT, step, value))
-        return bool(connection.recv())
-
-    def keep(attrs: dict[str, Any]) -> None:
-        connection.send((ATTRS, attrs))
-
-    def leads(value: float) -> bool:
-        connection.send((LEADS, value))
-        return bool(connection.recv())
-
+def _run(application: Application, job: Job, channel: Channel) -> Outcome:
     trial = RunningTrial(
         number=job.number,
         study_name=job.study_name,
@@ -93,29 +74,33 @@ def _run(application: Application, job: Job, connection: Connection) -> Outcome:
         parent_run_id=job.parent_run_id,
         command=application.command,
         content=application.content,
-        _report=report,
-        _keep=keep,
-        _leads=leads,
+        _report=partial(channel.ask, job, REPORT),
+        _keep=partial(channel.tell, job, ATTRS),
+        _leads=partial(channel.ask, job, LEADS),
     )
     try:
-        with running(trial):
-            return _outcome(_hydra_job(application, job.config, job.number), application.n_objectives)
-    except KeyboardInterrupt:
+        with restored(), interruptible(), channel.of(job), running(trial):
+            return _outcome(_hydra_job(application, job, channel), application.n_objectives)
+    except Interrupted as interruption:
+        # The worker is told by which signal this process died, and not that it was a KeyboardInterrupt.
+        signal.signal(interruption.signal_number, signal.SIG_DFL)
+        signal.raise_signal(interruption.signal_number)
         raise
     except BaseException as error:  # noqa: BLE001 - any exception is the outcome of the run
         return of_exception(error)
 
 
-def _hydra_job(application: Application, config: DictConfig, number: int) -> JobReturn:
+def _hydra_job(application: Application, job: Job, channel: Channel) -> JobReturn:
     """Run a job as Hydra's launchers do."""
+    config = job.config
     with open_dict(config):
-        config.hydra.job.id = f"{config.hydra.job.name}_{number}"
-        config.hydra.job.num = number
+        config.hydra.job.id = f"{config.hydra.job.name}_{job.number}"
+        config.hydra.job.num = job.number
     HydraConfig.instance().set_config(config)
     folder = Path(str(config.hydra.sweep.dir)) / str(config.hydra.sweep.subdir)
     with without_empty(folder):
         return run_job(
-            task_function=_quiet_about_pruning(application.task_function),
+            task_function=_as_job(application.task_function, channel),
             config=config,
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
@@ -136,16 +121,26 @@ def without_empty(folder: Path) -> Iterator[None]:
             folder.rmdir()
 
 
-def _quiet_about_pruning(task_function: TaskFunction) -> TaskFunction:
-    """Return Pruned instead of raising it: Hydra would record it as a failed job."""
+def _as_job(task_function: TaskFunction, channel: Channel) -> TaskFunction:
+    """Return Pruned instead of raising it, which Hydra would record as a failed job; end a forked child that returns."""
 
     def task(config: DictConfig) -> Any:
         try:
             return task_function(config)
         except Pruned as pruned:
             return pruned
+        finally:
+            if not channel.is_of_this_process:
+                _end_child(sys.exception())
 
     return task
+
+
+def _end_child(error: BaseException | None) -> None:
+    """End a process that a trial has forked and that came back from it: the trial goes on in its parent only."""
+    if error is not None:
+        traceback.print_exception(error)
+    os._exit(0 if error is None else 1)
 
 
 def _outcome(job: JobReturn, n_objectives: int) -> Outcome:
@@ -155,19 +150,3 @@ def _outcome(job: JobReturn, n_objectives: int) -> Outcome:
     if job.status is not JobStatus.COMPLETED:
         return of_exception(RuntimeError(f"Hydra ended the job with status {job.status.name}"))
     return of_value(result, n_objectives)
-
-
-def _die_with(worker: int) -> None:
-    """Make sure that this process does not outlive its worker, however the worker dies."""
-    if platform.system() == "Linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != worker:  # it died before the line above
-            os._exit(1)
-        return
-    threading.Thread(target=_watch, args=(worker,), daemon=True).start()
-
-
-def _watch(worker: int) -> None:
-    while os.getppid() == worker:
-        time.sleep(_LOOK_SECONDS)
-    os._exit(1)

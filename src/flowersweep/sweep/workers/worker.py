@@ -4,11 +4,12 @@ Workers are independent of each other. Each asks the shared study, so a long tri
 """
 
 import logging
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 from omegaconf import DictConfig
 from optuna import Study
@@ -17,21 +18,29 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from flowersweep.doors.optuna_api import storage_of, trial_id
-from flowersweep.sweep.storage.lock import storage_lock
-from flowersweep.sweep.storage.storage import STORAGE_FAILURES, stopped_in_words
+from flowersweep.sweep.storage.kept import FOLDER, Unsaved, forget, keep, path_of
+from flowersweep.sweep.storage.lock import locked
+from flowersweep.sweep.storage.patience import STORAGE_FAILURES, cause, is_passing, note_recovery, patience
+from flowersweep.sweep.storage.storage import stopped_in_words
 from flowersweep.sweep.study import claim as claims
-from flowersweep.sweep.study.attributes import DEATHS, LOST
+from flowersweep.sweep.study.attributes import DEATHS, LOST, OWNER, RUN_ID
 from flowersweep.sweep.study.budget import Budget, Stop, next_trial
 from flowersweep.sweep.study.grid import Grid
 from flowersweep.sweep.study.outcome import Outcome, State, of_exception, tell
 from flowersweep.sweep.study.pruner import should_prune
 from flowersweep.sweep.workers.duplicate import copy_result, duplicate_of
+from flowersweep.sweep.workers.failed_run import record_failure
 from flowersweep.sweep.workers.messages import Job
 from flowersweep.sweep.workers.shutdown import Shutdown
 from flowersweep.sweep.workers.training_process import TrainingProcess
 from flowersweep.sweep.workers.trial import RunningTrial
 
 log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
+# While the storage is away, a running trial tries to reach it this often.
+RETRY_SECONDS = 10.0
 
 
 class SearchSpace(Grid, Protocol):
@@ -52,11 +61,13 @@ class WorkerReport:
         stop: The reason why it ended.
         signal_number: The signal that stopped it; None if there was none.
         counts: Number of trials by outcome.
+        pid: Its process.
     """
 
     stop: Stop = Stop.SPENT
     signal_number: int | None = None
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
+    pid: int = field(default_factory=os.getpid)
 
 
 @dataclass
@@ -73,6 +84,8 @@ class Worker:
         sweeper: `process.identity()` of the process that launched this worker; if it is dead, the worker stops.
         parent_run_id: The MLflow run of the study.
         max_retries: How often a trial is restarted after its training process died.
+        patience: Seconds to wait for a storage that does not respond.
+        folder: Where the end of a trial is kept until the study has it; None for nowhere.
     """
 
     study: Study
@@ -84,6 +97,8 @@ class Worker:
     sweeper: Mapping[str, str] | None = None
     parent_run_id: str | None = None
     max_retries: int = 1
+    patience: float = 0.0
+    folder: Path | None = None
 
 
 def work(worker: Worker) -> WorkerReport:
@@ -97,16 +112,27 @@ def work(worker: Worker) -> WorkerReport:
     """
     report = WorkerReport()
     with stopped_in_words(), Shutdown(worker.sweeper) as shutdown, worker.process:
-        while not shutdown.must_stop():
-            worker.process.start()  # it loads its modules while this process asks for a trial
-            trial = next_trial(worker.study, worker.space, worker.budget, worker.sampler_for)
-            if isinstance(trial, Stop):
-                report.stop = trial
-                break
-            _TrialRun(worker, trial, shutdown, report).run()
-        else:
-            report.stop, report.signal_number = Stop.INTERRUPTED, shutdown.signal_number
+        try:
+            with patience(worker.patience, shutdown.must_stop):
+                stop = _run_trials(worker, shutdown, report)
+        except STORAGE_FAILURES:
+            if not shutdown.must_stop():  # otherwise it was told to stop while it waited
+                raise
+            stop = None
+        report.stop = stop or Stop.INTERRUPTED
+        report.signal_number = None if stop else shutdown.signal_number
     return report
+
+
+def _run_trials(worker: Worker, shutdown: Shutdown, report: WorkerReport) -> Stop | None:
+    """Run trials until there is no next one, and return why; None if the worker was told to stop."""
+    while not shutdown.must_stop():
+        worker.process.start()  # it loads its modules while this process asks for a trial
+        trial = next_trial(worker.study, worker.space, worker.budget, worker.sampler_for, worker.folder)
+        if isinstance(trial, Stop):
+            return trial
+        _TrialRun(worker, trial, shutdown, report).run()
+    return None
 
 
 class _TrialRun:
@@ -114,6 +140,8 @@ class _TrialRun:
 
     A worker that was paused may have lost its trial: another machine considered it dead. It then writes nothing more
     about the trial, ends its training and takes another one.
+
+    While the storage is away, the training goes on, and what it reports is stored later.
     """
 
     def __init__(self, worker: Worker, trial: Trial, shutdown: Shutdown, report: WorkerReport) -> None:
@@ -121,38 +149,58 @@ class _TrialRun:
         self._trial = trial
         self._shutdown = shutdown
         self._report = report
-        self._claim = claims.claim_of(trial)
         self._lost = False
+        self._has_run = False
         self._storage, self._key = storage_of(worker.study), trial_id(worker.study, trial.number)
-        self._judged = max(self._storage.get_trial(self._key).intermediate_values, default=-1)
+        frozen = self._storage.get_trial(self._key)
+        self._owner = frozen.user_attrs[OWNER]
+        self._claim = claims.claim_of(frozen)
+        self._judged = max(frozen.intermediate_values, default=-1)
         self._last_beat = time.monotonic()
+        self._unsaved = Unsaved()
+        self._may_be_told = False
+        self._again: float | None = None
 
     def run(self) -> None:
         """Run the trial and store its outcome; if it is stopped, or this fails, the trial waits again."""
-        study, trial = self._worker.study, self._trial
+        study = self._worker.study
         outcome: Outcome | None = None
         try:
             outcome = self._outcome()
         finally:
             if outcome is None:
-                with self._ours() as ours:
-                    if ours:
-                        claims.release(study, self._key)
-        if outcome is None:
-            return
-        with self._ours() as ours:
-            if not ours:
-                return
-            tell(study, trial, outcome, self._worker.budget.sweep)
-        self._report.counts[outcome.state] += 1
+                self._if_ours(lambda _: claims.release(study, self._key))
+        if outcome is not None and self._is_told(outcome):
+            self._report.counts[outcome.state] += 1
+
+    def _is_told(self, outcome: Outcome) -> bool:
+        """Tell the study; return False if another machine took the trial. Until then, the outcome is kept on disk."""
+        study, trial = self._worker.study, self._trial
+        path = (
+            path_of(self._owner) if self._owner.get(FOLDER) and outcome.state is not State.WAITING else None
+        )
+        if path is not None:
+            keep(path, asdict(outcome), self._unsaved)
+
+        def told(frozen: FrozenTrial) -> bool:
+            # It may have been stored just before the storage failed.
+            if not frozen.state.is_finished():
+                self._may_be_told = True
+                tell(study, trial, outcome, self._worker.budget.sweep)
+            return True
+
+        is_told = bool(self._if_ours(told))
+        if path is not None:
+            forget(path)
+        return is_told
 
     def _outcome(self) -> Outcome | None:
         worker, trial = self._worker, self._trial
         try:
-            with storage_lock(self._storage):  # so that no two trials get the same values
-                params = worker.space.suggest(trial)
+            # Under the lock, so that no two trials get the same values.
+            params = locked(self._storage, self._values)
             config = worker.compose(trial.number, worker.space.overrides(params))
-        except (*STORAGE_FAILURES, OSError):
+        except STORAGE_FAILURES:
             raise
         except Exception as error:  # noqa: BLE001 - a trial that cannot be composed has failed like any other
             return of_exception(error)
@@ -171,66 +219,110 @@ class _TrialRun:
         while True:
             outcome = worker.process.run(job, self)
             if outcome is None or not outcome.died:
-                return outcome
+                return self._recorded(outcome, job)
             deaths += 1
             self.keep({DEATHS: deaths})
             if deaths > worker.max_retries or self.must_stop():
-                return outcome if deaths > worker.max_retries else None
+                return self._recorded(outcome, job) if deaths > worker.max_retries else None
             log.warning("Trial %d: %s It is run again.", trial.number, outcome.reason)
             job = job.again()
+
+    def _values(self) -> dict[str, Any]:
+        # Anew for each attempt, so that values do not depend on how often the storage failed.
+        self._worker.study.sampler = self._worker.sampler_for(self._trial.number)
+        return self._worker.space.suggest(self._trial)
+
+    def _recorded(self, outcome: Outcome | None, job: Job) -> Outcome | None:
+        """The outcome, after a failure that the training could not record has its FAILED run."""
+        failed = outcome is not None and outcome.state is State.FAIL
+        if outcome is not None and failed and (outcome.died or not self._has_run):
+            run_id = record_failure(job, outcome)
+            if run_id is not None:
+                self.keep({RUN_ID: run_id})
+        return outcome
 
     def report(self, step: int, value: float) -> bool:
         """Store a value and ask the pruner, but only once per step if an earlier attempt had reached it."""
         study = self._worker.study
-        with self._ours() as ours:
-            if ours is None or len(study.directions) > 1:
-                return False  # Optuna has no pruning for several objectives
-            # Trial.report() keeps the first value of a step; of two attempts the second counts.
-            self._storage.set_trial_intermediate_value(self._key, step, value)
-            ours.intermediate_values[step] = value
-            return step > self._judged and should_prune(study, ours)
+        if len(study.directions) > 1:
+            return False  # Optuna has no pruning for several objectives
+        self._unsaved.values[step] = value
+        return bool(self._now_or_later(lambda ours: step > self._judged and should_prune(study, ours)))
 
     def keep(self, attrs: Mapping[str, Any]) -> None:
         """Store attributes with the trial."""
-        with self._ours() as ours:
-            if ours:
-                for name, value in attrs.items():
-                    self._trial.set_user_attr(name, value)
+        self._has_run = self._has_run or RUN_ID in attrs
+        self._unsaved.attrs.update(attrs)
+        self._now_or_later(lambda _: None)
 
     def leads(self, value: float) -> bool:
         """Tell whether no complete trial is better; several objectives have no single best."""
         study = self._worker.study
         if len(study.directions) > 1:
             return True
-        done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        values = [trial.values[0] for trial in done]
-        maximize = study.direction is StudyDirection.MAXIMIZE
-        return not values or (value >= max(values) if maximize else value <= min(values))
+
+        def is_best(_: FrozenTrial) -> bool:
+            done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            values = [trial.values[0] for trial in done]
+            maximize = study.direction is StudyDirection.MAXIMIZE
+            return not values or (value >= max(values) if maximize else value <= min(values))
+
+        return self._now_or_later(is_best) is not False
 
     def must_stop(self) -> bool:
         """Tell whether the trial has to stop; signals to other machines that its worker is alive."""
         if time.monotonic() - self._last_beat >= claims.HEARTBEAT_SECONDS:
             self._last_beat = time.monotonic()
-            with self._ours() as ours:
-                if ours:
-                    claims.beat(self._trial)
+            self._now_or_later(lambda _: claims.beat(self._trial))
         return self._lost or self._shutdown.must_stop()
 
-    @contextmanager
-    def _ours(self) -> Iterator[FrozenTrial | None]:
-        """Lock the storage for writing about the trial, and yield its current state.
+    def _now_or_later(self, step: Callable[[FrozenTrial], Answer]) -> Answer | None:
+        """Take a step if the trial is still this worker's; return None if it is not, or if the storage is away."""
+        if self._again is not None and time.monotonic() < self._again:
+            return None
+        try:
+            with patience(0):
+                answer = self._if_ours(step)
+        except STORAGE_FAILURES as error:
+            if not is_passing(error):
+                raise
+            if self._again is None:
+                log.warning(
+                    "The storage of the sweep does not respond (%s); trial %d goes on, and what it reports is stored later.",
+                    cause(error),
+                    self._trial.number,
+                )
+            self._again = time.monotonic() + RETRY_SECONDS
+            return None
+        if self._again is not None:
+            note_recovery()
+            log.warning("The storage of the sweep responds again.")
+            self._again = None
+        return answer
 
-        It yields None if another machine took the trial, and nothing may be written.
+    def _if_ours(self, step: Callable[[FrozenTrial], Answer]) -> Answer | None:
+        """Write what is not stored yet about the trial, and take a step with its state, under the storage's lock.
+
+        Nothing is done, and None is returned, if another machine took the trial. The step may be repeated.
         """
-        if self._lost:
-            yield None
-            return
-        with storage_lock(self._storage):
+
+        def attempt() -> Answer | None:
             frozen = self._storage.get_trial(self._key)
-            self._lost = claims.claim_of(frozen) != self._claim or frozen.state.is_finished()
+            is_ended = frozen.state.is_finished() and not self._may_be_told
+            self._lost = claims.claim_of(frozen) != self._claim or is_ended
             if self._lost:
                 log.warning(
                     "Trial %d was taken over by another worker; its result here is discarded.",
                     self._trial.number,
                 )
-            yield None if self._lost else frozen
+                return None
+            if not frozen.state.is_finished():
+                self._unsaved.write(self._storage, self._key)
+                frozen.intermediate_values.update(self._unsaved.values)
+            return step(frozen)
+
+        if self._lost:
+            return None
+        answer = locked(self._storage, attempt)
+        self._unsaved = Unsaved()
+        return answer

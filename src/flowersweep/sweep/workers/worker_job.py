@@ -12,12 +12,15 @@ from optuna.samplers import BaseSampler
 from flowersweep.sweep.settings import Settings
 from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
-from flowersweep.sweep.storage.storage import open_storage
+from flowersweep.sweep.storage.kept import FOLDER
+from flowersweep.sweep.storage.patience import patience
+from flowersweep.sweep.storage.storage import open_storage, stopped_in_words
 from flowersweep.sweep.study.budget import Budget
 from flowersweep.sweep.study.content import Content
 from flowersweep.sweep.study.pruner import make_pruner
 from flowersweep.sweep.study.sampler import distinct_sampler, explicit_options
 from flowersweep.sweep.study.study import join_study
+from flowersweep.sweep.workers.isolation.lifeline import ending_with_sweeper
 from flowersweep.sweep.workers.messages import Application
 from flowersweep.sweep.workers.training_process import TrainingProcess
 from flowersweep.sweep.workers.worker import Worker, WorkerReport, work
@@ -63,9 +66,10 @@ class Sweep:
 def worker_job(_config: DictConfig, *, sweep: Sweep) -> WorkerReport:
     """A worker as a Hydra job: takes trials from the study until there are none left."""
     settings = sweep.settings
-    storage = open_storage(sweep.storage, Path())
     pruner = make_pruner(settings.pruner, n_directions=len(settings.directions))
-    study = join_study(storage, sweep.study_name, pruner)
+    with stopped_in_words(), patience(settings.storage_patience):
+        storage = open_storage(sweep.storage, Path())
+        study = join_study(storage, sweep.study_name, pruner)
     sweep.folder.mkdir(parents=True, exist_ok=True)
     process = TrainingProcess(
         Application.here(
@@ -79,19 +83,21 @@ def worker_job(_config: DictConfig, *, sweep: Sweep) -> WorkerReport:
         trials_per_process=settings.trials_per_process,
         output=sweep.folder / TRAINING_LOG,
     )
-    return work(
-        Worker(
-            study=study,
-            space=sweep.space,
-            budget=sweep.budget,
-            compose=functools.partial(_compose, sweep),
-            process=process,
-            sampler_for=functools.partial(_sampler, sweep),
-            sweeper=sweep.sweeper,
-            parent_run_id=sweep.parent_run_id,
-            max_retries=settings.max_retries,
-        )
+    worker = Worker(
+        study=study,
+        space=sweep.space,
+        budget=sweep.budget,
+        compose=functools.partial(_compose, sweep),
+        process=process,
+        sampler_for=functools.partial(_sampler, sweep),
+        sweeper=sweep.sweeper,
+        parent_run_id=sweep.parent_run_id,
+        max_retries=settings.max_retries,
+        patience=settings.storage_patience,
+        folder=sweep.folder / FOLDER,
     )
+    with ending_with_sweeper(sweep.sweeper, kill=process.kill):
+        return work(worker)
 
 
 def _compose(sweep: Sweep, _number: int, overrides: list[str]) -> DictConfig:

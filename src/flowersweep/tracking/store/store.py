@@ -214,6 +214,11 @@ def _create_database(path: Path, root: Path) -> None:
     draft = path.with_name(f".{path.name}.draft")
     for leftover in path.parent.glob(f"{draft.name}*"):  # including its journal, which SQLite would replay
         leftover.unlink()
-    with translated(f"create {path}"):
-        create_database(sqlite_uri(draft), root.as_uri())
-        draft.replace(path)
+    try:
+        with translated(f"create {path}"):
+            create_database(sqlite_uri(draft), root.as_uri())
+            draft.replace(path)
+    except TrackingError:  # perhaps of a full disk
+        for leftover in path.parent.glob(f"{draft.name}*"):
+            leftover.unlink()
+        raise

@@ -150,17 +150,19 @@ def _each_text(node: Any, change: Callable[[str], str]) -> Any:
     return change(node) if isinstance(node, str) else node
 
 
-def record_network(tracker: MLflowTracker, network: Network) -> dict[str, float]:
-    """Log and return the size of the network; log, if it has a backbone, the table of its layers."""
+def network_sizes(network: Network) -> dict[str, float]:
+    """The size of a network, as metrics."""
     trained = sum(math.prod(v.shape) for v in network.suffix.trainable_variables)
-    sizes = {
+    return {
         "model/parameters": float(network.whole.count_params()),
         "model/trained_parameters": float(trained),
     }
-    tracker.metrics(sizes)
+
+
+def record_layers(tracker: MLflowTracker, network: Network) -> None:
+    """Log the table of a backbone's layers, if the network has one."""
     if network.base is not None:
         tracker.text(layers_csv(network.base), "layers.csv")
-    return sizes
 
 
 def record_preview(tracker: MLflowTracker, config: Config, pictures: Pictures) -> None:

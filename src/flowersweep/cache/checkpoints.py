@@ -1,0 +1,104 @@
+"""Files of checkpoints: the state of a training after an epoch, as named groups of arrays and a description in JSON."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flowersweep.cache.atomic import cache_errors, part_of
+from flowersweep.cache.kinds import CHECKPOINTS
+
+Arrays = Sequence[npt.NDArray[Any]]
+_ABOUT = "about"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The content of a checkpoint.
+
+    Attributes:
+        about: Values for JSON.
+        arrays: Arrays in order, by the name of their group.
+    """
+
+    about: dict[str, Any]
+    arrays: Mapping[str, Arrays]
+
+
+def checkpoint_path(cache: Path, run_id: str) -> Path:
+    """The path of a run's checkpoint."""
+    return CHECKPOINTS.path(cache, run_id)
+
+
+def checkpoint_paths(cache: Path) -> list[Path]:
+    """All checkpoints, the newest first."""
+    return sorted(cache.glob(CHECKPOINTS.pattern), key=_modified, reverse=True)
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Replace the checkpoint of a run; after a power cut there is either the old or the new one.
+
+    Raises:
+        DataError: The disk is full or cannot be written to.
+    """
+    named = {
+        f"{group}.{number:05d}": array
+        for group, arrays in checkpoint.arrays.items()
+        for number, array in enumerate(arrays)
+    }
+    text = np.frombuffer(json.dumps(checkpoint.about).encode(), np.uint8)
+    part = part_of(path)
+    try:
+        with cache_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                np.savez(file, **{_ABOUT: text, **named})
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def read_about(path: Path) -> dict[str, Any] | None:
+    """The description in a checkpoint, without its arrays; None if there is no file, or it is damaged."""
+    found = _read(path, arrays=False)
+    return None if found is None else found.about
+
+
+def read_checkpoint(path: Path) -> Checkpoint | None:
+    """A checkpoint; None if there is no file, or it is damaged."""
+    return _read(path, arrays=True)
+
+
+def about_checkpoint(path: Path) -> str:
+    """A short description for the list of the cache's contents."""
+    about = read_about(path) or {}
+    return f"a training after epoch {len(about.get('epochs', []))}"
+
+
+def _read(path: Path, *, arrays: bool) -> Checkpoint | None:
+    groups: dict[str, list[npt.NDArray[Any]]] = {}
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            about = json.loads(bytes(stored[_ABOUT]))
+            for name in sorted(set(stored.files) - {_ABOUT}) if arrays else ():
+                groups.setdefault(name.rpartition(".")[0], []).append(stored[name])
+    except MemoryError:
+        raise  # does not mean that the file is damaged
+    except Exception:  # noqa: BLE001 (NumPy's and zipfile's readers raise almost anything on damaged content)
+        return None
+    return Checkpoint(about, groups) if isinstance(about, dict) else None
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # another process removed it
+        return 0.0

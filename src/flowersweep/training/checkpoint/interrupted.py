@@ -1,0 +1,83 @@
+"""Finding the interrupted run with which a training goes on."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flowersweep.cache.atomic import locked
+from flowersweep.cache.checkpoints import (
+    Checkpoint,
+    checkpoint_path,
+    checkpoint_paths,
+    read_about,
+    read_checkpoint,
+)
+from flowersweep.errors import TrackingError
+from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.orphaned_runs import is_orphaned
+from flowersweep.tracking.run import RunStatus
+from flowersweep.tracking.store.store import Store
+from flowersweep.training.checkpoint.content import changes, in_words
+
+log = logging.getLogger(__name__)
+
+_INTERRUPTED = {RunStatus.KILLED.value, RunStatus.FAILED.value}
+
+
+@dataclass(frozen=True)
+class InterruptedRun:
+    """A run that was interrupted, and its state after an epoch."""
+
+    run_id: str
+    checkpoint: Checkpoint
+
+
+@contextmanager
+def interrupted_run(cache: Path, about: Mapping[str, Any], store: Store) -> Iterator[InterruptedRun | None]:
+    """Yield the newest interrupted run of the same training; None if there is none.
+
+    No other process gets it until the end of the block, where it must belong to this process.
+
+    Args:
+        cache: The cache folder.
+        about: The `identity` of the run (what is trained for whom) and the `content` of the training.
+        store: The store of the run.
+    """
+    for path in checkpoint_paths(cache):
+        stored = read_about(path)
+        if stored is None or stored.get("identity") != about["identity"]:
+            continue
+        changed = changes(stored["content"], about["content"])
+        if "configuration" in changed:
+            continue  # another run of the same name
+        if not _is_interrupted(path.stem, store):
+            continue
+        if changed:
+            log.warning(
+                "The training starts at its first epoch and not after epoch %d of run %s, which was interrupted, because %s.",
+                len(stored["epochs"]),
+                path.stem,
+                in_words(changed[0]),
+            )
+            continue
+        with locked(checkpoint_path(cache, "resumption")):
+            # Another process may have taken it while this one waited.
+            checkpoint = read_checkpoint(path) if _is_interrupted(path.stem, store) else None
+            if checkpoint is not None:
+                yield InterruptedRun(path.stem, checkpoint)
+                return
+    yield None
+
+
+def _is_interrupted(run_id: str, store: Store) -> bool:
+    """Whether a run is in this store, has not finished, and no process is training it."""
+    try:
+        with translated(f"read run {run_id}"):
+            run = client(store.uri).get_run(run_id)
+    except TrackingError:  # it is of another store, or was removed
+        return False
+    is_there = run.info.lifecycle_stage == "active"
+    return is_there and (run.info.status in _INTERRUPTED or is_orphaned(run))

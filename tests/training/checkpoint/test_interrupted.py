@@ -1,0 +1,86 @@
+"""Which interrupted run a training goes on with."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flowersweep.cache.checkpoints import Checkpoint, checkpoint_path, write_checkpoint
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.run import RunStatus
+from flowersweep.tracking.store.store import Store, prepare_store
+from flowersweep.training.checkpoint.interrupted import interrupted_run
+
+CONTENT = {"configuration": {"seed": 0}, "code": "abc", "data": "def"}
+ABOUT = {"identity": ["cnn", "demo"], "content": CONTENT}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store of its own."""
+    return prepare_store(tmp_path / "results")
+
+
+def add(store: Store, cache: Path, status: RunStatus | None = RunStatus.KILLED, **about: object) -> str:
+    """A run with a checkpoint after its second epoch."""
+    tracker = MLflowTracker.start(store, "demo", "cnn")
+    if status is not None:
+        tracker.end(status)
+    stored = {**ABOUT, "epochs": [{}, {}], **about}
+    write_checkpoint(checkpoint_path(cache, tracker.run_id), Checkpoint(stored, {"some": [np.arange(2)]}))
+    return tracker.run_id
+
+
+def found(store: Store, cache: Path) -> str | None:
+    """The run that is found."""
+    with interrupted_run(cache, ABOUT, store) as run:
+        return None if run is None else run.run_id
+
+
+def test_only_a_run_that_nobody_trains(store: Store, tmp_path: Path) -> None:
+    """Finished runs and those of living processes are not touched, nor runs of another store; of two the newer one goes on."""
+    assert found(store, tmp_path) is None
+    add(store, tmp_path, RunStatus.FINISHED)
+    add(store, tmp_path, None)
+    checkpoint_path(tmp_path, "0" * 32).write_bytes(
+        checkpoint_path(tmp_path, add(store, tmp_path, None)).read_bytes()
+    )
+    assert found(store, tmp_path) is None
+    add(store, tmp_path)
+    newest = add(store, tmp_path, RunStatus.FAILED)
+    assert found(store, tmp_path) == newest
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"identity": ["cnn", "another"]}, None),
+        ({"content": CONTENT | {"configuration": {"seed": 1}}}, None),
+        ({"content": CONTENT | {"data": "ghi"}}, "its pictures have changed"),
+        ({"content": CONTENT | {"code": "ghi"}}, "another version of flowersweep is installed"),
+    ],
+)
+def test_another_training_starts_at_its_first_epoch(
+    changed: dict[str, object],
+    reason: str | None,
+    store: Store,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """If the same configuration was interrupted, a sentence says why it does not go on."""
+    run_id = add(store, tmp_path, **changed)
+
+    assert found(store, tmp_path) is None
+    expected = f"The training starts at its first epoch and not after epoch 2 of run {run_id}, which was interrupted, because"
+    assert caplog.messages == ([] if reason is None else [f"{expected} {reason}."])
+
+
+def test_a_damaged_checkpoint_is_none(store: Store, tmp_path: Path) -> None:
+    """A file that the disk has damaged is never read as another one."""
+    path = checkpoint_path(tmp_path, add(store, tmp_path))
+    content = bytearray(path.read_bytes())
+    place = content.rindex(np.arange(2).tobytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+    assert found(store, tmp_path) is None

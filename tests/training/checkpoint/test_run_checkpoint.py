@@ -1,0 +1,134 @@
+"""When the checkpoint of a run is written and removed."""
+
+import errno
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flowersweep.cache.checkpoints import read_about, read_checkpoint
+from flowersweep.errors import DataError, Pruned
+from flowersweep.interrupt import Interrupted
+from flowersweep.training.checkpoint.run_checkpoint import RunCheckpoint
+from flowersweep.training.history import History
+
+
+class State:
+    """A state whose taking takes some seconds of a clock."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.now = 0.0
+        self.taken: list[float] = []
+        self._seconds = seconds
+        self.odd: str | None = None
+
+    def unstorable(self) -> str | None:
+        """Nothing, or what a test says."""
+        return self.odd
+
+    def values(self) -> dict[str, float]:
+        """When it was taken."""
+        self.taken.append(self.now)
+        self.now += self._seconds
+        return {"taken": self.taken[-1]}
+
+    def arrays(self) -> dict[str, list[np.ndarray]]:
+        """Something."""
+        return {"some": [np.arange(3)]}
+
+
+def epochs(n: int) -> History:
+    """A history."""
+    return History("val_loss", [{"loss": 1.0}] * n, [("training", 1)])
+
+
+def save(checkpoint: RunCheckpoint, state: State, n: int) -> None:
+    """Save after epoch n."""
+    checkpoint.save("training", epochs(n), state, stopped=False)  # type: ignore[arg-type] # what it needs of one
+
+
+def test_writing_takes_a_fiftieth_of_the_time(tmp_path: Path) -> None:
+    """Epochs of a second and states that take half a second: every 25th epoch is written, after the first."""
+    state = State(seconds=0.5)
+    checkpoint = RunCheckpoint(tmp_path / "c" / "run.npz", {"identity": "x"}, clock=lambda: state.now)
+    for number in range(1, 101):
+        state.now += 1
+        save(checkpoint, state, number)
+
+    assert len(state.taken) == 4
+    assert sum(0.5 for _ in state.taken[:-1]) <= 0.02 * state.taken[-1]
+    found = read_checkpoint(tmp_path / "c" / "run.npz")
+    assert found is not None
+    assert (len(found.about["epochs"]), checkpoint.epochs) == (76, 76)
+    assert found.arrays["some"][0].tolist() == [0, 1, 2]
+    assert [path.name for path in (tmp_path / "c").iterdir()] == ["run.npz"]
+
+
+def test_a_full_disk_does_not_end_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is said once, no half file is left, and the earlier checkpoint stays."""
+    state = State()
+    path = tmp_path / "run.npz"
+    checkpoint = RunCheckpoint(path, {}, clock=lambda: state.now)
+    save(checkpoint, state, 1)
+
+    def full(*_args: object, **_given: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    for number in (2, 3):
+        save(checkpoint, state, number)
+
+    (message,) = caplog.messages
+    assert f"{path} cannot be written: No space left on device" in message
+    assert message.endswith("The training goes on without checkpoints.")
+    assert [one.name for one in tmp_path.iterdir()] == ["run.npz"]
+    assert len((read_about(path) or {})["epochs"]) == 1
+
+
+def test_a_callback_that_cannot_be_stored_means_no_checkpoints(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run that went on without a part of its state would be another one."""
+    state = State()
+    state.odd = "Mine.x is a ndarray"
+    checkpoint = RunCheckpoint(tmp_path / "run.npz", {})
+    for number in (1, 2):
+        save(checkpoint, state, number)
+
+    (message,) = caplog.messages
+    assert message.startswith(
+        "No checkpoints are written, because Mine.x is a ndarray, which cannot be stored"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [
+        (None, False),
+        (ValueError("the run's own"), False),
+        (Pruned(), False),
+        (DataError("the disk's"), True),
+        (Interrupted(signal.SIGTERM), True),
+    ],
+)
+def test_it_is_removed_when_the_run_ends_for_a_reason_of_its_own(
+    error: BaseException | None, *, kept: bool, tmp_path: Path
+) -> None:
+    """After an interruption and a failure of the infrastructure it is needed; an interruption says how to go on."""
+    path = tmp_path / "run.npz"
+    checkpoint = RunCheckpoint(path, {})
+    try:
+        with checkpoint.kept_while_needed():
+            save(checkpoint, State(), 3)
+            if error is not None:
+                raise error
+    except type(error) if error is not None else ():
+        pass
+
+    assert path.exists() == kept
+    if isinstance(error, Interrupted):
+        assert error.remedy == "the same command goes on after epoch 3"
