@@ -53,13 +53,15 @@ class TestSignals:
         """A signal while a run is created leaves no run RUNNING, although nobody has its id yet."""
         number = experiment_id(store, "interrupted starts")
         for statement in range(1, 40, 4):
-            with pytest.raises(Interrupted), interruptible(), signal_at_statement(statement):
-                self._interrupted(store)
+            with pytest.raises(Interrupted), interruptible():
+                self._interrupted(store, statement)
         statuses = [run.info.status for run in client(store.uri).search_runs([number])]
         assert set(statuses) == {"KILLED"}
 
-    def _interrupted(self, store: Store) -> None:
-        with closing(MLflowTracker.start(store, "interrupted starts", "run")):
+    def _interrupted(self, store: Store, statement: int) -> None:
+        with signal_at_statement(statement):
+            run = MLflowTracker.start(store, "interrupted starts", "run")
+        with closing(run):
             signal.raise_signal(signal.SIGTERM)
 
 

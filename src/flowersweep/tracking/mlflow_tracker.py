@@ -38,7 +38,6 @@ class MLflowTracker:
 
     def __init__(self, store: Store, run_id: str) -> None:
         self._store = store
-        self._client = client(store.uri)
         self._run_id = run_id
         self._delivery = Delivery(store.uri, store.outboxes, run_id)
         self._status: RunStatus | None = None
