@@ -22,8 +22,9 @@ from flowersweep.training.callbacks import (
     averaging_callbacks,
     build_own_callbacks,
 )
+from flowersweep.training.checkpoint.callback import Checkpointing
 from flowersweep.training.checkpoint.run_checkpoint import NO_CHECKPOINT, RunCheckpoint
-from flowersweep.training.checkpoint.state import Checkpointing, PhaseState
+from flowersweep.training.checkpoint.state import PhaseState
 from flowersweep.training.history import History
 from flowersweep.training.loader import Loader
 from flowersweep.training.logs.display import TrainingDisplay

@@ -25,7 +25,7 @@ RANDOM = ("model.weights=null", "model.alpha=0.35")
 MODELS = {
     "cnn": (["model=cnn", "aug=RandomFlip", "model.dropout=0.3", "optimizer.learning_rate=0.003"], "12/1 12/2 12/3"),
     "frozen": (["model=mobilenet_frozen", *RANDOM, "aug=RandomRotation", "optimizer.learning_rate=0.3"], "12/1 12/2 12/4"),
-    "fine-tuned": (["model=mobilenet_ft", *RANDOM, "model.head.epochs=4", "optimizer.learning_rate=0.003"], "4/2 12/1 12/3"),
+    "fine-tuned": (["model=mobilenet_ft", *RANDOM, "model.head.epochs=4", "optimizer.learning_rate=0.003", "optimizer.ema=0.9", "optimizer.layer_decay=0.9"], "4/2 12/1 12/3"),
 }  # fmt: skip
 KILLER = """
 import os, signal, keras
