@@ -94,19 +94,19 @@ class MLflowTracker:
         """
         tracker = cls(store, run_id)
         with translated(f"resume run {run_id}"):
-            run = tracker._client.get_run(run_id)
+            service = client(store.uri)
+            run = service.get_run(run_id)
             if run.info.lifecycle_stage == "deleted":
                 raise TrackingError(
                     f"Cannot resume run {run_id}: it is deleted; restore it in the MLflow UI."
                 )
             if (error := tracker._delivery.attempt()) is not None:
                 raise error
-            tracker._client.update_run(run_id, status="RUNNING")
-            has = (
-                tracker._client.get_run(run_id).data.tags if without else {}
-            )  # with those that were just delivered
-            for name in has.keys() & set(without):
-                tracker._client.delete_tag(run_id, name)
+            service.update_run(run_id, status="RUNNING")
+            # With those that were delivered just now.
+            tags = service.get_run(run_id).data.tags if without else {}
+            for name in tags.keys() & set(without):
+                service.delete_tag(run_id, name)
         tracker.tags(process.identity())
         return tracker
 
@@ -140,7 +140,7 @@ class MLflowTracker:
     def steps(self, name: str) -> set[int]:
         """The steps of which a metric has been logged."""
         with translated(f"read the metrics of run {self._run_id}"):
-            return {point.step for point in self._client.get_metric_history(self._run_id, name)}
+            return {point.step for point in client(self._store.uri).get_metric_history(self._run_id, name)}
 
     def tags(self, values: Mapping[str, object]) -> None:
         """Set tags, which may be set to another value later.
