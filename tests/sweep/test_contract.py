@@ -105,8 +105,11 @@ class TestBatchedSuite(BatchedSweeperTestSuite):
         monkeypatch.setattr(Trials, "batch_size", 2)
 
 
-def test_failure_keeps_its_traceback(hydra_sweep_runner: Callable[..., Trials]) -> None:
+def test_failure_keeps_its_traceback(
+    hydra_sweep_runner: Callable[..., Trials], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A failed trial keeps its traceback, causes included, as text in the study."""
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # otherwise the sweep ends this process, as a command
 
     def task(_: DictConfig) -> None:
         try:
