@@ -231,6 +231,8 @@ def _refuse_failure(study: Study, sweep: Sweep, reports: Sequence[WorkerReport])
     failed = [trial for trial in trials if trial.state is TrialState.FAIL]
     if failed and len(failed) == len(trials):
         reason = failed[0].user_attrs.get(FAIL_REASON, "unknown")
+        if len(failed) == 1:
+            raise SweepStoppedError(f"The trial of the sweep failed: {reason}")
         raise SweepStoppedError(f"All {len(failed)} trials of the sweep failed; the first one: {reason}")
 
 
