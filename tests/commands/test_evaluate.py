@@ -183,7 +183,7 @@ def test_bad_input_is_one_sentence(
 
 @pytest.mark.slow
 @pytest.mark.photos
-@pytest.mark.parametrize("model", ["cnn", "mobilenet_frozen"])
+@pytest.mark.parametrize("model", ["mobilenet_frozen"])
 def test_validation_of_a_real_run_is_the_runs_own(
     photos_dir: Path,
     mobilenet_weights: Path,

@@ -420,7 +420,7 @@ def photographs(photos_dir: Path, cache: Path, every: int) -> PictureSet:
 
 @pytest.mark.slow
 @pytest.mark.photos
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("dtype", ["float16"])
 def test_fine_tuning_on_real_photographs(
     photos_dir: Path, mobilenet_weights: Path, tmp_path: Path, dtype: Any
 ) -> None:

@@ -170,11 +170,8 @@ def test_leaves_what_is_between_alone() -> None:
         ("MobileNet", 32),
         ("MobileNetV3Small", 32),
         ("ResNet50V2", 32),
-        ("DenseNet121", 32),
         ("EfficientNetB0", 32),
         ("Xception", 71),
-        ("InceptionV3", 75),
-        ("NASNetMobile", 32),
     ],
 )
 def test_any_backbone_gives_the_same_logits(backbone: str, size: int) -> None:

@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import sqlite3
+import threading
 import time
 from contextlib import closing
 from importlib import import_module
@@ -24,6 +25,7 @@ from flowersweep.tracking.mlflow_api import (
     bare_client,
     client,
     create_database,
+    environment,
     is_of_older_version,
     quiet,
     translated,
@@ -165,3 +167,25 @@ class TestPrivateParts:
             with pytest.raises(MlflowException, match="locked"):
                 service.create_experiment("e")
             assert time.monotonic() - began < 19
+
+
+def test_the_environment_is_put_back_whatever_other_threads_set() -> None:
+    """Blocks of two threads come one after the other, so neither puts back the value of the other."""
+    name = "FLOWERSWEEP_TEST_VALUE"
+    inside, seen = threading.Event(), []
+
+    def other() -> None:
+        inside.wait(5)
+        with environment({name: "other"}):
+            seen.append(os.environ[name])
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    with environment({name: "first"}):
+        inside.set()
+        thread.join(0.1)
+        assert os.environ[name] == "first"
+    thread.join(5)
+
+    assert seen == ["other"]
+    assert name not in os.environ

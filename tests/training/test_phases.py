@@ -53,7 +53,7 @@ def accuracies(config: Config, run_id: str) -> list[tuple[int, float]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("head", ["fresh", "cached"])
+@pytest.mark.parametrize("head", ["cached"])
 def test_pruning_begins_with_the_last_phase(make_config: MakeConfig, tmp_path: Path, head: str) -> None:
     """A study hears of no epoch of the head; the first one after it is epoch 1, and the run may end there."""
     config = make_config(*FINE_TUNED, "trainer.epochs=3", f"paths.cache={tmp_path}/cache")

@@ -248,7 +248,7 @@ def started(config: Config, *overrides: str) -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 class TestInterruption:
-    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143)])
     def test_a_signal_ends_the_run_killed(
         self, make_config: MakeConfig, number: signal.Signals, code: int
     ) -> None:

@@ -4,6 +4,7 @@ import functools
 import logging
 import os
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,19 +111,23 @@ def translated(action: str) -> Iterator[None]:
         raise TrackingError(f"Cannot {action}: {why}{advice}.") from error
 
 
+_environment_lock = threading.RLock()
+
+
 @contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for the duration of a block."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    """Set environment variables for the duration of a block; a block in another thread waits for its end."""
+    with _environment_lock:  # the blocks of two threads would put back each other's values
+        before = {name: os.environ.get(name) for name in values}
+        os.environ.update(values)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
 
 
 def create_database(uri: str, artifact_root: str) -> None:

@@ -50,10 +50,10 @@ def test_four_workers_share_forty_trials(app: Any) -> None:
     assert len(err.splitlines()) == 40
 
 
-def test_killed_and_resumed_five_times(app: Any) -> None:
-    """After five SIGKILLs of everything at random moments, 40 trials finish; none is lost, doubled or left running."""
+def test_killed_and_resumed_three_times(app: Any) -> None:
+    """After three SIGKILLs of everything at random moments, 40 trials finish; none is lost, doubled or left running."""
     moment = random.Random(11)  # noqa: S311 - it picks moments, not secrets
-    for _ in range(5):
+    for _ in range(3):
         running = app.start(*FORTY, TWO, "seconds=0.05")
         time.sleep(moment.uniform(2.0, 6.0))
         os.killpg(running.pid, signal.SIGKILL)
@@ -70,8 +70,8 @@ def test_killed_and_resumed_five_times(app: Any) -> None:
 
 @pytest.mark.parametrize(
     ("jobs", "number", "send"),
-    [(1, signal.SIGINT, os.kill), (2, signal.SIGTERM, os.kill), (2, signal.SIGINT, os.killpg)],
-    ids=["one worker", "two workers", "Ctrl-C"],
+    [(2, signal.SIGTERM, os.kill), (2, signal.SIGINT, os.killpg)],
+    ids=["SIGTERM", "Ctrl-C"],
 )
 def test_interrupted_and_resumed(
     app: Any, jobs: int, number: signal.Signals, send: Callable[[int, int], None]
