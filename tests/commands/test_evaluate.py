@@ -183,21 +183,18 @@ def test_bad_input_is_one_sentence(
 
 @pytest.mark.slow
 @pytest.mark.photos
-@pytest.mark.parametrize("model", ["mobilenet_frozen"])
 def test_validation_of_a_real_run_is_the_runs_own(
     photos_dir: Path,
     mobilenet_weights: Path,
     make_config: MakeConfig,
     capsys: pytest.CaptureFixture[str],
-    *,
-    model: str,
 ) -> None:
     """Trained on the real photographs for an epoch, then judged: the accuracy that was logged, and its loss."""
     from flowersweep.training import train
 
-    weights = [f"model.weights={mobilenet_weights}"] if model == "mobilenet_frozen" else []
+    model = ["model=mobilenet_frozen", f"model.weights={mobilenet_weights}"]
     shape = ["data=flower_photos", f"data.dir={photos_dir}", "trainer.image_size=64", "trainer.epochs=1"]
-    config = make_config(f"model={model}", *weights, *shape)
+    config = make_config(*model, *shape)
     trained = train(config)
     answer = found(
         capsys,

@@ -53,12 +53,10 @@ def accuracies(config: Config, run_id: str) -> list[tuple[int, float]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("head", ["cached"])
-def test_pruning_begins_with_the_last_phase(make_config: MakeConfig, tmp_path: Path, head: str) -> None:
-    """A study hears of no epoch of the head; the first one after it is epoch 1, and the run may end there."""
+def test_pruning_begins_with_the_last_phase(make_config: MakeConfig, tmp_path: Path) -> None:
+    """A study hears of no epoch of a head from the cache; the first one after it is epoch 1, and the run may end there."""
     config = make_config(*FINE_TUNED, "trainer.epochs=3", f"paths.cache={tmp_path}/cache")
-    if head == "cached":
-        train(config)
+    train(config)
     study = Study(prune_after=1)
     with pytest.raises(Pruned):
         train(config, context=study.member())
