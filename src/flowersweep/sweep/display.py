@@ -195,10 +195,11 @@ def show_summary(
         )
     if parent_run.where:
         lines.append(f"study run {parent_run.run_id} in {parent_run.where}")
-    if parent_run.best_command:
-        lines.append(f"best again: {parent_run.best_command}")
     for line in lines:
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        for part in wrapped(line, console.width) if console.is_terminal else [line]:
+            console.print(part, highlight=False, soft_wrap=True, markup=False)
+    if parent_run.best_command:  # one line, to be copied
+        console.print(f"best again: {parent_run.best_command}", highlight=False, soft_wrap=True, markup=False)
 
 
 def _n_running(study: Study) -> int:
