@@ -60,7 +60,7 @@ def locked(target: Path) -> Iterator[None]:
 def new_file(target: Path) -> Iterator[Path]:
     """Yield the name of a file that becomes `target` if the block succeeds and is removed otherwise.
 
-    Must be used inside `locked(target)`.
+    Must be used inside `locked(target)`, unless only one process writes `target`.
     """
     part = part_of(target)
     try:

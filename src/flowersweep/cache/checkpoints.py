@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flowersweep.cache.atomic import cache_errors, part_of
+from flowersweep.cache.atomic import new_file
 from flowersweep.cache.kinds import CHECKPOINTS
 
 Arrays = Sequence[npt.NDArray[Any]]
@@ -52,18 +52,12 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         for number, array in enumerate(arrays)
     }
     text = np.frombuffer(json.dumps(checkpoint.about).encode(), np.uint8)
-    part = part_of(path)
-    try:
-        with cache_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
-                np.savez(file, **{_ABOUT: text, **named})
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    with new_file(path) as part:  # without a lock: a checkpoint is that of one process
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            np.savez(file, **{_ABOUT: text, **named})
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def read_about(path: Path) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from optuna import get_all_study_names, load_study
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from sqlalchemy import make_url
 
@@ -15,8 +15,8 @@ from flowersweep.config import cache_dir
 from flowersweep.config.schema import Config
 from flowersweep.doctor.configured import Setup
 from flowersweep.doctor.finding import Check, Finding, Verdict
-from flowersweep.doctor.results import database_file, has_studies, store_of
-from flowersweep.sweep.storage.storage import open_storage, storage_url
+from flowersweep.doctor.results import database_file, store_of, studies_of
+from flowersweep.sweep.storage.storage import storage_url
 from flowersweep.sweep.study.claim import is_abandoned
 from flowersweep.sweep.study.reclaim import reclaim
 from flowersweep.texts import counted
@@ -73,7 +73,7 @@ def fix_store(config: Config) -> Iterator[Finding]:
     for run_id, error in left.items():
         (where, *_) = Outbox(store.outboxes, run_id).waiting_in
         found = f"records of run {run_id} cannot be stored ({reason(error)})"
-        fix = f"mend this and repeat the command, or delete {where} if they are not needed"
+        fix = f"fix this and repeat the command, or delete {where} if they are not needed"
         yield Finding("results", found, Verdict.FIX, fix)
     if closed := close_orphaned_runs(store):
         yield Finding("results", f"{counted(len(closed), 'run')} of dead processes closed as KILLED")
@@ -100,10 +100,9 @@ def fix_studies(config: Config, configured: str | None) -> Iterator[Finding]:
         FlowersweepError: The storage cannot be used.
     """
     url = storage_url(configured, Path(config.tracking.dir))
-    if not has_studies(url):
-        return
-    storage = open_storage(url, Path(config.tracking.dir))
-    try:
+    with studies_of(config, url) as storage:
+        if storage is None:
+            return
         names = [name for name in get_all_study_names(storage) if _has_abandoned(storage, name)]
         if names and url.startswith("sqlite"):
             kept = back_up(Path(str(make_url(url).database)).resolve())
@@ -112,10 +111,6 @@ def fix_studies(config: Config, configured: str | None) -> Iterator[Finding]:
             reclaimed = reclaim(load_study(study_name=name, storage=storage))
             found = f"{counted(len(reclaimed), 'trial')} of {name} left by dead processes"
             yield Finding("studies", f"{found}; the command that started the study resumes it")
-    finally:
-        if isinstance(storage, RDBStorage):
-            storage.remove_session()
-            storage.engine.dispose()
 
 
 def _has_abandoned(storage: BaseStorage, study: str) -> bool:

@@ -4,7 +4,7 @@ import shlex
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from optuna import get_all_study_names
@@ -86,6 +86,29 @@ def store_of(config: Config) -> Store:
     return Store(str(uri) if path is None else sqlite_uri(path), root)
 
 
+@contextmanager
+def studies_of(config: Config, url: str) -> Iterator[BaseStorage | None]:
+    """The storage of the studies, closed at the end of the block; None if there are no studies.
+
+    Args:
+        config: The configuration with `tracking.dir`.
+        url: From `storage_url`.
+
+    Raises:
+        FlowersweepError: The storage cannot be used.
+    """
+    if not has_studies(url):
+        yield None
+        return
+    storage = open_storage(url, Path(config.tracking.dir))
+    try:
+        yield storage
+    finally:
+        if isinstance(storage, RDBStorage):
+            storage.remove_session()
+            storage.engine.dispose()
+
+
 def check_studies(config: Config, configured: str | None) -> Iterator[Finding]:
     """Check whether studies can be stored, and which of them have unfinished trials.
 
@@ -97,18 +120,13 @@ def check_studies(config: Config, configured: str | None) -> Iterator[Finding]:
         FlowersweepError: The storage cannot be used.
     """
     url = storage_url(configured, Path(config.tracking.dir))
-    if not has_studies(url):
-        yield Finding("studies", f"none yet; the first sweep creates {shown(url)}")
-        return
-    storage = open_storage(url, Path(config.tracking.dir))
-    try:
+    with studies_of(config, url) as storage:
+        if storage is None:
+            yield Finding("studies", f"none yet; the first sweep creates {shown(url)}")
+            return
         names = get_all_study_names(storage)
         left = [text for name in names if (text := _left_over(storage, name))]
         number = len(names)
-    finally:
-        if isinstance(storage, RDBStorage):
-            storage.remove_session()
-            storage.engine.dispose()
     found = f"{number} in {shown(url)}"
     if left:
         more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""

@@ -63,7 +63,7 @@ def is_passing(error: BaseException | None) -> bool:
 
 
 def may_wait(error: BaseException) -> bool:
-    """Whether what could not be stored can be stored later, once the store is back, unlocked, mended, or has space.
+    """Whether what could not be stored can be stored later, once the store is back, unlocked, repaired, or has space.
 
     False if the store refuses the thing itself, such as another value for a param, or has no such run; and for errors that
     are not those of a store.

@@ -1,13 +1,13 @@
 """The sweeper class that Hydra discovers; the work is in `flowersweep.sweep`, imported when a sweep starts."""
 
 import os
-import sys
 from typing import Any
 
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from flowersweep.console import print_notice
 from flowersweep.errors import EXIT_BAD_INPUT, EXIT_FAILED, FlowersweepError, SweepStoppedError
 from flowersweep.interrupt import Interrupted, interruptible
 from hydra_plugins.flowersweep_study import config as _config  # noqa: F401 (registers the configuration)
@@ -51,17 +51,10 @@ class StudySweeper(Sweeper):
             # Hydra would end with a traceback and code 1, whatever happened; flowersweep's own command sets this.
             if os.environ.get("HYDRA_FULL_ERROR") == "1":
                 raise
-            _say(
-                f"{error}; the same command resumes the sweep."
-                if isinstance(error, Interrupted)
-                else str(error)
-            )
+            resumed = "; the same command resumes the sweep." if isinstance(error, Interrupted) else ""
+            for line in f"{error}{resumed}".splitlines():
+                print_notice(line)
             raise SystemExit(_exit_code(error)) from None
-
-
-def _say(message: str) -> None:
-    for line in message.splitlines():
-        sys.stderr.write(f"flowersweep: {line}\n")
 
 
 def _exit_code(error: Interrupted | FlowersweepError) -> int:

@@ -27,7 +27,7 @@ class RunCheckpoint:
 
     Args:
         path: The file; None to write none.
-        about: What identifies the training, for `find_interrupted`.
+        about: What identifies the training, for `interrupted_run`.
         found: The state with which the run goes on; None for a run that begins.
         clock: Gives seconds.
     """
