@@ -65,6 +65,7 @@ NO_COMMANDS = {
 }
 # Programs other than this one, and why they are not run here.
 OTHER_PROGRAMS = {
+    "nvidia-cuda-mps-control": "needs a GPU",
     "source": "changes the reader's shell",
     "pip install": "needs a network",
     "eval": "changes the reader's shell; tests/commands/test_completion.py does it in one of its own",
