@@ -70,7 +70,7 @@ def _range(override: Override) -> Dimension:
             f"range has {_length(sweep)} values, more than {MAX_VALUES}; use interval(low, high) or "
             "int(interval(low, high)) with n_trials."
         )
-    values = [] if is_long else list(_in_order(override, sweep).sweep_iterator())
+    values: list[Any] = [] if is_long else list(_in_order(override, sweep).sweep_iterator())
     distribution = distribution_of(_in_order(override, sweep))
     is_log = _is_log(sweep.tags)
     if isinstance(distribution, CategoricalDistribution):
