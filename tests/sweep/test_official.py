@@ -1,6 +1,9 @@
 """A configuration written for hydra-optuna-sweeper works with `hydra/sweeper: study`, and nothing else, changed."""
 
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -202,3 +205,19 @@ class TestMessages:
         assert [record.getMessage() for record in caplog.records] == [
             "The first 2 of 3 points of the grid are run, in their order; hydra/sweeper/sampler=tpe would search them."
         ]
+
+
+def test_neither_tensorflow_nor_mlflow_is_imported(tmp_path: Path, official_app: Any) -> None:
+    """Neither a sweep of another program nor its training process imports Keras, TensorFlow or, untracked, MLflow."""
+    environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
+    command = [sys.executable, official_app.__file__, "--multirun", "x=1", "y=0", "hydra.sweeper.n_trials=1"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True, timeout=120
+    )
+    trainings = Path("sweep/training.log").read_text(encoding="utf-8")
+    for log in (done.stderr, trainings):
+        imported = {line.rpartition("|")[2].strip() for line in log.splitlines() if "import time:" in line}
+        assert "hydra.core.utils" in imported  # the log is of the process that is meant
+        top = {name.partition(".")[0] for name in imported}
+        assert not top & {"tensorflow", "keras", "mlflow", "ai_edge_litert", "matplotlib", "plotly", "scipy"}
+    assert "optuna" not in {line.rpartition("|")[2].strip() for line in trainings.splitlines()}
