@@ -39,6 +39,10 @@ def results() -> Any:
     return OmegaConf.to_container(OmegaConf.load("sweep/optimization_results.yaml"))
 
 
+def _loaded(found: Any) -> optuna.Study:
+    return optuna.load_study(study_name=found.study_name, storage=open_storage(None, Path("mlruns")))
+
+
 class TestResults:
     @BOTH
     def test_one_objective(self, sweep: Sweep, sweeper: str) -> None:
@@ -100,6 +104,26 @@ class TestResults:
         write_results(done, space, tmp_path)
         text = (tmp_path / "optimization_results.yaml").read_text(encoding="utf-8")
         assert text == f"name: optuna\nbest_params:\n  +w: {trial.params['w']}\nbest_value: 1.0\n"
+
+
+class TestStudies:
+    def test_a_name_without_a_storage(self, sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+        """With another search, a study that is named but not stored by its user is a new one; each can be continued."""
+        for arguments in (("x=1", "y=0"), ("x=2", "y=0"), ("x=2", "y=0")):
+            sweep("study", *arguments, "hydra.sweeper.n_trials=1")
+        storage = open_storage(None, Path("mlruns"))
+        found = {one.study_name: one.trials for one in map(_loaded, storage.get_all_studies())}
+        assert {name: [trial.value for trial in trials] for name, trials in found.items()} == {
+            "sphere": [2.0],
+            "sphere-2": [5.0],
+        }
+        assert capsys.readouterr().out.count("Study sphere-2: 1 complete") == 2
+
+    def test_a_name_in_a_storage(self, sweep: Sweep) -> None:
+        """A study in a storage of its user is never replaced by another one."""
+        sweep("study", "x=1", "y=0", "hydra.sweeper.storage=sqlite:///own.db")
+        with pytest.raises(SweepError, match=r"x was 1, and is now 2\."):
+            sweep("study", "x=2", "y=0", "hydra.sweeper.storage=sqlite:///own.db")
 
 
 class TestRefused:

@@ -98,9 +98,10 @@ def run_study(
     store = open_store(config)
     storage = open_storage(url, directory)
     with stopped_in_words(), patience(settings.storage_patience):
-        study = _study(settings, space, definition, storage)
+        is_foreign = not objectives(config)
+        study = _study(settings, space, definition, storage, is_foreign=is_foreign)
         name_metrics(study, objectives(config))
-        if not objectives(config) and not study.get_trials(deepcopy=False):
+        if is_foreign and not study.get_trials(deepcopy=False):
             tell_differences(given, settings, plan, space)
         reclaim(study)
         _enqueue(study, plan)
@@ -190,9 +191,21 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None, experiment
         show_next_steps(steps, plain_console())
 
 
-def _study(settings: Settings, space: Space, definition: Mapping[str, Any], storage: BaseStorage) -> Study:
+def _study(
+    settings: Settings,
+    space: Space,
+    definition: Mapping[str, Any],
+    storage: BaseStorage,
+    *,
+    is_foreign: bool,
+) -> Study:
     name = settings.study_name or derived_name(space, definition, settings.directions)
-    return open_study(storage, name, definition, settings.directions, settings.on_mismatch)
+    # To hydra-optuna-sweeper, a name without a storage is no identity: each command is a study of its own.
+    default = "new" if is_foreign and settings.storage is None else "error"
+    study = open_study(storage, name, definition, settings.directions, settings.on_mismatch or default)
+    if study.study_name != name:
+        log.info("The study %r is a different search; this one is %r.", name, study.study_name)
+    return study
 
 
 def _enqueue(study: Study, plan: Plan) -> None:
