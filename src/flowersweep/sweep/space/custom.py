@@ -37,7 +37,8 @@ class Extension:
             SweepError: It cannot be imported, or is not allowed.
         """
         try:
-            function = instantiate({"_target_": name, "_partial_": True})
+            # Hydra decides whether it may be called; only the function itself can be pickled for workers.
+            function = instantiate({"_target_": name, "_partial_": True}).func
         except HydraException as error:
             lines = str(error.__cause__ or error).strip().splitlines()
             raise SweepError(f"{SETTING}={name} cannot be used: {lines[-1]}") from None
