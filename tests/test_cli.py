@@ -273,7 +273,7 @@ def test_without_the_packages_for_training(
     monkeypatch.setitem(sys.modules, "mlflow", None)
     assert cli.main(arguments) == EXIT_BAD_INPUT
     assert capsys.readouterr().err == (
-        "flowersweep: this needs tensorflow and mlflow, which are not installed; install flowersweep with the packages "
-        "for training: pip install 'flowersweep[keras]'.\n"
+        "flowersweep: this needs packages that are not installed (tensorflow, mlflow); install them with "
+        "pip install 'flowersweep[keras]'.\n"
     )
     assert cli.main(["--help"]) == 0

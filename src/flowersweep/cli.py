@@ -47,7 +47,7 @@ def _refuses() -> bool:
         from flowersweep.console import print_notice
 
         print_notice(
-            f"this needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed; "
-            "install flowersweep with the packages for training: pip install 'flowersweep[keras]'."
+            f"this needs packages that are not installed ({', '.join(missing)}); install them with "
+            "pip install 'flowersweep[keras]'."
         )
     return bool(missing)
