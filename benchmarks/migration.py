@@ -61,7 +61,7 @@ def held(sweeper: str, seconds: float, n_workers: int) -> Result:
             )
 
         began = time.monotonic()
-        killed(typed(TRIALS, SLOW), folder)
+        killed(typed(TRIALS, SLOW), folder, seconds)
         missing = TRIALS - states(folder)["COMPLETE"] if sweeper == COUNTED else TRIALS
         # The official sweeper numbers its jobs from 0 again; without this, it would have a second slow one.
         second = typed(missing, SLOW if program == STUDY else 1)
@@ -72,8 +72,8 @@ def held(sweeper: str, seconds: float, n_workers: int) -> Result:
         return Result(wall, trainings, trainings - found["COMPLETE"], found)
 
 
-def killed(arguments: Sequence[str], folder: Path) -> None:
-    """Start a sweep, and kill all its processes when fifteen trainings have ended."""
+def killed(arguments: Sequence[str], folder: Path, seconds: float) -> None:
+    """Start a sweep, and kill all its processes when fifteen trainings of so many seconds have ended."""
     running = subprocess.Popen(
         arguments,
         cwd=folder,
@@ -85,6 +85,7 @@ def killed(arguments: Sequence[str], folder: Path) -> None:
         if running.poll() is not None:
             raise SystemExit(f"{' '.join(arguments)} ended before it was killed.")
         time.sleep(0.02)
+    time.sleep(seconds / 2)  # in the middle of a training
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
 
