@@ -137,7 +137,7 @@ def searched_space(
 
 
 def with_budget(settings: Settings, space: Space, config: DictConfig) -> Settings:
-    """The settings with the number of trials of hydra-optuna-sweeper, for a program that names neither objectives nor one.
+    """The settings with the number of trials of hydra-optuna-sweeper, for a search of a program that names no objective.
 
     Args:
         settings: Of the sweep.
