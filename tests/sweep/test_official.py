@@ -87,6 +87,16 @@ class TestResults:
         assert abs(best["x"] - best["z"]) <= 0.3
         assert found["best_value"] == pytest.approx(sum(value**2 for value in best.values()))
 
+    @pytest.mark.slow
+    @pytest.mark.parametrize("launcher", ["basic", "joblib"])
+    def test_several_workers(self, sweep: Sweep, launcher: str) -> None:
+        """Without a launcher of processes and with one, two workers run all trials, with what the function adds."""
+        added = "hydra.sweeper.custom_search_space=official_app.configure"
+        sweep("study", added, f"hydra/launcher={launcher}", "hydra.sweeper.n_jobs=2")
+        trials = study().trials
+        assert [trial.state.name for trial in trials] == ["COMPLETE"] * 4
+        assert {frozenset(trial.params) for trial in trials} == {frozenset({"x", "y", "z", "+w"})}
+
     def test_nothing_without_a_complete_trial(self, tmp_path: Path) -> None:
         """A sweep in which everything failed has no results."""
         empty = optuna.create_study()
