@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 from flowersweep import process
 from flowersweep.errors import FlowersweepError, Pruned
 from flowersweep.interrupt import Interrupted
-from flowersweep.sweep.workers.trial import RunningTrial, current_trial
+from flowersweep.sweep.workers.trial import RunningTrial, running_trial
 
 # A training process imports this file too, and has no need of these.
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ KINDS = {
 )
 def main(cfg: DictConfig) -> Any:
     """Wait, then return what `kind` says."""
-    trial = current_trial()
+    trial = running_trial()
     with Path(cfg.tracking.dir, "marks").open("a", encoding="utf-8") as file:
         file.write(f"{trial.number if trial else -1} {os.getpid()} {os.getppid()}\n")
     is_long = trial is not None and trial.number == 0 and not Path(cfg.tracking.dir, "quick").exists()

@@ -68,7 +68,7 @@ class TestSettings:
             ({"on_mismatch": "ignore"}, "on_mismatch must be one of error, new, but is 'ignore'"),
             (
                 {"direction": "up"},
-                "direction must be minimize or maximize, or a list of these, but contains 'up'",
+                "direction must be minimize or maximize, or a list or a dict of these, but contains 'up'",
             ),
             ({"direction": ["minimize", "down"]}, "but contains 'down'"),
             ({"direction": []}, "but contains 'no entry'"),

@@ -15,14 +15,14 @@ from optuna.trial import TrialState
 
 from flowersweep import process
 from flowersweep.config import Config
-from flowersweep.config.locations import shared_experiment
 from flowersweep.doors.optuna_api import enqueued_values, storage_of
 from flowersweep.errors import SweepStoppedError
 from flowersweep.interrupt import Interrupted, interruptible
 from flowersweep.redaction import redacted
 from flowersweep.sweep.display import SweepDisplay, show_summary
-from flowersweep.sweep.parent_run import ParentRun, open_store
-from flowersweep.sweep.settings import Plan, Settings, make_plan, objectives, seeded, sweep_settings
+from flowersweep.sweep.parent_run import ParentRun
+from flowersweep.sweep.runs import experiment_name, open_store, results_folder, runs_of
+from flowersweep.sweep.settings import Plan, Settings, make_plan, seeded, sweep_settings
 from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.space.check import check_choices
 from flowersweep.sweep.space.overrides import typed_overrides
@@ -42,8 +42,9 @@ from flowersweep.sweep.workers.launch import launch
 from flowersweep.sweep.workers.worker import WorkerReport
 from flowersweep.sweep.workers.worker_job import Sweep
 from flowersweep.texts import counted, expanded, plain_console
+from flowersweep.tracking.mlflow_api import given_elsewhere
 from flowersweep.tracking.patience import cleaning_up
-from flowersweep.tracking.provenance import command_line
+from flowersweep.tracking.provenance import command_line, program
 from flowersweep.tracking.store.store import Store
 from flowersweep.training.dataset import divided
 from flowersweep.training.logs.next_steps import after_sweep, show_next_steps
@@ -80,16 +81,17 @@ def run_study(
     plan = make_plan(settings, space, explicit_options(typed_overrides(config, "hydra")))
     settings = seeded(settings, config)
     configs = check_choices(space, config, loader, settings.n_repeats)
-    directory = Path(OmegaConf.select(config, "tracking.dir") or "mlruns")
+    directory = results_folder(config)
     url = storage_url(settings.storage, directory)
     # Before anything is written: without the pictures there is no study, and if the store fails, none is created.
     content = _content(configs)
     definition = definition_of(space, config, settings.n_repeats, content.listed() if content else None)
-    store = open_store(config)
+    runs = runs_of(config, settings.tracking, {one.tracking.experiment for one in configs})
+    store = open_store(runs)
     storage = open_storage(url, directory)
     with stopped_in_words(), patience(settings.storage_patience):
         study = _study(settings, space, definition, storage)
-        name_metrics(study, objectives(config))
+        name_metrics(study, settings.names)
         reclaim(study)
         _enqueue(study, plan)
         sweep = Sweep(
@@ -105,10 +107,11 @@ def run_study(
             sweeper=process.identity(),
             command=command_line(),
             content=content,
+            runs=runs,
+            environment=None if configs else given_elsewhere(),
         )
         _keep_configuration(sweep)
-        experiments = {one.tracking.experiment for one in configs}
-        _run(study, sweep, plan, store, shared_experiment(experiments) if experiments else None)
+        _run(study, sweep, plan, store)
         return _best(study)
 
 
@@ -132,10 +135,18 @@ def _keep_configuration(sweep: Sweep) -> None:
         (sweep.folder / "multirun.yaml").write_text(as_kept(sweep.config), encoding="utf-8")
 
 
-def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None, experiment: str | None) -> None:
+def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
     """Launch workers until nothing is left to do, with the MLflow run and the display open."""
     reports: list[WorkerReport] = []
-    opened = ParentRun.open(sweep.config, study, plan, sweep.space, store, experiment=experiment)
+    opened = ParentRun.open(
+        sweep.config,
+        study,
+        plan,
+        sweep.space,
+        store,
+        experiment=experiment_name(sweep.runs, store),
+        program=None if sweep.environment is None else program(),
+    )
     with interruptible(), opened as parent_run:
         if plan.is_grid and (sweep.budget.n_trials or 0) > plan.n_trials:
             log.info(

@@ -88,6 +88,12 @@ def command_line(arguments: Sequence[str] | None = None) -> str:
     return shlex.join([name, *rest])
 
 
+def program() -> str:
+    """Return the command line of this process without the arguments of the program, as in "python train.py"."""
+    n_arguments = len(sys.argv) - 1
+    return command_line(sys.orig_argv[: len(sys.orig_argv) - n_arguments])
+
+
 def _git(folder: Path, *arguments: str) -> str | None:
     # In a Git hook these variables would select another repository.
     clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}

@@ -2,12 +2,12 @@
 
 import pytest
 
-from flowersweep.sweep.workers.trial import Pruned, RunningTrial, current_trial, running
+from flowersweep.sweep.workers.trial import Pruned, RunningTrial, running, running_trial
 
 
 def test_there_is_none_outside_a_sweep() -> None:
     """A run that no sweep started has no trial."""
-    assert current_trial() is None
+    assert running_trial() is None
 
 
 def test_it_is_there_while_it_runs() -> None:
@@ -16,13 +16,13 @@ def test_it_is_there_while_it_runs() -> None:
 
     def run() -> None:
         with running(trial):
-            assert current_trial() is trial
+            assert running_trial() is trial
             raise ValueError("stop")
 
     with pytest.raises(ValueError, match="stop"):
         run()
 
-    assert current_trial() is None
+    assert running_trial() is None
 
 
 def test_report_raises_when_the_sweep_says_so() -> None:
