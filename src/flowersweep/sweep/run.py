@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from flowersweep import process
 from flowersweep.config import Config
 from flowersweep.doors.optuna_api import enqueued_values, storage_of
-from flowersweep.errors import SweepStoppedError
+from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.interrupt import Interrupted, interruptible
 from flowersweep.redaction import redacted
 from flowersweep.sweep.display import SweepDisplay, show_summary
@@ -84,6 +84,11 @@ def run_study(
     directory = results_folder(config)
     url = storage_url(settings.storage, directory)
     # Before anything is written: without the pictures there is no study, and if the store fails, none is created.
+    if settings.n_repeats > 1 and not configs:
+        raise SweepError(
+            f"hydra.sweeper.n_repeats={settings.n_repeats} repeats flowersweep's own trainings; for a program of your own, "
+            "search its seed instead, as in seed=0,1,2: the leaderboard compares means over the values of seed."
+        )
     content = _content(configs)
     definition = definition_of(space, config, settings.n_repeats, content.listed() if content else None)
     runs = runs_of(config, settings.tracking, {one.tracking.experiment for one in configs})
@@ -176,10 +181,9 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
         show_summary(study, plan, parent_run, sweep.folder)
         _refuse_failure(study, sweep, reports)
     if store is not None and study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
-        tracking = sweep.config.tracking
-        steps = after_sweep(
-            tracking.dir, tracking.uri, study.study_name, has_model=bool(tracking.get("log_model"))
-        )
+        assert sweep.runs is not None  # noqa: S101 (for the type checker; the store is theirs)
+        has_model = sweep.environment is None and bool(sweep.config.tracking.get("log_model"))
+        steps = after_sweep(str(sweep.runs.directory), sweep.runs.uri, study.study_name, has_model=has_model)
         show_next_steps(steps, plain_console())
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from flowersweep.config.locations import shared_experiment
-from flowersweep.errors import SweepError
+from flowersweep.errors import SweepError, TrackingError
 from flowersweep.tracking.mlflow_api import client, given_elsewhere, translated
 from flowersweep.tracking.store.store import Store, known_experiment, prepare_store
 
@@ -28,12 +28,14 @@ class Runs:
         uri: MLflow's tracking URI; None for a database in that folder.
         experiment: The name of the experiment; empty if only its id is known.
         experiment_id: The id of the experiment, if only that is known.
+        is_given: Whether the address is that of the environment.
     """
 
     directory: Path
     uri: str | None
     experiment: str
     experiment_id: str | None = None
+    is_given: bool = False
 
 
 def results_folder(config: DictConfig) -> Path:
@@ -60,7 +62,7 @@ def other_runs(config: DictConfig, tracking: str | None) -> Runs | None:
         return None
     key = None if EXPERIMENT in given else given.get(EXPERIMENT_ID)
     name = given.get(EXPERIMENT) or ("" if key else str(config.hydra.job.name))
-    return Runs(results_folder(config), given.get(URI), name, key)
+    return Runs(results_folder(config).absolute(), given.get(URI), name, key, URI in given)
 
 
 def runs_of(config: DictConfig, tracking: str | None, experiments: Set[str]) -> Runs | None:
@@ -92,9 +94,13 @@ def open_store(runs: Runs | None) -> Store | None:
     """
     if runs is None:
         return None
-    store = prepare_store(runs.directory, runs.uri)
-    if runs.experiment:
-        known_experiment(store, runs.experiment)  # a deleted one is rejected before a study is created
+    try:
+        store = prepare_store(runs.directory, runs.uri)
+        if runs.experiment:
+            known_experiment(store, runs.experiment)  # a deleted one is rejected before a study is created
+    except TrackingError as error:
+        hint = f" This is the store of {URI}; with hydra.sweeper.tracking=none, no runs are stored."
+        raise TrackingError(f"{error}{hint if runs.is_given else ''}") from error
     return store
 
 

@@ -90,8 +90,10 @@ def command_line(arguments: Sequence[str] | None = None) -> str:
 
 def program() -> str:
     """Return the command line of this process without the arguments of the program, as in "python train.py"."""
-    n_arguments = len(sys.argv) - 1
-    return command_line(sys.orig_argv[: len(sys.orig_argv) - n_arguments])
+    name, *arguments = sys.argv
+    start = len(sys.orig_argv) - len(arguments)
+    is_typed = start > 0 and sys.orig_argv[start:] == arguments  # not in a notebook
+    return command_line(sys.orig_argv[:start] if is_typed else ["python", name])
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

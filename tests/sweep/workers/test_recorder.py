@@ -1,0 +1,135 @@
+"""A worker records the trials of another program: what they report and how they end."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from flowersweep.sweep.runs import Runs
+from flowersweep.sweep.study.outcome import Outcome, State, of_death
+from flowersweep.sweep.workers.messages import Job
+from flowersweep.sweep.workers.recorder import Recorder
+from flowersweep.sweep.workers.training_process import Relay, TrainingProcess
+from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.store.store import Store, prepare_store
+
+CONFIG = OmegaConf.create({"hydra": {"overrides": {"task": ["x=1", "y=2"]}}})
+
+
+class Talk(TrainingProcess):
+    """A training process of which only what it says exists."""
+
+    def __init__(self, says: Callable[[Job, Relay], Outcome | None]) -> None:
+        self._says = says
+        self.closed = False
+
+    def run(self, job: Job, relay: Relay) -> Outcome | None:
+        """Say it."""
+        return self._says(job, relay)
+
+    def close(self) -> None:
+        """Nothing runs."""
+        self.closed = True
+
+
+class Study:
+    """The relay of a worker: keeps what a trial says, and stops it at step 2."""
+
+    def __init__(self) -> None:
+        self.attrs: dict[str, Any] = {}
+        self.reports: list[tuple[int, float]] = []
+
+    def report(self, step: int, value: float) -> bool:
+        """Keep it."""
+        self.reports.append((step, value))
+        return step == 2
+
+    def keep(self, attrs: Mapping[str, Any]) -> None:
+        """Keep them."""
+        self.attrs.update(attrs)
+
+    def leads(self, value: float) -> bool:
+        """Yes, if it is positive."""
+        return value > 0
+
+    def must_stop(self) -> bool:
+        """No."""
+        return False
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store."""
+    return prepare_store(tmp_path)
+
+
+@pytest.fixture
+def job(store: Store) -> Job:
+    """A trial below the run of a study in the experiment `train`."""
+    parent = MLflowTracker.start(store, "train", "study")
+    return Job(CONFIG, 4, "s", {"x": 1, "y": "b"}, 1, parent.run_id)
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Recorder:
+    """A recorder of one objective."""
+    return Recorder(Runs(tmp_path, None, "train"), ("accuracy",), maximize=True)
+
+
+def test_what_a_trial_says(store: Store, job: Job, recorder: Recorder) -> None:
+    """Reports reach the study and the run, whose id the trial has in its environment; the objective has its name."""
+    study = Study()
+    seen: dict[str, Any] = {}
+
+    def says(told: Job, relay: Relay) -> Outcome:
+        seen.update(told.environment)
+        seen["answers"] = [relay.report(1, 0.25), relay.report(2, 0.5), relay.leads(0.5), relay.must_stop()]
+        return Outcome(State.COMPLETE, (0.75,))
+
+    assert recorder.run(Talk(says), job, study) == Outcome(State.COMPLETE, (0.75,))
+    run = client(store.uri).get_run(study.attrs["mlflow_run_id"])
+    assert study.reports == [(1, 0.25), (2, 0.5)]
+    assert seen == {
+        "MLFLOW_TRACKING_URI": store.uri,
+        "MLFLOW_EXPERIMENT_ID": run.info.experiment_id,
+        "MLFLOW_RUN_ID": run.info.run_id,
+        "answers": [False, True, True, False],
+    }
+    history = client(store.uri).get_metric_history(run.info.run_id, "reported")
+    assert [(one.step, one.value) for one in history] == [(1, 0.25), (2, 0.5)]
+    assert run.data.metrics.items() >= {"accuracy": 0.75, "searched/x": 1.0, "order": 0.75}.items()
+    assert run.data.params == {"x": "1", "y": "b"}
+    assert run.data.tags.items() >= {"kind": "trial", "trial": "4", "attempt": "1", "study": "s"}.items()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "end"),
+    [
+        (Outcome(State.PRUNED, reason="It was pruned."), ("FINISHED", "PRUNED")),
+        (of_death(-9), ("FAILED", "FAIL")),
+        (Outcome(State.WAITING, reason="The disk is full."), ("KILLED", "WAITING")),
+        (None, ("KILLED", "WAITING")),
+    ],
+)
+def test_how_it_ends(
+    outcome: Outcome | None, end: tuple[str, str], store: Store, job: Job, recorder: Recorder
+) -> None:
+    """Every end of a trial, also of its process, is that of its run."""
+    study = Study()
+    assert recorder.run(Talk(lambda _job, _relay: outcome), job, study) == outcome
+    run = client(store.uri).get_run(study.attrs["mlflow_run_id"])
+    assert (run.info.status, run.data.tags["trial.state"]) == end
+    assert run.data.tags.get("failure", "") == (outcome.reason if outcome and end[1] == "FAIL" else "")
+
+
+def test_a_store_without_the_study(job: Job, recorder: Recorder, store: Store) -> None:
+    """A trial that cannot be recorded waits, and its sweep ends; the training process is not left waiting for an answer."""
+    client(store.uri).delete_run(str(job.parent_run_id))
+    process = Talk(lambda _job, _relay: Outcome(State.COMPLETE, (1.0,)))
+    client(store.uri).delete_experiment(client(store.uri).get_run(str(job.parent_run_id)).info.experiment_id)
+    outcome = recorder.run(process, job, Study())
+    assert outcome is not None
+    assert (outcome.state, process.closed) == (State.WAITING, True)
