@@ -110,7 +110,7 @@ class ParentRun:
             program: The command of another program, as in "python train.py"; None for flowersweep's own.
         """
         if store is None:
-            yield cls(study, plan, space)
+            yield cls(study, plan, space, program=program)
             return
         tracker = started_or_resumed(study, store, experiment or config.tracking.experiment)
         with closing(tracker):
@@ -154,8 +154,8 @@ class ParentRun:
 
     @property
     def best_command(self) -> str | None:
-        """The command that trains the best trial's configuration again; None without a best one or a store."""
-        if self._store is None:
+        """The command that trains the best trial's configuration again; None without a best one, or if the command is unknown."""
+        if self._store is None and self._program is None:
             return None
         return self._command(self._board or leaderboard(self._study))
 
