@@ -24,6 +24,9 @@ print("imported:", *({"mlflow", "tensorflow", "keras"} & sys.modules.keys()))
 """
 
 
+ASHA = "hydra/sweeper/pruner=asha"
+
+
 def run(folder: Path, program: str, *arguments: str) -> str:
     """Run an example in a folder and return what it prints."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
@@ -52,7 +55,7 @@ def test_scikit_learn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sweep prunes at the first decision, names its objective, and imports neither MLflow nor TensorFlow."""
     monkeypatch.chdir(tmp_path)
     points = "hydra.sweeper.enqueue=[{learning_rate: 0.003, units: 64}, {learning_rate: 1e-5, units: 8}]"
-    printed = run(tmp_path, "digits.py", "--multirun", "epochs=4", points, "hydra.sweeper.n_trials=2")
+    printed = run(tmp_path, "digits.py", "--multirun", "epochs=4", points, ASHA, "hydra.sweeper.n_trials=2")
     assert states("digits") == {0: ("COMPLETE", 4), 1: ("PRUNED", 3)}
     assert "│ accuracy │" in printed.replace("┃", "│")
     assert printed.splitlines()[-1] == "imported:"

@@ -125,6 +125,18 @@ def test_how_it_ends(
     assert run.data.tags.get("failure", "") == (outcome.reason if outcome and end[1] == "FAIL" else "")
 
 
+def test_a_store_that_is_away(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial waits for it before it starts, and a worker that is told to stop meanwhile stops."""
+    monkeypatch.setattr("flowersweep.sweep.workers.recorder.PAUSE_SECONDS", 0.01)
+    study = Study()
+    answers = iter([False, False, True])
+    monkeypatch.setattr(study, "must_stop", lambda: next(answers))
+    process = Talk(lambda _job, _relay: pytest.fail("The trial was started."))
+    recorder = Recorder(Runs(tmp_path, "http://127.0.0.1:1", "train"), (), maximize=True)
+    assert recorder.run(process, job, study) is None
+    assert next(answers, "all were asked for") == "all were asked for"
+
+
 def test_a_store_without_the_study(job: Job, recorder: Recorder, store: Store) -> None:
     """A trial that cannot be recorded waits, and its sweep ends; the training process is not left waiting for an answer."""
     client(store.uri).delete_run(str(job.parent_run_id))

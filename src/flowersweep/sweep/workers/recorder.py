@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,12 +16,17 @@ from flowersweep.sweep.workers.messages import Job
 from flowersweep.sweep.workers.training_process import Relay, TrainingProcess
 from flowersweep.sweep.workers.trial import RunningTrial
 from flowersweep.tracking.closing import closing
+from flowersweep.tracking.failure import is_passing
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.patience import PATIENCE_SECONDS, patience
 from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
 from flowersweep.tracking.store.summary import summary
 
 REPORTED = "reported"
+# A worker that is told to stop while the store is away notices it after these.
+PAUSE_SECONDS = 1.0
+START_SECONDS = 10.0
 # MLflow allows no others in names; Hydra has keys such as db@source.
 _NOT_IN_NAMES = re.compile(r"[^\w.\- :/]")
 
@@ -64,8 +70,10 @@ class Recorder:
         """Run a trial, as `TrainingProcess.run` does, with a run in MLflow, which `mlflow.start_run()` in it goes on with."""
         trial = RunningTrial(job.number, job.study_name, job.params, job.attempt, job.parent_run_id)
         try:
-            store = prepare_store(self.runs.directory, self.runs.uri, known_to_work=True)
-            tracker = self.started(store, trial)
+            if (store := self._store(relay.must_stop)) is None:
+                return None
+            with patience(START_SECONDS):
+                tracker = self.started(store, trial)
             relay.keep({RUN_ID: tracker.run_id})
             with closing(tracker, wait=0):
                 tracker.text(
@@ -78,6 +86,19 @@ class Recorder:
             process.close()  # the trial may wait for an answer
             return of_exception(error)
         return outcome
+
+    def _store(self, must_stop: Callable[[], bool]) -> Store | None:
+        """The store, which is waited for; None if the worker is told to stop meanwhile, which a single call would not notice."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        while not must_stop():
+            try:
+                with patience(0):
+                    return prepare_store(self.runs.directory, self.runs.uri)
+            except TrackingError as error:
+                if not is_passing(error) or time.monotonic() > until:
+                    raise
+            time.sleep(PAUSE_SECONDS)
+        return None
 
     def started(
         self, store: Store, trial: RunningTrial, tags: Mapping[str, object] | None = None

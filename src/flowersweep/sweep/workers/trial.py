@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 
 from flowersweep.errors import Pruned
 from flowersweep.sweep.study.attributes import OF_TRIALS
@@ -45,7 +45,7 @@ class Trial:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def report(self, step: int, value: float) -> None:
+    def report(self, step: SupportsIndex, value: SupportsFloat) -> None:
         """Report the objective after a step to the sweep, and wait for its decision.
 
         Args:
