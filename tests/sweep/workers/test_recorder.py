@@ -1,6 +1,7 @@
 """A worker records the trials of another program: what they report and how they end."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,10 @@ class Talk(TrainingProcess):
 
     def __init__(self, says: Callable[[Job, Relay], Outcome | None]) -> None:
         self._says = says
-        self.closed = False
 
     def run(self, job: Job, relay: Relay) -> Outcome | None:
         """Say it."""
         return self._says(job, relay)
-
-    def close(self) -> None:
-        """Nothing runs."""
-        self.closed = True
 
 
 class Study:
@@ -80,12 +76,16 @@ def recorder(tmp_path: Path) -> Recorder:
 
 
 def test_what_a_trial_says(store: Store, job: Job, recorder: Recorder) -> None:
-    """Reports reach the study and the run, whose id the trial has in its environment; the objective has its name."""
+    """Reports reach the study and the run, whose id the trial has in its environment; the objective has its name.
+
+    What the program has logged itself is kept.
+    """
     study = Study()
     seen: dict[str, Any] = {}
 
     def says(told: Job, relay: Relay) -> Outcome:
         seen.update(told.environment)
+        client(store.uri).log_param(told.environment["MLFLOW_RUN_ID"], "y", {"a": "group"})
         seen["answers"] = [relay.report(1, 0.25), relay.report(2, 0.5), relay.leads(0.5), relay.must_stop()]
         return Outcome(State.COMPLETE, (0.75,))
 
@@ -101,7 +101,7 @@ def test_what_a_trial_says(store: Store, job: Job, recorder: Recorder) -> None:
     history = client(store.uri).get_metric_history(run.info.run_id, "reported")
     assert [(one.step, one.value) for one in history] == [(1, 0.25), (2, 0.5)]
     assert run.data.metrics.items() >= {"accuracy": 0.75, "searched/x": 1.0, "order": 0.75}.items()
-    assert run.data.params == {"x": "1", "y": "b"}
+    assert run.data.params == {"x": "1", "y": "{'a': 'group'}"}
     assert run.data.tags.items() >= {"kind": "trial", "trial": "4", "attempt": "1", "study": "s"}.items()
 
 
@@ -138,10 +138,23 @@ def test_a_store_that_is_away(job: Job, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_store_without_the_study(job: Job, recorder: Recorder, store: Store) -> None:
-    """A trial that cannot be recorded waits, and its sweep ends; the training process is not left waiting for an answer."""
-    client(store.uri).delete_run(str(job.parent_run_id))
-    process = Talk(lambda _job, _relay: Outcome(State.COMPLETE, (1.0,)))
-    client(store.uri).delete_experiment(client(store.uri).get_run(str(job.parent_run_id)).info.experiment_id)
-    outcome = recorder.run(process, job, Study())
+    """A trial that can have no run waits, and its sweep ends; it is not started."""
+    lost = replace(job, parent_run_id="0" * 32)
+    outcome = recorder.run(Talk(lambda _job, _relay: pytest.fail("The trial was started.")), lost, Study())
     assert outcome is not None
-    assert (outcome.state, process.closed) == (State.WAITING, True)
+    assert (outcome.state, "0" * 32 in outcome.reason) == (State.WAITING, True)
+    assert len(client(store.uri).search_runs(["1"])) == 1
+
+
+def test_a_run_that_is_deleted(
+    job: Job, recorder: Recorder, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody who deletes the run of a running trial does not lose its result."""
+
+    def says(told: Job, relay: Relay) -> Outcome:
+        client(store.uri).delete_run(told.environment["MLFLOW_RUN_ID"])
+        relay.report(1, 0.5)
+        return Outcome(State.COMPLETE, (0.75,))
+
+    assert recorder.run(Talk(says), job, Study()) == Outcome(State.COMPLETE, (0.75,))
+    assert "Trial 4: Cannot log the metrics of run" in caplog.text

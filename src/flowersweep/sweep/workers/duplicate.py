@@ -79,6 +79,7 @@ def _recorded(
     note = f"Not trained: trial {original.number} had the same values, and this one has its result, {values}."
     tracker = recorder.started(store, running, {TAKEN_FROM: original.number, NOTE: note})
     with closing(tracker, wait=0):
+        recorder.missing_params(store, tracker, running)
         seeds = original.user_attrs.get(REPEATS) or original.values[:1]
         tracker.metrics(summary(seeds, maximize=recorder.maximize))
     return tracker.run_id

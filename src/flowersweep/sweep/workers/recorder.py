@@ -1,9 +1,11 @@
 """The runs of trials in MLflow, as a worker writes them: for a program that does not record itself, and for duplicates."""
 
+import logging
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,13 +17,15 @@ from flowersweep.sweep.study.trial_name import trial_name
 from flowersweep.sweep.workers.messages import Job
 from flowersweep.sweep.workers.training_process import Relay, TrainingProcess
 from flowersweep.sweep.workers.trial import RunningTrial
-from flowersweep.tracking.closing import closing
 from flowersweep.tracking.failure import is_passing
+from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.patience import PATIENCE_SECONDS, patience
 from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
 from flowersweep.tracking.store.summary import summary
+
+log = logging.getLogger(__name__)
 
 REPORTED = "reported"
 # A worker that is told to stop while the store is away notices it after these.
@@ -67,24 +71,33 @@ class Recorder:
     maximize: bool
 
     def run(self, process: TrainingProcess, job: Job, relay: Relay) -> Outcome | None:
-        """Run a trial, as `TrainingProcess.run` does, with a run in MLflow, which `mlflow.start_run()` in it goes on with."""
+        """Run a trial, as `TrainingProcess.run` does, with a run in MLflow, which `mlflow.start_run()` in it goes on with.
+
+        If the store refuses something after the start, such as a run that was deleted, this is logged, and the trial goes on.
+        """
         trial = RunningTrial(job.number, job.study_name, job.params, job.attempt, job.parent_run_id)
         try:
             if (store := self._store(relay.must_stop)) is None:
                 return None
             with patience(START_SECONDS):
                 tracker = self.started(store, trial)
-            relay.keep({RUN_ID: tracker.run_id})
-            with closing(tracker, wait=0):
-                tracker.text(
-                    "".join(f"{line}\n" for line in job.config.hydra.overrides.task), "config/overrides.txt"
-                )
                 told = replace(job, environment=environment_of(store, tracker.run_id))
-                outcome = process.run(told, _Recording(relay, tracker))
-                self._end(tracker, outcome)
         except TrackingError as error:
-            process.close()  # the trial may wait for an answer
             return of_exception(error)
+        relay.keep({RUN_ID: tracker.run_id})
+        recording = _Recording(relay, tracker, trial)
+        with _tolerant(trial):
+            tracker.text(
+                "".join(f"{line}\n" for line in job.config.hydra.overrides.task), "config/overrides.txt"
+            )
+        outcome: Outcome | None = None
+        try:
+            outcome = process.run(told, recording)
+        finally:
+            with _tolerant(trial):
+                self.missing_params(store, tracker, trial)
+                self._end(tracker, outcome, recording.last)
+                tracker.settle(0)
         return outcome
 
     def _store(self, must_stop: Callable[[], bool]) -> Store | None:
@@ -103,7 +116,7 @@ class Recorder:
     def started(
         self, store: Store, trial: RunningTrial, tags: Mapping[str, object] | None = None
     ) -> MLflowTracker:
-        """Start the run of a trial, with its params."""
+        """Start the run of a trial."""
         tracker = MLflowTracker.start(
             store,
             self.runs.experiment,
@@ -111,26 +124,37 @@ class Recorder:
             parent_run_id=trial.parent_run_id,
             tags={**tags_of(trial), "worker": os.getpid(), **(tags or {})},
         )
-        params = {_NOT_IN_NAMES.sub("_", name): value for name, value in trial.params.items()}
-        tracker.params(params)
-        tracker.metrics(searched_numbers(params))
+        tracker.metrics(searched_numbers(_params(trial)))
         return tracker
 
-    def values(self, tracker: MLflowTracker, values: tuple[float, ...]) -> None:
-        """Log the objectives of a trial."""
-        named = dict(zip(self.names or ("value",), values, strict=False))
-        tracker.metrics({**named, **summary(values[:1], maximize=self.maximize)})
+    def missing_params(self, store: Store, tracker: MLflowTracker, trial: RunningTrial) -> None:
+        """Log the searched values, except those that the program itself has logged.
 
-    def _end(self, tracker: MLflowTracker, outcome: Outcome | None) -> None:
+        At the end of a trial: a param cannot be changed, and a program that logs, for example, a whole config group under
+        its name must not fail because there is such a param already.
+        """
+        known: Mapping[str, str] = {}
+        with suppress(TrackingError), patience(0), translated(f"read run {tracker.run_id}"):
+            known = client(store.uri).get_run(tracker.run_id).data.params
+        tracker.params({name: value for name, value in _params(trial).items() if name not in known})
+
+    def _end(self, tracker: MLflowTracker, outcome: Outcome | None, last: int | None) -> None:
         state = State.WAITING if outcome is None else outcome.state
         if outcome is not None and state is State.COMPLETE:
-            self.values(tracker, outcome.values)
+            named = dict(zip(self.names or ("value",), outcome.values, strict=False))
+            row = summary(outcome.values[:1], maximize=self.maximize)
+            # After the last step, because the program may log a metric of the same name.
+            tracker.metrics({**named, **row}, last)
         elif outcome is not None and state is State.FAIL:
             tracker.tags({"failure": outcome.reason})
             if outcome.traceback:
                 tracker.text(outcome.traceback, "failure.txt")
         tracker.tags({"trial.state": state.value})
         tracker.end(_STATUS[state])
+
+
+def _params(trial: RunningTrial) -> dict[str, Any]:
+    return {_NOT_IN_NAMES.sub("_", name): value for name, value in trial.params.items()}
 
 
 _STATUS = {
@@ -144,10 +168,22 @@ _STATUS = {
 class _Recording:
     """A relay that also logs what a trial reports."""
 
-    def __init__(self, relay: Relay, tracker: MLflowTracker) -> None:
-        self._relay, self._tracker = relay, tracker
+    def __init__(self, relay: Relay, tracker: MLflowTracker, trial: RunningTrial) -> None:
+        self._relay, self._tracker, self._trial = relay, tracker, trial
         self.keep, self.leads, self.must_stop = relay.keep, relay.leads, relay.must_stop
+        self.last: int | None = None
 
     def report(self, step: int, value: float) -> bool:
-        self._tracker.metrics({REPORTED: value}, step)
+        self.last = max(step, self.last or 0)
+        with _tolerant(self._trial):
+            self._tracker.metrics({REPORTED: value}, step)
         return self._relay.report(step, value)
+
+
+@contextmanager
+def _tolerant(trial: RunningTrial) -> Iterator[None]:
+    """Log what the store refuses in this block: it must not cost the result of a trial."""
+    try:
+        yield
+    except TrackingError as error:
+        log.warning("Trial %d: %s", trial.number, error)
