@@ -1,6 +1,8 @@
 """Tests of what a run sees of the trial it is."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,23 @@ def test_the_public_names() -> None:
     assert {"current_trial", "Pruned"} <= set(dir(flowersweep))
     with pytest.raises(AttributeError, match=r"module 'flowersweep' has no attribute 'tryal'"):
         _ = flowersweep.tryal
+
+
+def test_they_are_imported_quickly() -> None:
+    """A program that is run alone imports no other package for them."""
+    code = (
+        "import sys; from flowersweep import Pruned, current_trial; current_trial().report(1, 0.5);"
+        "print({name.partition('.')[0] for name in sys.modules} - set(sys.stdlib_module_names))"
+    )
+    source = str(Path(flowersweep.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": source},
+    )
+    assert eval(done.stdout) == {"__main__", "flowersweep"}  # noqa: S307 - the test has printed it
 
 
 def test_outside_a_sweep_it_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
