@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from flowersweep.errors import SweepError, TrackingError
 from flowersweep.sweep.runs import Runs, experiment_name, open_store, other_runs, runs_of
 from flowersweep.tracking.mlflow_api import client
-from flowersweep.tracking.selection import children_of, find_study
+from flowersweep.tracking.selection import STUDIES, children_of, find_study, search
 from flowersweep.tracking.store.store import Store, prepare_store
 
 Sweep = Callable[..., None]
@@ -78,7 +78,7 @@ class TestPlace:
 
 
 def _runs(store: Store) -> tuple[Any, list[Any]]:
-    study = find_study(store)
+    (study,) = search(store, STUDIES)
     return study, children_of(store, study)
 
 
@@ -116,6 +116,8 @@ def test_trials_in_mlflow(sweep: Sweep, tmp_path: Path, monkeypatch: pytest.Monk
     assert [(one.step, one.value) for one in reported] == [(1, 0.4), (2, 0.8)]
     assert runs[2].data.tags["failure"] == "ValueError: no such layer"
     assert len(client(store.uri).search_runs([study.info.experiment_id])) == 5
+    with pytest.raises(TrackingError, match=r"study 'other' are not .* `python small_app.py`, for which"):
+        find_study(store, "other")
 
 
 def test_without_tracking(app: Any, sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import close_orphaned_runs
 from flowersweep.tracking.patience import patience
 from flowersweep.tracking.provenance import command_line
-from flowersweep.tracking.run import NOTE, artifact_address
+from flowersweep.tracking.run import NOTE, PROGRAM, artifact_address
 from flowersweep.tracking.selection import experiment_of
 from flowersweep.tracking.store.store import Store
 
@@ -129,6 +129,8 @@ class ParentRun:
             )
             parent_run._n_written = int(own.data.metrics.get("trials/finished", 0))
             known = study_row.params(config, plan, space, experiment_of(store, own))
+            if program is not None:
+                tracker.tags({PROGRAM: program})
             # A resumed study has them; another budget or sampler cannot change a param, but is in its files.
             tracker.params({key: value for key, value in known.items() if key not in own.data.params})
             tracker.text(_without_password(config.hydra.sweeper), "study/sweeper.yaml")
