@@ -66,6 +66,7 @@ NO_COMMANDS = {
 }
 # Programs other than this one, and why they are not run here.
 OTHER_PROGRAMS = {
+    "nvidia-cuda-mps-control": "needs a GPU",
     "source": "changes the reader's shell",
     "export": "the same",
     "pip install": "needs a network",
