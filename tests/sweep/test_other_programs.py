@@ -100,7 +100,10 @@ def test_trials_in_mlflow(sweep: Sweep, tmp_path: Path, monkeypatch: pytest.Monk
     assert study.info.status == "FINISHED"
     assert study.data.tags["study.goal"] == "maximize accuracy"
     assert client(store.uri).get_experiment(study.info.experiment_id).name == "small_app"
-    assert "    python small_app.py kind=with_mlflow x=0.2 seed=0\n" in study.data.tags["mlflow.note.content"]
+    assert (
+        "    python small_app.py kind=with_mlflow x=0.2 seed=0 +tracking.log_figures=false\n"
+        in study.data.tags["mlflow.note.content"]
+    )
     ends = [(run.info.status, run.data.tags["trial.state"]) for run in runs]
     assert ends == [
         ("FINISHED", "COMPLETE"),
