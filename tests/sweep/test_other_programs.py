@@ -1,5 +1,6 @@
 """Sweeps of a program that is not flowersweep: its runs in MLflow, its objectives, and what it cannot have."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,19 @@ class TestPlace:
         runs = other_runs(CONFIG, tracking)
         assert (runs and (runs.uri, runs.experiment, runs.experiment_id)) == found
         assert runs is None or runs.directory == Path.cwd() / "kept"
+
+    @pytest.mark.parametrize(
+        ("tracking", "wanted"), [("mlflow", "hydra.sweeper.tracking=mlflow"), (None, "MLFLOW_TRACKING_URI")]
+    )
+    def test_needs_mlflow(self, tracking: str | None, wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without the package, the message says what asks for it, how to install it, and how to do without."""
+        monkeypatch.setitem(sys.modules, "mlflow", None)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://h:5")
+        with pytest.raises(
+            SweepError, match=rf"^{wanted} needs MLflow, .* pip install 'flowersweep\[mlflow\]', or"
+        ):
+            other_runs(CONFIG, tracking)
+        assert other_runs(CONFIG, "none") is None
 
     def test_an_address_that_is_none(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The message names the variable and how to do without."""
@@ -133,6 +147,7 @@ def test_without_tracking(app: Any, sweep: Sweep, monkeypatch: pytest.MonkeyPatc
 def test_the_official_sweeper(app: Any, sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
     """Under it, a program has no trial of flowersweep's: it can switch without a change."""
     Path("results").mkdir()
+    app.configure(hydra={key: value for key, value in app.NODE["hydra"].items() if key != "sweeper"})
     sweep("hydra/sweeper=optuna", "kind=plain", "x=0.1,0.2", "hydra.sweeper.n_trials=2")
     assert [mark[0] for mark in app.beginnings()] == [-1, -1]
     assert "Traceback" not in capsys.readouterr().err

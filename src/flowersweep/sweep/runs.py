@@ -2,6 +2,7 @@
 
 from collections.abc import Set  # noqa: PYI025 - the name is not taken
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -56,10 +57,18 @@ def other_runs(config: DictConfig, tracking: str | None) -> Runs | None:
     Args:
         config: The sweep's configuration, with the `hydra` node.
         tracking: `hydra.sweeper.tracking`.
+
+    Raises:
+        SweepError: MLflow is not installed.
     """
     given = given_elsewhere()
     if tracking == "none" or (tracking is None and URI not in given):
         return None
+    if find_spec("mlflow") is None:
+        raise SweepError(
+            f"{f'hydra.sweeper.tracking={tracking}' if tracking else URI} needs MLflow, which is not installed; "
+            "pip install 'flowersweep[mlflow]', or use hydra.sweeper.tracking=none."
+        )
     key = None if EXPERIMENT in given else given.get(EXPERIMENT_ID)
     name = given.get(EXPERIMENT) or ("" if key else str(config.hydra.job.name))
     return Runs(results_folder(config).absolute(), given.get(URI), name, key, URI in given)
