@@ -28,7 +28,7 @@ from flowersweep.errors import (
 )
 from flowersweep.redaction import redacted
 from flowersweep.sweep.space.overrides import left_to_trials
-from flowersweep.sweep.workers.trial import current_trial
+from flowersweep.sweep.workers.trial import running_trial
 from flowersweep.texts import in_one_line, is_line, printable
 
 # What Hydra may instantiate: its own plugins, logging and Optuna's samplers; nothing else that a configuration names.
@@ -128,7 +128,7 @@ def _train_and_show(cfg: DictConfig) -> float | list[float]:
     typed_in = Path(HydraConfig.get().runtime.cwd)
     files = config.flags(OmegaConf.create({"hydra": HydraConfig.get()}))
     overrides = [*files, *(str(override) for override in HydraConfig.get().overrides.task)]
-    if (trial := current_trial()) is not None:
+    if (trial := running_trial()) is not None:
         from flowersweep.sweep.workers.objective import run_trial
 
         n_repeats = HydraConfig.get().sweeper.n_repeats

@@ -80,10 +80,20 @@ def bare_client(uri: str) -> "MlflowClient":
     return MlflowClient(tracking_uri=uri)
 
 
+# What `quiet` has unset.
+_given: dict[str, str] = {}
+
+
+def given_elsewhere() -> dict[str, str]:
+    """Return the variables in ELSEWHERE as the user has set them; programs other than this one heed them."""
+    return {name: value for name in ELSEWHERE if (value := os.environ.get(name) or _given.get(name))}
+
+
 def quiet() -> None:
     """Turn off MLflow's telemetry and messages, and unset the variables in ELSEWHERE; must precede its first import."""
     for name in ELSEWHERE:
-        os.environ.pop(name, None)
+        if (value := os.environ.pop(name, None)) is not None:
+            _given[name] = value
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     # MLflow may have been imported before.
