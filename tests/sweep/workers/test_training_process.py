@@ -399,3 +399,31 @@ class TestEnvironment:
 
         assert environment(1)["OMP_NUM_THREADS"] == "5"
         assert not set(ELSEWHERE) & environment(1).keys()
+
+
+def _closes_streams(_: DictConfig) -> float:
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        stream.close()
+    return 1.0
+
+
+def _closes_descriptors(_: DictConfig) -> float:
+    sys.stdout.write("output that waits in the buffer")
+    for number in (0, 1, 2):
+        os.close(number)
+    return 1.0
+
+
+def _replaces_streams(_: DictConfig) -> float:
+    sys.stdout = sys.stderr = None  # type: ignore[assignment]
+    return 1.0
+
+
+@pytest.mark.parametrize("objective", [_closes_streams, _closes_descriptors, _replaces_streams])
+def test_streams_that_a_trial_closes_cost_nothing(
+    bench: Callable[..., Bench], tmp_path: Path, objective: Callable[[DictConfig], float]
+) -> None:
+    """A trial that closes its standard streams has its result, and so has the next one in the same process."""
+    made = bench(objective, output=tmp_path / "training.log")
+
+    assert [made.run(number) for number in range(2)] == [Outcome(State.COMPLETE, (1.0,))] * 2

@@ -48,8 +48,9 @@ def serve(descriptor: int, worker: int) -> None:
     application = _received_application(channel)
     while (job := channel.next_job()) is not None:
         outcome = _run(application, job, channel)
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()  # what a trial has printed is in the log when it has ended
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # None if the sweep was started without one
+            with suppress(OSError):  # of a full disk or a closed terminal, which must not cost the outcome
+                stream.flush()  # what a trial has printed is in the log when it has ended
         channel.say(OUTCOME, outcome, job=job)
         gc.collect()  # a trained network has many reference cycles; nothing waits for this process here
 

@@ -5,6 +5,7 @@ import locale
 import logging
 import os
 import random
+import resource
 import signal
 import socket
 import sys
@@ -34,6 +35,7 @@ def state() -> dict[str, Any]:
         "locale": locale.setlocale(locale.LC_ALL),
         "umask": umask,
         "lists": (list(sys.path), list(sys.argv)),
+        "limits": (resource.getrlimit(resource.RLIMIT_CPU), resource.getrlimit(resource.RLIMIT_NOFILE)),
         "streams": (sys.stdin, sys.stdout, sys.stderr, sys.excepthook),
         "logging": (LOGGER.level, list(LOGGER.handlers), list(logging.root.handlers), logging.root.level),
         "disabled": logging.root.manager.disable,
@@ -58,6 +60,8 @@ def poison(folder: Path) -> None:
     sys.argv[:] = ["other"]
     sys.stdout = sys.stderr = sys.stdin
     sys.excepthook = lambda *_: None
+    resource.setrlimit(resource.RLIMIT_CPU, (86_400, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     LOGGER.setLevel(logging.CRITICAL)
     LOGGER.addHandler(logging.NullHandler())
     logging.root.handlers.clear()

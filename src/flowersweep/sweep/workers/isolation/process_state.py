@@ -6,12 +6,13 @@ import locale
 import logging
 import os
 import random
+import resource
 import signal
 import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ def restored() -> Iterator[None]:
     """Restore the state of the process after the block.
 
     That is the working folder, environment variables, signal handlers and timers, locale, umask, the lists of `sys`,
-    the standard streams, loggers, warnings filters, limits of the interpreter, and the global configuration of Keras.
-    Random generators are seeded anew, as in a new process, and runs of MLflow that the block has left open are ended.
+    the standard streams and their descriptors, loggers, warnings filters, limits of the interpreter and of the process, and
+    the global configuration of Keras. Random generators are seeded anew, as in a new process, and runs of MLflow that the
+    block has left open are ended.
     """
     with warnings.catch_warnings(), ExitStack() as stack:
         for read, write in _STATES:
@@ -41,7 +43,7 @@ def restored() -> Iterator[None]:
 def _written(write: Callable[[Any], object], before: Any) -> None:
     try:
         write(before)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a hard limit cannot be raised again
         log.warning("A state of the process could not be restored after a trial: %s", error)
 
 
@@ -91,8 +93,48 @@ def _set_lists(before: tuple[list[str], ...]) -> None:
     sys.path[:], sys.argv[:] = before
 
 
+def _streams() -> tuple[Any, ...]:
+    return sys.stdin, sys.stdout, sys.stderr, sys.excepthook
+
+
 def _set_streams(before: tuple[Any, ...]) -> None:
-    sys.stdin, sys.stdout, sys.stderr, sys.excepthook = before
+    *streams, sys.excepthook = before
+    sys.stdin, sys.stdout, sys.stderr = map(_opened, streams, (0, 1, 2), ("r", "w", "w"))
+
+
+def _opened(stream: Any, descriptor: int, mode: str) -> Any:
+    """A standard stream, or another one in its place if a trial has closed it."""
+    if stream is None or not stream.closed:
+        return stream
+    return open(descriptor, mode, encoding=stream.encoding, errors=stream.errors, closefd=False)
+
+
+def _descriptors() -> dict[int, int]:
+    """Copies of the descriptors of the standard streams, by their number; without those that the process does not have."""
+    copies = {}
+    for number in (0, 1, 2):
+        with suppress(OSError):
+            copies[number] = os.dup(number)
+    return copies
+
+
+def _set_descriptors(before: Mapping[int, int]) -> None:
+    for number, copy in before.items():
+        os.dup2(copy, number)
+        os.close(copy)
+
+
+def _limits() -> dict[int, tuple[int, int]]:
+    """The soft and hard limits of the process, such as those of open files and processor time."""
+    kinds = {value for name, value in vars(resource).items() if name.startswith("RLIMIT_")}
+    return {kind: resource.getrlimit(kind) for kind in kinds}
+
+
+def _set_limits(before: Mapping[int, tuple[int, int]]) -> None:
+    now = _limits()
+    for kind, limits in before.items():
+        if now[kind] != limits:
+            resource.setrlimit(kind, limits)
 
 
 def _keras() -> tuple[Any, ...] | None:
@@ -148,7 +190,9 @@ _STATES: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
     (lambda: locale.setlocale(locale.LC_ALL), lambda before: locale.setlocale(locale.LC_ALL, before)),
     (_umask, os.umask),
     (_lists, _set_lists),
-    (lambda: (sys.stdin, sys.stdout, sys.stderr, sys.excepthook), _set_streams),
+    (_streams, _set_streams),
+    (_descriptors, _set_descriptors),  # restored before the streams that use them
+    (_limits, _set_limits),
     (_loggers, _set_loggers),
     (lambda: logging.root.manager.disable, logging.disable),
     (gc.isenabled, lambda before: gc.enable() if before else gc.disable()),
