@@ -126,16 +126,24 @@ def test_a_machine_is_named_by_a_digest(monkeypatch: pytest.MonkeyPatch, tmp_pat
 @pytest.mark.parametrize(
     "change",
     [
-        {process.HOST_TAG: "another-host"},
-        {process.HOST_TAG: ""},
         {process.PID_TAG: "not a number"},
         {process.START_TAG: ""},
     ],
 )
 def test_what_cannot_be_known_is_not_dead(change: dict[str, str]) -> None:
-    """Another host's process and incomplete tags are left alone, even if the id is free here."""
+    """A process with incomplete tags is left alone, even if the id is free here."""
     tags = {**process.identity(), process.PID_TAG: "999999999", **change}
     assert not process.is_dead(tags, time.time())
+
+
+@pytest.mark.skipif(process._boot() == process._UNKNOWN, reason="starts of this machine cannot be told apart")
+def test_a_renamed_machine_knows_its_processes(child: "subprocess.Popen[bytes]") -> None:
+    """A laptop that gets another name in another network sees which of its processes live, until it is restarted."""
+    tags = {**tags_of(child.pid), process.HOST_TAG: "its-earlier-name"}
+    assert not process.is_dead(tags, time.time())
+    child.kill()
+    child.wait()
+    assert process.is_dead(tags, time.time())
 
 
 def test_another_containers_process_is_not_dead() -> None:

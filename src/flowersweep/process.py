@@ -47,11 +47,15 @@ def is_dead(tags: Mapping[str, str], seen: float) -> bool:
         seen: Time of its last sign of life, in seconds since the epoch.
     """
     then, pid = tags.get(START_TAG, ""), tags.get(PID_TAG, "")
-    if tags.get(HOST_TAG) != socket.gethostname() or not then or not pid.isdigit():
+    if not then or not pid.isdigit():
         return False
     boot, namespace, _ = then.split(" ", 2)
     here_boot, here_namespace = _boot(), _namespace()
     is_same_machine = tags.get(MACHINE_TAG, "") == _machine() != ""
+    # A known boot is that of one machine, whatever its name is now: a laptop gets another one in another network.
+    is_same_boot = boot == here_boot != _UNKNOWN
+    if not is_same_boot and tags.get(HOST_TAG) != socket.gethostname():
+        return False
     if boot != here_boot:  # the machine was restarted since, or it is another one
         # Containers of the same image may share a name and an identity, on several machines.
         in_no_container = namespace == here_namespace == _OF_THE_MACHINE
