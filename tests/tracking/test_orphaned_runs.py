@@ -5,10 +5,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
 from flowersweep import process
+from flowersweep.tracking import orphaned_runs
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import CLOSED_TAG, close_orphaned_runs
@@ -18,6 +21,7 @@ from flowersweep.tracking.store.store import Store, experiment_id, prepare_store
 ENV = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 # A process with the id of this one, which lives no more.
+ELSEWHERE = {"host": "another-host", "process_start": "another-boot pid:[4026531836] 1"}
 EARLIER = process.identity()[process.START_TAG].rsplit(" ", 1)[0] + " 1"
 
 
@@ -45,7 +49,7 @@ def test_only_runs_of_dead_processes_of_this_host_are_closed(store: Store) -> No
         owner = {"pid": str(child.pid), "process_start": process.start_of(child.pid) or ""}
         dead, ended = start(store, "mixed", **owner), start(store, "mixed", **owner)
         ended.end(RunStatus.FAILED)
-        living, foreign = start(store, "mixed"), start(store, "mixed", **owner, host="another-host")
+        living, foreign = start(store, "mixed"), start(store, "mixed", **owner | ELSEWHERE)
         number = experiment_id(store, "mixed")
         assert close_orphaned_runs(store, [number]) == []
         child.kill()
@@ -83,6 +87,44 @@ def test_a_resumed_run_belongs_to_the_process_that_resumed_it(store: Store) -> N
     assert close_orphaned_runs(store, [experiment_id(store, "resumed")]) == []
     second.end(RunStatus.FINISHED)
     assert status(store, first.run_id) == "FINISHED"
+
+
+@pytest.mark.parametrize("then", ["resumed", "finished"])
+def test_a_run_that_others_took_since_it_was_found_is_left_alone(
+    store: Store, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    """A run that another process resumes or ends between the search and its closing is not closed."""
+    run, number = start(store, then, process_start=EARLIER), experiment_id(store, then)
+    search = orphaned_runs.orphaned_runs
+
+    def found(*arguments: Any) -> list[Any]:
+        runs = search(*arguments)
+        if then == "resumed":
+            MLflowTracker.resume(store, run.run_id)
+        else:
+            run.end(RunStatus.FINISHED)
+        return runs
+
+    monkeypatch.setattr(orphaned_runs, "orphaned_runs", found)
+
+    assert close_orphaned_runs(store, [number]) == []
+    assert status(store, run.run_id) == {"resumed": "RUNNING", "finished": "FINISHED"}[then]
+
+
+def test_a_resumed_run_is_never_of_a_dead_process(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that looks for orphaned runs just when a run is RUNNING again does not find it."""
+    run, number = start(store, "taken", process_start=EARLIER), experiment_id(store, "taken")
+    run.end(RunStatus.KILLED)
+    found, update = [], MlflowClient.update_run
+
+    def updated(service: MlflowClient, *arguments: Any, **named: Any) -> None:
+        update(service, *arguments, **named)
+        found.append(orphaned_runs.orphaned_runs(store, [number]))
+
+    monkeypatch.setattr(MlflowClient, "update_run", updated)
+    MLflowTracker.resume(store, run.run_id)
+
+    assert found == [[]]
 
 
 def test_an_unknown_experiment_has_no_runs(store: Store) -> None:

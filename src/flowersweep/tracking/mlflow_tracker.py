@@ -102,12 +102,14 @@ class MLflowTracker:
                 )
             if (error := tracker._delivery.attempt()) is not None:
                 raise error
+            # First, or it would be RUNNING and of a dead process for a moment: others close such runs.
+            for name, value in process.identity().items():
+                service.set_tag(run_id, name, value)
             service.update_run(run_id, status="RUNNING")
             # With those that were delivered just now.
             tags = service.get_run(run_id).data.tags if without else {}
             for name in tags.keys() & set(without):
                 service.delete_tag(run_id, name)
-        tracker.tags(process.identity())
         return tracker
 
     @property

@@ -15,8 +15,8 @@ CLOSED_TAG = "flowersweep.closed_because"
 
 
 def is_orphaned(run: "Run") -> bool:
-    """Whether the process of a running run has certainly died."""
-    return process.is_dead(run.data.tags, run.info.start_time / 1000)
+    """Whether a run is RUNNING although its process has certainly died."""
+    return run.info.status == "RUNNING" and process.is_dead(run.data.tags, run.info.start_time / 1000)
 
 
 def orphaned_runs(store: Store, experiment_ids: Sequence[str] | None = None) -> list["Run"]:
@@ -75,11 +75,15 @@ def close_orphaned_runs(store: Store, experiment_ids: Sequence[str] | None = Non
     Raises:
         TrackingError: If the store does not answer.
     """
-    dead = orphaned_runs(store, experiment_ids)
+    closed = []
     service = client(store.uri)
-    with translated(f"close interrupted runs in {store.uri}"):
-        for run in dead:
+    for found in orphaned_runs(store, experiment_ids):
+        with translated(f"close interrupted runs in {store.uri}"):
+            run = service.get_run(found.info.run_id)
+            if not is_orphaned(run):  # another process has resumed, closed or removed it since it was found
+                continue
             pid, host = run.data.tags[process.PID_TAG], run.data.tags[process.HOST_TAG]
             service.set_tag(run.info.run_id, CLOSED_TAG, f"process {pid} on {host} died without ending it")
             service.set_terminated(run.info.run_id, RunStatus.KILLED.value)
-    return [str(run.info.run_id) for run in dead]
+            closed.append(str(run.info.run_id))
+    return closed
