@@ -79,6 +79,9 @@ class RunContext:
 ALONE = RunContext()
 log = logging.getLogger(__name__)
 
+# The tag that says how the trial of a run ended, and one of its values.
+TRIAL_STATE, PRUNED = "trial.state", "PRUNED"
+
 
 def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext = ALONE) -> Result:
     """Train one model and log everything.
@@ -130,10 +133,14 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
         parent = context.parent_run_id
         if (
             context.takes_finished
-            and (done := finished_run(store, str(parent), its_tags, content)) is not None
+            and parent is not None
+            and (done := finished_run(store, parent, its_tags, content)) is not None
         ):
+            context.on_start(str(done.info.run_id))
             for _ in range(int(done.data.metrics["total/epochs"])):
                 context.on_any_epoch()
+            if done.data.tags.get(TRIAL_STATE) == PRUNED:
+                raise Pruned(f"It was pruned in run {done.info.run_id}.")
             return _result(config, pictures, store, done)
         run = started_or_resumed(config, store, name, parent=parent, tags=its_tags, content=content)
         with run as found:
@@ -219,7 +226,7 @@ def failures_recorded(tracker: MLflowTracker, *, again: bool) -> Iterator[None]:
     try:
         yield
     except Pruned:
-        tracker.tags({"trial.state": "PRUNED"})
+        tracker.tags({TRIAL_STATE: PRUNED})
         tracker.end(RunStatus.FINISHED)
         raise
     except BaseException as error:
@@ -228,7 +235,7 @@ def failures_recorded(tracker: MLflowTracker, *, again: bool) -> Iterator[None]:
             tracker.tags({"failure": printable(f"{type(error).__name__}: {error}")})
             tracker.text(printable(trace), "failure.txt")
             if again and infrastructure_failure(error) is not None:
-                tracker.tags({"trial.state": "WAITING"})
+                tracker.tags({TRIAL_STATE: "WAITING"})
                 tracker.end(RunStatus.KILLED)
         raise
 

@@ -167,3 +167,32 @@ def test_an_interrupted_trial_goes_on(make_config: MakeConfig, monkeypatch: pyte
     for one in below:
         losses = service.get_metric_history(one.info.run_id, "loss")
         assert [point.step for point in losses] == [1, 2, 3]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_repeats", "prune_after"), [(1, None), (1, 2), (2, None)])
+def test_a_finished_trial_is_not_trained_again(
+    make_config: MakeConfig, n_repeats: int, prune_after: int | None
+) -> None:
+    """If its worker died before it could tell the study, the next attempt takes what the trial's run has recorded."""
+    config = make_config(*TINY)
+    configs = [replace(config, seed=seed) for seed in range(n_repeats)]
+    store = prepare_store(Path(config.tracking.dir))
+    parent = MLflowTracker.start(store, config.tracking.experiment, "study").run_id
+    studies = [Study(prune_after, parent=parent), Study(prune_after, parent=parent)]
+    ends: list[Any] = []
+    for attempt, study in enumerate(studies):
+        try:
+            ends.append(run_trial(configs, [], replace(study.trial, attempt=attempt)))
+        except Pruned:
+            ends.append("pruned")
+
+    assert ends[0] == ends[1]
+    assert (ends[0] == "pruned") == (prune_after is not None)
+    first, second = (study.attrs for study in studies)
+    assert {**first, "mlflow_run_id": ""} == {**second, "mlflow_run_id": ""}
+    service = client(store.uri)
+    experiment = service.get_run(parent).info.experiment_id
+    runs = service.search_runs([experiment], "attributes.status = 'FINISHED'")
+    assert len(runs) == (1 if n_repeats == 1 else 1 + n_repeats)
+    assert {first["mlflow_run_id"], second["mlflow_run_id"]} <= {run.info.run_id for run in runs}

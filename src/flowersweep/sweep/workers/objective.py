@@ -15,7 +15,7 @@ from flowersweep.sweep.workers.trial import RunningTrial
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import is_interrupted, runs_like
-from flowersweep.tracking.run import NOTE
+from flowersweep.tracking.run import NOTE, RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
 from flowersweep.tracking.store.summary import N_SEEDS, rounded, summary
 from flowersweep.training import Result, RunContext, train
@@ -93,6 +93,8 @@ def _once(
         on_start=started,
         on_epoch=report,
         on_any_epoch=count,
+        # A worker may have died before it could tell the study.
+        takes_finished=config.tracking.resume == "auto" and trial.attempt > 0,
         keeps_artifacts=lambda value: config.tracking.artifacts_of == "all" or trial.leads(value),
     )
     result = _train(config, overrides, trial, context)
@@ -151,7 +153,10 @@ def _started_or_resumed(
     parent = trial.parent_run_id
     if parent is not None and config.tracking.resume == "auto":
         wanted = {name: tags[name] for name in ("study", "kind", "trial", "n_repeats")}
-        for run in filter(is_interrupted, runs_like(store, wanted, parent)):
+        for run in runs_like(store, wanted, parent):
+            # One that has finished is that of a worker that died before it could tell the study.
+            if run.info.status != RunStatus.FINISHED.value and not is_interrupted(run):
+                continue
             tracker = MLflowTracker.resume(store, run.info.run_id, without=ENDED)
             tracker.tags(tags)
             return tracker, tracker.steps(N_SEEDS)
