@@ -1,6 +1,7 @@
 """Tests of flowersweep.tracking.outbox.delivery: whatever fails, the store has at the end what an undisturbed run has."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import threading
@@ -285,6 +286,34 @@ def test_a_refused_record_is_an_error_and_keeps_nobody_waiting(
     client(store.uri).restore_run(gone.run_id)
     settle(store.uri, store.outboxes, 0)
     assert content(store, gone.run_id)["metrics"] == {"loss": [(1, 1.0), (2, 1.0)]}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"kind": "bctch", "values": {}, "content": null}',
+        '{"kind": "batch", "values": {}, "content": null}',
+        "[]",
+        "{",
+        "\0",
+    ],
+)
+def test_a_damaged_record_is_named_and_keeps_nobody_waiting(
+    store: Store, caplog: pytest.LogCaptureFixture, line: str
+) -> None:
+    """Whatever a disk has made of a record, it is one line of a warning, and the records of others are delivered."""
+    damaged, other = (MLflowTracker.start(store, "flowers", name) for name in ("damaged", "other"))
+    with locked(store):
+        damaged.metrics({"loss": 1.0}, step=1)
+        other.metrics({"loss": 1.0}, step=1)
+    (journal,) = store.outboxes[0].glob(f"{damaged.run_id}/{JOURNAL}")
+    journal.write_text(f"{line}\n", encoding="utf-8")
+    settle(store.uri, store.outboxes, 0)
+    shutil.rmtree(journal.parent)
+
+    assert content(store, other.run_id)["metrics"] == {"loss": [(1, 1.0)]}
+    assert f"{journal} is damaged before byte {len(line) + 1}" in caplog.messages[-1]
+    assert "\n" not in caplog.messages[-1]
 
 
 def test_records_that_can_wait_nowhere_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,7 +86,10 @@ class Outbox:
                     if record is None:
                         _remove(folder)
                         break
-                    record.deliver(service, self.run_id)
+                    try:
+                        record.deliver(service, self.run_id)
+                    except (KeyError, TypeError) as error:  # a part of the line has another name or type
+                        raise _damaged(folder, end, error) from error
                     _note(folder, record, end)
                     position = end
                 yield record
@@ -160,10 +163,14 @@ def _first(folder: Path, position: int) -> tuple[Record | None, int]:
         return None, 0
     try:
         return Record.from_line(line.decode(), folder), end
-    except (ValueError, KeyError) as error:
-        raise TrackingError(
-            f"{folder / JOURNAL} is damaged before byte {end} ({error}); remove that line, or the folder and all that waits in it."
-        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, end, error) from error
+
+
+def _damaged(folder: Path, end: int, error: Exception) -> TrackingError:
+    return TrackingError(
+        f"{folder / JOURNAL} is damaged before byte {end} ({error}); remove that line, or the folder and all that waits in it."
+    )
 
 
 def _note(folder: Path, record: Record, end: int) -> None:
