@@ -83,6 +83,9 @@ class TestSettings:
             ({"direction": {}}, "but contains 'no entry'"),
             ({"direction": {"loss": "down"}}, "but contains 'down'"),
             ({"tracking": "wandb"}, "tracking must be one of mlflow, none, but is 'wandb'"),
+            ({"study_name": "../x"}, "no empty parts, '.' or '..', but is '../x'"),
+            ({"study_name": "/x"}, "but is '/x'"),
+            ({"study_name": "ü" * 128}, "at most 255 bytes between slashes"),
             ({"enqueue": [1]}, "enqueue must be a list of points such as {model: cnn}, but contains 1"),
         ],
     )

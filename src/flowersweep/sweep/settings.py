@@ -1,6 +1,6 @@
 """The settings of a sweep: `hydra.sweeper`, typed and checked, and what follows from them for a space."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any
@@ -20,6 +20,7 @@ from flowersweep.sweep.study.build import broken_rules
 from flowersweep.sweep.study.pruner import make_pruner
 from flowersweep.sweep.study.sampler import explicit_options, is_grid, make_sampler, wants_grid
 
+_MAX_NAME = 255  # bytes of the name of a file or folder
 DIRECTIONS = ("minimize", "maximize")
 # As many as hydra-optuna-sweeper runs if it is not told.
 OFFICIAL_TRIALS = 20
@@ -85,12 +86,23 @@ def read_settings(node: DictConfig) -> Settings:
         problems.append(
             "hydra.sweeper.search_space is an older spelling of hydra.sweeper.params; leave one of the two out."
         )
+    problems += _problems_of_name(plain["study_name"])
     if problems:
         raise SweepError("\n".join(problems))
     plain["params"] = plain.get("params") or as_params(plain.get("search_space") or {})
     named = plain["direction"]
     names = tuple(map(str, named)) if isinstance(named, dict) else ()
     return Settings(**plain, directions=directions, names=names)
+
+
+def _problems_of_name(name: str | None) -> Iterator[str]:
+    """Why a study cannot have a name, with which the name of the sweep's folder usually ends."""
+    parts = (name or "-").split("/")
+    if {"", ".", ".."} & set(parts) or any(len(part.encode()) > _MAX_NAME for part in parts):
+        yield (
+            f"hydra.sweeper.study_name is also the name of a folder and must have at most {_MAX_NAME} bytes between slashes, "
+            f"and no empty parts, '.' or '..', but is {str(name)[:60]!r}."
+        )
 
 
 def objectives(config: DictConfig) -> list[str]:
