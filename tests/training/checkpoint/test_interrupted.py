@@ -82,12 +82,21 @@ def test_another_training_starts_at_its_first_epoch(
     assert caplog.messages == ([] if reason is None else [f"{expected} {reason}."])
 
 
-def test_a_damaged_checkpoint_is_none(store: Store, tmp_path: Path) -> None:
-    """A file that the disk has damaged is never read as another one."""
+@pytest.mark.parametrize("damage", ["an array", "the description", "the end"])
+def test_a_damaged_checkpoint_is_named(
+    damage: str, store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file that the disk has damaged is never read as another one, and one sentence says that it is lost."""
     path = checkpoint_path(tmp_path, add(store, tmp_path))
     content = bytearray(path.read_bytes())
-    place = content.rindex(np.arange(2).tobytes())
-    content[place] ^= 1
+    if damage == "the end":
+        del content[-100:]
+    else:
+        content[content.rindex(np.arange(2).tobytes() if damage == "an array" else b"identity")] ^= 1
     path.write_bytes(content)
 
     assert found(store, tmp_path) is None
+    assert caplog.messages == [
+        f"{path} is damaged and was removed; a training that would go on after it starts at its first epoch."
+    ]
+    assert not path.exists()

@@ -1,6 +1,7 @@
 """Finding the interrupted run with which a training goes on."""
 
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.orphaned_runs import is_interrupted
 from flowersweep.tracking.store.store import Store
 from flowersweep.training.checkpoint.content import changes, in_words
+from flowersweep.training.checkpoint.run_checkpoint import remove
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +47,10 @@ def interrupted_run(cache: Path, about: Mapping[str, Any], store: Store) -> Iter
     """
     for path in checkpoint_paths(cache):
         stored = read_about(path)
-        if stored is None or stored.get("identity") != about["identity"]:
+        if stored is None:
+            _remove_damaged(path)
+            continue
+        if stored.get("identity") != about["identity"]:
             continue
         changed = changes(stored["content"], about["content"])
         if "configuration" in changed:
@@ -61,12 +66,23 @@ def interrupted_run(cache: Path, about: Mapping[str, Any], store: Store) -> Iter
             )
             continue
         with locked(checkpoint_path(cache, "resumption")):
-            # Another process may have taken it while this one waited.
-            checkpoint = read_checkpoint(path) if _is_interrupted(path.stem, store) else None
-            if checkpoint is not None:
+            if not _is_interrupted(path.stem, store):
+                continue  # another process has taken it while this one waited
+            if (checkpoint := read_checkpoint(path)) is not None:
                 yield InterruptedRun(path.stem, checkpoint)
                 return
+            _remove_damaged(path)
     yield None
+
+
+def _remove_damaged(path: Path) -> None:
+    """Remove a file that was found damaged, and say so; not one that is gone by now, or that only others may read."""
+    if os.access(path, os.R_OK):
+        remove(path)
+        log.warning(
+            "%s is damaged and was removed; a training that would go on after it starts at its first epoch.",
+            path,
+        )
 
 
 def _is_interrupted(run_id: str, store: Store) -> bool:

@@ -107,9 +107,9 @@ class RunCheckpoint:
 
 
 def remove(path: Path | None) -> None:
-    """Remove a checkpoint."""
+    """Remove a checkpoint, with its part and its lock."""
     if path is not None:
-        for one in (path, part_of(path)):
+        for one in (path, part_of(path), path.with_name(f"{path.name}.lock")):
             one.unlink(missing_ok=True)
 
 
