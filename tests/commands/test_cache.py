@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from flowersweep.cache.atomic import locked, part_of, write_json
+from flowersweep.cache.checkpoints import Checkpoint, checkpoint_path, read_checkpoint, write_checkpoint
 from flowersweep.cache.draws import draw_path, open_draw, write_draw
 from flowersweep.commands.cache import main, parse_size
 from flowersweep.data import fingerprint, read_folder
@@ -151,6 +152,21 @@ class TestVerify:
 
         assert removed == [str(part_of(left))]
         assert part_of(live).exists()
+
+    def test_leaves_a_checkpoint_that_is_being_written(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Repairing the cache while a training writes its checkpoint does not take it away."""
+        path, removed = checkpoint_path(tmp_path, "c" * 32), []
+
+        def repaired(_: int) -> None:
+            removed.extend(ran(capsys, "verify", "--cache", str(tmp_path))["removed"])
+
+        monkeypatch.setattr("flowersweep.cache.checkpoints.os.fsync", repaired)
+        write_checkpoint(path, Checkpoint({"epochs": []}, {}))
+
+        assert removed == []
+        assert read_checkpoint(path) == Checkpoint({"epochs": []}, {})
 
 
 class TestPrune:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flowersweep.cache.atomic import new_file
+from flowersweep.cache.atomic import locked, new_file
 from flowersweep.cache.kinds import CHECKPOINTS
 
 Arrays = Sequence[npt.NDArray[Any]]
@@ -52,7 +52,8 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         for number, array in enumerate(arrays)
     }
     text = np.frombuffer(json.dumps(checkpoint.about).encode(), np.uint8)
-    with new_file(path) as part:  # without a lock: a checkpoint is that of one process
+    # The lock is for those who remove what dead processes have left: nobody else writes this file.
+    with locked(path), new_file(path) as part:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
             np.savez(file, **{_ABOUT: text, **named})
