@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import mlflow
 import numpy as np
@@ -21,10 +22,20 @@ from flowersweep.commands.parsing.arguments import exit_code
 from flowersweep.data import fingerprint, open_pixel_store, read_folder, readable
 from flowersweep.data.pixels import PixelStore
 from flowersweep.deploy.output import draft
-from flowersweep.errors import ConfigError, DataError, NoSpaceError, disk_of, full_disk, is_full
+from flowersweep.errors import (
+    ConfigError,
+    DataError,
+    NoSpaceError,
+    TrackingError,
+    disk_of,
+    full_disk,
+    is_full,
+)
 from flowersweep.sweep.storage.patience import cause
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.tracking.failure import reason
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.store.store import prepare_store
 from pixel_stores import opened, write_photos
 from small_files import files_of_at_most
 
@@ -193,6 +204,20 @@ class TestDatabases:
         assert re.fullmatch(rf"database or disk is full, {DISK}", reason(full))
         monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: "http://127.0.0.1:1")
         assert reason(full) == "database or disk is full"
+
+    def test_the_folder_of_temporary_files(self, tmp_path: Path) -> None:
+        """It is named with its disk, and with the setting that chooses another one."""
+
+        def full(_path: Path) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        run = MLflowTracker.start(prepare_store(tmp_path), "flowers", "run")
+        with pytest.raises(TrackingError) as raised:
+            run.figure(SimpleNamespace(savefig=full), "curves.png")  # type: ignore[arg-type] # it has all that is used
+        assert re.search(r"No space left on device: '\S+/flowersweep-\w+'", str(raised.value))
+        assert re.search(
+            rf"{DISK}; free some space, or choose another folder with TMPDIR=DIR\.$", str(raised.value)
+        )
 
 
 class TestCommands:

@@ -4,6 +4,7 @@ import functools
 import logging
 import os
 import re
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -62,6 +63,8 @@ SHARED_VIEW = "mlflow.sharedViewState."
 _MODEL_TRAINING = "workflowType=machine_learning"
 # SQLite waits in C code, where no signal reaches Python; MLflow's timeout of 20 s would delay Ctrl-C by as much.
 BUSY_MILLISECONDS = 1000
+# How the names of folders begin that hold files on their way to the store.
+TEMPORARY = "flowersweep-"
 # Messages of SQLite and the operating system if no space is left.
 _FULL = ("database or disk is full", "No space left on device")
 
@@ -115,7 +118,10 @@ def translated(action: str) -> Iterator[None]:
         why = reason(error)
         advice = ""
         if any(one in why for one in _FULL):
-            advice = "; free some space, or choose another folder with tracking.dir=DIR"
+            name = str(getattr(error, "filename", None) or "")
+            is_temporary = name.startswith(str(Path(tempfile.gettempdir(), TEMPORARY)))
+            setting = "TMPDIR" if is_temporary else "tracking.dir"
+            advice = f"; free some space, or choose another folder with {setting}=DIR"
         elif is_passing(error):
             advice = f"{waited()}; end the program that keeps the store locked, or start its server again"
         raise TrackingError(f"Cannot {action}: {why}{advice}.") from error

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep import process
-from flowersweep.errors import TrackingError
+from flowersweep.errors import TrackingError, is_full
 from flowersweep.redaction import redacted
 from flowersweep.tracking import rules
 from flowersweep.tracking.data_set import data_set
-from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.mlflow_api import TEMPORARY, client, translated
 from flowersweep.tracking.new_run import create_run, source_tags
 from flowersweep.tracking.outbox.delivery import END_SECONDS, Delivery, settle
 from flowersweep.tracking.outbox.record import Record, batch
@@ -220,8 +220,8 @@ class MLflowTracker:
             The address under which MLflow loads it, `runs:/RUN_ID/model`.
         """
         self._check_open()
-        with tempfile.TemporaryDirectory() as folder, translated(f"write the model of run {self._run_id}"):
-            path = Path(folder, NAME)
+        with translated(f"write the model of run {self._run_id}"), _temporary() as folder:
+            path = folder / NAME
             save_model(keras_model, path, example=example, class_names=class_names, metadata=metadata)
             self._send("store the model of", Record("model", {"key": uuid.uuid4().hex}, path))
         return f"runs:/{self._run_id}/{NAME}"
@@ -260,8 +260,8 @@ class MLflowTracker:
         """The path of a temporary file, which is stored under a name at the end of the block."""
         self._check_open()
         place = PurePosixPath(rules.check_artifact(name))
-        with tempfile.TemporaryDirectory() as folder, translated(f"write {name} of run {self._run_id}"):
-            path = Path(folder, place.name)
+        with translated(f"write {name} of run {self._run_id}"), _temporary() as folder:
+            path = folder / place.name
             yield path
             self.file(path, None if len(place.parts) == 1 else str(place.parent))
 
@@ -270,6 +270,18 @@ class MLflowTracker:
             raise TrackingError(
                 f"Run {self._run_id} has ended ({self._status.value}); nothing can be logged to it."
             )
+
+
+@contextmanager
+def _temporary() -> Iterator[Path]:
+    """A folder for files on their way to the store, removed at the end of the block; an error of a full disk names it."""
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder:
+        try:
+            yield Path(folder)
+        except OSError as error:
+            if is_full(error) and error.filename is None:  # writing to an open file
+                error.filename = folder
+            raise
 
 
 def _texts(values: Mapping[str, object], limit: int) -> dict[str, str]:

@@ -415,7 +415,7 @@ def _closes_descriptors(_: DictConfig) -> float:
 
 
 def _replaces_streams(_: DictConfig) -> float:
-    sys.stdout = sys.stderr = None  # type: ignore[assignment]
+    sys.stdout = sys.stderr = None
     return 1.0
 
 
