@@ -110,7 +110,8 @@ def test_damaged_file_is_no_end(study: optuna.Study, tmp_path: Path, content: st
 
 def test_other_machines_trial(study: optuna.Study) -> None:
     """A trial of another machine is left alone until its owner has been silent for long."""
-    trial = _lose(study, **{process.HOST_TAG: "elsewhere"})
+    elsewhere = {process.HOST_TAG: "elsewhere", process.START_TAG: "another-boot pid:[4026531836] 1"}
+    trial = _lose(study, **elsewhere)
 
     assert reclaim(study) == []
     trial.set_user_attr(OWNER, {**trial.user_attrs[OWNER], "since": time.time() - GRACE_SECONDS - 1})
