@@ -1,6 +1,7 @@
 """A sweep from its command to its end: read, check, open the study, launch workers, show the results."""
 
 import logging
+import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -36,6 +37,7 @@ from flowersweep.sweep.study.content import Content, find_all, place_of
 from flowersweep.sweep.study.definition import definition_of, derived_name
 from flowersweep.sweep.study.reclaim import reclaim
 from flowersweep.sweep.study.sampler import explicit_options
+from flowersweep.sweep.study.stop_message import clear_stop, latest_stop
 from flowersweep.sweep.study.study import name_metrics, open_study
 from flowersweep.sweep.workers.failed_run import record_lost
 from flowersweep.sweep.workers.launch import launch
@@ -90,6 +92,7 @@ def run_study(
     with stopped_in_words(), patience(settings.storage_patience):
         study = _study(settings, space, definition, storage)
         name_metrics(study, objectives(config))
+        clear_stop(study)
         reclaim(study)
         _enqueue(study, plan)
         sweep = Sweep(
@@ -151,9 +154,7 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None, experiment
                 reports = launch(replace(sweep, parent_run_id=parent_run.run_id), study)
         else:
             log.info("Study %r is done: %s.", study.study_name, counted(plan.n_trials, "trial"))
-        signals = [report.signal_number for report in reports if report.signal_number is not None]
-        if signals:
-            interruption = Interrupted(signals[0])
+        if (interruption := _interruption(study, reports)) is not None:
             # Neither store is waited for now.
             with suppress(*STORAGE_FAILURES), patience(0), cleaning_up(interruption):
                 parent_run.finish(draw=False)
@@ -170,6 +171,21 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None, experiment
             tracking.dir, tracking.uri, study.study_name, has_model=bool(tracking.get("log_model"))
         )
         show_next_steps(steps, plain_console())
+
+
+def _interruption(study: Study, reports: Sequence[WorkerReport]) -> Interrupted | None:
+    """What a sweep ends with that was stopped; None if it was not."""
+    signals = [report.signal_number for report in reports if report.signal_number is not None]
+    if signals:
+        interruption = Interrupted(signals[0])
+    elif any(report.stop is Stop.STOPPED for report in reports):
+        message = latest_stop(study.user_attrs)
+        by = next((report.by for report in reports if report.by), message.by if message else "a message")
+        interruption = Interrupted(signal.SIGTERM, f"stopped by {by}")
+    else:
+        return None
+    interruption.remedy = "the same command resumes the sweep"
+    return interruption
 
 
 def _study(settings: Settings, space: Space, definition: Mapping[str, Any], storage: BaseStorage) -> Study:

@@ -20,6 +20,7 @@ from flowersweep.sweep.study.attributes import FAIL_REASON, INFRASTRUCTURE_FAILU
 from flowersweep.sweep.study.claim import claim, new_claim
 from flowersweep.sweep.study.grid import Grid, enqueue_point, points_had
 from flowersweep.sweep.study.reclaim import reclaim_locked
+from flowersweep.sweep.study.stop_message import latest_stop, newer_stop
 
 
 class Stop(StrEnum):
@@ -30,6 +31,7 @@ class Stop(StrEnum):
     FAILURES = "too many trials failed"
     INFRASTRUCTURE = "the infrastructure of the trials failed"
     INTERRUPTED = "interrupted"
+    STOPPED = "the study was stopped"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Budget:
         max_failures_in_a_row: The same for consecutive failures.
         failed_before: Failed trials of the study when the sweep started; see `begun`.
         sweep: A unique name: an infrastructure failure may concern one machine, and then only its sweep ends.
+        stopped_before: The id of the latest message that had stopped the study when the sweep started; empty for none.
     """
 
     n_trials: int | None
@@ -54,6 +57,7 @@ class Budget:
     max_failures_in_a_row: int | None = None
     failed_before: int = 0
     sweep: str = ""
+    stopped_before: str = ""
     _ends: float | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -98,6 +102,7 @@ class Budget:
         """
         deadline = None if timeout is None else time.time() + timeout
         before = len(_failed(study.get_trials(deepcopy=False)))
+        stopped = latest_stop(study.user_attrs)
         return cls(
             n_trials,
             is_grid,
@@ -106,6 +111,7 @@ class Budget:
             max_failures_in_a_row,
             before,
             uuid.uuid4().hex,
+            "" if stopped is None else stopped.id,
         )
 
 
@@ -149,6 +155,8 @@ def _next_trial(
         trials = study.get_trials(deepcopy=False)
     if stop := _stop(trials, space, budget):
         return stop
+    if newer_stop(study.user_attrs, budget.stopped_before) is not None:
+        return Stop.STOPPED
     waiting = [trial.number for trial in trials if trial.state is TrialState.WAITING]
     if budget.is_grid and not waiting:
         enqueue_point(study, space, trials)

@@ -2,13 +2,9 @@
 
 import functools
 import logging
-import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from contextlib import contextmanager, suppress
 
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
@@ -18,9 +14,13 @@ from optuna import Study
 from flowersweep.doors import hydra_api
 from flowersweep.doors import joblib_launcher_api as joblib_api
 from flowersweep.errors import SweepError
+from flowersweep.interrupt import Interrupted
 from flowersweep.sweep.space.check import probes
 from flowersweep.sweep.space.values import text_of
+from flowersweep.sweep.storage.patience import STORAGE_FAILURES, patience
 from flowersweep.sweep.study.budget import Stop, remaining
+from flowersweep.sweep.study.reclaim import reclaim
+from flowersweep.sweep.workers.stopping import Stopping
 from flowersweep.sweep.workers.trial_server import without_empty
 from flowersweep.sweep.workers.worker import WorkerReport
 from flowersweep.sweep.workers.worker_job import Sweep, worker_job
@@ -37,14 +37,14 @@ WORKERS = "workers"
 def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
     """Launch the workers and wait for them; launch them again if a worker process died, or one alone was told to stop.
 
-    After SIGINT or SIGTERM, which are passed on to the workers, the first report has the signal's number.
+    If the sweep is stopped, by a signal or by a message in the study, the first report says so.
 
     Raises:
         SweepError: The workers died repeatedly.
         Exception: What a worker raised.
     """
     reports: list[WorkerReport] = []
-    with _quiet(), _signals_passed_on() as caught:
+    with _quiet(), Stopping(study, sweep.budget.stopped_before) as stopping:
         for _ in range(MAX_LAUNCHES):
             lost = False
             try:
@@ -52,13 +52,15 @@ def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
                 kept = [report for report in new if not _was_stopped_alone(report)]
                 reports.extend(kept)
                 lost = len(kept) < len(new) and remaining(study, sweep.space, sweep.budget) > 0
+            except Interrupted:
+                log.debug("The workers are not waited for any longer.")
             except RuntimeError as error:
                 # joblib abandons all workers when one of their processes dies; the next ones take over their trials.
                 lost = _is_loss(error)
-                if not lost and not caught:
+                if not lost and stopping.by is None:
                     raise
-            if caught:
-                return [WorkerReport(Stop.INTERRUPTED, caught[0]), *reports]
+            if stopping.by is not None:
+                return [_stopped(stopping, study), *reports]
             if lost:
                 log.warning("A worker's process died or was stopped; the workers are restarted.")
             elif _done(sweep, study, reports):
@@ -67,6 +69,14 @@ def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
         f"The workers' processes died {MAX_LAUNCHES} times, perhaps because memory is too low; try a smaller "
         "hydra.sweeper.n_jobs. The same command resumes the sweep."
     )
+
+
+def _stopped(stopping: Stopping, study: Study) -> WorkerReport:
+    """The report of a sweep that was stopped, after the trials of its dead workers wait again."""
+    with suppress(*STORAGE_FAILURES), patience(0):
+        reclaim(study)
+    stop = Stop.STOPPED if stopping.signal_number is None else Stop.INTERRUPTED
+    return WorkerReport(stop, stopping.signal_number, by=stopping.by)
 
 
 def _done(sweep: Sweep, study: Study, reports: Sequence[WorkerReport]) -> bool:
@@ -82,34 +92,6 @@ def _was_stopped_alone(report: WorkerReport) -> bool:
 def _is_loss(error: RuntimeError) -> bool:
     """Recognize loky's TerminatedWorkerError and the BrokenProcessPool of any executor without importing joblib."""
     return any(base.__name__ == "BrokenExecutor" for base in type(error).__mro__)
-
-
-@contextmanager
-def _signals_passed_on() -> Iterator[list[int]]:
-    """Pass SIGINT and SIGTERM on to the workers and continue to wait for them: they end their trials properly.
-
-    An exception instead would make joblib kill them during a trial. A worker in this process uses its own handlers.
-
-    Yields:
-        The received signals.
-    """
-    caught: list[int] = []
-
-    def pass_on(number: int, _frame: FrameType | None) -> None:
-        if not caught:
-            for worker in multiprocessing.active_children():
-                os.kill(worker.pid or os.getpid(), signal.SIGTERM)
-        caught.append(number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield caught
-        return
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
