@@ -22,7 +22,7 @@ from omegaconf import open_dict
 from optuna.distributions import CategoricalDistribution
 
 from flowersweep import cli, config
-from flowersweep.commands import COMMANDS
+from flowersweep.commands import COMMANDS, module_of
 from flowersweep.commands.completion import WITH_OVERRIDES
 from flowersweep.commands.parsing.arguments import Command
 from flowersweep.config import composing
@@ -130,7 +130,7 @@ def check_own(words: list[str]) -> None:
             assert cli.main(words) == 0
         assert output.getvalue()
     elif name is not None and name not in WITH_OVERRIDES:
-        command: Command = import_module(f"flowersweep.commands.{name}").COMMAND
+        command: Command = import_module(module_of(name)).COMMAND
         command.parse(words[1:])
     else:
         assert {word.partition("=")[0] for word in flags} <= {"--multirun", "--cfg", "--fix", "--json"}

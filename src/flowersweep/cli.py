@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from flowersweep.commands import COMMANDS
+from flowersweep.commands import COMMANDS, module_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given and given[0] in COMMANDS:
-        return int(import_module(f"flowersweep.commands.{given[0]}").main(given[1:]))
+        return int(import_module(module_of(given[0])).main(given[1:]))
     if {"--help", "-h"} & set(given):
         from flowersweep.commands.help import for_run
 

@@ -28,6 +28,7 @@ from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.space.check import check_choices
 from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
+from flowersweep.sweep.stop_message import clear_stop, latest_stop
 from flowersweep.sweep.storage.lock import locked
 from flowersweep.sweep.storage.patience import STORAGE_FAILURES, patience
 from flowersweep.sweep.storage.storage import open_storage, stopped_in_words, storage_url
@@ -37,7 +38,6 @@ from flowersweep.sweep.study.content import Content, find_all, place_of
 from flowersweep.sweep.study.definition import definition_of, derived_name
 from flowersweep.sweep.study.reclaim import reclaim
 from flowersweep.sweep.study.sampler import explicit_options
-from flowersweep.sweep.study.stop_message import clear_stop, latest_stop
 from flowersweep.sweep.study.study import name_metrics, open_study
 from flowersweep.sweep.workers.failed_run import record_lost
 from flowersweep.sweep.workers.launch import launch

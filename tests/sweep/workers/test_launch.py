@@ -152,3 +152,20 @@ def test_workers_that_always_die_end_the_sweep(app: Any) -> None:
     assert "small_app: " in err.splitlines()[-1]
     assert "Traceback" not in err
     assert len(app.beginnings()) <= 2 * MAX_LAUNCHES
+
+
+def test_a_signal_to_one_sweeper_stops_all_sweeps_of_the_study(app: Any) -> None:
+    """Ctrl-C where one sweep was started is read by the workers of another one: both end, and nothing is left running."""
+    command = "x=interval(0,1)", "hydra.sweeper.n_trials=3", "hydra.sweeper.study_name=s", "seconds=300"
+    first, second = app.start(*command), app.start(*command)
+    wait_for(lambda: len({mark[2] for mark in app.beginnings()}) == 2)
+    first.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    code, _, _ = ended(first)
+    other_code, out, err = ended(second)
+
+    assert (code, other_code) == (130, 143)
+    assert time.monotonic() - began < 30
+    assert "3 trials are left; the same command resumes the sweep" in out
+    assert "Traceback" not in err
+    assert {trial.state.name for trial in app.study().trials} == {"WAITING"}

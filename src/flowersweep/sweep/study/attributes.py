@@ -8,9 +8,6 @@ DEFINITION = "definition"
 ENQUEUED = "enqueued"
 PARENT_RUN = "mlflow_parent_run_id"
 
-# Of a study: the latest message that stopped it, see `flowersweep.sweep.study.stop_message`.
-STOP = "flowersweep.stop"
-
 # Of a trial: its run in MLflow; of a duplicate, the number of the trial whose result it has.
 RUN_ID = "mlflow_run_id"
 TAKEN_FROM = "taken_from"

@@ -55,6 +55,15 @@ def beat(trial: Trial) -> None:
     trial.set_user_attr(HEARTBEAT, time.time())
 
 
+def last_sign(user_attrs: Mapping[str, Any]) -> float:
+    """When the owner of a trial last gave a sign of life, in seconds since the epoch.
+
+    Args:
+        user_attrs: Those of a trial with an owner.
+    """
+    return max(float(user_attrs[OWNER][_SINCE]), float(user_attrs.get(HEARTBEAT) or 0))
+
+
 def release(study: Study, trial_id: int) -> None:
     """Put a running trial back among the waiting ones, under its number and with its values."""
     storage = storage_of(study)
@@ -76,7 +85,7 @@ def is_abandoned(user_attrs: Mapping[str, Any], now: float) -> bool:
     owner = user_attrs.get(OWNER)
     if owner is None:
         return True  # claims are made under the lock, so the process that asked for it died before its claim
-    last = max(float(owner[_SINCE]), float(user_attrs.get(HEARTBEAT) or 0))
+    last = last_sign(user_attrs)
     if process.is_dead(owner, last):
         return True
     pid = int(owner[process.PID_TAG])

@@ -12,8 +12,8 @@ from typing import Any, Self
 from optuna import Study
 
 from flowersweep.interrupt import Interrupted
+from flowersweep.sweep.stop_message import newer_stop, write_stop
 from flowersweep.sweep.storage.patience import STORAGE_FAILURES, cause, patience
-from flowersweep.sweep.study.stop_message import newer_stop, write_stop
 
 log = logging.getLogger(__name__)
 

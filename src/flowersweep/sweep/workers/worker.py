@@ -18,6 +18,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from flowersweep.doors.optuna_api import storage_of, study_id, trial_id
+from flowersweep.sweep.stop_message import LOOK_SECONDS, newer_stop
 from flowersweep.sweep.storage.kept import FOLDER, Unsaved, forget, keep, path_of
 from flowersweep.sweep.storage.lock import locked
 from flowersweep.sweep.storage.patience import STORAGE_FAILURES, cause, is_passing, note_recovery, patience
@@ -28,7 +29,6 @@ from flowersweep.sweep.study.budget import Budget, Stop, next_trial
 from flowersweep.sweep.study.grid import Grid
 from flowersweep.sweep.study.outcome import Outcome, State, of_exception, tell
 from flowersweep.sweep.study.pruner import should_prune
-from flowersweep.sweep.study.stop_message import LOOK_SECONDS, newer_stop
 from flowersweep.sweep.workers.duplicate import copy_result, duplicate_of
 from flowersweep.sweep.workers.failed_run import record_failure
 from flowersweep.sweep.workers.messages import Job

@@ -14,8 +14,9 @@ from optuna import Study
 
 from flowersweep.doors.optuna_api import storage_of
 from flowersweep.sweep.storage.lock import locked
-from flowersweep.sweep.study.attributes import STOP
 
+# The user attribute of the study; studies have it, so it must not be changed.
+STOP = "flowersweep.stop"
 # How often a running worker reads it. With the time to end a training, all workers have ended within 30 seconds.
 LOOK_SECONDS = 10.0
 
