@@ -5,6 +5,7 @@ COMMANDS = {
     "ui": "compare results in the browser",
     "status": "show which workers run a sweep, and where",
     "stop": "stop a sweep on all its machines",
+    "join": "run trials of a sweep that was started elsewhere",
     "report": "write a page about a sweep",
     "ensemble": "combine the best models of a sweep",
     "promote": "register the best run's model",
@@ -18,7 +19,7 @@ COMMANDS = {
     "completion": "complete commands with the TAB key in bash",
     "help": "explain a group, its keys or the settings of sweeps",
 }
-_OF_RUNNING_STUDIES = ("status", "stop")
+_OF_RUNNING_STUDIES = ("join", "status", "stop")
 
 
 def module_of(command: str) -> str:

@@ -22,7 +22,7 @@ from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.storage.storage import shown, storage_url
-from flowersweep.sweep.study_run import started_or_resumed
+from flowersweep.sweep.study_run import known_run, started_or_resumed
 from flowersweep.texts import counted
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.lookup import training_command
@@ -64,9 +64,10 @@ class ParentRun:
         space: Formats the overrides of the best trial.
         store: Where runs are stored; None for no tracking.
         experiment: The id of the experiment that the study's run is in.
-        tracker: The study's run; None for no tracking.
+        tracker: The study's run; None for no tracking, and if another sweep writes to it.
         own_files: The arguments that name the user's own files, from `config.flags`.
         draws: Whether the study's plots are stored.
+        run_id: The study's run, if another sweep writes to it.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class ParentRun:
         tracker: MLflowTracker | None = None,
         own_files: Sequence[str] = (),
         draws: bool = True,
+        run_id: str | None = None,
     ) -> None:
         self._study = study
         self._plan = plan
@@ -89,6 +91,7 @@ class ParentRun:
         self._tracker = tracker
         self._own_files = own_files
         self._draws = draws
+        self._run_id = run_id if tracker is None else tracker.run_id
         self._next = 0.0
         self._board: Leaderboard | None = None
         self._n_written = 0
@@ -105,6 +108,7 @@ class ParentRun:
         store: Store | None,
         *,
         experiment: str | None = None,
+        joins: bool = False,
     ) -> Iterator["ParentRun"]:
         """Start or resume the study's run; it ends with the block, like the runs of its trials.
 
@@ -116,9 +120,13 @@ class ParentRun:
             store: Where runs are stored; None for no tracking.
             experiment: The name of the experiment of a new study's run; None for that of the configuration. The run of a
                 resumed study stays where it is, and so do the runs of its trials.
+            joins: Whether another sweep writes to the run, if it is in this store.
         """
         if store is None:
             yield cls(study, plan, space)
+            return
+        if joins and (known := known_run(study, store)) is not None:
+            yield cls(study, plan, space, store=store, own_files=flags(config), run_id=known)
             return
         tracker = started_or_resumed(study, store, experiment or config.tracking.experiment)
         with closing(tracker):
@@ -152,7 +160,7 @@ class ParentRun:
     @property
     def run_id(self) -> str | None:
         """The study's run."""
-        return self._tracker.run_id if self._tracker else None
+        return self._run_id
 
     @property
     def where(self) -> str | None:

@@ -16,9 +16,10 @@ from optuna.trial import TrialState
 
 from flowersweep import process
 from flowersweep.config import Config
+from flowersweep.config.files import flags
 from flowersweep.config.locations import shared_experiment
 from flowersweep.doors.optuna_api import enqueued_values, storage_of
-from flowersweep.errors import SweepStoppedError
+from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.interrupt import Interrupted, interruptible
 from flowersweep.redaction import redacted
 from flowersweep.sweep.display import SweepDisplay, show_summary
@@ -31,14 +32,14 @@ from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.stop_message import clear_stop, latest_stop
 from flowersweep.sweep.storage.lock import locked
 from flowersweep.sweep.storage.patience import STORAGE_FAILURES, patience
-from flowersweep.sweep.storage.storage import open_storage, stopped_in_words, storage_url
-from flowersweep.sweep.study.attributes import ENQUEUED, FAIL_REASON
+from flowersweep.sweep.storage.storage import existing_storage, open_storage, stopped_in_words, storage_url
+from flowersweep.sweep.study.attributes import COMMAND, ENQUEUED, FAIL_REASON
 from flowersweep.sweep.study.budget import Budget, Stop, failure_summary, infrastructure_summary, remaining
 from flowersweep.sweep.study.content import Content, find_all, place_of
 from flowersweep.sweep.study.definition import definition_of, derived_name
 from flowersweep.sweep.study.reclaim import reclaim
 from flowersweep.sweep.study.sampler import explicit_options
-from flowersweep.sweep.study.study import name_metrics, open_study
+from flowersweep.sweep.study.study import existing_study, name_metrics, open_study
 from flowersweep.sweep.workers.failed_run import record_lost
 from flowersweep.sweep.workers.launch import launch
 from flowersweep.sweep.workers.worker import WorkerReport
@@ -88,19 +89,23 @@ def run_study(
     content = _content(configs)
     definition = definition_of(space, config, settings.n_repeats, content.listed() if content else None)
     store = open_store(config)
-    storage = open_storage(url, directory)
+    storage = (existing_storage if settings.join else open_storage)(url, directory)
     with stopped_in_words(), patience(settings.storage_patience):
         study = _study(settings, space, definition, storage)
         name_metrics(study, objectives(config))
-        clear_stop(study)
+        if not settings.join:
+            clear_stop(study)
         reclaim(study)
         _enqueue(study, plan)
+        budget = _budget(study, settings, plan)
+        if not settings.join:
+            _keep_command(study, config, task_function.__module__, budget)
         sweep = Sweep(
             study_name=study.study_name,
             storage=url,
             space=space,
             settings=settings,
-            budget=_budget(study, settings, plan),
+            budget=budget,
             folder=_folder(config, study.study_name),
             config=config,
             hydra_context=hydra_context,
@@ -138,7 +143,8 @@ def _keep_configuration(sweep: Sweep) -> None:
 def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None, experiment: str | None) -> None:
     """Launch workers until nothing is left to do, with the MLflow run and the display open."""
     reports: list[WorkerReport] = []
-    opened = ParentRun.open(sweep.config, study, plan, sweep.space, store, experiment=experiment)
+    joins = sweep.settings.join
+    opened = ParentRun.open(sweep.config, study, plan, sweep.space, store, experiment=experiment, joins=joins)
     with interruptible(), opened as parent_run:
         if plan.is_grid and (sweep.budget.n_trials or 0) > plan.n_trials:
             log.info(
@@ -154,7 +160,7 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None, experiment
                 reports = launch(replace(sweep, parent_run_id=parent_run.run_id), study)
         else:
             log.info("Study %r is done: %s.", study.study_name, counted(plan.n_trials, "trial"))
-        if (interruption := _interruption(study, reports)) is not None:
+        if (interruption := _interruption(study, reports, joins=joins)) is not None:
             # Neither store is waited for now.
             with suppress(*STORAGE_FAILURES), patience(0), cleaning_up(interruption):
                 parent_run.finish(draw=False)
@@ -173,7 +179,7 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None, experiment
         show_next_steps(steps, plain_console())
 
 
-def _interruption(study: Study, reports: Sequence[WorkerReport]) -> Interrupted | None:
+def _interruption(study: Study, reports: Sequence[WorkerReport], *, joins: bool) -> Interrupted | None:
     """What a sweep ends with that was stopped; None if it was not."""
     signals = [report.signal_number for report in reports if report.signal_number is not None]
     if signals:
@@ -184,11 +190,28 @@ def _interruption(study: Study, reports: Sequence[WorkerReport]) -> Interrupted 
         interruption = Interrupted(signal.SIGTERM, f"stopped by {by}")
     else:
         return None
-    interruption.remedy = "the same command resumes the sweep"
+    interruption.remedy = (
+        "the study goes on without it" if joins and signals else "the same command resumes the sweep"
+    )
     return interruption
 
 
+def _keep_command(study: Study, config: DictConfig, program: str, budget: Budget) -> None:
+    """Store with the study how it is searched, for machines that join; without passwords, as many may read it."""
+    typed = [*flags(config), *typed_overrides(config, "task"), *typed_overrides(config, "hydra")]
+    arguments = [one for one in typed if redacted(one) == one]
+    study.set_user_attr(COMMAND, {"program": program, "arguments": arguments, "deadline": budget.deadline})
+
+
 def _study(settings: Settings, space: Space, definition: Mapping[str, Any], storage: BaseStorage) -> Study:
+    if settings.join:
+        joined = existing_study(storage, settings.study_name)
+        if (message := latest_stop(joined.user_attrs)) is not None and message.holds:
+            raise SweepError(
+                f"The study {joined.study_name!r} was stopped by {message.by}; start it again with the command of its sweep, "
+                "and then join it."
+            )
+        return open_study(storage, joined.study_name, definition, settings.directions)
     name = settings.study_name or derived_name(space, definition, settings.directions)
     return open_study(storage, name, definition, settings.directions, settings.on_mismatch)
 

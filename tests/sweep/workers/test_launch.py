@@ -169,3 +169,29 @@ def test_a_signal_to_one_sweeper_stops_all_sweeps_of_the_study(app: Any) -> None
     assert "3 trials are left; the same command resumes the sweep" in out
     assert "Traceback" not in err
     assert {trial.state.name for trial in app.study().trials} == {"WAITING"}
+
+
+def test_a_sweep_may_be_joined_and_left(app: Any) -> None:
+    """One that joins runs trials of the study; Ctrl-C there ends it alone, the budget is exact, and a stop is for both."""
+    command = "x=interval(0,1)", "hydra.sweeper.n_trials=6", "hydra.sweeper.study_name=s", "seconds=0.5"
+    joining = (*command, "hydra.sweeper.join=true", "long=600")
+    code, _, err = ended(app.start(*joining))
+    assert (code, "There are no studies in" in err) == (1, True)
+    sweep = app.start(*command, "long=600")
+    wait_for(lambda: len(app.beginnings()) == 1)
+    joined = app.start(*joining)
+    wait_for(lambda: len({mark[2] for mark in app.beginnings()}) == 2)
+    joined.send_signal(signal.SIGINT)
+    code, _, err = ended(joined)
+    assert code == 130, err
+    assert sweep.poll() is None
+
+    code, _, err = ended(app.start(*joining))
+    assert code == 0, err
+    sweep.send_signal(signal.SIGINT)
+    assert ended(sweep)[0] == 130
+    code, _, err = ended(app.start(*joining))
+    assert "was stopped by SIGINT on " in err
+    Path("results", "quick").touch()
+    assert ended(app.start(*command, "long=600"))[0] == 0
+    assert [trial.state.name for trial in app.study().trials] == ["COMPLETE"] * 6

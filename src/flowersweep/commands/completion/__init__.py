@@ -38,6 +38,7 @@ WITH_ARGUMENTS = (
     "evaluate",
     "export",
     "help",
+    "join",
     "predict",
     "promote",
     "report",

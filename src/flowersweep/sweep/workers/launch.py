@@ -44,7 +44,7 @@ def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
         Exception: What a worker raised.
     """
     reports: list[WorkerReport] = []
-    with _quiet(), Stopping(study, sweep.budget.stopped_before) as stopping:
+    with _quiet(), Stopping(study, sweep.budget.stopped_before, writes=not sweep.settings.join) as stopping:
         for _ in range(MAX_LAUNCHES):
             lost = False
             try:
