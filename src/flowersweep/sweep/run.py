@@ -31,6 +31,7 @@ from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.stop_message import clear_stop, latest_stop
 from flowersweep.sweep.storage.lock import locked
+from flowersweep.sweep.storage.machines import refuse_file_for_machines
 from flowersweep.sweep.storage.patience import STORAGE_FAILURES, patience
 from flowersweep.sweep.storage.storage import existing_storage, open_storage, stopped_in_words, storage_url
 from flowersweep.sweep.study.attributes import COMMAND, ENQUEUED, FAIL_REASON
@@ -85,6 +86,7 @@ def run_study(
     configs = check_choices(space, config, loader, settings.n_repeats)
     directory = Path(OmegaConf.select(config, "tracking.dir") or "mlruns")
     url = storage_url(settings.storage, directory)
+    refuse_file_for_machines(config, url)
     # Before anything is written: without the pictures there is no study, and if the store fails, none is created.
     content = _content(configs)
     definition = definition_of(space, config, settings.n_repeats, content.listed() if content else None)

@@ -55,7 +55,7 @@ def test_it_is_the_sweeps_command_in_other_places(study: optuna.Study) -> None:
     assert join.arguments_of(study, given, now=1000.0) == [
         "--multirun",
         *searched,
-        "hydra.sweeper.study_name='petals'",
+        "hydra.sweeper.study_name=petals",
         "hydra.sweeper.storage='postgresql://u@/x?host=/s'",
         "hydra.sweeper.n_jobs=2",
         "hydra.sweeper.timeout=30",
@@ -93,4 +93,4 @@ def test_the_process_becomes_the_command(
     join.main([f"tracking.dir={tmp_path}"])
 
     assert called[0][1:5] == ["-m", "flowersweep", "--multirun", "aug=none,RandomFlip"]
-    assert called[0][-2:] == ["hydra.sweeper.join=true", f"tracking.dir='{tmp_path}'"]
+    assert called[0][-2:] == ["hydra.sweeper.join=true", f"tracking.dir={tmp_path}"]

@@ -4,6 +4,7 @@ It is the command of the sweep with this machine's locations and `hydra.sweeper.
 """
 
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -40,6 +41,8 @@ _OF_THE_SWEEPER = (
     "tracking.dir",
     "paths",
 )
+
+_BARE = re.compile(r"[\w.+\-/]+")
 
 COMMAND = Command(
     name="join",
@@ -123,4 +126,6 @@ def _is_among(argument: str, keys: Sequence[str]) -> bool:
 
 def _quoted(value: str) -> str:
     """A text for Hydra, in which a password is found by the form of its address."""
+    if _BARE.fullmatch(value):
+        return value
     return "'" + value.replace("'", "\\'") + "'"

@@ -134,7 +134,7 @@ def next_trial(
         sampler_for: Creates the sampler of a trial from its number.
         folder: Where this process keeps the end of the trial until the study has it; None for nowhere.
     """
-    owner = new_claim(folder)
+    owner = new_claim(folder, budget.sweep)
     sampler_for = sampler_for or (lambda _: study.sampler)
     return locked(storage_of(study), lambda: _next_trial(study, space, budget, sampler_for, owner))
 

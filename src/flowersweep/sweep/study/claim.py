@@ -21,17 +21,20 @@ HEARTBEAT_SECONDS = 60.0
 GRACE_SECONDS = 600.0
 
 _CLAIM = "claim"
+_SWEEP = "sweep"
 _SINCE = "since"
 
 
-def new_claim(folder: Path | None = None) -> dict[str, Any]:
+def new_claim(folder: Path | None = None, sweep: str = "") -> dict[str, Any]:
     """A claim of this process for one trial.
 
     Args:
         folder: Where the process keeps the end of a trial until the study has it; None for nowhere.
+        sweep: `Budget.sweep` of the sweep that the process works for.
     """
     kept = {} if folder is None else {FOLDER: str(folder)}
-    return {**process.identity(), _CLAIM: uuid.uuid4().hex, _SINCE: time.time(), **kept}
+    mark = {_CLAIM: uuid.uuid4().hex, _SWEEP: sweep, _SINCE: time.time()}
+    return {**process.identity(), **mark, **kept}
 
 
 def claim(trial: Trial, owner: Mapping[str, Any] | None = None) -> None:
@@ -53,6 +56,28 @@ def claim_of(trial: Trial | FrozenTrial) -> str | None:
 def beat(trial: Trial) -> None:
     """Record that the owner is alive, for processes on other machines, which cannot see it."""
     trial.set_user_attr(HEARTBEAT, time.time())
+
+
+def is_at_work(user_attrs: Mapping[str, Any], sweep: str, now: float) -> bool:
+    """Tell whether a running trial belongs to a living worker of a sweep.
+
+    Args:
+        user_attrs: The trial's.
+        sweep: `Budget.sweep`.
+        now: Seconds since the epoch.
+    """
+    return is_of(user_attrs, sweep) and not is_abandoned(user_attrs, now)
+
+
+def is_of(user_attrs: Mapping[str, Any], sweep: str) -> bool:
+    """Tell whether a running trial belongs to a worker of a sweep, dead or alive.
+
+    Args:
+        user_attrs: The trial's.
+        sweep: `Budget.sweep`.
+    """
+    owner = user_attrs.get(OWNER) or {}
+    return bool(owner.get(_SWEEP) == sweep)
 
 
 def last_sign(user_attrs: Mapping[str, Any]) -> float:
