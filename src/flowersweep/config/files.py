@@ -16,7 +16,7 @@ from flowersweep.doors.hydra_api import FileSource, read_files_with
 from flowersweep.errors import ConfigError
 
 # Groups whose files change other groups; by default, Hydra would put their content under the group's own name.
-_PRESETS = ("experiment", "search")
+_PRESETS = ("cluster", "experiment", "search")
 _PRIMARY = "config"
 _PACKAGE = "# @package _global_"
 # As OmegaConf: libyaml's scanner accepts tabs that the one in Python refuses.
