@@ -125,8 +125,8 @@ class ParentRun:
         if store is None:
             yield cls(study, plan, space)
             return
-        if joins and (known := known_run(study, store)) is not None:
-            yield cls(study, plan, space, store=store, own_files=flags(config), run_id=known)
+        if joins and (run_id := known_run(study, store)) is not None:
+            yield cls(study, plan, space, store=store, own_files=flags(config), run_id=run_id)
             return
         tracker = started_or_resumed(study, store, experiment or config.tracking.experiment)
         with closing(tracker):

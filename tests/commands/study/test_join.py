@@ -89,7 +89,7 @@ def test_the_process_becomes_the_command(
     """Signals then reach it as any sweep."""
     keep(study, "aug=none,RandomFlip")
     called: list[list[str]] = []
-    monkeypatch.setattr(join.os, "execv", lambda _program, command: called.append(command))
+    monkeypatch.setattr("os.execv", lambda _program, command: called.append(command))
     join.main([f"tracking.dir={tmp_path}"])
 
     assert called[0][1:5] == ["-m", "flowersweep", "--multirun", "aug=none,RandomFlip"]

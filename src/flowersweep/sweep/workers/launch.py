@@ -6,10 +6,12 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib import import_module
+from typing import Any
 
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
-from omegaconf import flag_override
+from omegaconf import OmegaConf, flag_override
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -54,6 +56,7 @@ def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
     reports: list[WorkerReport] = []
     n_workers, n_left, n_done = sweep.settings.n_jobs, MAX_LAUNCHES, _n_done(study)
     reason = ""
+    _start_ray(sweep)
     with _quiet(), Stopping(study, sweep.budget.stopped_before, writes=not sweep.settings.join) as stopping:
         while n_left:
             lost = False
@@ -89,6 +92,16 @@ def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
         f"The workers' processes died {MAX_LAUNCHES} times{reason}, perhaps because memory is too low; try a smaller "
         "hydra.sweeper.n_jobs. The same command resumes the sweep."
     )
+
+
+def _start_ray(sweep: Sweep) -> None:
+    """Start Ray, if it is the launcher: it sets handlers of signals of its own when it starts, and ours come after them."""
+    launcher = sweep.config.hydra.launcher
+    if str(launcher["_target_"]).endswith(".RayLauncher"):
+        ray = import_module("ray")
+        if not ray.is_initialized():
+            given: Any = OmegaConf.to_container(launcher.ray.init, resolve=True)
+            ray.init(**given)
 
 
 def is_loss(error: BaseException) -> bool:
