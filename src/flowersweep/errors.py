@@ -18,8 +18,8 @@ _LOST = frozenset(
 
 # No space, no quota, or a file that is larger than the file system or the shell (`ulimit -f`) allows.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-# TensorFlow passes on only the text.
-_TEXT = os.strerror(errno.ENOSPC)
+# TensorFlow passes on only the text, and SQLite has one of its own.
+_TEXTS = (os.strerror(errno.ENOSPC), "database or disk is full")
 
 
 # Exit codes of all commands: a failure at run time, or unusable input.
@@ -109,7 +109,7 @@ def is_full(error: BaseException) -> bool:
     """Whether an error says that a file cannot be written because there is no space for it."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno in _FULL
-    return _TEXT in str(error)
+    return any(text in str(error) for text in _TEXTS)
 
 
 def disk_of(path: Path) -> str:
@@ -121,6 +121,11 @@ def disk_of(path: Path) -> str:
     while not place.is_mount():
         place = place.parent
     return f"the disk at {place} ({usage.free / 1e6:,.0f} of {usage.total / 1e6:,.0f} MB free)"
+
+
+def with_disk(reason: str, error: BaseException, path: Path | None) -> str:
+    """The reason of a failed write to `path`; it names the disk if that is full."""
+    return f"{reason}, {disk_of(path)}" if path is not None and is_full(error) else reason
 
 
 def full_disk(error: BaseException) -> str:

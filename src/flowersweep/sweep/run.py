@@ -1,7 +1,6 @@
 """A sweep from its command to its end: read, check, open the study, launch workers, show the results."""
 
 import logging
-import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -20,12 +19,21 @@ from flowersweep.config.files import flags
 from flowersweep.config.locations import shared_experiment
 from flowersweep.doors.optuna_api import enqueued_values, storage_of
 from flowersweep.errors import SweepError, SweepStoppedError
-from flowersweep.interrupt import Interrupted, interruptible
+from flowersweep.interrupt import interruptible
 from flowersweep.redaction import redacted
 from flowersweep.sweep.display import SweepDisplay, show_summary
+from flowersweep.sweep.official import tell_differences, write_results
 from flowersweep.sweep.parent_run import ParentRun, open_store
-from flowersweep.sweep.settings import Plan, Settings, make_plan, objectives, seeded, sweep_settings
-from flowersweep.sweep.space.build_space import build_space
+from flowersweep.sweep.settings import (
+    Plan,
+    Settings,
+    make_plan,
+    objectives,
+    searched_space,
+    seeded,
+    sweep_settings,
+    with_budget,
+)
 from flowersweep.sweep.space.check import check_choices
 from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
@@ -43,6 +51,7 @@ from flowersweep.sweep.study.sampler import explicit_options
 from flowersweep.sweep.study.study import existing_study, name_metrics, open_study
 from flowersweep.sweep.workers.failed_run import record_lost
 from flowersweep.sweep.workers.launch import launch
+from flowersweep.sweep.workers.stopping import interruption_of
 from flowersweep.sweep.workers.worker import WorkerReport
 from flowersweep.sweep.workers.worker_job import Sweep
 from flowersweep.texts import counted, expanded, plain_console
@@ -78,9 +87,10 @@ def run_study(
             pictures, the disk or a store.
         Interrupted: SIGINT or SIGTERM; running trials wait for the next sweep.
     """
-    settings = sweep_settings(config)
+    given = sweep_settings(config)
     loader = hydra_context.config_loader
-    space = build_space(arguments, settings.params, settings.conditions, config_loader=loader)
+    space = searched_space(arguments, given, config, loader)
+    settings = with_budget(given, space, config)
     plan = make_plan(settings, space, explicit_options(typed_overrides(config, "hydra")))
     settings = seeded(settings, config)
     configs = check_choices(space, config, loader, settings.n_repeats)
@@ -93,15 +103,16 @@ def run_study(
     store = open_store(config)
     storage = (existing_storage if settings.join else open_storage)(url, directory)
     with stopped_in_words(), patience(settings.storage_patience):
-        study = _study(settings, space, definition, storage)
+        is_foreign = not objectives(config)
+        study = _study(settings, space, definition, storage, is_foreign=is_foreign)
         name_metrics(study, objectives(config))
-        if not settings.join:
-            clear_stop(study)
+        if is_foreign and not study.get_trials(deepcopy=False):
+            tell_differences(given, settings, plan, space)
         reclaim(study)
         _enqueue(study, plan)
         budget = _budget(study, settings, plan)
         if not settings.join:
-            _keep_command(study, config, task_function.__module__, budget)
+            _lead(study, config, task_function.__module__, budget)
         sweep = Sweep(
             study_name=study.study_name,
             storage=url,
@@ -161,8 +172,13 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None, experiment
             with SweepDisplay(study, plan, sweep.config, on_change=parent_run.update):
                 reports = launch(replace(sweep, parent_run_id=parent_run.run_id), study)
         else:
-            log.info("Study %r is done: %s.", study.study_name, counted(plan.n_trials, "trial"))
-        if (interruption := _interruption(study, reports, joins=joins)) is not None:
+            log.info(
+                "Study %r is done: %s. A larger hydra.sweeper.n_trials continues it; another hydra.sweeper.study_name "
+                "starts a new one.",
+                study.study_name,
+                counted(plan.n_trials, "trial"),
+            )
+        if (interruption := interruption_of(study, reports, joins=joins)) is not None:
             # Neither store is waited for now.
             with suppress(*STORAGE_FAILURES), patience(0), cleaning_up(interruption):
                 parent_run.finish(draw=False)
@@ -171,6 +187,7 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None, experiment
         if store is not None:
             record_lost(study, store)
         parent_run.finish()
+        write_results(study, sweep.space, sweep.folder)
         show_summary(study, plan, parent_run, sweep.folder)
         _refuse_failure(study, sweep, reports)
     if store is not None and study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
@@ -181,31 +198,22 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None, experiment
         show_next_steps(steps, plain_console())
 
 
-def _interruption(study: Study, reports: Sequence[WorkerReport], *, joins: bool) -> Interrupted | None:
-    """What a sweep ends with that was stopped; None if it was not."""
-    signals = [report.signal_number for report in reports if report.signal_number is not None]
-    if signals:
-        interruption = Interrupted(signals[0])
-    elif any(report.stop is Stop.STOPPED for report in reports):
-        message = latest_stop(study.user_attrs)
-        by = next((report.by for report in reports if report.by), message.by if message else "a message")
-        interruption = Interrupted(signal.SIGTERM, f"stopped by {by}")
-    else:
-        return None
-    interruption.remedy = (
-        "the study goes on without it" if joins and signals else "the same command resumes the sweep"
-    )
-    return interruption
-
-
-def _keep_command(study: Study, config: DictConfig, program: str, budget: Budget) -> None:
-    """Store with the study how it is searched, for machines that join; without passwords, as many may read it."""
+def _lead(study: Study, config: DictConfig, program: str, budget: Budget) -> None:
+    """Let a stopped study go on, and store with it how it is searched, for machines that join; without passwords."""
+    clear_stop(study)
     typed = [*flags(config), *typed_overrides(config, "task"), *typed_overrides(config, "hydra")]
     arguments = [one for one in typed if redacted(one) == one]
     study.set_user_attr(COMMAND, {"program": program, "arguments": arguments, "deadline": budget.deadline})
 
 
-def _study(settings: Settings, space: Space, definition: Mapping[str, Any], storage: BaseStorage) -> Study:
+def _study(
+    settings: Settings,
+    space: Space,
+    definition: Mapping[str, Any],
+    storage: BaseStorage,
+    *,
+    is_foreign: bool,
+) -> Study:
     if settings.join:
         joined = existing_study(storage, settings.study_name)
         if (message := latest_stop(joined.user_attrs)) is not None and message.holds:
@@ -215,7 +223,12 @@ def _study(settings: Settings, space: Space, definition: Mapping[str, Any], stor
             )
         return open_study(storage, joined.study_name, definition, settings.directions)
     name = settings.study_name or derived_name(space, definition, settings.directions)
-    return open_study(storage, name, definition, settings.directions, settings.on_mismatch)
+    # To hydra-optuna-sweeper, a name without a storage is no identity: each command is a study of its own.
+    default = "new" if is_foreign and settings.storage is None else "error"
+    study = open_study(storage, name, definition, settings.directions, settings.on_mismatch or default)
+    if study.study_name != name:
+        log.info("The study %r is a different search; this one is %r.", name, study.study_name)
+    return study
 
 
 def _enqueue(study: Study, plan: Plan) -> None:
@@ -236,13 +249,16 @@ def _enqueue(study: Study, plan: Plan) -> None:
 
 
 def _budget(study: Study, settings: Settings, plan: Plan) -> Budget:
+    rate = settings.max_failure_rate
     return Budget.begun(
         study,
         settings.n_trials,
         is_grid=plan.is_grid,
         timeout=settings.timeout,
         max_failures=settings.max_failures,
-        max_failures_in_a_row=settings.max_failures_in_a_row,
+        max_failures_in_a_row=settings.max_failures_in_a_row if rate is None else None,
+        max_failure_rate=rate,
+        window=settings.n_jobs,
     )
 
 

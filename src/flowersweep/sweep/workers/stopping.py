@@ -6,14 +6,17 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 from optuna import Study
 
 from flowersweep.interrupt import Interrupted
-from flowersweep.sweep.stop_message import newer_stop, write_stop
+from flowersweep.sweep.stop_message import latest_stop, newer_stop, write_stop
 from flowersweep.sweep.storage.patience import STORAGE_FAILURES, cause, patience
+from flowersweep.sweep.study.budget import Stop
+from flowersweep.sweep.workers.worker import WorkerReport
 
 log = logging.getLogger(__name__)
 
@@ -110,3 +113,26 @@ class Stopping:
                 "Workers on other machines were not told to stop, because the storage does not respond: %s",
                 cause(error),
             )
+
+
+def interruption_of(study: Study, reports: Sequence[WorkerReport], *, joins: bool) -> Interrupted | None:
+    """What a sweep ends with that was stopped; None if it was not.
+
+    Args:
+        study: The study.
+        reports: From `launch.launch`.
+        joins: Whether the study goes on without this sweep.
+    """
+    signals = [report.signal_number for report in reports if report.signal_number is not None]
+    if signals:
+        interruption = Interrupted(signals[0])
+    elif any(report.stop is Stop.STOPPED for report in reports):
+        message = latest_stop(study.user_attrs)
+        by = next((report.by for report in reports if report.by), message.by if message else "a message")
+        interruption = Interrupted(signal.SIGTERM, f"stopped by {by}")
+    else:
+        return None
+    interruption.remedy = (
+        "the study goes on without it" if joins and signals else "the same command resumes the sweep"
+    )
+    return interruption
