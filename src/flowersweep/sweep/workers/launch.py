@@ -3,6 +3,8 @@
 import functools
 import logging
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -95,13 +97,16 @@ def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
 
 
 def _start_ray(sweep: Sweep) -> None:
-    """Start Ray, if it is the launcher: it sets handlers of signals of its own when it starts, and ours come after them."""
+    """Start Ray, if it is the launcher: the launcher would do so later, and Ray replaces the handler of SIGTERM."""
     launcher = sweep.config.hydra.launcher
     if str(launcher["_target_"]).endswith(".RayLauncher"):
         ray = import_module("ray")
         if not ray.is_initialized():
             given: Any = OmegaConf.to_container(launcher.ray.init, resolve=True)
+            before = signal.getsignal(signal.SIGTERM)
             ray.init(**given)
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, before)
 
 
 def is_loss(error: BaseException) -> bool:
