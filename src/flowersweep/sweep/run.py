@@ -1,7 +1,7 @@
 """A sweep from its command to its end: read, check, open the study, launch workers, show the results."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +50,8 @@ from flowersweep.training.logs.next_steps import after_sweep, show_next_steps
 from flowersweep.training.logs.notices import tell_of_pictures_to_come
 
 log = logging.getLogger(__name__)
+# Called with a sweep when its study is open: Hydra returns nothing from it.
+on_study: list[Callable[[Sweep], None]] = []
 
 
 def run_study(
@@ -106,6 +108,8 @@ def run_study(
             command=command_line(),
             content=content,
         )
+        for listener in on_study:
+            listener(sweep)
         _keep_configuration(sweep)
         experiments = {one.tracking.experiment for one in configs}
         _run(study, sweep, plan, store, shared_experiment(experiments) if experiments else None)

@@ -1,0 +1,66 @@
+"""Starting a training or a sweep from Python."""
+
+from typing import Any
+
+from flowersweep.api import process
+from flowersweep.api.result import Result, load_run
+from flowersweep.api.study import Study
+from flowersweep.api.words import Overrides, as_words, sweeper_words
+
+
+def train(overrides: Overrides = ()) -> Result:
+    """Train one model, as `python -m flowersweep` with the same overrides does.
+
+    It runs in a process of its own, so that nothing of it stays in this one: neither memory nor threads of TensorFlow, nor
+    settings. Interrupting this call ends the training as Ctrl-C does, and the same call goes on with it.
+
+    Args:
+        overrides: Texts as on the command line, `["model=cnn", "trainer.epochs=5"]`; a dict, `{"model": "cnn",
+            "trainer.epochs": 5}`, whose texts are written as on the command line; or a configuration from `hydra.compose`.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        FlowersweepError: It cannot run, or has failed; the exceptions are in `flowersweep.errors`.
+        KeyboardInterrupt: It was interrupted.
+
+    Example:
+        >>> import flowersweep as fs
+        >>> result = fs.train(["data=demo", "trainer=quick", "trainer.epochs=1", "tracking.dir=results"])
+        >>> len(result.history)
+        1
+    """
+    run = process.run(as_words(overrides))["run"]
+    return load_run(run["id"], run["directory"], uri=run["uri"])
+
+
+def sweep(overrides: Overrides = (), **settings: Any) -> Study:
+    """Run a sweep, as `python -m flowersweep --multirun` with the same overrides does.
+
+    The same call goes on with the same study, however it was stopped: only the trials that are missing are run. So does the
+    same command on the command line, and the reverse.
+
+    Args:
+        overrides: As for `train`; values to search are written as on the command line: `"aug=none,RandomFlip"`, or
+            `{"model.dropout": "interval(0,0.6)"}`.
+        **settings: Keys of `hydra.sweeper` by name: `n_trials=20`, `n_jobs=2`, `study_name="mine"`, `sampler="tpe"`,
+            `pruner="asha"` and so on.
+
+    Returns:
+        The study.
+
+    Raises:
+        FlowersweepError: It cannot run, or had to stop; the exceptions are in `flowersweep.errors`.
+        KeyboardInterrupt: It was interrupted; running trials were put back among the waiting ones.
+
+    Example:
+        >>> import flowersweep as fs
+        >>> overrides = ["aug=none,RandomFlip", "data=demo", "trainer=quick", "trainer.epochs=1"]
+        >>> study = fs.sweep([*overrides, "tracking.dir=results"], n_jobs=2)
+        >>> study.trials()["state"].tolist()
+        ['COMPLETE', 'COMPLETE']
+    """
+    arguments = ["--multirun", *as_words(overrides), *sweeper_words(settings)]
+    study = process.run(arguments, tells=False)["study"]
+    return Study(study["name"], study["storage"], study["directory"], study["uri"])
