@@ -3,6 +3,7 @@
 In Python and in notebooks, `train` and `sweep` do what the command line does (docs/howto/python_and_notebooks.md).
 """
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,10 @@ __all__ = ["Result", "Study", "load_run", "load_study", "sweep", "train"]
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(_MODULES[name]), name)
+    with warnings.catch_warnings():
+        # Of tqdm, which Optuna imports, in a notebook without ipywidgets; nothing here draws with it.
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        found = getattr(import_module(_MODULES[name]), name)
     return globals().get(name, found)  # `sweep` is also a package, which that has imported
 
 

@@ -69,21 +69,15 @@ def _outcome(folder: Path, code: int, *, interrupted: bool) -> dict[str, Any]:
     if (error := outcome.get("error")) is not None and not interrupted:
         raise _error(error)
     if interrupted or "interrupted" in outcome:
-        raise _Interrupted(outcome.get("interrupted", "interrupted by SIGINT."))
+        interruption = Interrupted(signal.SIGINT)
+        interruption.args = (outcome.get("interrupted", f"{interruption}."),)
+        raise interruption
     if not outcome:
         ended = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
         raise errors.TrainingError(
             f"The process {ended}, perhaps because memory is too low; the same call goes on where it was."
         )
     return outcome
-
-
-class _Interrupted(Interrupted):
-    """Says what the command said when it was interrupted."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(signal.SIGINT)
-        self.args = (text,)
 
 
 def _error(told: Mapping[str, str]) -> errors.FlowersweepError:

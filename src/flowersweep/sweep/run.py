@@ -158,6 +158,7 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None, experiment
         signals = [report.signal_number for report in reports if report.signal_number is not None]
         if signals:
             interruption = Interrupted(signals[0])
+            interruption.remedy = "the same command resumes the sweep"
             # Neither store is waited for now.
             with suppress(*STORAGE_FAILURES), patience(0), cleaning_up(interruption):
                 parent_run.finish(draw=False)
