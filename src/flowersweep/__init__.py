@@ -8,12 +8,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flowersweep.api import Result, Study, load_run, load_study, sweep, train
+    from flowersweep.api import Result as Result
+    from flowersweep.api import Study as Study
+    from flowersweep.api import load_run as load_run
+    from flowersweep.api import load_study as load_study
+    from flowersweep.api import sweep as sweep
+    from flowersweep.api import train as train
 
 __version__ = "0.1.0"
 
-# The public names and their modules, which are imported when a name is used: `import flowersweep` imports no other package.
-_MODULES = {
+# The public names, by their modules, which are imported when a name is used.
+_PUBLIC = {
     "Result": "flowersweep.api",
     "Study": "flowersweep.api",
     "load_run": "flowersweep.api",
@@ -22,18 +27,16 @@ _MODULES = {
     "train": "flowersweep.api",
 }
 
-__all__ = ["Result", "Study", "load_run", "load_study", "sweep", "train"]
-
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
+    if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     with warnings.catch_warnings():
         # Of tqdm, which Optuna imports, in a notebook without ipywidgets; nothing here draws with it.
         warnings.filterwarnings("ignore", message="IProgress not found")
-        found = getattr(import_module(_MODULES[name]), name)
+        found = getattr(import_module(_PUBLIC[name]), name)
     return globals().get(name, found)  # `sweep` is also a package, which that has imported
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES})
+    return sorted({*globals(), *_PUBLIC})

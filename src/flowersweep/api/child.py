@@ -41,7 +41,9 @@ def main(folder: str) -> None:
         outcome["interrupted"] = hydra_app.interruption_in_words(interruption)
     except Exception as error:  # noqa: BLE001 - every error is told to the caller
         outcome["error"] = _error(error)
-    (path / OUTCOME).write_text(json.dumps(outcome), encoding="utf-8")
+    draft = path / f"{OUTCOME}.draft"
+    draft.write_text(json.dumps(outcome), encoding="utf-8")
+    draft.replace(path / OUTCOME)
 
 
 def _run(settings: config.Config, result: Result) -> dict[str, str | None]:
@@ -61,7 +63,9 @@ def _study(sweep: Sweep) -> dict[str, str | None]:
 def _error(error: Exception) -> dict[str, str]:
     explained = hydra_app.explained(error)
     known = isinstance(error, FlowersweepError)
-    kinds = [kind.__name__ for kind in type(explained).__mro__ if kind.__module__ == FlowersweepError.__module__]
+    kinds = [
+        kind.__name__ for kind in type(explained).__mro__ if kind.__module__ == FlowersweepError.__module__
+    ]
     trace = "" if known else redacted("".join(traceback.format_exception(error)))
     return {"kind": kinds[0], "text": str(explained), "traceback": trace}
 

@@ -38,19 +38,21 @@ def overrides_of(given: DictConfig) -> list[str]:
         if "hydra" in given:
             words = [word for whose in ("hydra", "task") for word in typed_overrides(given, whose)]
             return [*config.flags(given), *words, *_changes(compose("config", words), given)]
-        words = [word for group in _GROUPS if (word := _choice(group, given)) is not None]
+        default = compose("config")
+        words = [
+            word for group in _GROUPS if (word := _choice(group, given[group], default[group])) is not None
+        ]
         return [*words, *_changes(compose("config", words), given)]
 
 
-def _choice(group: str, given: DictConfig) -> str | None:
+def _choice(group: str, node: DictConfig, default: DictConfig) -> str | None:
     """The override that selects the choice of a group; None for its default."""
-    node = given[group]
     names = GlobalHydra.instance().config_loader().get_group_options(group)
     likely = [None, *(name for name in names if name in {node.get("name"), node.get("source")})]
     best: tuple[int, str | None] | None = None
     for name in dict.fromkeys([*likely, *names]):
         word = None if name is None else f"{group}={name}"
-        found = compose("config", [] if word is None else [word])[group]
+        found = default if word is None else compose("config", [word])[group]
         if OmegaConf.get_type(found) is not OmegaConf.get_type(node):
             continue
         n_changes = len(list(_changes(found, node)))
@@ -74,7 +76,7 @@ def _differences(before: Mapping[Any, Any], now: Mapping[Any, Any], prefix: str)
         old = before.get(key)
         if isinstance(old, dict) and isinstance(value, dict) and set(old) == set(value):
             yield from _differences(old, value, f"{prefix}{key}.")
-        elif value != old and value != "???":
+        elif value not in (old, "???"):
             yield f"{prefix}{key}={_text(value)}"
 
 

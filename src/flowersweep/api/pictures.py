@@ -25,7 +25,9 @@ class Picture:
     def html(self) -> str:
         """The picture as an element of a page."""
         data = base64.b64encode(self.png).decode()
-        return f'<img alt="{html.escape(self.name)}" style="max-width:100%" src="data:image/png;base64,{data}">'
+        return (
+            f'<img alt="{html.escape(self.name)}" style="max-width:100%" src="data:image/png;base64,{data}">'
+        )
 
     def __repr__(self) -> str:
         return f"<Picture {self.name}>"

@@ -51,7 +51,7 @@ def run(
 
     Raises:
         FlowersweepError: What the command failed with.
-        Interrupted: The caller was interrupted; the command ended as after Ctrl-C.
+        Interrupted: This process was interrupted; the command ended as after Ctrl-C.
     """
     with tempfile.TemporaryDirectory(prefix="flowersweep-") as name, progress() as shown:
         folder = Path(name)
@@ -60,18 +60,36 @@ def run(
         variables = {**shown.environment(os.environ), **(environment or {})}
         with _started(folder, variables, shown, tells=tells) as process:
             interrupted = _awaited(process, _Streams(process, shown))
-        return _outcome(folder, process.returncode, interrupted=interrupted)
+        outcome = _read(folder)
+    stopped = errors.SweepStoppedError if "--multirun" in arguments else errors.TrainingError
+    return _checked(outcome, process.returncode, interrupted=interrupted, stopped=stopped)
 
 
-def _outcome(folder: Path, code: int, *, interrupted: bool) -> dict[str, Any]:
+def _read(folder: Path) -> dict[str, Any]:
     path = folder / OUTCOME
     outcome: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    if (error := outcome.get("error")) is not None and not interrupted:
-        raise _error(error)
-    if interrupted or "interrupted" in outcome:
+    return outcome
+
+
+def _checked(
+    outcome: dict[str, Any], code: int, *, interrupted: bool, stopped: type[errors.FlowersweepError]
+) -> dict[str, Any]:
+    """The outcome of a process, unless it did not succeed.
+
+    Args:
+        outcome: What it wrote; empty if it was killed.
+        code: Its exit code.
+        interrupted: Whether this process was interrupted.
+        stopped: The exception if somebody else stopped it.
+    """
+    if interrupted:
         interruption = Interrupted(signal.SIGINT)
         interruption.args = (outcome.get("interrupted", f"{interruption}."),)
         raise interruption
+    if "interrupted" in outcome:
+        raise stopped(outcome["interrupted"])
+    if "error" in outcome:
+        raise _error(outcome["error"])
     if not outcome:
         ended = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
         raise errors.TrainingError(
@@ -137,7 +155,7 @@ class _Streams:
 
     def __init__(self, process: subprocess.Popen[bytes], shown: Progress) -> None:
         self._selector = selectors.DefaultSelector()
-        self._add(process.stdout, lambda text: sys.stdout.write(text))
+        self._add(process.stdout, sys.stdout.write)
         self._add(process.stderr, shown.show)
 
     def _add(self, pipe: Any, show: Callable[[str], object]) -> None:

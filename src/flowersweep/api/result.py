@@ -136,4 +136,3 @@ def as_result(store: Store, run: "Run") -> Result:
         params=dict(run.data.params),
         store=store,
     )
-

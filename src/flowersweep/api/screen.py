@@ -22,7 +22,9 @@ _DRAWS = {
 }
 
 # What rich sends to a terminal: a control sequence, a control character, or text. Links are not shown.
-_SENT = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])|\x1b\][^\x1b\x07]*(?:\x1b\\|\x07)|([\r\n])|([^\x1b\r\n]+)|\x1b")
+_SENT = re.compile(
+    r"\x1b\[([0-9;?]*)([A-Za-z])|\x1b\][^\x1b\x07]*(?:\x1b\\|\x07)|([\r\n])|([^\x1b\r\n]+)|\x1b"
+)
 _INCOMPLETE = re.compile(r"\x1b(?:\[[0-9;?]*|\][^\x1b\x07]*\x1b?)?\Z")
 
 

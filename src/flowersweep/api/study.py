@@ -66,7 +66,7 @@ class Study:
                 "trial": row.trial,
                 "rank": row.rank,
                 "state": row.state,
-                **dict(zip(names, row.values or [math.nan] * len(names), strict=True)),
+                **dict(zip(names, row.values or [math.nan] * len(names), strict=True)),  # noqa: PD011 - not of pandas
                 **row.params,
                 "epochs": row.epochs,
                 "seconds": row.seconds,
@@ -78,7 +78,11 @@ class Study:
         last = ["epochs", "seconds", "run_id", "reason"]
         keys = dict.fromkeys(key for row in rows for key in row if key not in last)
         columns = [*(keys or ["trial", "rank", "state", *names]), *last]
-        return pd.DataFrame(rows, columns=columns).astype({"rank": "Int64", "epochs": "Int64"}).set_index("trial")
+        return (
+            pd.DataFrame(rows, columns=columns)
+            .astype({"rank": "Int64", "epochs": "Int64"})
+            .set_index("trial")
+        )
 
     @property
     def best(self) -> Result:

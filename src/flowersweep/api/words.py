@@ -31,7 +31,7 @@ def as_words(overrides: Overrides) -> list[str]:
 
         return overrides_of(overrides)
     if isinstance(overrides, Mapping):
-        return [_word(key, value) for key, value in overrides.items()]
+        return [_word(str(key), value) for key, value in overrides.items()]
     if isinstance(overrides, str) or not isinstance(overrides, Sequence):
         raise ConfigError(
             f"Overrides are a list of texts, as in ['model=cnn', 'trainer.epochs=5'], or a dict, but these are {overrides!r}."
@@ -54,9 +54,13 @@ def _checked(words: Sequence[str]) -> Iterator[str]:
         if not isinstance(word, str):
             raise ConfigError(f"An override is a text, as in 'trainer.epochs=5', but one is {word!r}.")
         if word in {"-m", "--multirun"}:
-            raise ConfigError(f"{word} is for the command line; flowersweep.sweep runs a sweep, and train one training.")
+            raise ConfigError(
+                f"{word} is for the command line; flowersweep.sweep runs a sweep, and train one training."
+            )
         if not value_follows and word.startswith("-") and word.partition("=")[0] not in _FLAGS:
-            raise ConfigError(f"{word} is for the command line; here only overrides and {_FLAGS[0]} are possible.")
+            raise ConfigError(
+                f"{word} is for the command line; here only overrides and {_FLAGS[0]} are possible."
+            )
         value_follows = word in _FLAGS
         yield word
 
