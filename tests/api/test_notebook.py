@@ -1,14 +1,37 @@
 """In a real kernel: progress, interrupts, and the notebook of the examples."""
 
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-pytest.importorskip("jupyter_client", reason="pip install nbclient ipykernel to run notebooks")
+from conftest import ROOT
+from flowersweep.tracking.lookup import Files
+from flowersweep.tracking.selection import find_study, open_results
 
-from kernels import Kernel, kernel
+nbclient = pytest.importorskip("nbclient", reason="pip install nbclient ipykernel to run notebooks")
+nbformat = pytest.importorskip("nbformat")
+
+from kernels import Kernel, kernel  # noqa: E402 - it needs the same packages
 
 pytestmark = pytest.mark.slow
+
+# A class of a notebook has no file in which `inspect` could find it.
+OWN_LAYER = """
+import keras
+from flowersweep.api.given import given
+
+@keras.saving.register_keras_serializable(package="mine")
+class Half(keras.layers.Layer):
+    def call(self, pictures):
+        return pictures / 2
+
+def build(input_shape, num_classes):
+    return keras.Sequential([keras.Input(input_shape), Half(), keras.layers.Flatten(), keras.layers.Dense(num_classes)])
+
+given(build).words
+"""
 
 
 def test_an_interrupted_sweep_is_finished_by_the_same_cell(tmp_path: Path, drawn: Path, cache: Path) -> None:
@@ -51,6 +74,36 @@ def test_an_interrupted_sweep_is_finished_by_the_same_cell(tmp_path: Path, drawn
         )
         assert notebook.run("study.trials()['run_id'][0]").text == first
         assert _state(notebook) == before
+        given = notebook.run(OWN_LAYER).displays.popitem()[1]["text/plain"]
+        assert "model.build=build_" in given
+        (module,) = (tmp_path / "own_code").glob("build_*.py")
+        assert "class Half(keras.layers.Layer):" in module.read_text(encoding="utf-8")
+    store = open_results(str(tmp_path / "results"))
+    typed = Files(store, find_study(store, "mine").info.run_id).text("study/command.txt")
+    assert shlex.split(str(typed)) == [
+        *["python", "-m", "flowersweep", "--multirun", *overrides],
+        "hydra.sweeper.study_name=mine",
+    ]
+
+
+def test_the_tour(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every cell runs, and shows what it shows where the notebook is read."""
+    monkeypatch.setenv("FLOWERSWEEP_CACHE", str(cache))
+    notebook = nbformat.read(ROOT / "examples/tour.ipynb", 4)
+    stored = [_shown(cell) for cell in notebook.cells]
+    counts = [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"]
+    assert counts == list(range(1, len(counts) + 1))
+    nbclient.NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+    ).execute()
+    assert [_shown(cell) for cell in notebook.cells] == stored
+    (page,) = tmp_path.glob("reports/*/report.html")
+    assert "RandomFlip" in page.read_text(encoding="utf-8")
+
+
+def _shown(cell: Any) -> list[tuple[str, list[str]]]:
+    """The kinds of a cell's outputs, and their MIME types."""
+    return [(one.output_type, sorted(one.get("data", {}))) for one in cell.get("outputs", [])]
 
 
 def _state(notebook: Kernel) -> str:

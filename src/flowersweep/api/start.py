@@ -1,14 +1,18 @@
 """Starting a training or a sweep from Python."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from flowersweep.api import process
+from flowersweep.api.given import given
 from flowersweep.api.result import Result, load_run
 from flowersweep.api.study import Study
 from flowersweep.api.words import Overrides, as_words, sweeper_words
 
 
-def train(overrides: Overrides = ()) -> Result:
+def train(
+    overrides: Overrides = (), *, model: Any = None, aug: Any = None, callbacks: Sequence[Any] = ()
+) -> Result:
     """Train one model, as `python -m flowersweep` with the same overrides does.
 
     It runs in a process of its own, so that nothing of it stays in this one: neither memory nor threads of TensorFlow, nor
@@ -17,6 +21,10 @@ def train(overrides: Overrides = ()) -> Result:
     Args:
         overrides: Texts as on the command line, `["model=cnn", "trainer.epochs=5"]`; a dict, `{"model": "cnn",
             "trainer.epochs": 5}`, whose texts are written as on the command line; or a configuration from `hydra.compose`.
+        model: A network of your own: a function of input_shape and num_classes, or a Keras model, whose weights training starts
+            from. It takes raw pictures (0..255) and returns logits. To give code here is to allow it.
+        aug: An augmentation of your own: a class.
+        callbacks: Keras callbacks of your own: classes.
 
     Returns:
         The finished run.
@@ -31,11 +39,19 @@ def train(overrides: Overrides = ()) -> Result:
         >>> len(result.history)
         1
     """
-    run = process.run(as_words(overrides))["run"]
+    code = given(model, aug, callbacks)
+    run = process.run([*as_words(overrides), *code.words], environment=code.environment)["run"]
     return load_run(run["id"], run["directory"], uri=run["uri"])
 
 
-def sweep(overrides: Overrides = (), **settings: Any) -> Study:
+def sweep(
+    overrides: Overrides = (),
+    *,
+    model: Any = None,
+    aug: Any = None,
+    callbacks: Sequence[Any] = (),
+    **settings: Any,
+) -> Study:
     """Run a sweep, as `python -m flowersweep --multirun` with the same overrides does.
 
     The same call goes on with the same study, however it was stopped: only the trials that are missing are run. So does the
@@ -44,6 +60,9 @@ def sweep(overrides: Overrides = (), **settings: Any) -> Study:
     Args:
         overrides: As for `train`; values to search are written as on the command line: `"aug=none,RandomFlip"`, or
             `{"model.dropout": "interval(0,0.6)"}`.
+        model: As for `train`.
+        aug: As for `train`.
+        callbacks: As for `train`.
         **settings: Keys of `hydra.sweeper` by name: `n_trials=20`, `n_jobs=2`, `study_name="mine"`, `sampler="tpe"`,
             `pruner="asha"` and so on.
 
@@ -61,6 +80,7 @@ def sweep(overrides: Overrides = (), **settings: Any) -> Study:
         >>> study.trials()["state"].tolist()
         ['COMPLETE', 'COMPLETE']
     """
-    arguments = ["--multirun", *as_words(overrides), *sweeper_words(settings)]
-    study = process.run(arguments, tells=False)["study"]
+    code = given(model, aug, callbacks)
+    arguments = ["--multirun", *as_words(overrides), *code.words, *sweeper_words(settings)]
+    study = process.run(arguments, environment=code.environment, tells=False)["study"]
     return Study(study["name"], study["storage"], study["directory"], study["uri"])
