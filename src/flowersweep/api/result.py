@@ -118,6 +118,12 @@ def load_run(run: str, directory: str | Path | None = None, *, uri: str | None =
     Raises:
         TrackingError: There is no such run, or no results.
         ConfigError: It is not an id.
+
+    Example:
+        >>> import flowersweep as fs
+        >>> result = fs.load_run("6160fa99")  # doctest: +SKIP
+        >>> result.figures["curves"]  # doctest: +SKIP
+        <Picture curves>
     """
     with environment_kept():
         store = open_results(None if directory is None else str(directory), uri)

@@ -29,6 +29,7 @@ from flowersweep.tracking.store.store import Store
 if TYPE_CHECKING:
     import pandas as pd
 
+_MAX_ROWS = 60
 _NEVER = dt.datetime.min  # noqa: DTZ901 - Optuna's times have no zone
 _OPEN = (TrialState.RUNNING, TrialState.WAITING)
 
@@ -116,7 +117,9 @@ class Study:
         states = trials["state"].value_counts().to_dict() if len(trials) else {}
         counts = ", ".join(f"{count} {state.lower()}" for state, count in states.items())
         title = html.escape(f"{in_one_line(self.name)}: {counts or counted(0, 'trial')}")
-        return f"<p><b>{title}</b></p>{trials.drop(columns=['run_id'], errors='ignore')._repr_html_()}"
+        empty = [name for name in ("reason",) if not trials[name].any()]
+        table = trials.drop(columns=["run_id", *empty])
+        return f"<p><b>{title}</b></p>{table.to_html(float_format='{:.4g}'.format, na_rep='', max_rows=_MAX_ROWS)}"
 
 
 def load_study(
@@ -136,6 +139,11 @@ def load_study(
 
     Raises:
         SweepError: There is no such study, or its storage cannot be used.
+
+    Example:
+        >>> import flowersweep as fs
+        >>> study = fs.load_study("dropout")  # doctest: +SKIP
+        >>> study.best.model().predict(pictures)  # doctest: +SKIP
     """
     folder = expanded(directory or results_dir()).absolute()
     url = storage_url(storage, folder)
