@@ -53,7 +53,7 @@ def test_an_interrupted_sweep_is_finished_by_the_same_cell(tmp_path: Path, drawn
         before = _state(notebook)
         stopped = notebook.run(cell, interrupt_at="trial 0 COMPLETE")
         assert stopped.error == (
-            "Interrupted",
+            "KeyboardInterrupt",
             "interrupted by SIGINT; the same command resumes the sweep.",
         )
         assert "Traceback" not in stopped.text + stopped.streams

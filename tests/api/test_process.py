@@ -13,7 +13,6 @@ import pytest
 from flowersweep import errors
 from flowersweep.api import child
 from flowersweep.api.process import _checked, _error, run
-from flowersweep.interrupt import Interrupted
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.selection import open_results, search
 
@@ -63,7 +62,7 @@ class TestOutcomes:
     def test_an_interrupt_of_this_process(self) -> None:
         """It is one here, too, whether or not the process could say how to go on."""
         for outcome, said in (({}, "interrupted by SIGINT."), ({"interrupted": "go on"}, "go on")):
-            with pytest.raises(Interrupted) as caught:
+            with pytest.raises(KeyboardInterrupt) as caught:
                 _checked(outcome, 130, interrupted=True, stopped=errors.SweepStoppedError)
             assert str(caught.value) == said
 

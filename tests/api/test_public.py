@@ -81,6 +81,6 @@ def test_on_a_terminal(tmp_path: Path, drawn: Path, cache: Path) -> None:
     _, status = os.waitpid(pid, 0)
     text = shown.decode()
     assert "\x1b[" in text
-    assert "\nflowersweep.interrupt.Interrupted: interrupted by SIGINT; " in text.replace("\r", "")
+    assert "\nKeyboardInterrupt: interrupted by SIGINT; " in text.replace("\r", "")
     assert text.count("Traceback") == 1
     assert os.waitstatus_to_exitcode(status) == -signal.SIGINT  # as of any program that Ctrl-C ends

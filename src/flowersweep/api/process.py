@@ -12,12 +12,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from flowersweep import errors
 from flowersweep.api.child import OUTCOME, REQUEST
 from flowersweep.api.screen import Progress, progress
-from flowersweep.interrupt import Interrupted
 
 _LOOK_SECONDS = 0.2
 # For the running trials to be put back; a locked storage is not waited for.
@@ -51,15 +50,15 @@ def run(
 
     Raises:
         FlowersweepError: What the command failed with.
-        Interrupted: This process was interrupted; the command ended as after Ctrl-C.
+        KeyboardInterrupt: This process was interrupted; the command ended as after Ctrl-C.
     """
     with tempfile.TemporaryDirectory(prefix="flowersweep-") as name, progress() as shown:
         folder = Path(name)
         request = {"arguments": list(arguments), "caller": os.getpid()}
         (folder / REQUEST).write_text(json.dumps(request), encoding="utf-8")
         variables = {**shown.environment(os.environ), **(environment or {})}
-        with _started(folder, variables, shown, tells=tells) as process:
-            interrupted = _awaited(process, _Streams(process, shown))
+        with _Streams(shown, tells=tells) as streams, _started(folder, variables, streams) as process:
+            interrupted = _awaited(process, streams)
         outcome = _read(folder)
     stopped = errors.SweepStoppedError if "--multirun" in arguments else errors.TrainingError
     return _checked(outcome, process.returncode, interrupted=interrupted, stopped=stopped)
@@ -83,9 +82,8 @@ def _checked(
         stopped: The exception if somebody else stopped it.
     """
     if interrupted:
-        interruption = Interrupted(signal.SIGINT)
-        interruption.args = (outcome.get("interrupted", f"{interruption}."),)
-        raise interruption
+        # Not of a class of its own: Python ends with the exit code of a signal after exactly this one.
+        raise KeyboardInterrupt(outcome.get("interrupted", "interrupted by SIGINT."))
     if "interrupted" in outcome:
         raise stopped(outcome["interrupted"])
     if "error" in outcome:
@@ -107,7 +105,7 @@ def _error(told: Mapping[str, str]) -> errors.FlowersweepError:
 
 @contextmanager
 def _started(
-    folder: Path, environment: Mapping[str, str], shown: Progress, *, tells: bool
+    folder: Path, environment: Mapping[str, str], streams: "_Streams"
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process that has ended when the block has, whatever happens in it."""
     path = [entry or os.getcwd() for entry in sys.path]  # noqa: PTH109 - sys.path holds strings
@@ -115,8 +113,10 @@ def _started(
     process = subprocess.Popen(  # noqa: S603 - this interpreter and this package
         [sys.executable, "-c", _BOOTSTRAP.format(path=path, folder=str(folder))],
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE if tells else subprocess.DEVNULL,
-        stderr=None if shown.inherits else subprocess.PIPE,
+        stdout=streams.stdout,
+        stderr=streams.stderr,
+        # It keeps the ends from which nobody reads when this process has been killed: otherwise it would fail before it ends.
+        pass_fds=streams.read_ends,
         env=environment,
         start_new_session=True,
     )
@@ -130,9 +130,6 @@ def _started(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        for pipe in (process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
 
 
 def _awaited(process: subprocess.Popen[bytes], streams: "_Streams") -> bool:
@@ -151,30 +148,45 @@ def _awaited(process: subprocess.Popen[bytes], streams: "_Streams") -> bool:
 
 
 class _Streams:
-    """What a process prints, shown by the thread that waits for it: a notebook assigns output to cells by threads."""
+    """What a process prints, shown by the thread that waits for it: a notebook assigns output to cells by threads.
 
-    def __init__(self, process: subprocess.Popen[bytes], shown: Progress) -> None:
+    Attributes:
+        stdout: Its standard output, for `Popen`.
+        stderr: Its standard error.
+        read_ends: The descriptors from which this process reads.
+    """
+
+    def __init__(self, shown: Progress, *, tells: bool) -> None:
         self._selector = selectors.DefaultSelector()
-        self._add(process.stdout, sys.stdout.write)
-        self._add(process.stderr, shown.show)
+        self._write_ends: list[int] = []
+        self.read_ends: list[int] = []
+        self.stdout = self._pipe(sys.stdout.write) if tells else subprocess.DEVNULL
+        self.stderr = None if shown.inherits else self._pipe(shown.show)
 
-    def _add(self, pipe: Any, show: Callable[[str], object]) -> None:
-        if pipe is not None:
-            os.set_blocking(pipe.fileno(), False)
-            decoder = codecs.getincrementaldecoder("utf-8")("replace")
-            self._selector.register(pipe, selectors.EVENT_READ, (decoder, show))
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._selector.close()
+        for end in (*self.read_ends, *self._write_ends):
+            os.close(end)
+
+    def _pipe(self, show: Callable[[str], object]) -> int:
+        read_end, write_end = os.pipe()
+        os.set_blocking(read_end, False)
+        self.read_ends.append(read_end)
+        self._write_ends.append(write_end)
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._selector.register(read_end, selectors.EVENT_READ, (decoder, show))
+        return write_end
 
     def look(self, seconds: float) -> bool:
         """Show what has been printed; wait for it for at most this time; return whether there was something."""
-        found = False
-        if not self._selector.get_map():
+        if not self.read_ends:
             time.sleep(seconds)
-        for key, _ in self._selector.select(seconds) if self._selector.get_map() else ():
+            return False
+        found = self._selector.select(seconds)
+        for key, _ in found:
             decoder, show = key.data
-            data = os.read(key.fd, 1 << 16)
-            if not data:
-                self._selector.unregister(key.fileobj)
-            elif text := decoder.decode(data):
-                found = True
-                show(text)
-        return found
+            show(decoder.decode(os.read(key.fd, 1 << 16)))
+        return bool(found)
