@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped] # it ships no types
 import pytest
 
 import flowersweep as fs

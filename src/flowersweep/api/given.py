@@ -198,7 +198,7 @@ def _text_of(thing: Any) -> str | None:
         lines = linecache.getlines(method.__code__.co_filename) if inspect.isfunction(method) else []
         for node in ast.walk(ast.parse("".join(lines))):
             if isinstance(node, ast.ClassDef) and node.name == thing.__name__:
-                first = min(one.lineno for one in (node, *node.decorator_list))
+                first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
                 return textwrap.dedent("".join(lines[first - 1 : node.end_lineno]))
     try:
         return textwrap.dedent(inspect.getsource(thing))
