@@ -17,6 +17,26 @@ from kernels import Kernel, kernel  # noqa: E402 - it needs the same packages
 
 pytestmark = pytest.mark.slow
 
+# A sweep in another thread, which is stopped when it runs a trial.
+STOP = """
+import threading, time
+caught = []
+
+def call():
+    try:
+        fs.sweep(overrides, study_name='mine')
+    except Exception as error:
+        caught.append(error)
+
+thread = threading.Thread(target=call)
+thread.start()
+study = fs.load_study('mine', 'results')
+while 'RUNNING' not in set(study.trials()['state']):
+    time.sleep(0.2)
+study.stop()
+thread.join()
+caught
+"""
 # A class of a notebook has no file in which `inspect` could find it.
 OWN_LAYER = """
 import keras
@@ -46,7 +66,7 @@ def test_an_interrupted_sweep_is_finished_by_the_same_cell(tmp_path: Path, drawn
         "trainer.epochs=1",
         "tracking.log_figures=false",
         "tracking.log_model=false",
-        "aug=none,RandomFlip,RandomZoom",
+        "aug=none,RandomFlip,RandomZoom,RandomShear",
     ]
     cell = f"import flowersweep as fs\nstudy = fs.sweep({overrides!r}, study_name='mine')\nstudy"
     with kernel(tmp_path) as notebook:
@@ -63,14 +83,19 @@ def test_an_interrupted_sweep_is_finished_by_the_same_cell(tmp_path: Path, drawn
         assert "RUNNING" not in states
         first = notebook.run("fs.load_study('mine', 'results').trials()['run_id'][0]").text
 
+        stopped = notebook.run(f"overrides = {overrides!r}\n{STOP}")
+        assert (
+            "SweepStoppedError('interrupted by SIGTERM; the same command resumes the sweep.')" in stopped.text
+        )
+
         done = notebook.run(cell)
         assert done.error is None
-        assert "trial 2 COMPLETE" in done.text
+        assert "trial 3 COMPLETE" in done.text
         assert "trial 0 COMPLETE" not in done.text
         table = done.displays.popitem()[1]["text/html"]
-        assert "mine: 3 complete" in table
+        assert "mine: 4 complete" in table
         assert notebook.run("sorted(study.trials().index), set(study.trials()['state'])").text == (
-            "([0, 1, 2], {'COMPLETE'})"
+            "([0, 1, 2, 3], {'COMPLETE'})"
         )
         assert notebook.run("study.trials()['run_id'][0]").text == first
         assert _state(notebook) == before
