@@ -24,7 +24,7 @@ VALUES = st.recursive(
 
 def test_a_list_is_as_it_is() -> None:
     """Also with the flag that names files of the user's own."""
-    words = ["--config-dir", "-odd-name", "model=cnn", "aug=none,RandomFlip"]
+    words = ["--config-dir", "-odd-name", "hydra/sweeper=study", "model=cnn", "aug=none,RandomFlip"]
     assert as_words(words) == words
 
 
@@ -54,7 +54,7 @@ def test_texts_of_a_dict_are_in_hydras_grammar() -> None:
 @given(VALUES)
 def test_values_are_read_as_they_were(value: Any) -> None:
     """Hydra's parser gives the value back, with its type."""
-    (word,) = as_words({"key": value})
+    (word,) = as_words({"a.key": value})
     read = plain(OverridesParser.create().parse_override(word).value())
     assert repr(read) == repr(value)
 
@@ -67,6 +67,9 @@ def test_values_are_read_as_they_were(value: Any) -> None:
         (["seed=1", 2], "An override is a text, .* but one is 2"),
         (["--multirun", "seed=1"], "--multirun is for the command line; flowersweep.sweep runs a sweep"),
         (["--cfg", "job"], "--cfg is for the command line"),
+        (["hydra/sweeper=basic"], "hydra/sweeper=basic has no result in Python; leave it out"),
+        ({"hydra.mode": "MULTIRUN"}, "hydra.mode=MULTIRUN has no result in Python"),
+        ({"aug": ["none", "RandomFlip"]}, "aug has a list as its value, .* as one text: 'none,RandomFlip'"),
         ({"aug": ("none", "RandomFlip")}, "aug has a value of type tuple; .* as in 'none,RandomFlip'"),
         ({"trainer.epochs": object()}, "trainer.epochs has a value of type object"),
     ],

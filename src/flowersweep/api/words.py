@@ -1,6 +1,7 @@
 """Overrides as they are given in Python, turned into the arguments of the command line."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ Overrides = Sequence[str] | Mapping[str, Any] | DictConfig
 # The flags that name the user's own files of configuration.
 _FLAGS = ("--config-dir", "-cd", "--config-name", "-cn")
 _GROUPS = ("sampler", "pruner")
+# Sweepers that have no study, and what would make a sweep of a training.
+_ELSEWHERE = re.compile(r"\+*hydra(/sweeper=(?!study$)|\.mode=)")
 
 
 def as_words(overrides: Overrides) -> list[str]:
@@ -26,6 +29,10 @@ def as_words(overrides: Overrides) -> list[str]:
     Raises:
         ConfigError: They are something else.
     """
+    return list(_checked(_words(overrides)))
+
+
+def _words(overrides: Overrides) -> list[str]:
     if isinstance(overrides, DictConfig):
         from flowersweep.api.composed import overrides_of
 
@@ -36,7 +43,7 @@ def as_words(overrides: Overrides) -> list[str]:
         raise ConfigError(
             f"Overrides are a list of texts, as in ['model=cnn', 'trainer.epochs=5'], or a dict, but these are {overrides!r}."
         )
-    return list(_checked(overrides))
+    return list(overrides)
 
 
 def sweeper_words(settings: Mapping[str, Any]) -> list[str]:
@@ -61,6 +68,8 @@ def _checked(words: Sequence[str]) -> Iterator[str]:
             raise ConfigError(
                 f"{word} is for the command line; here only overrides and {_FLAGS[0]} are possible."
             )
+        if _ELSEWHERE.match(word):
+            raise ConfigError(f"{word} has no result in Python; leave it out, or use the command line.")
         value_follows = word in _FLAGS
         yield word
 
@@ -68,6 +77,11 @@ def _checked(words: Sequence[str]) -> Iterator[str]:
 def _word(key: str, value: Any) -> str:
     if key.startswith("~") and value is None:
         return key
+    if isinstance(value, list) and "." not in key:
+        raise ConfigError(
+            f"{key} has a list as its value, but takes one; to search several in a sweep, write them as one text: "
+            f"{','.join(map(str, value))!r}."
+        )
     return f"{key}={value if isinstance(value, str) else _text(key, value)}"
 
 
