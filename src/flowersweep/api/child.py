@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from flowersweep import config, hydra_app
+from flowersweep.api.process import OUTCOME, REQUEST
 from flowersweep.errors import FlowersweepError
 from flowersweep.redaction import redacted
 from flowersweep.sweep import run as sweeps
 from flowersweep.sweep.workers.worker_job import Sweep
 from flowersweep.training import Result
 
-REQUEST, OUTCOME = "request.json", "outcome.json"
 LOOK_SECONDS = 1.0
 
 

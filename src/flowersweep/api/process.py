@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from flowersweep import errors
-from flowersweep.api.child import OUTCOME, REQUEST
 from flowersweep.api.screen import Progress, progress
 
+REQUEST, OUTCOME = "request.json", "outcome.json"
 _LOOK_SECONDS = 0.2
 # For the running trials to be put back; a locked storage is not waited for.
 _STOP_SECONDS = 60.0
