@@ -262,3 +262,18 @@ class TestCommands:
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stderr.splitlines() == ["[]"]
+
+
+@pytest.mark.parametrize("arguments", [["data=demo"], ["report"], ["--multirun", "aug=none"]])
+def test_without_the_packages_for_training(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of an installation for sweeps of other programs, training and reports say in one sentence what to install."""
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    assert cli.main(arguments) == EXIT_BAD_INPUT
+    assert capsys.readouterr().err == (
+        "flowersweep: this needs packages that are not installed (tensorflow, mlflow); install them with "
+        "pip install 'flowersweep[keras]'.\n"
+    )
+    assert cli.main(["--help"]) == 0

@@ -49,6 +49,11 @@ NO_COMMANDS = {
         "docs/decisions/0011-augmentation-defaults.md",
         "# Add up to 255",
     ): "quotes a file as it was before the decision",
+    ("docs/howto/migrate_from_optuna_sweeper.md", "defaults:"): "a part of another program's configuration",
+    (
+        "docs/decisions/0015-small-without-extras.md",
+        "flowersweep: this needs",
+    ): "output; tests/test_cli.py has it",
     ("docs/howto/own_pictures.md", "animals/"): "a listing of folders",
     ("docs/howto/own_pictures.md", "file,group"): "a CSV file; tests/data/test_split_file.py reads such",
     ("docs/howto/sweep.md", "trial 0 COMPLETE"): "output",
@@ -68,6 +73,7 @@ NO_COMMANDS = {
 }
 # Programs other than this one, and why they are not run here.
 OTHER_PROGRAMS = {
+    "nvidia-cuda-mps-control": "needs a GPU",
     "source": "changes the reader's shell",
     "pip install": "needs a network",
     "eval": "changes the reader's shell; tests/commands/test_completion.py does it in one of its own",

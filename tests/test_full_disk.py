@@ -3,13 +3,16 @@
 import errno
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
+from mlflow.exceptions import MlflowException
 
 from flowersweep.cache.atomic import locked, new_folder, write_json
 from flowersweep.cache.draws import draw_path, write_draw
@@ -19,6 +22,9 @@ from flowersweep.data import fingerprint, open_pixel_store, read_folder, readabl
 from flowersweep.data.pixels import PixelStore
 from flowersweep.deploy.output import draft
 from flowersweep.errors import ConfigError, DataError, NoSpaceError, disk_of, full_disk, is_full
+from flowersweep.sweep.storage.patience import cause
+from flowersweep.sweep.storage.storage import open_storage
+from flowersweep.tracking.failure import reason
 from pixel_stores import opened, write_photos
 from small_files import files_of_at_most
 
@@ -37,6 +43,7 @@ def files(folder: Path) -> list[str]:
         (OSError(errno.EDQUOT, "Disk quota exceeded"), True),
         (OSError(errno.EACCES, "Permission denied"), False),
         (RuntimeError("UNKNOWN: a/b; No space left on device [Op:SaveV2]"), True),
+        (sqlite3.OperationalError("database or disk is full"), True),
         (RuntimeError("something else"), False),
     ],
 )
@@ -160,6 +167,32 @@ class TestChangedMeanwhile:
         assert not [name for name in files(cache) if digest in name]
         (photos / "a/0.jpg").write_bytes(content)
         assert build().path.exists()
+
+
+def error_of_a_full_database() -> sqlite3.Error:
+    """What SQLite raises when its file cannot grow."""
+    connection = sqlite3.connect(":memory:")
+    connection.execute("PRAGMA max_page_count=1")
+    with pytest.raises(sqlite3.OperationalError) as caught:
+        connection.execute("CREATE TABLE a (b)")
+    return caught.value
+
+
+class TestDatabases:
+    def test_the_storage_of_a_study(self, tmp_path: Path) -> None:
+        """The reason names the disk of the file that cannot grow; that of a lock or a server does not."""
+        full = error_of_a_full_database()
+        open_storage(None, tmp_path)
+        assert re.fullmatch(rf"database or disk is full, {DISK}", cause(full))
+        assert cause(sqlite3.OperationalError("database is locked")) == "database is locked"
+
+    def test_the_tracking_store(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The same for the runs; a server's disk is not known here."""
+        full = MlflowException(f"(sqlite3.OperationalError) {error_of_a_full_database()}")
+        monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: f"sqlite:///{tmp_path}/mlflow.db")
+        assert re.fullmatch(rf"database or disk is full, {DISK}", reason(full))
+        monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: "http://127.0.0.1:1")
+        assert reason(full) == "database or disk is full"
 
 
 class TestCommands:

@@ -8,6 +8,10 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from flowersweep.commands import COMMANDS
+from flowersweep.errors import EXIT_BAD_INPUT, missing_packages
+
+# Commands that work without the packages of the extra `keras`.
+_WITHOUT = {"doctor", "cache", "completion", "help"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,6 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0; 1 for a run that failed; 2 for bad input; 128 + signal number for an interruption.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
+    if not _WITHOUT & set(given[:1]) and not {"--help", "-h"} & set(given) and (said := missing_packages()):
+        from flowersweep.console import print_notice
+
+        print_notice(said)
+        return EXIT_BAD_INPUT
     if given and given[0] in COMMANDS:
         return int(import_module(f"flowersweep.commands.{given[0]}").main(given[1:]))
     if {"--help", "-h"} & set(given):

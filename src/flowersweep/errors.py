@@ -6,6 +6,7 @@ A separate module, so that no module imports another one for them.
 import errno
 import os
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 from flowersweep.redaction import redacted
@@ -18,9 +19,11 @@ _LOST = frozenset(
 
 # No space, no quota, or a file that is larger than the file system or the shell (`ulimit -f`) allows.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-# TensorFlow passes on only the text.
-_TEXT = os.strerror(errno.ENOSPC)
+# TensorFlow passes on only the text, and SQLite has one of its own.
+_TEXTS = (os.strerror(errno.ENOSPC), "database or disk is full")
 
+
+_KERAS = ("tensorflow", "keras", "mlflow")
 
 # Exit codes of all commands: a failure at run time, or unusable input.
 EXIT_FAILED = 1
@@ -88,6 +91,17 @@ class Pruned(Exception):  # noqa: N818 (Optuna's name; it is not an error)
     """The sweep stops a run early; the run must let this exception propagate."""
 
 
+def missing_packages() -> str:
+    """What to do where packages of the extra `keras` are missing; a sweep of another Hydra program works without them."""
+    missing = [name for name in _KERAS if find_spec(name) is None]
+    if not missing:
+        return ""
+    return (
+        f"this needs packages that are not installed ({', '.join(missing)}); install them with "
+        "pip install 'flowersweep[keras]'."
+    )
+
+
 def infrastructure_failure(error: BaseException) -> BaseException | None:
     """The infrastructure failure that ended a run; None if the run itself failed.
 
@@ -109,7 +123,7 @@ def is_full(error: BaseException) -> bool:
     """Whether an error says that a file cannot be written because there is no space for it."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno in _FULL
-    return _TEXT in str(error)
+    return any(text in str(error) for text in _TEXTS)
 
 
 def disk_of(path: Path) -> str:
@@ -121,6 +135,11 @@ def disk_of(path: Path) -> str:
     while not place.is_mount():
         place = place.parent
     return f"the disk at {place} ({usage.free / 1e6:,.0f} of {usage.total / 1e6:,.0f} MB free)"
+
+
+def with_disk(reason: str, error: BaseException, path: Path | None) -> str:
+    """The reason of a failed write to `path`; it names the disk if that is full."""
+    return f"{reason}, {disk_of(path)}" if path is not None and is_full(error) else reason
 
 
 def full_disk(error: BaseException) -> str:

@@ -54,6 +54,16 @@ def test_sweep_is_a_package_that_is_called() -> None:
         fs.sweep("aug=none,RandomFlip", n_jobs=2)
 
 
+def test_without_the_packages_for_training() -> None:
+    """An installation for sweeps of other programs says in one sentence what to install."""
+    code = "import sys; sys.modules['tensorflow'] = None; import flowersweep as fs; fs.train"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1] == (
+        "flowersweep.errors.ConfigError: this needs packages that are not installed (tensorflow); install them with "
+        "pip install 'flowersweep[keras]'."
+    )
+
+
 @pytest.mark.slow
 def test_on_a_terminal(tmp_path: Path, drawn: Path, cache: Path) -> None:
     """Progress is drawn on the terminal itself, and Ctrl-C there ends the training once, with how to go on."""

@@ -1,9 +1,10 @@
 """How keys and values are written for people."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowersweep.config.spelling import short_keys, value_text
+from flowersweep.config.spelling import mean_text, short_keys, value_text
 
 KEYS = st.lists(st.text("ab./", min_size=1, max_size=6), unique=True)
 
@@ -39,3 +40,18 @@ def test_floats_have_four_digits_and_all_else_is_as_it_is() -> None:
         "None",
         "RandomFlip",
     ]
+
+
+@pytest.mark.parametrize(
+    ("mean", "deviation", "text"),
+    [
+        (0.9396, 0.000787, "0.9396 ± 0.0008"),
+        (0.9396, 0.0, "0.9396 ± 0.0000"),
+        (0.9396, 0.00001, "0.9396 ± 1e-05"),
+        (123.44, 5.67, "123.4 ± 5.7"),
+        (12, 0.5, "12 ± 0.5000"),
+    ],
+)
+def test_a_spread_has_the_decimals_of_its_mean(mean: float, deviation: float, text: str) -> None:
+    """More would be of no use, and fewer only where nothing would be left."""
+    assert mean_text(mean, deviation) == text

@@ -32,6 +32,12 @@ def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
 
 @pytest.fixture
+def official_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """The application written for hydra-optuna-sweeper (`official_app.py`), at work in an empty folder."""
+    return _imported("official_app", monkeypatch, tmp_path)
+
+
+@pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     """The application without a command line (`stub_app.py`), at work in an empty folder; Hydra is uninitialized."""
     with hydra_restored():

@@ -44,6 +44,7 @@ NODE = {
         "output_subdir": None,
         "sweep": {"dir": "${tracking.dir}/sweeps/${oc.select:hydra.study,other}"},
         "run": {"dir": "."},
+        "sweeper": {"direction": "maximize", "on_mismatch": "error"},
     },
 }
 

@@ -45,7 +45,7 @@ def test_defaults() -> None:
     assert OmegaConf.get_type(sweeper) is schema.StudySweeperConf
     assert sweeper.sampler["_target_"] == "optuna.samplers.TPESampler"
     assert OmegaConf.get_type(sweeper.pruner) is schema.NoPrunerConf
-    assert (sweeper.n_trials, sweeper.n_jobs, sweeper.n_repeats, sweeper.on_mismatch) == (None, 1, 1, "error")
+    assert (sweeper.n_trials, sweeper.n_jobs, sweeper.n_repeats, sweeper.on_mismatch) == (None, 1, 1, None)
 
 
 @pytest.mark.parametrize("pruner", list(schema.PRUNERS))

@@ -32,7 +32,7 @@ class TestSettings:
     def test_typed(self) -> None:
         """Values come as plain Python, directions always as a tuple."""
         settings = _settings(n_trials=7, timeout=60.5, params={"x": "1,2"}, enqueue=[{"x": 1}])
-        assert (settings.n_trials, settings.timeout, settings.directions) == (7, 60.5, ("maximize",))
+        assert (settings.n_trials, settings.timeout, settings.directions) == (7, 60.5, ("minimize",))
         assert (settings.params, settings.enqueue) == ({"x": "1,2"}, [{"x": 1}])
 
     def test_null_is_no_default(self) -> None:
@@ -62,6 +62,7 @@ class TestSettings:
             ({"n_repeats": 0}, "n_repeats must be at least 1"),
             ({"timeout": 0.0}, "timeout must be more than 0, but is 0.0"),
             ({"max_failures": 0}, "max_failures must be at least 1"),
+            ({"max_failure_rate": 1.5}, "max_failure_rate must be at least 0 and at most 1, but is 1.5"),
             ({"max_retries": -1}, "max_retries must be at least 0"),
             ({"trials_per_process": 0}, "trials_per_process must be at least 1"),
             ({"storage_patience": -1}, "storage_patience must be at least 0"),

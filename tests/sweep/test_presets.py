@@ -130,10 +130,10 @@ def test_the_better_recipe(loader: Any) -> None:
     """Its cosine ends with the training, which nothing stops earlier; what it adds can be replaced on the command line."""
     sweep, space, _ = planned(loader, "experiment=better_finetuned", "aug=strong")
     assert (sweep.schedule.name, sweep.schedule.epochs, sweep.trainer.patience) == ("cosine", None, None)
-    assert (sweep.optimizer.learning_rate, sweep.optimizer.ema, sweep.optimizer.layer_decay) == (
+    assert (sweep.optimizer.learning_rate, sweep.trainer.label_smoothing, sweep.trainer.image_size) == (
         3e-4,
-        0.98,
-        0.95,
+        0.1,
+        224,
     )
     assert list(space.grid()) == [{"seed": seed} for seed in range(3)]
     strong = OmegaConf.to_object(sweep.aug)

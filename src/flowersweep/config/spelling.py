@@ -26,3 +26,14 @@ def number_text(value: float) -> str:
     if abs(value) >= 10:
         return f"{value:.{1 if abs(value) >= 100 else 2}f}"
     return f"{value:.4f}" if value == 0 or abs(value) >= 0.001 else f"{value:.3g}"
+
+
+def mean_text(mean: float, deviation: float) -> str:
+    """A mean with its standard deviation, both with the same number of decimals, unless that makes the latter zero.
+
+    >>> mean_text(0.9396, 0.000787)
+    '0.9396 ± 0.0008'
+    """
+    text = number_text(mean)
+    rounded = f"{deviation:.{len(text.partition('.')[2])}f}"
+    return f"{text} ± {rounded if float(rounded) or not deviation else number_text(deviation)}"

@@ -60,8 +60,7 @@ def composed(overrides: Sequence[str], *, multirun: bool = False) -> Setup:
 
 def _sweep(overrides: Sequence[str], loader: ConfigLoader) -> Setup:
     """Check a sweep as it does itself before it starts."""
-    from flowersweep.sweep.settings import make_plan, sweep_settings
-    from flowersweep.sweep.space.build_space import build_space
+    from flowersweep.sweep.settings import make_plan, searched_space, sweep_settings
     from flowersweep.sweep.space.check import check_choices, probes
     from flowersweep.sweep.space.overrides import left_to_trials, read_arguments, typed_overrides
     from flowersweep.sweep.study.sampler import explicit_options
@@ -76,8 +75,7 @@ def _sweep(overrides: Sequence[str], loader: ConfigLoader) -> Setup:
         )
     given = [one for one in read_arguments(overrides, loader) if not one.is_hydra_override()]
     settings = sweep_settings(cfg)
-    arguments = [one.input_line or "" for one in given]
-    space = build_space(arguments, settings.params, settings.conditions, config_loader=loader)
+    space = searched_space([one.input_line or "" for one in given], settings, cfg, loader)
     plan = make_plan(settings, space, explicit_options(typed_overrides(cfg, "hydra")))
     check_choices(space, cfg, loader, settings.n_repeats)
     first = space.overrides(next(probes(space)))

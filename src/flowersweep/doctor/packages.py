@@ -13,6 +13,8 @@ from flowersweep.doctor.finding import Finding, Verdict
 
 # In a checkout the file is newer than the metadata, which were written at installation.
 _PYPROJECT = Path(__file__).resolve().parents[3] / "pyproject.toml"
+# Training and its records need them; other extras are a choice.
+_EXTRAS = ("keras", "mlflow")
 
 
 def check_packages() -> Iterator[Finding]:
@@ -35,13 +37,19 @@ def wanted() -> tuple[str, list[Requirement]]:
     """The required Python, for example ">=3.11,<3.14", and the packages required on this platform."""
     if _PYPROJECT.is_file():
         project = tomllib.loads(_PYPROJECT.read_text(encoding="utf-8"))["project"]
-        python, named = project["requires-python"], project["dependencies"]
+        extras = project.get("optional-dependencies", {})
+        python = project["requires-python"]
+        named = [*project["dependencies"], *(line for extra in _EXTRAS for line in extras.get(extra, ()))]
     else:
         python = metadata.metadata("flowersweep")["Requires-Python"]
         named = metadata.requires("flowersweep") or []
-    everything = [Requirement(text) for text in named]
-    # Packages of extras have a marker that is true only if the extra is requested.
-    return python, [one for one in everything if one.marker is None or one.marker.evaluate({"extra": ""})]
+    everything = [one for one in map(Requirement, named) if one.name != "flowersweep"]
+    # In the metadata, packages of extras have a marker that is true only if the extra is requested.
+    return python, [
+        one
+        for one in everything
+        if one.marker is None or any(one.marker.evaluate({"extra": extra}) for extra in ("", *_EXTRAS))
+    ]
 
 
 def _problem(requirement: Requirement) -> Finding | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from optuna.trial import TrialState
 
-from flowersweep.config.spelling import number_text, short_keys, value_text
+from flowersweep.config.spelling import mean_text, number_text, short_keys, value_text
 from flowersweep.sweep.leaderboard import Leaderboard, Row
 from flowersweep.tables import Listing
 
@@ -39,12 +39,16 @@ def answer(board: Leaderboard) -> str:
         return ""
     (best,) = board.best
     values = ", ".join(f"{key}={value_text(value)}" for key, value in best.params.items())
-    deviation = best.standard_deviation
-    spread = "" if deviation is None else f" ± {number_text(deviation)} over {best.n_seeds} seeds"
+    value, deviation = best.values[0], best.standard_deviation
+    told = (
+        number_text(value)
+        if deviation is None
+        else f"{mean_text(value, deviation)} over {best.n_seeds} seeds"
+    )
     equal = [row for row in board.rows if row.rank == 1 and row is not best and row.taken_from is None]
     others = f"; {len(equal)} more with rank 1, which cannot be distinguished from it" if equal else ""
     name = f"trial {best.trial}" + (f" ({values})" if values else "")
-    return f"Best: **{name}**, {number_text(best.values[0])}{spread}{others}.\n\n"
+    return f"Best: **{name}**, {told}{others}.\n\n"
 
 
 def as_listings(
@@ -140,4 +144,4 @@ def _spread(row: Row) -> str:
     """Mean and standard deviation; empty for a single seed."""
     if row.mean is None or row.standard_deviation is None:
         return ""
-    return f"{number_text(row.mean)} ± {number_text(row.standard_deviation)}"
+    return mean_text(row.mean, row.standard_deviation)

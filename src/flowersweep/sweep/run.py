@@ -21,9 +21,18 @@ from flowersweep.errors import SweepStoppedError
 from flowersweep.interrupt import Interrupted, interruptible
 from flowersweep.redaction import redacted
 from flowersweep.sweep.display import SweepDisplay, show_summary
+from flowersweep.sweep.official import tell_differences, write_results
 from flowersweep.sweep.parent_run import ParentRun, open_store
-from flowersweep.sweep.settings import Plan, Settings, make_plan, objectives, seeded, sweep_settings
-from flowersweep.sweep.space.build_space import build_space
+from flowersweep.sweep.settings import (
+    Plan,
+    Settings,
+    make_plan,
+    objectives,
+    searched_space,
+    seeded,
+    sweep_settings,
+    with_budget,
+)
 from flowersweep.sweep.space.check import check_choices
 from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
@@ -76,9 +85,10 @@ def run_study(
             pictures, the disk or a store.
         Interrupted: SIGINT or SIGTERM; running trials wait for the next sweep.
     """
-    settings = sweep_settings(config)
+    given = sweep_settings(config)
     loader = hydra_context.config_loader
-    space = build_space(arguments, settings.params, settings.conditions, config_loader=loader)
+    space = searched_space(arguments, given, config, loader)
+    settings = with_budget(given, space, config)
     plan = make_plan(settings, space, explicit_options(typed_overrides(config, "hydra")))
     settings = seeded(settings, config)
     configs = check_choices(space, config, loader, settings.n_repeats)
@@ -90,8 +100,11 @@ def run_study(
     store = open_store(config)
     storage = open_storage(url, directory)
     with stopped_in_words(), patience(settings.storage_patience):
-        study = _study(settings, space, definition, storage)
+        is_foreign = not objectives(config)
+        study = _study(settings, space, definition, storage, is_foreign=is_foreign)
         name_metrics(study, objectives(config))
+        if is_foreign and not study.get_trials(deepcopy=False):
+            tell_differences(given, settings, plan, space)
         reclaim(study)
         _enqueue(study, plan)
         sweep = Sweep(
@@ -154,7 +167,12 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None, experiment
             with SweepDisplay(study, plan, sweep.config, on_change=parent_run.update):
                 reports = launch(replace(sweep, parent_run_id=parent_run.run_id), study)
         else:
-            log.info("Study %r is done: %s.", study.study_name, counted(plan.n_trials, "trial"))
+            log.info(
+                "Study %r is done: %s. A larger hydra.sweeper.n_trials continues it; another hydra.sweeper.study_name "
+                "starts a new one.",
+                study.study_name,
+                counted(plan.n_trials, "trial"),
+            )
         signals = [report.signal_number for report in reports if report.signal_number is not None]
         if signals:
             interruption = Interrupted(signals[0])
@@ -167,6 +185,7 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None, experiment
         if store is not None:
             record_lost(study, store)
         parent_run.finish()
+        write_results(study, sweep.space, sweep.folder)
         show_summary(study, plan, parent_run, sweep.folder)
         _refuse_failure(study, sweep, reports)
     if store is not None and study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
@@ -177,9 +196,21 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None, experiment
         show_next_steps(steps, plain_console())
 
 
-def _study(settings: Settings, space: Space, definition: Mapping[str, Any], storage: BaseStorage) -> Study:
+def _study(
+    settings: Settings,
+    space: Space,
+    definition: Mapping[str, Any],
+    storage: BaseStorage,
+    *,
+    is_foreign: bool,
+) -> Study:
     name = settings.study_name or derived_name(space, definition, settings.directions)
-    return open_study(storage, name, definition, settings.directions, settings.on_mismatch)
+    # To hydra-optuna-sweeper, a name without a storage is no identity: each command is a study of its own.
+    default = "new" if is_foreign and settings.storage is None else "error"
+    study = open_study(storage, name, definition, settings.directions, settings.on_mismatch or default)
+    if study.study_name != name:
+        log.info("The study %r is a different search; this one is %r.", name, study.study_name)
+    return study
 
 
 def _enqueue(study: Study, plan: Plan) -> None:
@@ -200,13 +231,16 @@ def _enqueue(study: Study, plan: Plan) -> None:
 
 
 def _budget(study: Study, settings: Settings, plan: Plan) -> Budget:
+    rate = settings.max_failure_rate
     return Budget.begun(
         study,
         settings.n_trials,
         is_grid=plan.is_grid,
         timeout=settings.timeout,
         max_failures=settings.max_failures,
-        max_failures_in_a_row=settings.max_failures_in_a_row,
+        max_failures_in_a_row=settings.max_failures_in_a_row if rate is None else None,
+        max_failure_rate=rate,
+        window=settings.n_jobs,
     )
 
 

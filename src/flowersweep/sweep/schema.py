@@ -119,11 +119,11 @@ class StudySweeperConf:
 
     Attributes:
         direction: Either minimize or maximize; a list for several objectives; null: the direction of
-            objective.metric, else maximize.
+            objective.metric, else minimize.
         storage: Any URL of an Optuna storage; null: SQLite in the folder of the results.
         study_name: Name of the study, by which a sweep is resumed; null: derived from what is searched.
         on_mismatch: When the study of that name was started with another space, direction or fixed values:
-            stop, or start a new study.
+            stop, or start a new study; null: error, but new for a program without objective.metric and storage.
         n_trials: Total number of trials, over all runs of the command; of a grid, its first points; null: the
             complete grid.
         n_jobs: Workers, each with one trial at a time.
@@ -131,11 +131,16 @@ class StudySweeperConf:
         timeout: Seconds after which no further trial starts; null: no limit.
         max_failures: Number of failed trials that ends the sweep; null: no limit.
         max_failures_in_a_row: Number of consecutive failed trials that ends the sweep; null: no limit.
+        max_failure_rate: Fraction of failed ones among as many trials as there are workers, the last that ended;
+            a larger one ends the sweep. It replaces max_failures_in_a_row; null: no limit.
         max_retries: How often a trial is restarted when its process died.
         storage_patience: Seconds for which a running sweep waits for a storage that does not respond.
         trials_per_process: Trials after which a worker's training process is replaced: TensorFlow never frees
             some traced functions.
         params: What is searched, by key, in Hydra's grammar; the command line has precedence.
+        search_space: The same as the Optuna sweeper spelled it before version 1.2.
+        custom_search_space: The function, as package.module.function, that suggests further values of each trial, as
+            with the Optuna sweeper; null: none.
         conditions: Keys that are searched only with certain values of others: {model.fine_tune_at: {model:
             mobilenet_ft}}.
         enqueue: Enqueued trials, which run first: [{model: cnn, optimizer.learning_rate: 0.001}].
@@ -150,7 +155,7 @@ class StudySweeperConf:
 
     storage: str | None = None
     study_name: str | None = None
-    on_mismatch: str = one_of("error", "new", default="error")
+    on_mismatch: str | None = one_of("error", "new", default=None)
 
     n_trials: int | None = bounded(None, low=1)
     n_jobs: int = bounded(1, low=1)
@@ -158,11 +163,14 @@ class StudySweeperConf:
     timeout: float | None = bounded(None, above=0)
     max_failures: int | None = bounded(None, low=1)
     max_failures_in_a_row: int | None = bounded(5, low=1)
+    max_failure_rate: float | None = bounded(None, low=0, high=1)
     max_retries: int = bounded(1, low=0)
     storage_patience: float = bounded(3600.0, low=0)
     trials_per_process: int = bounded(32, low=1)
 
-    params: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Any] | None = field(default_factory=dict)
+    search_space: dict[str, Any] | None = None
+    custom_search_space: str | None = None
     conditions: dict[str, Any] = field(default_factory=dict)
     enqueue: list[Any] = field(default_factory=list)
 

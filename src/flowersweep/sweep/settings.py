@@ -1,22 +1,28 @@
 """The settings of a sweep: `hydra.sweeper`, typed and checked, and what follows from them for a space."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any
 
+from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 from flowersweep import config as configuration
 from flowersweep.errors import SweepError
 from flowersweep.sweep.schema import StudySweeperConf
+from flowersweep.sweep.space.build_space import build_space
+from flowersweep.sweep.space.custom import Extension
 from flowersweep.sweep.space.overrides import typed_overrides
+from flowersweep.sweep.space.search_space import as_params
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.study.build import broken_rules
 from flowersweep.sweep.study.pruner import make_pruner
 from flowersweep.sweep.study.sampler import explicit_options, is_grid, make_sampler, wants_grid
 
 DIRECTIONS = ("minimize", "maximize")
+# As many as hydra-optuna-sweeper runs if it is not told.
+OFFICIAL_TRIALS = 20
 # The nodes of Optuna's objects keep their types, which distinguish options that were set from defaults.
 _NODES = ("sampler", "pruner")
 
@@ -29,7 +35,7 @@ class Settings(StudySweeperConf):
         directions: minimize or maximize for each objective, from `direction`.
     """
 
-    directions: tuple[str, ...] = ("maximize",)
+    directions: tuple[str, ...] = ("minimize",)
 
 
 @dataclass(frozen=True)
@@ -51,13 +57,13 @@ def read_settings(node: DictConfig) -> Settings:
     """Check `hydra.sweeper` alone.
 
     Args:
-        node: `hydra.sweeper`; the direction is maximize if it has none.
+        node: `hydra.sweeper`; the direction is minimize if it has none, as in Optuna.
 
     Raises:
         SweepError: Values are out of range; all of them in one message, one per line.
     """
     problems = list(broken_rules(node, "hydra.sweeper"))
-    directions = ("maximize",) if node.direction is None else _directions(node)
+    directions = ("minimize",) if node.direction is None else _directions(node)
     problems += [
         f"hydra.sweeper.direction must be minimize or maximize, or a list of these, but contains {direction!r}."
         for direction in directions or ("no entry",)
@@ -73,8 +79,13 @@ def read_settings(node: DictConfig) -> Settings:
         for point in plain["enqueue"]
         if not isinstance(point, dict)
     ]
+    if plain.get("params") and plain.get("search_space"):
+        problems.append(
+            "hydra.sweeper.search_space is an older spelling of hydra.sweeper.params; leave one of the two out."
+        )
     if problems:
         raise SweepError("\n".join(problems))
+    plain["params"] = plain.get("params") or as_params(plain.get("search_space") or {})
     return Settings(**plain, directions=directions)
 
 
@@ -102,6 +113,39 @@ def sweep_settings(config: DictConfig) -> Settings:
             f"{len(settings.directions)}; leave it out to use the default direction of each."
         )
     return settings
+
+
+def searched_space(
+    arguments: Sequence[str], settings: Settings, config: DictConfig, loader: ConfigLoader
+) -> Space:
+    """The search space of a sweep.
+
+    Args:
+        arguments: The overrides of the command line that are not Hydra's own.
+        settings: Of the sweep.
+        config: The sweep's configuration, with the `hydra` node.
+        loader: Has the options of config groups.
+
+    Raises:
+        SweepError: The input is invalid.
+    """
+    name = settings.custom_search_space
+    extension = Extension.named(name, config) if name else None
+    return build_space(
+        arguments, settings.params, settings.conditions, config_loader=loader, extension=extension
+    )
+
+
+def with_budget(settings: Settings, space: Space, config: DictConfig) -> Settings:
+    """The settings with the number of trials of hydra-optuna-sweeper, for a search of a program that names no objective.
+
+    Args:
+        settings: Of the sweep.
+        space: What is searched; a grid has its own number.
+        config: The sweep's configuration.
+    """
+    is_given = settings.n_trials is not None or space.finite or objectives(config)
+    return settings if is_given else replace(settings, n_trials=OFFICIAL_TRIALS)
 
 
 def seeded(settings: Settings, config: DictConfig) -> Settings:
@@ -136,9 +180,8 @@ def make_plan(settings: Settings, space: Space, explicit: Collection[str] = ()) 
     unchosen = wants_grid(settings.sampler, space, explicit) and not settings.enqueue
     grid = is_grid(settings.sampler) or unchosen or (space.finite and settings.n_trials is None)
     if not grid and settings.n_trials is None:
-        endless = next(name for name, dimension in space.searched.items() if not dimension.options)
         raise SweepError(
-            f"{endless} is searched in an interval, which has no end; set the number of trials, "
+            f"{space.why_endless}, which has no end; set the number of trials, "
             "hydra.sweeper.n_trials=30, or search a choice or a range."
         )
     size = space.size if grid else 0

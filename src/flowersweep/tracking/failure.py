@@ -2,7 +2,10 @@
 
 import re
 import sqlite3
+from pathlib import Path
 from typing import Any
+
+from flowersweep.errors import is_full, with_disk
 
 # SQLAlchemy writes a remark on a separate line before the reason, and the kind of error before its text.
 _REMARK = "(raised as a result of Query-invoked autoflush"
@@ -26,9 +29,20 @@ _CUT_OFF = ("max retries exceeded", "connection aborted", "connection broken", "
 
 
 def reason(error: BaseException) -> str:
-    """Return the first line of an error's text without its full stop, or its type if it has none."""
+    """Return the first line of an error's text without its full stop, or its type if it has none; names a full disk."""
     lines = [line for line in str(error).strip().splitlines() if not line.startswith(_REMARK)]
-    return _KIND.sub("", lines[0]).rstrip(". ") if lines else type(error).__name__
+    text = _KIND.sub("", lines[0]).rstrip(". ") if lines else type(error).__name__
+    return with_disk(text, error, _file(error) if is_full(error) else None)
+
+
+def _file(error: BaseException) -> Path | None:
+    """The file that could not be written, as far as it is known: an artifact, or the tracking store in use."""
+    if isinstance(error, OSError):
+        return None if error.filename is None else Path(error.filename)
+    import mlflow
+
+    uri = mlflow.get_tracking_uri()
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
 def is_passing(error: BaseException | None) -> bool:

@@ -82,7 +82,8 @@ BAD = [
     ("x=range(0.5,0.1,0.1)", "range is empty"),
     ("x=range(1,5,0)", "step of 0"),
     ("x=range(1,inf)", "finite numbers"),
-    ("x=range(0,1000000)", r"1000000 values, more than 10000; use int\(interval"),
+    ("x=range(0,10,0.0001)", r"100000 values, more than 10000; use interval\(low, high\) or"),
+    ("x=shuffle(range(0,1000000))", r"1000000 values, more than 10000"),
     ("x=tag(log,range(0,5))", "integers from 1 on"),
     ("x=tag(log,range(1,9,2))", "in steps of 1"),
     ("x=tag(log,int(range(1,9)))", "does not work with a cast range"),
@@ -159,6 +160,22 @@ class TestDistributions:
         found = _only(line)
         assert found.distribution == distribution
         assert found.options == ()
+
+    @pytest.mark.parametrize(
+        ("line", "distribution"),
+        [
+            ("x=range(0,1000000)", IntDistribution(0, 999_999)),
+            ("x=range(1000000,0,-7)", IntDistribution(1, 1_000_000, step=7)),
+            ("x=tag(log,range(1,1000000000000))", IntDistribution(1, 999_999_999_999, log=True)),
+        ],
+    )
+    def test_long_ranges(self, line: str, distribution: Any) -> None:
+        """A range of many integers is searched, and has no grid."""
+        space = build_space([line])
+        assert (space.dimensions, space.finite) == ({"x": distribution}, False)
+        assert space.overrides({"x": distribution.high}) == [f"x={distribution.high}"]
+        with pytest.raises(SweepError, match=r"x is searched in a long range, which has no grid"):
+            list(space.grid())
 
     @pytest.mark.parametrize(("line", "words"), BAD)
     def test_bad_sweeps(self, line: str, words: str) -> None:

@@ -230,6 +230,29 @@ class TestStop:
 
         assert (next_trial(study, LINE, budget) is Stop.FAILURES) == stops
 
+    @pytest.mark.parametrize(
+        ("ended", "rate", "window", "stops"),
+        [
+            ("CF", 0.0, 1, True),
+            ("F", 1.0, 1, False),
+            ("CF", 0.5, 2, False),
+            ("CFF", 0.5, 2, True),
+            ("F", 0.5, 4, False),
+            ("FCFCF", 0.5, 4, False),
+            ("FCFPFF", 0.5, 4, True),
+            ("FC", 0.0, 1, False),
+            ("FFFFFFFF", None, 4, False),
+        ],
+    )
+    def test_failure_rate(
+        self, study: optuna.Study, ended: str, rate: float | None, window: int, *, stops: bool
+    ) -> None:
+        """More than this fraction of the last trials, as many as there are workers, stops the sweep."""
+        budget = Budget.begun(study, 20, max_failure_rate=rate, window=window)
+        _ended(study, ended)
+
+        assert (next_trial(study, LINE, budget) is Stop.FAILURES) == stops
+
     def test_earlier_failures_do_not_count(self, study: optuna.Study) -> None:
         """A sweep that goes on after its user fixed something starts counting at zero."""
         _ended(study, "FFFF")

@@ -164,7 +164,7 @@ REFUSED = [
     (_node(official.QMCSamplerConfig), CONDITIONAL, 1, "qmc cannot search keys under"),
     (_node(official.QMCSamplerConfig, scramble=True), NUMBERS, 1, "requires hydra.sweeper.sampler.seed"),
     (_node(official.GridSamplerConfig), NUMBERS, 1, "grid requires a choice or a range for every key"),
-    (_node(official.MOTPESamplerConfig), NUMBERS, 2, "motpe no longer exists"),
+    (_node(official.MOTPESamplerConfig), NUMBERS, 2, "the sampler was removed in Optuna 4.0"),
     (_node(official.TPESamplerConfig, seed=-1), NUMBERS, 1, "seed must be an integer"),
     (
         _node(official.QMCSamplerConfig, qmc_type="nets"),

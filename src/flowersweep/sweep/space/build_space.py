@@ -9,6 +9,7 @@ from hydra.core.override_parser.types import Override
 from flowersweep.errors import SweepError
 from flowersweep.sweep.space import grammar
 from flowersweep.sweep.space.conditions import attach, read_conditions
+from flowersweep.sweep.space.custom import Extension
 from flowersweep.sweep.space.dimension import Dimension
 from flowersweep.sweep.space.overrides import merge, name_of, read_arguments, read_params
 from flowersweep.sweep.space.space import Space
@@ -21,6 +22,7 @@ def build_space(
     conditions: Mapping[str, Any] | None = None,
     *,
     config_loader: ConfigLoader | None = None,
+    extension: Extension | None = None,
 ) -> Space:
     """The search space of a sweep.
 
@@ -29,6 +31,7 @@ def build_space(
         params: `hydra.sweeper.params`: sweeps or fixed values by key. An argument replaces those with the same key.
         conditions: `hydra.sweeper.conditions`: for a key, the keys and values it depends on.
         config_loader: Has the options of config groups, which `glob` needs.
+        extension: `hydra.sweeper.custom_search_space`.
 
     Raises:
         SweepError: The input is invalid; the message says what is wrong and how to fix it.
@@ -50,7 +53,8 @@ def build_space(
             attached[item.name] if isinstance(item, Dimension) else item
             for item in items
             if isinstance(item, Override) or item.name in attached
-        )
+        ),
+        extension,
     )
 
 

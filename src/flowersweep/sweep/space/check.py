@@ -1,10 +1,12 @@
 """Compose what a sweep would compose, before any trial, so that a bad key or value is reported at once."""
 
+import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import optuna
 from hydra.core.config_loader import ConfigLoader
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -13,6 +15,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 
 from flowersweep import config as configuration
 from flowersweep.errors import ConfigError, SweepError
+from flowersweep.sweep.space.custom import SETTING
 from flowersweep.sweep.space.dimension import Dimension, Option
 from flowersweep.sweep.space.space import Space
 
@@ -45,7 +48,7 @@ def check_choices(
     """
     checked = []
     tell_at = time.monotonic() + TELL_SECONDS
-    for params in probes(space):
+    for params in itertools.chain(probes(space), _extended(space)):
         if time.monotonic() > tell_at:
             log.info("Checking the configurations of all trials; the first one starts after that.")
             tell_at = float("inf")
@@ -111,6 +114,21 @@ def probes(space: Space) -> Iterator[dict[str, Any]]:
         for value in options:
             if base.get(name) != value:
                 yield from _completed(space, {name: value})
+
+
+def _extended(space: Space) -> Iterator[dict[str, Any]]:
+    """A point with what the program adds to it; none if it adds nothing."""
+    if space.extension is None:
+        return
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # as in `open_storage`
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(0))
+    study.enqueue_trial(next(probes(space)))
+    try:
+        yield space.suggest(study.ask())
+    except SweepError:
+        raise
+    except Exception as error:
+        raise SweepError(f"{SETTING} failed: {type(error).__name__}: {error}") from error
 
 
 def _sample(dimension: Dimension) -> list[Any]:

@@ -59,7 +59,7 @@ class Dimension:
         key: The left side of the equals sign in an override, `+model.fine_tune_at`.
         distribution: Optuna's.
         text: The sweep in Hydra's grammar, in canonical spelling.
-        options: The values in the grid's order; empty for an interval, which has no grid.
+        options: The values in the grid's order; empty for an interval and for a long range, which have no grid.
         when: The keys this one depends on, each with the indices of its options under which this key is searched.
     """
 
@@ -81,6 +81,11 @@ class Dimension:
         number = "an integer" if isinstance(distribution, IntDistribution) else "a number"
         steps = "" if step is None or (step == 1 and isinstance(step, int)) else f" in steps of {step}"
         return f"{number} from {low} to {high}{steps}"
+
+    @property
+    def endless(self) -> str:
+        """What has no options, in words."""
+        return "a long range" if "range(" in self.text else "an interval"
 
     def index(self, value: Any) -> int | None:
         """The index of a value's option, given as in the study or in the configuration; None if it is not an option."""

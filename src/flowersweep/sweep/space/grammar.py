@@ -21,7 +21,7 @@ from flowersweep.sweep.space.dimension import Dimension, Option
 from flowersweep.sweep.space.overrides import name_of
 from flowersweep.sweep.space.values import plain, text_of
 
-# A longer list is a mistake, or should be an interval.
+# A longer list is a mistake, except for integers in order, which are then not listed.
 MAX_VALUES = 10_000
 
 
@@ -64,7 +64,13 @@ def _choice(override: Override) -> Dimension:
 
 def _range(override: Override) -> Dimension:
     sweep = cast("RangeSweep", override.value())
-    values = _range_values(override, sweep)
+    is_long = _length(sweep) > MAX_VALUES
+    if is_long and not _is_of_integers(sweep):
+        raise SweepError(
+            f"range has {_length(sweep)} values, more than {MAX_VALUES}; use interval(low, high) or "
+            "int(interval(low, high)) with n_trials."
+        )
+    values: list[Any] = [] if is_long else list(_in_order(override, sweep).sweep_iterator())
     distribution = distribution_of(_in_order(override, sweep))
     is_log = _is_log(sweep.tags)
     if isinstance(distribution, CategoricalDistribution):
@@ -80,14 +86,14 @@ def _range(override: Override) -> Dimension:
             )
         distribution = IntDistribution(distribution.low, distribution.high, log=True)
     options = tuple(Option(value, value, text_of(value)) for value in values)
-    text = _range_text(values)
+    text = _range_text(values) if values else f"range({sweep.start},{sweep.stop},{sweep.step})"
     return _finish(
         override, distribution, f"tag(log,{text})" if is_log else text, options, shuffled=sweep.shuffle
     )
 
 
-def _range_values(override: Override, sweep: RangeSweep) -> list[Any]:
-    """The values before shuffling, after checking that there are some and not too many."""
+def _length(sweep: RangeSweep) -> int:
+    """The number of values, after checking that there are some."""
     start, stop, step = (cast("float", number) for number in (sweep.start, sweep.stop, sweep.step))
     if not all(math.isfinite(number) for number in (start, stop, step)):
         raise SweepError("range requires finite numbers.")
@@ -99,11 +105,13 @@ def _range_values(override: Override, sweep: RangeSweep) -> list[Any]:
             f"range is empty: steps of {step} from {start} to {stop} give no value, because the stop is excluded; "
             "swap the ends, or change the step's sign."
         )
-    if count > MAX_VALUES:
-        raise SweepError(
-            f"range has {count} values, more than {MAX_VALUES}; use int(interval(low, high)) with n_trials."
-        )
-    return list(_in_order(override, sweep).sweep_iterator())
+    return count
+
+
+def _is_of_integers(sweep: RangeSweep) -> bool:
+    """Whether the values are integers at equal distances, which a distribution represents without a list."""
+    ends = (sweep.start, sweep.stop, sweep.step)
+    return all(isinstance(end, int) for end in ends) and not (sweep.shuffle or sweep.transformers)
 
 
 def _range_text(values: Sequence[float]) -> str:

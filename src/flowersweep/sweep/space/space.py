@@ -11,9 +11,11 @@ from optuna.distributions import BaseDistribution
 
 from flowersweep.errors import SweepError
 from flowersweep.sweep.space import conditions as conditional
+from flowersweep.sweep.space.custom import Extension
 from flowersweep.sweep.space.definition import describe
 from flowersweep.sweep.space.dimension import Dimension, Suggesting
 from flowersweep.sweep.space.overrides import name_of
+from flowersweep.sweep.space.values import text_of
 from flowersweep.texts import nearest
 
 
@@ -24,9 +26,11 @@ class Space:
     Attributes:
         items: The sweep's overrides in order: a dimension for a searched key, the parsed override for a fixed
             one.
+        extension: Adds further params to each trial; None for none.
     """
 
     items: tuple[Dimension | Override, ...]
+    extension: Extension | None = None
 
     @cached_property
     def searched(self) -> dict[str, Dimension]:
@@ -56,7 +60,15 @@ class Space:
     @property
     def finite(self) -> bool:
         """Whether every dimension is a list of values (an interval is not), so that there is a grid."""
-        return all(dimension.options for dimension in self.searched.values())
+        return self.why_endless is None
+
+    @property
+    def why_endless(self) -> str | None:
+        """Why there is no grid, in words; None if there is one."""
+        for name, dimension in self.searched.items():
+            if not dimension.options:
+                return f"{name} is searched in {dimension.endless}"
+        return "values are searched by hydra.sweeper.custom_search_space" if self.extension else None
 
     @cached_property
     def size(self) -> int:
@@ -109,11 +121,22 @@ class Space:
         for name in sorted(self.searched, key=lambda name: conditional.depth(name, when)):
             if self._holds(self.searched[name], params):
                 params[name] = self.searched[name].suggest(trial)
-        return {name: params[name] for name in self.searched if name in params}
+        found = {name: params[name] for name in self.searched if name in params}
+        if self.extension is None:
+            return found
+        given = {
+            item.get_key_element(): str(item.get_value_element_as_str())
+            for item in self.items
+            if isinstance(item, Override) and not item.is_delete()
+        }
+        return {**found, **self.extension.suggest(trial, given, self.searched)}
 
     def key(self, params: Mapping[str, Any]) -> Hashable:
         """Equal for two legal points, as the study has them, if and only if they are the same point."""
-        return frozenset((name, self.searched[name].identity(value)) for name, value in params.items())
+        return frozenset(
+            (name, self.searched[name].identity(value) if name in self.searched else (type(value), value))
+            for name, value in params.items()
+        )
 
     def is_point(self, params: Mapping[str, Any]) -> bool:
         """Whether there is a value for every dimension whose conditions hold, and for no other."""
@@ -136,7 +159,7 @@ class Space:
                 lines.append(item.input_line or "")
             elif item.name in params:
                 lines.append(item.override(params[item.name]))
-        return lines
+        return lines + [f"{name}={text_of(value)}" for name, value in params.items() if self._is_added(name)]
 
     def check_point(self, params: Mapping[str, Any]) -> list[str]:
         """The errors of a point to enqueue, one message each; it may leave out dimensions.
@@ -146,6 +169,8 @@ class Space:
         """
         problems = []
         for name, value in params.items():
+            if self._is_added(name):
+                continue
             if name not in self.searched:
                 problems.append(self._unknown(name))
                 continue
@@ -156,7 +181,7 @@ class Space:
         return problems or [
             f"{name} is searched only with {self._words(self.searched[name])}; add this to the point, or leave {name} out."
             for name in params
-            if not self._holds(self.searched[name], params)
+            if not self._is_added(name) and not self._holds(self.searched[name], params)
         ]
 
     def point(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,7 +192,10 @@ class Space:
         """
         if problems := self.check_point(params):
             raise SweepError("\n".join(problems))
-        return {name: self.searched[name].label(value) for name, value in params.items()}
+        return {
+            name: value if self._is_added(name) else self.searched[name].label(value)
+            for name, value in params.items()
+        }
 
     def definition(self) -> dict[str, Any]:
         """The space as values for JSON: equal for two spaces if and only if they can share a study.
@@ -179,11 +207,15 @@ class Space:
         return describe(self.items)
 
     def _refuse_infinite(self) -> None:
-        if endless := [name for name, dimension in self.searched.items() if not dimension.options]:
+        if self.why_endless:
             raise SweepError(
-                f"{endless[0]} is searched in an interval, which has no grid; set hydra.sweeper.n_trials, "
+                f"{self.why_endless}, which has no grid; set hydra.sweeper.n_trials, "
                 "or search a choice or a range."
             )
+
+    def _is_added(self, name: str) -> bool:
+        """Whether a param is one of the extension's."""
+        return self.extension is not None and name not in self.searched
 
     def _walk(
         self,

@@ -13,11 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, get_storage
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+
+from flowersweep.errors import with_disk
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +58,7 @@ _NONE = _Patience()
 _patience: ContextVar[_Patience] = ContextVar("storage_patience", default=_NONE)
 _is_inside: ContextVar[bool] = ContextVar("inside_patiently", default=False)
 _recovered = 0.0
+_file: Path | None = None
 
 
 @contextmanager
@@ -102,12 +106,12 @@ def note_recovery() -> None:
 
 
 def cause(error: BaseException) -> str:
-    """The first line of the driver's message, without SQLAlchemy's and Optuna's wrapping."""
+    """The first line of the driver's message, without SQLAlchemy's and Optuna's wrapping; names a disk that is full."""
     while error.__cause__ is not None:
         error = error.__cause__
     original = getattr(error, "orig", None) or error
     lines = str(original).strip().splitlines()
-    return lines[0].rstrip(".;") if lines else type(original).__name__
+    return with_disk(lines[0].rstrip(".;") if lines else type(original).__name__, original, _file)
 
 
 def is_passing(error: BaseException | None) -> bool:
@@ -195,8 +199,10 @@ def _patient(kind: type[BaseStorage]) -> type[BaseStorage]:
     return abc.update_abstractmethods(kind)
 
 
-def patient(storage: BaseStorage) -> BaseStorage:
-    """A storage as one of which every call is made patiently."""
+def patient(storage: BaseStorage, file: Path | None = None) -> BaseStorage:
+    """A storage as one of which every call is made patiently; `file` is where it keeps its data, None for a server."""
+    global _file  # noqa: PLW0603 - a process has one storage
+    _file = file
     return PatientStorage(storage)  # type: ignore[abstract] # its methods were added by the decorator
 
 

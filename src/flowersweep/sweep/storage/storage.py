@@ -130,7 +130,7 @@ def _open_journal(path: Path) -> BaseStorage:
         raise SweepError(
             f"{path} is not a journal of Optuna; name another file with {_SETTING}=journal:PATH."
         ) from error
-    return patient(storage)
+    return patient(storage, path)
 
 
 def _open_database(url: URL) -> BaseStorage:
@@ -140,7 +140,7 @@ def _open_database(url: URL) -> BaseStorage:
             _refuse_network(Path(str(url.database)))
             Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
         opened = patiently(lambda: _opened(url), at_least=SQLITE_OPEN_SECONDS if is_file else 0)
-        return patient(opened)
+        return patient(opened, Path(str(url.database)) if is_file else None)
 
 
 def _refuse_network(path: Path) -> None:

@@ -43,6 +43,8 @@ class Budget:
         deadline: Seconds since the epoch after which no trial is started; None for no limit.
         max_failures: The sweep stops when this many trials have failed since it started; None for no limit.
         max_failures_in_a_row: The same for consecutive failures.
+        max_failure_rate: The same for this fraction of the last `window` trials, if more of them have failed; None for no limit.
+        window: The number of trials of which that is a fraction.
         failed_before: Failed trials of the study when the sweep started; see `begun`.
         sweep: A unique name: an infrastructure failure may concern one machine, and then only its sweep ends.
     """
@@ -52,6 +54,8 @@ class Budget:
     deadline: float | None = None
     max_failures: int | None = None
     max_failures_in_a_row: int | None = None
+    max_failure_rate: float | None = None
+    window: int = 1
     failed_before: int = 0
     sweep: str = ""
     _ends: float | None = field(default=None, init=False, repr=False, compare=False)
@@ -85,6 +89,8 @@ class Budget:
         timeout: float | None = None,
         max_failures: int | None = None,
         max_failures_in_a_row: int | None = None,
+        max_failure_rate: float | None = None,
+        window: int = 1,
     ) -> "Budget":
         """The budget of a sweep that starts now.
 
@@ -95,6 +101,8 @@ class Budget:
             timeout: Seconds from now after which no trial is started.
             max_failures: As the attribute.
             max_failures_in_a_row: As the attribute.
+            max_failure_rate: As the attribute.
+            window: As the attribute.
         """
         deadline = None if timeout is None else time.time() + timeout
         before = len(_failed(study.get_trials(deepcopy=False)))
@@ -104,6 +112,8 @@ class Budget:
             deadline,
             max_failures,
             max_failures_in_a_row,
+            max_failure_rate,
+            window,
             before,
             uuid.uuid4().hex,
         )
@@ -205,15 +215,19 @@ def _remaining(trials: Sequence[FrozenTrial], space: Grid, budget: Budget) -> in
 
 
 def _too_many_failures(trials: Sequence[FrozenTrial], budget: Budget) -> bool:
-    if budget.max_failures is None and budget.max_failures_in_a_row is None:
-        return False
     since = len(_failed(trials)) - budget.failed_before
     if budget.max_failures is not None and since >= budget.max_failures:
         return True
+    if budget.max_failures_in_a_row is None and budget.max_failure_rate is None:
+        return False
+    ended = _by_end([trial for trial in trials if trial.state.is_finished()])
+    if budget.max_failure_rate is not None:
+        failed = min(len(_failed(ended[-budget.window :])), since)
+        if failed > budget.max_failure_rate * budget.window:
+            return True
     if budget.max_failures_in_a_row is None:
         return False
-    ended = reversed(_by_end([trial for trial in trials if trial.state.is_finished()]))
-    row = sum(1 for _ in itertools.takewhile(lambda trial: trial.state is TrialState.FAIL, ended))
+    row = sum(1 for _ in itertools.takewhile(lambda trial: trial.state is TrialState.FAIL, reversed(ended)))
     return min(row, since) >= budget.max_failures_in_a_row
 
 

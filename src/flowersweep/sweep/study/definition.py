@@ -71,6 +71,8 @@ def _shared_config(config: DictConfig, n_repeats: int, places: Sequence[str]) ->
     assert isinstance(plain, dict)  # noqa: S101 (a DictConfig is a mapping)
     kept = _without_added(_without_places(plain, places))
     kept["hydra.sweeper.n_repeats"] = n_repeats
+    if name := OmegaConf.select(config, "hydra.sweeper.custom_search_space"):
+        kept["hydra.sweeper.custom_search_space"] = name
     return dict(json.loads(json.dumps(kept, default=str)))
 
 

@@ -156,10 +156,12 @@ def _refuse_misfit(cfg: DictConfig, space: Space, n_directions: int) -> None:
     name, choice = _name(cfg), f"{GROUP}={_choice(cfg)}"
     otherwise = f"use {GROUP}=tpe."
     if name == "raise_motpe_removed":
-        raise SweepError(f"{GROUP}=motpe no longer exists; {GROUP}=tpe supports several objectives.")
+        raise SweepError(
+            f"{GROUP}=motpe cannot be used: the sampler was removed in Optuna 4.0; {GROUP}=tpe supports several objectives."
+        )
     if name == "GridSampler" and not space.finite:
         raise SweepError(
-            f"{choice} requires a choice or a range for every key, but an interval is searched; {otherwise}"
+            f"{choice} requires a choice or a range for every key, but {space.why_endless}; {otherwise}"
         )
     if name in {"CmaEsSampler", "GPSampler", "QMCSampler"} and space.conditional:
         raise SweepError(f"{choice} cannot search keys under hydra.sweeper.conditions; {otherwise}")

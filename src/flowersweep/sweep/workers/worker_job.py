@@ -18,7 +18,7 @@ from flowersweep.sweep.storage.storage import open_storage, stopped_in_words
 from flowersweep.sweep.study.budget import Budget
 from flowersweep.sweep.study.content import Content
 from flowersweep.sweep.study.pruner import make_pruner
-from flowersweep.sweep.study.sampler import distinct_sampler, explicit_options
+from flowersweep.sweep.study.sampler import distinct_sampler, explicit_options, make_sampler
 from flowersweep.sweep.study.study import join_study
 from flowersweep.sweep.workers.isolation.lifeline import ending_with_sweeper
 from flowersweep.sweep.workers.messages import Application
@@ -109,7 +109,9 @@ def _compose(sweep: Sweep, _number: int, overrides: list[str]) -> DictConfig:
 
 def _sampler(sweep: Sweep, number: int) -> BaseSampler:
     settings = sweep.settings
-    return distinct_sampler(
+    # What a program adds to a point is known only after its trial has begun.
+    made = make_sampler if sweep.space.extension else distinct_sampler
+    return made(
         settings.sampler,
         trial_number=number,
         space=sweep.space,
