@@ -72,6 +72,25 @@ class TestOutcomes:
             _checked({"interrupted": "stopped by me"}, 0, interrupted=False, stopped=errors.SweepStoppedError)
 
 
+def test_it_ends_when_the_call_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However that ended: a process whose folder has gone is asked to stop, and before that keeps the folder young."""
+    monkeypatch.setattr(child, "LOOK_SECONDS", 0.01)
+    asked = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    os.utime(folder, (0, 0))
+    try:
+        watch = threading.Thread(target=child._end_with, args=(folder, os.getppid()), daemon=True)
+        watch.start()
+        assert not asked.wait(0.2)
+        assert folder.stat().st_mtime > 0
+        folder.rmdir()
+        assert asked.wait(10)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 @pytest.mark.slow
 def test_it_ends_with_its_caller(tmp_path: Path, drawn: Path, cache: Path) -> None:
     """Killed like a kernel that is restarted, the caller takes its training along, and the run is closed."""

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,8 @@ def _error(error: Exception) -> dict[str, str]:
 
 
 def _end_with(folder: Path, caller: int) -> None:
-    while os.getppid() == caller and folder.exists():
-        time.sleep(LOOK_SECONDS)
+    with suppress(FileNotFoundError):
+        while os.getppid() == caller:
+            os.utime(folder)  # systems remove temporary folders that have not changed for days
+            time.sleep(LOOK_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)

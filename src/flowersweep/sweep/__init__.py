@@ -22,6 +22,7 @@ from typing import Any
 
 class _Package(ModuleType):
     def __call__(self, *args: Any, **settings: Any) -> Any:
+        """Run a sweep; see `flowersweep.api.sweep`."""
         # Not an import of a package above this one: whoever calls it has asked for that.
         return import_module("flowersweep.api").sweep(*args, **settings)
 
