@@ -98,7 +98,7 @@ SHELL = [
     for page in PAGES
     for block in blocks(page)
     if not any((page, block.first[: len(start)]) == (where, start) for where, start in NO_COMMANDS)
-    if not block.text.startswith("hydra:") and block.language != "python"
+    if not block.text.startswith("hydra:") and block.language not in {"yaml", "python"}
     for line in commands(block.text)
 ]
 
