@@ -1,5 +1,6 @@
 """The documentation is right: what it tells to type is composed, parsed or run, from the pages themselves."""
 
+import ast
 import contextlib
 import functools
 import io
@@ -22,7 +23,9 @@ from hydra.types import RunMode
 from omegaconf import open_dict
 from optuna.distributions import CategoricalDistribution
 
+import flowersweep
 from flowersweep import cli, config
+from flowersweep.api.words import as_words, sweeper_words
 from flowersweep.commands import COMMANDS
 from flowersweep.commands.completion import WITH_OVERRIDES
 from flowersweep.commands.parsing.arguments import Command
@@ -85,6 +88,7 @@ OTHER_PROGRAMS = {
 # Pages whose code has a test of its own below.
 OWN_TEST = "docs/howto/add_an_augmentation.md"
 OWN_CODE = "docs/howto/your_own_code.md"
+PYTHON = "docs/howto/python_and_notebooks.md"
 # The log of measurements: its commands are those of earlier versions, and change rarely.
 LOG = "docs/experiments.md"
 # Commands need these; the dots stand for a path in measurements.
@@ -276,6 +280,28 @@ def test_what_is_wrong_is_found(line: str) -> None:
         pytest.raises((AssertionError, ConfigError, HydraException)),
     ):
         check(line)
+
+
+@pytest.mark.parametrize("page", ["README.md", PYTHON])
+def test_python(page: str) -> None:
+    """It is valid, uses public names, and what it trains and searches is."""
+    texts = [block.text for block in blocks(page) if block.language == "python"]
+    calls = [node for text in texts for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    started = 0
+    for call in calls:
+        if not isinstance(call.func, ast.Attribute) or ast.unparse(call.func.value) != "fs":
+            continue
+        assert callable(getattr(flowersweep, call.func.attr))
+        if call.func.attr in {"train", "sweep"}:
+            settings = {
+                one.arg: ast.literal_eval(one.value)
+                for one in call.keywords
+                if one.arg not in {None, "model"}
+            }
+            words = [*as_words(ast.literal_eval(call.args[0])), *sweeper_words(settings)]
+            check_own(words if call.func.attr == "train" else ["--multirun", *words])
+            started += 1
+    assert started >= 2
 
 
 def test_the_augmentation_of_the_how_to(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """A sweep from its command to its end: read, check, open the study, launch workers, show the results."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -60,6 +60,8 @@ from flowersweep.training.logs.next_steps import after_sweep, show_next_steps
 from flowersweep.training.logs.notices import tell_of_pictures_to_come
 
 log = logging.getLogger(__name__)
+# Called with a sweep when its study is open: Hydra returns nothing from it.
+on_study: list[Callable[[Sweep], None]] = []
 
 
 def run_study(
@@ -128,6 +130,8 @@ def run_study(
             runs=runs,
             environment=None if configs else given_elsewhere(),
         )
+        for listener in on_study:
+            listener(sweep)
         _keep_configuration(sweep)
         _run(study, sweep, plan, store)
         return _best(study)
@@ -188,6 +192,7 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
         signals = [report.signal_number for report in reports if report.signal_number is not None]
         if signals:
             interruption = Interrupted(signals[0])
+            interruption.remedy = "the same command resumes the sweep"
             # Neither store is waited for now.
             with suppress(*STORAGE_FAILURES), patience(0), cleaning_up(interruption):
                 parent_run.finish(draw=False)
