@@ -26,7 +26,7 @@ from optuna.distributions import CategoricalDistribution
 import flowersweep
 from flowersweep import cli, config
 from flowersweep.api.words import as_words, sweeper_words
-from flowersweep.commands import COMMANDS
+from flowersweep.commands import COMMANDS, module_of
 from flowersweep.commands.completion import WITH_OVERRIDES
 from flowersweep.commands.parsing.arguments import Command
 from flowersweep.config import composing
@@ -154,7 +154,7 @@ def check_own(words: list[str]) -> None:
             assert cli.main(words) == 0
         assert output.getvalue()
     elif name is not None and name not in WITH_OVERRIDES:
-        command: Command = import_module(f"flowersweep.commands.{name}").COMMAND
+        command: Command = import_module(module_of(name)).COMMAND
         command.parse(words[1:])
     else:
         assert {word.partition("=")[0] for word in flags} <= {"--multirun", "--cfg", "--fix", "--json"}
@@ -164,7 +164,7 @@ def check_own(words: list[str]) -> None:
 @functools.cache
 def compose(given: tuple[str, ...], *, multirun: bool) -> None:
     """Compose and check a run; of a sweep its space, the names of all choices, and one trial."""
-    overrides = [config.texts_quoted(word) for word in given]
+    overrides = [config.texts_quoted(word) for word in given if not _needs_plugin(word)]
     if not multirun:
         with composing():
             composed(overrides)
@@ -190,6 +190,13 @@ def compose(given: tuple[str, ...], *, multirun: bool) -> None:
     with open_dict(trial):
         del trial["hydra"]
     config.settings(trial)
+
+
+def _needs_plugin(word: str) -> bool:
+    """Whether an override is about a launcher whose package may not be installed; a preset that it names is there."""
+    name = word.removeprefix("cluster=")
+    assert name == word or (ROOT / "conf/cluster" / f"{name}.yaml").is_file()
+    return name != word or word.startswith("hydra.launcher.")
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from flowersweep.commands import COMMANDS
+from flowersweep.commands import COMMANDS, module_of
 from flowersweep.errors import EXIT_BAD_INPUT, missing_packages
 
 # Commands that work without the packages of the extra `keras`.
-_WITHOUT = {"doctor", "cache", "completion", "help"}
+_WITHOUT = {"doctor", "cache", "completion", "help", "status", "stop"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_notice(said)
         return EXIT_BAD_INPUT
     if given and given[0] in COMMANDS:
-        return int(import_module(f"flowersweep.commands.{given[0]}").main(given[1:]))
+        return int(import_module(module_of(given[0])).main(given[1:]))
     if {"--help", "-h"} & set(given):
         from flowersweep.commands.help import for_run
 
