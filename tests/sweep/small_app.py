@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 from flowersweep import process
 from flowersweep.errors import FlowersweepError, Pruned
 from flowersweep.interrupt import Interrupted
-from flowersweep.sweep.workers.trial import RunningTrial, current_trial
+from flowersweep.sweep.workers.trial import RunningTrial, running_trial
 
 # A training process imports this file too, and has no need of these.
 if TYPE_CHECKING:
@@ -111,9 +111,46 @@ def with_a_child(cfg: DictConfig, _trial: RunningTrial | None) -> Any:
     return float(cfg.x)
 
 
+def with_mlflow(cfg: DictConfig, trial: RunningTrial | None) -> Any:
+    """Use MLflow as programs do, and end in another way in each trial; the values have names."""
+    import mlflow
+
+    assert trial is not None
+    for step in (1, 2):
+        trial.report(step, cfg.x * step)
+    if trial.number == 0:
+        mlflow.log_metric("mine", 7)  # starts a run and leaves it open
+    else:
+        with mlflow.start_run():
+            mlflow.log_metric("mine", 8)
+    if trial.number == 2:
+        raise ValueError("no such layer")
+    if trial.number == 3:
+        raise Pruned("enough")
+    return {"loss": 1.0, "accuracy": float(cfg.x)}
+
+
+def without_mlflow(cfg: DictConfig, _trial: RunningTrial | None) -> Any:
+    """Fail if the process has imported MLflow or what only flowersweep's own trainings need, or has lost a variable."""
+    for module in ("mlflow", "keras", "tensorflow", "matplotlib"):
+        assert module not in sys.modules, module
+    assert os.environ["MLFLOW_TRACKING_URI"] == "http://nowhere.invalid"
+    return float(cfg.x)
+
+
 KINDS = {
     function.__name__: function
-    for function in (plain, two, failing, pruned, killing_worker, killing_workers, with_a_child)
+    for function in (
+        plain,
+        two,
+        failing,
+        pruned,
+        killing_worker,
+        killing_workers,
+        with_a_child,
+        with_mlflow,
+        without_mlflow,
+    )
 }
 
 
@@ -124,7 +161,7 @@ KINDS = {
 )
 def main(cfg: DictConfig) -> Any:
     """Wait, then return what `kind` says."""
-    trial = current_trial()
+    trial = running_trial()
     with Path(cfg.tracking.dir, "marks").open("a", encoding="utf-8") as file:
         file.write(f"{trial.number if trial else -1} {os.getpid()} {os.getppid()}\n")
     is_long = trial is not None and trial.number == 0 and not Path(cfg.tracking.dir, "quick").exists()

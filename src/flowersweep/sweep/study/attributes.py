@@ -39,3 +39,23 @@ TRACEBACK = "traceback"
 
 # Of a trial that waits again because its infrastructure failed: the sweep and the reason.
 INFRASTRUCTURE_FAILURE = "hindrance"
+
+# All those of trials. A program of the user's own stores attributes under other names.
+OF_TRIALS = frozenset(
+    {
+        RUN_ID,
+        TAKEN_FROM,
+        EPOCHS,
+        REPEATS,
+        SEEDS,
+        N_VALIDATION,
+        GRID_POINT,
+        OWNER,
+        HEARTBEAT,
+        LOST,
+        DEATHS,
+        FAIL_REASON,
+        TRACEBACK,
+        INFRASTRUCTURE_FAILURE,
+    }
+)

@@ -66,6 +66,7 @@ class TrainingProcess:
         trials_per_process: A process is replaced after this number of trials.
         max_growth_mb: It is also replaced if it uses this much more memory than after its first trial.
         output: The file of its `TrainingLog`; None for the output of this process.
+        variables: Environment variables in addition to those of this process.
     """
 
     def __init__(
@@ -76,11 +77,12 @@ class TrainingProcess:
         trials_per_process: int = 32,
         max_growth_mb: int = 1024,
         output: Path | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         if os.name != "posix":
             raise SweepError("Sweeps run on Linux and macOS only; on Windows use WSL.")
         self._packed = packed(application)
-        self._environment = environment(n_workers)
+        self._environment = {**environment(n_workers), **(variables or {})}
         self._trials_per_process = trials_per_process
         self._max_growth_mb = max_growth_mb
         self._output = output

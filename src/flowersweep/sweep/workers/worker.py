@@ -32,6 +32,7 @@ from flowersweep.sweep.study.pruner import should_prune
 from flowersweep.sweep.workers.duplicate import copy_result, duplicate_of
 from flowersweep.sweep.workers.failed_run import record_failure
 from flowersweep.sweep.workers.messages import Job
+from flowersweep.sweep.workers.recorder import Recorder
 from flowersweep.sweep.workers.shutdown import Shutdown
 from flowersweep.sweep.workers.training_process import TrainingProcess
 from flowersweep.sweep.workers.trial import RunningTrial
@@ -89,6 +90,7 @@ class Worker:
         max_retries: How often a trial is restarted after its training process died.
         patience: Seconds to wait for a storage that does not respond.
         folder: Where the end of a trial is kept until the study has it; None for nowhere.
+        recorder: Records the trials of another program in MLflow; None if they do so themselves, or nobody does.
     """
 
     study: Study
@@ -102,6 +104,7 @@ class Worker:
     max_retries: int = 1
     patience: float = 0.0
     folder: Path | None = None
+    recorder: Recorder | None = None
 
 
 def work(worker: Worker) -> WorkerReport:
@@ -220,10 +223,14 @@ class _TrialRun:
                 parent_run_id=worker.parent_run_id,
                 _keep=self.keep,
             )
-            return copy_result(running, original, config)
+            return copy_result(running, original, config, worker.recorder)
         job = Job(config, trial.number, worker.study.study_name, params, attempt, worker.parent_run_id)
         while True:
-            outcome = worker.process.run(job, self)
+            outcome = (
+                worker.process.run(job, self)
+                if worker.recorder is None
+                else worker.recorder.run(worker.process, job, self)
+            )
             if outcome is None or not outcome.died:
                 return self._recorded(outcome, job)
             deaths += 1
@@ -241,7 +248,12 @@ class _TrialRun:
     def _recorded(self, outcome: Outcome | None, job: Job) -> Outcome | None:
         """The outcome, after a failure that the training could not record has its FAILED run."""
         failed = outcome is not None and outcome.state is State.FAIL
-        if outcome is not None and failed and (outcome.died or not self._has_run):
+        if (
+            outcome is not None
+            and failed
+            and not self._worker.recorder
+            and (outcome.died or not self._has_run)
+        ):
             run_id = record_failure(job, outcome)
             if run_id is not None:
                 self.keep({RUN_ID: run_id})
