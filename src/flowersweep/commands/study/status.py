@@ -47,7 +47,7 @@ def listing(study: "Study", now: float) -> Listing:
         study: The study.
         now: Seconds since the epoch.
     """
-    from flowersweep.sweep.status import counts, running_trials
+    from flowersweep.commands.study.running import counts, running_trials
     from flowersweep.sweep.stop_message import latest_stop
 
     message = latest_stop(study.user_attrs)
