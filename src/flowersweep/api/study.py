@@ -3,11 +3,7 @@
 import datetime as dt
 import html
 import math
-import os
-import signal
-import socket
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +19,11 @@ from flowersweep.config.locations import results_dir
 from flowersweep.deploy.best_run import best_run
 from flowersweep.doctor.results import has_studies
 from flowersweep.errors import SweepError
-from flowersweep.process import HOST_TAG, PID_TAG
 from flowersweep.sweep.leaderboard import as_row, leaderboard
+from flowersweep.sweep.status import stop
 from flowersweep.sweep.storage.storage import open_storage, shown, storage_url
 from flowersweep.texts import choose_one_of, counted, expanded, in_one_line
 from flowersweep.tracking.mlflow_api import environment_kept
-from flowersweep.tracking.orphaned_runs import is_orphaned
 from flowersweep.tracking.selection import find_study, open_results
 from flowersweep.tracking.store.store import Store
 
@@ -36,9 +31,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MAX_ROWS = 60
-# For running trials to be given back.
-_STOP_SECONDS = 60.0
-_LOOK_SECONDS = 0.5
 _NEVER = dt.datetime.min  # noqa: DTZ901 - Optuna's times have no zone
 _OPEN = (TrialState.RUNNING, TrialState.WAITING)
 
@@ -116,33 +108,17 @@ class Study:
             return make_report(store, find_study(store, self.name), None if output is None else str(output))
 
     def stop(self) -> None:
-        """Stop the sweep of this study that another thread or program of this machine runs, as Ctrl-C does there, and wait.
+        """Stop the sweep of this study on all its machines, as `flowersweep stop` does, and wait for its workers.
 
-        Its trials wait for the next sweep. Does nothing if none runs.
+        Its trials wait for the next sweep.
 
         Raises:
-            SweepError: It runs on another machine, or has not ended after a minute.
+            SweepError: Workers do not respond.
         """
-        until = time.monotonic() + _STOP_SECONDS
-        is_told = False
-        while (tags := self._sweeper()) is not None:
-            if tags[HOST_TAG] != socket.gethostname():
-                raise SweepError(f"The sweep of {self.name!r} runs on {tags[HOST_TAG]}; stop it there.")
-            if time.monotonic() > until:
-                raise SweepError(
-                    f"The sweep of {self.name!r} has not ended; end its process {tags[PID_TAG]}."
-                )
-            if not is_told:
-                os.kill(int(tags[PID_TAG]), signal.SIGTERM)
-                is_told = True
-            time.sleep(_LOOK_SECONDS)
-
-    def _sweeper(self) -> Mapping[str, str] | None:
-        """The process that runs the study; None if there is none."""
-        with environment_kept():
-            run = find_study(self._store(), self.name)
-        runs = run.info.status == "RUNNING" and not is_orphaned(run)
-        return dict(run.data.tags) if runs else None
+        with _opened(self.storage) as storage:
+            silent = stop(optuna.load_study(study_name=self.name, storage=storage), "study.stop()")
+        if silent:
+            raise SweepError(silent)
 
     def _store(self) -> Store:
         return open_results(self.directory, self.uri)

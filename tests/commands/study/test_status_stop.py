@@ -64,7 +64,7 @@ def test_stop_waits_for_the_workers(
     create: Create, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message stays until the sweep is started again; trials of dead workers wait, and silent ones are named."""
-    monkeypatch.setattr(stop, "WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("flowersweep.sweep.status.WAIT_SECONDS", 0.1)
     study = create("petals")
     with subprocess.Popen([sys.executable, "-c", ""]) as dead:
         gone = {**new_claim(), process.PID_TAG: str(dead.pid)}

@@ -1,6 +1,7 @@
-"""Which workers run the trials of a study, on which machines; read from the study alone."""
+"""Which workers run the trials of a study, on which machines, and how they are stopped; with the study alone."""
 
 import hashlib
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +11,17 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from flowersweep import process
+from flowersweep.sweep.stop_message import write_stop
 from flowersweep.sweep.study.attributes import DEFINITION, OWNER
 from flowersweep.sweep.study.claim import is_abandoned, last_sign
+from flowersweep.sweep.study.reclaim import reclaim
+from flowersweep.texts import counted
 
 _N_REPEATS = "hydra.sweeper.n_repeats"
 _ORDER = ("COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING")
+# Workers end within 30 seconds.
+WAIT_SECONDS = 45.0
+_LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,29 @@ def running_trials(study: Study, now: float) -> list[Running]:
     n_steps = _n_steps(study.user_attrs.get(DEFINITION) or {})
     found = [_running(trial, host, n_steps, now) for trial, host in zip(trials, hosts, strict=True)]
     return sorted(found, key=lambda one: (one.host, one.trial))
+
+
+def stop(study: Study, by: str) -> str:
+    """Stop a study on all machines, and wait until no trial is running; those of dead workers wait again.
+
+    Args:
+        study: The study.
+        by: What stops it, as in "flowersweep stop".
+
+    Returns:
+        A sentence about the workers that do not respond; empty if all have ended.
+    """
+    write_stop(study, by)
+    until = time.monotonic() + WAIT_SECONDS
+    while True:
+        reclaim(study)
+        n_running = len(study.get_trials(deepcopy=False, states=[TrialState.RUNNING]))
+        if not n_running:
+            return ""
+        if time.monotonic() >= until:
+            verb = "does" if n_running == 1 else "do"
+            return f"{counted(n_running, 'worker')} {verb} not respond; a trial is run again when its worker was silent for ten minutes."
+        time.sleep(_LOOK_SECONDS)
 
 
 def counts(study: Study) -> str:

@@ -2,20 +2,13 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from flowersweep.commands.parsing.arguments import Command
 from flowersweep.commands.study.opened import DIRECTORY, STORAGE, STUDY, opened_study
 from flowersweep.commands.study.status import listing
 from flowersweep.console import print_notice
 from flowersweep.errors import EXIT_FAILED
-from flowersweep.texts import counted, plain_console
-
-if TYPE_CHECKING:
-    from optuna import Study
-
-WAIT_SECONDS = 45.0
-LOOK_SECONDS = 0.5
+from flowersweep.texts import plain_console
 
 COMMAND = Command(
     name="stop",
@@ -40,31 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _stop(values: Mapping[str, str | None]) -> int:
-    from flowersweep.sweep.stop_message import write_stop
+    from flowersweep.sweep.status import stop
 
     with opened_study(values) as study:
-        write_stop(study, "flowersweep stop")
-        n_running = _n_running_after_wait(study)
+        silent = stop(study, "flowersweep stop")
         listing(study, time.time()).show(plain_console())
-    if n_running:
-        verb = "does" if n_running == 1 else "do"
-        print_notice(
-            f"{counted(n_running, 'worker')} {verb} not respond; a trial is run again when its worker was silent for ten minutes."
-        )
+    if silent:
+        print_notice(silent)
         return EXIT_FAILED
     return 0
-
-
-def _n_running_after_wait(study: "Study") -> int:
-    """Wait until no trial is running; those of dead workers wait again."""
-    from optuna.trial import TrialState
-
-    from flowersweep.sweep.study.reclaim import reclaim
-
-    until = time.monotonic() + WAIT_SECONDS
-    while True:
-        reclaim(study)
-        n_running = len(study.get_trials(deepcopy=False, states=[TrialState.RUNNING]))
-        if not n_running or time.monotonic() >= until:
-            return n_running
-        time.sleep(LOOK_SECONDS)
