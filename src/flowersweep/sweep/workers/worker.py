@@ -31,9 +31,9 @@ from flowersweep.sweep.study.outcome import Outcome, State, of_exception, tell
 from flowersweep.sweep.study.pruner import should_prune
 from flowersweep.sweep.workers.duplicate import copy_result, duplicate_of
 from flowersweep.sweep.workers.failed_run import record_failure
+from flowersweep.sweep.workers.isolation.shutdown import Shutdown
 from flowersweep.sweep.workers.messages import Job
 from flowersweep.sweep.workers.recorder import Recorder
-from flowersweep.sweep.workers.shutdown import Shutdown
 from flowersweep.sweep.workers.training_process import TrainingProcess
 from flowersweep.sweep.workers.trial import RunningTrial
 
