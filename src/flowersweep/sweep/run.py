@@ -37,10 +37,10 @@ from flowersweep.sweep.settings import (
 from flowersweep.sweep.space.check import check_choices
 from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
-from flowersweep.sweep.stop_message import clear_stop, latest_stop
 from flowersweep.sweep.storage.lock import locked
 from flowersweep.sweep.storage.machines import refuse_file_for_machines
 from flowersweep.sweep.storage.patience import STORAGE_FAILURES, patience
+from flowersweep.sweep.storage.stop_message import clear_stop, latest_stop
 from flowersweep.sweep.storage.storage import existing_storage, open_storage, stopped_in_words, storage_url
 from flowersweep.sweep.study.attributes import COMMAND, ENQUEUED, FAIL_REASON
 from flowersweep.sweep.study.budget import Budget, Stop, failure_summary, infrastructure_summary, remaining

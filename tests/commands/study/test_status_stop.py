@@ -14,7 +14,7 @@ import pytest
 from flowersweep import process
 from flowersweep.commands.study import status, stop
 from flowersweep.doors.optuna_api import engine_storage
-from flowersweep.sweep.stop_message import clear_stop, latest_stop
+from flowersweep.sweep.storage.stop_message import clear_stop, latest_stop
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.study.attributes import DEFINITION, HEARTBEAT, OWNER
 from flowersweep.sweep.study.claim import claim, new_claim

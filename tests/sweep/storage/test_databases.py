@@ -19,8 +19,8 @@ import servers
 from additions import added
 from flowersweep.doors.optuna_api import engine_storage
 from flowersweep.errors import SweepError
-from flowersweep.sweep.stop_message import write_stop
 from flowersweep.sweep.storage.lock import storage_lock
+from flowersweep.sweep.storage.stop_message import write_stop
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.study.budget import Stop
 from flowersweep.sweep.study.study import join_study, open_study

@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from flowersweep.interrupt import Interrupted
-from flowersweep.sweep.stop_message import latest_stop, write_stop
+from flowersweep.sweep.storage.stop_message import latest_stop, write_stop
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.workers.stopping import Stopping
 

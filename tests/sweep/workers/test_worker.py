@@ -16,8 +16,8 @@ import pytest
 
 from flowersweep import process
 from flowersweep.errors import SweepError, SweepStoppedError
-from flowersweep.sweep.stop_message import write_stop
 from flowersweep.sweep.storage.lock import file_lock
+from flowersweep.sweep.storage.stop_message import write_stop
 from flowersweep.sweep.study.attributes import DEATHS, FAIL_REASON, OWNER, RUN_ID, TRACEBACK
 from flowersweep.sweep.study.budget import Stop
 from flowersweep.sweep.study.outcome import Outcome

@@ -47,8 +47,8 @@ def listing(study: "Study", now: float) -> Listing:
         study: The study.
         now: Seconds since the epoch.
     """
-    from flowersweep.commands.study.running import counts, running_trials
-    from flowersweep.sweep.stop_message import latest_stop
+    from flowersweep.sweep.status import counts, running_trials
+    from flowersweep.sweep.storage.stop_message import latest_stop
 
     message = latest_stop(study.user_attrs)
     rows = [

@@ -15,8 +15,8 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from flowersweep.doors.optuna_api import storage_of, trial_id
-from flowersweep.sweep.stop_message import latest_stop, newer_stop
 from flowersweep.sweep.storage.lock import locked
+from flowersweep.sweep.storage.stop_message import latest_stop, newer_stop
 from flowersweep.sweep.study.attributes import FAIL_REASON, INFRASTRUCTURE_FAILURE, OWNER
 from flowersweep.sweep.study.claim import claim, new_claim
 from flowersweep.sweep.study.grid import Grid, enqueue_point, points_had

@@ -13,8 +13,8 @@ from typing import Any, Self
 from optuna import Study
 
 from flowersweep.interrupt import Interrupted
-from flowersweep.sweep.stop_message import latest_stop, newer_stop, write_stop
 from flowersweep.sweep.storage.patience import STORAGE_FAILURES, cause, patience
+from flowersweep.sweep.storage.stop_message import latest_stop, newer_stop, write_stop
 from flowersweep.sweep.study.budget import Stop
 from flowersweep.sweep.workers.worker import WorkerReport
 

@@ -18,10 +18,10 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from flowersweep.doors.optuna_api import storage_of, study_id, trial_id
-from flowersweep.sweep.stop_message import LOOK_SECONDS, newer_stop
 from flowersweep.sweep.storage.kept import FOLDER, Unsaved, forget, keep, path_of
 from flowersweep.sweep.storage.lock import locked
 from flowersweep.sweep.storage.patience import STORAGE_FAILURES, cause, is_passing, note_recovery, patience
+from flowersweep.sweep.storage.stop_message import LOOK_SECONDS, newer_stop
 from flowersweep.sweep.storage.storage import stopped_in_words
 from flowersweep.sweep.study import claim as claims
 from flowersweep.sweep.study.attributes import DEATHS, LOST, OWNER, RUN_ID

@@ -11,7 +11,7 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from flowersweep import process
-from flowersweep.sweep.stop_message import write_stop
+from flowersweep.sweep.storage.stop_message import write_stop
 from flowersweep.sweep.study.attributes import DEFINITION, OWNER
 from flowersweep.sweep.study.claim import is_abandoned, last_sign
 from flowersweep.sweep.study.reclaim import reclaim

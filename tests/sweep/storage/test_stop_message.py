@@ -2,7 +2,7 @@
 
 import optuna
 
-from flowersweep.sweep.stop_message import clear_stop, latest_stop, newer_stop, write_stop
+from flowersweep.sweep.storage.stop_message import clear_stop, latest_stop, newer_stop, write_stop
 
 
 def test_a_message_concerns_the_sweeps_before_it() -> None:
