@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from sklearn.utils.class_weight import compute_class_weight  # type: ignore[import-untyped] # it ships no types
+from sklearn.utils.class_weight import compute_class_weight
 
 from conftest import MakeConfig
 from flowersweep.models.loss import class_weights, training_loss

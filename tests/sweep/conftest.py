@@ -23,6 +23,12 @@ def _no_storage_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flowersweep.sweep.storage.patience._recovered", 0.0)
 
 
+@pytest.fixture(autouse=True)
+def _no_variables_of_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that another test has set are forgotten."""
+    monkeypatch.setattr("flowersweep.tracking.mlflow_api._given", {})
+
+
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """The application with a command line (`small_app.py`), at work in an empty folder."""

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from omegaconf import DictConfig
 from flowersweep import process
 from flowersweep.errors import FlowersweepError, Pruned
 from flowersweep.interrupt import Interrupted
-from flowersweep.sweep.workers.trial import RunningTrial, current_trial
+from flowersweep.sweep.workers.trial import RunningTrial, running_trial
 
 # A training process imports this file too, and has no need of these.
 if TYPE_CHECKING:
@@ -110,9 +111,46 @@ def with_a_child(cfg: DictConfig, _trial: RunningTrial | None) -> Any:
     return float(cfg.x)
 
 
+def with_mlflow(cfg: DictConfig, trial: RunningTrial | None) -> Any:
+    """Use MLflow as programs do, and end in another way in each trial; the values have names."""
+    import mlflow
+
+    assert trial is not None
+    for step in (1, 2):
+        trial.report(step, cfg.x * step)
+    if trial.number == 0:
+        mlflow.log_metric("mine", 7)  # starts a run and leaves it open
+    else:
+        with mlflow.start_run():
+            mlflow.log_metric("mine", 8)
+    if trial.number == 2:
+        raise ValueError("no such layer")
+    if trial.number == 3:
+        raise Pruned("enough")
+    return {"loss": 1.0, "accuracy": float(cfg.x)}
+
+
+def without_mlflow(cfg: DictConfig, _trial: RunningTrial | None) -> Any:
+    """Fail if the process has imported MLflow or what only flowersweep's own trainings need, or has lost a variable."""
+    for module in ("mlflow", "keras", "tensorflow", "matplotlib"):
+        assert module not in sys.modules, module
+    assert os.environ["MLFLOW_TRACKING_URI"] == "http://nowhere.invalid"
+    return float(cfg.x)
+
+
 KINDS = {
     function.__name__: function
-    for function in (plain, two, failing, pruned, killing_worker, killing_workers, with_a_child)
+    for function in (
+        plain,
+        two,
+        failing,
+        pruned,
+        killing_worker,
+        killing_workers,
+        with_a_child,
+        with_mlflow,
+        without_mlflow,
+    )
 }
 
 
@@ -123,7 +161,7 @@ KINDS = {
 )
 def main(cfg: DictConfig) -> Any:
     """Wait, then return what `kind` says."""
-    trial = current_trial()
+    trial = running_trial()
     with Path(cfg.tracking.dir, "marks").open("a", encoding="utf-8") as file:
         file.write(f"{trial.number if trial else -1} {os.getpid()} {os.getppid()}\n")
     is_long = trial is not None and trial.number == 0 and not Path(cfg.tracking.dir, "quick").exists()
@@ -183,6 +221,20 @@ def start(*arguments: str) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
+
+
+def ended(running: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a sweep."""
+    out, err = running.communicate(timeout=240)
+    return running.returncode, out, err
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 240) -> None:
+    """Wait until something is so."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from flowersweep.sweep.study.reclaim import reclaim
 from flowersweep.sweep.study.study import join_study, open_study
 from flowersweep.sweep.workers.messages import Application, Job
 from flowersweep.sweep.workers.training_process import Relay, TrainingProcess
-from flowersweep.sweep.workers.trial import Pruned, current_trial
+from flowersweep.sweep.workers.trial import Pruned, running_trial
 from flowersweep.sweep.workers.worker import Worker, WorkerReport, work
 
 
@@ -79,7 +79,7 @@ def quick(cfg: DictConfig) -> float:
 
 def leaving_marks(cfg: DictConfig) -> float:
     """Write down every beginning: trial number and process id."""
-    trial = current_trial()
+    trial = running_trial()
     assert trial is not None
     with Path(cfg.folder, "marks").open("a", encoding="utf-8") as file:
         file.write(f"{trial.number} {os.getpid()} {trial.attempt}\n")
@@ -94,7 +94,7 @@ def marking_twice(cfg: DictConfig) -> float:
 
 def killed_once(cfg: DictConfig) -> float:
     """Trial 2 is killed the first time that it runs."""
-    trial = current_trial()
+    trial = running_trial()
     assert trial is not None
     if trial.number == 2 and trial.attempt == 0:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -103,7 +103,7 @@ def killed_once(cfg: DictConfig) -> float:
 
 def killed_always(cfg: DictConfig) -> float:
     """Trial 1 is killed whenever it runs."""
-    trial = current_trial()
+    trial = running_trial()
     assert trial is not None
     if trial.number == 1:
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -112,7 +112,7 @@ def killed_always(cfg: DictConfig) -> float:
 
 def ending_badly(cfg: DictConfig) -> Any:
     """Every trial ends in another way, by its number."""
-    trial = current_trial()
+    trial = running_trial()
     assert trial is not None
     if trial.number == 0:
         raise ValueError(f"no such picture in {cfg.folder}\nand more of it")
@@ -134,7 +134,7 @@ def always_raising(cfg: DictConfig) -> float:
 
 def reporting(cfg: DictConfig) -> float:
     """Report x five times."""
-    trial = current_trial()
+    trial = running_trial()
     assert trial is not None
     trial.user_attrs({"run_id": f"run-{trial.number}", "pid": os.getpid()})
     for step in range(5):
@@ -144,7 +144,7 @@ def reporting(cfg: DictConfig) -> float:
 
 def in_trouble(cfg: DictConfig) -> float:
     """Fail as the file `trouble` says, from the second trial on; return x while there is no such file."""
-    trial, trouble = current_trial(), Path(cfg.folder, "trouble")
+    trial, trouble = running_trial(), Path(cfg.folder, "trouble")
     assert trial is not None
     time.sleep(cfg.seconds)
     if trial.number > 0 and trouble.exists():
@@ -157,7 +157,7 @@ def counting(cfg: DictConfig) -> float:
     # Half a second that the other objectives need not wait for.
     from flowersweep.interrupt import Interrupted, interruptible
 
-    trial = current_trial()
+    trial = running_trial()
     assert trial is not None
     try:
         with interruptible():
@@ -173,7 +173,7 @@ def counting(cfg: DictConfig) -> float:
 
 def last_to_end(cfg: DictConfig) -> float:
     """Trial 0 goes on until LAST_TO_END_WAITS_FOR others have ended, and fails if they do not within a minute."""
-    trial, ends = current_trial(), Path(cfg.folder, "ends")
+    trial, ends = running_trial(), Path(cfg.folder, "ends")
     assert trial is not None
     if trial.number > 0:
         with ends.open("a", encoding="utf-8") as file:

@@ -117,6 +117,15 @@ class TestWhileRunning:
         assert "best 0.5000" in text(shown)
         assert "shown: 0/4 done, none complete yet, time left unknown" in text(shown)
 
+    def test_another_program_reports_its_steps(self, study: optuna.Study) -> None:
+        """What it counts, and how far, is not known: the step is shown as it was reported."""
+        trial = study.ask(dict(SPACE))
+        shown = console(terminal=True)
+        with SweepDisplay(study, PLAN, OmegaConf.create({"trainer": "gpu"}), console=shown):
+            trial.report(0.5, 10)
+            trial.report(0.25, 20)
+        assert f"trial {trial.number} step 20 best 0.5000" in text(shown)
+
     def test_a_repeated_trial_reports_seeds(self, study: optuna.Study) -> None:
         """What is counted after two of three seeds are seeds, not epochs; no number is broken on a narrow terminal."""
         trial = study.ask(dict(SPACE))

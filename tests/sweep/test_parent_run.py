@@ -16,7 +16,8 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import create_trial
 
 from flowersweep.errors import TrackingError
-from flowersweep.sweep.parent_run import ParentRun, open_store
+from flowersweep.sweep.parent_run import ParentRun
+from flowersweep.sweep.runs import open_store, own_runs
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.storage.storage import open_storage
@@ -57,7 +58,7 @@ def study(tmp_path: Path) -> optuna.Study:
 
 def store_of(config: DictConfig) -> Store:
     """The configuration's store."""
-    store = open_store(config)
+    store = open_store(own_runs(config))
     assert store is not None
     return store
 
@@ -252,7 +253,7 @@ def test_plots_that_there_is_no_room_for(
 def test_without_tracking(study: optuna.Study) -> None:
     """An application without tracking has a `ParentRun` that writes nowhere."""
     plain = OmegaConf.create({"x": 1})
-    assert open_store(plain) is None
+    assert open_store(own_runs(plain)) is None
     with ParentRun.open(plain, study, PLAN, build_space(ARGUMENTS), None) as parent_run:
         parent_run.update()
         parent_run.finish()

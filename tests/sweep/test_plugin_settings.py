@@ -51,7 +51,14 @@ class TestSettings:
     )
     def test_directions(self, direction: Any, expected: tuple[str, ...]) -> None:
         """One direction or a list, as text or as the official sweeper's enum."""
-        assert _settings(direction=direction).directions == expected
+        settings = _settings(direction=direction)
+        assert (settings.directions, settings.names) == (expected, ())
+
+    def test_named_directions(self) -> None:
+        """A dict gives the objectives their names, in its order."""
+        settings = _settings(direction={"loss": "minimize", "accuracy": "maximize"})
+        assert settings.directions == ("minimize", "maximize")
+        assert settings.names == ("loss", "accuracy")
 
     @pytest.mark.parametrize(
         ("values", "words"),
@@ -69,10 +76,13 @@ class TestSettings:
             ({"on_mismatch": "ignore"}, "on_mismatch must be one of error, new, but is 'ignore'"),
             (
                 {"direction": "up"},
-                "direction must be minimize or maximize, or a list of these, but contains 'up'",
+                "direction must be minimize or maximize, or a list or a dict of these, but contains 'up'",
             ),
             ({"direction": ["minimize", "down"]}, "but contains 'down'"),
             ({"direction": []}, "but contains 'no entry'"),
+            ({"direction": {}}, "but contains 'no entry'"),
+            ({"direction": {"loss": "down"}}, "but contains 'down'"),
+            ({"tracking": "wandb"}, "tracking must be one of mlflow, none, but is 'wandb'"),
             ({"enqueue": [1]}, "enqueue must be a list of points such as {model: cnn}, but contains 1"),
         ],
     )

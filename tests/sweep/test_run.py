@@ -279,7 +279,6 @@ class TestGoingOn:
                 ("x=0.1,0.2", "hydra.sweeper.direction=minimize"),
                 "The direction was maximize, and is now minimize.",
             ),
-            (("x=0.1,0.2", "hydra.sweeper.n_repeats=3"), "hydra.sweeper.n_repeats was 1, and is now 3."),
         ]:
             with pytest.raises(SweepError, match="The study 'mine' is a different search") as raised:
                 sweep(*arguments, "hydra.sweeper.study_name=mine")

@@ -15,6 +15,7 @@ from flowersweep.tracking.provenance import (
     git_state,
     host,
     package_versions,
+    program,
     provenance,
 )
 
@@ -93,6 +94,23 @@ class TestCommand:
     def test_command_reads_as_typed(self, arguments: list[str], expected: str) -> None:
         """The interpreter's folder is left out and what the shell would split is quoted."""
         assert command_line(arguments) == expected
+
+    @pytest.mark.parametrize(
+        ("process", "known", "expected"),
+        [
+            (["/env/bin/python", "train.py", "-m", "x=1,2"], ["train.py", "-m", "x=1,2"], "python train.py"),
+            (["python3", "-m", "pack", "x=1"], ["/pack/__main__.py", "x=1"], "python -m pack"),
+            (["/env/bin/python", "/env/bin/tool"], ["/env/bin/tool"], "tool"),
+            (["python", "-m", "pytest", "-q"], ["train.py", "-m"], "python train.py"),
+        ],
+    )
+    def test_program(
+        self, process: list[str], known: list[str], expected: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The arguments of a program are left out; a program whose arguments were replaced is known by its name."""
+        monkeypatch.setattr(sys, "orig_argv", process)
+        monkeypatch.setattr(sys, "argv", known)
+        assert program() == expected
 
     @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))))
     def test_pasted_into_a_shell_it_gives_the_same_arguments(self, arguments: list[str]) -> None:

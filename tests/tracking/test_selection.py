@@ -8,7 +8,7 @@ import pytest
 from flowersweep.commands.parsing.common import results_store
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.run import RunStatus
+from flowersweep.tracking.run import PROGRAM, RunStatus
 from flowersweep.tracking.selection import children_of, find_study, search, trials_of
 from flowersweep.tracking.store.store import Store, prepare_store
 
@@ -67,6 +67,17 @@ class TestStudies:
         assert find_study(store, "first").info.run_name == "first"
         assert find_study(store).info.run_name == "second"
         assert find_study(store, experiment="one").info.run_name == "first"
+
+    def test_of_another_program(self, store: Store) -> None:
+        """The latest study is one of flowersweep's own trainings; one of another program is refused by its name."""
+        written(store, "three", "other", {"kind": "study", PROGRAM: "python train.py"})
+        assert find_study(store).info.run_name == "second"
+        with pytest.raises(
+            TrackingError, match=r"study 'other' are not .* those of `python train.py`, for which"
+        ):
+            find_study(store, "other")
+        with pytest.raises(TrackingError, match="There is no study yet"):
+            find_study(store, experiment="three")
 
     def test_refusals(self, store: Store, tmp_path: Path) -> None:
         """Unknown names are refused with those there are; a store without a study says how to make one."""

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn import metrics  # type: ignore[import-untyped] # it ships no types
+from sklearn import metrics
 
 from flowersweep.training.dataset import PictureSet
 from flowersweep.training.probabilities import Predictions, predict, traced, with_probabilities

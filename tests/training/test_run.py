@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from sklearn.metrics import f1_score  # type: ignore[import-untyped] # it ships no types
+from sklearn.metrics import f1_score
 
 from flowersweep.cache.checkpoints import checkpoint_path
 from flowersweep.config import Config

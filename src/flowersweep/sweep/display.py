@@ -149,7 +149,11 @@ class SweepDisplay:
         lines = [f"{self._study.study_name}: {self._progress(done, trials)}"]
         for trial in running:
             reported = trial.intermediate_values
-            step = f"{self._unit} {len(reported)}/{self._steps or '?'}" if reported else "starting"
+            step = "starting"
+            if reported:  # another program counts as it likes
+                step = (
+                    f"{self._unit} {len(reported)}/{self._steps}" if self._steps else f"step {max(reported)}"
+                )
             best = f"best {self._best_reported(reported)}" if reported else ""
             params = " ".join(f"{name}={value_text(value)}" for name, value in trial.params.items())
             lines.append(f"trial {trial.number} {step} {best} {params}")

@@ -22,7 +22,7 @@ from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.storage.storage import shown, storage_url
-from flowersweep.sweep.study_run import started_or_resumed
+from flowersweep.sweep.study_run import known_run, started_or_resumed
 from flowersweep.texts import counted
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.lookup import training_command
@@ -31,28 +31,15 @@ from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import close_orphaned_runs
 from flowersweep.tracking.patience import patience
 from flowersweep.tracking.provenance import command_line
-from flowersweep.tracking.run import NOTE, artifact_address
+from flowersweep.tracking.run import NOTE, PROGRAM, artifact_address
 from flowersweep.tracking.selection import experiment_of
-from flowersweep.tracking.store.store import Store, known_experiment, prepare_store
+from flowersweep.tracking.store.store import Store
 
 log = logging.getLogger(__name__)
 
 UPDATE_SECONDS = 5.0
 # Ranks of hundreds of repeated trials take seconds to compute; the training needs the processor more.
 MAX_SHARE = 0.05
-
-
-def open_store(config: DictConfig) -> Store | None:
-    """The tracking store of a sweep's configuration; None for an application that has none.
-
-    Raises:
-        TrackingError: It, or its experiment, cannot be used.
-    """
-    if OmegaConf.select(config, "tracking.experiment") is None:
-        return None
-    store = prepare_store(Path(config.tracking.dir), config.tracking.uri)
-    known_experiment(store, config.tracking.experiment)  # a deleted one is rejected before a study is created
-    return store
 
 
 class ParentRun:
@@ -64,9 +51,11 @@ class ParentRun:
         space: Formats the overrides of the best trial.
         store: Where runs are stored; None for no tracking.
         experiment: The id of the experiment that the study's run is in.
-        tracker: The study's run; None for no tracking.
+        tracker: The study's run; None for no tracking, and if another sweep writes to it.
         own_files: The arguments that name the user's own files, from `config.flags`.
         draws: Whether the study's plots are stored.
+        program: The command of another program; None for flowersweep's own.
+        run_id: The study's run, if another sweep writes to it.
     """
 
     def __init__(
@@ -80,6 +69,8 @@ class ParentRun:
         tracker: MLflowTracker | None = None,
         own_files: Sequence[str] = (),
         draws: bool = True,
+        program: str | None = None,
+        run_id: str | None = None,
     ) -> None:
         self._study = study
         self._plan = plan
@@ -89,6 +80,8 @@ class ParentRun:
         self._tracker = tracker
         self._own_files = own_files
         self._draws = draws
+        self._program = program
+        self._run_id = run_id if tracker is None else tracker.run_id
         self._next = 0.0
         self._board: Leaderboard | None = None
         self._n_written = 0
@@ -105,6 +98,8 @@ class ParentRun:
         store: Store | None,
         *,
         experiment: str | None = None,
+        program: str | None = None,
+        joins: bool = False,
     ) -> Iterator["ParentRun"]:
         """Start or resume the study's run; it ends with the block, like the runs of its trials.
 
@@ -116,9 +111,16 @@ class ParentRun:
             store: Where runs are stored; None for no tracking.
             experiment: The name of the experiment of a new study's run; None for that of the configuration. The run of a
                 resumed study stays where it is, and so do the runs of its trials.
+            program: The command of another program, as in "python train.py"; None for flowersweep's own.
+            joins: Whether another sweep writes to the run, if it is in this store.
         """
         if store is None:
-            yield cls(study, plan, space)
+            yield cls(study, plan, space, program=program)
+            return
+        if joins and (run_id := known_run(study, store)) is not None:
+            yield cls(
+                study, plan, space, store=store, own_files=flags(config), program=program, run_id=run_id
+            )
             return
         tracker = started_or_resumed(study, store, experiment or config.tracking.experiment)
         with closing(tracker):
@@ -131,11 +133,14 @@ class ParentRun:
                 store=store,
                 experiment=own.info.experiment_id,
                 tracker=tracker,
-                own_files=flags(config),
+                own_files=[] if program else flags(config),
                 draws=bool(OmegaConf.select(config, "tracking.log_figures", default=True)),
+                program=program,
             )
             parent_run._n_written = int(own.data.metrics.get("trials/finished", 0))
             known = study_row.params(config, plan, space, experiment_of(store, own))
+            if program is not None:
+                tracker.tags({PROGRAM: program})
             # A resumed study has them; another budget or sampler cannot change a param, but is in its files.
             tracker.params({key: value for key, value in known.items() if key not in own.data.params})
             tracker.text(_without_password(config.hydra.sweeper), "study/sweeper.yaml")
@@ -152,7 +157,7 @@ class ParentRun:
     @property
     def run_id(self) -> str | None:
         """The study's run."""
-        return self._tracker.run_id if self._tracker else None
+        return self._run_id
 
     @property
     def where(self) -> str | None:
@@ -161,8 +166,8 @@ class ParentRun:
 
     @property
     def best_command(self) -> str | None:
-        """The command that trains the best trial's configuration again; None without a best one or a store."""
-        if self._store is None:
+        """The command that trains the best trial's configuration again; None without a best one, or if the command is unknown."""
+        if self._store is None and self._program is None:
             return None
         return self._command(self._board or leaderboard(self._study))
 
@@ -170,7 +175,8 @@ class ParentRun:
         if len(board.best) != 1:
             return None
         overrides = self._space.overrides(board.best[0].params)
-        return training_command([*self._own_files, *overrides])
+        words = [*self._own_files, *overrides]
+        return training_command(words) if self._program is None else training_command(words, self._program)
 
     def update(self) -> None:
         """Write the leaderboard, unless it was written a moment ago."""

@@ -118,12 +118,15 @@ class StudySweeperConf:
     """A sweep: what is searched, how, for how long, and what happens on failures.
 
     Attributes:
-        direction: Either minimize or maximize; a list for several objectives; null: the direction of
-            objective.metric, else minimize.
+        direction: Either minimize or maximize; a list for several objectives; with their names, {accuracy:
+            maximize}, for a program of your own that returns a dict; null: the direction of objective.metric,
+            else minimize.
         storage: Any URL of an Optuna storage; null: SQLite in the folder of the results.
         study_name: Name of the study, by which a sweep is resumed; null: derived from what is searched.
         on_mismatch: When the study of that name was started with another space, direction or fixed values:
             stop, or start a new study; null: error, but new for a program without objective.metric and storage.
+        join: Work on the running study of that name: one that does not exist or was stopped is refused, and
+            Ctrl-C ends only this command and its workers.
         n_trials: Total number of trials, over all runs of the command; of a grid, its first points; null: the
             complete grid.
         n_jobs: Workers, each with one trial at a time.
@@ -137,6 +140,8 @@ class StudySweeperConf:
         storage_patience: Seconds for which a running sweep waits for a storage that does not respond.
         trials_per_process: Trials after which a worker's training process is replaced: TensorFlow never frees
             some traced functions.
+        tracking: Where the trials of a program of your own are recorded: mlflow or none; null: in MLflow if
+            MLFLOW_TRACKING_URI is set.
         params: What is searched, by key, in Hydra's grammar; the command line has precedence.
         search_space: The same as the Optuna sweeper spelled it before version 1.2.
         custom_search_space: The function, as package.module.function, that suggests further values of each trial, as
@@ -156,6 +161,7 @@ class StudySweeperConf:
     storage: str | None = None
     study_name: str | None = None
     on_mismatch: str | None = one_of("error", "new", default=None)
+    join: bool = False
 
     n_trials: int | None = bounded(None, low=1)
     n_jobs: int = bounded(1, low=1)
@@ -167,6 +173,8 @@ class StudySweeperConf:
     max_retries: int = bounded(1, low=0)
     storage_patience: float = bounded(3600.0, low=0)
     trials_per_process: int = bounded(32, low=1)
+
+    tracking: str | None = one_of("mlflow", "none", default=None)
 
     params: dict[str, Any] | None = field(default_factory=dict)
     search_space: dict[str, Any] | None = None

@@ -33,9 +33,11 @@ class Settings(StudySweeperConf):
 
     Attributes:
         directions: minimize or maximize for each objective, from `direction`.
+        names: The names of the objectives, from the same; empty if they have none.
     """
 
     directions: tuple[str, ...] = ("minimize",)
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def read_settings(node: DictConfig) -> Settings:
     problems = list(broken_rules(node, "hydra.sweeper"))
     directions = ("minimize",) if node.direction is None else _directions(node)
     problems += [
-        f"hydra.sweeper.direction must be minimize or maximize, or a list of these, but contains {direction!r}."
+        f"hydra.sweeper.direction must be minimize or maximize, or a list or a dict of these, but contains {direction!r}."
         for direction in directions or ("no entry",)
         if direction not in DIRECTIONS
     ]
@@ -86,7 +88,9 @@ def read_settings(node: DictConfig) -> Settings:
     if problems:
         raise SweepError("\n".join(problems))
     plain["params"] = plain.get("params") or as_params(plain.get("search_space") or {})
-    return Settings(**plain, directions=directions)
+    named = plain["direction"]
+    names = tuple(map(str, named)) if isinstance(named, dict) else ()
+    return Settings(**plain, directions=directions, names=names)
 
 
 def objectives(config: DictConfig) -> list[str]:
@@ -107,12 +111,17 @@ def sweep_settings(config: DictConfig) -> Settings:
     settings, metrics = read_settings(config.hydra.sweeper), objectives(config)
     if metrics and settings.direction is None:
         settings = replace(settings, directions=tuple(map(configuration.direction_of, metrics)))
+    if metrics and settings.names and list(settings.names) != metrics:
+        raise SweepError(
+            f"hydra.sweeper.direction names {', '.join(settings.names)}, but the objectives are {', '.join(metrics)}; "
+            "give their directions in this order, or leave it out."
+        )
     if metrics and len(settings.directions) != len(metrics):
         raise SweepError(
             f"hydra.sweeper.direction must have one entry for each of {', '.join(metrics)}, but has "
             f"{len(settings.directions)}; leave it out to use the default direction of each."
         )
-    return settings
+    return replace(settings, names=settings.names or tuple(metrics))
 
 
 def searched_space(
@@ -217,5 +226,7 @@ def _plain(value: Any) -> Any:
 
 def _directions(node: DictConfig) -> tuple[str, ...]:
     given = node.direction
+    if OmegaConf.is_dict(given):
+        given = list(given.values())
     several = [given] if isinstance(given, (str, Enum)) else list(given)
     return tuple(direction.name if isinstance(direction, Enum) else str(direction) for direction in several)

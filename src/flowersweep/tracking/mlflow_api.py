@@ -80,10 +80,20 @@ def bare_client(uri: str) -> "MlflowClient":
     return MlflowClient(tracking_uri=uri)
 
 
+# What `quiet` has unset.
+_given: dict[str, str] = {}
+
+
+def given_elsewhere() -> dict[str, str]:
+    """Return the variables in ELSEWHERE as the user has set them; programs other than this one heed them."""
+    return {name: value for name in ELSEWHERE if (value := os.environ.get(name) or _given.get(name))}
+
+
 def quiet() -> None:
     """Turn off MLflow's telemetry and messages, and unset the variables in ELSEWHERE; must precede its first import."""
     for name in ELSEWHERE:
-        os.environ.pop(name, None)
+        if (value := os.environ.pop(name, None)) is not None:
+            _given[name] = value
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     # MLflow may have been imported before.
@@ -128,6 +138,23 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
                     os.environ.pop(name, None)
                 else:
                     os.environ[name] = value
+
+
+@contextmanager
+def environment_kept() -> Iterator[None]:
+    """A block after which the variables that `quiet` changes, and MLflow's log level, are as before it.
+
+    For callers within a program of the user's, whose own use of MLflow must not change.
+    """
+    before = {name: os.environ[name] for name in (*ELSEWHERE, *_ENVIRONMENT) if name in os.environ}
+    loggers = [logging.getLogger(name) for name in ("mlflow", "mlflow.store.db.utils")]
+    levels = [logger.level for logger in loggers]
+    with environment({**_ENVIRONMENT, **before}):
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
 
 
 def create_database(uri: str, artifact_root: str) -> None:

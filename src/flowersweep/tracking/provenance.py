@@ -88,6 +88,14 @@ def command_line(arguments: Sequence[str] | None = None) -> str:
     return shlex.join([name, *rest])
 
 
+def program() -> str:
+    """Return the command line of this process without the arguments of the program, as in "python train.py"."""
+    name, *arguments = sys.argv
+    start = len(sys.orig_argv) - len(arguments)
+    is_typed = start > 0 and sys.orig_argv[start:] == arguments  # not in a notebook
+    return command_line(sys.orig_argv[:start] if is_typed else ["python", name])
+
+
 def _git(folder: Path, *arguments: str) -> str | None:
     # In a Git hook these variables would select another repository.
     clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}

@@ -5,6 +5,8 @@ from urllib.parse import quote
 
 # The tag that MLflow shows as a run's description, in Markdown.
 NOTE = "mlflow.note.content"
+# The tag of a study whose trials are not flowersweep's own trainings: the command of their program.
+PROGRAM = "program"
 # Prefix of the tags with the number of pictures that a run used for training, validation and test.
 PICTURES = "pictures."
 # The artifact of a run with the probabilities that it predicted for each validation picture.

@@ -8,6 +8,7 @@ from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
 from flowersweep.texts import choose_one_of, expanded
 from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.run import PROGRAM
 from flowersweep.tracking.store.store import DATABASE_NAME, Store, prepare_store
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def open_results(directory: str | None = None, uri: str | None = None) -> Store:
 
 
 def find_study(store: Store, study: str | None = None, experiment: str | None = None) -> "Run":
-    """The run of a study, which is the parent of its trials' runs.
+    """The run of a study of flowersweep's own trainings, which is the parent of its trials' runs.
 
     Args:
         store: The store to search.
@@ -45,12 +46,20 @@ def find_study(store: Store, study: str | None = None, experiment: str | None = 
         experiment: Name of the experiment to look in; None for all.
 
     Raises:
-        TrackingError: There is no study of that name, no study at all, or it was deleted in MLflow.
+        TrackingError: There is no study of that name, no study at all, or it was deleted in MLflow; or it is one of another
+            program.
     """
-    runs = search(store, STUDIES, experiment)
+    found = search(store, STUDIES, experiment)
+    runs = [run for run in found if PROGRAM not in run.data.tags]
     for run in runs:
         if study in {None, study_name(run)}:
             return run
+    for run in found:
+        if study == study_name(run):
+            raise TrackingError(
+                f"The trials of the study {study!r} are not flowersweep's own trainings but those of "
+                f"`{run.data.tags[PROGRAM]}`, for which there is no such command; compare them in MLflow."
+            )
     refuse_deleted_study(store, study, experiment)
     if not runs:
         raise TrackingError(

@@ -1,6 +1,7 @@
 """Tests of the map from what happened to COMPLETE, PRUNED and FAIL."""
 
 import errno
+import math
 import os
 import re
 import signal
@@ -43,6 +44,37 @@ def test_finite_number_is_complete(value: float) -> None:
 def test_other_numbers(value: Any) -> None:
     """Integers and NumPy's numbers are numbers too."""
     assert of_value(value) == Outcome(State.COMPLETE, (1.0,))
+
+
+@pytest.mark.parametrize(
+    ("names", "values"), [(("a",), (0.5,)), (("b", "a"), (2.0, 0.5)), (("c", "b", "a"), (-1.0, 2.0, 0.5))]
+)
+def test_named_values(names: tuple[str, ...], values: tuple[float, ...]) -> None:
+    """Of a dict the objectives are used, in their order and not in the dict's; a list stands for them as well."""
+    assert of_value({"a": 0.5, "b": 2, "c": -1}, len(names), names) == Outcome(State.COMPLETE, values)
+    whole = list(values) if len(values) > 1 else values[0]
+    assert of_value(whole, len(names), names) == Outcome(State.COMPLETE, values)
+
+
+@pytest.mark.parametrize(
+    ("value", "names", "reason"),
+    [
+        (
+            {"a": 1},
+            (),
+            (
+                "It returned {'a': 1}, a dict; return a number, or give the names of the objectives with their directions, "
+                "hydra.sweeper.direction={NAME: maximize}."
+            ),
+        ),
+        ({"a": 1}, ("b", "a", "c"), "It returned {'a': 1}, a dict, without b, c."),
+        ({"a": None}, ("a",), "It returned None; the objective must be a number."),
+        ({"a": math.nan, "b": 1}, ("b", "a"), "It returned nan; the objective must be a finite number."),
+    ],
+)
+def test_named_values_that_fail(value: Any, names: tuple[str, ...], reason: str) -> None:
+    """A dict without names to look for, without one of the names, or with something else than numbers is a failure."""
+    assert of_value(value, len(names) or 1, names) == Outcome(State.FAIL, reason=reason)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from flowersweep.config import Config
 from flowersweep.errors import DataError, Pruned
 from flowersweep.interrupt import Interrupted
 from flowersweep.sweep.study.content import Content, place_of
-from flowersweep.sweep.workers.objective import own_fold, run_trial, searched_numbers, tags_of
+from flowersweep.sweep.workers.objective import own_fold, run_trial
+from flowersweep.sweep.workers.recorder import searched_numbers, tags_of
 from flowersweep.sweep.workers.trial import RunningTrial
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker

@@ -22,7 +22,7 @@ from flowersweep.errors import SweepError
 from flowersweep.sweep.study.outcome import Outcome, State
 from flowersweep.sweep.workers.messages import Application, Job
 from flowersweep.sweep.workers.training_process import TrainingProcess, environment
-from flowersweep.sweep.workers.trial import current_trial
+from flowersweep.sweep.workers.trial import running_trial
 from flowersweep.tracking.mlflow_api import ELSEWHERE
 
 
@@ -92,7 +92,7 @@ def _lives(pid: int) -> bool:
 
 
 def _mark(_: DictConfig) -> int:
-    trial = current_trial()
+    trial = running_trial()
     assert trial is not None
     trial.user_attrs({"pid": os.getpid(), "session": os.getsid(0), "threads": os.environ["OMP_NUM_THREADS"]})
     return trial.number
@@ -172,7 +172,7 @@ def test_death_is_noticed_although_a_child_lives_on(bench: Callable[..., Bench],
     """A killed process is noticed at once although its forked child has the socket, and the child is ended as well."""
 
     def leaving_a_sleeper(cfg: DictConfig) -> float:
-        trial = current_trial()
+        trial = running_trial()
         assert trial is not None
         if (child := _fork(cfg)) == 0:
             time.sleep(600)
@@ -196,7 +196,7 @@ def test_a_forked_child_says_nothing(bench: Callable[..., Bench], fork: str) -> 
     """What a forked child reports, returns or raises is no message of its trial, nor of the next one."""
 
     def forking(cfg: DictConfig) -> float:
-        trial = current_trial()
+        trial = running_trial()
         assert trial is not None
         for way in ("report", "return", "raise"):
             if (child := _fork(cfg)) == 0:
@@ -221,7 +221,7 @@ def test_a_thread_says_nothing_after_its_trial(bench: Callable[..., Bench]) -> N
     late: list[str] = []
 
     def threading_on(_: DictConfig) -> float:
-        trial = current_trial()
+        trial = running_trial()
         assert trial is not None
         if trial.number == 1:
             until = time.monotonic() + 30
@@ -231,7 +231,7 @@ def test_a_thread_says_nothing_after_its_trial(bench: Callable[..., Bench]) -> N
             return 1.0
 
         def outlive() -> None:
-            while (now := current_trial()) is None or now.number == 0:
+            while (now := running_trial()) is None or now.number == 0:
                 time.sleep(0.01)
             try:
                 trial.report(9, 9.0)
@@ -258,7 +258,7 @@ def test_a_failure_does_not_poison_the_next_trial(bench: Callable[..., Bench], t
     """After a trial that left its process in a removed folder and failed, the next one runs where all others did."""
 
     def poisoning(_: DictConfig) -> float:
-        trial = current_trial()
+        trial = running_trial()
         assert trial is not None
         if trial.number == 1:
             return float(Path.cwd() == tmp_path and "OF_TRIAL_0" not in os.environ)
@@ -279,7 +279,7 @@ def test_a_signal_from_elsewhere_is_named(bench: Callable[..., Bench], name: str
     """The reason names the signal that ended a training process, and code of the trial that cleans up is run before."""
 
     def signalled(_: DictConfig) -> float:
-        trial = current_trial()
+        trial = running_trial()
         assert trial is not None
         try:
             signal.raise_signal(getattr(signal, name))
@@ -337,7 +337,7 @@ def test_output_goes_to_the_file(bench: Callable[..., Bench], tmp_path: Path) ->
     """What the process prints is appended to the file, also past Python; of long outputs the beginning and the end."""
 
     def printing(_: DictConfig) -> float:
-        trial = current_trial()
+        trial = running_trial()
         assert trial is not None
         os.write(1, b"from below\n")
         os.write(2, b"an error\n")
@@ -383,13 +383,28 @@ class TestEnvironment:
 
     def test_cores_are_divided(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Each worker's process gets its part of the cores, but at least one."""
-        for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        for name in (
+            "OMP_NUM_THREADS",
+            "SLURM_CPUS_PER_TASK",
+            "TF_NUM_INTRAOP_THREADS",
+            "TF_NUM_INTEROP_THREADS",
+        ):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setattr("flowersweep.sweep.workers.training_process.available_processors", lambda: 8)
 
         assert environment(3)["OMP_NUM_THREADS"] == "2"
         assert environment(3)["TF_NUM_INTRAOP_THREADS"] == "2"
         assert environment(30)["TF_NUM_INTEROP_THREADS"] == "1"
+
+    @pytest.mark.parametrize("name", ["SLURM_CPUS_PER_TASK", "OMP_NUM_THREADS"])
+    def test_cores_that_a_scheduler_gave_are_not_divided(
+        self, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        """The other workers of the sweep are on other cores, and TensorFlow uses all of these."""
+        for each in ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK", "TF_NUM_INTRAOP_THREADS"):
+            monkeypatch.delenv(each, raising=False)
+        monkeypatch.setenv(name, "6")
+        assert environment(30)["OMP_NUM_THREADS"] == environment(30)["TF_NUM_INTRAOP_THREADS"] == "6"
 
     def test_what_the_user_set_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Threads that the user chose are kept, and what leads MLflow elsewhere than to the trial's run is not passed on."""

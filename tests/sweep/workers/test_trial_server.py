@@ -15,7 +15,7 @@ from flowersweep.sweep.study.outcome import Outcome, State
 from flowersweep.sweep.workers import trial_server
 from flowersweep.sweep.workers.isolation.channel import Channel
 from flowersweep.sweep.workers.messages import ATTRS, REPORT, Application, Job
-from flowersweep.sweep.workers.trial import Pruned, current_trial
+from flowersweep.sweep.workers.trial import Pruned, running_trial
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_run_sees_its_configuration_and_trial(run: Callable[..., list[Any]]) -> 
     seen: dict[str, Any] = {}
 
     def task(cfg: DictConfig) -> float:
-        trial = current_trial()
+        trial = running_trial()
         assert trial is not None
         seen.update(x=cfg.x, job=HydraConfig.get().job.num, number=trial.number, params=trial.params)
         seen.update(attempt=trial.attempt, parent=trial.parent_run_id, study=trial.study_name)
@@ -64,14 +64,14 @@ def test_run_sees_its_configuration_and_trial(run: Callable[..., list[Any]]) -> 
         "parent": "abc",
         "study": "s",
     }
-    assert current_trial() is None
+    assert running_trial() is None
 
 
 def test_reports_and_attributes_are_sent(run: Callable[..., list[Any]]) -> None:
     """Every report waits for its answer; a run that is pruned ends PRUNED."""
 
     def task(_: DictConfig) -> float:
-        trial = current_trial()
+        trial = running_trial()
         assert trial is not None
         trial.user_attrs({"run_id": "r"})
         trial.report(0, 0.5)

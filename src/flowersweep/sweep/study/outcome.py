@@ -6,6 +6,7 @@ A trial that ended because of its infrastructure is WAITING again, and its sweep
 import math
 import signal
 import traceback
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -54,21 +55,31 @@ class Outcome:
     died: bool = False
 
 
-def of_value(value: Any, n_objectives: int = 1) -> Outcome:
+def of_value(value: Any, n_objectives: int = 1, names: Sequence[str] = ()) -> Outcome:
     """The outcome of a run that returned.
 
     Args:
-        value: What it returned; for more than one objective a list or tuple.
+        value: What it returned; for more than one objective a list or tuple; or a dict, of which the objectives are used.
         n_objectives: How many numbers are expected.
+        names: The names of the objectives; without them, a dict is not possible.
     """
+    if isinstance(value, Mapping):
+        if not names:
+            return _fail(
+                f"It returned {shortly(value)}; return a number, or give the names of the objectives with their directions, "
+                "hydra.sweeper.direction={NAME: maximize}."
+            )
+        if missing := [name for name in names if name not in value]:
+            return _fail(f"It returned {shortly(value)}, without {', '.join(missing)}.")
+        value = [value[name] for name in names] if n_objectives > 1 else value[names[0]]
     values = list(value) if n_objectives > 1 and isinstance(value, (list, tuple)) else [value]
     if len(values) != n_objectives:
         return _fail(f"It returned {value!r}; the objective must be {n_objectives} numbers.")
     numbers = []
     for item in values:
-        number = _number(item)
+        number = number_of(item)
         if number is None:
-            return _fail(f"It returned {_short(item)}; the objective must be a number.")
+            return _fail(f"It returned {shortly(item)}; the objective must be a number.")
         if not math.isfinite(number):
             return _fail(f"It returned {number}; the objective must be a finite number.")
         numbers.append(number)
@@ -148,17 +159,18 @@ def _fail(reason: str) -> Outcome:
     return Outcome(State.FAIL, reason=printable(reason))
 
 
-def _number(value: Any) -> float | None:
+def number_of(value: Any) -> float | None:
     """A number of Python, NumPy or TensorFlow as a float; None for anything else, including texts and booleans."""
     if isinstance(value, (bool, str, bytes)) or not hasattr(value, "__float__"):
         return None
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):  # the last one is PyTorch's for a tensor of several numbers
         return None
 
 
-def _short(value: Any) -> str:
+def shortly(value: Any) -> str:
+    """A value in a message, with its type; not too long."""
     text = repr(value)
     shown = text if len(text) <= 60 else f"{text[:57]}..."
     return shown if value is None else f"{shown}, a {type(value).__name__}"

@@ -1,8 +1,7 @@
 """Duplicates: trials with the values of another one, whose result is copied instead of training."""
 
-import os
 from collections.abc import Hashable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from omegaconf import DictConfig
 from optuna import Study
@@ -11,6 +10,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from flowersweep.sweep.study.attributes import REPEATS, RUN_ID, TAKEN_FROM
 from flowersweep.sweep.study.outcome import Outcome, State, of_exception
 from flowersweep.sweep.workers.trial import RunningTrial
+
+if TYPE_CHECKING:
+    from flowersweep.sweep.workers.recorder import Recorder
 
 
 class _Keys(Protocol):
@@ -33,7 +35,9 @@ def duplicate_of(study: Study, space: _Keys, trial: Trial, params: Mapping[str, 
     return next((one for one in trained if one.number != trial.number and space.key(one.params) == key), None)
 
 
-def copy_result(running: RunningTrial, original: FrozenTrial, config: DictConfig) -> Outcome:
+def copy_result(
+    running: RunningTrial, original: FrozenTrial, config: DictConfig, recorder: "Recorder | None" = None
+) -> Outcome:
     """Give a duplicate the result of its original, and record this in the study and in MLflow.
 
     Its run in MLflow has no figures, because they belong to a training that already has a run.
@@ -42,9 +46,10 @@ def copy_result(running: RunningTrial, original: FrozenTrial, config: DictConfig
         running: The duplicate.
         original: From `duplicate_of`.
         config: Composed for the trial, with its `hydra` node.
+        recorder: Records the trials of another program.
     """
     try:
-        run_id = _recorded(running, original, config)
+        run_id = _recorded(running, original, config, recorder)
     except Exception as error:  # noqa: BLE001 - as when a training cannot start its run
         return of_exception(error)
     running.user_attrs(
@@ -53,36 +58,28 @@ def copy_result(running: RunningTrial, original: FrozenTrial, config: DictConfig
     return Outcome(State.COMPLETE, tuple(original.values))
 
 
-def _recorded(running: RunningTrial, original: FrozenTrial, config: DictConfig) -> str | None:
+def _recorded(
+    running: RunningTrial, original: FrozenTrial, config: DictConfig, recorder: "Recorder | None"
+) -> str | None:
     """The id of the trial's run; None for an application without runs."""
     # Imported here so that a worker without duplicates does not import MLflow and the training modules.
     from flowersweep.fields import maximized
-    from flowersweep.sweep.parent_run import open_store
-    from flowersweep.sweep.study.trial_name import trial_name
-    from flowersweep.sweep.workers.objective import searched_numbers, tags_of
+    from flowersweep.sweep.runs import open_store, own_runs
+    from flowersweep.sweep.workers.recorder import Recorder
     from flowersweep.tracking.closing import closing
-    from flowersweep.tracking.mlflow_tracker import MLflowTracker
     from flowersweep.tracking.run import NOTE
     from flowersweep.tracking.store.summary import summary
 
-    if (store := open_store(config)) is None:
+    runs = own_runs(config) if recorder is None else recorder.runs
+    if runs is None or (store := open_store(runs)) is None:
         return None
+    if recorder is None:
+        recorder = Recorder(runs, (), maximized(config.objective.metric))
     values = ", ".join(f"{value:.6g}" for value in original.values)
-    tracker = MLflowTracker.start(
-        store,
-        config.tracking.experiment,
-        trial_name(running),
-        parent_run_id=running.parent_run_id,
-        tags={
-            **tags_of(running),
-            "worker": os.getpid(),
-            TAKEN_FROM: original.number,
-            NOTE: f"Not trained: trial {original.number} had the same values, and this one has its result, {values}.",
-        },
-    )
+    note = f"Not trained: trial {original.number} had the same values, and this one has its result, {values}."
+    tracker = recorder.started(store, running, {TAKEN_FROM: original.number, NOTE: note})
     with closing(tracker, wait=0):
+        recorder.missing_params(store, tracker, running)
         seeds = original.user_attrs.get(REPEATS) or original.values[:1]
-        maximize = maximized(config.objective.metric)
-        tracker.metrics({**searched_numbers(running.params), **summary(seeds, maximize=maximize)})
-        tracker.params(dict(running.params))
+        tracker.metrics(summary(seeds, maximize=recorder.maximize))
     return tracker.run_id

@@ -33,10 +33,10 @@ def record_failure(job: Job, outcome: Outcome) -> str | None:
     if job.parent_run_id is None or OmegaConf.select(job.config, "tracking.experiment") is None:
         return None
     # Imported here so that a worker without such failures does not import MLflow and the training modules.
-    from flowersweep.sweep.parent_run import open_store
+    from flowersweep.sweep.runs import open_store, own_runs
 
     try:
-        store = open_store(job.config)
+        store = open_store(own_runs(job.config))
         return None if store is None else _recorded(job, outcome, store)
     except TrackingError as error:
         log.warning("Trial %d: its failure was not stored in MLflow: %s", job.number, error)
@@ -67,7 +67,7 @@ def record_lost(study: Study, store: "Store") -> None:
 
 def _recorded(job: Job, outcome: Outcome, store: "Store") -> str:
     from flowersweep.sweep.study.trial_name import trial_name
-    from flowersweep.sweep.workers.objective import searched_numbers, tags_of
+    from flowersweep.sweep.workers.recorder import searched_numbers, tags_of
     from flowersweep.tracking.mlflow_api import client, translated
     from flowersweep.tracking.mlflow_tracker import MLflowTracker
     from flowersweep.tracking.run import RunStatus

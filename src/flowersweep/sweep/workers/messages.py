@@ -1,7 +1,8 @@
 """The messages between a worker and its training process, through a socket."""
 
 import pickle
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle  # type: ignore[import-untyped] # it has no types
@@ -28,6 +29,7 @@ class Application:
         n_objectives: Number of values that the function returns.
         command: The command that started the sweep.
         content: What its trials read; None if unknown.
+        names: The names of the objectives; empty if they have none.
     """
 
     task_function: TaskFunction
@@ -36,6 +38,7 @@ class Application:
     n_objectives: int = 1
     command: str | None = None
     content: "Content | None" = None
+    names: tuple[str, ...] = ()
 
     @classmethod
     def here(
@@ -43,11 +46,13 @@ class Application:
         task_function: TaskFunction,
         hydra_context: HydraContext,
         n_objectives: int = 1,
+        *,
         command: str | None = None,
         content: "Content | None" = None,
+        names: tuple[str, ...] = (),
     ) -> "Application":
         """The application with this process's state of Hydra."""
-        return cls(task_function, hydra_context, hydra_api.state(), n_objectives, command, content)
+        return cls(task_function, hydra_context, hydra_api.state(), n_objectives, command, content, names)
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class Job:
         params: The searched values by parameter name.
         attempt: How often this trial was started before.
         parent_run_id: The MLflow run of the study, or None.
+        environment: Environment variables of the trial, in addition to those of its process.
     """
 
     config: DictConfig
@@ -69,6 +75,7 @@ class Job:
     params: dict[str, Any]
     attempt: int = 0
     parent_run_id: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def again(self) -> "Job":
         """The same job for another attempt."""

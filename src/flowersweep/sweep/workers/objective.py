@@ -1,17 +1,16 @@
 """The objective of a trial: one training, or several with different seeds, with a run below the study's run."""
 
-import os
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from flowersweep.config import Config
 from flowersweep.fields import maximized
 from flowersweep.sweep.study.attributes import EPOCHS, N_VALIDATION, REPEATS, RUN_ID, SEEDS
 from flowersweep.sweep.study.trial_name import trial_name
+from flowersweep.sweep.workers.recorder import searched_numbers, tags_of
 from flowersweep.sweep.workers.trial import RunningTrial
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
@@ -52,27 +51,6 @@ def run_trial(
             else _repeated(configs, overrides, trial, store, count)
         )
     return list(values.values()) if config.objective.also else values[config.objective.metric]
-
-
-def tags_of(trial: RunningTrial) -> dict[str, object]:
-    """The tags by which a trial's runs are found; the searched values are among their params."""
-    return {
-        "study": trial.study_name,
-        "kind": "trial",
-        "trial": trial.number,
-        "attempt": trial.attempt,
-        # The process that started this one: training processes are replaced, their worker is not.
-        "worker": os.getppid(),
-    }
-
-
-def searched_numbers(params: Mapping[str, Any]) -> Values:
-    """The searched numbers as metrics: MLflow sorts params as text, which puts 1e-05 after 0.001."""
-    return {
-        f"searched/{name}": float(value)
-        for name, value in params.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
 
 
 @contextmanager

@@ -37,6 +37,9 @@ TICK_SECONDS = 0.2
 
 _THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
+# Set by the user or by Ray, and by Slurm.
+_CORES = ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK")
+
 
 class Relay(Protocol):
     """The callbacks of a training process while it runs a trial."""
@@ -63,6 +66,7 @@ class TrainingProcess:
         trials_per_process: A process is replaced after this number of trials.
         max_growth_mb: It is also replaced if it uses this much more memory than after its first trial.
         output: The file of its `TrainingLog`; None for the output of this process.
+        variables: Environment variables in addition to those of this process.
     """
 
     def __init__(
@@ -73,11 +77,12 @@ class TrainingProcess:
         trials_per_process: int = 32,
         max_growth_mb: int = 1024,
         output: Path | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         if os.name != "posix":
             raise SweepError("Sweeps run on Linux and macOS only; on Windows use WSL.")
         self._packed = packed(application)
-        self._environment = environment(n_workers)
+        self._environment = {**environment(n_workers), **(variables or {})}
         self._trials_per_process = trials_per_process
         self._max_growth_mb = max_growth_mb
         self._output = output
@@ -206,9 +211,10 @@ def environment(n_workers: int) -> dict[str, str]:
     """The environment of a training process: its share of the cores, and no variable that redirects its MLflow run.
 
     Args:
-        n_workers: Number of workers that share this machine.
+        n_workers: Number of workers that share this machine, unless Slurm or Ray has given this one cores of its own.
     """
-    threads = str(max(1, available_processors() // n_workers))
+    share = str(max(1, available_processors() // n_workers))
+    threads = next((given for name in _CORES if (given := os.environ.get(name))), share)
     inherited = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     return dict.fromkeys(_THREADS, threads) | inherited
 

@@ -1,21 +1,102 @@
 """The trial that a run belongs to: its values, and its methods to report and be pruned. Has no slow imports."""
 
+import json
+import operator
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 
 from flowersweep.errors import Pruned
+from flowersweep.sweep.study.attributes import OF_TRIALS
+from flowersweep.sweep.study.outcome import number_of, shortly
 
 if TYPE_CHECKING:
     from flowersweep.sweep.study.content import Content
 
-__all__ = ["Pruned", "RunningTrial", "current_trial", "running"]
+__all__ = ["Pruned", "RunningTrial", "Trial", "current_trial", "running", "running_trial"]
 
 
-@dataclass(frozen=True)
-class RunningTrial:
-    """The trial that this process is running.
+class Trial:
+    """The trial that this process is running. This class is that of a run outside a sweep, and its methods do nothing.
+
+    They check their arguments, so that a mistake is found before the sweep.
+
+    Attributes:
+        number: The trial's number in its study, from 0; None outside a sweep.
+        params: The searched values by parameter name; empty outside a sweep.
+        should_prune: Whether the sweep has answered a report with "stop"; False outside a sweep.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self.params: Mapping[str, Any] = {}
+        self.should_prune = False
+
+    @property
+    def folder(self) -> Path:
+        """The folder that Hydra gives to this run, in a sweep one for each trial; without Hydra, the current one."""
+        module = sys.modules.get("hydra.core.hydra_config")
+        if module is None or not module.HydraConfig.initialized():
+            return Path.cwd()
+        folder = Path(module.HydraConfig.get().runtime.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def report(self, step: SupportsIndex, value: SupportsFloat) -> None:
+        """Report the objective after a step to the sweep, and wait for its decision.
+
+        Args:
+            step: How much the trial has trained, from 1, for example the number of finished epochs. Pruners compare
+                trials at equal steps, and use the step as the resource spent; a program that counts differently is
+                compared by its own numbers.
+            value: The objective so far; a NaN is stored, and pruners treat it as the worst.
+
+        Raises:
+            Pruned: The trial must stop.
+            TypeError: The step is not an integer, or the value is not a number.
+
+        Example:
+            >>> for epoch, accuracy in enumerate([0.61, 0.68], start=1):
+            ...     current_trial().report(epoch, accuracy)
+        """
+        self._reported(_step(step), _value(value))
+
+    def set_user_attr(self, name: str, value: Any) -> None:
+        """Store something with the trial in the study, for example the path of a file.
+
+        Args:
+            name: Any text that flowersweep does not use itself.
+            value: Anything that JSON supports.
+
+        Raises:
+            ValueError: The name is one that flowersweep uses itself.
+            TypeError: The value is not one of JSON.
+        """
+        if name in OF_TRIALS:
+            raise ValueError(
+                f"set_user_attr({name!r}, ...): flowersweep uses this name itself; choose another one."
+            )
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"set_user_attr({name!r}, ...) stores numbers, texts, lists and dicts, but got {shortly(value)}."
+            ) from error
+        self.user_attrs({str(name): value})
+
+    def user_attrs(self, attrs: Mapping[str, Any]) -> None:
+        """Store attributes under names of flowersweep's own, without checking them."""
+
+    def _reported(self, step: int, value: float) -> None:
+        pass
+
+
+@dataclass
+class RunningTrial(Trial):
+    """The trial that this process is running, in a sweep.
 
     Attributes:
         number: The trial's number in its study, from 0.
@@ -37,26 +118,7 @@ class RunningTrial:
     _report: Callable[[int, float], bool] = field(default=lambda _step, _value: False, repr=False)
     _keep: Callable[[dict[str, Any]], None] = field(default=lambda _attrs: None, repr=False)
     _leads: Callable[[float], bool] = field(default=lambda _value: True, repr=False)
-
-    def report(self, step: int, value: float) -> None:
-        """Report the objective after a step to the sweep, and wait for its decision.
-
-        Args:
-            step: How much the trial has trained, from 1, for example the number of finished epochs. Pruners compare
-                trials at equal steps, and use the step as the resource spent; a program that counts differently is
-                compared by its own numbers.
-            value: The objective so far; a NaN is stored, and pruners treat it as the worst.
-
-        Raises:
-            Pruned: The trial must stop.
-
-        Example:
-            >>> trial = current_trial() or RunningTrial(0, "no sweep", {})
-            >>> for epoch, accuracy in enumerate([0.61, 0.68], start=1):
-            ...     trial.report(epoch, accuracy)
-        """
-        if self._report(int(step), float(value)):
-            raise Pruned(f"It was pruned after step {step} at {float(value):.4g}.")
+    should_prune: bool = field(default=False, init=False)
 
     def leads(self, value: float) -> bool:
         """Tell whether no finished trial of the study has a better objective; True with several objectives.
@@ -67,18 +129,25 @@ class RunningTrial:
         return self._leads(float(value))
 
     def user_attrs(self, attrs: Mapping[str, Any]) -> None:
-        """Store something with the trial in the study, for example the id of its MLflow run.
-
-        Args:
-            attrs: Any values that JSON supports, by name.
-        """
+        """Store attributes with the trial in the study."""
         self._keep(dict(attrs))
 
+    def _reported(self, step: int, value: float) -> None:
+        if self._report(step, value):
+            self.should_prune = True
+            raise Pruned(f"It was pruned after step {step} at {value:.4g}.")
 
+
+_NONE = Trial()
 _current: RunningTrial | None = None
 
 
-def current_trial() -> RunningTrial | None:
+def current_trial() -> Trial:
+    """The trial that this process is running; outside a sweep, one whose methods do nothing."""
+    return _current or _NONE
+
+
+def running_trial() -> RunningTrial | None:
     """The trial that this process is running; None if the run is not part of a sweep."""
     return _current
 
@@ -92,3 +161,20 @@ def running(trial: RunningTrial) -> Iterator[None]:
         yield
     finally:
         _current = None
+
+
+def _step(step: Any) -> int:
+    try:
+        number = operator.index(step)
+    except TypeError:
+        raise TypeError(f"report(step, value) needs an integer as step, but got {shortly(step)}.") from None
+    if number < 0:
+        raise ValueError(f"report(step, value) needs a step of at least 0, but got {number}.")
+    return number
+
+
+def _value(value: Any) -> float:
+    number = number_of(value)
+    if number is None:
+        raise TypeError(f"report(step, value) needs a number as value, but got {shortly(value)}.")
+    return number

@@ -80,7 +80,8 @@ def _run(application: Application, job: Job, channel: Channel) -> Outcome:
     )
     try:
         with restored(), interruptible(), channel.of(job), running(trial):
-            return _outcome(_hydra_job(application, job, channel), application.n_objectives)
+            os.environ.update(job.environment)
+            return _outcome(_hydra_job(application, job, channel), application)
     except Interrupted as interruption:
         # The worker is told by which signal this process died, and not that it was a KeyboardInterrupt.
         signal.signal(interruption.signal_number, signal.SIG_DFL)
@@ -143,10 +144,10 @@ def _end_child(error: BaseException | None) -> None:
     os._exit(0 if error is None else 1)
 
 
-def _outcome(job: JobReturn, n_objectives: int) -> Outcome:
+def _outcome(job: JobReturn, application: Application) -> Outcome:
     result = hydra_api.returned(job)
     if isinstance(result, BaseException):
         return of_exception(result)
     if job.status is not JobStatus.COMPLETED:
         return of_exception(RuntimeError(f"Hydra ended the job with status {job.status.name}"))
-    return of_value(result, n_objectives)
+    return of_value(result, application.n_objectives, application.names)

@@ -17,7 +17,8 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from flowersweep.doors.optuna_api import storage_of, trial_id
+from flowersweep.doors.optuna_api import storage_of, study_id, trial_id
+from flowersweep.sweep.stop_message import LOOK_SECONDS, newer_stop
 from flowersweep.sweep.storage.kept import FOLDER, Unsaved, forget, keep, path_of
 from flowersweep.sweep.storage.lock import locked
 from flowersweep.sweep.storage.patience import STORAGE_FAILURES, cause, is_passing, note_recovery, patience
@@ -31,6 +32,7 @@ from flowersweep.sweep.study.pruner import should_prune
 from flowersweep.sweep.workers.duplicate import copy_result, duplicate_of
 from flowersweep.sweep.workers.failed_run import record_failure
 from flowersweep.sweep.workers.messages import Job
+from flowersweep.sweep.workers.recorder import Recorder
 from flowersweep.sweep.workers.shutdown import Shutdown
 from flowersweep.sweep.workers.training_process import TrainingProcess
 from flowersweep.sweep.workers.trial import RunningTrial
@@ -62,12 +64,14 @@ class WorkerReport:
         signal_number: The signal that stopped it; None if there was none.
         counts: Number of trials by outcome.
         pid: Its process.
+        by: What has stopped the sweep, in the report of the sweeper; None if nothing has.
     """
 
     stop: Stop = Stop.SPENT
     signal_number: int | None = None
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
     pid: int = field(default_factory=os.getpid)
+    by: str | None = None
 
 
 @dataclass
@@ -86,6 +90,7 @@ class Worker:
         max_retries: How often a trial is restarted after its training process died.
         patience: Seconds to wait for a storage that does not respond.
         folder: Where the end of a trial is kept until the study has it; None for nowhere.
+        recorder: Records the trials of another program in MLflow; None if they do so themselves, or nobody does.
     """
 
     study: Study
@@ -99,12 +104,14 @@ class Worker:
     max_retries: int = 1
     patience: float = 0.0
     folder: Path | None = None
+    recorder: Recorder | None = None
 
 
 def work(worker: Worker) -> WorkerReport:
     """Run trials until the budget is spent, the time is up, too many failed, or the worker is told to stop.
 
-    SIGINT and SIGTERM end the running trial, which then waits for the next sweep. The training process is closed.
+    SIGINT, SIGTERM and a message that stops the study end the running trial, which then waits for the next sweep. The
+    training process is closed.
 
     Raises:
         SweepError: No trial can run, or the storage cannot be locked.
@@ -156,7 +163,9 @@ class _TrialRun:
         self._owner = frozen.user_attrs[OWNER]
         self._claim = claims.claim_of(frozen)
         self._judged = max(frozen.intermediate_values, default=-1)
-        self._last_beat = time.monotonic()
+        self._study_key = study_id(worker.study)
+        self._last_beat = self._last_look = time.monotonic()
+        self._is_stopped = False
         self._unsaved = Unsaved()
         self._may_be_told = False
         self._again: float | None = None
@@ -214,10 +223,14 @@ class _TrialRun:
                 parent_run_id=worker.parent_run_id,
                 _keep=self.keep,
             )
-            return copy_result(running, original, config)
+            return copy_result(running, original, config, worker.recorder)
         job = Job(config, trial.number, worker.study.study_name, params, attempt, worker.parent_run_id)
         while True:
-            outcome = worker.process.run(job, self)
+            outcome = (
+                worker.process.run(job, self)
+                if worker.recorder is None
+                else worker.recorder.run(worker.process, job, self)
+            )
             if outcome is None or not outcome.died:
                 return self._recorded(outcome, job)
             deaths += 1
@@ -235,7 +248,12 @@ class _TrialRun:
     def _recorded(self, outcome: Outcome | None, job: Job) -> Outcome | None:
         """The outcome, after a failure that the training could not record has its FAILED run."""
         failed = outcome is not None and outcome.state is State.FAIL
-        if outcome is not None and failed and (outcome.died or not self._has_run):
+        if (
+            outcome is not None
+            and failed
+            and not self._worker.recorder
+            and (outcome.died or not self._has_run)
+        ):
             run_id = record_failure(job, outcome)
             if run_id is not None:
                 self.keep({RUN_ID: run_id})
@@ -271,10 +289,23 @@ class _TrialRun:
 
     def must_stop(self) -> bool:
         """Tell whether the trial has to stop; signals to other machines that its worker is alive."""
-        if time.monotonic() - self._last_beat >= claims.HEARTBEAT_SECONDS:
-            self._last_beat = time.monotonic()
+        now = time.monotonic()
+        if now - self._last_beat >= claims.HEARTBEAT_SECONDS:
+            self._last_beat = now
             self._now_or_later(lambda _: claims.beat(self._trial))
-        return self._lost or self._shutdown.must_stop()
+        if now - self._last_look >= LOOK_SECONDS:
+            self._last_look = now
+            self._is_stopped = self._has_message()
+        return self._lost or self._is_stopped or self._shutdown.must_stop()
+
+    def _has_message(self) -> bool:
+        """Whether the study was stopped since the sweep began; read without the lock, for which many may wait."""
+        try:
+            with patience(0):
+                attrs = self._storage.get_study_user_attrs(self._study_key)
+        except STORAGE_FAILURES:
+            return False  # the next report or sign of life says so
+        return newer_stop(attrs, self._worker.budget.stopped_before) is not None
 
     def _now_or_later(self, step: Callable[[FrozenTrial], Answer]) -> Answer | None:
         """Take a step if the trial is still this worker's; return None if it is not, or if the storage is away."""

@@ -9,6 +9,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, flag_override
 from optuna.samplers import BaseSampler
 
+from flowersweep.sweep.runs import EXPERIMENT, Runs
 from flowersweep.sweep.settings import Settings
 from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
@@ -22,6 +23,7 @@ from flowersweep.sweep.study.sampler import distinct_sampler, explicit_options, 
 from flowersweep.sweep.study.study import join_study
 from flowersweep.sweep.workers.isolation.lifeline import ending_with_sweeper
 from flowersweep.sweep.workers.messages import Application
+from flowersweep.sweep.workers.recorder import Recorder
 from flowersweep.sweep.workers.training_process import TrainingProcess
 from flowersweep.sweep.workers.worker import Worker, WorkerReport, work
 
@@ -46,6 +48,8 @@ class Sweep:
         parent_run_id: The MLflow run of the study, if there is one.
         command: The command that started the sweep.
         content: What the trials read; None if unknown.
+        runs: Where the runs of the trials are; None if they are not recorded.
+        environment: MLflow's variables, as they were set for another program; None for flowersweep's own trainings.
     """
 
     study_name: str
@@ -61,6 +65,8 @@ class Sweep:
     parent_run_id: str | None = None
     command: str | None = None
     content: Content | None = None
+    runs: Runs | None = None
+    environment: Mapping[str, str] | None = None
 
 
 def worker_job(_config: DictConfig, *, sweep: Sweep) -> WorkerReport:
@@ -76,12 +82,14 @@ def worker_job(_config: DictConfig, *, sweep: Sweep) -> WorkerReport:
             sweep.task_function,
             sweep.hydra_context,
             len(settings.directions),
-            sweep.command,
-            sweep.content,
+            command=sweep.command,
+            content=sweep.content,
+            names=settings.names,
         ),
         n_workers=settings.n_jobs,
         trials_per_process=settings.trials_per_process,
         output=sweep.folder / TRAINING_LOG,
+        variables=_variables(sweep),
     )
     worker = Worker(
         study=study,
@@ -95,9 +103,23 @@ def worker_job(_config: DictConfig, *, sweep: Sweep) -> WorkerReport:
         max_retries=settings.max_retries,
         patience=settings.storage_patience,
         folder=sweep.folder / FOLDER,
+        recorder=_recorder(sweep),
     )
     with ending_with_sweeper(sweep.sweeper, kill=process.kill):
         return work(worker)
+
+
+def _variables(sweep: Sweep) -> dict[str, str]:
+    """MLflow's variables for another program; that of the experiment comes with the run of each trial."""
+    given = sweep.environment or {}
+    return {name: value for name, value in given.items() if sweep.runs is None or name != EXPERIMENT}
+
+
+def _recorder(sweep: Sweep) -> Recorder | None:
+    if sweep.runs is None or sweep.environment is None or sweep.parent_run_id is None:
+        return None
+    settings = sweep.settings
+    return Recorder(sweep.runs, settings.names, settings.directions[0] == "maximize")
 
 
 def _compose(sweep: Sweep, _number: int, overrides: list[str]) -> DictConfig:

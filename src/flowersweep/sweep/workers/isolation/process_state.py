@@ -27,7 +27,7 @@ def restored() -> Iterator[None]:
 
     That is the working folder, environment variables, signal handlers and timers, locale, umask, the lists of `sys`,
     the standard streams, loggers, warnings filters, limits of the interpreter, and the global configuration of Keras.
-    Random generators are seeded anew, as in a new process.
+    Random generators are seeded anew, as in a new process, and runs of MLflow that the block has left open are ended.
     """
     with warnings.catch_warnings(), ExitStack() as stack:
         for read, write in _STATES:
@@ -124,6 +124,17 @@ def _keras_at_import() -> tuple[Any, ...]:
     return floatx, read.get("image_data_format", "channels_last"), floatx
 
 
+def _end_runs(_before: None) -> None:
+    """End the runs that MLflow's functions would go on with; `log_metric`, for example, starts one and does not end it."""
+    if (mlflow := sys.modules.get("mlflow")) is None:
+        return
+    try:
+        while mlflow.active_run() is not None:
+            mlflow.end_run()
+    except Exception as error:  # noqa: BLE001 - MLflow's, of a store that is away; the trial has ended anyway
+        log.warning("A run of MLflow that a trial has left open could not be ended: %s", error)
+
+
 def _seed_anew() -> None:
     random.seed()
     if (numpy := sys.modules.get("numpy")) is not None:
@@ -144,4 +155,5 @@ _STATES: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
     (sys.getrecursionlimit, sys.setrecursionlimit),
     (socket.getdefaulttimeout, socket.setdefaulttimeout),
     (_keras, _set_keras),
+    (lambda: None, _end_runs),
 )

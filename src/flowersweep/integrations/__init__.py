@@ -1,0 +1,1 @@
+"""Callbacks for training loops of other packages, one module per package, which imports that package."""

@@ -1,0 +1,168 @@
+"""Sweeps of a program that is not flowersweep: its runs in MLflow, its objectives, and what it cannot have."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from flowersweep.errors import SweepError, TrackingError
+from flowersweep.sweep.runs import Runs, experiment_name, open_store, other_runs, runs_of
+from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.selection import STUDIES, children_of, find_study, search
+from flowersweep.tracking.store.store import Store, prepare_store
+
+Sweep = Callable[..., None]
+NAMED = "hydra.sweeper.direction={accuracy: maximize}"
+CONFIG = OmegaConf.create({"hydra": {"job": {"name": "train"}}, "tracking": {"dir": "kept"}})
+
+
+@pytest.fixture
+def sweep(app: Any, monkeypatch: pytest.MonkeyPatch) -> Sweep:
+    """Run a sweep of it in this process."""
+    return lambda *arguments: app.sweep(monkeypatch, *arguments)
+
+
+class TestPlace:
+    """Where the runs of another program are."""
+
+    @pytest.mark.parametrize(
+        ("variables", "tracking", "found"),
+        [
+            ({}, None, None),
+            ({"MLFLOW_TRACKING_URI": ""}, None, None),
+            ({"MLFLOW_EXPERIMENT_NAME": "mine"}, None, None),
+            ({"MLFLOW_TRACKING_URI": "http://h:5"}, "none", None),
+            ({}, "mlflow", (None, "train", None)),
+            ({"MLFLOW_TRACKING_URI": "http://h:5"}, None, ("http://h:5", "train", None)),
+            (
+                {"MLFLOW_TRACKING_URI": "http://h:5", "MLFLOW_EXPERIMENT_NAME": "m"},
+                None,
+                ("http://h:5", "m", None),
+            ),
+            ({"MLFLOW_EXPERIMENT_ID": "7"}, "mlflow", (None, "", "7")),
+        ],
+    )
+    def test_comes_from_the_environment(
+        self,
+        variables: dict[str, str],
+        tracking: str | None,
+        found: tuple[str | None, str, str | None] | None,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Runs are recorded if MLFLOW_TRACKING_URI has an address, or if it is asked for; the experiment is the program's name."""
+        for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        runs = other_runs(CONFIG, tracking)
+        assert (runs and (runs.uri, runs.experiment, runs.experiment_id)) == found
+        assert runs is None or runs.directory == Path.cwd() / "kept"
+
+    @pytest.mark.parametrize(
+        ("tracking", "wanted"), [("mlflow", "hydra.sweeper.tracking=mlflow"), (None, "MLFLOW_TRACKING_URI")]
+    )
+    def test_needs_mlflow(self, tracking: str | None, wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without the package, the message says what asks for it, how to install it, and how to do without."""
+        monkeypatch.setitem(sys.modules, "mlflow", None)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://h:5")
+        with pytest.raises(
+            SweepError, match=rf"^{wanted} needs MLflow, .* pip install 'flowersweep\[mlflow\]', or"
+        ):
+            other_runs(CONFIG, tracking)
+        assert other_runs(CONFIG, "none") is None
+
+    def test_an_address_that_is_none(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The message names the variable and how to do without."""
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "ftp://nowhere")
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(
+            TrackingError, match=r"store of MLFLOW_TRACKING_URI; with hydra.sweeper.tracking=none"
+        ):
+            open_store(other_runs(CONFIG, None))
+
+    def test_is_that_of_the_configuration_for_trainings_of_its_own(self) -> None:
+        """Flowersweep's own program has groups for this, and refuses the setting."""
+        config = OmegaConf.create({"tracking": {"dir": "kept", "uri": None, "experiment": "e"}})
+        assert runs_of(config, None, {"e"}) == Runs(Path("kept"), None, "e")
+        with pytest.raises(SweepError, match=r"^hydra.sweeper.tracking=none is for programs of your own"):
+            runs_of(config, "none", {"e"})
+
+
+def _runs(store: Store) -> tuple[Any, list[Any]]:
+    (study,) = search(store, STUDIES)
+    return study, children_of(store, study)
+
+
+@pytest.mark.slow
+def test_trials_in_mlflow(sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each trial has a run below that of the study, with params, reports, objective and state; the program logs to the same."""
+    store = prepare_store(tmp_path / "store")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
+    sweep(
+        "kind=with_mlflow",
+        "x=0.1,0.2,0.3,0.4",
+        NAMED,
+        "seed=0",
+        "hydra.sweeper.study_name=other",
+        "+tracking.log_figures=false",
+    )
+
+    study, runs = _runs(store)
+    assert study.info.status == "FINISHED"
+    assert study.data.tags["study.goal"] == "maximize accuracy"
+    assert client(store.uri).get_experiment(study.info.experiment_id).name == "small_app"
+    assert (
+        "    python small_app.py kind=with_mlflow x=0.2 seed=0 +tracking.log_figures=false\n"
+        in study.data.tags["mlflow.note.content"]
+    )
+    ends = [(run.info.status, run.data.tags["trial.state"]) for run in runs]
+    assert ends == [
+        ("FINISHED", "COMPLETE"),
+        ("FINISHED", "COMPLETE"),
+        ("FAILED", "FAIL"),
+        ("FINISHED", "PRUNED"),
+    ]
+    assert [run.data.params["x"] for run in runs] == ["0.1", "0.2", "0.3", "0.4"]
+    assert [run.data.metrics["mine"] for run in runs] == [7, 8, 8, 8]
+    assert [run.data.metrics.get("accuracy") for run in runs] == [0.1, 0.2, None, None]
+    assert [run.data.metrics.get("rank") for run in runs] == [2, 1, None, None]
+    reported = client(store.uri).get_metric_history(runs[3].info.run_id, "reported")
+    assert [(one.step, one.value) for one in reported] == [(1, 0.4), (2, 0.8)]
+    assert runs[2].data.tags["failure"] == "ValueError: no such layer"
+    assert len(client(store.uri).search_runs([study.info.experiment_id])) == 5
+    with pytest.raises(TrackingError, match=r"study 'other' are not .* `python small_app.py`, for which"):
+        find_study(store, "other")
+
+
+def test_without_tracking(app: Any, sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No package that the program does not need is imported, its variables are its own, and nothing is stored in MLflow."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://nowhere.invalid")
+    sweep("kind=without_mlflow", "x=0.1,0.2", "hydra.sweeper.tracking=none")
+    assert [trial.state.name for trial in app.study().trials] == ["COMPLETE", "COMPLETE"]
+
+
+def test_the_official_sweeper(app: Any, sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+    """Under it, a program has no trial of flowersweep's: it can switch without a change."""
+    Path("results").mkdir()
+    app.configure(hydra={key: value for key, value in app.NODE["hydra"].items() if key != "sweeper"})
+    sweep("hydra/sweeper=optuna", "kind=plain", "x=0.1,0.2", "hydra.sweeper.n_trials=2")
+    assert [mark[0] for mark in app.beginnings()] == [-1, -1]
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_repeats_are_refused(app: Any, sweep: Sweep) -> None:
+    """Flowersweep can repeat its own trainings only; nothing is started."""
+    with pytest.raises(SweepError, match=r"n_repeats=3 repeats flowersweep's own trainings; .* seed=0,1,2"):
+        sweep("x=0.1,0.2", "hydra.sweeper.n_repeats=3")
+    assert app.beginnings() == []
+
+
+def test_an_experiment_given_by_its_id(tmp_path: Path) -> None:
+    """Its name is looked up."""
+    store = prepare_store(tmp_path)
+    key = client(store.uri).create_experiment("mine")
+    assert experiment_name(Runs(tmp_path, None, "", key), store) == "mine"
+    assert experiment_name(None, None) is None
