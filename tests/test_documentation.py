@@ -1,5 +1,6 @@
 """The documentation is right: what it tells to type is composed, parsed or run, from the pages themselves."""
 
+import ast
 import contextlib
 import functools
 import io
@@ -22,8 +23,10 @@ from hydra.types import RunMode
 from omegaconf import open_dict
 from optuna.distributions import CategoricalDistribution
 
+import flowersweep
 from flowersweep import cli, config
-from flowersweep.commands import COMMANDS
+from flowersweep.api.words import as_words, sweeper_words
+from flowersweep.commands import COMMANDS, module_of
 from flowersweep.commands.completion import WITH_OVERRIDES
 from flowersweep.commands.parsing.arguments import Command
 from flowersweep.config import composing
@@ -85,6 +88,7 @@ OTHER_PROGRAMS = {
 # Pages whose code has a test of its own below.
 OWN_TEST = "docs/howto/add_an_augmentation.md"
 OWN_CODE = "docs/howto/your_own_code.md"
+PYTHON = "docs/howto/python_and_notebooks.md"
 # The log of measurements: its commands are those of earlier versions, and change rarely.
 LOG = "docs/experiments.md"
 # Commands need these; the dots stand for a path in measurements.
@@ -150,7 +154,7 @@ def check_own(words: list[str]) -> None:
             assert cli.main(words) == 0
         assert output.getvalue()
     elif name is not None and name not in WITH_OVERRIDES:
-        command: Command = import_module(f"flowersweep.commands.{name}").COMMAND
+        command: Command = import_module(module_of(name)).COMMAND
         command.parse(words[1:])
     else:
         assert {word.partition("=")[0] for word in flags} <= {"--multirun", "--cfg", "--fix", "--json"}
@@ -160,7 +164,7 @@ def check_own(words: list[str]) -> None:
 @functools.cache
 def compose(given: tuple[str, ...], *, multirun: bool) -> None:
     """Compose and check a run; of a sweep its space, the names of all choices, and one trial."""
-    overrides = [config.texts_quoted(word) for word in given]
+    overrides = [config.texts_quoted(word) for word in given if not _needs_plugin(word)]
     if not multirun:
         with composing():
             composed(overrides)
@@ -186,6 +190,13 @@ def compose(given: tuple[str, ...], *, multirun: bool) -> None:
     with open_dict(trial):
         del trial["hydra"]
     config.settings(trial)
+
+
+def _needs_plugin(word: str) -> bool:
+    """Whether an override is about a launcher whose package may not be installed; a preset that it names is there."""
+    name = word.removeprefix("cluster=")
+    assert name == word or (ROOT / "conf/cluster" / f"{name}.yaml").is_file()
+    return name != word or word.startswith("hydra.launcher.")
 
 
 @pytest.mark.parametrize(
@@ -276,6 +287,28 @@ def test_what_is_wrong_is_found(line: str) -> None:
         pytest.raises((AssertionError, ConfigError, HydraException)),
     ):
         check(line)
+
+
+@pytest.mark.parametrize("page", ["README.md", PYTHON])
+def test_python(page: str) -> None:
+    """It is valid, uses public names, and what it trains and searches is."""
+    texts = [block.text for block in blocks(page) if block.language == "python"]
+    calls = [node for text in texts for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    started = 0
+    for call in calls:
+        if not isinstance(call.func, ast.Attribute) or ast.unparse(call.func.value) != "fs":
+            continue
+        assert callable(getattr(flowersweep, call.func.attr))
+        if call.func.attr in {"train", "sweep"}:
+            settings = {
+                one.arg: ast.literal_eval(one.value)
+                for one in call.keywords
+                if one.arg not in {None, "model"}
+            }
+            words = [*as_words(ast.literal_eval(call.args[0])), *sweeper_words(settings)]
+            check_own(words if call.func.attr == "train" else ["--multirun", *words])
+            started += 1
+    assert started >= 2
 
 
 def test_the_augmentation_of_the_how_to(tmp_path: Path) -> None:

@@ -6,14 +6,12 @@ Imports that need packages are deferred: `flowersweep doctor` works where they a
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
 
-from flowersweep.commands import COMMANDS
-from flowersweep.errors import EXIT_BAD_INPUT
+from flowersweep.commands import COMMANDS, module_of
+from flowersweep.errors import EXIT_BAD_INPUT, missing_packages
 
-# Of the extra `keras`; a sweep of another Hydra program works without them, and so do these commands.
-_KERAS = ("tensorflow", "keras", "mlflow")
-_WITHOUT = {"doctor", "cache", "completion", "help"}
+# Commands that work without the packages of the extra `keras`.
+_WITHOUT = {"doctor", "cache", "completion", "help", "status", "stop"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,10 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0; 1 for a run that failed; 2 for bad input; 128 + signal number for an interruption.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
-    if not _WITHOUT & set(given[:1]) and not {"--help", "-h"} & set(given) and _refuses():
+    if not _WITHOUT & set(given[:1]) and not {"--help", "-h"} & set(given) and (said := missing_packages()):
+        from flowersweep.console import print_notice
+
+        print_notice(said)
         return EXIT_BAD_INPUT
     if given and given[0] in COMMANDS:
-        return int(import_module(f"flowersweep.commands.{given[0]}").main(given[1:]))
+        return int(import_module(module_of(given[0])).main(given[1:]))
     if {"--help", "-h"} & set(given):
         from flowersweep.commands.help import for_run
 
@@ -38,16 +39,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from flowersweep.hydra_app import run
 
     return run()
-
-
-def _refuses() -> bool:
-    """Whether packages of the extra `keras` are missing, which is then said."""
-    missing = [name for name in _KERAS if find_spec(name) is None]
-    if missing:
-        from flowersweep.console import print_notice
-
-        print_notice(
-            f"this needs packages that are not installed ({', '.join(missing)}); install them with "
-            "pip install 'flowersweep[keras]'."
-        )
-    return bool(missing)

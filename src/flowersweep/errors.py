@@ -6,6 +6,7 @@ A separate module, so that no module imports another one for them.
 import errno
 import os
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 from flowersweep.redaction import redacted
@@ -21,6 +22,8 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # TensorFlow passes on only the text, and SQLite has one of its own.
 _TEXTS = (os.strerror(errno.ENOSPC), "database or disk is full")
 
+
+_KERAS = ("tensorflow", "keras", "mlflow")
 
 # Exit codes of all commands: a failure at run time, or unusable input.
 EXIT_FAILED = 1
@@ -86,6 +89,17 @@ class SweepStoppedError(SweepError):
 
 class Pruned(Exception):  # noqa: N818 (Optuna's name; it is not an error)
     """The sweep stops a run early; the run must let this exception propagate."""
+
+
+def missing_packages() -> str:
+    """What to do where packages of the extra `keras` are missing; a sweep of another Hydra program works without them."""
+    missing = [name for name in _KERAS if find_spec(name) is None]
+    if not missing:
+        return ""
+    return (
+        f"this needs packages that are not installed ({', '.join(missing)}); install them with "
+        "pip install 'flowersweep[keras]'."
+    )
 
 
 def infrastructure_failure(error: BaseException) -> BaseException | None:

@@ -5,7 +5,9 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -31,6 +33,9 @@ from flowersweep.sweep.space.overrides import left_to_trials
 from flowersweep.sweep.workers.trial import running_trial
 from flowersweep.texts import in_one_line, is_line, printable
 
+if TYPE_CHECKING:
+    from flowersweep.training import Result
+
 # What Hydra may instantiate: its own plugins, logging and Optuna's samplers; nothing else that a configuration names.
 EXECUTION_WHITELIST = (
     "hydra.*",
@@ -41,6 +46,9 @@ EXECUTION_WHITELIST = (
     "flowersweep.redaction.Formatter",
 )
 _FULL_ERROR = "HYDRA_FULL_ERROR"
+OnResult = Callable[[config.Config, "Result"], None]
+# What is done with the result of a training: Hydra passes nothing but the configuration to it.
+_on_result: list[OnResult] = []
 
 
 def run() -> int:
@@ -49,36 +57,54 @@ def run() -> int:
     Returns:
         The exit code: 0; 1 for a run that failed; 2 for bad input; 128 + signal number for an interrupted run.
     """
+    wants_traceback = os.environ.get(_FULL_ERROR) == "1"
+    try:
+        execute(_show)
+    except Exception as error:  # noqa: BLE001 - every error is reported
+        if wants_traceback:
+            sys.stderr.write(printable(redacted("".join(traceback.format_exception(error)))))
+            return EXIT_FAILED
+        return _complain(explained(error))
+    except KeyboardInterrupt as interruption:
+        print_notice(interruption_in_words(interruption))
+        return 128 + int(getattr(interruption, "signal_number", signal.SIGINT))
+    return 0
+
+
+def execute(on_result: OnResult) -> None:
+    """Run the arguments of the process: a training, or a sweep.
+
+    Args:
+        on_result: Called with the settings and the result of a training that is not part of a sweep.
+
+    Raises:
+        Exception: Whatever happens; `explained` puts it into words.
+        KeyboardInterrupt: It was interrupted.
+    """
     for argument in sys.argv[1:]:
         if not is_line(argument):
             shown = in_one_line(argument)
-            return _complain(
-                ConfigError(f"The argument {shown} is not one line of UTF-8; rename what it names.")
-            )
+            raise ConfigError(f"The argument {shown} is not one line of UTF-8; rename what it names.")
     quoted = [config.texts_quoted(_without_plus(argument)) for argument in sys.argv[1:]]
     sys.argv[1:] = left_to_trials(quoted)
     # With this set, Hydra raises errors, which are explained here, instead of reporting them itself and exiting.
     given = os.environ.get(_FULL_ERROR)
-    wants_traceback = given == "1"
     os.environ[_FULL_ERROR] = "1"
     config.prepare()
+    _on_result.append(on_result)
+    failed: Exception | None = None
     try:
         _hydra_main()
     except _JobFailedError as failure:
-        return _complain(failure.error, whole=wants_traceback)
-    except Exception as error:  # noqa: BLE001 - every error is reported
-        return _complain(error, whole=wants_traceback)
-    except KeyboardInterrupt as interruption:
-        reason = str(interruption) or "interrupted"
-        remedy = getattr(interruption, "remedy", "") or "a run that had started is marked KILLED"
-        print_notice(f"{reason}; {remedy}.")
-        return 128 + int(getattr(interruption, "signal_number", signal.SIGINT))
+        failed = failure.error
     finally:  # a later command in the same process must not show tracebacks
+        _on_result.pop()
         if given is None:
             os.environ.pop(_FULL_ERROR, None)
         else:
             os.environ[_FULL_ERROR] = given
-    return 0
+    if failed is not None:  # not in the handler, which would change what it was raised from
+        raise failed
 
 
 def _without_plus(argument: str) -> str:
@@ -136,38 +162,49 @@ def _train_and_show(cfg: DictConfig) -> float | list[float]:
     settings = config.settings(cfg, typed_in)
     # Training needs TensorFlow; an invalid configuration must not wait for its import.
     from flowersweep.training import train
-    from flowersweep.training.logs.display import show_result
 
     result = train(settings, overrides=overrides)
-    show_result(settings, result)
+    _on_result[-1](settings, result)
     return result.objective
 
 
-def _complain(error: Exception, *, whole: bool = False) -> int:
-    """Write an error as its message, or with the complete traceback; return the exit code."""
-    if whole:
-        sys.stderr.write(printable(redacted("".join(traceback.format_exception(error)))))
-        return EXIT_FAILED
+def _show(settings: config.Config, result: "Result") -> None:
+    from flowersweep.training.logs.display import show_result
+
+    show_result(settings, result)
+
+
+def explained(error: Exception) -> FlowersweepError:
+    """An error of a run or a sweep in words, for a person who cannot see the program."""
     if isinstance(error, OSError) and is_full(error):
-        error = TrainingError(full_disk(error))
+        return TrainingError(full_disk(error))
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         name = in_one_line(Path(str(error.filename)).name)
-        error = ConfigError(
+        return ConfigError(
             f"{name[:40]}... is too long for the name of a group, a choice or a file ({len(name):,} characters); shorten it."
         )
-    if not isinstance(error, FlowersweepError | HydraException | OmegaConfBaseException):
-        return _complain_of_bug(error)
-    message = str(error) if isinstance(error, FlowersweepError) else redacted(config.explain(error))
-    for line in message.splitlines():
-        print_notice(line)
-    failed = isinstance(error, TrainingError | SweepStoppedError) or getattr(error, "ended_a_run", False)
-    return EXIT_FAILED if failed else EXIT_BAD_INPUT
-
-
-def _complain_of_bug(error: Exception) -> int:
-    kind = type(error).__name__
-    print_notice(
-        f"failed unexpectedly with {kind}: {redacted(str(error))}; a run that had started is marked FAILED and has the "
+    if isinstance(error, FlowersweepError):
+        return error
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        found = ConfigError(config.explain(error))
+        found.ended_a_run = getattr(error, "ended_a_run", False)
+        return found
+    return TrainingError(
+        f"failed unexpectedly with {type(error).__name__}: {error}; a run that had started is marked FAILED and has the "
         "traceback in failure.txt; set HYDRA_FULL_ERROR=1 to see it here."
     )
-    return EXIT_FAILED
+
+
+def interruption_in_words(interruption: KeyboardInterrupt) -> str:
+    """What was interrupted, and how to go on."""
+    reason = str(interruption) or "interrupted"
+    remedy = getattr(interruption, "remedy", "") or "a run that had started is marked KILLED"
+    return f"{reason}; {remedy}."
+
+
+def _complain(error: FlowersweepError) -> int:
+    """Write an error as its message; return the exit code."""
+    for line in str(error).splitlines():
+        print_notice(line)
+    failed = isinstance(error, TrainingError | SweepStoppedError) or error.ended_a_run
+    return EXIT_FAILED if failed else EXIT_BAD_INPUT

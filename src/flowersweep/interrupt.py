@@ -16,12 +16,16 @@ class Interrupted(KeyboardInterrupt):
     Attributes:
         signal_number: SIGINT or SIGTERM; the process exits with 128 + this.
         remedy: How to go on, as a part of a sentence; empty if that is not known.
+
+    Args:
+        signal_number: As the attribute.
+        reason: As a part of a sentence; empty if it was the signal.
     """
 
     remedy = ""
 
-    def __init__(self, signal_number: int) -> None:
-        super().__init__(f"interrupted by {signal.Signals(signal_number).name}")
+    def __init__(self, signal_number: int, reason: str = "") -> None:
+        super().__init__(reason or f"interrupted by {signal.Signals(signal_number).name}")
         self.signal_number = signal_number
 
 

@@ -73,7 +73,7 @@ class TestTopic:
         assert text.count("      default:") == len(
             re.findall(r"\n\n  [a-z][\w.]+(?:  \(only|\n)", f"\n{text}")
         )
-        assert ("default:" in text) is (topic not in {"experiment", "search"})
+        assert ("default:" in text) is (topic not in {"cluster", "experiment", "search"})
 
     def test_a_key_of_several_choices(self, shown: Help) -> None:
         """One entry, with the default of each choice."""

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -220,6 +221,20 @@ def start(*arguments: str) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
+
+
+def ended(running: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a sweep."""
+    out, err = running.communicate(timeout=240)
+    return running.returncode, out, err
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 240) -> None:
+    """Wait until something is so."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Every preset composes, and so does every trial it can lead to."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -161,3 +163,21 @@ def test_conditions_hold(loader: Any) -> None:
     assert {name for name, has in keys.items() if "optimizer.momentum" in has} == {"sgd", "rmsprop"}
     assert {name for name, has in keys.items() if "optimizer.nesterov" in has} == {"sgd"}
     assert {name for name, has in keys.items() if "optimizer.weight_decay" in has} == {"adamw"}
+
+
+@pytest.mark.parametrize(
+    ("preset", "plugin"),
+    [("ray", "ray"), ("slurm", "submitit"), ("submitit_local", "submitit")],
+)
+def test_clusters_compose(loader: Any, preset: str, plugin: str) -> None:
+    """A preset of a cluster sets its launcher, with several workers; without the plugin it is not there."""
+    if find_spec(f"hydra_plugins.hydra_{plugin}_launcher") is None:
+        with pytest.raises(MissingConfigException) as refused:
+            composed(loader, f"cluster={preset}")
+        extra = "ray" if plugin == "ray" else "slurm"
+        assert f"pip install 'flowersweep[{extra}]'" in config.explain(refused.value)
+        return
+    sweep = composed(loader, f"cluster={preset}", "search=cnn", "hydra.sweeper.storage=journal:x")
+    assert sweep.hydra.launcher._target_.startswith(f"hydra_plugins.hydra_{plugin}_launcher")
+    assert sweep.hydra.sweeper.n_jobs > 1
+    assert sweep.hydra.sweeper.n_trials == 40

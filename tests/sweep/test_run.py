@@ -262,7 +262,10 @@ class TestGoingOn:
         open_storage(None, Path("results"))
         with closing(sqlite3.connect("results/optuna.db")) as database, database:
             database.execute(FULL)
-        with pytest.raises(SweepStoppedError, match=r"no longer responds: .*disk is full; the same command"):
+        with pytest.raises(
+            SweepStoppedError,
+            match=r"no longer responds: .*disk is full, the disk at .* MB free\); the same command",
+        ):
             sweep(*queued)
         with closing(sqlite3.connect("results/optuna.db")) as database, database:
             database.execute("DROP TRIGGER full")

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from flowersweep.tracking.selection import find_study
 from flowersweep.tracking.store.store import Store
 
 if TYPE_CHECKING:
+    from mlflow.entities import Run
+
     from flowersweep.report.evidence import Study
     from flowersweep.report.leading_run import LeadingRun
     from flowersweep.report.statistics.ranking import Ranking
@@ -49,21 +52,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return COMMAND.run(_report, arguments)
 
 
-def _report(values: Mapping[str, str | None]) -> int:
+@dataclass(frozen=True)
+class Written:
+    """A report that was written.
+
+    Attributes:
+        study: The study.
+        files: The page, then its images.
+        sentences: The summary of the page.
+    """
+
+    study: "Study"
+    files: list[Path]
+    sentences: list[str]
+
+
+def write_report(store: Store, run: "Run", output: str | None = None) -> Written:
+    """Write the report of a study, and store it with the study's run.
+
+    Args:
+        store: The store of the study.
+        run: The study's run.
+        output: The folder of page and images; None for reports/STUDY.
+    """
     from flowersweep.report.leading_run import read_leading_run
     from flowersweep.report.reading import read_study
     from flowersweep.report.statistics.ranking import ranking
+    from flowersweep.report.summary import summary
 
-    store = results_store(values)
-    study = read_study(store, find_study(store, values["study"], values["experiment"]))
+    study = read_study(store, run)
     ranked = ranking(study)
     leading = read_leading_run(store, ranked.rows[0].configuration, study.goal) if ranked.rows else None
-    folder = expanded(values["output"] or Path("reports") / folder_name(study.name))
+    folder = expanded(output or Path("reports") / folder_name(study.name))
     files = _write(folder, study, ranked, leading)
-    print_line(f"Study {study.name} in experiment {study.experiment}:", stderr_console())
-    for file in files:
-        sys.stdout.write(f"{file}\n")
     _keep(store, study.run_id, files)
+    return Written(study, files, summary(study, ranked.rows, leading))
+
+
+def _report(values: Mapping[str, str | None]) -> int:
+    store = results_store(values)
+    written = write_report(store, find_study(store, values["study"], values["experiment"]), values["output"])
+    study = written.study
+    print_line(f"Study {study.name} in experiment {study.experiment}:", stderr_console())
+    for file in written.files:
+        sys.stdout.write(f"{file}\n")
     return 0
 
 

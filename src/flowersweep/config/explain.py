@@ -136,6 +136,8 @@ def _unknown_choice(error: MissingConfigException) -> str:
         return f"There is no group {group!r}; choose one of {', '.join(_GROUPS)}.{nearest(group, _GROUPS)}"
     listed = f"; choose one of {', '.join(options)}." if options else "."
     backbones = BACKBONES if group == "model" and not _begun(choice, options) else ()
+    if group == "hydra/launcher" and (extra := _EXTRAS.get(choice)) is not None:
+        return f"{group}={choice} needs a package that is not installed: pip install 'flowersweep[{extra}]'."
     meant = nearest_of(choice, [*options, *backbones])
     if meant in backbones:
         meant = f"model=backbone model.name={meant}"
@@ -202,6 +204,8 @@ def _bad_value(override: str, cause: OmegaConfBaseException | None) -> str:
     return f"{key} must be {expected}, but is {value!r}."
 
 
+# Launchers that come with an extra of this package.
+_EXTRAS = {"ray": "ray", "submitit_local": "slurm", "submitit_slurm": "slurm"}
 _GROUPS = (
     "data",
     "model",
@@ -214,6 +218,7 @@ _GROUPS = (
     "paths",
     "experiment",
     "search",
+    "cluster",
 )
 
 

@@ -16,7 +16,7 @@ from flowersweep.doors.hydra_api import FileSource, read_files_with
 from flowersweep.errors import ConfigError
 
 # Groups whose files change other groups; by default, Hydra would put their content under the group's own name.
-_PRESETS = ("experiment", "search")
+_PRESETS = ("cluster", "experiment", "search")
 _PRIMARY = "config"
 _PACKAGE = "# @package _global_"
 # As OmegaConf: libyaml's scanner accepts tabs that the one in Python refuses.
@@ -47,7 +47,9 @@ def flags(config: DictConfig) -> list[str]:
 
 def _search_path(config: DictConfig) -> str:
     """The value of `hydra.searchpath` as it was typed on the command line; empty if it was not."""
-    typed = OmegaConf.select(config, "hydra.overrides.hydra") or []
+    node = OmegaConf.select(config, "hydra.overrides.hydra")
+    # As typed: an interpolation, as in a folder of a trial, may have no value here.
+    typed: Any = [] if node is None else OmegaConf.to_container(node, resolve=False)
     values = [one.partition("=")[2] for one in typed if one.lstrip("+").startswith("hydra.searchpath=")]
     return values[-1] if values else ""
 

@@ -105,7 +105,7 @@ def choose(
         version = registered(store, f"models:/{MODEL_NAME}@{ALIAS}", missing_ok=True)
         return _of_version(store, version) if version else choose_run(store, best_run(store))
     if _RUN_ID.fullmatch(run):
-        return choose_run(store, _by_id(store, run))
+        return choose_run(store, find_run(store, run))
     version = registered(store, f"models:/{MODEL_NAME}@{ALIAS}" if run == ALIAS else run)
     assert version is not None  # noqa: S101 (a missing one was refused)
     return _of_version(store, version)
@@ -145,7 +145,19 @@ def _is_named(wanted: str) -> bool:
     return bool(_RUN_ID.fullmatch(wanted) or _REGISTERED.fullmatch(wanted))
 
 
-def _by_id(store: Store, beginning: str) -> "Run":
+def find_run(store: Store, beginning: str) -> "Run":
+    """The run with this id.
+
+    Args:
+        store: The store to search.
+        beginning: The id, or at least 8 digits of it.
+
+    Raises:
+        ConfigError: It is not an id.
+        TrackingError: There is no such run, several start with it, or it was deleted in MLflow.
+    """
+    if not _RUN_ID.fullmatch(beginning):
+        raise ConfigError(f"{beginning!r} is not a run; give its id or at least 8 digits of it.")
     runs = search(store, f"attributes.run_id LIKE '{beginning}%'")
     if not runs:
         for run in search(store, f"attributes.run_id LIKE '{beginning}%'", deleted=True):

@@ -92,7 +92,12 @@ def leaderboard(study: Study) -> Leaderboard:
     rows = sorted(by_value, key=lambda row: row.rank or 0)
     best = [row for row in rows if row.rank == 1] if len(study.directions) > 1 else by_value[:1]
     others = [trial for trial in trials if trial.state in {TrialState.PRUNED, TrialState.FAIL}]
-    return Leaderboard([*rows, *(_row(trial, None, {}) for trial in others)], best, note)
+    return Leaderboard([*rows, *map(as_row, others)], best, note)
+
+
+def as_row(trial: FrozenTrial) -> Row:
+    """A trial without a rank."""
+    return _row(trial, None, {})
 
 
 def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:

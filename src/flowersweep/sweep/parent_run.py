@@ -22,7 +22,7 @@ from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.storage.storage import shown, storage_url
-from flowersweep.sweep.study_run import started_or_resumed
+from flowersweep.sweep.study_run import known_run, started_or_resumed
 from flowersweep.texts import counted
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.lookup import training_command
@@ -51,10 +51,11 @@ class ParentRun:
         space: Formats the overrides of the best trial.
         store: Where runs are stored; None for no tracking.
         experiment: The id of the experiment that the study's run is in.
-        tracker: The study's run; None for no tracking.
+        tracker: The study's run; None for no tracking, and if another sweep writes to it.
         own_files: The arguments that name the user's own files, from `config.flags`.
         draws: Whether the study's plots are stored.
         program: The command of another program; None for flowersweep's own.
+        run_id: The study's run, if another sweep writes to it.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class ParentRun:
         own_files: Sequence[str] = (),
         draws: bool = True,
         program: str | None = None,
+        run_id: str | None = None,
     ) -> None:
         self._study = study
         self._plan = plan
@@ -79,6 +81,7 @@ class ParentRun:
         self._own_files = own_files
         self._draws = draws
         self._program = program
+        self._run_id = run_id if tracker is None else tracker.run_id
         self._next = 0.0
         self._board: Leaderboard | None = None
         self._n_written = 0
@@ -96,6 +99,7 @@ class ParentRun:
         *,
         experiment: str | None = None,
         program: str | None = None,
+        joins: bool = False,
     ) -> Iterator["ParentRun"]:
         """Start or resume the study's run; it ends with the block, like the runs of its trials.
 
@@ -108,9 +112,15 @@ class ParentRun:
             experiment: The name of the experiment of a new study's run; None for that of the configuration. The run of a
                 resumed study stays where it is, and so do the runs of its trials.
             program: The command of another program, as in "python train.py"; None for flowersweep's own.
+            joins: Whether another sweep writes to the run, if it is in this store.
         """
         if store is None:
             yield cls(study, plan, space, program=program)
+            return
+        if joins and (run_id := known_run(study, store)) is not None:
+            yield cls(
+                study, plan, space, store=store, own_files=flags(config), program=program, run_id=run_id
+            )
             return
         tracker = started_or_resumed(study, store, experiment or config.tracking.experiment)
         with closing(tracker):
@@ -147,7 +157,7 @@ class ParentRun:
     @property
     def run_id(self) -> str | None:
         """The study's run."""
-        return self._tracker.run_id if self._tracker else None
+        return self._run_id
 
     @property
     def where(self) -> str | None:

@@ -1,7 +1,7 @@
 """A sweep from its command to its end: read, check, open the study, launch workers, show the results."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +15,10 @@ from optuna.trial import TrialState
 
 from flowersweep import process
 from flowersweep.config import Config
+from flowersweep.config.files import flags
 from flowersweep.doors.optuna_api import enqueued_values, storage_of
 from flowersweep.errors import SweepError, SweepStoppedError
-from flowersweep.interrupt import Interrupted, interruptible
+from flowersweep.interrupt import interruptible
 from flowersweep.redaction import redacted
 from flowersweep.sweep.display import SweepDisplay, show_summary
 from flowersweep.sweep.official import tell_differences, write_results
@@ -37,17 +38,20 @@ from flowersweep.sweep.space.check import check_choices
 from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.storage.lock import locked
+from flowersweep.sweep.storage.machines import refuse_file_for_machines
 from flowersweep.sweep.storage.patience import STORAGE_FAILURES, patience
-from flowersweep.sweep.storage.storage import open_storage, stopped_in_words, storage_url
-from flowersweep.sweep.study.attributes import ENQUEUED, FAIL_REASON
+from flowersweep.sweep.storage.stop_message import clear_stop, latest_stop
+from flowersweep.sweep.storage.storage import existing_storage, open_storage, stopped_in_words, storage_url
+from flowersweep.sweep.study.attributes import COMMAND, ENQUEUED, FAIL_REASON
 from flowersweep.sweep.study.budget import Budget, Stop, failure_summary, infrastructure_summary, remaining
 from flowersweep.sweep.study.content import Content, find_all, place_of
 from flowersweep.sweep.study.definition import definition_of, derived_name
 from flowersweep.sweep.study.reclaim import reclaim
 from flowersweep.sweep.study.sampler import explicit_options
-from flowersweep.sweep.study.study import name_metrics, open_study
+from flowersweep.sweep.study.study import existing_study, name_metrics, open_study
 from flowersweep.sweep.workers.failed_run import record_lost
 from flowersweep.sweep.workers.launch import launch
+from flowersweep.sweep.workers.stopping import interruption_of
 from flowersweep.sweep.workers.worker import WorkerReport
 from flowersweep.sweep.workers.worker_job import Sweep
 from flowersweep.texts import counted, expanded, plain_console
@@ -60,6 +64,8 @@ from flowersweep.training.logs.next_steps import after_sweep, show_next_steps
 from flowersweep.training.logs.notices import tell_of_pictures_to_come
 
 log = logging.getLogger(__name__)
+# Called with a sweep when its study is open: Hydra returns nothing from it.
+on_study: list[Callable[[Sweep], None]] = []
 
 
 def run_study(
@@ -93,6 +99,7 @@ def run_study(
     configs = check_choices(space, config, loader, settings.n_repeats)
     directory = results_folder(config)
     url = storage_url(settings.storage, directory)
+    refuse_file_for_machines(config, url)
     # Before anything is written: without the pictures there is no study, and if the store fails, none is created.
     if settings.n_repeats > 1 and not configs:
         raise SweepError(
@@ -103,7 +110,7 @@ def run_study(
     definition = definition_of(space, config, settings.n_repeats, content.listed() if content else None)
     runs = runs_of(config, settings.tracking, {one.tracking.experiment for one in configs})
     store = open_store(runs)
-    storage = open_storage(url, directory)
+    storage = (existing_storage if settings.join else open_storage)(url, directory)
     with stopped_in_words(), patience(settings.storage_patience):
         is_foreign = not objectives(config)
         study = _study(settings, space, definition, storage, is_foreign=is_foreign)
@@ -112,12 +119,15 @@ def run_study(
             tell_differences(given, settings, plan, space)
         reclaim(study)
         _enqueue(study, plan)
+        budget = _budget(study, settings, plan)
+        if not settings.join:
+            _lead(study, config, task_function.__module__, budget)
         sweep = Sweep(
             study_name=study.study_name,
             storage=url,
             space=space,
             settings=settings,
-            budget=_budget(study, settings, plan),
+            budget=budget,
             folder=_folder(config, study.study_name),
             config=config,
             hydra_context=hydra_context,
@@ -128,6 +138,8 @@ def run_study(
             runs=runs,
             environment=None if configs else given_elsewhere(),
         )
+        for listener in on_study:
+            listener(sweep)
         _keep_configuration(sweep)
         _run(study, sweep, plan, store)
         return _best(study)
@@ -156,6 +168,7 @@ def _keep_configuration(sweep: Sweep) -> None:
 def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
     """Launch workers until nothing is left to do, with the MLflow run and the display open."""
     reports: list[WorkerReport] = []
+    joins = sweep.settings.join
     opened = ParentRun.open(
         sweep.config,
         study,
@@ -164,6 +177,7 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
         store,
         experiment=experiment_name(sweep.runs, store),
         program=None if sweep.environment is None else program(),
+        joins=joins,
     )
     with interruptible(), opened as parent_run:
         if plan.is_grid and (sweep.budget.n_trials or 0) > plan.n_trials:
@@ -185,9 +199,7 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
                 study.study_name,
                 counted(plan.n_trials, "trial"),
             )
-        signals = [report.signal_number for report in reports if report.signal_number is not None]
-        if signals:
-            interruption = Interrupted(signals[0])
+        if (interruption := interruption_of(study, reports, joins=joins)) is not None:
             # Neither store is waited for now.
             with suppress(*STORAGE_FAILURES), patience(0), cleaning_up(interruption):
                 parent_run.finish(draw=False)
@@ -212,6 +224,14 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
         show_next_steps(steps, plain_console())
 
 
+def _lead(study: Study, config: DictConfig, program: str, budget: Budget) -> None:
+    """Let a stopped study go on, and store with it how it is searched, for machines that join; without passwords."""
+    clear_stop(study)
+    typed = [*flags(config), *typed_overrides(config, "task"), *typed_overrides(config, "hydra")]
+    arguments = [one for one in typed if redacted(one) == one]
+    study.set_user_attr(COMMAND, {"program": program, "arguments": arguments, "deadline": budget.deadline})
+
+
 def _study(
     settings: Settings,
     space: Space,
@@ -220,6 +240,14 @@ def _study(
     *,
     is_foreign: bool,
 ) -> Study:
+    if settings.join:
+        joined = existing_study(storage, settings.study_name)
+        if (message := latest_stop(joined.user_attrs)) is not None and message.holds:
+            raise SweepError(
+                f"The study {joined.study_name!r} was stopped by {message.by}; start it again with the command of its sweep, "
+                "and then join it."
+            )
+        return open_study(storage, joined.study_name, definition, settings.directions)
     name = settings.study_name or derived_name(space, definition, settings.directions)
     # To hydra-optuna-sweeper, a name without a storage is no identity: each command is a study of its own.
     default = "new" if is_foreign and settings.storage is None else "error"

@@ -125,6 +125,8 @@ class StudySweeperConf:
         study_name: Name of the study, by which a sweep is resumed; null: derived from what is searched.
         on_mismatch: When the study of that name was started with another space, direction or fixed values:
             stop, or start a new study; null: error, but new for a program without objective.metric and storage.
+        join: Work on the running study of that name: one that does not exist or was stopped is refused, and
+            Ctrl-C ends only this command and its workers.
         n_trials: Total number of trials, over all runs of the command; of a grid, its first points; null: the
             complete grid.
         n_jobs: Workers, each with one trial at a time.
@@ -159,6 +161,7 @@ class StudySweeperConf:
     storage: str | None = None
     study_name: str | None = None
     on_mismatch: str | None = one_of("error", "new", default=None)
+    join: bool = False
 
     n_trials: int | None = bounded(None, low=1)
     n_jobs: int = bounded(1, low=1)

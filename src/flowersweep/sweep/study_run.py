@@ -16,8 +16,7 @@ def started_or_resumed(study: Study, store: Store, experiment: str) -> MLflowTra
     started: list[MLflowTracker] = []  # only once, however often the step is repeated
 
     def step() -> MLflowTracker:
-        known = storage.get_study_user_attrs(study_id(study)).get(PARENT_RUN)
-        if known is not None and _exists(store, known):
+        if (known := known_run(study, store)) is not None:
             return MLflowTracker.resume(store, known)
         if not started:
             tags = {"study": study.study_name, "kind": "study"}
@@ -26,6 +25,12 @@ def started_or_resumed(study: Study, store: Store, experiment: str) -> MLflowTra
         return started[0]
 
     return locked(storage, step)
+
+
+def known_run(study: Study, store: Store) -> str | None:
+    """The id of the study's run; None if this store does not have it."""
+    known = storage_of(study).get_study_user_attrs(study_id(study)).get(PARENT_RUN)
+    return known if known is not None and _exists(store, known) else None
 
 
 def _exists(store: Store, run_id: str) -> bool:

@@ -146,6 +146,23 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
                     os.environ[name] = value
 
 
+@contextmanager
+def environment_kept() -> Iterator[None]:
+    """A block after which the variables that `quiet` changes, and MLflow's log level, are as before it.
+
+    For callers within a program of the user's, whose own use of MLflow must not change.
+    """
+    before = {name: os.environ[name] for name in (*ELSEWHERE, *_ENVIRONMENT) if name in os.environ}
+    loggers = [logging.getLogger(name) for name in ("mlflow", "mlflow.store.db.utils")]
+    levels = [logger.level for logger in loggers]
+    with environment({**_ENVIRONMENT, **before}):
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
 def create_database(uri: str, artifact_root: str) -> None:
     """Create the tables of a store in an empty database, with the experiment `Default`.
 

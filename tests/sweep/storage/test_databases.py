@@ -20,7 +20,9 @@ from additions import added
 from flowersweep.doors.optuna_api import engine_storage
 from flowersweep.errors import SweepError
 from flowersweep.sweep.storage.lock import storage_lock
+from flowersweep.sweep.storage.stop_message import write_stop
 from flowersweep.sweep.storage.storage import open_storage
+from flowersweep.sweep.study.budget import Stop
 from flowersweep.sweep.study.study import join_study, open_study
 
 Open = Callable[[str], BaseStorage]
@@ -58,6 +60,14 @@ def opened(tmp_path: Path) -> Iterator[Open]:
         assert isinstance(database, RDBStorage)
         database.remove_session()
         database.engine.dispose()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    until = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def administer(address: str, statement: str) -> None:
@@ -104,6 +114,25 @@ def test_a_long_wait_for_the_lock_ends_with_the_lock(
     thread.join()
 
     assert order == ["first", "second"]
+
+
+def test_a_message_stops_workers_of_other_connections(
+    url: str, tmp_path: Path, stub: Any, opened: Open
+) -> None:
+    """What stops a study is read by two workers that run its trials; their trials wait within 30 seconds."""
+    settings = stub.Settings(
+        str(tmp_path), "leaving_marks", storage=url, study="stopped", n_trials=4, workers=2, seconds=600
+    )
+    marks = tmp_path / "marks"
+    running = subprocess.Popen(stub.command(settings), stdout=subprocess.PIPE)
+    wait_for(lambda: marks.exists() and len(marks.read_text().splitlines()) == 2)
+    write_stop(join_study(opened(url), "stopped"), "flowersweep stop")
+    began = time.monotonic()
+    output, _ = running.communicate(timeout=60)
+
+    assert time.monotonic() - began < 30
+    assert [report["stop"] for report in json.loads(output)] == [Stop.STOPPED] * 2
+    assert [trial.state.name for trial in join_study(opened(url), "stopped").trials] == ["WAITING"] * 2
 
 
 def test_four_workers_share_forty_trials(url: str, tmp_path: Path, stub: Any, opened: Open) -> None:

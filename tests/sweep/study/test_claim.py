@@ -17,6 +17,9 @@ from flowersweep.sweep.study.claim import (
     claim,
     claim_of,
     is_abandoned,
+    is_at_work,
+    is_of,
+    new_claim,
     release,
 )
 
@@ -54,6 +57,18 @@ def test_silence_while_the_storage_was_away(monkeypatch: pytest.MonkeyPatch) -> 
 
     assert not is_abandoned(elsewhere, back + GRACE_SECONDS - 1)
     assert is_abandoned(elsewhere, back + GRACE_SECONDS + 1)
+
+
+def test_workers_of_a_sweep_are_known() -> None:
+    """A claim names the sweep of its worker, which is at work if it lives."""
+    mine = _owned(sweep="mine")
+    gone = _owned(sweep="mine", **{process.HOST_TAG: "elsewhere", "since": 1000.0})
+    now = time.time()
+
+    assert new_claim(sweep="mine")["sweep"] == "mine"
+    assert (is_at_work(mine, "mine", now), is_at_work(mine, "other", now)) == (True, False)
+    assert (is_of(gone, "mine"), is_at_work(gone, "mine", now)) == (True, False)
+    assert not is_of({}, "mine")
 
 
 def test_own_process_lives() -> None:

@@ -41,6 +41,13 @@ def test_differences(arguments: list[str], sentences: list[str]) -> None:
     assert differences(old, build_space(arguments).definition()) == sentences
 
 
+def test_what_starts_the_workers_is_no_part_of_it() -> None:
+    """The same study goes on with other workers."""
+    config = OmegaConf.create({"epochs": 10})
+    here, there = (definition_of(build_space([*BASE, *more]), config) for more in ([], ["cluster=slurm"]))
+    assert differences(here, there) == []
+
+
 def test_conditions_differ() -> None:
     """A changed condition is told with what it was."""
     old = build_space(["m=a,b", "k=1,2"]).definition()

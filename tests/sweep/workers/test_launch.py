@@ -4,7 +4,6 @@ import os
 import random
 import re
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -22,23 +21,9 @@ FORTY = ("x=interval(0,1)", "hydra.sweeper.n_trials=40", "hydra.sweeper.study_na
 TWO = "hydra.sweeper.n_jobs=2"
 
 
-def ended(running: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of a sweep."""
-    out, err = running.communicate(timeout=240)
-    return running.returncode, out, err
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 240) -> None:
-    """Wait until something is so."""
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.05)
-
-
 def test_four_workers_share_forty_trials(app: Any) -> None:
     """Four workers finish exactly 40 trials, each begun once, and say nothing but a line per trial."""
-    code, out, err = ended(app.start(*FORTY, "hydra.sweeper.n_jobs=4"))
+    code, out, err = app.ended(app.start(*FORTY, "hydra.sweeper.n_jobs=4"))
 
     assert code == 0, err
     assert [trial.number for trial in app.study().trials] == list(range(40))
@@ -58,8 +43,8 @@ def test_killed_and_resumed_three_times(app: Any) -> None:
         time.sleep(moment.uniform(2.0, 6.0))
         os.killpg(running.pid, signal.SIGKILL)
         running.communicate()
-    wait_for(lambda: not any(app.lives(mark[1]) for mark in app.beginnings()))
-    code, _, err = ended(app.start(*FORTY, TWO, "seconds=0.05"))
+    app.wait_for(lambda: not any(app.lives(mark[1]) for mark in app.beginnings()))
+    code, _, err = app.ended(app.start(*FORTY, TWO, "seconds=0.05"))
 
     trials = app.study().trials
     assert code == 0, err
@@ -79,9 +64,9 @@ def test_interrupted_and_resumed(
     """A signal stops a sweep in seconds; its trials wait, nothing of it lives on, and the next sweep has them all."""
     command = "x=interval(0,1)", "hydra.sweeper.n_trials=6", "hydra.sweeper.study_name=s"
     running = app.start(*command, f"hydra.sweeper.n_jobs={jobs}", "seconds=0.3", "long=2000")
-    wait_for(lambda: len(app.beginnings()) >= jobs)
+    app.wait_for(lambda: len(app.beginnings()) >= jobs)
     send(running.pid, number)
-    code, out, err = ended(running)  # which waits for four minutes, and the trial takes ten
+    code, out, err = app.ended(running)  # which waits for four minutes, and the trial takes ten
 
     assert code == 128 + number
     assert "Traceback" not in err
@@ -89,10 +74,10 @@ def test_interrupted_and_resumed(
     assert "WAITING" in states
     assert "RUNNING" not in states
     assert "trials are left; the same command resumes the sweep" in out
-    wait_for(lambda: not any(app.lives(pid) for mark in app.beginnings() for pid in mark[1:]))
+    app.wait_for(lambda: not any(app.lives(pid) for mark in app.beginnings() for pid in mark[1:]))
 
     Path("results", "quick").touch()
-    code, _, err = ended(app.start(*command, TWO, "seconds=0.3", "long=2000"))
+    code, _, err = app.ended(app.start(*command, TWO, "seconds=0.3", "long=2000"))
     assert code == 0, err
     assert [trial.state.name for trial in app.study().trials] == ["COMPLETE"] * 6
 
@@ -100,12 +85,12 @@ def test_interrupted_and_resumed(
 def test_a_signal_to_one_worker_does_not_end_the_sweep(app: Any) -> None:
     """A worker that alone is told to stop gives its trial back; it is run by others, and the command ends with 0."""
     running = app.start("x=interval(0,1)", "hydra.sweeper.n_trials=4", TWO, "seconds=0.1", "long=6000")
-    wait_for(lambda: any(mark[0] == 0 for mark in app.beginnings()), seconds=60)
+    app.wait_for(lambda: any(mark[0] == 0 for mark in app.beginnings()), seconds=60)
     (worker,) = [mark[2] for mark in app.beginnings() if mark[0] == 0]
-    wait_for(lambda: len(app.study().get_trials(states=[TrialState.COMPLETE])) == 3, seconds=60)
+    app.wait_for(lambda: len(app.study().get_trials(states=[TrialState.COMPLETE])) == 3, seconds=60)
     Path("results", "quick").touch()
     os.kill(worker, signal.SIGTERM)
-    code, out, err = ended(running)
+    code, out, err = app.ended(running)
 
     assert code == 0, err
     assert "4 complete" in out
@@ -115,17 +100,17 @@ def test_a_signal_to_one_worker_does_not_end_the_sweep(app: Any) -> None:
 def test_nothing_outlives_a_killed_sweeper(app: Any) -> None:
     """After `kill -9` of a sweeper its workers give back their trials and end, with all that they and joblib had started."""
     running = app.start(*FORTY, "kind=with_a_child", "hydra.sweeper.n_jobs=6", "seconds=0.1", "long=100")
-    wait_for(
+    app.wait_for(
         lambda: len({mark[2] for mark in app.beginnings()}) == 6 and len(app.children()) >= 3, seconds=60
     )
     running.kill()
     running.communicate()
 
-    wait_for(lambda: not any(app.lives(pid) for mark in app.beginnings() for pid in mark[1:]), seconds=40)
-    wait_for(lambda: not any(app.lives(pid) for pid in app.children()), seconds=40)
+    app.wait_for(lambda: not any(app.lives(pid) for mark in app.beginnings() for pid in mark[1:]), seconds=40)
+    app.wait_for(lambda: not any(app.lives(pid) for pid in app.children()), seconds=40)
     assert "RUNNING" not in {trial.state.name for trial in app.study().trials}
     shared = Path("/dev/shm")  # noqa: S108 - joblib's place on Linux
-    wait_for(
+    app.wait_for(
         lambda: not [*shared.glob(f"*loky-{running.pid}-*"), *shared.glob(f"*folder_{running.pid}_*")],
         seconds=10,
     )
@@ -133,7 +118,7 @@ def test_nothing_outlives_a_killed_sweeper(app: Any) -> None:
 
 def test_a_workers_death_costs_no_trial(app: Any) -> None:
     """A worker that is killed takes joblib's others along; they are started again, and no trial is lost or doubled."""
-    code, out, err = ended(
+    code, out, err = app.ended(
         app.start("kind=killing_worker", "x=interval(0,1)", "hydra.sweeper.n_trials=8", TWO)
     )
     assert code == 0, err
@@ -145,10 +130,53 @@ def test_a_workers_death_costs_no_trial(app: Any) -> None:
 
 def test_workers_that_always_die_end_the_sweep(app: Any) -> None:
     """A trial that kills its worker at every start has failed; a sweep whose workers all die says so in a sentence."""
-    code, _, err = ended(
+    code, _, err = app.ended(
         app.start("kind=killing_workers", "x=interval(0,1)", "hydra.sweeper.n_trials=2", TWO)
     )
     assert code == 1
     assert "small_app: " in err.splitlines()[-1]
     assert "Traceback" not in err
     assert len(app.beginnings()) <= 2 * MAX_LAUNCHES
+
+
+def test_a_signal_to_one_sweeper_stops_all_sweeps_of_the_study(app: Any) -> None:
+    """Ctrl-C where one sweep was started is read by the workers of another one: both end, and nothing is left running."""
+    command = "x=interval(0,1)", "hydra.sweeper.n_trials=3", "hydra.sweeper.study_name=s", "seconds=300"
+    first, second = app.start(*command), app.start(*command)
+    app.wait_for(lambda: len({mark[2] for mark in app.beginnings()}) == 2)
+    first.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    code, _, _ = app.ended(first)
+    other_code, out, err = app.ended(second)
+
+    assert (code, other_code) == (130, 143)
+    assert time.monotonic() - began < 30
+    assert "3 trials are left; the same command resumes the sweep" in out
+    assert "Traceback" not in err
+    assert {trial.state.name for trial in app.study().trials} == {"WAITING"}
+
+
+def test_a_sweep_may_be_joined_and_left(app: Any) -> None:
+    """One that joins runs trials of the study; Ctrl-C there ends it alone, the budget is exact, and a stop is for both."""
+    command = "x=interval(0,1)", "hydra.sweeper.n_trials=6", "hydra.sweeper.study_name=s", "seconds=0.5"
+    joining = (*command, "hydra.sweeper.join=true", "long=600")
+    code, _, err = app.ended(app.start(*joining))
+    assert (code, "There are no studies in" in err) == (1, True)
+    sweep = app.start(*command, "long=600")
+    app.wait_for(lambda: len(app.beginnings()) == 1)
+    joined = app.start(*joining)
+    app.wait_for(lambda: len({mark[2] for mark in app.beginnings()}) == 2)
+    joined.send_signal(signal.SIGINT)
+    code, _, err = app.ended(joined)
+    assert code == 130, err
+    assert sweep.poll() is None
+
+    code, _, err = app.ended(app.start(*joining))
+    assert code == 0, err
+    sweep.send_signal(signal.SIGINT)
+    assert app.ended(sweep)[0] == 130
+    code, _, err = app.ended(app.start(*joining))
+    assert "was stopped by SIGINT on " in err
+    Path("results", "quick").touch()
+    assert app.ended(app.start(*command, "long=600"))[0] == 0
+    assert [trial.state.name for trial in app.study().trials] == ["COMPLETE"] * 6

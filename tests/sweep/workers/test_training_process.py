@@ -383,13 +383,28 @@ class TestEnvironment:
 
     def test_cores_are_divided(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Each worker's process gets its part of the cores, but at least one."""
-        for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        for name in (
+            "OMP_NUM_THREADS",
+            "SLURM_CPUS_PER_TASK",
+            "TF_NUM_INTRAOP_THREADS",
+            "TF_NUM_INTEROP_THREADS",
+        ):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setattr("flowersweep.sweep.workers.training_process.available_processors", lambda: 8)
 
         assert environment(3)["OMP_NUM_THREADS"] == "2"
         assert environment(3)["TF_NUM_INTRAOP_THREADS"] == "2"
         assert environment(30)["TF_NUM_INTEROP_THREADS"] == "1"
+
+    @pytest.mark.parametrize("name", ["SLURM_CPUS_PER_TASK", "OMP_NUM_THREADS"])
+    def test_cores_that_a_scheduler_gave_are_not_divided(
+        self, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        """The other workers of the sweep are on other cores, and TensorFlow uses all of these."""
+        for each in ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK", "TF_NUM_INTRAOP_THREADS"):
+            monkeypatch.delenv(each, raising=False)
+        monkeypatch.setenv(name, "6")
+        assert environment(30)["OMP_NUM_THREADS"] == environment(30)["TF_NUM_INTRAOP_THREADS"] == "6"
 
     def test_what_the_user_set_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Threads that the user chose are kept, and what leads MLflow elsewhere than to the trial's run is not passed on."""

@@ -17,6 +17,7 @@ import pytest
 from flowersweep import process
 from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.sweep.storage.lock import file_lock
+from flowersweep.sweep.storage.stop_message import write_stop
 from flowersweep.sweep.study.attributes import DEATHS, FAIL_REASON, OWNER, RUN_ID, TRACEBACK
 from flowersweep.sweep.study.budget import Stop
 from flowersweep.sweep.study.outcome import Outcome
@@ -458,6 +459,24 @@ def test_signal_leaves_the_trial_waiting(sweep: Sweeps, number: int) -> None:
     assert f'"signal_number": {int(number)}'.encode() in output
     assert sweep.states == ["WAITING"]
     assert _all_end(pids)
+
+
+def test_message_leaves_the_trial_waiting(sweep: Sweeps, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message in the study ends the running trial, which waits in place; a later sweep goes on with it."""
+    monkeypatch.setattr("flowersweep.sweep.workers.worker.LOOK_SECONDS", 0.0)
+
+    def stop() -> None:
+        storage = f"sqlite:///{sweep.folder}/optuna.db"
+        write_stop(optuna.load_study(study_name="stub", storage=storage), "SIGINT")
+
+    report = sweep("counting", 2, seconds=0.2, listener=Recorder(at_report=stop))
+
+    assert (report.stop, report.signal_number) == (Stop.STOPPED, None)
+    assert sweep.states == ["WAITING"]
+    assert sweep.trials[0].user_attrs[OWNER] is None
+    assert (sweep.folder / "interrupted-0-0").exists()
+    assert sweep("counting", 2).stop is Stop.SPENT
+    assert sweep.states == ["COMPLETE"] * 2
 
 
 @pytest.mark.slow

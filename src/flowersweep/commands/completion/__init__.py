@@ -24,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from flowersweep import config
-from flowersweep.commands import COMMANDS
+from flowersweep.commands import COMMANDS, module_of
 from flowersweep.commands.help import topics
 from flowersweep.commands.parsing.arguments import Command
 from flowersweep.doors.hydra_api import completions
@@ -33,7 +33,19 @@ from flowersweep.fields import RULE_KEY
 PROGRAM = "flowersweep"
 # Commands that take the overrides of a run, and those with their own arguments.
 WITH_OVERRIDES = ("doctor", "inspect", "layers")
-WITH_ARGUMENTS = ("ensemble", "evaluate", "export", "help", "predict", "promote", "report", "ui")
+WITH_ARGUMENTS = (
+    "ensemble",
+    "evaluate",
+    "export",
+    "help",
+    "join",
+    "predict",
+    "promote",
+    "report",
+    "status",
+    "stop",
+    "ui",
+)
 
 _SCRIPT = Path(__file__).with_name("script.bash")
 _LINE = "COMP_LINE"  # the shell's variable with the command line up to the cursor
@@ -109,7 +121,7 @@ def _arguments(name: str, current: str) -> Iterator[str]:
     if name == "help":
         yield from (f"{topic} " for topic in topics() if topic.startswith(current))
         return
-    command: Command = import_module(f"{PROGRAM}.commands.{name}").COMMAND
+    command: Command = import_module(module_of(name)).COMMAND
     for one in command.arguments:
         whole = [f"{one.name}={choice} " for choice in one.choices] if "=" in current else [f"{one.name}="]
         yield from (word for word in whole if word.startswith(current))

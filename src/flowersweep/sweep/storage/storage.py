@@ -85,6 +85,27 @@ def open_storage(configured: str | None, directory: Path) -> BaseStorage:
     return _open_database(_parsed(url))
 
 
+def existing_storage(configured: str | None, directory: Path) -> BaseStorage:
+    """Open a storage that a sweep has created.
+
+    Args:
+        configured: As for `storage_url`.
+        directory: `tracking.dir`.
+
+    Raises:
+        SweepError: As for `open_storage`, or there is no such file.
+    """
+    url = storage_url(configured, directory)
+    is_journal = url.startswith(_JOURNAL_PREFIX)
+    path = url.removeprefix(_JOURNAL_PREFIX) if is_journal else _parsed(url).database
+    if (is_journal or _parsed(url).get_backend_name() == "sqlite") and not Path(str(path)).exists():
+        raise SweepError(
+            f"There are no studies in {path}; name the sweep's storage with storage=URL, or the folder of its results "
+            "with tracking.dir=DIR."
+        )
+    return open_storage(url, directory)
+
+
 def shown(url: str) -> str:
     """The storage for messages and logs: without its password."""
     return url if url.startswith(_JOURNAL_PREFIX) else _parsed(url).render_as_string(hide_password=True)

@@ -3,10 +3,12 @@
 Studies of earlier versions have them too, so they must not be changed.
 """
 
-# Of a study: what it searches, its enqueued points, and its run in MLflow.
+# Of a study: what it searches, its enqueued points, its run in MLflow, and the command of the latest sweep, without
+# passwords, by which other machines can join.
 DEFINITION = "definition"
 ENQUEUED = "enqueued"
 PARENT_RUN = "mlflow_parent_run_id"
+COMMAND = "flowersweep.command"
 
 # Of a trial: its run in MLflow; of a duplicate, the number of the trial whose result it has.
 RUN_ID = "mlflow_run_id"

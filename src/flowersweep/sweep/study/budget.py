@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from flowersweep.doors.optuna_api import storage_of, trial_id
 from flowersweep.sweep.storage.lock import locked
+from flowersweep.sweep.storage.stop_message import latest_stop, newer_stop
 from flowersweep.sweep.study.attributes import FAIL_REASON, INFRASTRUCTURE_FAILURE, OWNER
 from flowersweep.sweep.study.claim import claim, new_claim
 from flowersweep.sweep.study.grid import Grid, enqueue_point, points_had
@@ -30,6 +31,7 @@ class Stop(StrEnum):
     FAILURES = "too many trials failed"
     INFRASTRUCTURE = "the infrastructure of the trials failed"
     INTERRUPTED = "interrupted"
+    STOPPED = "the study was stopped"
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Budget:
         window: The number of trials of which that is a fraction.
         failed_before: Failed trials of the study when the sweep started; see `begun`.
         sweep: A unique name: an infrastructure failure may concern one machine, and then only its sweep ends.
+        stopped_before: The id of the latest message that had stopped the study when the sweep started; empty for none.
     """
 
     n_trials: int | None
@@ -58,6 +61,7 @@ class Budget:
     window: int = 1
     failed_before: int = 0
     sweep: str = ""
+    stopped_before: str = ""
     _ends: float | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -106,6 +110,7 @@ class Budget:
         """
         deadline = None if timeout is None else time.time() + timeout
         before = len(_failed(study.get_trials(deepcopy=False)))
+        stopped = latest_stop(study.user_attrs)
         return cls(
             n_trials,
             is_grid,
@@ -116,6 +121,7 @@ class Budget:
             window,
             before,
             uuid.uuid4().hex,
+            "" if stopped is None else stopped.id,
         )
 
 
@@ -138,7 +144,7 @@ def next_trial(
         sampler_for: Creates the sampler of a trial from its number.
         folder: Where this process keeps the end of the trial until the study has it; None for nowhere.
     """
-    owner = new_claim(folder)
+    owner = new_claim(folder, budget.sweep)
     sampler_for = sampler_for or (lambda _: study.sampler)
     return locked(storage_of(study), lambda: _next_trial(study, space, budget, sampler_for, owner))
 
@@ -159,6 +165,8 @@ def _next_trial(
         trials = study.get_trials(deepcopy=False)
     if stop := _stop(trials, space, budget):
         return stop
+    if newer_stop(study.user_attrs, budget.stopped_before) is not None:
+        return Stop.STOPPED
     waiting = [trial.number for trial in trials if trial.state is TrialState.WAITING]
     if budget.is_grid and not waiting:
         enqueue_point(study, space, trials)

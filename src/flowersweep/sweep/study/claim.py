@@ -21,17 +21,20 @@ HEARTBEAT_SECONDS = 60.0
 GRACE_SECONDS = 600.0
 
 _CLAIM = "claim"
+_SWEEP = "sweep"
 _SINCE = "since"
 
 
-def new_claim(folder: Path | None = None) -> dict[str, Any]:
+def new_claim(folder: Path | None = None, sweep: str = "") -> dict[str, Any]:
     """A claim of this process for one trial.
 
     Args:
         folder: Where the process keeps the end of a trial until the study has it; None for nowhere.
+        sweep: `Budget.sweep` of the sweep that the process works for.
     """
     kept = {} if folder is None else {FOLDER: str(folder)}
-    return {**process.identity(), _CLAIM: uuid.uuid4().hex, _SINCE: time.time(), **kept}
+    mark = {_CLAIM: uuid.uuid4().hex, _SWEEP: sweep, _SINCE: time.time()}
+    return {**process.identity(), **mark, **kept}
 
 
 def claim(trial: Trial, owner: Mapping[str, Any] | None = None) -> None:
@@ -55,6 +58,37 @@ def beat(trial: Trial) -> None:
     trial.set_user_attr(HEARTBEAT, time.time())
 
 
+def is_at_work(user_attrs: Mapping[str, Any], sweep: str, now: float) -> bool:
+    """Tell whether a running trial belongs to a living worker of a sweep.
+
+    Args:
+        user_attrs: The trial's.
+        sweep: `Budget.sweep`.
+        now: Seconds since the epoch.
+    """
+    return is_of(user_attrs, sweep) and not is_abandoned(user_attrs, now)
+
+
+def is_of(user_attrs: Mapping[str, Any], sweep: str) -> bool:
+    """Tell whether a running trial belongs to a worker of a sweep, dead or alive.
+
+    Args:
+        user_attrs: The trial's.
+        sweep: `Budget.sweep`.
+    """
+    owner = user_attrs.get(OWNER) or {}
+    return bool(owner.get(_SWEEP) == sweep)
+
+
+def last_sign(user_attrs: Mapping[str, Any]) -> float:
+    """When the owner of a trial last gave a sign of life, in seconds since the epoch.
+
+    Args:
+        user_attrs: Those of a trial with an owner.
+    """
+    return max(float(user_attrs[OWNER][_SINCE]), float(user_attrs.get(HEARTBEAT) or 0))
+
+
 def release(study: Study, trial_id: int) -> None:
     """Put a running trial back among the waiting ones, under its number and with its values."""
     storage = storage_of(study)
@@ -76,7 +110,7 @@ def is_abandoned(user_attrs: Mapping[str, Any], now: float) -> bool:
     owner = user_attrs.get(OWNER)
     if owner is None:
         return True  # claims are made under the lock, so the process that asked for it died before its claim
-    last = max(float(owner[_SINCE]), float(user_attrs.get(HEARTBEAT) or 0))
+    last = last_sign(user_attrs)
     if process.is_dead(owner, last):
         return True
     pid = int(owner[process.PID_TAG])

@@ -15,7 +15,7 @@ from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.space.values import leaves, same, text_of
 
 # The parts of a configuration that say where things are stored, and do not affect the result of a trial.
-_KEPT_IN = ("tracking", "paths", "hydra", "bank")
+_KEPT_IN = ("tracking", "paths", "hydra", "bank", "cluster")
 # The same, if the content of what is read from there is in the definition instead.
 _READ_FROM = ("data.dir", "data.split_file", "model.weights")
 # Under this key, a definition has the content of what its trainings read: a list of digests for each of these.

@@ -15,6 +15,7 @@ from flowersweep.errors import SweepError
 from flowersweep.sweep.storage.lock import locked
 from flowersweep.sweep.study.attributes import DEFINITION
 from flowersweep.sweep.study.definition import differences
+from flowersweep.texts import choose_one_of
 
 
 def open_study(
@@ -70,6 +71,28 @@ def join_study(storage: BaseStorage, name: str, pruner: optuna.pruners.BasePrune
         raise SweepError(
             f"There is no study {name!r} in the storage; start the sweep that creates it first."
         ) from None
+
+
+def existing_study(storage: BaseStorage, name: str | None = None) -> Study:
+    """Load a study that a sweep has created.
+
+    Args:
+        storage: From `existing_storage`.
+        name: Of the study; None for the only one.
+
+    Raises:
+        SweepError: There is no study with that name, or there are several and none is named.
+    """
+    names = sorted(study.study_name for study in storage.get_all_studies())
+    if not names:
+        raise SweepError("There are no studies in the storage; name another one with storage=URL.")
+    if name is None and len(names) > 1:
+        raise SweepError(
+            f"There are several studies in the storage; choose one with study=NAME: {', '.join(names)}."
+        )
+    if name is not None and name not in names:
+        raise SweepError(f"There is no study {name!r} in the storage; {choose_one_of(names, name)}")
+    return join_study(storage, name or names[0])
 
 
 def name_metrics(study: Study, metrics: Sequence[str]) -> None:

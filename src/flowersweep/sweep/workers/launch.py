@@ -2,71 +2,167 @@
 
 import functools
 import logging
-import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from typing import Any
 
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
-from omegaconf import flag_override
+from omegaconf import OmegaConf, flag_override
 from optuna import Study
+from optuna.trial import FrozenTrial, TrialState
 
 from flowersweep.doors import hydra_api
 from flowersweep.doors import joblib_launcher_api as joblib_api
 from flowersweep.errors import SweepError
+from flowersweep.interrupt import Interrupted
 from flowersweep.sweep.space.check import probes
 from flowersweep.sweep.space.values import text_of
+from flowersweep.sweep.storage.patience import STORAGE_FAILURES, patience
 from flowersweep.sweep.study.budget import Stop, remaining
+from flowersweep.sweep.study.claim import is_abandoned, is_at_work, is_of
+from flowersweep.sweep.study.reclaim import reclaim
+from flowersweep.sweep.workers.stopping import Stopping
 from flowersweep.sweep.workers.trial_server import without_empty
 from flowersweep.sweep.workers.worker import WorkerReport
 from flowersweep.sweep.workers.worker_job import Sweep, worker_job
+from flowersweep.texts import in_one_line
 
 log = logging.getLogger(__name__)
 
-# How often workers are launched if a launcher loses them all, as joblib does when one of its processes dies.
+# How often workers are launched in a row, without a trial that was completed, if a launcher loses them.
 MAX_LAUNCHES = 5
 # They announce the jobs they launch; here these are workers, which are of no interest to the user.
 TALKATIVE = (hydra_api.LOGGER, joblib_api.LOGGER)
 WORKERS = "workers"
+LOOK_SECONDS = 1.0
+
+_JOBLIBS = "BrokenExecutor"
+_LOSSES = frozenset({_JOBLIBS, "UncompletedJobError", "RayError"})
 
 
 def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
     """Launch the workers and wait for them; launch them again if a worker process died, or one alone was told to stop.
 
-    After SIGINT or SIGTERM, which are passed on to the workers, the first report has the signal's number.
+    If the sweep is stopped, by a signal or by a message in the study, the first report says so.
 
     Raises:
-        SweepError: The workers died repeatedly.
+        SweepError: The workers died repeatedly, and no trial was completed meanwhile.
         Exception: What a worker raised.
     """
     reports: list[WorkerReport] = []
-    with _quiet(), _signals_passed_on() as caught:
-        for _ in range(MAX_LAUNCHES):
+    n_workers, n_left, n_done = sweep.settings.n_jobs, MAX_LAUNCHES, _n_done(study)
+    reason = ""
+    _start_ray(sweep)
+    with _quiet(), Stopping(study, sweep.budget.stopped_before, writes=not sweep.settings.join) as stopping:
+        while n_left:
             lost = False
             try:
-                new = _launch_once(sweep)
+                new = _launch_once(sweep, n_workers)
                 kept = [report for report in new if not _was_stopped_alone(report)]
                 reports.extend(kept)
                 lost = len(kept) < len(new) and remaining(study, sweep.space, sweep.budget) > 0
-            except RuntimeError as error:
-                # joblib abandons all workers when one of their processes dies; the next ones take over their trials.
-                lost = _is_loss(error)
-                if not lost and not caught:
+                n_workers = sweep.settings.n_jobs
+                if not lost and all(report.stop is Stop.SPENT for report in reports):
+                    _wait_for_others(sweep, study, stopping)
+            except Interrupted:
+                log.debug("The workers are not waited for any longer.")
+            except Exception as error:
+                lost = is_loss(error)
+                if not lost and stopping.by is None:
                     raise
-            if caught:
-                return [WorkerReport(Stop.INTERRUPTED, caught[0]), *reports]
-            if lost:
-                log.warning("A worker's process died or was stopped; the workers are restarted.")
-            elif _done(sweep, study, reports):
+                reason = f" ({in_one_line((str(error).splitlines() or [''])[0])[:200]})"
+                # joblib ends all its workers when one of them dies; the next ones take over their trials. Other engines
+                # let them live, and nobody waits for them now.
+                n_workers = max(
+                    1, sweep.settings.n_jobs - (0 if _is_joblibs(error) else _n_at_work(sweep, study))
+                )
+            if stopping.by is not None:
+                return [_stopped(stopping, study), *reports]
+            if not lost and _done(sweep, study, reports):
                 return reports
+            if lost:
+                log.warning("A worker's process died or was stopped%s; %s.", reason, _restarted(n_workers))
+            n_before, n_done = n_done, _n_done(study)
+            n_left = MAX_LAUNCHES if n_done > n_before else n_left - 1
     raise SweepError(
-        f"The workers' processes died {MAX_LAUNCHES} times, perhaps because memory is too low; try a smaller "
+        f"The workers' processes died {MAX_LAUNCHES} times{reason}, perhaps because memory is too low; try a smaller "
         "hydra.sweeper.n_jobs. The same command resumes the sweep."
     )
+
+
+def _start_ray(sweep: Sweep) -> None:
+    """Start Ray, if it is the launcher: the launcher would do so later, and Ray replaces the handler of SIGTERM."""
+    launcher = sweep.config.hydra.launcher
+    if str(launcher["_target_"]).endswith(".RayLauncher"):
+        ray = import_module("ray")
+        if not ray.is_initialized():
+            given: Any = OmegaConf.to_container(launcher.ray.init, resolve=True)
+            before = signal.getsignal(signal.SIGTERM)
+            ray.init(**given)
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, before)
+
+
+def is_loss(error: BaseException) -> bool:
+    """Whether a launcher's error says that a worker was lost: its process, or its machine.
+
+    Recognized by their names, as these packages may not be installed: the BrokenProcessPool of any executor, Submitit's
+    UncompletedJobError and Ray's RayError. Two of their subclasses say that a job itself has failed, which would happen again.
+    """
+    names = {base.__name__ for base in type(error).__mro__}
+    return bool(names & _LOSSES) and not names & {"FailedJobError", "RayTaskError"}
+
+
+def _is_joblibs(error: BaseException) -> bool:
+    return any(base.__name__ == _JOBLIBS for base in type(error).__mro__)
+
+
+def _restarted(n_workers: int) -> str:
+    return "another one is started" if n_workers == 1 else f"{n_workers} workers are started"
+
+
+def _n_done(study: Study) -> int:
+    done = (TrialState.COMPLETE, TrialState.PRUNED)
+    return len(study.get_trials(deepcopy=False, states=done))
+
+
+def _n_at_work(sweep: Sweep, study: Study) -> int:
+    """The number of living workers of this sweep, each of which has a trial."""
+    return sum(is_at_work(trial.user_attrs, sweep.budget.sweep, time.time()) for trial in _running(study))
+
+
+def _running(study: Study) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+
+
+def _wait_for_others(sweep: Sweep, study: Study, stopping: Stopping) -> None:
+    """Wait until no trial is running, or until one waits for a worker because that of another launch or sweep was lost.
+
+    A sweep that has joined leaves this to the one that it has joined, except for its own workers.
+    """
+    while stopping.by is None and remaining(study, sweep.space, sweep.budget) <= 0:
+        joins, name = sweep.settings.join, sweep.budget.sweep
+        others = [trial for trial in _running(study) if not joins or is_of(trial.user_attrs, name)]
+        if not others:
+            return
+        if any(is_abandoned(trial.user_attrs, time.time()) for trial in others):
+            reclaim(study)
+        else:
+            time.sleep(LOOK_SECONDS)
+
+
+def _stopped(stopping: Stopping, study: Study) -> WorkerReport:
+    """The report of a sweep that was stopped, after the trials of its dead workers wait again."""
+    with suppress(*STORAGE_FAILURES), patience(0):
+        reclaim(study)
+    stop = Stop.STOPPED if stopping.signal_number is None else Stop.INTERRUPTED
+    return WorkerReport(stop, stopping.signal_number, by=stopping.by)
 
 
 def _done(sweep: Sweep, study: Study, reports: Sequence[WorkerReport]) -> bool:
@@ -77,39 +173,6 @@ def _done(sweep: Sweep, study: Study, reports: Sequence[WorkerReport]) -> bool:
 def _was_stopped_alone(report: WorkerReport) -> bool:
     """Whether a signal was sent to one worker and not to the sweep: its trial is one for the others, or for new workers."""
     return report.signal_number is not None and report.pid != os.getpid()
-
-
-def _is_loss(error: RuntimeError) -> bool:
-    """Recognize loky's TerminatedWorkerError and the BrokenProcessPool of any executor without importing joblib."""
-    return any(base.__name__ == "BrokenExecutor" for base in type(error).__mro__)
-
-
-@contextmanager
-def _signals_passed_on() -> Iterator[list[int]]:
-    """Pass SIGINT and SIGTERM on to the workers and continue to wait for them: they end their trials properly.
-
-    An exception instead would make joblib kill them during a trial. A worker in this process uses its own handlers.
-
-    Yields:
-        The received signals.
-    """
-    caught: list[int] = []
-
-    def pass_on(number: int, _frame: FrameType | None) -> None:
-        if not caught:
-            for worker in multiprocessing.active_children():
-                os.kill(worker.pid or os.getpid(), signal.SIGTERM)
-        caught.append(number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield caught
-        return
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
@@ -125,8 +188,7 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _launch_once(sweep: Sweep) -> list[WorkerReport]:
-    n_workers = sweep.settings.n_jobs
+def _launch_once(sweep: Sweep, n_workers: int) -> list[WorkerReport]:
     sweep.folder.mkdir(parents=True, exist_ok=True)
     reports = []
     launcher = _launcher(sweep, n_workers)

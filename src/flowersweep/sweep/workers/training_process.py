@@ -37,6 +37,9 @@ TICK_SECONDS = 0.2
 
 _THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
+# Set by the user or by Ray, and by Slurm.
+_CORES = ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK")
+
 
 class Relay(Protocol):
     """The callbacks of a training process while it runs a trial."""
@@ -208,9 +211,10 @@ def environment(n_workers: int) -> dict[str, str]:
     """The environment of a training process: its share of the cores, and no variable that redirects its MLflow run.
 
     Args:
-        n_workers: Number of workers that share this machine.
+        n_workers: Number of workers that share this machine, unless Slurm or Ray has given this one cores of its own.
     """
-    threads = str(max(1, available_processors() // n_workers))
+    share = str(max(1, available_processors() // n_workers))
+    threads = next((given for name in _CORES if (given := os.environ.get(name))), share)
     inherited = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     return dict.fromkeys(_THREADS, threads) | inherited
 

@@ -17,10 +17,11 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from flowersweep.doors.optuna_api import storage_of, trial_id
+from flowersweep.doors.optuna_api import storage_of, study_id, trial_id
 from flowersweep.sweep.storage.kept import FOLDER, Unsaved, forget, keep, path_of
 from flowersweep.sweep.storage.lock import locked
 from flowersweep.sweep.storage.patience import STORAGE_FAILURES, cause, is_passing, note_recovery, patience
+from flowersweep.sweep.storage.stop_message import LOOK_SECONDS, newer_stop
 from flowersweep.sweep.storage.storage import stopped_in_words
 from flowersweep.sweep.study import claim as claims
 from flowersweep.sweep.study.attributes import DEATHS, LOST, OWNER, RUN_ID
@@ -30,9 +31,9 @@ from flowersweep.sweep.study.outcome import Outcome, State, of_exception, tell
 from flowersweep.sweep.study.pruner import should_prune
 from flowersweep.sweep.workers.duplicate import copy_result, duplicate_of
 from flowersweep.sweep.workers.failed_run import record_failure
+from flowersweep.sweep.workers.isolation.shutdown import Shutdown
 from flowersweep.sweep.workers.messages import Job
 from flowersweep.sweep.workers.recorder import Recorder
-from flowersweep.sweep.workers.shutdown import Shutdown
 from flowersweep.sweep.workers.training_process import TrainingProcess
 from flowersweep.sweep.workers.trial import RunningTrial
 
@@ -63,12 +64,14 @@ class WorkerReport:
         signal_number: The signal that stopped it; None if there was none.
         counts: Number of trials by outcome.
         pid: Its process.
+        by: What has stopped the sweep, in the report of the sweeper; None if nothing has.
     """
 
     stop: Stop = Stop.SPENT
     signal_number: int | None = None
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
     pid: int = field(default_factory=os.getpid)
+    by: str | None = None
 
 
 @dataclass
@@ -107,7 +110,8 @@ class Worker:
 def work(worker: Worker) -> WorkerReport:
     """Run trials until the budget is spent, the time is up, too many failed, or the worker is told to stop.
 
-    SIGINT and SIGTERM end the running trial, which then waits for the next sweep. The training process is closed.
+    SIGINT, SIGTERM and a message that stops the study end the running trial, which then waits for the next sweep. The
+    training process is closed.
 
     Raises:
         SweepError: No trial can run, or the storage cannot be locked.
@@ -159,7 +163,9 @@ class _TrialRun:
         self._owner = frozen.user_attrs[OWNER]
         self._claim = claims.claim_of(frozen)
         self._judged = max(frozen.intermediate_values, default=-1)
-        self._last_beat = time.monotonic()
+        self._study_key = study_id(worker.study)
+        self._last_beat = self._last_look = time.monotonic()
+        self._is_stopped = False
         self._unsaved = Unsaved()
         self._may_be_told = False
         self._again: float | None = None
@@ -283,10 +289,23 @@ class _TrialRun:
 
     def must_stop(self) -> bool:
         """Tell whether the trial has to stop; signals to other machines that its worker is alive."""
-        if time.monotonic() - self._last_beat >= claims.HEARTBEAT_SECONDS:
-            self._last_beat = time.monotonic()
+        now = time.monotonic()
+        if now - self._last_beat >= claims.HEARTBEAT_SECONDS:
+            self._last_beat = now
             self._now_or_later(lambda _: claims.beat(self._trial))
-        return self._lost or self._shutdown.must_stop()
+        if now - self._last_look >= LOOK_SECONDS:
+            self._last_look = now
+            self._is_stopped = self._has_message()
+        return self._lost or self._is_stopped or self._shutdown.must_stop()
+
+    def _has_message(self) -> bool:
+        """Whether the study was stopped since the sweep began; read without the lock, for which many may wait."""
+        try:
+            with patience(0):
+                attrs = self._storage.get_study_user_attrs(self._study_key)
+        except STORAGE_FAILURES:
+            return False  # the next report or sign of life says so
+        return newer_stop(attrs, self._worker.budget.stopped_before) is not None
 
     def _now_or_later(self, step: Callable[[FrozenTrial], Answer]) -> Answer | None:
         """Take a step if the trial is still this worker's; return None if it is not, or if the storage is away."""

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from flowersweep import process
-from flowersweep.sweep.workers.shutdown import Shutdown
+from flowersweep.sweep.workers.isolation.shutdown import Shutdown
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -25,7 +25,7 @@ def test_signal_is_remembered_and_handlers_come_back(number: int) -> None:
 
 def test_dead_sweeper_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the process that launched this one has ended, it has to stop; while that lives, it does not."""
-    monkeypatch.setattr("flowersweep.sweep.workers.shutdown.SWEEPER_SECONDS", 0.0)
+    monkeypatch.setattr("flowersweep.sweep.workers.isolation.shutdown.SWEEPER_SECONDS", 0.0)
     sweeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     tags = {
         **process.identity(),

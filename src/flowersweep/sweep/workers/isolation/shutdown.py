@@ -25,6 +25,7 @@ class Shutdown:
     def __init__(self, sweeper: Mapping[str, str] | None) -> None:
         self.signal_number: int | None = None
         self._sweeper = sweeper
+        self._is_sweepers = sweeper == processes.identity()
         self._sweeper_died = False
         self._began = time.time()
         self._looked = time.monotonic()
@@ -49,5 +50,8 @@ class Shutdown:
             self._sweeper_died = processes.is_dead(self._sweeper, self._began)
         return self.signal_number is not None or self._sweeper_died
 
-    def _note(self, number: int, _frame: FrameType | None) -> None:
-        self.signal_number = number
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        first, self.signal_number = self.signal_number is None, number
+        # A worker in the sweeper's own process; the sweeper tells those on other machines.
+        if first and self._is_sweepers and callable(before := self._before[number]):
+            before(number, frame)

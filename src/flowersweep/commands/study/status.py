@@ -1,0 +1,80 @@
+"""`flowersweep status study=NAME`: which workers run a sweep, on which machines, and how far it is."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from flowersweep.commands.parsing.arguments import Command
+from flowersweep.commands.study.opened import DIRECTORY, STORAGE, STUDY, opened_study
+from flowersweep.tables import Listing
+from flowersweep.texts import plain_console
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+COMMAND = Command(
+    name="status",
+    about="Show the trials that workers are running, on whatever machine, and how many trials are done. Workers give a "
+    "sign of life every minute; the trial of one that is silent for ten minutes is run by another one.",
+    arguments=(STUDY, STORAGE, DIRECTORY),
+    example="python -m flowersweep status study=cnn storage=postgresql+psycopg://USER@HOST/NAME",
+    positional="study",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Show the status.
+
+    Args:
+        arguments: `name=value` each; None for those of the process.
+
+    Returns:
+        The exit code: 0, or 2 for bad input.
+    """
+    return COMMAND.run(_status, arguments)
+
+
+def _status(values: Mapping[str, str | None]) -> int:
+    with opened_study(values) as study:
+        listing(study, time.time()).show(plain_console())
+    return 0
+
+
+def listing(study: "Study", now: float) -> Listing:
+    """The running trials of a study as a table.
+
+    Args:
+        study: The study.
+        now: Seconds since the epoch.
+    """
+    from flowersweep.sweep.status import counts, running_trials
+    from flowersweep.sweep.storage.stop_message import latest_stop
+
+    message = latest_stop(study.user_attrs)
+    rows = [
+        (
+            one.host,
+            one.pid,
+            str(one.trial),
+            one.step,
+            "dead; another worker takes the trial" if one.is_lost else f"{_time(one.seconds)} ago",
+        )
+        for one in running_trials(study, now)
+    ]
+    stopped = message is not None and message.holds
+    return Listing(
+        headings=("host", "process", "trial", "epoch", "last sign of life"),
+        rows=rows,
+        title=f"Study {study.study_name}: {counts(study)}",
+        right=("process", "trial", "epoch"),
+        wrapping=("last sign of life",),
+        caption=f"stopped by {message.by} {_time(now - message.at)} ago; the sweep's command starts it again"
+        if message is not None and stopped
+        else "",
+    )
+
+
+def _time(seconds: float) -> str:
+    if seconds < 120:
+        return f"{max(0.0, seconds):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"

@@ -1,0 +1,129 @@
+"""Which workers run the trials of a study, on which machines, and how they are stopped; with the study alone."""
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optuna import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from flowersweep import process
+from flowersweep.sweep.storage.stop_message import write_stop
+from flowersweep.sweep.study.attributes import DEFINITION, OWNER
+from flowersweep.sweep.study.claim import is_abandoned, last_sign
+from flowersweep.sweep.study.reclaim import reclaim
+from flowersweep.texts import counted
+
+_N_REPEATS = "hydra.sweeper.n_repeats"
+_ORDER = ("COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING")
+# Workers end within 30 seconds.
+WAIT_SECONDS = 45.0
+_LOOK_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Running:
+    """A running trial and its worker.
+
+    Attributes:
+        host: The name of the machine, with more if several machines have this name.
+        pid: The process of the worker; empty if it died before it could say so.
+        trial: The number of the trial.
+        step: How many epochs it has reported, and of how many; with repeats, seeds.
+        seconds: Since the last sign of life.
+        is_lost: Whether the worker is dead, so that the trial will be run again.
+    """
+
+    host: str
+    pid: str
+    trial: int
+    step: str
+    seconds: float
+    is_lost: bool
+
+
+def running_trials(study: Study, now: float) -> list[Running]:
+    """The running trials of a study, by machine.
+
+    Args:
+        study: The study.
+        now: Seconds since the epoch.
+    """
+    trials = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+    hosts = _hosts([trial.user_attrs.get(OWNER) or {} for trial in trials])
+    n_steps = _n_steps(study.user_attrs.get(DEFINITION) or {})
+    found = [_running(trial, host, n_steps, now) for trial, host in zip(trials, hosts, strict=True)]
+    return sorted(found, key=lambda one: (one.host, one.trial))
+
+
+def stop(study: Study, by: str) -> str:
+    """Stop a study on all machines, and wait until no trial is running; those of dead workers wait again.
+
+    Args:
+        study: The study.
+        by: What stops it, as in "flowersweep stop".
+
+    Returns:
+        A sentence about the workers that do not respond; empty if all have ended.
+    """
+    write_stop(study, by)
+    until = time.monotonic() + WAIT_SECONDS
+    while True:
+        reclaim(study)
+        n_running = len(study.get_trials(deepcopy=False, states=[TrialState.RUNNING]))
+        if not n_running:
+            return ""
+        if time.monotonic() >= until:
+            verb = "does" if n_running == 1 else "do"
+            return f"{counted(n_running, 'worker')} {verb} not respond; a trial is run again when its worker was silent for ten minutes."
+        time.sleep(_LOOK_SECONDS)
+
+
+def counts(study: Study) -> str:
+    """How many trials there are of each state, as in "12 complete, 4 running"."""
+    found = Counter(trial.state.name for trial in study.get_trials(deepcopy=False))
+    return ", ".join(f"{found[state]} {state.lower()}" for state in _ORDER if found[state]) or "no trials yet"
+
+
+def _running(trial: FrozenTrial, host: str, n_steps: str, now: float) -> Running:
+    attrs = trial.user_attrs
+    owner: Mapping[str, Any] = attrs.get(OWNER) or {}
+    step = max(trial.intermediate_values, default=0)
+    return Running(
+        host,
+        str(owner.get(process.PID_TAG, "")),
+        trial.number,
+        f"{step}/{n_steps}" if n_steps else str(step),
+        max(0.0, now - last_sign(attrs)) if owner else 0.0,
+        is_abandoned(attrs, now),
+    )
+
+
+def _hosts(owners: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names of machines; where several machines or containers have the same name, with a part of their identity."""
+    names = [str(owner.get(process.HOST_TAG, "?")) for owner in owners]
+    identities = [_identity(owner) for owner in owners]
+    sharing = Counter(name for name, _ in set(zip(names, identities, strict=True)))
+    return [
+        f"{name} ({identity})" if sharing[name] > 1 else name
+        for name, identity in zip(names, identities, strict=True)
+    ]
+
+
+def _identity(owner: Mapping[str, Any]) -> str:
+    boot_and_namespace = str(owner.get(process.START_TAG, "")).split(" ")[:2]
+    text = " ".join([str(owner.get(process.MACHINE_TAG, "")), *boot_and_namespace])
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
+
+
+def _n_steps(definition: Mapping[str, Any]) -> str:
+    """How many steps every trial has, at most; empty if that is unknown."""
+    config: Mapping[str, Any] = definition.get("config") or {}
+    if (config.get(_N_REPEATS) or 1) > 1:
+        return str(config[_N_REPEATS])
+    epochs = (config.get("trainer") or {}).get("epochs")
+    searched = any(key.startswith("trainer") for key in definition.get("searched") or {})
+    return str(epochs) if isinstance(epochs, int) and not searched else ""

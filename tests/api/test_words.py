@@ -1,0 +1,118 @@
+"""Overrides in Python mean what the same words mean on the command line."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from flowersweep import config
+from flowersweep.api.words import as_words, sweeper_words
+from flowersweep.errors import ConfigError
+from flowersweep.sweep.space.values import plain
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False),
+    lambda inner: st.lists(inner) | st.dictionaries(st.from_regex(r"[a-z]+", fullmatch=True), inner),
+)
+
+
+def test_a_list_is_as_it_is() -> None:
+    """Also with the flag that names files of the user's own."""
+    words = ["--config-dir", "-odd-name", "hydra/sweeper=study", "model=cnn", "aug=none,RandomFlip"]
+    assert as_words(words) == words
+
+
+def test_texts_of_a_dict_are_in_hydras_grammar() -> None:
+    """They may be searches; other values are written so that they are read as they are."""
+    given = {
+        "model": "cnn",
+        "model.dropout": "interval(0,0.6)",
+        "trainer.patience": None,
+        "trainer.epochs": np.int64(5),
+        "data.dir": Path("my pictures"),
+        "aug.layers": ["RandomFlip", {"name": "RandomRotation", "factor": 0.1}],
+        "~schedule": None,
+    }
+    assert as_words(given) == [
+        "model=cnn",
+        "model.dropout=interval(0,0.6)",
+        "trainer.patience=null",
+        "trainer.epochs=5",
+        "data.dir=my\\ pictures",
+        "aug.layers=[RandomFlip,{name:RandomRotation,factor:0.1}]",
+        "~schedule",
+    ]
+
+
+@settings(max_examples=20)
+@given(VALUES)
+def test_values_are_read_as_they_were(value: Any) -> None:
+    """Hydra's parser gives the value back, with its type."""
+    (word,) = as_words({"a.key": value})
+    read = plain(OverridesParser.create().parse_override(word).value())
+    assert repr(read) == repr(value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ("model=cnn", "Overrides are a list of texts, as in .*, but these are 'model=cnn'"),
+        (5, "but these are 5"),
+        (["seed=1", 2], "An override is a text, .* but one is 2"),
+        (["--multirun", "seed=1"], "--multirun is for the command line; flowersweep.sweep runs a sweep"),
+        (["--cfg", "job"], "--cfg is for the command line"),
+        (["hydra/sweeper=basic"], "hydra/sweeper=basic has no result in Python; leave it out"),
+        ({"hydra.mode": "MULTIRUN"}, "hydra.mode=MULTIRUN has no result in Python"),
+        ({"aug": ["none", "RandomFlip"]}, "aug has a list as its value, .* as one text: 'none,RandomFlip'"),
+        ({"aug": ("none", "RandomFlip")}, "aug has a value of type tuple; .* as in 'none,RandomFlip'"),
+        ({"trainer.epochs": object()}, "trainer.epochs has a value of type object"),
+    ],
+)
+def test_other_things_are_refused(overrides: Any, said: str) -> None:
+    """In one sentence that shows what is possible."""
+    with pytest.raises(ConfigError, match=said):
+        as_words(overrides)
+
+
+def test_settings_of_a_sweep() -> None:
+    """Keywords are keys of hydra.sweeper, or its groups."""
+    assert sweeper_words({"n_jobs": 2, "pruner": "asha", "timeout": None, "study_name": "mine"}) == [
+        "hydra.sweeper.n_jobs=2",
+        "hydra/sweeper/pruner=asha",
+        "hydra.sweeper.study_name=mine",
+    ]
+
+
+@pytest.mark.parametrize("with_hydra", [False, True])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model=mobilenet_frozen", "aug=RandomRotation_prob", "data=demo", "data.split_seed=${seed}"],
+        ["optimizer=sgd", "model=own", "model.build=a.b", "model.arguments.width=3", "aug=strong"],
+    ],
+)
+def test_a_composed_configuration(overrides: list[str], *, with_hydra: bool) -> None:
+    """Its overrides compose the same again, with what was changed in it afterwards."""
+    config.prepare()
+    with initialize_config_dir(str(config.conf_dir())):
+        composed = compose("config", overrides, return_hydra_config=with_hydra)
+    composed.trainer.epochs = 7
+    words = as_words(composed)
+    assert "trainer.epochs=7" in words
+    with initialize_config_dir(str(config.conf_dir())):
+        again = compose("config", words)
+    found = OmegaConf.to_container(composed)
+    assert isinstance(found, dict)
+    assert OmegaConf.to_container(again) == {key: value for key, value in found.items() if key != "hydra"}
+
+
+def test_another_configuration_is_refused() -> None:
+    """One that this program has not composed."""
+    with pytest.raises(ConfigError, match="not one of flowersweep"):
+        as_words(OmegaConf.create({"model": "cnn"}))
