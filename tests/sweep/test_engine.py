@@ -75,18 +75,6 @@ def _lives(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("storage", ["journal:studies"])  # with SQLite it is the launcher's test
-def test_four_workers_share_forty_trials(sweeps: Sweeps, storage: str | None) -> None:
-    """Four workers finish exactly 40 trials, numbered 0 to 39, each begun once."""
-    reports = sweeps.run("leaving_marks", workers=4, storage=storage)
-    trials = sweeps.trials(storage)
-
-    assert [trial.number for trial in trials] == list(range(40))
-    assert {trial.state.name for trial in trials} == {"COMPLETE"}
-    assert sorted(sweeps.beginnings()) == list(range(40))
-    assert sum(report["counts"]["COMPLETE"] for report in reports) == 40
-
-
-@pytest.mark.parametrize("storage", ["journal:studies"])  # with SQLite it is the launcher's test
 def test_killed_and_resumed_three_times(sweeps: Sweeps, storage: str | None) -> None:
     """After three SIGKILLs of everything among the trials, all 40 finish; none is lost, doubled or left running."""
     moment = random.Random(7)  # noqa: S311 - it picks moments, not secrets
