@@ -4,13 +4,14 @@ import logging
 from pathlib import Path
 
 import optuna
+import psutil
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 import flowersweep as fs
 from flowersweep.errors import SweepError
-from flowersweep.sweep.storage.storage import open_storage
+from flowersweep.sweep.storage.storage import closing_storage, open_storage
 from flowersweep.sweep.study.attributes import EPOCHS, FAIL_REASON, RUN_ID
 from flowersweep.sweep.study.study import name_metrics
 
@@ -100,3 +101,12 @@ def test_nothing_changes_in_this_process(directory: Path) -> None:
     fs.load_study("flowers", directory).trials()
     assert (logging.getLogger("optuna").level, optuna.logging.get_verbosity()) == before
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def test_no_connection_stays_open(tmp_path: Path) -> None:
+    """A notebook that looks at a study again and again does not use up the files that a process may open."""
+    with closing_storage(open_storage(None, tmp_path)) as storage:
+        optuna.create_study(storage=storage, study_name="flowers")
+    fs.load_study("flowers", tmp_path).trials()
+
+    assert not [file for file in psutil.Process().open_files() if file.path.startswith(str(tmp_path))]

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import optuna
+import psutil
 import pytest
 
 from conftest import MakeConfig
@@ -15,7 +16,7 @@ from flowersweep.config import Config
 from flowersweep.doctor import results
 from flowersweep.doctor.finding import Finding, Verdict, run_check
 from flowersweep.doctor.results import check_store, check_studies
-from flowersweep.sweep.storage.storage import open_storage
+from flowersweep.sweep.storage.storage import closing_storage, open_storage
 from flowersweep.sweep.study.attributes import OWNER
 from flowersweep.sweep.study.claim import claim
 from flowersweep.tracking.mlflow_api import client
@@ -224,6 +225,14 @@ class TestStudies:
 
         assert finding.verdict is Verdict.NOTE
         assert finding.found == f"3 in {url}; unfinished: a (1 of a process that died, 1 waiting)"
+
+    def test_no_connection_stays_open(self, make_config: MakeConfig, tmp_path: Path) -> None:
+        """The database may be moved or replaced afterwards."""
+        with closing_storage(open_storage(None, tmp_path)) as storage:
+            optuna.create_study(storage=storage)
+        list(check_studies(make_config(f"tracking.dir={tmp_path}"), None))
+
+        assert not [file for file in psutil.Process().open_files() if file.path.startswith(str(tmp_path))]
 
     def test_a_file_that_is_no_database_is_to_be_mended(
         self, make_config: MakeConfig, tmp_path: Path

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import optuna
-from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from flowersweep.api.report import Report, make_report
@@ -21,7 +20,7 @@ from flowersweep.doctor.results import has_studies
 from flowersweep.errors import SweepError
 from flowersweep.sweep.leaderboard import as_row, leaderboard
 from flowersweep.sweep.status import stop
-from flowersweep.sweep.storage.storage import open_storage, shown, storage_url
+from flowersweep.sweep.storage.storage import closing_storage, open_storage, shown, storage_url
 from flowersweep.texts import choose_one_of, counted, expanded, in_one_line
 from flowersweep.tracking.mlflow_api import environment_kept
 from flowersweep.tracking.selection import find_study, open_results
@@ -179,11 +178,8 @@ def load_study(
 def _opened(url: str) -> Iterator[optuna.storages.BaseStorage]:
     """The storage, without a connection or another log level that would stay."""
     verbosity = optuna.logging.get_verbosity()
-    storage = open_storage(url, Path())
     try:
-        yield storage
+        with closing_storage(open_storage(url, Path())) as storage:
+            yield storage
     finally:
         optuna.logging.set_verbosity(verbosity)
-        if isinstance(storage, RDBStorage):
-            storage.remove_session()
-            storage.engine.dispose()

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from optuna import get_all_study_names
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from sqlalchemy import create_engine, inspect, make_url
 
@@ -18,7 +18,7 @@ from flowersweep.doctor.folders import LITTLE_ROOM, free_bytes, gigabytes, try_t
 from flowersweep.errors import TrackingError
 from flowersweep.hardware import network_file_system
 from flowersweep.redaction import redacted
-from flowersweep.sweep.storage.storage import open_storage, shown, storage_url
+from flowersweep.sweep.storage.storage import closing_storage, open_storage, shown, storage_url
 from flowersweep.sweep.study.claim import is_abandoned
 from flowersweep.texts import counted, expanded
 from flowersweep.tracking.failure import reason
@@ -100,13 +100,8 @@ def studies_of(config: Config, url: str) -> Iterator[BaseStorage | None]:
     if not has_studies(url):
         yield None
         return
-    storage = open_storage(url, Path(config.tracking.dir))
-    try:
+    with closing_storage(open_storage(url, Path(config.tracking.dir))) as storage:
         yield storage
-    finally:
-        if isinstance(storage, RDBStorage):
-            storage.remove_session()
-            storage.engine.dispose()
 
 
 def check_studies(config: Config, configured: str | None) -> Iterator[Finding]:

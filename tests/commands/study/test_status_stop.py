@@ -6,16 +6,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
 
 from flowersweep import process
 from flowersweep.commands.study import status, stop
-from flowersweep.doors.optuna_api import engine_storage
 from flowersweep.sweep.storage.stop_message import clear_stop, latest_stop
-from flowersweep.sweep.storage.storage import open_storage
+from flowersweep.sweep.storage.storage import closing_storage, open_storage
 from flowersweep.sweep.study.attributes import DEFINITION, HEARTBEAT, OWNER
 from flowersweep.sweep.study.claim import claim, new_claim
 
@@ -26,11 +24,8 @@ Create = Callable[[str], optuna.Study]
 @pytest.fixture
 def create(tmp_path: Path) -> Iterator[Create]:
     """Create a study in the default storage of a folder of results."""
-    storage = open_storage(None, tmp_path)
-    yield lambda name: optuna.create_study(study_name=name, storage=storage)
-    database: Any = engine_storage(storage)
-    database.remove_session()
-    database.engine.dispose()
+    with closing_storage(open_storage(None, tmp_path)) as storage:
+        yield lambda name: optuna.create_study(study_name=name, storage=storage)
 
 
 def test_machines_of_the_same_name_are_distinguished(

@@ -7,21 +7,21 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import BaseStorage
 from sqlalchemy import create_engine, make_url
 
 import servers
 from additions import added
-from flowersweep.doors.optuna_api import engine_storage
 from flowersweep.errors import SweepError
 from flowersweep.sweep.storage.lock import storage_lock
 from flowersweep.sweep.storage.stop_message import write_stop
-from flowersweep.sweep.storage.storage import open_storage
+from flowersweep.sweep.storage.storage import closing_storage, open_storage
 from flowersweep.sweep.study.budget import Stop
 from flowersweep.sweep.study.study import join_study, open_study
 
@@ -48,18 +48,8 @@ def mariadb() -> Iterator[str]:
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Open]:
     """`open_storage`, whose connections are closed when the test ends; Optuna never does so."""
-    storages = []
-
-    def open_one(address: str) -> BaseStorage:
-        storages.append(open_storage(address, tmp_path))
-        return storages[-1]
-
-    yield open_one
-    for storage in storages:
-        database = engine_storage(storage)
-        assert isinstance(database, RDBStorage)
-        database.remove_session()
-        database.engine.dispose()
+    with ExitStack() as stack:
+        yield lambda address: stack.enter_context(closing_storage(open_storage(address, tmp_path)))
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

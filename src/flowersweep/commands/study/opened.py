@@ -23,19 +23,10 @@ def opened_study(values: Mapping[str, str | None]) -> Iterator["Study"]:
     Raises:
         SweepError: There is no such study, or its storage cannot be used.
     """
-    from optuna.storages import RDBStorage
-
-    from flowersweep.doors.optuna_api import engine_storage
-    from flowersweep.sweep.storage.storage import existing_storage, stopped_in_words
+    from flowersweep.sweep.storage.storage import closing_storage, existing_storage, stopped_in_words
     from flowersweep.sweep.study.study import existing_study
 
     directory = values.get("tracking.dir")
     storage = existing_storage(values["storage"], expanded(directory) if directory else results_dir())
-    try:
-        with stopped_in_words():
-            yield existing_study(storage, values["study"])
-    finally:
-        database = engine_storage(storage)
-        if isinstance(database, RDBStorage):
-            database.remove_session()
-            database.engine.dispose()
+    with closing_storage(storage), stopped_in_words():
+        yield existing_study(storage, values["study"])

@@ -16,7 +16,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy import URL, Engine, create_engine, inspect, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from flowersweep.doors.optuna_api import wants_upgrade
+from flowersweep.doors.optuna_api import engine_storage, wants_upgrade
 from flowersweep.errors import InfrastructureError, SweepError, SweepStoppedError
 from flowersweep.hardware import network_file_system
 from flowersweep.redaction import learn
@@ -104,6 +104,22 @@ def existing_storage(configured: str | None, directory: Path) -> BaseStorage:
             "with tracking.dir=DIR."
         )
     return open_storage(url, directory)
+
+
+@contextmanager
+def closing_storage(storage: BaseStorage) -> Iterator[BaseStorage]:
+    """A block with a storage whose connections are closed at its end; Optuna never closes them.
+
+    Args:
+        storage: From `open_storage`.
+    """
+    try:
+        yield storage
+    finally:
+        database = engine_storage(storage)
+        if isinstance(database, RDBStorage):
+            database.remove_session()
+            database.engine.dispose()
 
 
 def shown(url: str) -> str:
