@@ -6,12 +6,15 @@ from typing import Any
 
 import optuna
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flowersweep import hydra_app
 from flowersweep.commands.study import join
-from flowersweep.doors.optuna_api import engine_storage
+from flowersweep.commands.study.join import _quoted
 from flowersweep.errors import SweepError
-from flowersweep.sweep.storage.storage import open_storage
+from flowersweep.sweep.storage.storage import closing_storage, open_storage
 from flowersweep.sweep.study.attributes import COMMAND
 
 GIVEN = {"storage": None, "n_jobs": "1", "tracking.dir": None, "tracking.uri": None}
@@ -21,11 +24,8 @@ GIVEN |= {"data.dir": None, "model.weights": None, "paths.cache": None}
 @pytest.fixture
 def study(tmp_path: Path) -> Iterator[optuna.Study]:
     """A study in the default storage of a folder of results."""
-    storage = open_storage(None, tmp_path)
-    yield optuna.create_study(study_name="petals", storage=storage)
-    database: Any = engine_storage(storage)
-    database.remove_session()
-    database.engine.dispose()
+    with closing_storage(open_storage(None, tmp_path)) as storage:
+        yield optuna.create_study(study_name="petals", storage=storage)
 
 
 def keep(study: optuna.Study, *arguments: str, deadline: float | None = None) -> None:
@@ -94,3 +94,13 @@ def test_the_process_becomes_the_command(
 
     assert called[0][1:5] == ["-m", "flowersweep", "--multirun", "aug=none,RandomFlip"]
     assert called[0][-2:] == ["hydra.sweeper.join=true", f"tracking.dir={tmp_path}"]
+
+
+@given(
+    st.one_of(
+        st.text("ab\\'\"$ {}:/,1e", max_size=8), st.sampled_from(["null", "true", "sqlite:////a b/c.db"])
+    )
+)
+def test_every_text_arrives_as_it_was_given(value: str) -> None:
+    """Hydra parses what is written for a name, an address or a path to the same text, of the same type."""
+    assert OverridesParser.create().parse_override(f"key={_quoted(value)}").value() == value

@@ -42,7 +42,8 @@ _OF_THE_SWEEPER = (
     "paths",
 )
 
-_BARE = re.compile(r"[\w.+\-/]+")
+# What quotes do not keep as it is.
+_NOT_LITERAL = re.compile(r"['\\]|\$\{")
 
 COMMAND = Command(
     name="join",
@@ -125,7 +126,8 @@ def _is_among(argument: str, keys: Sequence[str]) -> bool:
 
 
 def _quoted(value: str) -> str:
-    """A text for Hydra, in which a password is found by the form of its address."""
-    if _BARE.fullmatch(value):
-        return value
-    return "'" + value.replace("'", "\\'") + "'"
+    """A text for Hydra, in quotes where it needs any, so that an address keeps the form by which its password is found."""
+    from flowersweep.sweep.space.values import text_of
+
+    text = text_of(value)
+    return text if text == value or _NOT_LITERAL.search(value) else f"'{value}'"
