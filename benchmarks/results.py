@@ -1,5 +1,7 @@
 """Reading the results of flowersweep's command line with MLflow and Optuna."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,3 +50,9 @@ def study(results: Path) -> optuna.Study:
     storage = f"sqlite:///{results / 'optuna.db'}"
     (name,) = optuna.get_all_study_names(storage)
     return optuna.load_study(study_name=name, storage=storage)
+
+
+def quantile(values: Sequence[float], percent: float) -> float:
+    """The smallest of the values that at least this percentage of them does not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(percent / 100 * len(ordered)) - 1)]

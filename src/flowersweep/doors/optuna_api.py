@@ -28,8 +28,11 @@ def engine_storage(storage: BaseStorage) -> BaseStorage:
 
 
 def study_id(study: Study) -> int:
-    """Return the id of a study in its storage; `Study._study_id` is the same, but private."""
-    return storage_of(study).get_study_id_from_name(study.study_name)
+    """Return the id of a study in its storage.
+
+    Private: `Study._study_id`. `get_study_id_from_name` is public, but asks a database each time.
+    """
+    return study._study_id
 
 
 def trial_id(study: Study, number: int) -> int:

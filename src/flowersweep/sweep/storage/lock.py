@@ -13,10 +13,11 @@ from typing import TypeVar
 
 from filelock import FileLock, Timeout
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from flowersweep.doors.optuna_api import engine_storage
+from flowersweep.doors.optuna_cache import one_step
 from flowersweep.errors import SweepError
 from flowersweep.sweep.storage.journal import Journal
 from flowersweep.sweep.storage.patience import patiently, until_stopped
@@ -34,14 +35,17 @@ _LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's code for a lock that was not acqui
 _IN_PROCESS = threading.Lock()
 
 
-def locked(storage: BaseStorage, step: Callable[[], Answer]) -> Answer:
+def locked(storage: BaseStorage, step: Callable[[], Answer], *, alone: bool = True) -> Answer:
     """Do a step under the lock of a storage; if the storage fails meanwhile, wait for it and repeat the step.
 
-    The lock may be lost together with the connection, so the step is repeated as a whole, with the lock taken again.
+    The lock may be lost together with the connection, so the step is repeated as a whole, with the lock taken again. On
+    PostgreSQL, a step is one transaction: nothing of a step that has failed is stored.
 
     Args:
         storage: From `open_storage`.
         step: Must be safe to repeat after it failed at any point.
+        alone: Whether it reads or writes what belongs to several trials. Steps that write about a trial of this process,
+            of which every worker takes many, exclude only those; with PostgreSQL, they do not exclude each other.
 
     Raises:
         SweepError: As for `storage_lock`.
@@ -49,21 +53,28 @@ def locked(storage: BaseStorage, step: Callable[[], Answer]) -> Answer:
     """
 
     def attempt() -> Answer:
-        with storage_lock(storage):
-            return step()
+        with storage_lock(storage, alone=alone) as connection:
+            with one_step(storage, connection if isinstance(connection, Connection) else None, alone=alone):
+                return step()
 
     return patiently(attempt)
 
 
-def storage_lock(storage: BaseStorage) -> AbstractContextManager[object]:
+def storage_lock(storage: BaseStorage, *, alone: bool = True) -> AbstractContextManager[object]:
     """Return the lock of a storage, to be used in a `with` statement; it waits for other holders and cannot be nested.
+
+    On PostgreSQL, the block gets the connection that holds the lock, for as long as its transaction lasts.
+
+    Args:
+        storage: From `open_storage`.
+        alone: As for `locked`.
 
     Raises:
         SweepError: There is no lock for this kind of storage that all its users share.
     """
     storage = engine_storage(storage)
     if isinstance(storage, RDBStorage):
-        return engine_lock(storage.engine)
+        return engine_lock(storage.engine, alone=alone)
     if isinstance(storage, Journal):
         return file_lock(storage.path)
     if isinstance(storage, InMemoryStorage):
@@ -105,12 +116,12 @@ def _wait_until(acquired: Callable[[], bool]) -> None:
             raise _held()
 
 
-def engine_lock(engine: Engine) -> AbstractContextManager[object]:
-    """The lock of a database, shared by all its users."""
+def engine_lock(engine: Engine, *, alone: bool = True) -> AbstractContextManager[object]:
+    """The lock of a database, shared by all its users; see `storage_lock`."""
     if engine.dialect.name == "sqlite":
         return file_lock(Path(engine.url.database)) if engine.url.database else nullcontext()
     if engine.dialect.name == "postgresql":
-        return _postgresql(engine)
+        return _postgresql(engine, alone=alone)
     if engine.dialect.name in {"mysql", "mariadb"}:
         return _mysql(engine)
     raise SweepError(
@@ -120,16 +131,17 @@ def engine_lock(engine: Engine) -> AbstractContextManager[object]:
 
 
 @contextmanager
-def _postgresql(engine: Engine) -> Iterator[None]:
+def _postgresql(engine: Engine, *, alone: bool) -> Iterator[Connection]:
     """Hold an advisory lock for one transaction, which also works with a pooler that shares connections."""
     key = int.from_bytes(hashlib.sha256(_NAME.encode()).digest()[:8], "big", signed=True)
     limit = text("SELECT set_config('lock_timeout', :limit, true)")
+    lock = text(f"SELECT pg_advisory_xact_lock{'' if alone else '_shared'}(:key)")
     with engine.connect() as connection:
 
         def acquired() -> bool:
             connection.execute(limit, {"limit": f"{ASK_SECONDS}s"})
             try:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+                connection.execute(lock, {"key": key})
             except DBAPIError as error:
                 if getattr(error.orig, "sqlstate", getattr(error.orig, "pgcode", "")) != _LOCK_NOT_AVAILABLE:
                     raise
@@ -138,7 +150,7 @@ def _postgresql(engine: Engine) -> Iterator[None]:
             return True
 
         _wait_until(acquired)
-        yield
+        yield connection
         connection.commit()
 
 

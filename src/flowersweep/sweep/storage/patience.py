@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from optuna.exceptions import StorageInternalError
-from optuna.storages import BaseStorage, get_storage
+from optuna.storages import BaseStorage
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
+from flowersweep.doors.optuna_cache import cached
 from flowersweep.errors import with_disk
 
 log = logging.getLogger(__name__)
@@ -218,4 +219,4 @@ class PatientStorage(BaseStorage):
     """
 
     def __init__(self, storage: BaseStorage) -> None:
-        self.backend = get_storage(storage)
+        self.backend = cached(storage)

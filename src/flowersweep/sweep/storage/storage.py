@@ -17,6 +17,7 @@ from sqlalchemy import URL, Engine, create_engine, inspect, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from flowersweep.doors.optuna_api import engine_storage, wants_upgrade
+from flowersweep.doors.optuna_database import Database, has_tables
 from flowersweep.errors import InfrastructureError, SweepError, SweepStoppedError
 from flowersweep.hardware import network_file_system
 from flowersweep.redaction import learn
@@ -194,22 +195,25 @@ def _refuse_network(path: Path) -> None:
         )
 
 
-def _opened(url: URL) -> RDBStorage:
+def _opened(url: URL) -> Database:
     arguments: dict[str, Any] = {"connect_args": _connect_args(url)}
     if url.get_backend_name() != "sqlite":
         # A server may close a connection during a long trial, and a restarted one has closed all of them.
         arguments["pool_pre_ping"] = True
-    engine = create_engine(url, **arguments)
+    engine, address = create_engine(url, **arguments), url.render_as_string(hide_password=False)
     try:
-        # Processes that create the tables at the same time would fail.
-        with engine_lock(engine):
-            _refuse_other_programs(engine, url)
-            storage = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=arguments)
-            if url.get_backend_name() == "mysql":
-                exact_texts(engine)
-            return storage
+        if not has_tables(engine):
+            # Processes that create the tables at the same time would fail.
+            with engine_lock(engine):
+                _refuse_other_programs(engine, url)
+                storage = Database(address, arguments)
+                if url.get_backend_name() == "mysql":
+                    exact_texts(engine)
+                return storage
     finally:
         engine.dispose()
+    # Many workers may start at once, and this takes a while.
+    return Database(address, arguments, skip_table_creation=True)
 
 
 def _connect_args(url: URL) -> dict[str, Any]:

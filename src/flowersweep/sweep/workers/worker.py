@@ -354,6 +354,6 @@ class _TrialRun:
 
         if self._lost:
             return None
-        answer = locked(self._storage, attempt)
+        answer = locked(self._storage, attempt, alone=False)
         self._unsaved = Unsaved()
         return answer
