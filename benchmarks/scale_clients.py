@@ -11,7 +11,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,15 +19,15 @@ from typing import Any, Self
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from omegaconf import DictConfig, OmegaConf
-from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
 
+from flowersweep.doors.optuna_database import Database
 from flowersweep.errors import SweepError
 from flowersweep.sweep.schema import AutoSamplerConf
 from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.storage.patience import patience
-from flowersweep.sweep.storage.storage import closing_storage, open_storage
+from flowersweep.sweep.storage.storage import close_connections, closing_storage, open_storage
 from flowersweep.sweep.study import claim
 from flowersweep.sweep.study.budget import Budget
 from flowersweep.sweep.study.outcome import Outcome, State
@@ -126,15 +126,15 @@ class Sleeping:
 def _with_shared_memory() -> None:
     """Keep one object per finished trial in this process."""
     pool: dict[int, FrozenTrial] = {}
-    read = RDBStorage._get_trials  # noqa: SLF001 (every trial that is read passes through it)
+    read = Database.trials
 
-    def shared(self: RDBStorage, *args: Any, **kwargs: Any) -> list[FrozenTrial]:
+    def shared(self: Database, ids: Collection[int]) -> list[FrozenTrial]:
         return [
             pool.setdefault(trial._trial_id, trial) if trial.state.is_finished() else trial  # noqa: SLF001
-            for trial in read(self, *args, **kwargs)
+            for trial in read(self, ids)
         ]
 
-    RDBStorage._get_trials = shared  # type: ignore[method-assign] # noqa: SLF001
+    Database.trials = shared  # type: ignore[method-assign]
 
 
 def _sampler_for(name: str) -> Callable[[int], Any]:
@@ -162,6 +162,7 @@ def _work(options: argparse.Namespace, number: int, found: dict[str, Any], gate:
             study.get_trials(deepcopy=False)
             seconds["first read"] = [time.perf_counter() - began]
             budget = Budget.begun(study, options.trials, timeout=options.timeout)
+        close_connections(storage)
         gate.wait()
         if options.timeout:
             budget = Budget(options.trials, deadline=time.time() + options.timeout)

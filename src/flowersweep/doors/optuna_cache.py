@@ -47,12 +47,23 @@ class _Step(threading.local):
 
     Attributes:
         fresh: The ids of trials that are in the cache as they are in the database; None outside of steps.
+        listed: Those of which only the values that they have reported may be older; None where a step is not one
+            transaction, so that others may see a trial with some of its parameters.
+        written: Those that the step has changed.
         is_known: Whether the states of all trials are.
     """
 
     def __init__(self) -> None:
         self.fresh: set[int] | None = None
+        self.listed: set[int] | None = None
+        self.written: set[int] = set()
         self.is_known = False
+
+    def begin(self, *, alone: bool, is_transaction: bool) -> None:
+        """Begin a step."""
+        self.fresh = set() if alone else None
+        self.listed = set() if alone and is_transaction else None
+        self.written, self.is_known = set(), False
 
 
 class StudyCache(_CachedStorage):
@@ -74,13 +85,16 @@ class StudyCache(_CachedStorage):
     def step(self, connection: Connection | None, *, alone: bool) -> Iterator[None]:
         """Within this block, and in this thread, trials are read once if nobody else writes.
 
+        Of trials that run elsewhere, `get_all_trials` then returns the values that they had reported when they were last
+        read outside of such a step: no sampler uses them, and they are most of what there is to read.
+
         Args:
             connection: Has begun the transaction of which the step is a part; it is committed at the end. None for a
                 transaction of each call.
             alone: Whether nobody else writes.
         """
         with self._turn:
-            self._step.fresh, self._step.is_known = set() if alone else None, False
+            self._step.begin(alone=alone, is_transaction=connection is not None)
             try:
                 if connection is None:
                     yield
@@ -136,7 +150,10 @@ class StudyCache(_CachedStorage):
     def _read(self, study_id: int, known: _Known, states: Container[TrialState] | None) -> None:
         """Read the content of the trials whose state is asked for, unless it is known."""
         fresh = self._step.fresh
-        wanted = {key for key, (_, state) in known.open.items() if _is_in(state, states)} - (fresh or set())
+        wanted = {key for key, (_, state) in known.open.items() if _is_in(state, states)}
+        if fresh is not None:
+            wanted -= fresh | (self._step.listed or set())
+            wanted -= self._listed(study_id, known, wanted)
         if states is None or any(state in states for state in _ENDED):
             wanted |= known.unread
             known.unread = set()
@@ -148,10 +165,33 @@ class StudyCache(_CachedStorage):
         if fresh is not None:
             fresh |= wanted
 
+    def _listed(self, study_id: int, known: _Known, wanted: set[int]) -> set[int]:
+        """Read only the attributes of those running trials whose parameters are known, which do not change any more."""
+        if self._step.listed is None:
+            return set()
+        trials = self._studies[study_id].trials
+        running = {}
+        for key in wanted & known.open.keys() - self._step.written:
+            number, state = known.open[key]
+            old = trials.get(number)
+            is_same = old is not None and old._trial_id == key and old.state is state is TrialState.RUNNING  # noqa: SLF001
+            if old is not None and is_same and old.params:
+                running[key] = old
+        user, system = self._database.attributes(running) if running else ({}, {})
+        for key, old in running.items():
+            trials[old.number] = renewed = copy.copy(old)  # others may have the old one
+            renewed.user_attrs = user.get(key, {})
+            renewed.system_attrs = system.get(key, {})
+        self._step.listed |= running.keys()
+        return set(running)
+
     def _changed(self, trial_id: int) -> None:
         """Have a trial read again in this step."""
         if self._step.fresh is not None:
             self._step.fresh.discard(trial_id)
+            self._step.written.add(trial_id)
+            if self._step.listed is not None:
+                self._step.listed.discard(trial_id)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         if trial_id in (self._step.fresh or ()):

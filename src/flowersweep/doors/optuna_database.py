@@ -116,6 +116,17 @@ class Database(RDBStorage):
         chunks = (ordered[start : start + _AT_ONCE] for start in range(0, len(ordered), _AT_ONCE))
         return [trial for chunk in chunks for trial in self._read(chunk)]
 
+    def attributes(self, ids: Collection[int]) -> tuple[dict[int, dict[str, Any]], dict[int, dict[str, Any]]]:
+        """The user and system attributes of trials, by their ids."""
+        user, system = (
+            {
+                key: {one.key: json.loads(one.value_json) for one in rows}
+                for key, rows in self._of_trials(query, sorted(ids)).items()
+            }
+            for query in _PARTS[-2:]
+        )
+        return user, system
+
     def get_trial(self, trial_id: int) -> FrozenTrial:
         found = self.trials([trial_id])
         return found[0] if found else super().get_trial(trial_id)  # which knows the error

@@ -117,10 +117,15 @@ def closing_storage(storage: BaseStorage) -> Iterator[BaseStorage]:
     try:
         yield storage
     finally:
-        database = engine_storage(storage)
-        if isinstance(database, RDBStorage):
-            database.remove_session()
-            database.engine.dispose()
+        close_connections(storage)
+
+
+def close_connections(storage: BaseStorage) -> None:
+    """Close the connections of a storage that nobody uses at the moment; they are opened again when they are needed."""
+    database = engine_storage(storage)
+    if isinstance(database, RDBStorage):
+        database.remove_session()
+        database.engine.dispose()
 
 
 def shown(url: str) -> str:
@@ -219,8 +224,11 @@ def _opened(url: URL) -> Database:
 def _connect_args(url: URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
         return {"timeout": SQLITE_BUSY_SECONDS, "factory": SqliteConnection}
-    knows_timeout = url.get_driver_name() in {"psycopg", "psycopg2", "pymysql", "mysqldb", "mysqlconnector"}
-    return {"connect_timeout": CONNECT_SECONDS} if knows_timeout else {}
+    driver = url.get_driver_name()
+    knows_timeout = driver in {"psycopg", "psycopg2", "pymysql", "mysqldb", "mysqlconnector"}
+    # A pooler may run each transaction on another connection, which does not know statements that were prepared before.
+    prepared = {"prepare_threshold": None} if driver == "psycopg" else {}
+    return prepared | ({"connect_timeout": CONNECT_SECONDS} if knows_timeout else {})
 
 
 def _refuse_other_programs(engine: Engine, url: URL) -> None:

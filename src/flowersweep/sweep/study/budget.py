@@ -131,11 +131,11 @@ def next_trial(
     budget: Budget,
     sampler_for: Callable[[int], BaseSampler] | None = None,
     folder: Path | None = None,
+    suggest: Callable[[Trial], object] = lambda _: None,
 ) -> Trial | Stop:
     """Take the next trial of a study, or return why there is none.
 
-    Waiting trials (enqueued ones, and those of dead workers) come first. The trial belongs to this process and has no
-    values yet: `space.suggest` sets them.
+    Waiting trials (enqueued ones, and those of dead workers) come first. The trial belongs to this process.
 
     Args:
         study: The worker's own object; its sampler is replaced if `sampler_for` is given.
@@ -143,10 +143,19 @@ def next_trial(
         budget: Of the sweep.
         sampler_for: Creates the sampler of a trial from its number.
         folder: Where this process keeps the end of the trial until the study has it; None for nowhere.
+        suggest: Gives the trial its values in the same step, so that no two trials get the same ones and all are read
+            once; may be called again if the storage fails.
     """
     owner = new_claim(folder, budget.sweep)
     sampler_for = sampler_for or (lambda _: study.sampler)
-    return locked(storage_of(study), lambda: _next_trial(study, space, budget, sampler_for, owner))
+
+    def step() -> Trial | Stop:
+        taken = _next_trial(study, space, budget, sampler_for, owner)
+        if isinstance(taken, Trial):
+            suggest(taken)
+        return taken
+
+    return locked(storage_of(study), step)
 
 
 def _next_trial(

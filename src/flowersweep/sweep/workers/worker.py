@@ -22,7 +22,7 @@ from flowersweep.sweep.storage.kept import FOLDER, Unsaved, forget, keep, path_o
 from flowersweep.sweep.storage.lock import locked
 from flowersweep.sweep.storage.patience import STORAGE_FAILURES, cause, is_passing, note_recovery, patience
 from flowersweep.sweep.storage.stop_message import LOOK_SECONDS, newer_stop
-from flowersweep.sweep.storage.storage import stopped_in_words
+from flowersweep.sweep.storage.storage import close_connections, stopped_in_words
 from flowersweep.sweep.study import claim as claims
 from flowersweep.sweep.study.attributes import DEATHS, LOST, OWNER, RUN_ID
 from flowersweep.sweep.study.budget import Budget, Stop, next_trial
@@ -43,6 +43,8 @@ Answer = TypeVar("Answer")
 
 # While the storage is away, a running trial tries to reach it this often.
 RETRY_SECONDS = 10.0
+# A worker that has not used its connections for as long closes them: a server allows few, and there may be many workers.
+IDLE_SECONDS = 2.0
 
 
 class SearchSpace(Grid, Protocol):
@@ -135,11 +137,43 @@ def _run_trials(worker: Worker, shutdown: Shutdown, report: WorkerReport) -> Sto
     """Run trials until there is no next one, and return why; None if the worker was told to stop."""
     while not shutdown.must_stop():
         worker.process.start()  # it loads its modules while this process asks for a trial
-        trial = next_trial(worker.study, worker.space, worker.budget, worker.sampler_for, worker.folder)
+        values = _Values(worker.space)
+        trial = next_trial(
+            worker.study, worker.space, worker.budget, worker.sampler_for, worker.folder, values.suggest
+        )
         if isinstance(trial, Stop):
             return trial
-        _TrialRun(worker, trial, shutdown, report).run()
+        _TrialRun(worker, trial, values, shutdown, report).run()
     return None
+
+
+class _Values:
+    """The values of a trial, or the error with which they could not be found.
+
+    Args:
+        space: Gives them.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        self._space = space
+        self._params: dict[str, Any] = {}
+        self._error: Exception | None = None
+
+    def suggest(self, trial: Trial) -> None:
+        """Give a trial its values."""
+        self._error = None
+        try:
+            self._params = self._space.suggest(trial)
+        except STORAGE_FAILURES:
+            raise
+        except Exception as error:  # noqa: BLE001 - a trial without values has failed like any other
+            self._error = error
+
+    def get(self) -> dict[str, Any]:
+        """The values."""
+        if self._error is not None:
+            raise self._error
+        return self._params
 
 
 class _TrialRun:
@@ -151,9 +185,12 @@ class _TrialRun:
     While the storage is away, the training goes on, and what it reports is stored later.
     """
 
-    def __init__(self, worker: Worker, trial: Trial, shutdown: Shutdown, report: WorkerReport) -> None:
+    def __init__(
+        self, worker: Worker, trial: Trial, values: _Values, shutdown: Shutdown, report: WorkerReport
+    ) -> None:
         self._worker = worker
         self._trial = trial
+        self._values = values
         self._shutdown = shutdown
         self._report = report
         self._lost = False
@@ -169,6 +206,7 @@ class _TrialRun:
         self._unsaved = Unsaved()
         self._may_be_told = False
         self._again: float | None = None
+        self._used: float | None = self._last_beat
 
     def run(self) -> None:
         """Run the trial and store its outcome; if it is stopped, or this fails, the trial waits again."""
@@ -206,8 +244,7 @@ class _TrialRun:
     def _outcome(self) -> Outcome | None:
         worker, trial = self._worker, self._trial
         try:
-            # Under the lock, so that no two trials get the same values.
-            params = locked(self._storage, self._values)
+            params = self._values.get()
             config = worker.compose(trial.number, worker.space.overrides(params))
         except STORAGE_FAILURES:
             raise
@@ -239,11 +276,6 @@ class _TrialRun:
                 return self._recorded(outcome, job) if deaths > worker.max_retries else None
             log.warning("Trial %d: %s It is run again.", trial.number, outcome.reason)
             job = job.again()
-
-    def _values(self) -> dict[str, Any]:
-        # Anew for each attempt, so that values do not depend on how often the storage failed.
-        self._worker.study.sampler = self._worker.sampler_for(self._trial.number)
-        return self._worker.space.suggest(self._trial)
 
     def _recorded(self, outcome: Outcome | None, job: Job) -> Outcome | None:
         """The outcome, after a failure that the training could not record has its FAILED run."""
@@ -296,10 +328,14 @@ class _TrialRun:
         if now - self._last_look >= LOOK_SECONDS:
             self._last_look = now
             self._is_stopped = self._has_message()
+        if self._used is not None and now - self._used >= IDLE_SECONDS:
+            self._used = None
+            close_connections(self._storage)
         return self._lost or self._is_stopped or self._shutdown.must_stop()
 
     def _has_message(self) -> bool:
         """Whether the study was stopped since the sweep began; read without the lock, for which many may wait."""
+        self._used = time.monotonic()
         try:
             with patience(0):
                 attrs = self._storage.get_study_user_attrs(self._study_key)
@@ -354,6 +390,7 @@ class _TrialRun:
 
         if self._lost:
             return None
+        self._used = time.monotonic()
         answer = locked(self._storage, attempt, alone=False)
         self._unsaved = Unsaved()
         return answer
