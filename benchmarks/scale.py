@@ -82,7 +82,7 @@ def run(options: argparse.Namespace, found: Server, workers: int, trials: int) -
     shares = [workers // n_processes + (index < workers % n_processes) for index in range(n_processes)]
     given = ["--storage", found.url, "--trials", str(trials), "--sampler", options.sampler]
     given += ["--pruner", options.pruner, "--epochs", str(options.epochs), "--faster", str(options.faster)]
-    given += ["--seconds", str(options.seconds)]
+    given += ["--seconds", str(options.seconds), "--ramp", str(options.ramp)]
     given += [] if options.timeout is None else ["--timeout", str(options.timeout)]
     with Watch(found) as watch, _clients(shares, given) as clients:
         for client in clients:
@@ -152,7 +152,7 @@ def capacity(options: argparse.Namespace) -> int:
         "running finished | trials/s | ask p50 p99 ms | tell p50 ms | statements/trial | server, clients ms/trial\n"
     )
     with server(options.max_connections) as found:
-        for running in options.running:
+        for running in options.running or (10, 100, 1000):
             for finished in options.finished:
                 prepare(found, Filling(finished, running, options.filled_epochs))
                 got = run(options, found, options.workers, 1_000_000)
@@ -172,8 +172,9 @@ def capacity(options: argparse.Namespace) -> int:
 def many(options: argparse.Namespace) -> int:
     """Run many workers to the end of their budget; the exit code is 1 if it is not exact."""
     with server(options.max_connections) as found:
-        prepare(found, Filling(options.finished[0], 0, options.filled_epochs))
-        total = options.trials + options.finished[0]
+        others = 0 if options.running is None else options.running[0]
+        prepare(found, Filling(options.finished[0], others, options.filled_epochs))
+        total = options.trials + options.finished[0] + others
         began = psutil.cpu_times()
         got = run(options, found, options.workers, total)
         ended = psutil.cpu_times()
@@ -182,14 +183,13 @@ def many(options: argparse.Namespace) -> int:
             trials = join_study(storage, "scale").get_trials(deepcopy=False)
         states = Counter(trial.state.name for trial in trials)
         numbers = [trial.number for trial in trials]
-        exact = numbers == list(range(total)) and sum(
-            states[name] for name in ("COMPLETE", "PRUNED")
-        ) == len(trials)
+        done = states["COMPLETE"] + states["PRUNED"]
+        exact = numbers == list(range(total)) and done == total - others and states["RUNNING"] == others
         n = max(1, options.trials)
         idle = (ended.idle - began.idle) / (psutil.cpu_count() or 1) / got["elapsed"]
         sys.stdout.write(
             f"{options.workers} workers, {n} trials of {options.seconds:g} s with {options.epochs} reports, "
-            f"{options.sampler}, {options.pruner}, after {options.finished[0]} others\n"
+            f"{options.sampler}, {options.pruner}, after {options.finished[0]} others, beside {others} that run elsewhere\n"
             f"budget {'exact' if exact else 'NOT EXACT'}: {dict(states)}, told by workers {got['counts']}\n"
             f"{got['elapsed']:.0f} s, {n / got['elapsed']:.2f} trials a second; processors idle {100 * idle:.0f} %\n"
             f"slowest first ask {got['slowest first']:.1f} s\n"
@@ -227,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("what", choices=("capacity", "workers"))
     parser.add_argument("--workers", type=int, default=4, help="workers that ask, or that run trials")
-    parser.add_argument("--running", type=int, nargs="+", default=[10, 100, 1000], help="trials of others")
+    parser.add_argument("--running", type=int, nargs="+", help="trials of others")
     parser.add_argument("--finished", type=int, nargs="+", default=[0], help="trials that are complete before")
     parser.add_argument("--sampler", choices=("tpe", "random"), default="tpe")
     parser.add_argument("--pruner", default="NopPruner", help="a class of optuna.pruners")
@@ -237,6 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--filled-epochs", type=int, default=10, help="reports of each trial that is there before")
     parser.add_argument("--timeout", type=float, help="seconds after which no trial is started")
     parser.add_argument("--faster", type=float, default=1.0, help="signs of life come so many times more often")
+    parser.add_argument("--ramp", type=float, default=0.0, help="seconds within which the workers begin")
     parser.add_argument("--processes", type=int, default=4, help="that the workers are threads of")
     parser.add_argument("--max-connections", type=int, default=100, help="of the server")
     parser.add_argument("--queries", action="store_true", help="show the most expensive statements")

@@ -47,6 +47,8 @@ SEARCHED = (
 )
 _TICK = 1.0
 _PATIENCE = 3600.0
+# Workers of one process that open their storage at the same time; on a cluster, they do not start in the same second.
+_OPENING = threading.Semaphore(2)
 
 
 def space() -> Space:
@@ -150,28 +152,28 @@ def _sampler_for(name: str) -> Callable[[int], Any]:
 
 def _work(options: argparse.Namespace, number: int, found: dict[str, Any], gate: threading.Barrier) -> None:
     seconds = found["seconds"][number]
-    began = time.perf_counter()
-    with patience(_PATIENCE):
+    with patience(_PATIENCE), _OPENING:
+        began = time.perf_counter()
         storage = open_storage(options.storage, Path())
         node = OmegaConf.create({"_target_": f"optuna.pruners.{options.pruner}"})
         study = join_study(storage, "scale", make_pruner(node))
-    seconds["open"] = [time.perf_counter() - began]
-    began = time.perf_counter()
-    with closing_storage(storage):
-        with patience(_PATIENCE):
-            study.get_trials(deepcopy=False)
-            seconds["first read"] = [time.perf_counter() - began]
-            budget = Budget.begun(study, options.trials, timeout=options.timeout)
+        seconds["open"] = [time.perf_counter() - began]
+        began = time.perf_counter()
+        study.get_trials(deepcopy=False)
+        seconds["first read"] = [time.perf_counter() - began]
         close_connections(storage)
+    moment = random.Random(f"{options.process} {number}")  # noqa: S311 - it picks durations
+    with closing_storage(storage):
         gate.wait()
-        if options.timeout:
-            budget = Budget(options.trials, deadline=time.time() + options.timeout)
+        time.sleep(moment.uniform(0, options.ramp))
+        deadline = time.time() + options.timeout if options.timeout else None
+        budget = Budget(options.trials, deadline=deadline)
         worker = workers.Worker(
             study,
             space(),
             budget,
             lambda _number, overrides: DictConfig({"overrides": overrides}),
-            Sleeping(options, random.Random(f"{options.process} {number}"), seconds),  # type: ignore[arg-type] # noqa: S311
+            Sleeping(options, moment, seconds),  # type: ignore[arg-type] # stands for a training process
             _sampler_for(options.sampler),
             patience=_PATIENCE,
         )
@@ -196,6 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--epochs", type=int, default=0)
     parser.add_argument("--timeout", type=float)
     parser.add_argument("--faster", type=float, default=1.0)
+    parser.add_argument("--ramp", type=float, default=0.0)
     options = parser.parse_args(arguments)
     claim.HEARTBEAT_SECONDS /= options.faster
     workers.LOOK_SECONDS /= options.faster

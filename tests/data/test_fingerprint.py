@@ -47,6 +47,16 @@ def test_does_not_depend_on_where_the_folder_lies(photos: Path, cache: Path, tmp
     )
 
 
+def test_many_pictures_are_hashed_in_batches(
+    photos: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fingerprint does not depend on how many files wait for a thread."""
+    whole = fingerprint(read_folder(photos), cache)
+    monkeypatch.setattr(module, "_AT_ONCE", 2)
+
+    assert fingerprint(read_folder(photos), tmp_path / "other") == whole
+
+
 @pytest.mark.parametrize("change", ["content", "rename", "move", "add", "remove", "class"])
 def test_every_change_shows(photos: Path, cache: Path, change: str) -> None:
     """Changing, renaming, moving, adding or removing a picture or renaming a class changes it."""

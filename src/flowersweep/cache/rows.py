@@ -73,7 +73,7 @@ class Rows:
         if self._whole is not None:
             kept: npt.NDArray[Any] = self._whole[index]
             return kept
-        rows = np.arange(len(self))[index]
+        rows = self._numbers(index)
         read = np.empty((*rows.shape, *self.shape[1:]), self.dtype)
         try:
             self._read(rows.ravel(), read)
@@ -81,6 +81,16 @@ class Rows:
             self.failure = error
             raise
         return read
+
+    def _numbers(self, index: Any) -> npt.NDArray[np.int64]:
+        """The numbers of the rows of an index."""
+        if isinstance(index, np.ndarray) and index.dtype.kind == "i":
+            # Without the numbers of all rows, of which there may be many more than are read.
+            rows = np.where(index < 0, index + len(self), index).astype(np.int64, copy=False)
+            if rows.size and not 0 <= rows.min() <= rows.max() < len(self):
+                raise IndexError(f"there are {len(self)} rows, but {index.min()} to {index.max()} were asked for")
+            return rows
+        return np.asarray(np.arange(len(self))[index])
 
     def __iter__(self) -> Iterator[npt.NDArray[Any]]:
         return (self[row] for row in range(len(self)))

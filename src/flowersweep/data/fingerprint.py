@@ -5,6 +5,7 @@ import json
 import os
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from flowersweep.progress import progress
 # A file changed twice within one tick of the file system's clock keeps its times, so hashes of files that
 # changed this recently are not stored. FAT has the coarsest clock, two seconds.
 _SETTLED_NS = 2_000_000_000
+
+_AT_ONCE = 1024  # files that wait for a thread, which limits the memory
 
 _MISSING = "cannot be read"  # stands for the content of such a file; decoding it reports the reason
 
@@ -35,16 +38,12 @@ def fingerprint(catalogue: Catalogue, cache: Path) -> str:
     """
     memory = _memory(catalogue, cache)
     known = read_json(memory) or {}
-    stamps = [_stamp(catalogue.root / path) for path in catalogue.paths]
+    stamps = _stamps(catalogue)
     stale = [i for i, path in enumerate(catalogue.paths) if _remembered(known, path, stamps[i]) is None]
     hashes = {
         path: _remembered(known, path, stamp) for path, stamp in zip(catalogue.paths, stamps, strict=True)
     }
-    with progress("Hashing pictures", len(stale)) as advance, ThreadPoolExecutor() as pool:
-        files = (catalogue.root / catalogue.paths[i] for i in stale)
-        for i, content in zip(stale, pool.map(_content, files), strict=True):
-            hashes[catalogue.paths[i]] = content
-            advance(1)
+    hashes.update(_contents(catalogue, [catalogue.paths[i] for i in stale]))
     if stale:
         now = time.time_ns()
         settled = {
@@ -67,22 +66,40 @@ def possible_copies(catalogue: Catalogue, cache: Path) -> dict[str, str]:
         The digests by path; pictures that cannot be read are left out.
     """
     known = read_json(_memory(catalogue, cache)) or {}
-    stamps = {path: _stamp(catalogue.root / path) for path in catalogue.paths}
+    stamps = dict(zip(catalogue.paths, _stamps(catalogue), strict=True))
     lengths = Counter(stamp[0] for stamp in stamps.values() if stamp is not None)
     alike = [path for path, stamp in stamps.items() if stamp is not None and lengths[stamp[0]] > 1]
     found = {path: _remembered(known, path, stamps[path]) for path in alike}
     stale = [path for path, content in found.items() if content is None]
-    with progress("Hashing pictures", len(stale)) as advance, ThreadPoolExecutor() as pool:
-        contents = pool.map(_content, (catalogue.root / path for path in stale))
-        for path, content in zip(stale, contents, strict=True):
-            found[path] = content
-            advance(1)
+    found.update(_contents(catalogue, stale))
     return {path: content for path, content in found.items() if content is not None and content != _MISSING}
 
 
 def _memory(catalogue: Catalogue, cache: Path) -> Path:
     """The path under which the hashes of a folder's files are stored."""
     return HASHES.path(cache, _digest([os.fspath(catalogue.root)]))
+
+
+def _stamps(catalogue: Catalogue) -> list[list[int] | None]:
+    """The stamp of each picture."""
+    stamps = []
+    with progress("Looking for changes", len(catalogue)) as advance:
+        for paths in _batches(catalogue.paths):
+            stamps += [_stamp(catalogue.root / path) for path in paths]
+            advance(len(paths))
+    return stamps
+
+
+def _contents(catalogue: Catalogue, stale: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The paths of some pictures, each with a digest of its content."""
+    with progress("Hashing pictures", len(stale)) as advance, ThreadPoolExecutor() as pool:
+        for paths in _batches(stale):
+            yield from zip(paths, pool.map(_content, (catalogue.root / path for path in paths)), strict=True)
+            advance(len(paths))
+
+
+def _batches(paths: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (paths[start : start + _AT_ONCE] for start in range(0, len(paths), _AT_ONCE))
 
 
 def _stamp(path: Path) -> list[int] | None:

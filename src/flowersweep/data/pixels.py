@@ -182,7 +182,14 @@ class Decoding:
 
 def _build(path: Path, work: Decoding) -> None:
     n_pictures, size = len(work.catalogue), work.size
-    _log.info("Decoding %s to %d x %d pixels into %s.", counted(n_pictures, "picture"), size, size, path)
+    _log.info(
+        "Decoding %s to %d x %d pixels into %s (%s MB).",
+        counted(n_pictures, "picture"),
+        size,
+        size,
+        path,
+        f"{math.prod(work.shape) / 1e6:,.0f}",
+    )
     with new_file(path) as part:
         header = _header(len(work.catalogue), work.size)
         require_space(path, len(header) + math.prod(work.shape))

@@ -224,10 +224,11 @@ class FeatureBank:
         draw_file.make_room(self._cache, draw_file.draw_size(shape, key.dtype), self._max_bytes)
         write_json(path.with_name("key.json"), dataclasses.asdict(key))
         log.info(
-            "Computing the features of %s, draw %d, with %s.",
+            "Computing the features of %s, draw %d, with %s (%s MB).",
             counted(key.pictures, "picture"),
             number,
             engine.name,
+            f"{draw_file.draw_size(shape, key.dtype) / 1e6:,.0f}",
         )
         draw_file.write_draw(path, shape, key.dtype, self._chunks(key, engine, pictures, number))
 

@@ -15,13 +15,15 @@ import optuna
 import pytest
 from optuna.storages import BaseStorage
 from sqlalchemy import create_engine, make_url
+from sqlalchemy.exc import OperationalError
 
 import servers
 from additions import added
 from flowersweep.errors import SweepError
-from flowersweep.sweep.storage.lock import storage_lock
+from flowersweep.sweep.storage.lock import locked, storage_lock
+from flowersweep.sweep.storage.patience import patience
 from flowersweep.sweep.storage.stop_message import write_stop
-from flowersweep.sweep.storage.storage import closing_storage, open_storage
+from flowersweep.sweep.storage.storage import close_connections, closing_storage, open_storage
 from flowersweep.sweep.study.budget import Stop
 from flowersweep.sweep.study.study import join_study, open_study
 
@@ -42,6 +44,13 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
 def mariadb() -> Iterator[str]:
     """The URL of a fresh MariaDB server."""
     with servers.mariadb() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[str]:
+    """The URL of a fresh PostgreSQL server."""
+    with servers.postgresql() as address:
         yield address
 
 
@@ -229,6 +238,65 @@ def test_long_texts_are_kept_whole(url: str, opened: Open) -> None:
     distribution = found.trials[0].distributions["x"]
     assert isinstance(distribution, optuna.distributions.CategoricalDistribution)
     assert list(distribution.choices) == choices
+
+
+def test_a_step_that_fails_leaves_nothing(postgresql: str, opened: Open) -> None:
+    """On PostgreSQL, a step is one transaction: neither others nor the cache of its own process see a part of it."""
+    one = open_study(opened(postgresql), "parts", NOTHING, ["maximize"])
+    kept = one.ask()
+
+    def step() -> None:
+        one.ask().suggest_float("x", 0, 1)
+        one.tell(kept, 1.0)
+        assert [trial.state.name for trial in one.trials] == ["COMPLETE", "RUNNING"]
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        locked(one._storage, step)
+    for study in (one, join_study(opened(postgresql), "parts")):
+        assert [trial.state.name for trial in study.trials] == ["RUNNING"]
+
+
+def test_only_steps_about_several_trials_wait_for_each_other(postgresql: str, opened: Open) -> None:
+    """Two processes write about their own trials at the same time; one that counts trials waits for both."""
+    first, second = opened(postgresql), opened(postgresql)
+    order: list[str] = []
+    alone = threading.Thread(target=lambda: locked(opened(postgresql), lambda: order.append("alone")))
+
+    def inner() -> None:
+        order.append("own")
+        alone.start()
+        time.sleep(0.5)
+
+    locked(first, lambda: locked_in_thread(second, inner), alone=False)
+    alone.join()
+
+    assert order == ["own", "alone"]
+
+
+def locked_in_thread(storage: BaseStorage, step: Callable[[], None]) -> None:
+    """Take a step about one trial in a thread of its own, and wait for it."""
+    thread = threading.Thread(target=lambda: locked(storage, step, alone=False))
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+def test_a_full_server_is_waited_for(postgresql: str, opened: Open, caplog: pytest.LogCaptureFixture) -> None:
+    """A worker that gets no connection says so in one sentence, and goes on when there is one."""
+    study = open_study(opened(postgresql), "full", NOTHING, ["maximize"])
+    close_connections(study._storage)
+    engine = create_engine(postgresql, pool_size=200)
+    held = []
+    with pytest.raises(OperationalError, match="too many clients"):
+        while True:
+            held.append(engine.connect())
+    threading.Timer(2.0, lambda: [one.close() for one in held] and engine.dispose()).start()
+    with patience(60):
+        assert locked(study._storage, lambda: len(study.trials)) == 0
+
+    assert "its server allows no more connections; raise that limit" in caplog.text
+    assert "responds again" in caplog.text
 
 
 def test_what_others_have_done_is_seen(url: str, opened: Open) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from flowersweep.sweep.storage import storage as storages
 from flowersweep.sweep.storage.lock import locked
-from flowersweep.sweep.storage.patience import is_passing, patience, patiently
+from flowersweep.sweep.storage.patience import cause, is_passing, patience, patiently
 from flowersweep.sweep.storage.storage import open_storage
 
 Answer = TypeVar("Answer")
@@ -152,3 +152,20 @@ def _while_locked(path: Path, call: Callable[[], Answer]) -> Answer:
         return call()
     finally:
         timer.join()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FATAL:  sorry, too many clients already",
+        "FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute",
+        'FATAL:  too many connections for role "sweeper"',
+        "FATAL: no more connections allowed (max_client_conn)",
+        "(1040, 'Too many connections')",
+    ],
+)
+def test_a_server_without_a_free_connection_is_waited_for(text: str) -> None:
+    """With one sentence that says what to do, whichever server or pooler it is."""
+    error = _from(_of_server(text))
+    assert is_passing(error)
+    assert cause(error) == "its server allows no more connections; raise that limit, or put a pooler before it"

@@ -7,6 +7,7 @@ import abc
 import errno
 import functools
 import logging
+import random
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +33,8 @@ STORAGE_FAILURES = (StorageInternalError, SQLAlchemyError, sqlite3.Error, OSErro
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
+# A server that has no connection left also needs time to refuse one.
+_LONGEST_PAUSE_FULL = 60.0
 _TICK = 0.1
 # Other processes hold a lock for a moment, and one that stops has something to write.
 _STOP_SECONDS = 3.0
@@ -47,6 +50,8 @@ _LASTING = (
     "read-only",
     "unknown database",
 )
+# Parts of those of PostgreSQL, its poolers, MySQL and MariaDB if there are as many connections as are allowed.
+_FULL = ("too many clients", "too many connections", "connection slots are reserved", "no more connections allowed")
 
 
 @dataclass(frozen=True)
@@ -108,11 +113,23 @@ def note_recovery() -> None:
 
 def cause(error: BaseException) -> str:
     """The first line of the driver's message, without SQLAlchemy's and Optuna's wrapping; names a disk that is full."""
+    if is_full_server(error):
+        return "its server allows no more connections; raise that limit, or put a pooler before it"
     while error.__cause__ is not None:
         error = error.__cause__
     original = getattr(error, "orig", None) or error
     lines = str(original).strip().splitlines()
     return with_disk(lines[0].rstrip(".;") if lines else type(original).__name__, original, _file)
+
+
+def is_full_server(error: BaseException) -> bool:
+    """Whether a database server refused a connection because it has as many as it allows."""
+    found: BaseException | None = error
+    while found is not None:
+        if any(words in str(found).lower() for words in _FULL):
+            return True
+        found = found.__cause__
+    return False
 
 
 def is_passing(error: BaseException | None) -> bool:
@@ -169,8 +186,9 @@ def _repeated(call: Callable[[], Answer], limit: float) -> Answer:
                     cause(error),
                     limit,
                 )
-            _sleep(min(pause, left))
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            # Many workers may wait: not all of them come back at the same time.
+            _sleep(min(pause * random.uniform(0.5, 1.0), left))  # noqa: S311 - no secret
+            pause = min(2 * pause, _LONGEST_PAUSE_FULL if is_full_server(error) else _LONGEST_PAUSE)
         else:
             if began is not None:
                 note_recovery()
