@@ -88,7 +88,7 @@ def _prepared(name: str, folder: Path, cache: Path, size: int, batches: int) -> 
         return lambda: len(read_folder(folder))
     if name == "start":
         return lambda: len(begun()[0])
-    assert catalogue is not None
+    assert catalogue is not None  # noqa: S101 (for the type checker)
     if name == "hash":
         return lambda: bool(fingerprint(catalogue, cache)) * len(catalogue)
     digest = fingerprint(catalogue, cache)
@@ -169,10 +169,21 @@ def measured(options: argparse.Namespace, times: int, root: Path) -> None:
         make(folder, count, options.size)
         sys.stdout.write(f"  {'made':9} {time.perf_counter() - began:8.2f} s\n")
         for name in STEPS:
-            command = [sys.executable, __file__, "--step", name, "--folder", str(folder), "--cache", str(cache)]
+            command = [
+                sys.executable,
+                __file__,
+                "--step",
+                name,
+                "--folder",
+                str(folder),
+                "--cache",
+                str(cache),
+            ]
             command += ["--size", str(options.size), "--batches", str(options.batches)]
             with _limited(options.limit_mb if name in {"stream", "evaluate"} else None) as join:
-                done = subprocess.run(command, check=True, stdout=subprocess.PIPE, preexec_fn=join, stderr=subprocess.DEVNULL)
+                done = subprocess.run(
+                    command, check=True, stdout=subprocess.PIPE, preexec_fn=join, stderr=subprocess.DEVNULL
+                )
             _show(name, json.loads(done.stdout.splitlines()[-1]))
         used = sum(path.stat().st_size for path in cache.rglob("*") if path.is_file())
         sys.stdout.write(f"  {'cache':9} {used / 1e6:8.0f} MB\n")
@@ -197,7 +208,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--times", type=int, nargs="+", default=[1, 10], help="times flower_photos")
     parser.add_argument("--size", type=int, default=64, help="side of the pictures in pixels")
-    parser.add_argument("--batches", type=int, default=2000, help=f"batches of {_BATCH} that are read at most")
+    parser.add_argument(
+        "--batches", type=int, default=2000, help=f"batches of {_BATCH} that are read at most"
+    )
     parser.add_argument("--limit-mb", type=int, help="memory of the processes that read, with the page cache")
     parser.add_argument("--folder", type=Path, help="where pictures and cache are while they are needed")
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)

@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -61,7 +61,7 @@ class Watch:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch)
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -86,13 +86,13 @@ def run(options: argparse.Namespace, found: Server, workers: int, trials: int) -
     given += [] if options.timeout is None else ["--timeout", str(options.timeout)]
     with Watch(found) as watch, _clients(shares, given) as clients:
         for client in clients:
-            assert client.stdout is not None
+            assert client.stdout is not None  # noqa: S101 (for the type checker)
             if client.stdout.readline() != b"ready\n":
                 sys.exit("A process of workers has ended.")
         found.forget_statements()
         used, began = found.processors(), time.perf_counter()
         for client in clients:
-            assert client.stdin is not None
+            assert client.stdin is not None  # noqa: S101 (for the type checker)
             client.stdin.write(b"\n")
             client.stdin.flush()
         reports = [json.loads(client.communicate()[0]) for client in clients]
@@ -139,7 +139,10 @@ def _clients(shares: Sequence[int], given: Sequence[str]) -> Iterator[list["subp
 def prepare(found: Server, filling: Filling) -> None:
     """A new study with these trials, and no other one."""
     for name in [row[0] for row in found.ask("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]:
-        found.ask(f'TRUNCATE TABLE "{name}" CASCADE') if name not in {"alembic_version", "version_info"} else None
+        found.ask(f'TRUNCATE TABLE "{name}" CASCADE') if name not in {
+            "alembic_version",
+            "version_info",
+        } else None
     with closing_storage(open_storage(found.url, Path())) as storage:
         study = open_study(storage, "scale", space().definition(), ["maximize"])
         fill(found.engine, study_id(study), space().dimensions, filling)
@@ -196,7 +199,9 @@ def many(options: argparse.Namespace) -> int:
         )
         for kind, taken in got["seconds"].items():
             if taken:
-                sys.stdout.write(f"  {kind:10} {len(taken):7} times, p50 {_ms(taken, 50)} p99 {_ms(taken, 99)} ms\n")
+                sys.stdout.write(
+                    f"  {kind:10} {len(taken):7} times, p50 {_ms(taken, 50)} p99 {_ms(taken, 99)} ms\n"
+                )
         most, mean = got["connections"]
         sys.stdout.write(
             f"connections {most} at most, {mean:.1f} on average; {got['statements'] / n:.0f} statements a trial; "
@@ -228,15 +233,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("what", choices=("capacity", "workers"))
     parser.add_argument("--workers", type=int, default=4, help="workers that ask, or that run trials")
     parser.add_argument("--running", type=int, nargs="+", help="trials of others")
-    parser.add_argument("--finished", type=int, nargs="+", default=[0], help="trials that are complete before")
+    parser.add_argument(
+        "--finished", type=int, nargs="+", default=[0], help="trials that are complete before"
+    )
     parser.add_argument("--sampler", choices=("tpe", "random"), default="tpe")
     parser.add_argument("--pruner", default="NopPruner", help="a class of optuna.pruners")
     parser.add_argument("--trials", type=int, default=3000, help="of all workers together")
     parser.add_argument("--seconds", type=float, default=0.0, help="mean duration of a trial")
     parser.add_argument("--epochs", type=int, default=0, help="reports of a trial")
-    parser.add_argument("--filled-epochs", type=int, default=10, help="reports of each trial that is there before")
+    parser.add_argument(
+        "--filled-epochs", type=int, default=10, help="reports of each trial that is there before"
+    )
     parser.add_argument("--timeout", type=float, help="seconds after which no trial is started")
-    parser.add_argument("--faster", type=float, default=1.0, help="signs of life come so many times more often")
+    parser.add_argument(
+        "--faster", type=float, default=1.0, help="signs of life come so many times more often"
+    )
     parser.add_argument("--ramp", type=float, default=0.0, help="seconds within which the workers begin")
     parser.add_argument("--processes", type=int, default=4, help="that the workers are threads of")
     parser.add_argument("--max-connections", type=int, default=100, help="of the server")

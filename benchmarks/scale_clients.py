@@ -87,7 +87,7 @@ class Sleeping:
             self._note("tell", self._told)
         self._asked = time.perf_counter()
 
-    def run(self, job: Job, relay: Relay) -> Outcome | None:
+    def run(self, _job: Job, relay: Relay) -> Outcome | None:
         """The worker has a trial and its values."""
         self._note("ask", self._asked)
         mean, epochs = self._options.seconds, self._options.epochs
@@ -201,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--ramp", type=float, default=0.0)
     options = parser.parse_args(arguments)
     claim.HEARTBEAT_SECONDS /= options.faster
-    workers.LOOK_SECONDS /= options.faster
+    workers.LOOK_SECONDS /= options.faster  # type: ignore[attr-defined] # it is imported there
     _with_shared_memory()
     found: dict[str, Any] = {"seconds": [{} for _ in range(options.workers)], "errors": [], "counts": []}
     gate = threading.Barrier(options.workers + 1)

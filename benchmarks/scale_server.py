@@ -78,8 +78,7 @@ class Server:
     def costly(self, count: int = 6) -> list[tuple[int, float, str]]:
         """The most expensive statements: calls, seconds in all, and the text."""
         rows = self.ask(
-            "SELECT calls, total_exec_time / 1000, query FROM pg_stat_statements ORDER BY 2 DESC LIMIT "
-            + str(count)
+            f"SELECT calls, total_exec_time / 1000, query FROM pg_stat_statements ORDER BY 2 DESC LIMIT {count}"  # noqa: S608 (a number)
         )
         return [(int(row[0]), float(row[1]), " ".join(str(row[2]).split())[:110]) for row in rows]
 
@@ -113,7 +112,9 @@ def server(max_connections: int) -> Iterator[Server]:
             running = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, **as_user)
         try:
             _wait([str(programs / "pg_isready"), "-q", "-h", str(folder)])
-            found = Server(f"postgresql+psycopg://{user}@/postgres?host={folder}", psutil.Process(running.pid))
+            found = Server(
+                f"postgresql+psycopg://{user}@/postgres?host={folder}", psutil.Process(running.pid)
+            )
             found.ask("CREATE EXTENSION pg_stat_statements")
             yield found
             found.engine.dispose()

@@ -77,7 +77,9 @@ def change(study: optuna.Study, moment: random.Random) -> None:
         return
     key = moment.choice(running)
     if what == 1:
-        storage.set_trial_intermediate_value(key, moment.randrange(9), moment.choice([0.5, math.nan, math.inf]))
+        storage.set_trial_intermediate_value(
+            key, moment.randrange(9), moment.choice([0.5, math.nan, math.inf])
+        )
     elif what == 2:
         storage.set_trial_user_attr(key, "花", {"n": [moment.random()]})
     elif what == 3:
@@ -93,7 +95,7 @@ def change(study: optuna.Study, moment: random.Random) -> None:
 @pytest.mark.parametrize("seed", range(2))
 def test_trials_are_those_that_optuna_reads(tmp_path: Path, seed: int) -> None:
     """After each of 30 changes by two processes, within a step and outside, for any states, in any order of reading."""
-    moment = random.Random(seed)
+    moment = random.Random(seed)  # noqa: S311 - it picks changes, not secrets
     with opened(tmp_path) as one, opened(tmp_path) as other, of_optuna(tmp_path) as reference:
         for _ in range(30):
             writer = moment.choice([one, other])

@@ -88,7 +88,9 @@ class Rows:
             # Without the numbers of all rows, of which there may be many more than are read.
             rows = np.where(index < 0, index + len(self), index).astype(np.int64, copy=False)
             if rows.size and not 0 <= rows.min() <= rows.max() < len(self):
-                raise IndexError(f"there are {len(self)} rows, but {index.min()} to {index.max()} were asked for")
+                raise IndexError(
+                    f"there are {len(self)} rows, but {index.min()} to {index.max()} were asked for"
+                )
             return rows
         return np.asarray(np.arange(len(self))[index])
 

@@ -119,8 +119,12 @@ class StudyCache(_CachedStorage):
                 read.clear()
 
     def get_all_trials(
-        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+        self,
+        study_id: int,
+        deepcopy: bool = True,  # noqa: FBT001, FBT002 (Optuna's signature)
+        states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
+        """The trials in their order."""
         with self._turn, self._lock:
             study = self._studies.setdefault(study_id, _StudyInfo())
             known = self._known.setdefault(study_id, _Known())
@@ -174,7 +178,7 @@ class StudyCache(_CachedStorage):
         for key in wanted & known.open.keys() - self._step.written:
             number, state = known.open[key]
             old = trials.get(number)
-            is_same = old is not None and old._trial_id == key and old.state is state is TrialState.RUNNING  # noqa: SLF001
+            is_same = old is not None and old._trial_id == key and old.state is state is TrialState.RUNNING
             if old is not None and is_same and old.params:
                 running[key] = old
         user, system = self._database.attributes(running) if running else ({}, {})
@@ -194,6 +198,7 @@ class StudyCache(_CachedStorage):
                 self._step.listed.discard(trial_id)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
+        """A trial, not read again if this step has read it."""
         if trial_id in (self._step.fresh or ()):
             with self._lock:
                 study_id, number = self._trial_id_to_study_id_and_number[trial_id]
@@ -201,35 +206,42 @@ class StudyCache(_CachedStorage):
         return super().get_trial(trial_id)
 
     def delete_study(self, study_id: int) -> None:
+        """Delete a study, and forget its trials."""
         super().delete_study(study_id)
         self._known.pop(study_id, None)
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """Begin a trial."""
         self._step.is_known = False
         return super().create_new_trial(study_id, template_trial)
 
     def set_trial_param(
         self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
     ) -> None:
+        """Give a trial a value."""
         self._changed(trial_id)
         super().set_trial_param(trial_id, param_name, param_value_internal, distribution)
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
+        """Change the state of a trial."""
         self._changed(trial_id)
         self._step.is_known = False
         return super().set_trial_state_values(trial_id, state, values)
 
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
+        """Store a value that a trial has reported."""
         self._changed(trial_id)
         super().set_trial_intermediate_value(trial_id, step, intermediate_value)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Store an attribute of a trial."""
         self._changed(trial_id)
         super().set_trial_user_attr(trial_id, key, value)
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Store an attribute of Optuna's own."""
         self._changed(trial_id)
         super().set_trial_system_attr(trial_id, key, value)
 
@@ -244,14 +256,14 @@ def cached(storage: BaseStorage) -> BaseStorage:
 
 
 @contextmanager
-def one_step(storage: BaseStorage, connection: Connection | None, *, alone: bool) -> Iterator[None]:
+def one_step(storage: BaseStorage, held: object, *, alone: bool) -> Iterator[None]:
     """A step under the lock of a storage.
 
     Args:
         storage: The storage, perhaps within flowersweep's own wrapper.
-        connection: As for `StudyCache.step`.
+        held: What holds the lock; the step is part of its transaction if it is a connection.
         alone: As for `StudyCache.step`.
     """
-    inner = getattr(storage, "backend", storage)
+    inner, connection = getattr(storage, "backend", storage), held if isinstance(held, Connection) else None
     with inner.step(connection, alone=alone) if isinstance(inner, StudyCache) else nullcontext():
         yield

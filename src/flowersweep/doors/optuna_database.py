@@ -20,7 +20,7 @@ from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, Engine, Row, bindparam, inspect, or_, select, text
+from sqlalchemy import BindParameter, Connection, Engine, Row, bindparam, inspect, or_, select, text
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 _UNFINISHED = tuple(state for state in TrialState if not state.is_finished())
@@ -28,7 +28,7 @@ _UNFINISHED = tuple(state for state in TrialState if not state.is_finished())
 _AT_ONCE = 5000
 
 _TRIALS = models.TrialModel.__table__.c
-_IDS = bindparam("ids", expanding=True, literal_execute=True)
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True, literal_execute=True)
 _PARAMS, _VALUES, _STEPS, _USER, _SYSTEM = (
     model.__table__.c
     for model in (
@@ -128,6 +128,7 @@ class Database(RDBStorage):
         return user, system
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
+        """A trial."""
         found = self.trials([trial_id])
         return found[0] if found else super().get_trial(trial_id)  # which knows the error
 
@@ -155,7 +156,9 @@ class Database(RDBStorage):
         found = []
         for row in sorted(trials):
             key = row.trial_id
-            distributions = {one.param_name: _distribution(one.distribution_json) for one in params.get(key, ())}
+            distributions = {
+                one.param_name: _distribution(one.distribution_json) for one in params.get(key, ())
+            }
             found.append(
                 FrozenTrial(
                     number=row.number,
@@ -214,4 +217,4 @@ def has_tables(engine: Engine) -> bool:
     if engine.dialect.name != "postgresql" or not inspect(engine).has_table("alembic_version"):
         return False
     with engine.connect() as connection:
-        return connection.execute(text("SELECT count(*) FROM alembic_version")).scalar_one() > 0
+        return bool(connection.execute(text("SELECT count(*) FROM alembic_version")).scalar_one())

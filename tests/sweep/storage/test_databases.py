@@ -282,16 +282,22 @@ def locked_in_thread(storage: BaseStorage, step: Callable[[], None]) -> None:
     assert not thread.is_alive()
 
 
+def take_all_connections(address: str, until: ExitStack) -> None:
+    """Open connections until the server refuses one."""
+    engine = create_engine(address, pool_size=200)
+    until.callback(engine.dispose)
+    while True:
+        until.enter_context(engine.connect())
+
+
 def test_a_full_server_is_waited_for(postgresql: str, opened: Open, caplog: pytest.LogCaptureFixture) -> None:
     """A worker that gets no connection says so in one sentence, and goes on when there is one."""
     study = open_study(opened(postgresql), "full", NOTHING, ["maximize"])
     close_connections(study._storage)
-    engine = create_engine(postgresql, pool_size=200)
-    held = []
-    with pytest.raises(OperationalError, match="too many clients"):
-        while True:
-            held.append(engine.connect())
-    threading.Timer(2.0, lambda: [one.close() for one in held] and engine.dispose()).start()
+    with ExitStack() as others:
+        with pytest.raises(OperationalError, match="too many clients"):
+            take_all_connections(postgresql, others)
+        threading.Timer(2.0, others.pop_all().close).start()
     with patience(60):
         assert locked(study._storage, lambda: len(study.trials)) == 0
 

@@ -168,4 +168,6 @@ def test_a_server_without_a_free_connection_is_waited_for(text: str) -> None:
     """With one sentence that says what to do, whichever server or pooler it is."""
     error = _from(_of_server(text))
     assert is_passing(error)
-    assert cause(error) == "its server allows no more connections; raise that limit, or put a pooler before it"
+    assert (
+        cause(error) == "its server allows no more connections; raise that limit, or put a pooler before it"
+    )

@@ -53,9 +53,8 @@ def locked(storage: BaseStorage, step: Callable[[], Answer], *, alone: bool = Tr
     """
 
     def attempt() -> Answer:
-        with storage_lock(storage, alone=alone) as connection:
-            with one_step(storage, connection if isinstance(connection, Connection) else None, alone=alone):
-                return step()
+        with storage_lock(storage, alone=alone) as held, one_step(storage, held, alone=alone):
+            return step()
 
     return patiently(attempt)
 

@@ -51,7 +51,12 @@ _LASTING = (
     "unknown database",
 )
 # Parts of those of PostgreSQL, its poolers, MySQL and MariaDB if there are as many connections as are allowed.
-_FULL = ("too many clients", "too many connections", "connection slots are reserved", "no more connections allowed")
+_FULL = (
+    "too many clients",
+    "too many connections",
+    "connection slots are reserved",
+    "no more connections allowed",
+)
 
 
 @dataclass(frozen=True)

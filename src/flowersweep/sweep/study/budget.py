@@ -131,6 +131,7 @@ def next_trial(
     budget: Budget,
     sampler_for: Callable[[int], BaseSampler] | None = None,
     folder: Path | None = None,
+    *,
     suggest: Callable[[Trial], object] = lambda _: None,
 ) -> Trial | Stop:
     """Take the next trial of a study, or return why there is none.

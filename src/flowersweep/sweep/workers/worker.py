@@ -139,7 +139,12 @@ def _run_trials(worker: Worker, shutdown: Shutdown, report: WorkerReport) -> Sto
         worker.process.start()  # it loads its modules while this process asks for a trial
         values = _Values(worker.space)
         trial = next_trial(
-            worker.study, worker.space, worker.budget, worker.sampler_for, worker.folder, values.suggest
+            worker.study,
+            worker.space,
+            worker.budget,
+            worker.sampler_for,
+            worker.folder,
+            suggest=values.suggest,
         )
         if isinstance(trial, Stop):
             return trial
