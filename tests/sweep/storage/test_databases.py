@@ -77,6 +77,20 @@ def administer(address: str, statement: str) -> None:
     engine.dispose()
 
 
+def connections(address: str) -> int:
+    """The number of connections of other clients."""
+    tables = {
+        "postgresql": "pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
+        "mysql": "information_schema.processlist WHERE user = 'root' AND id <> connection_id()",
+    }
+    engine = create_engine(address)
+    with engine.connect() as connection:
+        query = f"SELECT count(*) FROM {tables[engine.dialect.name]}"  # noqa: S608 (from above)
+        found = int(connection.exec_driver_sql(query).scalar_one())
+    engine.dispose()
+    return found
+
+
 def close_idle_connections(address: str) -> None:
     """Have MariaDB close all connections that wait for a statement, as it does with those that wait for too long."""
     engine = create_engine(address)
@@ -118,13 +132,17 @@ def test_a_long_wait_for_the_lock_ends_with_the_lock(
 def test_a_message_stops_workers_of_other_connections(
     url: str, tmp_path: Path, stub: Any, opened: Open
 ) -> None:
-    """What stops a study is read by two workers that run its trials; their trials wait within 30 seconds."""
+    """What stops a study is read by two workers that run its trials and have closed their connections meanwhile.
+
+    Their trials wait within 30 seconds.
+    """
     settings = stub.Settings(
         str(tmp_path), "leaving_marks", storage=url, study="stopped", n_trials=4, workers=2, seconds=600
     )
     marks = tmp_path / "marks"
     running = subprocess.Popen(stub.command(settings), stdout=subprocess.PIPE)
     wait_for(lambda: marks.exists() and len(marks.read_text().splitlines()) == 2)
+    wait_for(lambda: connections(url) <= 1)  # that of their sweeper
     write_stop(join_study(opened(url), "stopped"), "flowersweep stop")
     began = time.monotonic()
     output, _ = running.communicate(timeout=60)
