@@ -7,13 +7,14 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from copy import deepcopy
 from importlib import import_module
 from typing import Any
 
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
-from omegaconf import OmegaConf, flag_override
+from omegaconf import DictConfig, OmegaConf, flag_override
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -21,12 +22,14 @@ from flowersweep.doors import hydra_api
 from flowersweep.doors import joblib_launcher_api as joblib_api
 from flowersweep.errors import SweepError
 from flowersweep.interrupt import Interrupted
+from flowersweep.redaction import redacted
 from flowersweep.sweep.space.check import probes
 from flowersweep.sweep.space.values import text_of
 from flowersweep.sweep.storage.patience import STORAGE_FAILURES, patience
 from flowersweep.sweep.study.budget import Stop, remaining
 from flowersweep.sweep.study.claim import is_abandoned, is_at_work, is_of
 from flowersweep.sweep.study.reclaim import reclaim
+from flowersweep.sweep.workers.isolation.sealed import Sealed, hide_passwords, sealed
 from flowersweep.sweep.workers.stopping import Stopping
 from flowersweep.sweep.workers.trial_server import without_empty
 from flowersweep.sweep.workers.worker import WorkerReport
@@ -38,10 +41,12 @@ log = logging.getLogger(__name__)
 # How often workers are launched in a row, without a trial that was completed, if a launcher loses them.
 MAX_LAUNCHES = 5
 # They announce the jobs they launch; here these are workers, which are of no interest to the user.
-TALKATIVE = (hydra_api.LOGGER, joblib_api.LOGGER)
+TALKATIVE = (hydra_api.LOGGER, "hydra_plugins")
 WORKERS = "workers"
 LOOK_SECONDS = 1.0
 
+# Submitit hands its jobs over in files, and gets their results in files.
+_WRITES_FILES = "hydra_submitit_launcher"
 _JOBLIBS = "BrokenExecutor"
 _LOSSES = frozenset({_JOBLIBS, "UncompletedJobError", "RayError"})
 
@@ -191,8 +196,7 @@ def _quiet() -> Iterator[None]:
 def _launch_once(sweep: Sweep, n_workers: int) -> list[WorkerReport]:
     sweep.folder.mkdir(parents=True, exist_ok=True)
     reports = []
-    launcher = _launcher(sweep, n_workers)
-    with without_empty(sweep.folder / WORKERS):
+    with _launcher(sweep, n_workers) as launcher, without_empty(sweep.folder / WORKERS):
         returned = launcher.launch([_overrides(sweep)] * n_workers, initial_job_idx=0)
     for done in returned:
         report = hydra_api.returned(done)
@@ -205,7 +209,7 @@ def _launch_once(sweep: Sweep, n_workers: int) -> list[WorkerReport]:
 def _overrides(sweep: Sweep) -> list[str]:
     """The overrides of a worker: any point, because it composes those of each trial; not in the trials' folders."""
     return [
-        *sweep.space.overrides(next(probes(sweep.space))),
+        *map(redacted, sweep.space.overrides(next(probes(sweep.space)))),
         f"hydra.sweep.dir={text_of(str(sweep.folder))}",
         f"hydra.sweep.subdir={WORKERS}",
         "hydra.output_subdir=null",
@@ -213,18 +217,35 @@ def _overrides(sweep: Sweep) -> list[str]:
     ]
 
 
-def _launcher(sweep: Sweep, n_workers: int) -> Launcher:
+@contextmanager
+def _launcher(sweep: Sweep, n_workers: int) -> Iterator[Launcher]:
     """The configured launcher; joblib if there are several workers and none was chosen."""
-    config = sweep.config.copy()
-    with flag_override(config.hydra, ["readonly", "struct"], [False, False]):
-        config.hydra.sweep.dir = str(sweep.folder)
+    config = deepcopy(sweep.config)
+    target = str(config.hydra.launcher["_target_"])
     # For the user's Hydra callbacks, a trial is a job and a worker is not.
     context = hydra_api.without_callbacks(sweep.hydra_context)
-    task = functools.partial(worker_job, sweep=sweep)
-    if n_workers == 1 or not str(config.hydra.launcher["_target_"]).endswith("BasicLauncher"):
-        return Plugins.instance().instantiate_launcher(
-            hydra_context=context, task_function=task, config=config
-        )
-    launcher = joblib_api.joblib_launcher(n_workers)
-    launcher.setup(hydra_context=context, task_function=task, config=config)
-    return launcher
+    with ExitStack() as stack:
+        given: Sweep | Sealed = sweep
+        if _WRITES_FILES in target:
+            given = stack.enter_context(sealed(sweep))
+            _hide(config)
+            stack.enter_context(hydra_api.configured(config, context.config_loader))
+        with flag_override(config.hydra, ["readonly", "struct"], [False, False]):
+            config.hydra.sweep.dir = str(sweep.folder)
+        task = functools.partial(worker_job, sweep=given)
+        if n_workers == 1 or not target.endswith("BasicLauncher"):
+            launcher = Plugins.instance().instantiate_launcher(
+                hydra_context=context, task_function=task, config=config
+            )
+        else:
+            launcher = joblib_api.joblib_launcher(n_workers)
+            launcher.setup(hydra_context=context, task_function=task, config=config)
+        yield launcher
+
+
+def _hide(config: DictConfig) -> None:
+    """Remove passwords from a sweep's configuration; workers compose it again, to be the same, also from files."""
+    with flag_override(config.hydra, ["readonly", "struct"], [False, False]):
+        config.hydra.overrides.hydra.append("hydra.sweeper.storage=null")
+        config.hydra.sweeper.storage = None
+    hide_passwords(config, *(str(key) for key in config if key != "hydra"), "hydra.overrides")
