@@ -32,11 +32,16 @@ def launcher(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it(app: Any, launcher: tuple[str, ...], number: signal.Signals) -> None:
-    """Within 30 seconds, with nothing left running, neither a trial nor a process."""
+def test_a_signal_ends_it(app: Any, launcher: tuple[str, ...]) -> None:
+    """Within 30 seconds, with nothing left running, neither a trial nor a process; no file has the password."""
+    number = signal.SIGINT if "hydra/launcher=ray" in launcher else signal.SIGTERM
     running = app.start(
-        *launcher, "x=interval(0,1)", "hydra.sweeper.n_trials=6", "hydra.sweeper.n_jobs=2", "seconds=300"
+        *launcher,
+        "x=interval(0,1)",
+        "hydra.sweeper.n_trials=6",
+        "hydra.sweeper.n_jobs=2",
+        "seconds=300",
+        "+note='http://me:Wx7-secret-9@db'",
     )
     app.wait_for(lambda: len({mark[2] for mark in app.beginnings()}) == 2)
     running.send_signal(number)
@@ -49,6 +54,9 @@ def test_a_signal_ends_it(app: Any, launcher: tuple[str, ...], number: signal.Si
     assert "6 of 6 trials are left" in out
     assert {trial.state.name for trial in app.study().trials} == {"WAITING"}
     app.wait_for(lambda: not any(app.lives(pid) for mark in app.beginnings() for pid in mark[1:]), seconds=20)
+    files = [path for path in Path("results").rglob("*") if path.is_file()]
+    assert len(list(Path("results").rglob("*_submitted.pkl"))) == (2 if number == signal.SIGTERM else 0)
+    assert not [path for path in files if b"Wx7-secret" in path.read_bytes()]
 
 
 @pytest.mark.slow

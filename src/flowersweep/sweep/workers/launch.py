@@ -3,24 +3,20 @@
 import functools
 import logging
 import os
-import signal
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from copy import deepcopy
-from importlib import import_module
-from typing import Any
 
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig, OmegaConf, flag_override
+from omegaconf import DictConfig, flag_override
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from flowersweep.doors import hydra_api
 from flowersweep.doors import joblib_launcher_api as joblib_api
-from flowersweep.errors import SweepError
+from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.interrupt import Interrupted
 from flowersweep.redaction import redacted
 from flowersweep.sweep.space.check import probes
@@ -29,7 +25,8 @@ from flowersweep.sweep.storage.patience import STORAGE_FAILURES, patience
 from flowersweep.sweep.study.budget import Stop, remaining
 from flowersweep.sweep.study.claim import is_abandoned, is_at_work, is_of
 from flowersweep.sweep.study.reclaim import reclaim
-from flowersweep.sweep.workers.isolation.sealed import Sealed, hide_passwords, sealed
+from flowersweep.sweep.workers.engines.ray import start_ray
+from flowersweep.sweep.workers.engines.sealed import Sealed, hide_passwords, sealed
 from flowersweep.sweep.workers.stopping import Stopping
 from flowersweep.sweep.workers.trial_server import without_empty
 from flowersweep.sweep.workers.worker import WorkerReport
@@ -57,14 +54,14 @@ def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
     If the sweep is stopped, by a signal or by a message in the study, the first report says so.
 
     Raises:
-        SweepError: The workers died repeatedly, and no trial was completed meanwhile.
+        SweepError: The workers died repeatedly, and no trial was completed meanwhile; or what they depend on is lost.
         Exception: What a worker raised.
     """
     reports: list[WorkerReport] = []
     n_workers, n_left, n_done = sweep.settings.n_jobs, MAX_LAUNCHES, _n_done(study)
     reason = ""
-    _start_ray(sweep)
-    with _quiet(), Stopping(study, sweep.budget.stopped_before, writes=not sweep.settings.join) as stopping:
+    head, before = start_ray(sweep.config.hydra.launcher), sweep.budget.stopped_before
+    with _quiet(), Stopping(study, before, head.loss, writes=not sweep.settings.join) as stopping:
         while n_left:
             lost = False
             try:
@@ -77,11 +74,14 @@ def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
                     _wait_for_others(sweep, study, stopping)
             except Interrupted:
                 log.debug("The workers are not waited for any longer.")
+                if stopping.loss is not None:
+                    _reclaim(study)
+                    raise SweepStoppedError(f"{stopping.loss}; the same command resumes the sweep.") from None
             except Exception as error:
                 lost = is_loss(error)
                 if not lost and stopping.by is None:
                     raise
-                reason = f" ({in_one_line((str(error).splitlines() or [''])[0])[:200]})"
+                reason = f" ({in_one_line(' '.join(str(error).splitlines()[:2]))[:300]})"
                 # joblib ends all its workers when one of them dies; the next ones take over their trials. Other engines
                 # let them live, and nobody waits for them now.
                 n_workers = max(
@@ -99,19 +99,6 @@ def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
         f"The workers' processes died {MAX_LAUNCHES} times{reason}, perhaps because memory is too low; try a smaller "
         "hydra.sweeper.n_jobs. The same command resumes the sweep."
     )
-
-
-def _start_ray(sweep: Sweep) -> None:
-    """Start Ray, if it is the launcher: the launcher would do so later, and Ray replaces the handler of SIGTERM."""
-    launcher = sweep.config.hydra.launcher
-    if str(launcher["_target_"]).endswith(".RayLauncher"):
-        ray = import_module("ray")
-        if not ray.is_initialized():
-            given: Any = OmegaConf.to_container(launcher.ray.init, resolve=True)
-            before = signal.getsignal(signal.SIGTERM)
-            ray.init(**given)
-            if threading.current_thread() is threading.main_thread():
-                signal.signal(signal.SIGTERM, before)
 
 
 def is_loss(error: BaseException) -> bool:
@@ -164,10 +151,14 @@ def _wait_for_others(sweep: Sweep, study: Study, stopping: Stopping) -> None:
 
 def _stopped(stopping: Stopping, study: Study) -> WorkerReport:
     """The report of a sweep that was stopped, after the trials of its dead workers wait again."""
-    with suppress(*STORAGE_FAILURES), patience(0):
-        reclaim(study)
+    _reclaim(study)
     stop = Stop.STOPPED if stopping.signal_number is None else Stop.INTERRUPTED
     return WorkerReport(stop, stopping.signal_number, by=stopping.by)
+
+
+def _reclaim(study: Study) -> None:
+    with suppress(*STORAGE_FAILURES), patience(0):
+        reclaim(study)
 
 
 def _done(sweep: Sweep, study: Study, reports: Sequence[WorkerReport]) -> bool:

@@ -22,8 +22,8 @@ from flowersweep.sweep.study.content import Content
 from flowersweep.sweep.study.pruner import make_pruner
 from flowersweep.sweep.study.sampler import distinct_sampler, explicit_options, make_sampler
 from flowersweep.sweep.study.study import join_study
+from flowersweep.sweep.workers.engines.sealed import Sealed, hide_passwords
 from flowersweep.sweep.workers.isolation.lifeline import ending_with_sweeper
-from flowersweep.sweep.workers.isolation.sealed import Sealed, hide_passwords
 from flowersweep.sweep.workers.messages import Application
 from flowersweep.sweep.workers.recorder import Recorder
 from flowersweep.sweep.workers.training_process import TrainingProcess

@@ -7,7 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from flowersweep.errors import SweepError
-from flowersweep.sweep.workers.isolation.sealed import VARIABLE, Sealed, hide_passwords, sealed
+from flowersweep.sweep.workers.engines.sealed import VARIABLE, Sealed, hide_passwords, sealed
 
 URL = "postgresql+psycopg://me:Wx7-secret-9@db/studies"
 
