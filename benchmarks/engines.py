@@ -46,8 +46,9 @@ from servers import postgresql
 N_TRIALS = 8
 WAIT_SECONDS = 300.0
 ALLOWED_SECONDS = 30.0
+HEAD_SECONDS = 60.0
 PROGRAM = str(Path(__file__).with_name("engines_program.py").absolute())
-SLEEPING = ("x=interval(0,1)", "seconds=3")
+SLEEPING = ("x=interval(0,1)",)
 TRAINING = (
     "data=demo", "trainer=quick", "trainer.epochs=4", "model=cnn", "model.filters=[4]", "tracking.log_figures=false",
     "optimizer.learning_rate=tag(log,interval(1e-4,1e-2))",
@@ -117,13 +118,15 @@ class Sweep:
         pids = {int(owner[PID_TAG]) for owner in owners if PID_TAG in owner}
         return [psutil.Process(pid) for pid in sorted(pids) if psutil.pid_exists(pid)]
 
-    def ended(self, running: "subprocess.Popen[bytes]", since: float, what: str) -> None:
-        """Wait for the end of the command, and note how long it took and what it left."""
+    def ended(
+        self, running: "subprocess.Popen[bytes]", since: float, what: str, allowed: float = ALLOWED_SECONDS
+    ) -> None:
+        """Wait for the end of the command, note how long it took and what it left, and give it again if it ended early."""
         code = running.wait(WAIT_SECONDS)
         took = time.monotonic() - since
         left = len(self.trials(TrialState.RUNNING))
         self.said.append(f"{what}: exit code {code} after {took:.1f} s, {left} RUNNING")
-        if code and (took > ALLOWED_SECONDS or left):
+        if code and (took > allowed or left):
             self.said.append("WRONG: too late, or something is RUNNING")
         if code:
             self.said.append(f"said {self._last_line()!r}")
@@ -182,7 +185,9 @@ def ray_cluster(folder: Path, *, trains: bool = False) -> Iterator[Sweep]:
 def submitit(folder: Path, *, trains: bool = False, minutes: int = 60) -> Iterator[Sweep]:
     """Jobs as processes of this machine, of that length; Submitit restarts one that takes longer, up to three times."""
     name = "cluster" if trains else "hydra/launcher"
-    yield Sweep(folder, [f"{name}=submitit_local", f"hydra.launcher.timeout_min={minutes}"], None, trains)
+    longer = ["seconds=12"] if minutes == 1 else []
+    launcher = [f"{name}=submitit_local", f"hydra.launcher.timeout_min={minutes}", *longer]
+    yield Sweep(folder, launcher, None, trains)
 
 
 def _kill_node(node: Any) -> None:
@@ -200,17 +205,17 @@ def _kill_node(node: Any) -> None:
 
 def lose_node(sweep: Sweep) -> None:
     """SIGKILL for the second node."""
-    _disturb(sweep, lambda _: _kill_node(sweep.node[1]), "node killed")
+    _disturb(sweep, lambda _: _kill_node(sweep.node[1]), "node killed", 0)
 
 
 def lose_head(sweep: Sweep) -> None:
     """SIGKILL for the head node; the other one is left without a cluster."""
-    _disturb(sweep, lambda _: _kill_node(sweep.node[0]), "head node killed")
+    _disturb(sweep, lambda _: _kill_node(sweep.node[0]), "head node killed", HEAD_SECONDS)
 
 
 def lose_worker(sweep: Sweep) -> None:
     """SIGKILL for a worker."""
-    _disturb(sweep, lambda _: sweep.workers()[0].kill(), "worker killed")
+    _disturb(sweep, lambda _: sweep.workers()[0].kill(), "worker killed", 0)
 
 
 def interrupt(sweep: Sweep) -> None:
@@ -225,14 +230,22 @@ def terminate(sweep: Sweep) -> None:
 
 def wait(sweep: Sweep) -> None:
     """Nothing: the time of the jobs ends during the sweep."""
-    sweep.ended(sweep.start(), time.monotonic(), "jobs of one minute")
+    sweep.ended(sweep.start(), time.monotonic(), "jobs of one minute", 0)
+    logs = [path.read_text(encoding="utf-8") for path in sweep.folder.rglob("*_log.err")]
+    count = sum(log.count("this job is timed-out") for log in logs)
+    sweep.said.append(f"{'' if count else 'WRONG: '}{count} times the time of a job was up")
 
 
-def _disturb(sweep: Sweep, act: Callable[["subprocess.Popen[bytes]"], None], what: str) -> None:
+def _disturb(
+    sweep: Sweep,
+    act: Callable[["subprocess.Popen[bytes]"], None],
+    what: str,
+    allowed: float = ALLOWED_SECONDS,
+) -> None:
     running = sweep.start()
     sweep.until_the_middle(running)
     act(running)
-    sweep.ended(running, time.monotonic(), what)
+    sweep.ended(running, time.monotonic(), what, allowed)
 
 
 CASES: dict[str, tuple[Any, Callable[[Sweep], None]]] = {

@@ -14,7 +14,7 @@ from flowersweep import current_trial
 NODE = {
     "defaults": ["_self_", {"override hydra/sweeper": "study"}],
     "x": 0.5,
-    "seconds": 2.0,
+    "seconds": 3.0,
     "folder": ".",
     "tracking": {"dir": "${folder}/results"},
     "hydra": {

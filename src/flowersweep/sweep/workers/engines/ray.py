@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -57,7 +58,7 @@ class HeadNode:
 
 
 def start_ray(launcher: DictConfig) -> HeadNode:
-    """Start Ray, or connect to its cluster, if it is the launcher; later, it would replace the handler of SIGTERM.
+    """Start Ray, or connect to its cluster, if it is the launcher; later, it would replace handlers of this process.
 
     Args:
         launcher: `hydra.launcher`.
@@ -73,7 +74,7 @@ def start_ray(launcher: DictConfig) -> HeadNode:
     given: Any = OmegaConf.to_container(launcher.ray.init, resolve=True)
     # Without an address, Ray would look for any cluster on this machine.
     address = given.get("address") or os.environ.get("RAY_ADDRESS") or LOCAL
-    before = signal.getsignal(signal.SIGTERM)
+    handler, hook = signal.getsignal(signal.SIGTERM), sys.excepthook
     try:
         ray = import_module("ray")
         if not ray.is_initialized():
@@ -85,7 +86,8 @@ def start_ray(launcher: DictConfig) -> HeadNode:
         ) from error
     finally:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGTERM, handler)
+        sys.excepthook = hook  # Ray's tells the head node of an error first, and waits for one that is lost
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     wanted = _wanted(OmegaConf.to_container(launcher.ray.remote, resolve=True))
     if (lack := lack_of(wanted, nodes)) is not None:
