@@ -17,7 +17,6 @@ from optuna.trial import FrozenTrial, TrialState
 from flowersweep.doors import hydra_api
 from flowersweep.doors import joblib_launcher_api as joblib_api
 from flowersweep.errors import SweepError, SweepStoppedError
-from flowersweep.interrupt import Interrupted
 from flowersweep.redaction import redacted
 from flowersweep.sweep.space.check import probes
 from flowersweep.sweep.space.values import text_of
@@ -72,7 +71,7 @@ def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
                 n_workers = sweep.settings.n_jobs
                 if not lost and all(report.stop is Stop.SPENT for report in reports):
                     _wait_for_others(sweep, study, stopping)
-            except Interrupted:
+            except KeyboardInterrupt:  # Interrupted, or what Ray raises instead
                 log.debug("The workers are not waited for any longer.")
                 if stopping.loss is not None:
                     _reclaim(study)
