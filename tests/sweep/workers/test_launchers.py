@@ -5,11 +5,13 @@ import signal
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from optuna.trial import TrialState
 
+from flowersweep.errors import SweepStoppedError
 from flowersweep.sweep.workers.launch import is_loss
 
 PLUGINS = {
@@ -82,6 +84,25 @@ def test_a_lost_worker_costs_no_trial(app: Any, launcher: tuple[str, ...]) -> No
     assert "A worker's process died" in err
     assert [trial.state.name for trial in app.study().trials] == ["COMPLETE"] * 6
     assert [mark[0] for mark in app.beginnings()].count(0) == 1
+
+
+def test_a_lost_head_node_ends_the_sweep(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one sentence, although Ray raises a KeyboardInterrupt of its own where its wait is interrupted."""
+
+    def wait_as_ray(*_: object) -> None:
+        try:
+            time.sleep(20)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt from None
+
+    workers = "flowersweep.sweep.workers"
+    monkeypatch.setattr(f"{workers}.launch._launch_once", wait_as_ray)
+    monkeypatch.setattr(f"{workers}.launch.start_ray", lambda _: SimpleNamespace(loss=lambda: "It is lost"))
+    monkeypatch.setattr(f"{workers}.stopping.LOOK_SECONDS", 0.0)
+
+    with pytest.raises(SweepStoppedError, match=r"^It is lost; the same command resumes the sweep\.$"):
+        app.sweep(monkeypatch, "x=interval(0,1)", "hydra.sweeper.n_trials=2")
+    assert app.study().trials == []
 
 
 @pytest.mark.parametrize(
