@@ -44,6 +44,10 @@ def serve(descriptor: int, worker: int) -> None:
         worker: The worker's process id.
     """
     die_with_worker(worker)
+    if "SUBMITIT_EXECUTOR" in os.environ:
+        # Slurm sends the signal of Submitit to all processes of a job; the worker obeys it, and then ends this one.
+        number = f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}"
+        signal.signal(signal.Signals[number], signal.SIG_IGN)
     channel = Channel(descriptor)
     application = _received_application(channel)
     while (job := channel.next_job()) is not None:
