@@ -64,7 +64,7 @@ class Sweep:
         launcher: The arguments that choose the engine.
         storage: The URL of the study's storage; None for the default.
         trains: Whether its trials are trainings of flowersweep.
-        node: What `kill_node` kills.
+        node: The nodes of its cluster, the head node first.
         said: What happened, in words.
     """
 
@@ -129,11 +129,12 @@ class Sweep:
         if code and (took > allowed or left):
             self.said.append("WRONG: too late, or something is RUNNING")
         if code:
-            self.said.append(f"said {self._last_line()!r}")
+            self.said.append(f"said {self.last_line()!r}")
             again = time.monotonic()
             self.ended(self.start(), again, "the same command again")
 
-    def _last_line(self) -> str:
+    def last_line(self) -> str:
+        """What the command said last."""
         lines = (self.folder / "log").read_text(encoding="utf-8", errors="replace").splitlines()
         return next((line for line in reversed(lines) if line.strip()), "")
 
@@ -161,24 +162,31 @@ class Sweep:
 
 
 @contextmanager
-def ray_cluster(folder: Path, *, trains: bool = False) -> Iterator[Sweep]:
-    """A cluster of two nodes of this machine, with a core for one worker each; the second is the one to be lost."""
+def nodes() -> Iterator[tuple[Any, ...]]:
+    """A cluster of two nodes of this machine, with a core for one worker each: the head node, and the other one."""
     from ray.cluster_utils import Cluster
 
     small = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
     cluster = Cluster(initialize_head=True, head_node_args={**small, "include_dashboard": False})
     try:
-        node = cluster.add_node(**small)
-        with postgresql() as url:
-            options = {"init.address": cluster.address, "remote.num_cpus": 1, "remote.max_retries": 3}
-            preset = [f"hydra.launcher.ray.{name}={value}" for name, value in options.items()]
-            launcher = (
-                ["cluster=ray", *preset] if trains else ["hydra/launcher=ray", *("+" + one for one in preset)]
-            )
-            yield Sweep(folder, launcher, url, trains, (cluster.head_node, node))
+        yield cluster.head_node, cluster.add_node(**small)
     finally:
         for node in cluster.list_all_nodes():
             _kill_node(node)
+
+
+def on_ray(head: Any, *, trains: bool) -> list[str]:
+    """The arguments of a sweep on a cluster."""
+    options = {"init.address": head.address, "remote.num_cpus": 1, "remote.max_retries": 3}
+    preset = [f"hydra.launcher.ray.{name}={value}" for name, value in options.items()]
+    return ["cluster=ray", *preset] if trains else ["hydra/launcher=ray", *("+" + one for one in preset)]
+
+
+@contextmanager
+def ray_cluster(folder: Path, *, trains: bool = False) -> Iterator[Sweep]:
+    """A sweep on a cluster of Ray, with PostgreSQL."""
+    with nodes() as (head, other), postgresql() as url:
+        yield Sweep(folder, on_ray(head, trains=trains), url, trains, (head, other))
 
 
 @contextmanager
@@ -209,8 +217,26 @@ def lose_node(sweep: Sweep) -> None:
 
 
 def lose_head(sweep: Sweep) -> None:
-    """SIGKILL for the head node; the other one is left without a cluster."""
-    _disturb(sweep, lambda _: _kill_node(sweep.node[0]), "head node killed", HEAD_SECONDS)
+    """SIGKILL for the head node and, when the sweep has ended, for the other one; then the study goes on elsewhere."""
+    longer = ["seconds=12"]
+    sweep.launcher = [*sweep.launcher, *longer]
+    running = sweep.start()
+    sweep.until_the_middle(running)
+    _kill_node(sweep.node[0])
+    began = time.monotonic()
+    code = running.wait(WAIT_SECONDS)
+    took = time.monotonic() - began
+    late = "WRONG: " if took > HEAD_SECONDS else ""
+    sweep.said += [
+        f"{late}head node killed: exit code {code} after {took:.1f} s",
+        f"said {sweep.last_line()!r}",
+    ]
+    _kill_node(sweep.node[1])
+    left = N_TRIALS - len(sweep.trials(TrialState.COMPLETE))
+    with nodes() as (head, _):
+        sweep.launcher = [*on_ray(head, trains=sweep.trains), *longer]
+        what = f"the same command on another cluster, with {left} trials left"
+        sweep.ended(sweep.start(), time.monotonic(), what, 0)
 
 
 def lose_worker(sweep: Sweep) -> None:
