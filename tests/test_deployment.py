@@ -22,7 +22,7 @@ from typing import Any
 
 import optuna
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped] # it ships no types
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
