@@ -48,6 +48,16 @@ def test_what_starts_the_workers_is_no_part_of_it() -> None:
     assert differences(here, there) == []
 
 
+def test_passwords_are_no_part_of_it() -> None:
+    """Not of what a program is configured with; another one goes on with the same study."""
+    first, other = (
+        definition_of(build_space(BASE), OmegaConf.create({"db": f"mysql://me:{word}@host/pictures"}))
+        for word in ("Wx7-secret-9", "Qz2-secret-4")
+    )
+    assert first["config"]["db"] == "mysql://me:***@host/pictures"
+    assert differences(first, other) == []
+
+
 def test_conditions_differ() -> None:
     """A changed condition is told with what it was."""
     old = build_space(["m=a,b", "k=1,2"]).definition()

@@ -23,6 +23,7 @@ from flowersweep.sweep.study.outcome import Outcome, of_exception, of_value
 from flowersweep.sweep.workers.isolation.channel import Channel
 from flowersweep.sweep.workers.isolation.lifeline import die_with_worker
 from flowersweep.sweep.workers.isolation.process_state import restored
+from flowersweep.sweep.workers.isolation.shutdown import signal_of_submitit
 from flowersweep.sweep.workers.messages import (
     ATTRS,
     BROKEN,
@@ -44,6 +45,9 @@ def serve(descriptor: int, worker: int) -> None:
         worker: The worker's process id.
     """
     die_with_worker(worker)
+    if (number := signal_of_submitit()) is not None:
+        # Slurm sends it to all processes of a job; the worker obeys it, and then ends this one.
+        signal.signal(number, signal.SIG_IGN)
     channel = Channel(descriptor)
     application = _received_application(channel)
     while (job := channel.next_job()) is not None:

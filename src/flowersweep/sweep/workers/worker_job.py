@@ -4,6 +4,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, flag_override
@@ -21,6 +22,7 @@ from flowersweep.sweep.study.content import Content
 from flowersweep.sweep.study.pruner import make_pruner
 from flowersweep.sweep.study.sampler import distinct_sampler, explicit_options, make_sampler
 from flowersweep.sweep.study.study import join_study
+from flowersweep.sweep.workers.engines.sealed import Sealed, hide_passwords
 from flowersweep.sweep.workers.isolation.lifeline import ending_with_sweeper
 from flowersweep.sweep.workers.messages import Application
 from flowersweep.sweep.workers.recorder import Recorder
@@ -69,8 +71,16 @@ class Sweep:
     environment: Mapping[str, str] | None = None
 
 
-def worker_job(_config: DictConfig, *, sweep: Sweep) -> WorkerReport:
-    """A worker as a Hydra job: takes trials from the study until there are none left."""
+def worker_job(config: DictConfig, *, sweep: Sweep | Sealed) -> WorkerReport:
+    """A worker as a Hydra job: takes trials from the study until there are none left.
+
+    Args:
+        config: The job's, which launchers hand back with its result; the worker composes those of its trials.
+        sweep: What the worker does.
+    """
+    if isinstance(sweep, Sealed):
+        sweep = cast(Sweep, sweep.opened())
+        hide_passwords(config)
     settings = sweep.settings
     pruner = make_pruner(settings.pruner, n_directions=len(settings.directions))
     with stopped_in_words(), patience(settings.storage_patience):
@@ -126,6 +136,9 @@ def _compose(sweep: Sweep, _number: int, overrides: list[str]) -> DictConfig:
     composed = sweep.hydra_context.config_loader.load_sweep_config(sweep.config, overrides)
     with flag_override(composed.hydra, ["readonly", "struct"], [False, False]):
         composed.hydra.sweep.dir = str(sweep.folder)
+    hide_passwords(
+        composed, "hydra.sweeper", "hydra.overrides.hydra"
+    )  # Hydra writes them to a file of the trial
     return composed
 
 
