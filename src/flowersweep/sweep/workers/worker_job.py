@@ -9,6 +9,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, flag_override
 from optuna.samplers import BaseSampler
 
+from flowersweep.own.main_module import MainModule
 from flowersweep.sweep.runs import EXPERIMENT, Runs
 from flowersweep.sweep.settings import Settings
 from flowersweep.sweep.space.overrides import typed_overrides
@@ -50,6 +51,7 @@ class Sweep:
         content: What the trials read; None if unknown.
         runs: Where the runs of the trials are; None if they are not recorded.
         environment: MLflow's variables, as they were set for another program; None for flowersweep's own trainings.
+        main: The module that defines the function, if it is the main one.
     """
 
     study_name: str
@@ -67,6 +69,7 @@ class Sweep:
     content: Content | None = None
     runs: Runs | None = None
     environment: Mapping[str, str] | None = None
+    main: MainModule | None = None
 
 
 def worker_job(_config: DictConfig, *, sweep: Sweep) -> WorkerReport:
@@ -85,6 +88,7 @@ def worker_job(_config: DictConfig, *, sweep: Sweep) -> WorkerReport:
             command=sweep.command,
             content=sweep.content,
             names=settings.names,
+            main=sweep.main,
         ),
         n_workers=settings.n_jobs,
         trials_per_process=settings.trials_per_process,
