@@ -1,7 +1,9 @@
 """The data that a sweep passes to its workers, and a worker as a job of Hydra's launcher."""
 
 import functools
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +11,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, flag_override
 from optuna.samplers import BaseSampler
 
+from flowersweep.doors import hydra_api
+from flowersweep.doors import joblib_launcher_api as joblib_api
 from flowersweep.own.main_module import MainModule
 from flowersweep.sweep.runs import EXPERIMENT, Runs
 from flowersweep.sweep.settings import Settings
@@ -29,6 +33,8 @@ from flowersweep.sweep.workers.training_process import TrainingProcess
 from flowersweep.sweep.workers.worker import Worker, WorkerReport, work
 
 TRAINING_LOG = "training.log"
+# Launchers announce the jobs they launch, here workers, and filelock each lock.
+TALKATIVE = (hydra_api.LOGGER, joblib_api.LOGGER, "filelock")
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,20 @@ class Sweep:
     main: MainModule | None = None
 
 
+@contextmanager
+def quiet_loggers() -> Iterator[None]:
+    """A block in which the user's logging shows nothing of what runs workers."""
+    loggers = [logging.getLogger(name) for name in TALKATIVE]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
 def worker_job(_config: DictConfig, *, sweep: Sweep) -> WorkerReport:
     """A worker as a Hydra job: takes trials from the study until there are none left."""
     settings = sweep.settings
@@ -109,7 +129,7 @@ def worker_job(_config: DictConfig, *, sweep: Sweep) -> WorkerReport:
         folder=sweep.folder / FOLDER,
         recorder=_recorder(sweep),
     )
-    with ending_with_sweeper(sweep.sweeper, kill=process.kill):
+    with quiet_loggers(), ending_with_sweeper(sweep.sweeper, kill=process.kill):
         return work(worker)
 
 
