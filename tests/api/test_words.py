@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -136,3 +137,27 @@ def test_another_configuration_is_refused() -> None:
     """One that this program has not composed."""
     with pytest.raises(ConfigError, match="not one of flowersweep"):
         as_words(OmegaConf.create({"model": "cnn"}))
+
+
+def test_a_composed_configuration_in_a_notebook(tmp_path: Path) -> None:
+    """Hydra may still be initialized for the program's own configurations, and is so afterwards."""
+    config.prepare()
+    with initialize_config_dir(str(config.conf_dir())):
+        composed = compose("config", ["seed=3"])
+    (tmp_path / "mine.yaml").write_text("x: 1\n", encoding="utf-8")
+    with initialize_config_dir(str(tmp_path)):
+        assert as_words(composed) == ["seed=3"]
+        assert compose("mine").x == 1
+    assert not GlobalHydra.instance().is_initialized()
+
+
+def test_a_value_that_was_taken_away() -> None:
+    """It is not replaced by a default without a word."""
+    config.prepare()
+    with initialize_config_dir(str(config.conf_dir())):
+        composed = compose("config")
+    composed.trainer.epochs = "???"
+    with pytest.raises(
+        ConfigError, match=r"^trainer\.epochs has no value in the configuration \(\?\?\?\); give"
+    ):
+        as_words(composed)
