@@ -219,13 +219,11 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
         _refuse_failure(study, sweep, reports)
     if store is not None and study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
         assert sweep.runs is not None  # noqa: S101 (for the type checker; the store is theirs)
-        is_own = sweep.environment is None
         steps = after_sweep(
             str(sweep.runs.directory),
             sweep.runs.uri,
             study.study_name,
-            has_model=is_own and bool(sweep.config.tracking.get("log_model")),
-            is_own=is_own,
+            has_model=sweep.environment is None and bool(sweep.config.tracking.get("log_model")),
         )
         show_next_steps(steps, plain_console())
 

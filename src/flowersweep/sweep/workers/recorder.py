@@ -21,13 +21,12 @@ from flowersweep.tracking.failure import is_passing
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.patience import PATIENCE_SECONDS, patience
-from flowersweep.tracking.run import RunStatus
+from flowersweep.tracking.run import REPORTED, RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
 from flowersweep.tracking.store.summary import summary
 
 log = logging.getLogger(__name__)
 
-REPORTED = "reported"
 # A worker that is told to stop while the store is away notices it after these.
 PAUSE_SECONDS = 1.0
 START_SECONDS = 10.0
