@@ -255,7 +255,10 @@ def _study(
     name = settings.study_name or derived_name(space, definition, settings.directions)
     # To hydra-optuna-sweeper, a name without a storage is no identity: each command is a study of its own.
     default = "new" if is_foreign and settings.storage is None else "error"
-    study = open_study(storage, name, definition, settings.directions, settings.on_mismatch or default)
+    dimensions = space.dimensions if is_foreign and space.extension is None else None
+    study = open_study(
+        storage, name, definition, settings.directions, settings.on_mismatch or default, dimensions=dimensions
+    )
     if study.study_name != name:
         log.info("The study %r is a different search; this one is %r.", name, study.study_name)
     return study
