@@ -83,6 +83,11 @@ OTHER_PROGRAMS = {
     "env -u": "a server; tests/deploy/test_through_server.py starts one",
     "find": "lists files",
     "curl": "needs a server",
+    "docker": "needs a daemon; tests/test_deployment.py checks its files",
+    "kubectl": "needs a cluster; the same",
+    "sbatch": "needs Slurm; tests/test_deployment.py runs its script",
+    "cp": "copies a file",
+    "chmod": "changes who may read it",
     "python -c": "downloads weights, or needs a picture; its code is compiled",
 }
 # Pages whose code has a test of its own below.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from flowersweep.errors import TrackingError
-from flowersweep.tracking.failure import is_passing, reason
+from flowersweep.tracking.failure import is_of_store, is_passing, reason
 from flowersweep.tracking.patience import PatientClient, waited
 
 if TYPE_CHECKING:
@@ -107,14 +107,18 @@ def quiet() -> None:
 
 @contextmanager
 def translated(action: str) -> Iterator[None]:
-    """Raise errors of MLflow or the disk in the block as TrackingError: "Cannot <action>: <reason>."."""
+    """Raise errors of a store in the block as TrackingError: "Cannot <action>: <reason>."."""
     quiet()
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
         yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except ModuleNotFoundError as error:
+        raise TrackingError(
+            f"Cannot {action}: its artifacts are stored by means of the package {error.name!r}, which is not installed; "
+            "install it, or let an MLflow server store them."
+        ) from error
+    except Exception as error:
+        if not is_of_store(error):
+            raise
         why = reason(error)
         advice = ""
         if any(one in why for one in _FULL):

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
 
+from flowersweep.hardware import available_processors
+
 PACKAGES = ("tensorflow", "keras", "numpy", "hydra-core", "omegaconf", "optuna", "mlflow", "flowersweep")
 
 _CHECKOUT = Path(__file__).parents[3]
@@ -63,10 +65,9 @@ def package_versions(names: Sequence[str] = PACKAGES) -> dict[str, str]:
 
 def host() -> dict[str, str]:
     """Return the machine's name, the CPUs this process may use, the platform, and the Python version."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {
         "host.name": platform.node(),
-        "host.cpus": str(usable),
+        "host.cpus": str(available_processors()),
         "host.platform": platform.platform(),
         "host.python": platform.python_version(),
     }
