@@ -5,6 +5,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -151,8 +152,8 @@ def small(tmp_path: Path, drawn: Path, cache: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture
 def warm() -> Iterator[None]:
-    """Programs that the test starts have imported TensorFlow already."""
-    with warm_programs():
+    """Programs that the test starts have imported TensorFlow already, unless FLOWERSWEEP_COLD is set."""
+    with nullcontext() if os.environ.get("FLOWERSWEEP_COLD") else warm_programs():
         yield
 
 
