@@ -5,6 +5,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from flowersweep.data import demo
 from flowersweep.hardware import available_processors
 from own_modules import Modules
 from stores import copied
+from warm import warm_programs
 
 if TYPE_CHECKING:  # it imports Keras
     from ensemble_study import SmallStudy
@@ -36,8 +38,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # if it is another file by then: that in which pytest captures.
 absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 # A busy machine is not a failing test.
-# Half of hypothesis' usual number of examples, which are others in every session.
-hypothesis.settings.register_profile("flowersweep", deadline=None, max_examples=50)
+# Examples are others in every session. The second profile is for `--hypothesis-profile`.
+hypothesis.settings.register_profile("flowersweep", deadline=None, max_examples=20)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("flowersweep")
 
 MakeConfig = Callable[..., Config]
@@ -49,9 +52,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: -n_slow[item.path])
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors, because tests also wait: for servers, for signals, and for processes to start."""
-    return available_processors() + 1
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than there are processors, because slow tests wait: for servers, for signals, and for processes to start."""
+    return available_processors() + ("not slow" not in config.option.markexpr)
 
 
 def _found_or_skip(name: str, variable: str, candidate: Path) -> Path:
@@ -69,6 +72,16 @@ def photos_dir() -> Path:
     return _found_or_skip(
         "flower_photos", "FLOWERSWEEP_TEST_PHOTOS", ROOT.parent / "shared/data/flower_photos"
     )
+
+
+@pytest.fixture
+def some_photos(photos_dir: Path, tmp_path: Path) -> Path:
+    """A folder of 40 real photographs of each class."""
+    for folder in filter(Path.is_dir, photos_dir.iterdir()):
+        (chosen := tmp_path / "photos" / folder.name).mkdir(parents=True)
+        for photo in sorted(folder.glob("*.jpg"))[:40]:
+            (chosen / photo.name).symlink_to(photo.resolve())
+    return tmp_path / "photos"
 
 
 @pytest.fixture(scope="session")
@@ -135,6 +148,13 @@ def small(tmp_path: Path, drawn: Path, cache: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setenv("FLOWERSWEEP_CACHE", str(cache))
     return SmallStudy(tmp_path / "results", drawn, cache)
+
+
+@pytest.fixture
+def warm() -> Iterator[None]:
+    """Programs that the test starts have imported TensorFlow already, unless FLOWERSWEEP_COLD is set."""
+    with nullcontext() if os.environ.get("FLOWERSWEEP_COLD") else warm_programs():
+        yield
 
 
 @pytest.fixture

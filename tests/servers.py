@@ -19,6 +19,7 @@ import pytest
 
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.store.store import Store, prepare_store
+from warm import warm_programs
 
 START_SECONDS = 120
 
@@ -62,13 +63,15 @@ def mlflow_server(folder: Path, port: int | None = None) -> Iterator[Store]:
     )
     address = ("--host", "127.0.0.1", "--port", str(port), "--workers", "1")
     small = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", *options, *address],
-        env=small,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as server:
+    with warm_programs():
+        server = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", "server", *options, *address],
+            env=small,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    with server:
         try:
             yield _answering(folder, f"http://127.0.0.1:{port}")
         finally:

@@ -96,6 +96,8 @@ OWN_CODE = "docs/howto/your_own_code.md"
 PYTHON = "docs/howto/python_and_notebooks.md"
 # The log of measurements: its commands are those of earlier versions, and change rarely.
 LOG = "docs/experiments.md"
+# So many commands that composing them takes seconds.
+MANY = {LOG, "docs/howto/sweep.md"}
 # Commands need these; the dots stand for a path in measurements.
 FILES = ("PATH.weights.h5", "w.weights.h5", "...", "PATH")
 
@@ -205,7 +207,7 @@ def _needs_plugin(word: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    "page", [page if page != LOG else pytest.param(page, marks=pytest.mark.slow) for page in PAGES]
+    "page", [pytest.param(page, marks=pytest.mark.slow) if page in MANY else page for page in PAGES]
 )
 def test_commands_in_blocks(page: str) -> None:
     """Every command of every block is valid."""
@@ -394,6 +396,7 @@ def test_the_commands_with_own_code(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm")
 def test_a_sweep_with_own_code(
     tmp_path: Path, own_files: list[Block], monkeypatch: pytest.MonkeyPatch, drawn: Path, cache: Path
 ) -> None:

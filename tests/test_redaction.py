@@ -328,6 +328,7 @@ class TestBackends:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm")
 def test_a_sweep_keeps_none(tmp_path: Path, drawn: Path) -> None:
     """Neither MLflow, Optuna, Hydra's files nor the output has the password of the server; trials say what was typed."""
     typed = [

@@ -21,6 +21,7 @@ SWEEP = (
     "data=demo",
     "trainer=quick",
     "trainer.epochs=2",
+    "trainer.image_size=32",
     "schedule=cosine",
     "hydra.sweeper.n_repeats=2",
 )

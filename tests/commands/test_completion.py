@@ -152,6 +152,7 @@ def test_an_answer_imports_nothing_heavy() -> None:
 
 
 @needs_bash
+@pytest.mark.slow
 class TestInBash:
     @pytest.mark.parametrize(
         ("words", "expected"),
@@ -217,7 +218,7 @@ def _terminal() -> Iterator[int]:
         os.close(terminal)
 
 
-def _wait_for(terminal: int, text: str, seconds: float = 20) -> None:
+def _wait_for(terminal: int, text: str, seconds: float = 120) -> None:
     """Read until a text has appeared; fail with what came instead."""
     seen, end = "", time.monotonic() + seconds
     while text not in seen:

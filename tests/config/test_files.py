@@ -225,7 +225,7 @@ WORDS = ["${seed}", "${", "<<: ", "---\n", "null", "1e5", "!!int ", *"[]{}'\"#|>
 PIECES = st.sampled_from(LINES) | st.sampled_from(WORDS)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.lists(PIECES, max_size=12).map("".join) | st.text(max_size=20), head=st.booleans())
 @example(text="# @package _global_\n${seed}\tseed: 1\n", head=False)
 def test_any_file_is_read_or_refused(own: Path, text: str, *, head: bool) -> None:
@@ -234,7 +234,7 @@ def test_any_file_is_read_or_refused(own: Path, text: str, *, head: bool) -> Non
         composed(own, (HEAD * head + text).encode("utf-8", "replace"))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.sampled_from(

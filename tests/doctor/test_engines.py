@@ -161,6 +161,7 @@ class TestProcesses:
         assert list(check_litert(make_config("bank.engine=tensorflow"))) == []
 
     @pytest.mark.slow
+    @pytest.mark.usefixtures("warm")
     def test_weights_of_another_width_are_to_be_mended(
         self, make_config: MakeConfig, mobilenet_weights: Path
     ) -> None:

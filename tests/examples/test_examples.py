@@ -51,6 +51,7 @@ def states(name: str) -> dict[int, tuple[str, int]]:
     return {trial.number: (trial.state.name, trial.last_step or 0) for trial in study.trials}
 
 
+@pytest.mark.slow
 def test_scikit_learn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sweep prunes at the first decision, names its objective, and imports neither MLflow nor TensorFlow."""
     monkeypatch.chdir(tmp_path)

@@ -1,6 +1,7 @@
 """Backbones: what is trained, that prefix and suffix make the whole, and that BatchNorm stands still."""
 
 import warnings
+from functools import cache
 from pathlib import Path
 
 import keras
@@ -41,6 +42,12 @@ def built(config: FrozenConfig) -> Network:
     return calibrated(build_network(config, num_classes=5, image_size=SIZE))
 
 
+@cache
+def tuned_from(fine_tune_at: int) -> Network:
+    """A network that is fine-tuned from a layer on, for tests that do not change it."""
+    return built(fine_tuned(fine_tune_at))
+
+
 @pytest.fixture
 def pictures() -> npt.NDArray[np.float32]:
     """Eight random pictures, 0..255."""
@@ -63,7 +70,7 @@ def fit_once(model: keras.Model, pictures: npt.NDArray[np.float32]) -> None:
 class TestWhatIsTrained:
     def test_frozen_trains_the_new_layer_only(self) -> None:
         """Kernel and bias of the last layer are all that is trained; the prefix ends with the pooling."""
-        network = built(frozen())
+        network = build_network(frozen(), num_classes=5, image_size=SIZE)
 
         assert [v.path.split("/")[-1] for v in network.suffix.trainable_variables] == ["kernel", "bias"]
         assert network.prefix is not None
@@ -74,7 +81,7 @@ class TestWhatIsTrained:
     )
     def test_weights_from_fine_tune_at_on(self, fine_tune_at: int, expected: int) -> None:
         """Counted on the backbone itself, every weight of layers[fine_tune_at:] is trained, and the new layer's two."""
-        network = built(fine_tuned(fine_tune_at))
+        network = tuned_from(fine_tune_at)
         assert network.base is not None
         counted = sum(len(layer.trainable_variables) for layer in network.base.layers[fine_tune_at:]) + 2
 
@@ -84,7 +91,7 @@ class TestWhatIsTrained:
     def test_beyond_the_last_layer_is_refused(self) -> None:
         """A fine_tune_at behind the last layer says how many there are."""
         with pytest.raises(ConfigError, match=r"at most 154, the number of MobileNetV2's layers, but is 155"):
-            built(fine_tuned(155))
+            build_network(fine_tuned(155), num_classes=5, image_size=SIZE)
 
 
 class TestJoining:
@@ -93,7 +100,7 @@ class TestJoining:
         self, pictures: npt.NDArray[np.float32], fine_tune_at: int
     ) -> None:
         """Features of the prefix through the suffix are the whole's logits, to 1e-5."""
-        network = built(fine_tuned(fine_tune_at))
+        network = tuned_from(fine_tune_at)
         assert network.prefix is not None
         features = network.prefix(pictures, training=False)
         logits = np.asarray(network.whole(pictures, training=False))
@@ -175,7 +182,7 @@ class TestWeights:
         other.save_weights(path)
 
         with warnings.catch_warnings(record=True) as told, pytest.raises(ConfigError, match="does not fit"):
-            built(frozen(weights=str(path)))
+            build_network(frozen(weights=str(path)), num_classes=5, image_size=SIZE)
         assert told == []
 
     def test_of_another_network_are_refused(self, tmp_path: Path) -> None:
@@ -187,7 +194,7 @@ class TestWeights:
         other.save_weights(path)
 
         with pytest.raises(ConfigError, match=r"does not fit MobileNetV2 with alpha 0\.35"):
-            built(frozen(weights=str(path)))
+            build_network(frozen(weights=str(path)), num_classes=5, image_size=SIZE)
 
 
 class TestPreprocessing:

@@ -126,6 +126,7 @@ class TestFeatures:
 
         np.testing.assert_allclose(features, expected(network, part, aug, epoch), atol=1e-4)
 
+    @pytest.mark.slow
     def test_of_a_backbone_in_litert(self, make_bank: MakeBank, part: PictureSet) -> None:
         """LiteRT's features of MobileNetV2 are the prefix's to 5e-4 of numbers around 1, and tell pictures apart."""
         network = backbone()

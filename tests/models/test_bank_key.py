@@ -157,11 +157,8 @@ class TestPrefix:
         assert prefix_digest(wired(0, 1)) != prefix_digest(wired(1, 0))
 
     @pytest.mark.slow
-    def test_is_the_same_in_other_processes(self) -> None:
-        """Two processes give the same weights and architecture the same name."""
-        found = {
-            subprocess.run([sys.executable, "-c", PREFIX], capture_output=True, check=True, text=True).stdout
-            for _ in range(2)
-        }
-
-        assert len(found) == 1
+    def test_is_the_same_in_another_process(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Another process, with other hashes, gives the same weights and architecture the same name."""
+        elsewhere = subprocess.run([sys.executable, "-c", PREFIX], capture_output=True, check=True, text=True)
+        exec(PREFIX, {})  # noqa: S102 - the same program here
+        assert elsewhere.stdout == capsys.readouterr().out

@@ -29,6 +29,7 @@ for epoch in range(4):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm")
 class TestProcesses:
     def test_compute_each_draw_once(self, tmp_path: Path) -> None:
         """Two processes that need the same four draws at once compute four in all and read the same."""

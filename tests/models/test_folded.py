@@ -88,6 +88,7 @@ def test_takes_in_every_batch_norm() -> None:
     assert len(folded_layers(suffix)) == 19
 
 
+@pytest.mark.slow
 def test_has_the_same_gradients() -> None:
     """One step of SGD moves every kernel, gamma and beta as far as it moves them in the suffix itself."""
     suffix = network(100).suffix

@@ -93,6 +93,7 @@ def test_help_is_quick() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm")
 def test_a_real_sweep(tmp_path: Path, drawn: Path, cache: Path) -> None:
     """A sweep of drawn flowers with two seeds, then the report, both as commands: every number traces to MLflow."""
     small = [

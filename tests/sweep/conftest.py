@@ -9,12 +9,22 @@ import pytest
 
 from hydra_state import hydra_restored
 
+# How training processes are started, and what they import.
+COLD = {"test_training_process", "test_other_programs"}
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _hydra_of_the_module() -> Iterator[None]:
     """What a module of tests registers with Hydra is forgotten after it."""
     with hydra_restored():
         yield
+
+
+@pytest.fixture(autouse=True)
+def _warm(request: pytest.FixtureRequest) -> None:
+    """Programs of slow tests have imported everything already, unless it is tested how they start."""
+    if request.node.get_closest_marker("slow") and request.path.stem not in COLD:
+        request.getfixturevalue("warm")
 
 
 @pytest.fixture(autouse=True)

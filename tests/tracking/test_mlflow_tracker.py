@@ -186,6 +186,7 @@ class TestArtifacts:
         assert [item.info.run_id for item in found] == [tracker.run_id]
 
 
+@pytest.mark.slow
 def test_console_stays_silent_in_a_whole_run(tmp_path: Path) -> None:
     """Creating a store and logging a run in a fresh process writes nothing to the console."""
     code = (

@@ -159,6 +159,7 @@ def test_a_model_is_stored_once_however_often_it_is_delivered(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm")
 def test_another_process_predicts_the_same(
     store: Store, model: "keras.Model", pictures: npt.NDArray[np.uint8], tmp_path: Path
 ) -> None:

@@ -53,6 +53,7 @@ def test_the_pictures_of_a_stream_are_let_go() -> None:
     assert len(list(earlier)) == 2
 
 
+@pytest.mark.slow
 def test_a_run_leaves_no_network(make_config: MakeConfig) -> None:
     """After two frozen runs and one of the CNN no more Keras models live than before."""
     frozen = ("model=mobilenet_frozen", "model.weights=null", "model.alpha=0.35", "trainer.image_size=32")
@@ -71,6 +72,7 @@ def test_float32_products_are_float32() -> None:
     assert not tf.config.experimental.tensor_float_32_execution_enabled()
 
 
+@pytest.mark.slow
 def test_a_process_takes_only_the_gpu_memory_it_needs() -> None:
     """Two training processes may share a GPU; TensorFlow's own default is all memory for the first one.
 

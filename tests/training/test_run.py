@@ -247,6 +247,7 @@ def started(config: Config, *overrides: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm")
 class TestInterruption:
     def test_a_signal_ends_the_run_killed(self, make_config: MakeConfig) -> None:
         """SIGTERM ends the run KILLED, with the shell's exit code for the signal."""
@@ -277,6 +278,7 @@ class TestInterruption:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm")
 class TestSavedModel:
     def test_gives_the_same_probabilities_elsewhere(self, make_config: MakeConfig, tmp_path: Path) -> None:
         """Loaded by MLflow in another process, the model repeats the evaluation's probabilities from JPEG pixels."""
@@ -311,6 +313,7 @@ print(np.abs(model.predict(pictures) - expected).max())
         assert float(done.stdout.splitlines()[-1]) < 1e-5
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_with_the_same_command(make_config: MakeConfig) -> None:
     """In the same run, after its last epoch; no epoch is logged twice, although the interruption came before the checkpoint."""
     config = make_config("trainer.epochs=3", "model.dropout=0.5", *QUICK)

@@ -4,6 +4,7 @@ import functools
 import logging
 import os
 import re
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -90,6 +91,26 @@ _given: dict[str, str] = {}
 def given_elsewhere() -> dict[str, str]:
     """Return the variables in ELSEWHERE as the user has set them; programs other than this one heed them."""
     return {name: value for name in ELSEWHERE if (value := os.environ.get(name) or _given.get(name))}
+
+
+def chosen() -> tuple[Any, Any]:
+    """Return the address and the experiment that this process has set as MLflow's own, for `choose`.
+
+    Private: the second one. MLflow has no function to leave an experiment.
+    """
+    service = sys.modules.get("mlflow.tracking._tracking_service.utils")
+    fluent = sys.modules.get("mlflow.tracking.fluent")
+    return getattr(service, "_tracking_uri", None), getattr(fluent, "_active_experiment_id", None)
+
+
+def choose(before: tuple[Any, Any]) -> None:
+    """Set MLflow's own address and experiment, and with them its variables of the environment."""
+    if chosen() == before:
+        return
+    import mlflow.tracking.fluent
+
+    mlflow.set_tracking_uri(before[0])
+    mlflow.tracking.fluent._active_experiment_id = before[1]  # noqa: SLF001 - as above
 
 
 def quiet() -> None:

@@ -7,6 +7,8 @@ from urllib.parse import quote
 NOTE = "mlflow.note.content"
 # The tag of a study whose trials are not flowersweep's own trainings: the command of their program.
 PROGRAM = "program"
+# The metric with the values that the trials of another program report.
+REPORTED = "reported"
 # Prefix of the tags with the number of pictures that a run used for training, validation and test.
 PICTURES = "pictures."
 # The artifact of a run with the probabilities that it predicted for each validation picture.

@@ -17,12 +17,12 @@ from flowersweep.training.callbacks import EpochCallback, build_own_callbacks
 from flowersweep.training.checkpoint.run_checkpoint import NO_CHECKPOINT, RunCheckpoint
 from flowersweep.training.dataset import Pictures
 from flowersweep.training.fit import Phase, fit
-from flowersweep.training.heads import reuse_or_train
 from flowersweep.training.history import History
 from flowersweep.training.loader import open_loader
 from flowersweep.training.logs.display import ONLY_PHASE
 from flowersweep.training.probabilities import Predictions, predict, traced
-from flowersweep.training.warm_start import load_run
+from flowersweep.training.reuse.heads import reuse_or_train
+from flowersweep.training.reuse.warm_start import load_run
 
 log = logging.getLogger(__name__)
 

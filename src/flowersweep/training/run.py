@@ -123,7 +123,7 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
         trainer = config.trainer
         start_tensorflow(seed=config.seed, threads=trainer.threads, deterministic=trainer.deterministic)
         from flowersweep.training.phases import build
-        from flowersweep.training.teacher import with_teacher
+        from flowersweep.training.reuse.teacher import with_teacher
 
         if context is ALONE:  # the process of a study closes the runs of all its trials
             close_orphaned_runs(store)

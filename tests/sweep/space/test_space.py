@@ -130,7 +130,7 @@ class TestSuggest:
     """What an Optuna trial is asked."""
 
     @given(space=SPACES, seed=st.integers(0, 99))
-    @settings(max_examples=50, deadline=None)
+    @settings(deadline=None)
     def test_suggestions_are_legal(self, space: Space, seed: int) -> None:
         """Each suggestion lies in its distribution, is stored in the trial, and is a point of the space."""
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed))
@@ -145,7 +145,7 @@ class TestSuggest:
         assert space.check_point(params) == []
 
     @given(space=SPACES, seed=st.integers(0, 99))
-    @settings(max_examples=50, deadline=None)
+    @settings(deadline=None)
     def test_overrides_give_the_values_back(self, space: Space, seed: int) -> None:
         """Hydra's parser reads the overrides of any suggestion as the values of the configuration."""
         params = space.suggest(optuna.create_study(sampler=optuna.samplers.RandomSampler(seed)).ask())

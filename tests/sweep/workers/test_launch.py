@@ -35,11 +35,13 @@ def test_four_workers_share_forty_trials(app: Any) -> None:
 
 
 def test_killed_and_resumed_three_times(app: Any) -> None:
-    """After three SIGKILLs of everything at random moments, 40 trials finish; none is lost, doubled or left running."""
+    """After three SIGKILLs of everything, as it starts and among the trials, 40 trials finish; none is lost, doubled or left running."""
     moment = random.Random(11)  # noqa: S311 - it picks moments, not secrets
-    for _ in range(3):
+    for n_more in (0, 4, 8):  # a trial that is lost at every start would fail in the end
+        begun = len(app.beginnings())
         running = app.start(*FORTY, TWO, "seconds=0.05")
-        time.sleep(moment.uniform(2.0, 6.0))
+        app.wait_for(lambda begun=begun, n=n_more: len(app.beginnings()) >= begun + n)
+        time.sleep(moment.uniform(0.0, 0.3))
         os.killpg(running.pid, signal.SIGKILL)
         running.communicate()
     app.wait_for(lambda: not any(app.lives(mark[1]) for mark in app.beginnings()))
@@ -77,9 +79,9 @@ def test_interrupted_and_resumed(app: Any) -> None:
 def test_a_signal_to_one_worker_does_not_end_the_sweep(app: Any) -> None:
     """A worker that alone is told to stop gives its trial back; it is run by others, and the command ends with 0."""
     running = app.start("x=interval(0,1)", "hydra.sweeper.n_trials=4", TWO, "seconds=0.1", "long=6000")
-    app.wait_for(lambda: any(mark[0] == 0 for mark in app.beginnings()), seconds=60)
+    app.wait_for(lambda: any(mark[0] == 0 for mark in app.beginnings()))
     (worker,) = [mark[2] for mark in app.beginnings() if mark[0] == 0]
-    app.wait_for(lambda: len(app.study().get_trials(states=[TrialState.COMPLETE])) == 3, seconds=60)
+    app.wait_for(lambda: len(app.study().get_trials(states=[TrialState.COMPLETE])) == 3)
     Path("results", "quick").touch()
     os.kill(worker, signal.SIGTERM)
     code, out, err = app.ended(running)
@@ -91,20 +93,20 @@ def test_a_signal_to_one_worker_does_not_end_the_sweep(app: Any) -> None:
 
 def test_nothing_outlives_a_killed_sweeper(app: Any) -> None:
     """After `kill -9` of a sweeper its workers give back their trials and end, with all that they and joblib had started."""
-    running = app.start(*FORTY, "kind=with_a_child", "hydra.sweeper.n_jobs=6", "seconds=0.1", "long=100")
-    app.wait_for(
-        lambda: len({mark[2] for mark in app.beginnings()}) == 6 and len(app.children()) >= 3, seconds=60
-    )
+    running = app.start(*FORTY, "kind=with_a_child", "hydra.sweeper.n_jobs=3", "seconds=0.1", "long=100")
+    app.wait_for(lambda: len({mark[2] for mark in app.beginnings()}) == 3 and len(app.children()) >= 3)
     running.kill()
     running.communicate()
 
-    app.wait_for(lambda: not any(app.lives(pid) for mark in app.beginnings() for pid in mark[1:]), seconds=40)
-    app.wait_for(lambda: not any(app.lives(pid) for pid in app.children()), seconds=40)
+    app.wait_for(
+        lambda: not any(app.lives(pid) for mark in app.beginnings() for pid in mark[1:]), seconds=120
+    )
+    app.wait_for(lambda: not any(app.lives(pid) for pid in app.children()), seconds=120)
     assert "RUNNING" not in {trial.state.name for trial in app.study().trials}
     shared = Path("/dev/shm")  # noqa: S108 - joblib's place on Linux
     app.wait_for(
         lambda: not [*shared.glob(f"*loky-{running.pid}-*"), *shared.glob(f"*folder_{running.pid}_*")],
-        seconds=10,
+        seconds=60,
     )
 
 
@@ -142,7 +144,7 @@ def test_a_signal_to_one_sweeper_stops_all_sweeps_of_the_study(app: Any) -> None
     other_code, out, err = app.ended(second)
 
     assert (code, other_code) == (130, 143)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 150  # half of what a trial takes
     assert "3 trials are left; the same command resumes the sweep" in out
     assert "Traceback" not in err
     assert {trial.state.name for trial in app.study().trials} == {"WAITING"}

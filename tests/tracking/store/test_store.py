@@ -157,6 +157,7 @@ class TestSQLite:
         assert (tmp_path / "an older.db.old").exists()
 
     @pytest.mark.slow
+    @pytest.mark.usefixtures("warm")
     def test_four_processes_may_create_it_at_once(self, tmp_path: Path) -> None:
         """Each of four racing processes gets the store, and the one experiment they all ask for."""
         code = (

@@ -1,13 +1,15 @@
 """Runs that are killed in the middle of epochs, as `kill -9` does, and go on with the same command."""
 
+import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.store.store import sqlite_uri
-from training_commands import exit_code
 
 # Rates and patience with which both the plateau schedule and early stopping act.
 COMMON = (
@@ -54,10 +56,18 @@ class Command:
     def run(self, results: str, kill_in: str = "") -> int:
         """The exit code of a process that is killed in an epoch."""
         given = {"FLOWERSWEEP_ALLOW": str(self._folder / "own_killer.py"), "KILL_IN": kill_in}
-        output = self._folder / "output.txt"
-        code = exit_code([*self._arguments, f"tracking.dir={self._folder / results}"], given, output)
-        assert code in {0, -signal.SIGKILL}, output.read_text()
-        return code
+        command = [
+            sys.executable,
+            "-m",
+            "flowersweep",
+            *self._arguments,
+            f"tracking.dir={self._folder / results}",
+        ]
+        done = subprocess.run(
+            command, env={**os.environ, **given}, capture_output=True, text=True, check=False, timeout=500
+        )
+        assert done.returncode in {0, -signal.SIGKILL}, done.stderr
+        return done.returncode
 
     def checkpoints(self) -> list[Path]:
         """The checkpoints in the cache."""
@@ -76,6 +86,7 @@ class Command:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize("model", MODELS)
 def test_a_killed_run_has_the_epochs_of_an_undisturbed_one(model: str, tmp_path: Path, drawn: Path) -> None:
     """Every metric of every epoch is equal to the last bit, in one run; rate and end of the training, too."""

@@ -12,8 +12,8 @@ from flowersweep.data.split_file import split_table, table_digest
 from flowersweep.errors import CodeError, DataError, WeightsError
 from flowersweep.tracking.store.store import prepare_store
 from flowersweep.training.dataset import Found, find_pictures
-from flowersweep.training.heads import weights_digest
-from flowersweep.training.warm_start import best_start
+from flowersweep.training.reuse.heads import weights_digest
+from flowersweep.training.reuse.warm_start import best_start
 
 # Identifies the location of a configuration's pictures.
 Place = tuple[str, str | None, str | None, bool]

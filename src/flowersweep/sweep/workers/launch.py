@@ -29,15 +29,13 @@ from flowersweep.sweep.workers.engines.sealed import Sealed, hide_passwords, sea
 from flowersweep.sweep.workers.stopping import Stopping
 from flowersweep.sweep.workers.trial_server import without_empty
 from flowersweep.sweep.workers.worker import WorkerReport
-from flowersweep.sweep.workers.worker_job import Sweep, worker_job
+from flowersweep.sweep.workers.worker_job import Sweep, quiet_loggers, worker_job
 from flowersweep.texts import in_one_line
 
 log = logging.getLogger(__name__)
 
 # How often workers are launched in a row, without a trial that was completed, if a launcher loses them.
 MAX_LAUNCHES = 5
-# They announce the jobs they launch; here these are workers, which are of no interest to the user.
-TALKATIVE = (hydra_api.LOGGER, "hydra_plugins")
 WORKERS = "workers"
 LOOK_SECONDS = 1.0
 
@@ -60,7 +58,7 @@ def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
     n_workers, n_left, n_done = sweep.settings.n_jobs, MAX_LAUNCHES, _n_done(study)
     reason = ""
     head, before = start_ray(sweep.config.hydra.launcher), sweep.budget.stopped_before
-    with _quiet(), Stopping(study, before, head.loss, writes=not sweep.settings.join) as stopping:
+    with quiet_loggers(), Stopping(study, before, head.loss, writes=not sweep.settings.join) as stopping:
         while n_left:
             lost = False
             try:
@@ -168,19 +166,6 @@ def _done(sweep: Sweep, study: Study, reports: Sequence[WorkerReport]) -> bool:
 def _was_stopped_alone(report: WorkerReport) -> bool:
     """Whether a signal was sent to one worker and not to the sweep: its trial is one for the others, or for new workers."""
     return report.signal_number is not None and report.pid != os.getpid()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in TALKATIVE]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 def _launch_once(sweep: Sweep, n_workers: int) -> list[WorkerReport]:

@@ -1,7 +1,9 @@
 """The data that a sweep passes to its workers, and a worker as a job of Hydra's launcher."""
 
 import functools
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -10,6 +12,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, flag_override
 from optuna.samplers import BaseSampler
 
+from flowersweep.doors import hydra_api
+from flowersweep.own.main_module import MainModule
 from flowersweep.sweep.runs import EXPERIMENT, Runs
 from flowersweep.sweep.settings import Settings
 from flowersweep.sweep.space.overrides import typed_overrides
@@ -30,6 +34,8 @@ from flowersweep.sweep.workers.training_process import TrainingProcess
 from flowersweep.sweep.workers.worker import Worker, WorkerReport, work
 
 TRAINING_LOG = "training.log"
+# Launchers announce the jobs they launch, here workers, and filelock each lock.
+TALKATIVE = (hydra_api.LOGGER, "hydra_plugins", "filelock")
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ class Sweep:
         content: What the trials read; None if unknown.
         runs: Where the runs of the trials are; None if they are not recorded.
         environment: MLflow's variables, as they were set for another program; None for flowersweep's own trainings.
+        main: The module that defines the function, if it is the main one.
     """
 
     study_name: str
@@ -69,6 +76,21 @@ class Sweep:
     content: Content | None = None
     runs: Runs | None = None
     environment: Mapping[str, str] | None = None
+    main: MainModule | None = None
+
+
+@contextmanager
+def quiet_loggers() -> Iterator[None]:
+    """A block in which the user's logging shows nothing of what runs workers."""
+    loggers = [logging.getLogger(name) for name in TALKATIVE]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def worker_job(config: DictConfig, *, sweep: Sweep | Sealed) -> WorkerReport:
@@ -95,6 +117,7 @@ def worker_job(config: DictConfig, *, sweep: Sweep | Sealed) -> WorkerReport:
             command=sweep.command,
             content=sweep.content,
             names=settings.names,
+            main=sweep.main,
         ),
         n_workers=settings.n_jobs,
         trials_per_process=settings.trials_per_process,
@@ -115,7 +138,7 @@ def worker_job(config: DictConfig, *, sweep: Sweep | Sealed) -> WorkerReport:
         folder=sweep.folder / FOLDER,
         recorder=_recorder(sweep),
     )
-    with ending_with_sweeper(sweep.sweeper, kill=process.kill):
+    with quiet_loggers(), ending_with_sweeper(sweep.sweeper, kill=process.kill):
         return work(worker)
 
 

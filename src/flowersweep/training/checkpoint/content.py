@@ -11,7 +11,7 @@ from typing import Any
 from flowersweep.config.models import FrozenConfig
 from flowersweep.config.schema import Config
 from flowersweep.training.dataset import Pictures
-from flowersweep.training.heads import common_content, weights_digest
+from flowersweep.training.reuse.heads import common_content, weights_digest
 
 # Increase it when the same content gives another training than before, or is stored differently.
 VERSION = 1

@@ -16,7 +16,7 @@ from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.store.store import Store, prepare_store
 from flowersweep.training import train
 from flowersweep.training.dataset import Pictures, PictureSet, load_pictures
-from flowersweep.training.teacher import with_teacher
+from flowersweep.training.reuse.teacher import with_teacher
 
 MakeConfig = Callable[..., Config]
 FROZEN = ("model=mobilenet_frozen", "model.weights=null", "model.alpha=0.35", "tracking.log_figures=false")

@@ -29,7 +29,7 @@ from flowersweep.training.precision import resolve_precision
 log = logging.getLogger(__name__)
 
 # What the weights of a head depend on in addition to the configuration, the data and the backbone.
-ROOMS = ("data", "models", "training")
+ROOMS = ("data", "models", "training", "training/reuse")
 PACKAGES = ("keras", "tensorflow", "numpy")
 
 

@@ -17,8 +17,8 @@ from flowersweep.tracking.store.store import Store, prepare_store
 from flowersweep.training import Result, train
 from flowersweep.training.callbacks import LearningRateGuard
 from flowersweep.training.dataset import load_pictures
-from flowersweep.training.heads import head_key
 from flowersweep.training.phases import build
+from flowersweep.training.reuse.heads import head_key
 
 MakeConfig = Callable[..., Config]
 SMALL = ("model.weights=null", "model.alpha=0.35", "tracking.log_figures=false")

@@ -12,9 +12,9 @@ from flowersweep.cache.heads import Head, read_head
 from flowersweep.config import Config
 from flowersweep.config.own_code import own_digests
 from flowersweep.own import code
-from flowersweep.training import heads
 from flowersweep.training.dataset import Pictures, load_pictures
-from flowersweep.training.heads import head_key, reuse_or_train
+from flowersweep.training.reuse import heads
+from flowersweep.training.reuse.heads import head_key, reuse_or_train
 from own_modules import WARMTH, Modules
 
 FINE_TUNED = ("model=mobilenet_ft", "model.weights=null", "model.alpha=0.35")
@@ -118,7 +118,9 @@ class TestKey:
 
     def test_is_the_same_in_another_process_and_imports_no_network(self) -> None:
         """Importing the module starts neither Keras nor TensorFlow."""
-        code = "import sys, flowersweep.training.heads; print({'keras', 'tensorflow'} & set(sys.modules))"
+        code = (
+            "import sys, flowersweep.training.reuse.heads; print({'keras', 'tensorflow'} & set(sys.modules))"
+        )
         told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert told.stdout == "set()\n"
 

@@ -22,7 +22,7 @@ from flowersweep.tracking.lookup import run_config, run_model
 from flowersweep.tracking.store.store import Store
 from flowersweep.training.dataset import Pictures, PictureSet
 from flowersweep.training.probabilities import traced
-from flowersweep.training.warm_start import MISSING_IN_OLD, check_other_run
+from flowersweep.training.reuse.warm_start import MISSING_IN_OLD, check_other_run
 
 if TYPE_CHECKING:
     import keras

@@ -1,0 +1,1 @@
+"""What a run takes from earlier runs: a trained head, the weights to start from, the answers of a teacher."""
