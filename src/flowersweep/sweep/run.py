@@ -13,7 +13,7 @@ from optuna import Study
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
-from flowersweep import process
+from flowersweep import __version__, process
 from flowersweep.config import Config
 from flowersweep.config.files import flags
 from flowersweep.doors.optuna_api import enqueued_values, storage_of
@@ -48,7 +48,7 @@ from flowersweep.sweep.study.content import Content, find_all, place_of
 from flowersweep.sweep.study.definition import definition_of, derived_name
 from flowersweep.sweep.study.reclaim import reclaim
 from flowersweep.sweep.study.sampler import explicit_options
-from flowersweep.sweep.study.study import existing_study, name_metrics, open_study
+from flowersweep.sweep.study.study import existing_study, name_metrics, open_study, refuse_other_version
 from flowersweep.sweep.workers.failed_run import record_lost
 from flowersweep.sweep.workers.launch import launch
 from flowersweep.sweep.workers.stopping import interruption_of
@@ -121,7 +121,7 @@ def run_study(
         _enqueue(study, plan)
         budget = _budget(study, settings, plan)
         if not settings.join:
-            _lead(study, config, task_function.__module__, budget)
+            _lead(study, config, task_function.__module__, budget, plan)
         sweep = Sweep(
             study_name=study.study_name,
             storage=url,
@@ -224,12 +224,13 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
         show_next_steps(steps, plain_console())
 
 
-def _lead(study: Study, config: DictConfig, program: str, budget: Budget) -> None:
+def _lead(study: Study, config: DictConfig, program: str, budget: Budget, plan: Plan) -> None:
     """Let a stopped study go on, and store with it how it is searched, for machines that join; without passwords."""
     clear_stop(study)
     typed = [*flags(config), *typed_overrides(config, "task"), *typed_overrides(config, "hydra")]
     arguments = [one for one in typed if redacted(one) == one]
-    study.set_user_attr(COMMAND, {"program": program, "arguments": arguments, "deadline": budget.deadline})
+    kept = {"program": program, "arguments": arguments, "deadline": budget.deadline}
+    study.set_user_attr(COMMAND, {**kept, "trials": plan.n_trials, "version": __version__})
 
 
 def _study(
@@ -247,7 +248,8 @@ def _study(
                 f"The study {joined.study_name!r} was stopped by {message.by}; start it again with the command of its sweep, "
                 "and then join it."
             )
-        return open_study(storage, joined.study_name, definition, settings.directions)
+        refuse_other_version(joined)
+        return open_study(storage, joined.study_name, definition, settings.directions, "join")
     name = settings.study_name or derived_name(space, definition, settings.directions)
     # To hydra-optuna-sweeper, a name without a storage is no identity: each command is a study of its own.
     default = "new" if is_foreign and settings.storage is None else "error"

@@ -24,6 +24,7 @@ from flowersweep.sweep.storage.journal import Journal
 from flowersweep.sweep.storage.lock import engine_lock
 from flowersweep.sweep.storage.mysql import exact_texts
 from flowersweep.sweep.storage.patience import STORAGE_FAILURES, cause, patient, patiently
+from flowersweep.sweep.storage.silence import connect_args, limit_silence
 from flowersweep.texts import expanded
 
 DEFAULT_NAME = "optuna.db"
@@ -31,7 +32,6 @@ DEFAULT_NAME = "optuna.db"
 SQLITE_BUSY_SECONDS = 2.0
 # How long the start of a sweep waits for another program that uses the file.
 SQLITE_OPEN_SECONDS = 60.0
-CONNECT_SECONDS = 10
 
 GOES_ON = "The sweep was stopped; the same command resumes it."
 
@@ -200,11 +200,13 @@ def _opened(url: URL) -> RDBStorage:
         # A server may close a connection during a long trial, and a restarted one has closed all of them.
         arguments["pool_pre_ping"] = True
     engine = create_engine(url, **arguments)
+    limit_silence(engine)
     try:
         # Processes that create the tables at the same time would fail.
         with engine_lock(engine):
             _refuse_other_programs(engine, url)
             storage = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=arguments)
+            limit_silence(storage.engine)
             if url.get_backend_name() == "mysql":
                 exact_texts(engine)
             return storage
@@ -215,8 +217,7 @@ def _opened(url: URL) -> RDBStorage:
 def _connect_args(url: URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
         return {"timeout": SQLITE_BUSY_SECONDS, "factory": SqliteConnection}
-    knows_timeout = url.get_driver_name() in {"psycopg", "psycopg2", "pymysql", "mysqldb", "mysqlconnector"}
-    return {"connect_timeout": CONNECT_SECONDS} if knows_timeout else {}
+    return connect_args(url)
 
 
 def _refuse_other_programs(engine: Engine, url: URL) -> None:

@@ -11,9 +11,10 @@ from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 
+from flowersweep import __version__
 from flowersweep.errors import SweepError
 from flowersweep.sweep.storage.lock import locked
-from flowersweep.sweep.study.attributes import DEFINITION
+from flowersweep.sweep.study.attributes import COMMAND, DEFINITION
 from flowersweep.sweep.study.definition import differences
 from flowersweep.texts import choose_one_of
 
@@ -33,7 +34,7 @@ def open_study(
         definition: What it searches, see `flowersweep.sweep.study.definition`; stored with the study.
         directions: "minimize" or "maximize" for each objective.
         on_mismatch: If a study with that name searches something else, "error" raises; "new" takes the first of
-            NAME-2, NAME-3, ... that does not exist or has this definition.
+            NAME-2, NAME-3, ... that does not exist or has this definition. "join" raises as well, for a machine that joins.
 
     Raises:
         SweepError: The study with that name searches something else.
@@ -45,8 +46,8 @@ def open_study(
             changes = _changes(study, definition, directions)
             if not changes:
                 return study
-            if on_mismatch == "error":
-                raise SweepError(_refusal(name, changes))
+            if on_mismatch != "new":
+                raise SweepError(_refusal(name, changes, joins=on_mismatch == "join"))
         raise AssertionError("There is always a further name.")
 
     return locked(storage, opened)
@@ -95,6 +96,20 @@ def existing_study(storage: BaseStorage, name: str | None = None) -> Study:
     return join_study(storage, name or names[0])
 
 
+def refuse_other_version(study: Study) -> None:
+    """Refuse to join a study with another version of flowersweep, of which the trainings may be others.
+
+    Raises:
+        SweepError: It was started by another one.
+    """
+    version = (study.user_attrs.get(COMMAND) or {}).get("version", __version__)
+    if version != __version__:
+        raise SweepError(
+            f"The sweep of the study {study.study_name!r} runs with flowersweep {version}, and this is {__version__}; install the "
+            "same version on all machines."
+        )
+
+
 def name_metrics(study: Study, metrics: Sequence[str]) -> None:
     """Store the names of the objectives with the study, for plots, tables and the dashboard."""
     if metrics and study.metric_names != list(metrics):
@@ -133,8 +148,14 @@ def _changes(study: Study, definition: Mapping[str, Any], directions: Sequence[s
     return changes
 
 
-def _refusal(name: str, changes: Sequence[str]) -> str:
+def _refusal(name: str, changes: Sequence[str], *, joins: bool) -> str:
     listed = "\n".join(f"  {change}" for change in changes)
+    if joins:
+        return (
+            f"This machine cannot join the study {name!r}, because its trials would not be those of the other machines:\n"
+            f"{listed}\nUse the same content here, in any place: data.dir=PATH, data.split_file=PATH and model.weights=PATH say "
+            "where it is on this machine."
+        )
     return (
         f"The study {name!r} is a different search, so this one cannot continue it:\n{listed}\n"
         "Give this sweep its own hydra.sweeper.study_name=NAME, or set hydra.sweeper.on_mismatch=new."
