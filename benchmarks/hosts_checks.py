@@ -1,9 +1,11 @@
 """What must hold for a study of several machines, whatever happened to them.
 
-    python benchmarks/hosts_checks.py FILE STORAGE STUDY [TRACKING_URI]
+    python benchmarks/hosts_checks.py watch FILE STORAGE STUDY
+    python benchmarks/hosts_checks.py results FILE STORAGE STUDY TRACKING_URI
+    python benchmarks/hosts_checks.py hold FILE STORAGE [SECONDS]
 
-writes the state of the study to a file, again and again; with the address of an MLflow server, once, with that of its
-runs, which `report` checks.
+write the state of a study to a file, again and again, or once with its runs, which `report` checks; and hold the lock of the
+studies.
 """
 
 import json
@@ -66,7 +68,6 @@ def runs_of(uri: str) -> list[dict[str, Any]]:
                 "tags": dict(run.data.tags),
                 "metrics": dict(run.data.metrics),
                 "steps": [point.step for point in history],
-                "artifacts": [one.path for one in store.list_artifacts(run.info.run_id)],
             }
         )
     return runs
@@ -135,7 +136,7 @@ def _checks(
         for number in taken
         if not {"resumed", "restarted"} & runs.get(trials[number]["run"], {"tags": {}})["tags"].keys()
     ]
-    parent = runs.get(state["parent"], {"status": None, "tags": {}, "artifacts": []})
+    parent = runs.get(state["parent"], {"status": None, "tags": {}})
     return {
         f"{n_trials} trials, all COMPLETE, none twice": []
         if states == {"COMPLETE": n_trials} and [one["number"] for one in trials] == list(range(n_trials))
@@ -152,7 +153,9 @@ def _checks(
         "no run has an epoch twice": twice,
         "the trials of lost machines say how they went on": gone_on,
         "the study's run is finished": [] if parent["status"] == "FINISHED" else [str(parent["status"])],
-        "a model is on the server": [] if any("model" in run["artifacts"] for run in attempts) else ["none"],
+        "the best model, from the server, is as good on c": []
+        if state["evaluated"] is not None and abs(state["evaluated"] - state["best"]) < 1e-6
+        else [f"{state['evaluated']} instead of {state['best']}"],
     }
 
 
@@ -163,10 +166,31 @@ def write(path: Path, state: Mapping[str, Any]) -> None:
     draft.replace(path)
 
 
+def hold(storage: str, path: Path, seconds: float) -> None:
+    """Hold the lock of the studies; a file appears meanwhile."""
+    from flowersweep.sweep.storage.lock import locked
+    from flowersweep.sweep.storage.patience import patience
+    from flowersweep.sweep.storage.storage import open_storage
+
+    def step() -> None:
+        path.touch()
+        time.sleep(seconds)
+
+    with patience(600):
+        locked(open_storage(storage, Path()), step)
+
+
+def main(what: str, file: str, storage: str, *others: str) -> None:
+    """See above."""
+    if what == "hold":
+        hold(storage, Path(file), *map(float, others or ["3600"]))
+    elif what == "results":
+        write(Path(file), {**read(storage, others[0]), "runs": runs_of(others[1])})
+    else:
+        while True:
+            write(Path(file), read(storage, others[0]))
+            time.sleep(1)
+
+
 if __name__ == "__main__":
-    file, given, name, *uris = sys.argv[1:]
-    for uri in uris:
-        write(Path(file), {**read(given, name), "runs": runs_of(uri)})
-    while not uris:
-        write(Path(file), read(given, name))
-        time.sleep(1)
+    main(*sys.argv[1:])

@@ -15,6 +15,7 @@ from pathlib import Path
 
 _PREFIX = "fsweep"
 _SWITCH = "switch"
+_IP = shutil.which("ip") or "ip"
 _COMMANDS = ("ip", "unshare", "nsenter", "setpriv", "mount")
 # What a machine does when it is switched on, and until it is switched off: its disk is a folder, its boot its own.
 _BOOT = """
@@ -93,8 +94,7 @@ class Machine:
             stderr=(folder / "boot.log").open("wb"),
             start_new_session=True,
         )
-        assert self._outside.stdout is not None
-        if self._outside.stdout.readline() != b"up\n":
+        if self._outside.stdout is None or self._outside.stdout.readline() != b"up\n":
             sys.exit(f"Machine {name} did not start: {(folder / 'boot.log').read_text()}")
         children = Path(f"/proc/{self._outside.pid}/task/{self._outside.pid}/children").read_text(
             encoding="ascii"
@@ -122,6 +122,13 @@ class Machine:
                 cwd="/",
                 start_new_session=True,
             )
+
+    def kill(self, process: "subprocess.Popen[bytes]") -> None:
+        """Kill a command that was started here."""
+        for child in _children(process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        process.wait(60)
 
     def unplug(self) -> None:
         """Cut it off: nothing reaches it, and nothing it sends arrives."""
@@ -158,6 +165,11 @@ def network() -> Iterator[list[Machine]]:
                 _ip("netns", "delete", space)
 
 
+def _children(pid: int) -> list[int]:
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    return [int(child) for child in listed.split()]
+
+
 def _remove_left() -> None:
     """Remove what a killed process has left."""
     for space in _spaces():
@@ -167,7 +179,7 @@ def _remove_left() -> None:
 
 
 def _spaces() -> list[str]:
-    listed = subprocess.run(["ip", "netns", "list"], check=True, capture_output=True, text=True).stdout
+    listed = subprocess.run([_IP, "netns", "list"], check=True, capture_output=True, text=True).stdout
     return [line.split()[0] for line in listed.splitlines() if line.strip()]
 
 
@@ -184,4 +196,4 @@ def _inside(name: str, *arguments: str) -> None:
 
 
 def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True)
+    subprocess.run([_IP, *arguments], check=True)
