@@ -1,15 +1,17 @@
 """One study on three machines: one is cut off in mid-sweep and comes back, another one is killed.
 
-    sudo python benchmarks/hosts.py [--trials 14] [--own-disks] [--grace 600]
+    sudo python benchmarks/hosts.py [--trials 20] [--own-disks] [--grace 600]
 
 The machines are namespaces of this computer (`machines.py`), so it needs root. Machine a, named "head", has a PostgreSQL
 and an MLflow server. Machines b and c are both named "worker" and have the same process ids. On b, the command of a sweep
 is started, on c `flowersweep join`; each runs one trial at a time. Checkpoints are in a folder that b and c share, or, with
---own-disks, in the cache of each. Then:
+--own-disks, in the cache of each. Then, after
+commands that do not fit the study:
 
 1. c is cut off from the network while it trains, until another machine has taken its trial, and is connected again;
-2. all processes of b are killed while it trains; c ends the study;
-3. the command of the sweep is given once more, on a, and completes the study's run.
+2. PostgreSQL is stopped for a minute, and MLflow;
+3. all processes of b are killed while it trains; c ends the study;
+4. the command of the sweep is given once more, on a, and completes the study's run.
 
 At the end, the study and the runs in MLflow are checked (`hosts_checks.py`). The exit code is 1 if anything was lost,
 doubled or left open. --grace and --heartbeat are the seconds of silence after which a trial is taken, and
@@ -27,7 +29,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.hosts_checks import report
-from benchmarks.hosts_study import DISK, Show
+from benchmarks.hosts_servers import DISK
+from benchmarks.hosts_study import Show
 from benchmarks.machines import network, refusal
 from flowersweep.errors import EXIT_BAD_INPUT
 from flowersweep.sweep.study import claim
@@ -38,7 +41,7 @@ _WAIT_SECONDS = 900.0
 def play(show: Show) -> int:
     """The sweep with its faults; returns how many problems there are."""
     say, grace = show.say, show.options.grace
-    show.serve()
+    show.servers.begin()
     say("PostgreSQL and MLflow are up on a")
     say(
         f"c was cut off while it held the lock of the studies; a had it after {show.lock_of_a_lost_machine():.0f} s"
@@ -61,6 +64,11 @@ def play(show: Show) -> int:
     show.c.plug_in()
     say("c is connected again")
     say(f"c trains trial {show.trial_of(show.c)['number']}")
+    say(f"status on a:\n{show.say_of(show.a, *show.status())}")
+    for server in show.servers.kinds if show.options.outage else ():
+        show.trial_of(show.c)
+        show.servers.stop_for(server, show.options.outage)
+        say(f"{server} was away for {show.options.outage:g} s")
     lost = show.trial_of(show.b)
     show.b.switch_off()
     began = time.monotonic()
@@ -122,7 +130,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--trials", type=int, default=14, help="trials of the study")
+    parser.add_argument("--trials", type=int, default=20, help="trials of the study")
+    parser.add_argument("--outage", type=float, default=60, help="seconds for which each server is away")
     parser.add_argument("--epochs", type=int, default=20, help="epochs of a trial")
     parser.add_argument(
         "--own-disks", action="store_true", help="each machine keeps its checkpoints for itself"

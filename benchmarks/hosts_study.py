@@ -1,27 +1,28 @@
 """The machines of `hosts.py`, their servers, and the commands of a user on them."""
 
 import argparse
+import functools
 import json
 import re
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks.fresh import ROOT, environment
+from benchmarks.hosts_servers import DISK, Servers
 from benchmarks.machines import Machine
 from flowersweep.data.demo import draw_all
 from flowersweep.sweep.study import claim
 
 HEAD, WORKER = "head", "worker"
 ADDRESS = "10.77.0.{}"
-URI = "http://10.77.0.1:5000"
 STUDY = "hosts"
-DISK = "/tmp"  # noqa: S108 (each machine has its own)
 # Where the machines see the folder that they share.
 SHARED = Path("/srv")
 SMALL = (
@@ -39,6 +40,8 @@ _PICTURES_PER_CLASS = 100
 _PROGRAM = (sys.executable, "-m", "flowersweep")
 _CHECKS = (sys.executable, ROOT / "benchmarks" / "hosts_checks.py")
 _WAIT_SECONDS = 900.0
+
+Answer = TypeVar("Answer")
 _EPOCHS_BEFORE_A_FAULT = 4
 
 
@@ -57,7 +60,6 @@ class Show:
         self._machines = machines
         self._began = time.monotonic()
         self.password = secrets.token_hex(8)
-        self.storage = f"postgresql+psycopg://sweeper:{self.password}@{ADDRESS.format(1)}/studies"
         (folder / "shared").mkdir()
         draw_all(folder / "drawn", _PICTURES_PER_CLASS)
         mounts = {folder / "shared": SHARED, **_adapted(options, folder)}
@@ -65,6 +67,8 @@ class Show:
             machines.append(Machine(name, host, ADDRESS.format(number), folder / name, mounts))
             shutil.copytree(folder / "drawn", folder / name / "tmp" / f"pictures-{name}")
         self.a, self.b, self.c = machines
+        self.servers = Servers(self.a, functools.partial(self.start, self.a), self.password)
+        self.storage = self.servers.storage
 
     def say(self, text: str) -> None:
         """Tell what happens, with the seconds since the start."""
@@ -81,40 +85,13 @@ class Show:
             command, log or self.folder / f"{machine.name}.log", environment({**own, **small})
         )
 
-    def serve(self) -> None:
-        """Start PostgreSQL and MLflow on machine a, and wait for them."""
-        as_user = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups")
-        secret = self.a.folder / "tmp" / "password"
-        secret.write_text(self.password, encoding="ascii")
-        shutil.chown(secret, "postgres")
-        binaries = _postgresql()
-        initial = ("-U", "sweeper", "--auth=scram-sha-256", f"--pwfile={DISK}/password", "--no-sync")
-        self._done(self.start(self.a, *as_user, binaries / "initdb", "-D", f"{DISK}/database", *initial))
-        with (self.a.folder / "tmp" / "database" / "pg_hba.conf").open("a", encoding="ascii") as rules:
-            rules.write("host all all 10.77.0.0/24 scram-sha-256\n")
-        settings = ("-c", f"listen_addresses={ADDRESS.format(1)}", "-c", f"unix_socket_directories={DISK}")
-        self.start(self.a, *as_user, binaries / "postgres", "-D", f"{DISK}/database", *settings)
-        url = self.storage.replace("+psycopg", "").replace("/studies", "/postgres")
-        create = ("psql", url, "-c", "CREATE DATABASE studies")
-        self._until("PostgreSQL", lambda: self.start(self.a, *create).wait() == 0)
-        store = (
-            "--backend-store-uri",
-            f"sqlite:///{DISK}/mlflow.db",
-            "--artifacts-destination",
-            f"{DISK}/artifacts",
-        )
-        address = ("--host", ADDRESS.format(1), "--port", "5000", "--workers", "1")
-        self.start(self.a, sys.executable, "-m", "mlflow", "server", *store, *address)
-        ask = (
-            sys.executable,
-            "-c",
-            f"import urllib.request; urllib.request.urlopen('{URI}/health', timeout=5)",
-        )
-        self._until("MLflow", lambda: self.start(self.a, *ask).wait() == 0)
-
     def sweep(self, machine: Machine) -> "subprocess.Popen[bytes]":
         """The command of the sweep."""
-        places = [f"hydra.sweeper.storage={self.storage}", f"tracking.uri={URI}", "tracking.dir=/tmp/results"]
+        places = [
+            f"hydra.sweeper.storage={self.storage}",
+            f"tracking.uri={self.servers.uri}",
+            f"tracking.dir={DISK}/results",
+        ]
         places += [f"data.dir={DISK}/pictures-{machine.name}"]
         budget = [f"hydra.sweeper.n_trials={self.options.trials}", f"trainer.epochs={self.options.epochs}"]
         return self.start(machine, *_PROGRAM, "--multirun", *SMALL, *places, *budget, *self._checkpoints())
@@ -129,7 +106,7 @@ class Show:
         given = {
             "study": STUDY,
             "storage": self.storage,
-            "tracking.uri": URI,
+            "tracking.uri": self.servers.uri,
             "tracking.dir": f"{DISK}/results",
             "data.dir": f"{DISK}/pictures-{machine.name}",
             **{name.replace("__", "."): value for name, value in others.items()},
@@ -140,6 +117,10 @@ class Show:
             *(f"{name}={value}" for name, value in given.items()),
             *self._checkpoints(),
         ]
+
+    def status(self) -> list[str]:
+        """The command that shows which machine runs what."""
+        return [*_PROGRAM, "status", f"study={STUDY}", f"storage={self.storage}"]
 
     def watch(self) -> None:
         """Let machine a write down the state of the study, again and again."""
@@ -153,12 +134,12 @@ class Show:
     def results(self) -> dict[str, Any]:
         """The trials and the runs; and how good the best model is on machine c, which gets it from the server."""
         file = f"{DISK}/results.json"
-        self._done(self.start(self.a, *_CHECKS, "results", file, self.storage, STUDY, URI))
+        self._done(self.start(self.a, *_CHECKS, "results", file, self.storage, STUDY, self.servers.uri))
         found = dict(json.loads((self.a.folder / file[1:]).read_text(encoding="utf-8")))
         best = max(found["trials"], key=lambda trial: trial["value"] or 0.0)
         where = [
             f"data.dir={DISK}/pictures-{self.c.name}",
-            f"tracking.uri={URI}",
+            f"tracking.uri={self.servers.uri}",
             "subset=validation",
             "format=json",
         ]
@@ -182,7 +163,7 @@ class Show:
         began = time.monotonic()
         self._done(self.start(self.a, *_CHECKS, "hold", f"{DISK}/held", self.storage, "0"))
         self.c.plug_in()
-        self.c.kill(holder)
+        self.c.end(holder, signal.SIGKILL)
         return time.monotonic() - began
 
     def trial_of(self, machine: Machine) -> dict[str, Any]:
@@ -225,7 +206,7 @@ class Show:
         if process.wait(_WAIT_SECONDS):
             sys.exit(f"A command failed; see {self.folder}")
 
-    def _until(self, what: str, found: Callable[[], Any]) -> Any:
+    def _until(self, what: str, found: Callable[[], Answer | None]) -> Answer:
         until = time.monotonic() + _WAIT_SECONDS + self.options.grace
         while not (answer := found()):
             if time.monotonic() > until:
@@ -246,11 +227,3 @@ def _adapted(options: argparse.Namespace, folder: Path) -> dict[Path, Path]:
     copy = folder / module.name
     copy.write_text(text, encoding="utf-8")
     return {copy: module}
-
-
-def _postgresql() -> Path:
-    found = shutil.which("initdb")
-    places = [Path(found).resolve().parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not places:
-        sys.exit("PostgreSQL's server is not installed.")
-    return places[-1]

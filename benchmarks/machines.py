@@ -123,11 +123,13 @@ class Machine:
                 start_new_session=True,
             )
 
-    def kill(self, process: "subprocess.Popen[bytes]") -> None:
-        """Kill a command that was started here."""
-        for child in _children(process.pid):
-            with suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
+    def end(self, process: "subprocess.Popen[bytes]", number: int) -> None:
+        """Send a signal to a command that was started here, with the processes of its group if it kills, and wait for its end."""
+        with suppress(ProcessLookupError):
+            if number == signal.SIGKILL:
+                os.killpg(process.pid, number)
+            for child in _children(process.pid):
+                os.kill(child, number)
         process.wait(60)
 
     def unplug(self) -> None:

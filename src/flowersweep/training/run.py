@@ -131,7 +131,8 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
         its_tags = {**tags(config), "precision": resolve_precision(config), **lineage, **context.tags}
         content = content_of(config, pictures, lineage.get("init_from.run_id"))
         parent = context.parent_run_id
-        done, silent = None, []
+        done: Run | None = None
+        silent: list[Run] = []
         if context.takes_finished and parent is not None:
             done, silent = earlier_runs(store, parent, its_tags, content)
         if done is not None:

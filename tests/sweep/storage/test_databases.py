@@ -290,7 +290,7 @@ def test_servers_end_silent_connections(url: str, opened: Open) -> None:
         opened((by_network if "port" in address.query else address).render_as_string(hide_password=False))
     )
     assert isinstance(storage, optuna.storages.RDBStorage)
-    limits = {
+    limits: dict[str, dict[str, object]] = {
         "postgresql": {
             "tcp_user_timeout": "30000",
             "tcp_keepalives_idle": "15",

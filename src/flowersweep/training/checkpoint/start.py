@@ -69,8 +69,8 @@ def started_or_resumed(
                 checkpoint_path(cache, found.run_id).replace(path)
             for run in silent:
                 supersede(store, run, tracker.run_id)
-            checkpoint = None if found is None else found.checkpoint
-            yield tracker, RunCheckpoint(path if resumes else None, about, checkpoint, in_new_run=True)
+            before = None if found is None else found.checkpoint
+            yield tracker, RunCheckpoint(path if resumes else None, about, before, in_new_run=True)
             return
         tracker = MLflowTracker.resume(store, found.run_id, without=ENDED)
         checkpoint = RunCheckpoint(checkpoint_path(cache, found.run_id), about, found.checkpoint)
