@@ -350,11 +350,10 @@ def test_a_trial_of_a_silent_machine_goes_on_elsewhere(
     """In a new run, from its checkpoint if the folder is shared; what the other machine writes later changes nothing."""
     folder = f"paths.checkpoints={tmp_path}/shared"
     there = make_config("trainer.epochs=3", "model.dropout=0.5", *QUICK, folder)
-    here = make_config(
-        "trainer.epochs=3", "model.dropout=0.5", *QUICK, *([folder] if shares else [f"{folder}/not"])
-    )
+    others = ["tracking.experiment=named-by-another-folder", folder if shares else f"{folder}/not"]
+    here = make_config("trainer.epochs=3", "model.dropout=0.5", *QUICK, *others)
     store = prepare_store(Path(here.tracking.dir))
-    parent = MLflowTracker.start(store, here.tracking.experiment, "study").run_id
+    parent = MLflowTracker.start(store, there.tracking.experiment, "study").run_id
     context = RunContext(parent_run_id=parent, tags={"study": "s", "kind": "trial", "trial": 1})
     done: list[int] = []
 
@@ -365,7 +364,7 @@ def test_a_trial_of_a_silent_machine_goes_on_elsewhere(
 
     with pytest.raises(Interrupted):
         train(there, context=replace(context, on_any_epoch=interrupt))
-    (first,) = (run for run in all_runs(here) if run.info.run_id != parent)
+    (first,) = (run for run in all_runs(there) if run.info.run_id != parent)
     # As if its machine was cut off in that epoch, and its process did not know.
     store_of(here).set_tag(first.info.run_id, "flowersweep.process_start", "another-boot pid:[1] 1")
     store_of(here).set_tag(first.info.run_id, "flowersweep.host", "another")

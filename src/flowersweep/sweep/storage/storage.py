@@ -241,9 +241,11 @@ def _explained(url: URL) -> Iterator[None]:
             "install it, or name its driver in the URL, as in postgresql+psycopg://."
         ) from error
     except STORAGE_FAILURES as error:
+        said = cause(error)
+        is_refused = any(words in said.lower() for words in ("authentication", "access denied"))
+        remedy = "its user and password" if is_refused else "that it is running and writable"
         raise SweepError(
-            f"The storage {name} cannot be opened: {cause(error)}; "
-            f"check that it is running and writable, or name another one with {_SETTING}=URL."
+            f"The storage {name} cannot be opened: {said}; check {remedy}, or name another one with {_SETTING}=URL."
         ) from error
     except RuntimeError as error:
         raise SweepError(f"The storage {name} was made by {_other_version(error, url)}") from error

@@ -101,8 +101,12 @@ class RunCheckpoint:
         self._earliest = self._clock() + (self._clock() - began) / SHARE
 
     @contextmanager
-    def kept_while_needed(self) -> Iterator[None]:
-        """Remove the file at the end of the block, unless an interruption or the infrastructure ended the run."""
+    def kept_while_needed(self, is_stored: Callable[[], bool] = lambda: True) -> Iterator[None]:
+        """Remove the file at the end of the block, unless an interruption or the infrastructure ended the run.
+
+        Args:
+            is_stored: Whether the store has the end of the run; otherwise another machine may have to go on with it.
+        """
         path = self._path
         try:
             yield
@@ -112,7 +116,8 @@ class RunCheckpoint:
             elif isinstance(error, Interrupted) and self.epochs:
                 error.remedy = f"the same command goes on after epoch {self.epochs}"
             raise
-        remove(path)
+        if is_stored():
+            remove(path)
 
 
 def remove(path: Path | None) -> None:

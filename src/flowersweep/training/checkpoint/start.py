@@ -14,7 +14,7 @@ from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import CLOSED_TAG, runs_like, silent_runs, supersede
 from flowersweep.tracking.store.store import Store
 from flowersweep.training.checkpoint.interrupted import InterruptedRun, interrupted_run
-from flowersweep.training.checkpoint.run_checkpoint import RunCheckpoint
+from flowersweep.training.checkpoint.run_checkpoint import RunCheckpoint, remove
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -56,7 +56,9 @@ def started_or_resumed(
     """
     cache, experiment = checkpoints_dir(config.paths), config.tracking.experiment
     tags = {**tags, CONTENT_TAG: digest_of(content)}
-    identity = [name, experiment, parent, *(str(tags.get(tag)) for tag in IDENTITY)]
+    # A run below another one is in the experiment of that one, whatever the folder of the pictures is called on this machine.
+    place = [None, parent] if parent is not None else [experiment, None]
+    identity = [name, *place, *(str(tags.get(tag)) for tag in IDENTITY)]
     about = {"identity": identity, "content": content}
     resumes = config.tracking.resume == "auto"
     ids = [run.info.run_id for run in silent]
@@ -67,6 +69,7 @@ def started_or_resumed(
             path = checkpoint_path(cache, tracker.run_id)
             if found is not None:
                 checkpoint_path(cache, found.run_id).replace(path)
+                remove(checkpoint_path(cache, found.run_id))  # its lock
             for run in silent:
                 supersede(store, run, tracker.run_id)
             before = None if found is None else found.checkpoint
