@@ -83,6 +83,8 @@ OTHER_PROGRAMS = {
     "env -u": "a server; tests/deploy/test_through_server.py starts one",
     "find": "lists files",
     "curl": "needs a server",
+    "createdb": "the same",
+    "mlflow server": "is a server",
     "python -c": "downloads weights, or needs a picture; its code is compiled",
 }
 # Pages whose code has a test of its own below.

@@ -13,7 +13,7 @@ from optuna import Study
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
-from flowersweep import __version__, process
+from flowersweep import process
 from flowersweep.config import Config
 from flowersweep.config.files import flags
 from flowersweep.doors.optuna_api import enqueued_values, storage_of
@@ -57,7 +57,7 @@ from flowersweep.sweep.workers.worker_job import Sweep
 from flowersweep.texts import counted, expanded, plain_console
 from flowersweep.tracking.mlflow_api import given_elsewhere
 from flowersweep.tracking.patience import cleaning_up
-from flowersweep.tracking.provenance import command_line, program
+from flowersweep.tracking.provenance import command_line, own_version, program
 from flowersweep.tracking.store.store import Store
 from flowersweep.training.dataset import divided
 from flowersweep.training.logs.next_steps import after_sweep, show_next_steps
@@ -230,7 +230,7 @@ def _lead(study: Study, config: DictConfig, program: str, budget: Budget, plan: 
     typed = [*flags(config), *typed_overrides(config, "task"), *typed_overrides(config, "hydra")]
     arguments = [one for one in typed if redacted(one) == one]
     kept = {"program": program, "arguments": arguments, "deadline": budget.deadline}
-    study.set_user_attr(COMMAND, {**kept, "trials": plan.n_trials, "version": __version__})
+    study.set_user_attr(COMMAND, {**kept, "trials": plan.n_trials, "version": own_version()})
 
 
 def _study(

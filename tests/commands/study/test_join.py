@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowersweep import __version__, hydra_app
+from flowersweep import hydra_app
 from flowersweep.commands.study import join
 from flowersweep.commands.study.join import _quoted
 from flowersweep.errors import SweepError
@@ -75,12 +75,13 @@ def test_it_is_the_sweeps_command_in_other_places(study: optuna.Study) -> None:
         ),
         (
             {"program": join.PROGRAM, "arguments": [], "deadline": None, "version": "0.0.9"},
-            f"The sweep of the study 'petals' runs with flowersweep 0.0.9, and this is {__version__}; install the same",
+            r"The sweep of the study 'petals' runs with flowersweep 0\.0\.9, and this is 0\.1\.0; install the same",
         ),
     ],
 )
-def test_what_is_refused(study: optuna.Study, kept: Any, said: str) -> None:
+def test_what_is_refused(study: optuna.Study, kept: Any, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Studies of other programs and versions, and those whose time is up, in one sentence."""
+    monkeypatch.setattr("flowersweep.sweep.study.study.own_version", lambda: "0.1.0")
     if kept is not None:
         study.set_user_attr(COMMAND, kept)
     with pytest.raises(SweepError, match=said):

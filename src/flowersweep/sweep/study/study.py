@@ -11,12 +11,12 @@ from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 
-from flowersweep import __version__
 from flowersweep.errors import SweepError
 from flowersweep.sweep.storage.lock import locked
 from flowersweep.sweep.study.attributes import COMMAND, DEFINITION
 from flowersweep.sweep.study.definition import differences
 from flowersweep.texts import choose_one_of
+from flowersweep.tracking.provenance import own_version
 
 
 def open_study(
@@ -102,10 +102,10 @@ def refuse_other_version(study: Study) -> None:
     Raises:
         SweepError: It was started by another one.
     """
-    version = (study.user_attrs.get(COMMAND) or {}).get("version", __version__)
-    if version != __version__:
+    version, own = (study.user_attrs.get(COMMAND) or {}).get("version"), own_version()
+    if None not in {version, own} and version != own:
         raise SweepError(
-            f"The sweep of the study {study.study_name!r} runs with flowersweep {version}, and this is {__version__}; install the "
+            f"The sweep of the study {study.study_name!r} runs with flowersweep {version}, and this is {own}; install the "
             "same version on all machines."
         )
 
