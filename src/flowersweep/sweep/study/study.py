@@ -153,8 +153,8 @@ def _refusal(name: str, changes: Sequence[str], *, joins: bool) -> str:
     if joins:
         return (
             f"This machine cannot join the study {name!r}, because its trials would not be those of the other machines:\n"
-            f"{listed}\nUse the same content here, in any place: data.dir=PATH, data.split_file=PATH and model.weights=PATH say "
-            "where it is on this machine."
+            f"{listed}\nUse the same configuration files and the same content here; data.dir=PATH, data.split_file=PATH and "
+            "model.weights=PATH say where the content is on this machine."
         )
     return (
         f"The study {name!r} is a different search, so this one cannot continue it:\n{listed}\n"
