@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,28 @@ class TestJson:
 
         assert read_json(tmp_path / "x.json") is None
         assert read_json(tmp_path / "absent.json") is None
+
+
+def test_a_folder_that_is_removed_meanwhile(tmp_path: Path) -> None:
+    """A JSON file is written although somebody else removes its folder whenever it is empty."""
+    folder = tmp_path / "shared"
+    done = threading.Event()
+
+    def remove() -> None:
+        while not done.is_set():
+            with suppress(OSError):
+                folder.rmdir()
+
+    remover = threading.Thread(target=remove)
+    remover.start()
+    try:
+        for number in range(2000):
+            write_json(folder / "x.json", {"number": number})
+            assert read_json(folder / "x.json") == {"number": number}
+            (folder / "x.json").unlink()
+    finally:
+        done.set()
+        remover.join()
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ class Part:
     images: npt.NDArray[np.uint8]
     indices: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int32]
+    targets: npt.NDArray[np.float32] | None = None
 
 
 @pytest.fixture(scope="module")

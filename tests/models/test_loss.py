@@ -39,5 +39,5 @@ def test_each_picture_counts_as_with_keras(make_config: MakeConfig, setting: Any
     expected = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)(
         np.eye(5)[LABELS], LOGITS, sample_weight=weights[LABELS]
     )
-    found = training_loss(trainer, LABELS, NAMES, mixed=False)(LABELS, LOGITS)
+    found = training_loss(trainer, LABELS, NAMES, soft=False)(LABELS, LOGITS)
     assert float(found) == pytest.approx(float(expected), rel=1e-5)

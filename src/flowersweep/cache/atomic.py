@@ -25,6 +25,9 @@ _SPACE = (
     + _ELSEWHERE
 )
 
+# How often a folder is created that another process removes before its first file is in it.
+_ATTEMPTS = 100
+
 _log = logging.getLogger(__name__)
 
 
@@ -96,8 +99,7 @@ def write_json(target: Path, value: Any) -> None:
         DataError: The folder of `target` cannot be written to.
     """
     with cache_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f"{target.name}.", suffix=".part")
+        handle, name = _temporary_file(target)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 json.dump(value, file)
@@ -105,6 +107,19 @@ def write_json(target: Path, value: Any) -> None:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+def _temporary_file(target: Path) -> tuple[int, str]:
+    """Create a file next to `target`, and their folder, which another process may remove whenever it is empty."""
+
+    def create() -> tuple[int, str]:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return tempfile.mkstemp(dir=target.parent, prefix=f"{target.name}.", suffix=".part")
+
+    for _ in range(_ATTEMPTS):
+        with suppress(FileNotFoundError, FileExistsError):
+            return create()
+    return create()
 
 
 def read_json(source: Path) -> dict[str, Any] | None:

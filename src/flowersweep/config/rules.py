@@ -19,6 +19,7 @@ MIN_BACKBONE_SIZES = {"InceptionV3": 75, "Xception": 71}
 TRACKING_SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql")
 # Backbones whose width can be chosen, and the widths for which Keras has ImageNet weights.
 ALPHAS = {"MobileNetV2": (0.35, 0.5, 0.75, 1.0, 1.3, 1.4), "MobileNet": (0.25, 0.5, 0.75, 1.0)}
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
 # Layers of MobileNetV2 without its top; for other backbones the number is known after they are built.
 MOBILENET_V2_LAYERS = 154
 
@@ -40,6 +41,11 @@ def conflicts(config: Config) -> Iterator[str]:
     yield from _schedule(config)
     yield from _objectives(config)
     yield from _class_weight(config)
+    if config.trainer.teacher is not None and not _RUN_ID.fullmatch(config.trainer.teacher):
+        yield (
+            f"trainer.teacher must be null or an MLflow run id of 32 hex digits, but is {config.trainer.teacher!r}; "
+            "`flowersweep ensemble` and the MLflow UI show the ids of runs."
+        )
     yield from _cnn_too_deep(config)
     yield from _backbone(config)
     yield from config.aug.problems()
@@ -174,9 +180,7 @@ def _fine_tuned(model: FineTunedConfig) -> Iterator[str]:
             f"model.fine_tune_at must be at most {MOBILENET_V2_LAYERS}, the number of MobileNetV2's layers, but is "
             f"{model.fine_tune_at}; use model=mobilenet_frozen to train none of them."
         )
-    if model.init_from not in {None, "head", "best"} and not re.fullmatch(
-        r"[0-9a-f]{32}", str(model.init_from)
-    ):
+    if model.init_from not in {None, "head", "best"} and not _RUN_ID.fullmatch(str(model.init_from)):
         yield (
             f"model.init_from must be head, best, null or an MLflow run id of 32 hex digits, but is "
             f"{model.init_from!r}.{nearest(model.init_from, ('head', 'best'))}"

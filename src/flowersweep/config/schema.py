@@ -88,6 +88,9 @@ class TrainerConfig:
         min_delta: The smallest change of `monitor` that counts as an improvement.
         monitor: The value that early stopping watches.
         label_smoothing: This fraction of each label is spread over all classes in the loss of the training.
+        teacher: The id of a run, for example of an ensemble, whose model's probabilities become a part of the training
+            labels (distillation); null: no teacher.
+        teacher_share: The teacher's share of each training label.
         class_weight: Weights of the classes in the loss of the training: none; balanced: every class has the same
             influence; or a mapping of names to weights, where classes without one have 1.
         deterministic: TensorFlow's option for bit-identical results on accelerators; CPU runs are identical
@@ -106,6 +109,8 @@ class TrainerConfig:
     min_delta: float = bounded(low=0)
     monitor: str = one_of(*WATCHED)
     label_smoothing: float = bounded(0.0, low=0, below=1)
+    teacher: str | None = not_empty(None)
+    teacher_share: float = bounded(0.5, above=0, high=1)
     class_weight: Any = "none"
     deterministic: bool = MISSING
     precision: str = one_of("auto", "float32", "bfloat16")

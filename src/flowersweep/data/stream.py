@@ -41,6 +41,14 @@ class Part(Protocol):
         """int32, shape (m,)."""
 
 
+class TrainingPart(Part, Protocol):
+    """A part that is trained on."""
+
+    @property
+    def targets(self) -> npt.NDArray[np.float32] | None:
+        """float32, shape (m, n_classes), rows that sum to 1: what is learned instead of `labels`; None: these."""
+
+
 def steps_per_epoch(count: int, batch_size: int) -> int:
     """Number of batches in an epoch; the last one may be smaller."""
     return math.ceil(count / batch_size)
@@ -52,8 +60,13 @@ def epoch_order(seed: int, epoch: int, count: int) -> npt.NDArray[np.int64]:
     return np.random.default_rng([seed, epoch, 0x0DDE]).permutation(count)
 
 
+def has_soft_labels(part: TrainingPart, augmentation: Augmentation) -> bool:
+    """Whether the training labels are shares of the classes instead of class numbers."""
+    return augmentation.mixes or part.targets is not None
+
+
 def epoch_labels(
-    part: Part, augmentation: Augmentation, epoch: int, *, image_size: int, n_classes: int | None
+    part: TrainingPart, augmentation: Augmentation, epoch: int, *, image_size: int, n_classes: int | None
 ) -> npt.NDArray[Any]:
     """The labels of a part in an epoch, in the part's own order.
 
@@ -65,18 +78,21 @@ def epoch_labels(
         n_classes: The number of classes; required if the augmentation mixes pictures.
 
     Returns:
-        Class numbers, int32 (m,), or, if the augmentation mixes pictures, float32 (m, n_classes).
+        Class numbers, int32 (m,), or, with `has_soft_labels`, shares of the classes, float32 (m, n_classes).
     """
     if not augmentation.mixes:
-        return part.labels
+        return part.labels if part.targets is None else part.targets
     assert n_classes is not None  # noqa: S101 (see above)
     parameters = _rows(drawn(augmentation, epoch, len(part.images)), part.indices)
-    others = part.labels[augmentation.others(parameters, len(part.indices))]
-    return mixed_labels(part.labels, others, augmentation.shares(parameters, image_size), n_classes)
+    others = augmentation.others(parameters, len(part.indices))
+    shares = augmentation.shares(parameters, image_size)
+    if part.targets is None:
+        return mixed_labels(part.labels, part.labels[others], shares, n_classes)
+    return part.targets * shares[:, None] + part.targets[others] * (1.0 - shares[:, None])
 
 
 def training_stream(
-    part: Part,
+    part: TrainingPart,
     augmentation: Augmentation,
     *,
     image_size: int,
@@ -96,7 +112,7 @@ def training_stream(
         seed: Determines the order of the pictures.
         epochs: Number of epochs.
         first: The first of them to return, from 0.
-        n_classes: The number of classes; required if the augmentation mixes pictures.
+        n_classes: The number of classes; required with `has_soft_labels`.
 
     Returns:
         A dataset of (images float32 (batch, image_size, image_size, 3) in 0..255, labels as from `epoch_labels`).
@@ -120,7 +136,7 @@ def training_stream(
     @tf.autograph.experimental.do_not_convert
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
         given = [(tf.int64, ()), *((tf.as_dtype(array.dtype), array.shape[1:]) for array in template)]
-        label = (tf.float32, (n_classes,)) if augmentation.mixes else (tf.int32, ())
+        label = (tf.float32, (n_classes,)) if has_soft_labels(part, augmentation) else (tf.int32, ())
         types = [label, *given * (1 + augmentation.mixes)]
         columns = tf.numpy_function(plan, [epoch], [kind for kind, _ in types], stateful=False)
         for column, (_, shape) in zip(columns, types, strict=True):

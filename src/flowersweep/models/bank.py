@@ -20,7 +20,7 @@ from flowersweep.augment import Augmentation
 from flowersweep.cache import draws as draw_file
 from flowersweep.cache.atomic import locked, require_memory, write_json
 from flowersweep.cache.draws import Features
-from flowersweep.data.stream import Part, epoch_labels
+from flowersweep.data.stream import Part, TrainingPart, epoch_labels, has_soft_labels
 from flowersweep.errors import ConfigError, DataError, NoSpaceError
 from flowersweep.models import bank_key
 from flowersweep.models.bank_key import BankKey
@@ -67,7 +67,7 @@ class FeatureBank:
         self,
         prefix: "keras.Model",
         *,
-        part: Part,
+        part: TrainingPart,
         augmentation: Augmentation,
         image_size: int,
         fingerprint: str,
@@ -140,9 +140,9 @@ class FeatureBank:
         return features
 
     @property
-    def mixes(self) -> bool:
-        """Whether the augmentation mixes pictures and their labels."""
-        return self._augmentation.mixes
+    def has_soft_labels(self) -> bool:
+        """As the function of this name, for the training pictures."""
+        return has_soft_labels(self.part, self._augmentation)
 
     def labels(self, epoch: int, n_classes: int | None) -> npt.NDArray[Any]:
         """The labels that belong to the features of an epoch, as from `epoch_labels`."""

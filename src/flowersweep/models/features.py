@@ -34,7 +34,7 @@ def feature_stream(
         seed: Determines the order of the pictures.
         epochs: Number of epochs.
         first: The first of them to return, from 0.
-        n_classes: The number of classes; required if the augmentation mixes pictures.
+        n_classes: The number of classes; required with `has_soft_labels`.
 
     Returns:
         A dataset of (features float32 (batch, *feature_shape), labels as from `epoch_labels`).
@@ -57,7 +57,7 @@ def feature_stream(
             raise
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
-        kind, shape = (tf.float32, (n_classes,)) if bank.mixes else (tf.int32, ())
+        kind, shape = (tf.float32, (n_classes,)) if bank.has_soft_labels else (tf.int32, ())
         columns = tf.numpy_function(plan, [epoch], [tf.int64, tf.int64, kind], stateful=False)
         for column, inner in zip(columns, ((), (), shape), strict=True):
             column.set_shape((count, *inner))

@@ -16,7 +16,7 @@ from flowersweep.config.schema import TrainerConfig
 
 
 def training_loss(
-    trainer: TrainerConfig, labels: npt.NDArray[np.int32], class_names: Sequence[str], *, mixed: bool
+    trainer: TrainerConfig, labels: npt.NDArray[np.int32], class_names: Sequence[str], *, soft: bool
 ) -> keras.losses.Loss:
     """The loss of a configuration.
 
@@ -24,14 +24,14 @@ def training_loss(
         trainer: Provides `label_smoothing` and `class_weight`.
         labels: The classes of the training pictures, for balanced weights.
         class_names: The classes in the order of their numbers.
-        mixed: Whether the augmentation mixes labels.
+        soft: Whether labels are shares of the classes.
     """
     weights = class_weights(trainer.class_weight, labels, class_names)
-    if weights is None and not trainer.label_smoothing and not mixed:
+    if weights is None and not trainer.label_smoothing and not soft:
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     if weights is None:
         weights = np.ones(len(class_names), np.float32)
-    return WeightedCrossEntropy(weights, trainer.label_smoothing, mixed=mixed)
+    return WeightedCrossEntropy(weights, trainer.label_smoothing, soft=soft)
 
 
 def class_weights(
@@ -65,21 +65,21 @@ class WeightedCrossEntropy(keras.losses.Loss):
     Args:
         weights: float32, shape (n_classes,).
         smoothing: This fraction of a label is spread over all classes (Szegedy et al. 2015, arXiv 1512.00567).
-        mixed: Whether labels are shares of the classes, shape (batch, n_classes), and the weight of a picture then the
+        soft: Whether labels are shares of the classes, shape (batch, n_classes), and the weight of a picture then the
             mean of the weights of its classes; otherwise they are class numbers, shape (batch,).
     """
 
-    def __init__(self, weights: npt.NDArray[np.float32], smoothing: float, *, mixed: bool) -> None:
+    def __init__(self, weights: npt.NDArray[np.float32], smoothing: float, *, soft: bool) -> None:
         super().__init__(name="weighted_cross_entropy")
         self._weights = weights
         self._smoothing = smoothing
-        self._mixed = mixed
+        self._soft = soft
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The loss of each picture, shape (batch,), for labels and logits."""
         n_classes = len(self._weights)
         labels = y_true
-        if not self._mixed:
+        if not self._soft:
             labels = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), n_classes, dtype=y_pred.dtype)
         targets = labels * (1.0 - self._smoothing) + self._smoothing / n_classes
         losses = -ops.sum(targets * ops.log_softmax(y_pred), axis=-1)

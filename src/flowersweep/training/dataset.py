@@ -44,11 +44,13 @@ class PictureSet:
         images: uint8, shape (n, size, size, 3), all pictures of the catalogue.
         indices: int64, shape (m,): the pictures that belong to this part.
         labels: int32, shape (m,): the classes of these pictures.
+        targets: float32, shape (m, n_classes), rows that sum to 1: what is learned instead of the labels; None: these.
     """
 
     images: Images
     indices: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int32]
+    targets: npt.NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.indices)

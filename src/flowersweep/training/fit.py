@@ -8,7 +8,7 @@ import keras
 
 from flowersweep.config.optimizers import OptimizerConfig, PlateauConfig, ScheduleConfig
 from flowersweep.config.schema import Config
-from flowersweep.data.stream import steps_per_epoch
+from flowersweep.data.stream import has_soft_labels, steps_per_epoch
 from flowersweep.fields import maximized
 from flowersweep.models.folded import fold
 from flowersweep.models.loss import training_loss
@@ -84,11 +84,10 @@ def fit(
     optimizer = build_optimizer(phase.optimizer, config.schedule, steps_per_epoch=steps, epochs=phase.epochs)
     trainee = _trainee(phase, config)
     names = loader.pictures.catalogue.class_names
-    loss = training_loss(config.trainer, loader.pictures.train.labels, names, mixed=config.aug.mixes)
-    # Of a mixed label the class with the largest share, which is the picture's own, counts as right.
-    accuracy = (
-        keras.metrics.CategoricalAccuracy if config.aug.mixes else keras.metrics.SparseCategoricalAccuracy
-    )
+    soft = has_soft_labels(loader.pictures.train, config.aug)
+    loss = training_loss(config.trainer, loader.pictures.train.labels, names, soft=soft)
+    # Of a soft label the class with the largest share counts as right: of a mixed one, the picture's own.
+    accuracy = keras.metrics.CategoricalAccuracy if soft else keras.metrics.SparseCategoricalAccuracy
     model = _compiled(loader.model(trainee), optimizer, loss, accuracy(name="accuracy"))
     validation = _validation(trainee, phase.network, loader)
     best = BestWeights(phase.network.suffix, validation, history.monitor, maximize=maximized(history.monitor))

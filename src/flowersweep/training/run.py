@@ -123,6 +123,7 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
         trainer = config.trainer
         start_tensorflow(seed=config.seed, threads=trainer.threads, deterministic=trainer.deterministic)
         from flowersweep.training.phases import build
+        from flowersweep.training.teacher import with_teacher
 
         if context is ALONE:  # the process of a study closes the runs of all its trials
             close_orphaned_runs(store)
@@ -142,6 +143,7 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
             if done.data.tags.get(TRIAL_STATE) == PRUNED:
                 raise Pruned(f"It was pruned in run {done.info.run_id}.")
             return _result(config, pictures, store, done)
+        pictures = with_teacher(config, pictures, store)
         run = started_or_resumed(
             config, store, name, parent=parent, tags=its_tags, content=content, silent=silent
         )

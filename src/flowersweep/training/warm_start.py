@@ -1,6 +1,8 @@
 """Warm start from the weights of another run. Only weights are loaded, no optimizer state."""
 
 import logging
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
@@ -45,7 +47,13 @@ def load_run(network: "Network", config: Config, pictures: Pictures, store: Stor
     run_id = str(model.init_from)
     if run_id == "best":
         run_id = best_start(config, pictures.fingerprint, store)
-    _check(run_id, config, pictures, store)
+    network_keys = {
+        "model.backbone": model.backbone,
+        "model.alpha": model.alpha,
+        "trainer.image_size": config.trainer.image_size,
+        "data.resize": config.data.resize,
+    }
+    check_other_run("model.init_from", run_id, config, pictures, store, also=network_keys)
     network.whole.set_weights(run_model(store, run_id).get_weights())
     log.info("Starting from the weights of run %s.", run_id)
     return run_id
@@ -77,27 +85,39 @@ def best_start(config: Config, fingerprint: str, store: Store) -> str:
     return best_run_id(store, experiments, filter_string=wanted, metric=metric, maximize=maximized(metric))
 
 
-def _check(run_id: str, config: Config, pictures: Pictures, store: Store) -> None:
-    """Refuse a run whose weights do not fit the data or the network."""
-    model = config.model
-    assert isinstance(model, FineTunedConfig)  # noqa: S101 (as above)
+def check_other_run(
+    setting: str,
+    run_id: str,
+    config: Config,
+    pictures: Pictures,
+    store: Store,
+    *,
+    also: Mapping[str, object] = MappingProxyType({}),
+) -> None:
+    """Refuse a run with other classes or another split: it has been trained on pictures that validate this run.
+
+    Args:
+        setting: The key that names the run.
+        run_id: The id of the run.
+        config: The configuration of this run.
+        pictures: The pictures of this run.
+        store: The store of the other run.
+        also: Further keys and the values that the other run must have.
+
+    Raises:
+        ConfigError: They do not agree.
+        TrackingError: There is no such run.
+    """
     theirs, ours = run_labels(store, run_id), list(pictures.catalogue.class_names)
     if theirs != ours:
         raise ConfigError(
-            f"model.init_from={run_id} distinguishes {', '.join(theirs)}, but the data has {', '.join(ours)}; "
-            "start from a run on the same classes."
+            f"{setting}={run_id} distinguishes {', '.join(theirs)}, but the data has {', '.join(ours)}; "
+            "name a run on the same classes."
         )
     other = run_config(store, run_id)
-    for key, expected in (
-        ("model.backbone", model.backbone),
-        ("model.alpha", model.alpha),
-        ("trainer.image_size", config.trainer.image_size),
-        # Of another split, it has been trained on pictures that validate this run.
-        *((f"data.{key}", getattr(config.data, key)) for key in SPLIT_KEYS),
-        ("data.resize", config.data.resize),
-    ):
+    for key, expected in {**{f"data.{key}": getattr(config.data, key) for key in SPLIT_KEYS}, **also}.items():
         received = OmegaConf.select(other, key, default=MISSING_IN_OLD.get(key))
         if received != expected:
             raise ConfigError(
-                f"model.init_from={run_id} has {key}={received}, but this run has {key}={expected}; they must agree."
+                f"{setting}={run_id} has {key}={received}, but this run has {key}={expected}; they must agree."
             )
