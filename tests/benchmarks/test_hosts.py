@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import hosts, machines
+from benchmarks import hosts
 from benchmarks.hosts_checks import report
 
 
@@ -12,26 +12,18 @@ def state() -> dict[str, Any]:
     """Two trials, of which the second one was taken from a machine that had trained one epoch of it."""
     kept = {"mlflow.parentRunId": "p", "kind": "trial"}
     metrics = {"best/val_accuracy": 0.5, "total/epochs": 2.0}
-    trials = [
-        {
-            "number": number,
-            "state": "COMPLETE",
-            "value": 0.5,
-            "boot": "x",
-            "lost": number,
-            "run": f"r{number}",
-        }
+    both: list[dict[str, Any]] = [
+        {"id": f"r{number}", "status": "FINISHED", "tags": {**kept, "trial": f"{number}"}}
         for number in range(2)
     ]
-    runs = [
-        {"id": f"r{number}", "status": "FINISHED", "tags": {**kept, "trial": f"{number}"}, "metrics": metrics, "steps": [1, 2]}
-        for number in range(2)
-    ]  # fmt: skip
+    runs = [{**run, "metrics": metrics, "steps": [1, 2]} for run in both]
     runs[1]["tags"]["resumed"] = "after epoch 1 of run old"
     runs.append(
         {"id": "old", "status": "KILLED", "tags": {**kept, "trial": "1"}, "metrics": {}, "steps": [1]}
     )
     runs.append({"id": "p", "status": "FINISHED", "tags": {"kind": "study"}, "metrics": {}, "steps": []})
+    known = {"state": "COMPLETE", "value": 0.5, "boot": "x"}
+    trials = [{"number": number, "lost": number, "run": f"r{number}", **known} for number in range(2)]
     return {"trials": trials, "runs": runs, "parent": "p", "best": 0.5, "evaluated": 0.5}
 
 
@@ -62,6 +54,6 @@ def test_every_kind_of_damage_is_found(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_it_needs_root(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Without, one sentence says so, and nothing is made."""
-    monkeypatch.setattr(machines.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert hosts.main([]) == 2
     assert capsys.readouterr().err.startswith("Network namespaces need Linux and root;")

@@ -343,6 +343,7 @@ def test_an_interrupted_run_goes_on_with_the_same_command(make_config: MakeConfi
     assert not checkpoint_path(Path(str(config.paths.cache)), result.run_id).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shares", [True, False])
 def test_a_trial_of_a_silent_machine_goes_on_elsewhere(
     *, shares: bool, make_config: MakeConfig, tmp_path: Path
@@ -383,7 +384,7 @@ def test_a_trial_of_a_silent_machine_goes_on_elsewhere(
     assert {run.data.tags[tag] for tag in ("resumed", "restarted") if tag in run.data.tags} == {
         f"after epoch 1 of run {first.info.run_id}"
         if shares
-        else f"at the first epoch, because there is no checkpoint of run {first.info.run_id} here with which it could go on"
+        else f"at the first epoch: there is no checkpoint of run {first.info.run_id} here with which it could go on"
     }
     assert run.data.params == before.data.params
     assert losses(here, result)[0] == losses(here, Result(0.0, {}, first.info.run_id, store.uri, 0))[0]

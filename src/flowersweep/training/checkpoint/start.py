@@ -97,15 +97,18 @@ def _about_silent(silent: Sequence["Run"], found: InterruptedRun | None) -> dict
     if not silent:
         return {}
     if found is not None:
-        told = f"after epoch {len(found.checkpoint.about['epochs'])} of run {found.run_id}"
-        log.info("The machine of run %s gave no sign of life; its training goes on %s.", found.run_id, told)
-        return {RESUMED_TAG: told}
+        last = len(found.checkpoint.about["epochs"])
+        log.info(
+            "The machine of run %s gave no sign of life; its training goes on after epoch %d.",
+            found.run_id,
+            last,
+        )
+        return {RESUMED_TAG: f"after epoch {last} of run {found.run_id}"}
     before = silent[0].info.run_id
-    told = (
-        f"at the first epoch, because there is no checkpoint of run {before} here with which it could go on"
-    )
-    log.warning("The machine of run %s gave no sign of life; its training starts %s.", before, told)
-    return {RESTARTED_TAG: told}
+    log.warning("The machine of run %s gave no sign of life; its training starts at the first epoch.", before)
+    return {
+        RESTARTED_TAG: f"at the first epoch: there is no checkpoint of run {before} here with which it could go on"
+    }
 
 
 def digest_of(content: Mapping[str, Any]) -> str:
