@@ -101,7 +101,8 @@ def in_words(study: Study, now: float) -> str:
         now: Seconds since the epoch.
     """
     message = latest_stop(study.user_attrs)
-    runs = any(trial.state is TrialState.RUNNING for trial in study.get_trials(deepcopy=False))
+    running = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+    runs = any(not is_abandoned(trial.user_attrs, now) for trial in running)
     if is_finished(study):
         return "finished: all its trials are done; a larger hydra.sweeper.n_trials continues it"
     if message is not None and message.holds:
