@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +189,8 @@ def main(what: str, file: str, storage: str, *others: str) -> None:
         write(Path(file), {**read(storage, others[0]), "runs": runs_of(others[1])})
     else:
         while True:
-            write(Path(file), read(storage, others[0]))
+            with suppress(Exception):  # the database may be away
+                write(Path(file), read(storage, others[0]))
             time.sleep(1)
 
 

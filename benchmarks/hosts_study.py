@@ -40,6 +40,7 @@ _PICTURES_PER_CLASS = 100
 _PROGRAM = (sys.executable, "-m", "flowersweep")
 _CHECKS = (sys.executable, ROOT / "benchmarks" / "hosts_checks.py")
 _WAIT_SECONDS = 900.0
+_FRESH_SECONDS = 8.0
 
 Answer = TypeVar("Answer")
 _EPOCHS_BEFORE_A_FAULT = 4
@@ -128,8 +129,10 @@ class Show:
         self._until("the state of the study", (self.a.folder / "tmp" / "state.json").exists)
 
     def trials(self) -> list[dict[str, Any]]:
-        """The trials, as machine a sees them."""
-        return list(json.loads((self.a.folder / "tmp" / "state.json").read_text(encoding="utf-8"))["trials"])
+        """The trials, as machine a has just seen them."""
+        state = self.a.folder / "tmp" / "state.json"
+        self._until("the state of the study", lambda: time.time() - state.stat().st_mtime < _FRESH_SECONDS)
+        return list(json.loads(state.read_text(encoding="utf-8"))["trials"])
 
     def results(self) -> dict[str, Any]:
         """The trials and the runs; and how good the best model is on machine c, which gets it from the server."""
