@@ -85,6 +85,11 @@ OTHER_PROGRAMS = {
     "curl": "needs a server",
     "createdb": "the same",
     "mlflow server": "is a server",
+    "docker": "needs a daemon; tests/test_deployment.py checks its files",
+    "kubectl": "needs a cluster; the same",
+    "sbatch": "needs Slurm; tests/test_deployment.py runs its script",
+    "cp": "copies a file",
+    "chmod": "changes who may read it",
     "python -c": "downloads weights, or needs a picture; its code is compiled",
 }
 # Pages whose code has a test of its own below.

@@ -1,10 +1,50 @@
-"""Network file systems are told from local disks."""
+"""The limits of a container count, and network file systems are told from local disks."""
 
+import os
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
-from flowersweep.hardware import network_file_system
+from flowersweep.hardware import available_memory, available_processors, network_file_system
+
+
+class TestContainer:
+    @pytest.mark.parametrize(
+        ("limit", "expected"),
+        [
+            ("max 100000", 64),
+            ("400000 100000", 4),
+            ("250000 100000", 3),
+            ("10000 100000", 1),
+            ("9000000 100000", 64),
+        ],
+    )
+    def test_its_share_of_the_processors(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, expected: int
+    ) -> None:
+        """All 64 are visible, but it may use the time of some; a part of a processor is one more."""
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
+        (tmp_path / "cpu.max").write_text(f"{limit}\n")
+
+        assert available_processors(tmp_path) == expected
+
+    @pytest.mark.parametrize(("limit", "expected"), [("max", 8_388_608_000), ("3000000000", 2_000_000_000)])
+    def test_its_memory(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, expected: int
+    ) -> None:
+        """What the machine has beyond it cannot be used."""
+        monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=8_388_608_000))
+        (tmp_path / "memory.max").write_text(f"{limit}\n")
+        (tmp_path / "memory.current").write_text("1000000000\n")
+
+        assert available_memory(tmp_path) == expected
+
+    def test_without_limits_it_is_the_machine_s(self, tmp_path: Path) -> None:
+        """More than nothing, and no more than there is."""
+        assert available_processors(tmp_path / "none") == len(os.sched_getaffinity(0))
+        assert 0 < available_memory(tmp_path / "none") < psutil.virtual_memory().total
 
 
 class TestNetworkFileSystem:

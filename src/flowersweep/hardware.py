@@ -1,18 +1,40 @@
-"""What this machine has: processors, GPUs, and disks or file systems of other machines."""
+"""What this machine has: processors, memory, GPUs, and disks or file systems of other machines."""
 
+import math
 import os
 from pathlib import Path
+
+import psutil
 
 # File systems of other machines: SQLite's locks and its write-ahead log are not reliable there.
 NETWORK_FILE_SYSTEMS = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "gpfs", "lustre", "nfs", "nfs4", "smb3"}
 )  # fmt: skip
 _MOUNTS = Path("/proc/mounts")
+# The limits of a container (cgroup v2).
+_CONTAINER = Path("/sys/fs/cgroup")
 
 
-def available_processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def available_processors(container: Path = _CONTAINER) -> int:
+    """How many processors this process may use, including the limit of a container.
+
+    A container with a limit sees all processors of its machine, and is paused if it uses more than its share.
+    """
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    time, _, period = _limit(container / "cpu.max").partition(" ")
+    return usable if time == "max" else min(usable, math.ceil(int(time) / int(period)))
+
+
+def available_memory(container: Path = _CONTAINER) -> int:
+    """Available memory in bytes, including the limit of a container."""
+    available = int(psutil.virtual_memory().available)
+    if (limit := _limit(container / "memory.max")) == "max":
+        return available
+    return min(available, max(0, int(limit) - int(_limit(container / "memory.current"))))
+
+
+def _limit(path: Path) -> str:
+    return path.read_text(encoding="ascii").strip() if path.is_file() else "max"
 
 
 def has_gpu() -> bool:

@@ -78,5 +78,7 @@ def test_unknown_runs(results: Winners, tmp_path: Path) -> None:
         fs.load_run("00000000", results.directory)
     with pytest.raises(ConfigError, match="'best' is not a run"):
         fs.load_run("best", results.directory)
+    with pytest.raises(ConfigError, match="'None' is not a run"):
+        fs.load_run(None, results.directory)  # type: ignore[arg-type] # what a program may pass
     with pytest.raises(TrackingError, match="There are no results in"):
         fs.load_run("00000000", tmp_path)

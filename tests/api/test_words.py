@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -67,6 +68,10 @@ def test_values_are_read_as_they_were(value: Any) -> None:
         (["seed=1", 2], "An override is a text, .* but one is 2"),
         (["--multirun", "seed=1"], "--multirun is for the command line; flowersweep.sweep runs a sweep"),
         (["--cfg", "job"], "--cfg is for the command line"),
+        (
+            ["seed=1", "--config-dir"],
+            "--config-dir is without its value; write it as in '--config-dir=FOLDER'",
+        ),
         (["hydra/sweeper=basic"], "hydra/sweeper=basic has no result in Python; leave it out"),
         ({"hydra.mode": "MULTIRUN"}, "hydra.mode=MULTIRUN has no result in Python"),
         ({"aug": ["none", "RandomFlip"]}, "aug has a list as its value, .* as one text: 'none,RandomFlip'"),
@@ -85,8 +90,24 @@ def test_settings_of_a_sweep() -> None:
     assert sweeper_words({"n_jobs": 2, "pruner": "asha", "timeout": None, "study_name": "mine"}) == [
         "hydra.sweeper.n_jobs=2",
         "hydra/sweeper/pruner=asha",
+        "hydra.sweeper.timeout=null",
         "hydra.sweeper.study_name=mine",
     ]
+    assert sweeper_words({"sampler": None, "max_failures_in_a_row": None}) == [
+        "hydra.sweeper.max_failures_in_a_row=null"
+    ]
+
+
+def test_a_dict_as_a_setting_of_a_sweep() -> None:
+    """What is searched, and on which conditions, may be given in Python, also with keys that no preset has."""
+    searched = {"optimizer": "sgd,adam", "optimizer.momentum": "interval(0,0.9)"}
+    conditions = {"optimizer.momentum": {"optimizer": "sgd"}}
+    words = sweeper_words({"params": searched, "conditions": conditions})
+    config.prepare()
+    with initialize_config_dir(str(config.conf_dir())):
+        node = compose("config", ["search=cnn", *words], return_hydra_config=True).hydra.sweeper
+    assert node.params.items() >= searched.items()
+    assert node.conditions["optimizer.momentum"] == {"optimizer": "sgd"}
 
 
 @pytest.mark.parametrize("with_hydra", [False, True])
@@ -116,3 +137,27 @@ def test_another_configuration_is_refused() -> None:
     """One that this program has not composed."""
     with pytest.raises(ConfigError, match="not one of flowersweep"):
         as_words(OmegaConf.create({"model": "cnn"}))
+
+
+def test_a_composed_configuration_in_a_notebook(tmp_path: Path) -> None:
+    """Hydra may still be initialized for the program's own configurations, and is so afterwards."""
+    config.prepare()
+    with initialize_config_dir(str(config.conf_dir())):
+        composed = compose("config", ["seed=3"])
+    (tmp_path / "mine.yaml").write_text("x: 1\n", encoding="utf-8")
+    with initialize_config_dir(str(tmp_path)):
+        assert as_words(composed) == ["seed=3"]
+        assert compose("mine").x == 1
+    assert not GlobalHydra.instance().is_initialized()
+
+
+def test_a_value_that_was_taken_away() -> None:
+    """It is not replaced by a default without a word."""
+    config.prepare()
+    with initialize_config_dir(str(config.conf_dir())):
+        composed = compose("config")
+    composed.trainer.epochs = "???"
+    with pytest.raises(
+        ConfigError, match=r"^trainer\.epochs has no value in the configuration \(\?\?\?\); give"
+    ):
+        as_words(composed)

@@ -2,15 +2,12 @@
 
 import os
 import socket
-from pathlib import Path
-from types import SimpleNamespace
 
-import psutil
 import pytest
 
 from flowersweep.doctor import machine
 from flowersweep.doctor.finding import Finding, Verdict
-from flowersweep.doctor.machine import available_memory, check_machine, check_ports
+from flowersweep.doctor.machine import check_machine, check_ports
 
 
 def test_one_worker_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,23 +32,6 @@ def test_too_many_workers_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert processors.fix == "hydra.sweeper.n_jobs=8 requests more workers than processors; 4 are enough"
     assert memory.verdict is Verdict.FIX
     assert memory.fix == "a run may take 10.4 GB; lower hydra.sweeper.n_jobs, or end other programs"
-
-
-@pytest.mark.parametrize(("limit", "expected"), [("max", 8_388_608_000), ("3000000000", 2_000_000_000)])
-def test_a_container_s_limit_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, expected: int
-) -> None:
-    """What the machine has beyond it cannot be used."""
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=8_388_608_000))
-    (tmp_path / "memory.max").write_text(f"{limit}\n")
-    (tmp_path / "memory.current").write_text("1000000000\n")
-
-    assert available_memory(tmp_path) == expected
-
-
-def test_without_a_container_it_is_the_machine_s(tmp_path: Path) -> None:
-    """More than nothing, and no more than there is."""
-    assert 0 < available_memory(tmp_path / "none") < psutil.virtual_memory().total
 
 
 def test_a_port_in_use_is_a_note() -> None:

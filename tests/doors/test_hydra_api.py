@@ -14,12 +14,13 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import ConfigCompositionException, OverrideParseException
-from hydra.types import HydraContext
+from hydra.types import HydraContext, RunMode
 
 from flowersweep import config
 from flowersweep.doors import hydra_api
@@ -52,6 +53,7 @@ def part(module: str, path: str, function: str, purpose: str) -> Part:
 
 
 SOURCE = ("FileSource", "say in one sentence what is wrong with a file")
+HIDE = "keep passwords out of the files of Submitit's jobs"
 PARTS = (
     part("_internal.core_plugins.file_config_source", "FileConfigSource._normalize_file_name", *SOURCE),
     part("_internal.core_plugins.file_config_source", "FileConfigSource._get_header_dict", *SOURCE),
@@ -88,6 +90,8 @@ PARTS = (
     part("core.singleton", "Singleton.get_state", "state", "start training processes"),
     part("core.singleton", "Singleton.set_state", "restore", "start training processes"),
     part("core.utils", "setup_globals", "restore", "start training processes"),
+    Part("HydraConfig.cfg", lambda: "cfg" in vars(HydraConfig.instance()) or None, f"{HERE}configured", HIDE),
+    part("_internal.config_loader_impl", "ConfigLoaderImpl", "configured", HIDE),
     part("_internal.defaults_list", "__name__", "is_circular", "say that files name each other"),
     part("_internal.core_plugins.basic_launcher", "log", "LOGGER", "keep workers from being announced"),
 )
@@ -145,6 +149,26 @@ def test_a_context_without_callbacks_keeps_its_loader(tmp_path: Path) -> None:
     quiet.callbacks.on_job_start(config=None, task_function=None)  # type: ignore[arg-type]
     assert told == []
     assert context.callbacks is telling
+
+
+def test_another_configuration_for_a_while(tmp_path: Path) -> None:
+    """What is handed to other processes has nothing of the process's own one, which is there again afterwards."""
+    (tmp_path / "main.yaml").write_text("word: nothing\n", encoding="utf-8")
+    with initialize_config_dir(str(tmp_path)):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        loader = hydra.config_loader
+        other, mine = (
+            hydra.compose_config("main", [f"word={word}"], RunMode.MULTIRUN, activate_config_repository=keeps)
+            for word, keeps in (("other", False), ("swordfish", True))
+        )
+        HydraConfig.instance().set_config(mine)
+        known = HydraConfig.instance().cfg
+        assert b"swordfish" in cloudpickle.dumps((hydra_api.state(), loader))
+        with hydra_api.configured(other, loader):
+            assert b"swordfish" not in cloudpickle.dumps((hydra_api.state(), loader))
+        assert HydraConfig.instance().cfg is known
+        assert b"swordfish" in cloudpickle.dumps(loader)
 
 
 def test_what_a_job_returned(capsys: pytest.CaptureFixture[str]) -> None:

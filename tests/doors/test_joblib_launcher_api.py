@@ -4,17 +4,11 @@ from importlib import import_module
 
 import pytest
 
-from flowersweep.doors.joblib_launcher_api import LOGGER, joblib_launcher
+from flowersweep.doors.joblib_launcher_api import joblib_launcher
 from private_parts import Part, require
 
 PACKAGE = "hydra_plugins.hydra_joblib_launcher"
 PARTS = (
-    Part(
-        f"{PACKAGE}._core.log",
-        lambda: import_module(f"{PACKAGE}._core").log,
-        "doors.joblib_launcher_api.LOGGER",
-        "keep the launcher from announcing workers as jobs",
-    ),
     Part(
         f"{PACKAGE}.joblib_launcher.JoblibLauncher",
         lambda: import_module(f"{PACKAGE}.joblib_launcher").JoblibLauncher,
@@ -34,11 +28,6 @@ PARTS = (
 def test_the_launcher_still_has_it(part: Part) -> None:
     """Each private part is there; the failure says which one is gone, and what needs it."""
     require("hydra-joblib-launcher", part)
-
-
-def test_the_log_has_this_name() -> None:
-    """It is the one on which jobs are announced."""
-    assert import_module(f"{PACKAGE}._core").log.name == LOGGER
 
 
 def test_it_has_so_many_processes() -> None:

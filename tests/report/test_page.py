@@ -35,7 +35,7 @@ def make(store: Store, name: str) -> Made:
     study = read_study(store, find_study(store, name))
     ranked = ranking(study)
     rows = ranked.rows
-    leading = read_leading_run(store, rows[0].configuration, study.goal) if rows else None
+    leading = read_leading_run(store, rows[0].configuration, study) if rows else None
     return Made(study, rows, leading, page(study, ranked, leading))
 
 

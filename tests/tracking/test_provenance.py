@@ -102,12 +102,17 @@ class TestCommand:
             (["python3", "-m", "pack", "x=1"], ["/pack/__main__.py", "x=1"], "python -m pack"),
             (["/env/bin/python", "/env/bin/tool"], ["/env/bin/tool"], "tool"),
             (["python", "-m", "pytest", "-q"], ["train.py", "-m"], "python train.py"),
+            (
+                ["python", "t.py", "-m", "-cn", "b", "x=1", "--config-dir=my d", "hydra.searchpath=[e]"],
+                ["t.py", "-m", "-cn", "b", "x=1", "--config-dir=my d", "hydra.searchpath=[e]"],
+                "python t.py --config-name=b '--config-dir=my d' 'hydra.searchpath=[e]'",
+            ),
         ],
     )
     def test_program(
         self, process: list[str], known: list[str], expected: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The arguments of a program are left out; a program whose arguments were replaced is known by its name."""
+        """The arguments of a program are left out, but not where its configuration is; a program whose arguments were replaced is known by its name."""
         monkeypatch.setattr(sys, "orig_argv", process)
         monkeypatch.setattr(sys, "argv", known)
         assert program() == expected

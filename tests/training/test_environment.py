@@ -74,18 +74,21 @@ def test_float32_products_are_float32() -> None:
 def test_a_process_takes_only_the_gpu_memory_it_needs() -> None:
     """Two training processes may share a GPU; TensorFlow's own default is all memory for the first one.
 
-    Nor does it take the time to import scikit-learn, which can be imported later all the same.
+    Nor does it take more threads than a container has processors, or the time to import scikit-learn, which can be imported
+    later all the same.
     """
     code = (
-        "import os, sys; from importlib.util import find_spec; from flowersweep.training.environment import start_tensorflow\n"
-        "start_tensorflow(seed=0, threads=None, deterministic=False)\n"
-        "print(os.environ['TF_FORCE_GPU_ALLOW_GROWTH'], 'sklearn' in sys.modules, find_spec('sklearn') is not None)"
+        "import os, sys; from importlib.util import find_spec; from flowersweep.training import environment\n"
+        "environment.available_processors = lambda: 3\n"
+        "environment.start_tensorflow(seed=0, threads=None, deterministic=False)\n"
+        "print(os.environ['TF_FORCE_GPU_ALLOW_GROWTH'], 'sklearn' in sys.modules, find_spec('sklearn') is not None)\n"
+        "print(os.environ['TF_NUM_INTRAOP_THREADS'], os.environ['TF_NUM_INTEROP_THREADS'])"
     )
-    environment = {name: value for name, value in os.environ.items() if name != "TF_FORCE_GPU_ALLOW_GROWTH"}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
-    assert done.stdout == "true False True\n"
+    assert done.stdout == "true False True\n3 3\n"
 
 
 def test_exhausted_memory_is_one_message() -> None:

@@ -1,6 +1,7 @@
 """A configuration that `hydra.compose` made, turned back into overrides: a run records them, and a sweep needs the groups."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -34,15 +35,27 @@ def overrides_of(given: DictConfig) -> list[str]:
             "hydra.compose('config') in flowersweep.config.conf_dir(), or give the overrides."
         )
     config.prepare()
-    with config.composing(), initialize_config_dir(str(config.conf_dir())):
+    with config.composing(), _initialized():
         if "hydra" in given:
             words = [word for whose in ("hydra", "task") for word in typed_overrides(given, whose)]
-            return [*config.flags(given), *words, *_changes(compose("config", words), given)]
+            return [*config.flags(given), *words, *_changed(compose("config", words), given)]
         default = compose("config")
         words = [
             word for group in _GROUPS if (word := _choice(group, given[group], default[group])) is not None
         ]
-        return [*words, *_changes(compose("config", words), given)]
+        return [*words, *_changed(compose("config", words), given)]
+
+
+@contextmanager
+def _initialized() -> Iterator[None]:
+    """Compose this program's configurations in the block; Hydra may be initialized for others outside, and stays so."""
+    outside = GlobalHydra.instance()
+    hydra, outside.hydra = outside.hydra, None
+    try:
+        with initialize_config_dir(str(config.conf_dir())):
+            yield
+    finally:
+        GlobalHydra.instance().hydra = hydra
 
 
 def _choice(group: str, node: DictConfig, default: DictConfig) -> str | None:
@@ -61,6 +74,14 @@ def _choice(group: str, node: DictConfig, default: DictConfig) -> str | None:
         if n_changes == 0 or name == likely[-1]:
             break
     return best[1] if best else None
+
+
+def _changed(composed: DictConfig, given: DictConfig) -> list[str]:
+    """The values that were changed, as overrides."""
+    for key in sorted(OmegaConf.missing_keys(given) - OmegaConf.missing_keys(composed)):
+        if not key.startswith("hydra."):
+            raise ConfigError(f"{key} has no value in the configuration (???); give it one.")
+    return list(_changes(composed, given))
 
 
 def _changes(composed: DictConfig, given: DictConfig) -> Iterator[str]:

@@ -127,7 +127,7 @@ def load_run(run: str, directory: str | Path | None = None, *, uri: str | None =
     """
     with environment_kept():
         store = open_results(None if directory is None else str(directory), uri)
-        return as_result(store, find_run(store, run))
+        return as_result(store, find_run(store, str(run)))
 
 
 def as_result(store: Store, run: "Run") -> Result:

@@ -104,7 +104,8 @@ class Study:
         """
         with environment_kept():
             store = self._store()
-            return make_report(store, find_study(store, self.name), None if output is None else str(output))
+            run = find_study(store, self.name, of_others=True)
+            return make_report(store, run, None if output is None else str(output))
 
     def stop(self) -> None:
         """Stop the sweep of this study on all its machines, as `flowersweep stop` does, and wait for its workers.

@@ -49,10 +49,15 @@ def _words(overrides: Overrides) -> list[str]:
 def sweeper_words(settings: Mapping[str, Any]) -> list[str]:
     """Settings of `hydra.sweeper` by name, as arguments; sampler and pruner are groups."""
     return [
-        f"hydra/sweeper/{name}={value}" if name in _GROUPS else _word(f"hydra.sweeper.{name}", value)
-        for name, value in settings.items()
-        if value is not None
+        _setting(name, value) for name, value in settings.items() if not (value is None and name in _GROUPS)
     ]
+
+
+def _setting(name: str, value: Any) -> str:
+    if name in _GROUPS:
+        return f"hydra/sweeper/{name}={value}"
+    # The keys of a dict are new ones, for example those that are searched.
+    return _word(f"{'++' if isinstance(value, Mapping) else ''}hydra.sweeper.{name}", value)
 
 
 def _checked(words: Sequence[str]) -> Iterator[str]:
@@ -72,6 +77,8 @@ def _checked(words: Sequence[str]) -> Iterator[str]:
             raise ConfigError(f"{word} has no result in Python; leave it out, or use the command line.")
         value_follows = word in _FLAGS
         yield word
+    if value_follows:
+        raise ConfigError(f"{word} is without its value; write it as in '{_FLAGS[0]}=FOLDER'.")
 
 
 def _word(key: str, value: Any) -> str:

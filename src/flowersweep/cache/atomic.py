@@ -14,10 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
 from filelock import FileLock, Timeout
 
 from flowersweep.errors import DataError, NoSpaceError, disk_of, is_full
+from flowersweep.hardware import available_memory
 
 _ELSEWHERE = "choose another cache folder with paths.cache=PATH or FLOWERSWEEP_CACHE."
 _SPACE = (
@@ -168,5 +168,5 @@ def optional(consequence: str) -> Iterator[None]:
 
 def require_memory(needed: int, error: NoSpaceError) -> None:
     """Check that half of the free memory holds what does not fit into the cache; raise the error otherwise."""
-    if needed > psutil.virtual_memory().available / 2:
+    if needed > available_memory() / 2:
         raise error

@@ -82,7 +82,7 @@ def write_report(store: Store, run: "Run", output: str | None = None) -> Written
 
     study = read_study(store, run)
     ranked = ranking(study)
-    leading = read_leading_run(store, ranked.rows[0].configuration, study.goal) if ranked.rows else None
+    leading = read_leading_run(store, ranked.rows[0].configuration, study) if ranked.rows else None
     folder = expanded(output or Path("reports") / folder_name(study.name))
     files = _write(folder, study, ranked, leading)
     _keep(store, study.run_id, files)
@@ -91,7 +91,8 @@ def write_report(store: Store, run: "Run", output: str | None = None) -> Written
 
 def _report(values: Mapping[str, str | None]) -> int:
     store = results_store(values)
-    written = write_report(store, find_study(store, values["study"], values["experiment"]), values["output"])
+    run = find_study(store, values["study"], values["experiment"], of_others=True)
+    written = write_report(store, run, values["output"])
     study = written.study
     print_line(f"Study {study.name} in experiment {study.experiment}:", stderr_console())
     for file in written.files:

@@ -15,6 +15,8 @@ PACKAGE = Path(__file__).resolve().parents[1]
 CHECKOUT = PACKAGE.parents[1]
 # The experiment of sweeps over several data sets, and of all runs before each data set had its own.
 EXPERIMENT = "flowersweep"
+# The file of the studies in a folder of results.
+STUDIES_NAME = "optuna.db"
 
 
 def in_checkout() -> bool:

@@ -32,6 +32,7 @@ from flowersweep.data.catalogue import Catalogue
 from flowersweep.data.decode import Pixels, UnreadableError, decode, load
 from flowersweep.data.fingerprint import fingerprint as fingerprint_of
 from flowersweep.errors import DataError, NoSpaceError
+from flowersweep.hardware import available_processors
 from flowersweep.progress import progress
 from flowersweep.texts import counted, in_one_line
 
@@ -277,7 +278,7 @@ def _each(catalogue: Catalogue, read: Read, description: str, threads: int | Non
         except UnreadableError as error:
             return error.reason
 
-    workers = threads or os.cpu_count() or 1
+    workers = threads or available_processors()
     with progress(description, len(catalogue)) as advance, ThreadPoolExecutor(workers) as pool:
         for start in range(0, len(catalogue), _BATCH):
             for result in pool.map(attempt, catalogue.paths[start : start + _BATCH]):

@@ -16,6 +16,7 @@ from flowersweep.data import decode
 from flowersweep.data.catalogue import ending, is_picture, log_left_out, no_pictures
 from flowersweep.data.decode import Pixels, UnreadableError
 from flowersweep.errors import DataError
+from flowersweep.hardware import available_processors
 from flowersweep.texts import expanded
 
 STDIN = "-"
@@ -74,7 +75,7 @@ def batches(paths: Sequence[Path], size: int, batch_size: int, resizing: str = "
 
     numbered = iter(enumerate(paths))
     pending: list[tuple[int, Future[Pixels | str]]] = []
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(available_processors()) as pool:
         while True:
             some = list(islice(numbered, batch_size))
             ahead = [(position, pool.submit(attempt, path)) for position, path in some]

@@ -3,13 +3,10 @@
 import os
 import socket
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-
-import psutil
 
 from flowersweep.doctor.finding import Finding, Verdict
 from flowersweep.doctor.folders import gigabytes
-from flowersweep.hardware import available_processors
+from flowersweep.hardware import available_memory, available_processors
 
 # Peak memory of a training process and its worker, as measured; see docs/experiments.md.
 BYTES_PER_WORKER = 1.3e9
@@ -17,8 +14,6 @@ BYTES_PER_WORKER = 1.3e9
 # The default ports of `make ui`, `make serve` and `make dashboard`.
 PORTS = {5000: "PORT", 5001: "SERVE_PORT", 8080: "DASHBOARD_PORT"}
 HOST = "127.0.0.1"
-
-_CONTAINER = Path("/sys/fs/cgroup")
 
 
 def check_machine(workers: int) -> Iterator[Finding]:
@@ -37,15 +32,6 @@ def check_machine(workers: int) -> Iterator[Finding]:
         yield Finding("memory", f"{gigabytes(available)} available", Verdict.FIX, fix)
     else:
         yield Finding("memory", f"{gigabytes(available)} available")
-
-
-def available_memory(container: Path = _CONTAINER) -> int:
-    """Available memory in bytes, including the limit of a container."""
-    available = int(psutil.virtual_memory().available)
-    limit, current = container / "memory.max", container / "memory.current"
-    if limit.is_file() and (text := limit.read_text(encoding="ascii").strip()) != "max":
-        available = min(available, max(0, int(text) - int(current.read_text(encoding="ascii"))))
-    return available
 
 
 def check_ports(ports: Sequence[int] = tuple(PORTS)) -> Iterator[Finding]:

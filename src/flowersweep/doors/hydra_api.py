@@ -2,7 +2,8 @@
 
 import re
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from hydra._internal.callbacks import Callbacks
 from hydra._internal.core_plugins import file_config_source
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Override
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, setup_globals
 from hydra.types import HydraContext
+from omegaconf import DictConfig
 
 # Private: the logger of Hydra's default launcher, which has no option to stop it from announcing its jobs.
 LOGGER = "hydra._internal.core_plugins.basic_launcher"
@@ -27,6 +30,7 @@ NOT_A_CHOICE = "Config group override must be"
 
 _GRAMMAR = ("LexerNoViable", "Error parsing", "Error when parsing", "See https:")
 _DEFAULTS_LIST = "hydra._internal.defaults_list"
+_CACHE = "_active_repository"
 
 
 class FileSource(file_config_source.FileConfigSource):
@@ -103,6 +107,28 @@ def state() -> Any:
     Not documented: `Singleton.get_state`, which Hydra's own launchers hand to their processes.
     """
     return Singleton.get_state()
+
+
+@contextmanager
+def configured(config: DictConfig, loader: ConfigLoader) -> Iterator[None]:
+    """Let another configuration be this process's during the block, in `HydraConfig` and thus in `state`.
+
+    Private: the attribute `cfg`, which has no public way back to what it was; and a cache in the loader, only for listing
+    choices, that refers to the configuration.
+
+    Args:
+        config: With the `hydra` node.
+        loader: That of the process.
+    """
+    known = HydraConfig.instance()
+    before, cache = known.cfg, getattr(loader, _CACHE, None)
+    known.set_config(config)
+    setattr(loader, _CACHE, None)
+    try:
+        yield
+    finally:
+        known.cfg = before
+        setattr(loader, _CACHE, cache)
 
 
 def restore(known: Any) -> None:

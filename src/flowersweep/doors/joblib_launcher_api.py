@@ -1,12 +1,9 @@
-"""Wrapper module for the private API of hydra-joblib-launcher: the launcher itself, and the name of its logger."""
+"""Wrapper module for the private API of hydra-joblib-launcher."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hydra.plugins.launcher import Launcher
-
-# Private: the logger of `_core`. The launcher has no option to stop it from announcing the jobs it launches.
-LOGGER = "hydra_plugins.hydra_joblib_launcher._core"
 
 
 def joblib_launcher(n_jobs: int) -> "Launcher":

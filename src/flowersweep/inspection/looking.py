@@ -1,6 +1,5 @@
 """Looking at every picture of a data set once: its size, what it looks like, and whether it can be read."""
 
-import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from flowersweep.config.schema import Config
 from flowersweep.data import Catalogue, Split, possible_copies
 from flowersweep.data.decode import UnreadableError, load
 from flowersweep.errors import ConfigError, DataError
+from flowersweep.hardware import available_processors
 from flowersweep.inspection.near import joined, near_pairs, perceptual_hash
 from flowersweep.progress import progress
 from flowersweep.texts import counted
@@ -129,7 +129,7 @@ def _seen(catalogue: Catalogue) -> Iterator[tuple[int, int, int] | str]:
 
     with (
         progress("Looking at pictures", len(catalogue)) as advance,
-        ThreadPoolExecutor(os.cpu_count() or 1) as pool,
+        ThreadPoolExecutor(available_processors()) as pool,
     ):
         for start in range(0, len(catalogue), _BATCH):
             for result in pool.map(attempt, catalogue.paths[start : start + _BATCH]):

@@ -134,6 +134,7 @@ class Study:
         trials: The trials in the order of their numbers.
         class_names: The classes of the pictures; empty if no training recorded them.
         distributions: The distributions of the searched values, by key; empty if they were not recorded.
+        program: The command of another program whose trials these are; empty for flowersweep's own trainings.
     """
 
     name: str
@@ -147,6 +148,7 @@ class Study:
     trials: tuple[Trial, ...]
     class_names: tuple[str, ...] = ()
     distributions: Mapping[str, "BaseDistribution"] = field(default_factory=dict)
+    program: str = ""
 
     @property
     def goal(self) -> Goal:
@@ -157,6 +159,11 @@ class Study:
     def trainings(self) -> list[Training]:
         """The trainings of all trials."""
         return [training for trial in self.trials for training in trial.trainings]
+
+    @property
+    def unit(self) -> str:
+        """What curves and efforts are counted in."""
+        return "step" if self.program else "epoch"
 
     def count(self) -> dict[State, int]:
         """The number of trials in each state; states that did not occur are left out."""

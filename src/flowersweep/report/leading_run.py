@@ -16,7 +16,7 @@ from flowersweep.figures.mistakes import most_confident_mistakes
 from flowersweep.figures.predictions import read_predictions
 from flowersweep.redaction import redacted
 from flowersweep.report.configurations import Configuration
-from flowersweep.report.evidence import Goal, Training
+from flowersweep.report.evidence import Study, Training
 from flowersweep.tracking.lookup import Files, training_command, with_seed
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.run import PICTURES, VALIDATION_TABLE
@@ -104,12 +104,13 @@ class LeadingRun:
         return int(self.data.get("test", 0))
 
 
-def read_leading_run(store: Store, configuration: Configuration, goal: Goal) -> LeadingRun:
+def read_leading_run(store: Store, configuration: Configuration, study: Study) -> LeadingRun:
     """Read the training with the best value of a configuration.
 
     Raises:
         TrackingError: A file of its run exists but cannot be read.
     """
+    goal = study.goal
     best = min(configuration.trainings, key=lambda one: (goal.sign() * one.metrics[goal.metric], one.seed))
     files = Files(store, best.run_id)
     table, picture = files.text(VALIDATION_TABLE), files.data("confident_mistakes.png")
@@ -122,10 +123,16 @@ def read_leading_run(store: Store, configuration: Configuration, goal: Goal) -> 
         mistakes_png=None if picture is None else data_uri(picture),
         config=redacted(files.text("config/config.yaml") or ""),
         # Without overrides it is not known how the run was trained.
-        command=training_command(with_seed(overrides, best.seed)) if overrides else "",
+        command=_command(study, overrides, best.seed) if overrides else "",
         versions=_versions(json.loads(files.text("config/provenance.json") or "{}")),
         data=_data(store, best.run_id),
     )
+
+
+def _command(study: Study, overrides: list[str], seed: int) -> str:
+    if study.program:
+        return training_command(overrides, study.program)
+    return training_command(with_seed(overrides, seed))
 
 
 def validation_result(table: str) -> ValidationResult | None:

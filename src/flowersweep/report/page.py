@@ -80,12 +80,12 @@ def facts(study: Study) -> dict[str, str]:
         "Goal": ", ".join(goal.words for goal in study.goals),
         "Trials": f"{len(study.trials)} ({', '.join(counted)})" if counted else "none yet",
         "Trainings": str(len(trainings)),
-        "Epochs": f"{epochs} in total, {epochs / n_trials:.1f} per trial",
+        f"{study.unit.capitalize()}s": f"{epochs} in total, {epochs / n_trials:.1f} per trial",
         "Training time": f"{duration(seconds)} in total, {duration(seconds / n_trials)} per trial",
         "Started": study.began.strftime(WHEN),
         "Ended": "still running" if ended is None else f"{ended.strftime(WHEN)} ({study.status.lower()})",
         "Experiment": study.experiment,
-        **({"Split": split_words(trainings)} if trainings else {}),
+        **({"Split": split_words(trainings)} if trainings and not study.program else {}),
     }
 
 

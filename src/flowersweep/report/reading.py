@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from flowersweep.errors import TrackingError
 from flowersweep.fields import VALIDATED
 from flowersweep.process import HOST_TAG
+from flowersweep.ranking.standings import SEED
 from flowersweep.redaction import redacted
 from flowersweep.report.evidence import Curve, Goal, State, Study, Training, Trial
 from flowersweep.tracking.lookup import Files
 from flowersweep.tracking.mlflow_api import client, translated
-from flowersweep.tracking.run import NOTE, PICTURES
+from flowersweep.tracking.run import NOTE, PICTURES, PROGRAM, REPORTED
 from flowersweep.tracking.selection import children_of, experiment_of, study_name, trials_of
 from flowersweep.tracking.store.store import Store
 
@@ -47,7 +48,8 @@ def read_study(store: Store, run: "Run") -> Study:
     rows = {row["trial"]: row for row in json.loads(files.text("study/leaderboard.json") or "[]")}
     keys = list(dict.fromkeys(key for row in rows.values() for key in row["params"]))
     runs = trials_of(store, run)
-    found = [_trial(store, one, rows.get(int(one.data.tags["trial"])), keys) for one in runs]
+    program = run.data.tags.get(PROGRAM, "")
+    found = [_trial(store, one, rows.get(int(one.data.tags["trial"])), keys, program) for one in runs]
     known = {trial.number for trial in found}
     lost = [_without_run(row) for number, row in rows.items() if number not in known]
     trials = tuple(sorted([*found, *lost], key=lambda trial: trial.number))
@@ -63,6 +65,7 @@ def read_study(store: Store, run: "Run") -> Study:
         trials=trials,
         class_names=_class_names(store, trials),
         distributions=_distributions(files),
+        program=program,
     )
 
 
@@ -96,12 +99,14 @@ def _command(files: Files) -> str:
     return redacted(typed.strip())
 
 
-def _trial(store: Store, run: "Run", row: Mapping[str, Any] | None, keys: Sequence[str]) -> Trial:
+def _trial(
+    store: Store, run: "Run", row: Mapping[str, Any] | None, keys: Sequence[str], program: str
+) -> Trial:
     tags = run.data.tags
     taken_from = int(tags["taken_from"]) if "taken_from" in tags else None
     runs = _repeats(store, run) if "n_repeats" in tags else [run] if taken_from is None else []
     n_trained = int(tags.get("n_repeats", 1)) if taken_from is None else 0
-    trainings = [_training(store, one) for one in runs]
+    trainings = [_other_training(store, one) if program else _training(store, one) for one in runs]
     host, state = tags.get(HOST_TAG, ""), _state(run, row)
     return Trial(
         number=int(tags["trial"]),
@@ -170,6 +175,23 @@ def _training(store: Store, run: "Run") -> Training:
         settings=dict(run.data.params),
         tags=dict(run.data.tags),
         n_validation=_n_validation(run),
+    )
+
+
+def _other_training(store: Store, run: "Run") -> Training:
+    """A run of another program, of which only the reported values, the objectives and the time are known."""
+    metrics = {key: float(value) for key, value in run.data.metrics.items()}
+    seed = run.data.params.get(SEED, "")
+    reported = _curve(store, run.info.run_id, REPORTED) if REPORTED in metrics else ()
+    ended = run.info.end_time or run.info.start_time
+    measured = {"total/epochs": float(len(reported)), "total/seconds": (ended - run.info.start_time) / 1000}
+    return Training(
+        run_id=run.info.run_id,
+        seed=int(seed) if re.fullmatch(r"-?\d+", seed) else 0,
+        metrics={**measured, **metrics},
+        curves={REPORTED: reported},
+        settings=dict(run.data.params),
+        tags=dict(run.data.tags),
     )
 
 

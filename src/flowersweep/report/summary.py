@@ -48,8 +48,8 @@ def _leader(study: Study, rows: Sequence[Row]) -> str:
     leader, metric = rows[0].configuration, study.goal.metric
     values = list(leader.sample(metric).values())
     if len(values) == 1:
-        seed = leader.trainings[0].seed
-        spread = f"{metric} {number_text(values[0])} in one run (seed {seed}), so its spread is unknown"
+        seed = "" if study.program else f" (seed {leader.trainings[0].seed})"
+        spread = f"{metric} {number_text(values[0])} in one run{seed}, so its spread is unknown"
     else:
         spread = (
             f"{metric} {number_text(statistics.mean(values))} on average over {len(values)} seeds, standard deviation "
@@ -75,10 +75,11 @@ def _apart(study: Study, rows: Sequence[Row]) -> list[str]:
     seeds = str(n_seeds[0]) if len(n_seeds) == 1 else f"{n_seeds[0]} to {n_seeds[-1]}"
     test = f"Tukey's range test and paired t-tests over {seeds} common seeds, limit {ALPHA}"
     sentences = []
+    example = "" if study.program else ", for example hydra.sweeper.n_repeats=5,"
     if alike:
         sentences.append(
             f"{listed([leader.name, *alike])} are statistically indistinguishable ({test}). They are not necessarily "
-            "equal: a separate study with more seeds, for example hydra.sweeper.n_repeats=5, may find differences."
+            f"equal: a separate study with more seeds{example} may find differences."
         )
     if worse:
         highest = max(1, *(math.ceil((found.p or 0.0) * 10_000) for _, found in worse)) / 10_000
@@ -109,6 +110,8 @@ def _untested(study: Study, rows: Sequence[Row]) -> str:
             f"No two configurations share {MIN_SEEDS} seeds, so no difference could be tested: {noise}, the noise of the seeds "
             "is not known"
         )
+    if study.program:
+        return f"{why}. To compare the configurations, search the seed of the program as well, as in {SEED}=0,1,2."
     unsearched = " without searching seed" if any(SEED in trial.params for trial in study.trials) else ""
     return (
         f"{why}. To compare the configurations, run the sweep again{unsearched} with hydra.sweeper.n_repeats=3 (and another "
@@ -155,6 +158,8 @@ def _trade_offs(study: Study, rows: Sequence[Row]) -> list[str]:
 
 def _chosen_by(study: Study, rows: Sequence[Row], leading: LeadingRun) -> list[str]:
     """A sentence about the pictures that selected the results, and those that were only evaluated."""
+    if study.program:  # which chooses by data of its own
+        return []
     trainings = (one for row in rows for one in row.configuration.trainings)
     sizes = sorted({one.n_validation for one in trainings if one.n_validation is not None})
     n_pictures = sizes[0] if len(sizes) == 1 else None

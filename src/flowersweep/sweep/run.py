@@ -19,6 +19,7 @@ from flowersweep.config.files import flags
 from flowersweep.doors.optuna_api import enqueued_values, storage_of
 from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.interrupt import interruptible
+from flowersweep.own.main_module import InMain, MainModule
 from flowersweep.redaction import redacted
 from flowersweep.sweep.display import SweepDisplay, show_summary
 from flowersweep.sweep.official import tell_differences, write_results
@@ -51,6 +52,7 @@ from flowersweep.sweep.study.sampler import explicit_options
 from flowersweep.sweep.study.study import existing_study, name_metrics, open_study, refuse_other_version
 from flowersweep.sweep.workers.failed_run import record_lost
 from flowersweep.sweep.workers.launch import launch
+from flowersweep.sweep.workers.messages import packed
 from flowersweep.sweep.workers.stopping import interruption_of
 from flowersweep.sweep.workers.worker import WorkerReport
 from flowersweep.sweep.workers.worker_job import Sweep
@@ -97,6 +99,9 @@ def run_study(
     plan = make_plan(settings, space, explicit_options(typed_overrides(config, "hydra")))
     settings = seeded(settings, config)
     configs = check_choices(space, config, loader, settings.n_repeats)
+    main = MainModule.of(task_function)
+    function = (main and InMain.of(task_function)) or task_function
+    packed(function, main)  # is refused here if it cannot be sent
     directory = results_folder(config)
     url = storage_url(settings.storage, directory)
     refuse_file_for_machines(config, url)
@@ -131,7 +136,8 @@ def run_study(
             folder=_folder(config, study.study_name),
             config=config,
             hydra_context=hydra_context,
-            task_function=task_function,
+            task_function=function,
+            main=main,
             sweeper=process.identity(),
             command=command_line(),
             content=content,
@@ -213,13 +219,11 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
         _refuse_failure(study, sweep, reports)
     if store is not None and study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
         assert sweep.runs is not None  # noqa: S101 (for the type checker; the store is theirs)
-        is_own = sweep.environment is None
         steps = after_sweep(
             str(sweep.runs.directory),
             sweep.runs.uri,
             study.study_name,
-            has_model=is_own and bool(sweep.config.tracking.get("log_model")),
-            is_own=is_own,
+            has_model=sweep.environment is None and bool(sweep.config.tracking.get("log_model")),
         )
         show_next_steps(steps, plain_console())
 
@@ -253,7 +257,10 @@ def _study(
     name = settings.study_name or derived_name(space, definition, settings.directions)
     # To hydra-optuna-sweeper, a name without a storage is no identity: each command is a study of its own.
     default = "new" if is_foreign and settings.storage is None else "error"
-    study = open_study(storage, name, definition, settings.directions, settings.on_mismatch or default)
+    dimensions = space.dimensions if is_foreign and space.extension is None else None
+    study = open_study(
+        storage, name, definition, settings.directions, settings.on_mismatch or default, dimensions=dimensions
+    )
     if study.study_name != name:
         log.info("The study %r is a different search; this one is %r.", name, study.study_name)
     return study

@@ -24,6 +24,8 @@ _LASTING = (
 )
 # HTTP statuses of an answer that will be the same the next time.
 _REFUSED = frozenset({400, 404, 409})
+# Libraries by which MLflow stores artifacts without a server in between; it passes on their errors as they are.
+_ARTIFACT_LIBRARIES = frozenset({"azure", "boto3", "botocore", "google"})
 # MLflow downloads in threads and passes on only the text of their errors.
 _CUT_OFF = ("max retries exceeded", "connection aborted", "connection broken", "timed out")
 
@@ -87,7 +89,16 @@ def may_wait(error: BaseException) -> bool:
 
     if isinstance(error, MlflowException) and error.get_http_status_code() in _REFUSED:
         return is_passing(error) or isinstance(error.__cause__, SQLAlchemyError | OSError)
-    return isinstance(error, MlflowException | SQLAlchemyError | OSError)
+    return is_of_store(error)
+
+
+def is_of_store(error: BaseException) -> bool:
+    """Whether MLflow, its database, a disk, or a library by which artifacts are stored has failed."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    library = type(error).__module__.partition(".")[0]
+    return isinstance(error, MlflowException | SQLAlchemyError | OSError) or library in _ARTIFACT_LIBRARIES
 
 
 def _passes_at_server(error: Any) -> bool:

@@ -4,6 +4,7 @@ import functools
 import logging
 import os
 import re
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from flowersweep.errors import TrackingError
-from flowersweep.tracking.failure import is_passing, reason
+from flowersweep.tracking.failure import is_of_store, is_passing, reason
 from flowersweep.tracking.patience import PatientClient, waited
 
 if TYPE_CHECKING:
@@ -92,6 +93,26 @@ def given_elsewhere() -> dict[str, str]:
     return {name: value for name in ELSEWHERE if (value := os.environ.get(name) or _given.get(name))}
 
 
+def chosen() -> tuple[Any, Any]:
+    """Return the address and the experiment that this process has set as MLflow's own, for `choose`.
+
+    Private: the second one. MLflow has no function to leave an experiment.
+    """
+    service = sys.modules.get("mlflow.tracking._tracking_service.utils")
+    fluent = sys.modules.get("mlflow.tracking.fluent")
+    return getattr(service, "_tracking_uri", None), getattr(fluent, "_active_experiment_id", None)
+
+
+def choose(before: tuple[Any, Any]) -> None:
+    """Set MLflow's own address and experiment, and with them its variables of the environment."""
+    if chosen() == before:
+        return
+    import mlflow.tracking.fluent
+
+    mlflow.set_tracking_uri(before[0])
+    mlflow.tracking.fluent._active_experiment_id = before[1]  # noqa: SLF001 - as above
+
+
 def quiet() -> None:
     """Turn off MLflow's telemetry and messages, and unset the variables in ELSEWHERE; must precede its first import."""
     for name in ELSEWHERE:
@@ -107,14 +128,18 @@ def quiet() -> None:
 
 @contextmanager
 def translated(action: str) -> Iterator[None]:
-    """Raise errors of MLflow or the disk in the block as TrackingError: "Cannot <action>: <reason>."."""
+    """Raise errors of a store in the block as TrackingError: "Cannot <action>: <reason>."."""
     quiet()
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
         yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except ModuleNotFoundError as error:
+        raise TrackingError(
+            f"Cannot {action}: its artifacts are stored by means of the package {error.name!r}, which is not installed; "
+            "install it, or let an MLflow server store them."
+        ) from error
+    except Exception as error:
+        if not is_of_store(error):
+            raise
         why = reason(error)
         advice = ""
         if any(one in why for one in _FULL):

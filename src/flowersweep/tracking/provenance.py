@@ -1,5 +1,6 @@
 """The provenance of a run: the commit, the package versions, the machine and the command."""
 
+import argparse
 import os
 import platform
 import shlex
@@ -8,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
+
+from flowersweep.hardware import available_processors
 
 PACKAGES = ("tensorflow", "keras", "numpy", "hydra-core", "omegaconf", "optuna", "mlflow", "flowersweep")
 
@@ -68,10 +71,9 @@ def package_versions(names: Sequence[str] = PACKAGES) -> dict[str, str]:
 
 def host() -> dict[str, str]:
     """Return the machine's name, the CPUs this process may use, the platform, and the Python version."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {
         "host.name": platform.node(),
-        "host.cpus": str(usable),
+        "host.cpus": str(available_processors()),
         "host.platform": platform.platform(),
         "host.python": platform.python_version(),
     }
@@ -94,11 +96,21 @@ def command_line(arguments: Sequence[str] | None = None) -> str:
 
 
 def program() -> str:
-    """Return the command line of this process without the arguments of the program, as in "python train.py"."""
+    """Return the command line of this process as in "python train.py", with only the arguments that say where its configuration is."""
     name, *arguments = sys.argv
     start = len(sys.orig_argv) - len(arguments)
     is_typed = start > 0 and sys.orig_argv[start:] == arguments  # not in a notebook
-    return command_line(sys.orig_argv[:start] if is_typed else ["python", name])
+    return command_line([*(sys.orig_argv[:start] if is_typed else ["python", name]), *_files(arguments)])
+
+
+def _files(arguments: Sequence[str]) -> list[str]:
+    """The arguments of Hydra that name files of a configuration."""
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    for flags in (("--config-path", "-cp"), ("--config-name", "-cn"), ("--config-dir", "-cd")):
+        parser.add_argument(*flags)
+    typed, others = parser.parse_known_args(arguments)
+    found = [f"--{key.replace('_', '-')}={value}" for key, value in vars(typed).items() if value is not None]
+    return [*found, *(one for one in others if one.lstrip("+").startswith("hydra.searchpath="))]
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

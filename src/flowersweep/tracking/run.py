@@ -9,6 +9,8 @@ NOTE = "mlflow.note.content"
 PROGRAM = "program"
 # The run that took the place of one whose machine gave no sign of life.
 SUPERSEDED_TAG = "flowersweep.superseded_by"
+# The metric with the values that the trials of another program report.
+REPORTED = "reported"
 # Prefix of the tags with the number of pictures that a run used for training, validation and test.
 PICTURES = "pictures."
 # The artifact of a run with the probabilities that it predicted for each validation picture.

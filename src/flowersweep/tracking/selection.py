@@ -3,7 +3,7 @@
 import shlex
 from typing import TYPE_CHECKING
 
-from flowersweep.config.locations import results_dir
+from flowersweep.config.locations import STUDIES_NAME, results_dir
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
 from flowersweep.texts import choose_one_of, expanded
@@ -30,6 +30,11 @@ def open_results(directory: str | None = None, uri: str | None = None) -> Store:
     """
     folder = expanded(directory or results_dir())
     if uri is None and not (folder / DATABASE_NAME).exists():
+        if (folder / STUDIES_NAME).exists():
+            raise TrackingError(
+                f"No runs are recorded in {folder}, only studies; a sweep of a program of your own records its trials with "
+                "hydra.sweeper.tracking=mlflow."
+            )
         raise TrackingError(
             f"There are no results in {folder}; train a model first, as in python -m flowersweep data=demo "
             "trainer=quick, or give the folder of the results with tracking.dir=DIR."
@@ -37,20 +42,23 @@ def open_results(directory: str | None = None, uri: str | None = None) -> Store:
     return prepare_store(folder, uri)
 
 
-def find_study(store: Store, study: str | None = None, experiment: str | None = None) -> "Run":
-    """The run of a study of flowersweep's own trainings, which is the parent of its trials' runs.
+def find_study(
+    store: Store, study: str | None = None, experiment: str | None = None, *, of_others: bool = False
+) -> "Run":
+    """The run of a study, which is the parent of its trials' runs.
 
     Args:
         store: The store to search.
         study: Its name; None for the one that was started last.
         experiment: Name of the experiment to look in; None for all.
+        of_others: Whether its trials may be those of another program.
 
     Raises:
         TrackingError: There is no study of that name, no study at all, or it was deleted in MLflow; or it is one of another
-            program.
+            program, and must not be.
     """
     found = search(store, STUDIES, experiment)
-    runs = [run for run in found if PROGRAM not in run.data.tags]
+    runs = [run for run in found if of_others or PROGRAM not in run.data.tags]
     for run in runs:
         if study in {None, study_name(run)}:
             return run
@@ -58,7 +66,7 @@ def find_study(store: Store, study: str | None = None, experiment: str | None = 
         if study == study_name(run):
             raise TrackingError(
                 f"The trials of the study {study!r} are not flowersweep's own trainings but those of "
-                f"`{run.data.tags[PROGRAM]}`, for which there is no such command; compare them in MLflow."
+                f"`{run.data.tags[PROGRAM]}`, for which there is no such command; report study=NAME compares them."
             )
     refuse_deleted_study(store, study, experiment)
     if not runs:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from flowersweep.doors.tensorflow_api import functions_of_streams
 from flowersweep.errors import TrainingError
+from flowersweep.hardware import available_processors
 from flowersweep.stderr import standard_error_held
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,9 @@ def start_tensorflow(*, seed: int, threads: int | None, deterministic: bool) -> 
         os.environ.setdefault("KERAS_BACKEND", "tensorflow")
         # Otherwise the first process takes all memory of a GPU, and the next training process cannot start.
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+        # It does not know the limit of a container.
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(available_processors()))
+        os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(available_processors()))
     elif os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "1":
         log.warning(
             "TensorFlow was imported before the run started; set TF_ENABLE_ONEDNN_OPTS=1 before importing it."

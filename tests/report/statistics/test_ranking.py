@@ -64,8 +64,9 @@ class TestCounts:
         """
         other = read_study(store, find_study(store, repeated))
         assert {one.n_validation for one in other.trials[0].trainings} == {10}
-        rows = ranking(read_study(store, find_study(store, counted))).rows
-        assert read_leading_run(store, rows[0].configuration, ACCURACY).training.n_validation == 734
+        found = read_study(store, find_study(store, counted))
+        rows = ranking(found).rows
+        assert read_leading_run(store, rows[0].configuration, found).training.n_validation == 734
         assert [row.configuration.label for row in rows] == ["RandomFlip", "none"]
         assert [row.rank for row in rows] == [1, 1]
         assert rows[1].comparison is not None

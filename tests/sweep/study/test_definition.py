@@ -1,9 +1,11 @@
 """Two definitions of studies are equal, or it is said what changed."""
 
 import json
+import math
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
@@ -48,6 +50,16 @@ def test_what_starts_the_workers_is_no_part_of_it() -> None:
     assert differences(here, there) == []
 
 
+def test_passwords_are_no_part_of_it() -> None:
+    """Not of what a program is configured with; another one goes on with the same study."""
+    first, other = (
+        definition_of(build_space(BASE), OmegaConf.create({"db": f"mysql://me:{word}@host/pictures"}))
+        for word in ("Wx7-secret-9", "Qz2-secret-4")
+    )
+    assert first["config"]["db"] == "mysql://me:***@host/pictures"
+    assert differences(first, other) == []
+
+
 def test_conditions_differ() -> None:
     """A changed condition is told with what it was."""
     old = build_space(["m=a,b", "k=1,2"]).definition()
@@ -62,6 +74,23 @@ def test_no_differences_means_equal(lines: list[str], count: int) -> None:
     old, new = build_space(["a=1,2", "b=x,y", "d=4"]).definition(), build_space(lines[:count]).definition()
     same_order = old == new and old["order"] == new["order"]
     assert (differences(old, new) == []) == same_order
+
+
+_PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(), values, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=30)
+@given(_PLAIN)
+@example(math.nan)
+@example({"a": [math.nan, math.inf]})
+def test_every_configuration_continues_its_own_study(value: Any) -> None:
+    """Whatever a configuration contains, it equals itself after it was stored; also NaN, which is not equal to NaN."""
+    stored = {**definition_of(build_space(BASE), OmegaConf.create({})), "config": {"value": value}}
+    assert differences(json.loads(json.dumps(stored)), stored) == []
 
 
 def test_keys_that_were_added_later() -> None:

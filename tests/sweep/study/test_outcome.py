@@ -97,6 +97,10 @@ def test_no_number_fails(value: Any, reason: str) -> None:
 def test_several_objectives() -> None:
     """For several objectives a list or tuple of so many numbers is expected."""
     assert of_value((1, 2.5), 2) == Outcome(State.COMPLETE, (1.0, 2.5))
+    assert of_value(np.array([1, 2.5]), 2) == Outcome(State.COMPLETE, (1.0, 2.5))
+    assert of_value(np.array(1.0), 2).reason == "It returned array(1.); the objective must be 2 numbers."
+    assert of_value("12", 2).reason == "It returned '12'; the objective must be 2 numbers."
+    assert of_value({1, 2}, 2).reason == "It returned {1, 2}; the objective must be 2 numbers."
     assert of_value([1.0], 2).reason == "It returned [1.0]; the objective must be 2 numbers."
     assert of_value(1.0, 2).reason == "It returned 1.0; the objective must be 2 numbers."
     assert of_value([1.0, None], 2).state is State.FAIL

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.distributions import FloatDistribution
 from optuna.storages import BaseStorage
 
 from flowersweep.errors import SweepError
 from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.storage.storage import open_storage
+from flowersweep.sweep.study.reclaim import reclaim
 from flowersweep.sweep.study.study import join_study, open_study
 
 SPACE = build_space(["x=interval(0,1)", "seed=1"]).definition()
@@ -72,6 +74,49 @@ def test_study_of_another_program(storage: BaseStorage) -> None:
     other.tell(other.ask(), 1.0)
     with pytest.raises(SweepError, match="created by another program"):
         open_study(storage, "t", SPACE, ["minimize"])
+
+
+def _elsewhere(storage: BaseStorage, name: str) -> optuna.Study:
+    """A study with a complete trial and one whose process was killed before it had its values, as hydra-optuna-sweeper stores them."""
+    study = optuna.create_study(storage=storage, study_name=name, direction="maximize")
+    trial = study.ask({"x": FloatDistribution(0, 1)})
+    trial.set_user_attr("seed", "1")
+    study.tell(trial, 0.5)
+    study.ask()
+    return study
+
+
+def test_a_study_of_hydra_optuna_sweeper_goes_on(storage: BaseStorage) -> None:
+    """If its trials have the searched keys, from the same values, and the fixed ones; it is then a study like others."""
+    _elsewhere(storage, "s")
+    found = open_study(storage, "s", SPACE, ["maximize"], dimensions={"x": FloatDistribution(0, 1)})
+
+    assert [trial.value for trial in found.trials] == [0.5, None]
+    assert [one.state.name for one in reclaim(found)] == ["WAITING"]
+    with pytest.raises(SweepError, match="x was searched as"):
+        open_study(storage, "s", WIDER, ["maximize"], dimensions={"x": FloatDistribution(0, 2)})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["x=interval(0,2)", "seed=1"], r"trial 0 had x from .*high=1.0.*, which is now .*high=2.0"),
+        (["y=interval(0,1)", "seed=1"], "trial 0 had the key x, which is not searched now"),
+        (["x=interval(0,1)", "seed=1", "y=1,2"], "trial 0 had no key y, which is searched now"),
+        (["x=interval(0,1)", "seed=2"], "trial 0 had seed=1, which is now 2"),
+    ],
+)
+def test_another_search_than_that_of_hydra_optuna_sweeper(
+    storage: BaseStorage, arguments: list[str], said: str
+) -> None:
+    """The first difference is named, and the study is left as it was."""
+    study = _elsewhere(storage, "s")
+    space = build_space(arguments)
+    with pytest.raises(SweepError, match=said):
+        open_study(storage, "s", space.definition(), ["maximize"], dimensions=space.dimensions)
+    with pytest.raises(SweepError, match="The direction was maximize, and is now minimize"):
+        open_study(storage, "s", SPACE, ["minimize"], dimensions=build_space(["x=interval(0,1)"]).dimensions)
+    assert study.user_attrs == {}
 
 
 def test_join_needs_the_study(storage: BaseStorage) -> None:

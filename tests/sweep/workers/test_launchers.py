@@ -5,11 +5,13 @@ import signal
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from optuna.trial import TrialState
 
+from flowersweep.errors import SweepStoppedError
 from flowersweep.sweep.workers.launch import is_loss
 
 PLUGINS = {
@@ -32,11 +34,16 @@ def launcher(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it(app: Any, launcher: tuple[str, ...], number: signal.Signals) -> None:
-    """Within 30 seconds, with nothing left running, neither a trial nor a process."""
+def test_a_signal_ends_it(app: Any, launcher: tuple[str, ...]) -> None:
+    """Within 30 seconds, with nothing left running, neither a trial nor a process; no file has the password."""
+    number = signal.SIGINT if "hydra/launcher=ray" in launcher else signal.SIGTERM
     running = app.start(
-        *launcher, "x=interval(0,1)", "hydra.sweeper.n_trials=6", "hydra.sweeper.n_jobs=2", "seconds=300"
+        *launcher,
+        "x=interval(0,1)",
+        "hydra.sweeper.n_trials=6",
+        "hydra.sweeper.n_jobs=2",
+        "seconds=300",
+        "+note='http://me:Wx7-secret-9@db'",
     )
     app.wait_for(lambda: len({mark[2] for mark in app.beginnings()}) == 2)
     running.send_signal(number)
@@ -49,6 +56,9 @@ def test_a_signal_ends_it(app: Any, launcher: tuple[str, ...], number: signal.Si
     assert "6 of 6 trials are left" in out
     assert {trial.state.name for trial in app.study().trials} == {"WAITING"}
     app.wait_for(lambda: not any(app.lives(pid) for mark in app.beginnings() for pid in mark[1:]), seconds=20)
+    files = [path for path in Path("results").rglob("*") if path.is_file()]
+    assert len(list(Path("results").rglob("*_submitted.pkl"))) == (2 if number == signal.SIGTERM else 0)
+    assert not [path for path in files if b"Wx7-secret" in path.read_bytes()]
 
 
 @pytest.mark.slow
@@ -74,6 +84,25 @@ def test_a_lost_worker_costs_no_trial(app: Any, launcher: tuple[str, ...]) -> No
     assert "A worker's process died" in err
     assert [trial.state.name for trial in app.study().trials] == ["COMPLETE"] * 6
     assert [mark[0] for mark in app.beginnings()].count(0) == 1
+
+
+def test_a_lost_head_node_ends_the_sweep(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one sentence, although Ray raises a KeyboardInterrupt of its own where its wait is interrupted."""
+
+    def wait_as_ray(*_: object) -> None:
+        try:
+            time.sleep(20)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt from None
+
+    workers = "flowersweep.sweep.workers"
+    monkeypatch.setattr(f"{workers}.launch._launch_once", wait_as_ray)
+    monkeypatch.setattr(f"{workers}.launch.start_ray", lambda _: SimpleNamespace(loss=lambda: "It is lost"))
+    monkeypatch.setattr(f"{workers}.stopping.LOOK_SECONDS", 0.0)
+
+    with pytest.raises(SweepStoppedError, match=r"^It is lost; the same command resumes the sweep\.$"):
+        app.sweep(monkeypatch, "x=interval(0,1)", "hydra.sweeper.n_trials=2")
+    assert app.study().trials == []
 
 
 @pytest.mark.parametrize(

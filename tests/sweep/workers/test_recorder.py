@@ -79,7 +79,7 @@ def recorder(tmp_path: Path) -> Recorder:
 def test_what_a_trial_says(store: Store, job: Job, recorder: Recorder) -> None:
     """Reports reach the study and the run, whose id the trial has in its environment; the objective has its name.
 
-    What the program has logged itself is kept.
+    What the program has logged itself is kept, except tags by which the trial is found.
     """
     study = Study()
     seen: dict[str, Any] = {}
@@ -87,6 +87,7 @@ def test_what_a_trial_says(store: Store, job: Job, recorder: Recorder) -> None:
     def says(told: Job, relay: Relay) -> Outcome:
         seen.update(told.environment)
         client(store.uri).log_param(told.environment["MLFLOW_RUN_ID"], "y", {"a": "group"})
+        client(store.uri).set_tag(told.environment["MLFLOW_RUN_ID"], "trial", "of mine")
         seen["answers"] = [relay.report(1, 0.25), relay.report(2, 0.5), relay.leads(0.5), relay.must_stop()]
         return Outcome(State.COMPLETE, (0.75,))
 
@@ -104,6 +105,23 @@ def test_what_a_trial_says(store: Store, job: Job, recorder: Recorder) -> None:
     assert run.data.metrics.items() >= {"accuracy": 0.75, "searched/x": 1.0, "order": 0.75}.items()
     assert run.data.params == {"x": "1", "y": "{'a': 'group'}"}
     assert run.data.tags.items() >= {"kind": "trial", "trial": "4", "attempt": "1", "study": "s"}.items()
+
+
+def test_a_program_with_a_store_of_its_own(job: Job, recorder: Recorder) -> None:
+    """If MLflow refuses to go on with the run of the trial there, the reason says what to do."""
+    study = Study()
+
+    def says(told: Job, _relay: Relay) -> Outcome:
+        run_id = told.environment["MLFLOW_RUN_ID"]
+        return Outcome(State.FAIL, reason=f"MlflowException: Run with id={run_id} not found")
+
+    outcome = recorder.run(Talk(says), job, study)
+    assert outcome is not None
+    assert outcome.reason == (
+        f"MlflowException: Run with id={study.attrs['mlflow_run_id']} not found. The program uses another store or experiment of "
+        "MLflow than its sweep: name the same ones in MLFLOW_TRACKING_URI and MLFLOW_EXPERIMENT_NAME, or leave the runs to the "
+        "program with hydra.sweeper.tracking=none."
+    )
 
 
 @pytest.mark.parametrize(

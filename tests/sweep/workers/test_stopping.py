@@ -77,6 +77,17 @@ def test_a_message_from_elsewhere_stops_it(study: optuna.Study) -> None:
     assert latest_stop(study.user_attrs) == new
 
 
+@pytest.mark.usefixtures("quick")
+def test_a_loss_ends_the_wait(study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, because there is nobody to wait for; nothing is written to the study."""
+    monkeypatch.setattr("flowersweep.sweep.workers.stopping.GIVE_UP_SECONDS", 100)
+    with Stopping(study, "", lambda: "The head node is lost") as stopping, pytest.raises(Interrupted):
+        time.sleep(20)
+
+    assert (stopping.loss, stopping.by) == ("The head node is lost", None)
+    assert latest_stop(study.user_attrs) is None
+
+
 def test_one_that_has_joined_stops_alone(study: optuna.Study) -> None:
     """Nothing is written to the study."""
     with Stopping(study, "", writes=False) as stopping:

@@ -442,3 +442,25 @@ def test_streams_that_a_trial_closes_cost_nothing(
     made = bench(objective, output=tmp_path / "training.log")
 
     assert [made.run(number) for number in range(2)] == [Outcome(State.COMPLETE, (1.0,))] * 2
+
+
+@pytest.mark.parametrize(("variable", "number"), [(None, signal.SIGUSR2), ("USR1", signal.SIGUSR1)])
+def test_the_signal_of_submitit_is_for_its_worker(
+    bench: Callable[..., Bench],
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str | None,
+    number: signal.Signals,
+) -> None:
+    """Slurm sends it to all processes of a job whose time is up; a training goes on until the worker ends it."""
+
+    def objective(_: DictConfig) -> float:
+        signal.raise_signal(number)
+        return 0.5
+
+    monkeypatch.setenv("SUBMITIT_EXECUTOR", "slurm")
+    if variable is not None:
+        monkeypatch.setenv("SUBMITIT_PREEMPT_SIGNAL", variable)
+    outcome = bench(objective).run()
+
+    assert outcome is not None
+    assert (outcome.state, outcome.values) == (State.COMPLETE, (0.5,))

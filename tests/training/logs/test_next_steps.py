@@ -58,12 +58,6 @@ def test_other_results_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ]
 
 
-def test_a_study_of_another_program_can_be_looked_at() -> None:
-    """A report is about flowersweep's own trainings, and so are the commands for models."""
-    steps = after_sweep("/elsewhere", None, "s", has_model=True, is_own=False)
-    assert words(steps) == [[*PYTHON, "ui", "tracking.dir=/elsewhere"]]
-
-
 def test_a_server_has_its_own_pages() -> None:
     """A password in its address is not shown."""
     steps = after_sweep("/r", "http://me:secret@host:5000", "s", has_model=True)

@@ -18,7 +18,7 @@ def charts(study: Study, rows: Sequence[Row]) -> dict[str, list[Chart]]:
         *(
             _curves(
                 name.replace("_", "-"),
-                f"{series.words(name)} over the epochs".capitalize(),
+                f"{series.words(name)} over the {study.unit}s".capitalize(),
                 study,
                 rows,
                 name,
@@ -111,7 +111,7 @@ def _curves(name: str, title: str, study: Study, rows: Sequence[Row], metric: st
     found = series.lines(study, rows, metric)
     if not found:
         return None
-    figure = empty(height=430, x="epoch", y=series.words(metric))
+    figure = empty(height=430, x=study.unit, y=series.words(metric))
     seen: set[str] = set()
     for line in found:
         group = "others" if line.rank is None else f"{line.rank} {line.name}"
@@ -127,7 +127,7 @@ def _curves(name: str, title: str, study: Study, rows: Sequence[Row], metric: st
             showlegend=group not in seen,
             legendrank=2000 if line.rank is None else 1000 + line.rank,
             text=[safe(line.about)] * len(line.epochs),
-            hovertemplate="%{text}<br>epoch %{x}: %{y:.5g}<extra></extra>",
+            hovertemplate=f"%{{text}}<br>{study.unit} %{{x}}: %{{y:.5g}}<extra></extra>",
         )
         seen.add(group)
     if metric == "learning_rate":

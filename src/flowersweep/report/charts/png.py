@@ -23,7 +23,7 @@ def pictures(study: Study, rows: Sequence[Row]) -> Iterator[tuple[str, "Figure"]
         yield "ranking", _ranking(study, rows)
     for metric in (*series.validated(study), "learning_rate"):
         if lines := series.lines(study, rows, metric):
-            yield metric, _curves(lines, metric, series.words(metric))
+            yield metric, _curves(lines, metric, series.words(metric), study.unit)
     if shares := searched.importances(study):
         yield "importance", _importance(shares, study.goal.metric)
     if len(rows) > 1:
@@ -73,7 +73,7 @@ def _ranking(study: Study, rows: Sequence[Row]) -> "Figure":
     return figure
 
 
-def _curves(lines: Sequence[series.Line], metric: str, label: str) -> "Figure":
+def _curves(lines: Sequence[series.Line], metric: str, label: str, unit: str) -> "Figure":
     from matplotlib.ticker import MaxNLocator
 
     figure = blank(8.5, 5)
@@ -97,7 +97,7 @@ def _curves(lines: Sequence[series.Line], metric: str, label: str) -> "Figure":
         axis.set_yticks(list(ticks), list(ticks.values()))
         axis.minorticks_off()
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.set(xlabel="epoch", ylabel=label, title=f"{label.capitalize()} over the epochs")
+    axis.set(xlabel=unit, ylabel=label, title=f"{label.capitalize()} over the {unit}s")
     _finish(axis, legend=True)
     return figure
 

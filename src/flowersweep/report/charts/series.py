@@ -10,6 +10,7 @@ import numpy as np
 
 from flowersweep.report.evidence import State, Study, Training
 from flowersweep.report.statistics.ranking import Row
+from flowersweep.tracking.run import REPORTED
 
 # The best few have distinct colours, which colour-blind readers can distinguish (Okabe and Ito, 2008).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -75,7 +76,9 @@ class Bar:
 
 
 def validated(study: Study) -> list[str]:
-    """The validation metrics that are drawn over epochs: those of the goals first, then accuracy and loss."""
+    """The metrics that are drawn over epochs: those of the goals first, then validation accuracy and loss."""
+    if study.program:
+        return [REPORTED]
     goals = [goal.monitor for goal in study.goals if goal.metric.startswith("best/")]
     return list(dict.fromkeys([*goals, "val_accuracy", "val_loss"]))
 

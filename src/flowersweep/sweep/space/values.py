@@ -1,5 +1,6 @@
 """Convert values of Hydra overrides from the parser's objects to plain Python and back to the text of an override."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -52,13 +53,15 @@ def text_of(value: Any) -> str:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values are equal in a configuration: 1 equals 1.0, but neither equals true or '1'."""
+    """Whether two values are equal in a configuration: 1 equals 1.0, but neither equals true or '1'; nan equals nan."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, dict) and isinstance(other, dict):
         return list(one) == list(other) and all(map(same, one.values(), other.values()))
+    if isinstance(one, float) and math.isnan(one):
+        return isinstance(other, float) and math.isnan(other)
     return bool(one == other)
 
 

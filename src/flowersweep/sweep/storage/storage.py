@@ -16,6 +16,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy import URL, Engine, create_engine, inspect, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from flowersweep.config.locations import STUDIES_NAME
 from flowersweep.doors.optuna_api import engine_storage, wants_upgrade
 from flowersweep.errors import InfrastructureError, SweepError, SweepStoppedError
 from flowersweep.hardware import network_file_system
@@ -27,7 +28,6 @@ from flowersweep.sweep.storage.patience import STORAGE_FAILURES, cause, patient,
 from flowersweep.sweep.storage.silence import connect_args, limit_silence
 from flowersweep.texts import expanded
 
-DEFAULT_NAME = "optuna.db"
 # SQLite waits in C, where no signal arrives; a longer wait is that of `patience`.
 SQLITE_BUSY_SECONDS = 2.0
 # How long the start of a sweep waits for another program that uses the file.
@@ -53,7 +53,7 @@ def storage_url(configured: str | None, directory: Path) -> str:
     """
     learn(configured)
     if configured is None:
-        return _sqlite_url(expanded(directory).absolute() / DEFAULT_NAME)
+        return _sqlite_url(expanded(directory).absolute() / STUDIES_NAME)
     path = configured.removeprefix(_JOURNAL_PREFIX)
     if path != configured or ("://" not in configured and configured.endswith(_JOURNAL_SUFFIXES)):
         return f"{_JOURNAL_PREFIX}{expanded(path).absolute()}"

@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from flowersweep.config.schema import added_keys
+from flowersweep.redaction import redacted_tree
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.space.values import leaves, same, text_of
 
@@ -39,7 +40,7 @@ def definition_of(
     n_repeats: int = 1,
     content: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
-    """What a study searches, as stored with it and compared with what a later command searches.
+    """What a study searches, as stored with it, without passwords, and compared with what a later command searches.
 
     Args:
         space: Of the sweep.
@@ -52,7 +53,9 @@ def definition_of(
     given = space.definition()
     fixed = {key: text for key, text in given["fixed"].items() if not _is_place(key.lstrip("+~"), places)}
     definition = {**given, "fixed": fixed, "config": _shared_config(config, n_repeats, places)}
-    return definition if content is None else {**definition, _CONTENT: dict(content)}
+    if content is not None:
+        definition[_CONTENT] = dict(content)
+    return dict(redacted_tree(definition))
 
 
 def _is_place(key: str, places: Sequence[str]) -> bool:

@@ -6,7 +6,7 @@ A trial that ended because of its infrastructure is WAITING again, and its sweep
 import math
 import signal
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set  # noqa: PYI025 - the name is not taken
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -59,7 +59,7 @@ def of_value(value: Any, n_objectives: int = 1, names: Sequence[str] = ()) -> Ou
     """The outcome of a run that returned.
 
     Args:
-        value: What it returned; for more than one objective a list or tuple; or a dict, of which the objectives are used.
+        value: What it returned; for more than one objective a list, a tuple or an array; or a dict, of which the objectives are used.
         n_objectives: How many numbers are expected.
         names: The names of the objectives; without them, a dict is not possible.
     """
@@ -72,7 +72,7 @@ def of_value(value: Any, n_objectives: int = 1, names: Sequence[str] = ()) -> Ou
         if missing := [name for name in names if name not in value]:
             return _fail(f"It returned {shortly(value)}, without {', '.join(missing)}.")
         value = [value[name] for name in names] if n_objectives > 1 else value[names[0]]
-    values = list(value) if n_objectives > 1 and isinstance(value, (list, tuple)) else [value]
+    values = _listed(value) if n_objectives > 1 else [value]
     if len(values) != n_objectives:
         return _fail(f"It returned {value!r}; the objective must be {n_objectives} numbers.")
     numbers = []
@@ -153,6 +153,16 @@ def tell(study: "Study", trial: "Trial", outcome: Outcome, sweep: str = "") -> N
         if outcome.traceback:
             trial.set_user_attr(TRACEBACK, outcome.traceback)
     study.tell(trial, state=TrialState[outcome.state.value])
+
+
+def _listed(value: Any) -> list[Any]:
+    """The elements of a list, tuple, array or tensor, in their order; anything else alone."""
+    if isinstance(value, (str, bytes, Set)):
+        return [value]
+    try:
+        return list(value)
+    except TypeError:  # a number, also one in an array without dimensions
+        return [value]
 
 
 def _fail(reason: str) -> Outcome:

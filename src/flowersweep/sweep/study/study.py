@@ -1,15 +1,18 @@
 """Open a study by its name; it continues if it still searches the same."""
 
 import itertools
+import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import optuna
 from optuna import Study
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
 
 from flowersweep.errors import SweepError
 from flowersweep.sweep.storage.lock import locked
@@ -18,6 +21,8 @@ from flowersweep.sweep.study.definition import differences
 from flowersweep.texts import choose_one_of
 from flowersweep.tracking.provenance import own_version
 
+log = logging.getLogger(__name__)
+
 
 def open_study(
     storage: BaseStorage,
@@ -25,6 +30,8 @@ def open_study(
     definition: Mapping[str, Any],
     directions: Sequence[str],
     on_mismatch: str = "error",
+    *,
+    dimensions: Mapping[str, BaseDistribution] | None = None,
 ) -> Study:
     """Create a study, or continue the one with that name.
 
@@ -35,6 +42,8 @@ def open_study(
         directions: "minimize" or "maximize" for each objective.
         on_mismatch: If a study with that name searches something else, "error" raises; "new" takes the first of
             NAME-2, NAME-3, ... that does not exist or has this definition. "join" raises as well, for a machine that joins.
+        dimensions: With which a study that another program has created can be continued, if its trials have the same; None to
+            refuse those.
 
     Raises:
         SweepError: The study with that name searches something else.
@@ -43,7 +52,7 @@ def open_study(
     def opened() -> Study:
         for candidate in _names(name):
             study = _made(storage, candidate, definition, directions)
-            changes = _changes(study, definition, directions)
+            changes = _changes(study, definition, directions, dimensions)
             if not changes:
                 return study
             if on_mismatch != "new":
@@ -138,14 +147,48 @@ def _made(storage: BaseStorage, name: str, definition: Mapping[str, Any], direct
     return study
 
 
-def _changes(study: Study, definition: Mapping[str, Any], directions: Sequence[str]) -> list[str]:
-    if DEFINITION not in study.user_attrs:
-        return ["It was created by another program, which stored no definition of its search space."]
-    changes = differences(study.user_attrs[DEFINITION], definition)
+def _changes(
+    study: Study,
+    definition: Mapping[str, Any],
+    directions: Sequence[str],
+    dimensions: Mapping[str, BaseDistribution] | None,
+) -> list[str]:
     old = [direction.name.lower() for direction in study.directions]
-    if old != list(directions):
-        changes.append(f"The direction was {', '.join(old)}, and is now {', '.join(directions)}.")
+    turned = [f"The direction was {', '.join(old)}, and is now {', '.join(directions)}."]
+    changes = [] if old == list(directions) else turned
+    if DEFINITION in study.user_attrs:
+        return [*differences(study.user_attrs[DEFINITION], definition), *changes]
+    if dimensions is None:
+        return ["It was created by another program, which stored no definition of its search space."]
+    changes += [change for trial in study.trials for change in _of_another(trial, definition, dimensions)][:1]
+    if not changes:
+        study.set_user_attr(DEFINITION, dict(definition))
+        log.warning(
+            "The study %r was created by another program; its trials (%d) count, although it did not store "
+            "with which configuration they ran.",
+            study.study_name,
+            len(study.trials),
+        )
     return changes
+
+
+def _of_another(
+    trial: FrozenTrial, definition: Mapping[str, Any], dimensions: Mapping[str, BaseDistribution]
+) -> Iterator[str]:
+    """How a trial of another program differs from those of a search; hydra-optuna-sweeper stores fixed values with it."""
+    had = f"It was created by another program, whose trial {trial.number} had"
+    # One whose process was killed while it got its values gets the others now.
+    wanted = dimensions if trial.state.is_finished() else ()
+    for name in dict.fromkeys([*trial.distributions, *wanted]):
+        if name not in dimensions:
+            yield f"{had} the key {name}, which is not searched now."
+        elif name not in trial.distributions:
+            yield f"{had} no key {name}, which is searched now."
+        elif trial.distributions[name] != dimensions[name]:
+            yield f"{had} {name} from {trial.distributions[name]}, which is now {dimensions[name]}."
+    for key, value in trial.user_attrs.items():
+        if key in definition["fixed"] and str(value) != definition["fixed"][key]:
+            yield f"{had} {key}={value}, which is now {definition['fixed'][key]}."
 
 
 def _refusal(name: str, changes: Sequence[str], *, joins: bool) -> str:

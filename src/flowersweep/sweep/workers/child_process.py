@@ -53,6 +53,14 @@ class ChildProcess:
         """
         self._connection.send(message)
 
+    def send_packed(self, message: bytes) -> None:
+        """Send a message that is already pickled.
+
+        Raises:
+            ConnectionError: The process has died.
+        """
+        self._connection.send_bytes(message)
+
     def poll(self, seconds: float) -> bool:
         """Wait for at most this time; return whether it has sent a message or died.
 

@@ -3,45 +3,44 @@
 import functools
 import logging
 import os
-import signal
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from importlib import import_module
-from typing import Any
+from contextlib import ExitStack, contextmanager, suppress
+from copy import deepcopy
 
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
-from omegaconf import OmegaConf, flag_override
+from omegaconf import DictConfig, flag_override
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from flowersweep.doors import hydra_api
 from flowersweep.doors import joblib_launcher_api as joblib_api
-from flowersweep.errors import SweepError
-from flowersweep.interrupt import Interrupted
+from flowersweep.errors import SweepError, SweepStoppedError
+from flowersweep.redaction import redacted
 from flowersweep.sweep.space.check import probes
 from flowersweep.sweep.space.values import text_of
 from flowersweep.sweep.storage.patience import STORAGE_FAILURES, patience
 from flowersweep.sweep.study.budget import Stop, remaining
 from flowersweep.sweep.study.claim import is_abandoned, is_at_work, is_of
 from flowersweep.sweep.study.reclaim import reclaim
+from flowersweep.sweep.workers.engines.ray import start_ray
+from flowersweep.sweep.workers.engines.sealed import Sealed, hide_passwords, sealed
 from flowersweep.sweep.workers.stopping import Stopping
 from flowersweep.sweep.workers.trial_server import without_empty
 from flowersweep.sweep.workers.worker import WorkerReport
-from flowersweep.sweep.workers.worker_job import Sweep, worker_job
+from flowersweep.sweep.workers.worker_job import Sweep, quiet_loggers, worker_job
 from flowersweep.texts import in_one_line
 
 log = logging.getLogger(__name__)
 
 # How often workers are launched in a row, without a trial that was completed, if a launcher loses them.
 MAX_LAUNCHES = 5
-# They announce the jobs they launch; here these are workers, which are of no interest to the user.
-TALKATIVE = (hydra_api.LOGGER, joblib_api.LOGGER)
 WORKERS = "workers"
 LOOK_SECONDS = 1.0
 
+# Submitit hands its jobs over in files, and gets their results in files.
+_WRITES_FILES = "hydra_submitit_launcher"
 _JOBLIBS = "BrokenExecutor"
 _LOSSES = frozenset({_JOBLIBS, "UncompletedJobError", "RayError"})
 
@@ -52,14 +51,14 @@ def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
     If the sweep is stopped, by a signal or by a message in the study, the first report says so.
 
     Raises:
-        SweepError: The workers died repeatedly, and no trial was completed meanwhile.
+        SweepError: The workers died repeatedly, and no trial was completed meanwhile; or what they depend on is lost.
         Exception: What a worker raised.
     """
     reports: list[WorkerReport] = []
     n_workers, n_left, n_done = sweep.settings.n_jobs, MAX_LAUNCHES, _n_done(study)
     reason = ""
-    _start_ray(sweep)
-    with _quiet(), Stopping(study, sweep.budget.stopped_before, writes=not sweep.settings.join) as stopping:
+    head, before = start_ray(sweep.config.hydra.launcher), sweep.budget.stopped_before
+    with quiet_loggers(), Stopping(study, before, head.loss, writes=not sweep.settings.join) as stopping:
         while n_left:
             lost = False
             try:
@@ -70,13 +69,16 @@ def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
                 n_workers = sweep.settings.n_jobs
                 if not lost and all(report.stop is Stop.SPENT for report in reports):
                     _wait_for_others(sweep, study, stopping)
-            except Interrupted:
+            except KeyboardInterrupt:  # Interrupted, or what Ray raises instead
                 log.debug("The workers are not waited for any longer.")
+                if stopping.loss is not None:
+                    _reclaim(study)
+                    raise SweepStoppedError(f"{stopping.loss}; the same command resumes the sweep.") from None
             except Exception as error:
                 lost = is_loss(error)
                 if not lost and stopping.by is None:
                     raise
-                reason = f" ({in_one_line((str(error).splitlines() or [''])[0])[:200]})"
+                reason = f" ({in_one_line(' '.join(str(error).splitlines()[:2]))[:300]})"
                 # joblib ends all its workers when one of them dies; the next ones take over their trials. Other engines
                 # let them live, and nobody waits for them now.
                 n_workers = max(
@@ -94,19 +96,6 @@ def launch(sweep: Sweep, study: Study) -> list[WorkerReport]:
         f"The workers' processes died {MAX_LAUNCHES} times{reason}, perhaps because memory is too low; try a smaller "
         "hydra.sweeper.n_jobs. The same command resumes the sweep."
     )
-
-
-def _start_ray(sweep: Sweep) -> None:
-    """Start Ray, if it is the launcher: the launcher would do so later, and Ray replaces the handler of SIGTERM."""
-    launcher = sweep.config.hydra.launcher
-    if str(launcher["_target_"]).endswith(".RayLauncher"):
-        ray = import_module("ray")
-        if not ray.is_initialized():
-            given: Any = OmegaConf.to_container(launcher.ray.init, resolve=True)
-            before = signal.getsignal(signal.SIGTERM)
-            ray.init(**given)
-            if threading.current_thread() is threading.main_thread():
-                signal.signal(signal.SIGTERM, before)
 
 
 def is_loss(error: BaseException) -> bool:
@@ -159,10 +148,14 @@ def _wait_for_others(sweep: Sweep, study: Study, stopping: Stopping) -> None:
 
 def _stopped(stopping: Stopping, study: Study) -> WorkerReport:
     """The report of a sweep that was stopped, after the trials of its dead workers wait again."""
-    with suppress(*STORAGE_FAILURES), patience(0):
-        reclaim(study)
+    _reclaim(study)
     stop = Stop.STOPPED if stopping.signal_number is None else Stop.INTERRUPTED
     return WorkerReport(stop, stopping.signal_number, by=stopping.by)
+
+
+def _reclaim(study: Study) -> None:
+    with suppress(*STORAGE_FAILURES), patience(0):
+        reclaim(study)
 
 
 def _done(sweep: Sweep, study: Study, reports: Sequence[WorkerReport]) -> bool:
@@ -175,24 +168,10 @@ def _was_stopped_alone(report: WorkerReport) -> bool:
     return report.signal_number is not None and report.pid != os.getpid()
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in TALKATIVE]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
 def _launch_once(sweep: Sweep, n_workers: int) -> list[WorkerReport]:
     sweep.folder.mkdir(parents=True, exist_ok=True)
     reports = []
-    launcher = _launcher(sweep, n_workers)
-    with without_empty(sweep.folder / WORKERS):
+    with _launcher(sweep, n_workers) as launcher, without_empty(sweep.folder / WORKERS):
         returned = launcher.launch([_overrides(sweep)] * n_workers, initial_job_idx=0)
     for done in returned:
         report = hydra_api.returned(done)
@@ -205,7 +184,7 @@ def _launch_once(sweep: Sweep, n_workers: int) -> list[WorkerReport]:
 def _overrides(sweep: Sweep) -> list[str]:
     """The overrides of a worker: any point, because it composes those of each trial; not in the trials' folders."""
     return [
-        *sweep.space.overrides(next(probes(sweep.space))),
+        *map(redacted, sweep.space.overrides(next(probes(sweep.space)))),
         f"hydra.sweep.dir={text_of(str(sweep.folder))}",
         f"hydra.sweep.subdir={WORKERS}",
         "hydra.output_subdir=null",
@@ -213,18 +192,35 @@ def _overrides(sweep: Sweep) -> list[str]:
     ]
 
 
-def _launcher(sweep: Sweep, n_workers: int) -> Launcher:
+@contextmanager
+def _launcher(sweep: Sweep, n_workers: int) -> Iterator[Launcher]:
     """The configured launcher; joblib if there are several workers and none was chosen."""
-    config = sweep.config.copy()
-    with flag_override(config.hydra, ["readonly", "struct"], [False, False]):
-        config.hydra.sweep.dir = str(sweep.folder)
+    config = deepcopy(sweep.config)
+    target = str(config.hydra.launcher["_target_"])
     # For the user's Hydra callbacks, a trial is a job and a worker is not.
     context = hydra_api.without_callbacks(sweep.hydra_context)
-    task = functools.partial(worker_job, sweep=sweep)
-    if n_workers == 1 or not str(config.hydra.launcher["_target_"]).endswith("BasicLauncher"):
-        return Plugins.instance().instantiate_launcher(
-            hydra_context=context, task_function=task, config=config
-        )
-    launcher = joblib_api.joblib_launcher(n_workers)
-    launcher.setup(hydra_context=context, task_function=task, config=config)
-    return launcher
+    with ExitStack() as stack:
+        given: Sweep | Sealed = sweep
+        if _WRITES_FILES in target:
+            given = stack.enter_context(sealed(sweep))
+            _hide(config)
+            stack.enter_context(hydra_api.configured(config, context.config_loader))
+        with flag_override(config.hydra, ["readonly", "struct"], [False, False]):
+            config.hydra.sweep.dir = str(sweep.folder)
+        task = functools.partial(worker_job, sweep=given)
+        if n_workers == 1 or not target.endswith("BasicLauncher"):
+            launcher = Plugins.instance().instantiate_launcher(
+                hydra_context=context, task_function=task, config=config
+            )
+        else:
+            launcher = joblib_api.joblib_launcher(n_workers)
+            launcher.setup(hydra_context=context, task_function=task, config=config)
+        yield launcher
+
+
+def _hide(config: DictConfig) -> None:
+    """Remove passwords from a sweep's configuration; workers compose it again, to be the same, also from files."""
+    with flag_override(config.hydra, ["readonly", "struct"], [False, False]):
+        config.hydra.overrides.hydra.append("hydra.sweeper.storage=null")
+        config.hydra.sweeper.storage = None
+    hide_passwords(config, *(str(key) for key in config if key != "hydra"), "hydra.overrides")

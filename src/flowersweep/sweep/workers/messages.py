@@ -1,5 +1,6 @@
 """The messages between a worker and its training process, through a socket."""
 
+import io
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from flowersweep.doors import hydra_api
+from flowersweep.errors import SweepError
+from flowersweep.own.main_module import MainModule, in_main
 
 if TYPE_CHECKING:
     from flowersweep.sweep.study.content import Content
@@ -30,6 +33,7 @@ class Application:
         command: The command that started the sweep.
         content: What its trials read; None if unknown.
         names: The names of the objectives; empty if they have none.
+        main: The module that defines the function, if it is the main one.
     """
 
     task_function: TaskFunction
@@ -39,6 +43,7 @@ class Application:
     command: str | None = None
     content: "Content | None" = None
     names: tuple[str, ...] = ()
+    main: MainModule | None = None
 
     @classmethod
     def here(
@@ -50,9 +55,11 @@ class Application:
         command: str | None = None,
         content: "Content | None" = None,
         names: tuple[str, ...] = (),
+        main: MainModule | None = None,
     ) -> "Application":
         """The application with this process's state of Hydra."""
-        return cls(task_function, hydra_context, hydra_api.state(), n_objectives, command, content, names)
+        state = hydra_api.state()
+        return cls(task_function, hydra_context, state, n_objectives, command, content, names, main)
 
 
 @dataclass(frozen=True)
@@ -103,13 +110,33 @@ class Message:
         return self.pid == pid and self.trial in {None, (job.number, job.attempt)}
 
 
-def packed(application: Application) -> bytes:
-    """An application as bytes; functions that cannot be imported by name are pickled by value.
+def packed(content: Application | Job | TaskFunction, main: MainModule | None) -> bytes:
+    """An application, its function or a job as bytes; what cannot be imported by name is pickled by value, except classes of the main module.
+
+    Args:
+        content: One of these.
+        main: The main module of the process that gets it.
 
     Raises:
-        pickle.PicklingError: It contains an object that is bound to this process.
+        SweepError: It contains an object that is bound to this process.
     """
+    file = io.BytesIO()
     try:
-        return cloudpickle.dumps(application)  # type: ignore[no-any-return] # it has no types
-    except (TypeError, AttributeError) as error:
-        raise pickle.PicklingError(str(error)) from error
+        _Pickler(file, main).dump(content)
+    except (TypeError, AttributeError, pickle.PicklingError) as error:
+        raise SweepError(
+            f"The trials run in other processes, to which the program cannot be sent ({error}). Import the function under "
+            "@hydra.main from a module, or call it under `if __name__ == '__main__':` of the file that defines it."
+        ) from error
+    return file.getvalue()
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
+    def __init__(self, file: io.BytesIO, main: MainModule | None) -> None:
+        super().__init__(file)
+        self._main = main
+
+    def reducer_override(self, obj: Any) -> Any:
+        if self._main is not None and isinstance(obj, type) and self._main.has(obj):
+            return in_main, (obj.__qualname__,)
+        return super().reducer_override(obj)

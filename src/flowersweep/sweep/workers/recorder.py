@@ -22,13 +22,12 @@ from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import runs_like, silent_runs, supersede
 from flowersweep.tracking.patience import PATIENCE_SECONDS, patience
-from flowersweep.tracking.run import RunStatus
+from flowersweep.tracking.run import REPORTED, RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
 from flowersweep.tracking.store.summary import summary
 
 log = logging.getLogger(__name__)
 
-REPORTED = "reported"
 # A worker that is told to stop while the store is away notices it after these.
 PAUSE_SECONDS = 1.0
 START_SECONDS = 10.0
@@ -93,11 +92,11 @@ class Recorder:
             )
         outcome: Outcome | None = None
         try:
-            outcome = process.run(told, recording)
+            outcome = _explained(process.run(told, recording), tracker.run_id)
         finally:
             with _tolerant(trial):
                 self.missing_params(store, tracker, trial)
-                self._end(tracker, outcome, recording.last)
+                self._end(tracker, trial, outcome, recording.last)
                 tracker.settle(0)
         return outcome
 
@@ -144,7 +143,9 @@ class Recorder:
             known = client(store.uri).get_run(tracker.run_id).data.params
         tracker.params({name: value for name, value in _params(trial).items() if name not in known})
 
-    def _end(self, tracker: MLflowTracker, outcome: Outcome | None, last: int | None) -> None:
+    def _end(
+        self, tracker: MLflowTracker, trial: RunningTrial, outcome: Outcome | None, last: int | None
+    ) -> None:
         state = State.WAITING if outcome is None else outcome.state
         if outcome is not None and state is State.COMPLETE:
             named = dict(zip(self.names or ("value",), outcome.values, strict=False))
@@ -155,14 +156,26 @@ class Recorder:
             tracker.tags({"failure": outcome.reason})
             if outcome.traceback:
                 tracker.text(outcome.traceback, "failure.txt")
-        tracker.tags({"trial.state": state.value})
+        # All of them: the program may have used these names itself.
+        tracker.tags({**tags_of(trial), "worker": os.getpid(), "trial.state": state.value})
         tracker.end(_STATUS[state])
+
+
+def _explained(outcome: Outcome | None, run_id: str) -> Outcome | None:
+    """An outcome whose reason also says why MLflow refused to go on with the run of the trial."""
+    if outcome is None or not outcome.reason.startswith("MlflowException") or run_id not in outcome.reason:
+        return outcome
+    return replace(outcome, reason=f"{outcome.reason.rstrip('.')}. {_ELSEWHERE}")
 
 
 def _params(trial: RunningTrial) -> dict[str, Any]:
     return {_NOT_IN_NAMES.sub("_", name): value for name, value in trial.params.items()}
 
 
+_ELSEWHERE = (
+    "The program uses another store or experiment of MLflow than its sweep: name the same ones in MLFLOW_TRACKING_URI and "
+    "MLFLOW_EXPERIMENT_NAME, or leave the runs to the program with hydra.sweeper.tracking=none."
+)
 _STATUS = {
     State.COMPLETE: RunStatus.FINISHED,
     State.PRUNED: RunStatus.FINISHED,

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -40,16 +40,27 @@ class Stopping:
     Args:
         study: The study.
         before: `Budget.stopped_before`.
+        loss_of: What the workers depend on, in a sentence if it is lost; asked every few seconds.
         writes: Whether a signal to this process stops the whole study, or only this process and its workers.
 
     Attributes:
         signal_number: The first signal; None if there was none.
         by: What has stopped the sweep; None while it goes on.
+        loss: From `loss_of`, after which nobody is waited for.
     """
 
-    def __init__(self, study: Study, before: str, *, writes: bool = True) -> None:
+    def __init__(
+        self,
+        study: Study,
+        before: str,
+        loss_of: Callable[[], str | None] = lambda: None,
+        *,
+        writes: bool = True,
+    ) -> None:
         self.signal_number: int | None = None
         self.by: str | None = None
+        self.loss: str | None = None
+        self._loss_of = loss_of
         self._study = study
         self._before = before
         self._writes = writes
@@ -84,13 +95,14 @@ class Stopping:
 
     def _watch(self) -> None:
         looked = time.monotonic()
-        while self.by is None and not self._over.wait(_TICK):
+        while self.by is None and self.loss is None and not self._over.wait(_TICK):
             if time.monotonic() - looked >= LOOK_SECONDS:
                 looked = time.monotonic()
                 self._look()
+                self.loss = self._loss_of()
         if self.signal_number is not None and self._writes:
             self._write(signal.Signals(self.signal_number).name)
-        if not self._over.wait(GIVE_UP_SECONDS) and self._handlers:
+        if not self._over.wait(0 if self.loss else GIVE_UP_SECONDS) and self._handlers:
             self._gives_up = True
             # A handler runs in the main thread, also in the middle of a launcher's wait.
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)

@@ -6,6 +6,7 @@ because TensorFlow never frees some of its traced functions, so it is replaced r
 
 import logging
 import os
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -81,7 +82,8 @@ class TrainingProcess:
     ) -> None:
         if os.name != "posix":
             raise SweepError("Sweeps run on Linux and macOS only; on Windows use WSL.")
-        self._packed = packed(application)
+        self._main = application.main
+        self._packed = pickle.dumps((application.main, packed(application, application.main)))
         self._environment = {**environment(n_workers), **(variables or {})}
         self._trials_per_process = trials_per_process
         self._max_growth_mb = max_growth_mb
@@ -118,6 +120,7 @@ class TrainingProcess:
         if self._n_trials + 1 == self._trials_per_process and self._spare is None:
             self._spare = self._started_child()  # it loads its modules during the last trial of this one
         try:
+            process.send_packed(packed(job, self._main))
             outcome = _converse(process, job, relay)
         except (EOFError, ConnectionError):
             self._process = None
@@ -177,7 +180,6 @@ class TrainingProcess:
 
 
 def _converse(process: ChildProcess, job: Job, relay: Relay) -> Outcome | None:
-    process.send(job)
     while True:
         while not process.poll(TICK_SECONDS):
             if relay.must_stop():

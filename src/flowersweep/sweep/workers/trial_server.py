@@ -2,6 +2,7 @@
 
 import gc
 import os
+import pickle
 import signal
 import sys
 import traceback
@@ -23,6 +24,7 @@ from flowersweep.sweep.study.outcome import Outcome, of_exception, of_value
 from flowersweep.sweep.workers.isolation.channel import Channel
 from flowersweep.sweep.workers.isolation.lifeline import die_with_worker
 from flowersweep.sweep.workers.isolation.process_state import restored
+from flowersweep.sweep.workers.isolation.shutdown import signal_of_submitit
 from flowersweep.sweep.workers.messages import (
     ATTRS,
     BROKEN,
@@ -44,9 +46,12 @@ def serve(descriptor: int, worker: int) -> None:
         worker: The worker's process id.
     """
     die_with_worker(worker)
+    if (number := signal_of_submitit()) is not None:
+        # Slurm sends it to all processes of a job; the worker obeys it, and then ends this one.
+        signal.signal(number, signal.SIG_IGN)
     channel = Channel(descriptor)
     application = _received_application(channel)
-    while (job := channel.next_job()) is not None:
+    while (job := _next_job(channel)) is not None:
         outcome = _run(application, job, channel)
         for stream in filter(None, (sys.stdout, sys.stderr)):  # None if the sweep was started without one
             with suppress(OSError):  # of a full disk or a closed terminal, which must not cost the outcome
@@ -57,13 +62,24 @@ def serve(descriptor: int, worker: int) -> None:
 
 def _received_application(channel: Channel) -> Application:
     try:
-        application = cloudpickle.loads(channel.received())
+        main, content = pickle.loads(channel.received())  # noqa: S301 - of the worker
+        if main is not None:
+            main.run()
+        application = cloudpickle.loads(content)
         hydra_api.restore(application.hydra_state)
     except Exception as error:  # noqa: BLE001 - the worker reports it in a message
         channel.say(BROKEN, of_exception(error))
         raise SystemExit(1) from None
     channel.say(READY)
     return application  # type: ignore[no-any-return] # unpickling has no types
+
+
+def _next_job(channel: Channel) -> Job | None:
+    try:
+        return channel.next_job()
+    except Exception as error:  # noqa: BLE001 - the worker reports it in a message
+        channel.say(BROKEN, of_exception(error))
+        raise SystemExit(1) from None
 
 
 def _run(application: Application, job: Job, channel: Channel) -> Outcome:

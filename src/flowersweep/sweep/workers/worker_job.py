@@ -1,14 +1,19 @@
 """The data that a sweep passes to its workers, and a worker as a job of Hydra's launcher."""
 
 import functools
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, flag_override
 from optuna.samplers import BaseSampler
 
+from flowersweep.doors import hydra_api
+from flowersweep.own.main_module import MainModule
 from flowersweep.sweep.runs import EXPERIMENT, Runs
 from flowersweep.sweep.settings import Settings
 from flowersweep.sweep.space.overrides import typed_overrides
@@ -21,6 +26,7 @@ from flowersweep.sweep.study.content import Content
 from flowersweep.sweep.study.pruner import make_pruner
 from flowersweep.sweep.study.sampler import distinct_sampler, explicit_options, make_sampler
 from flowersweep.sweep.study.study import join_study
+from flowersweep.sweep.workers.engines.sealed import Sealed, hide_passwords
 from flowersweep.sweep.workers.isolation.lifeline import ending_with_sweeper
 from flowersweep.sweep.workers.messages import Application
 from flowersweep.sweep.workers.recorder import Recorder
@@ -28,6 +34,8 @@ from flowersweep.sweep.workers.training_process import TrainingProcess
 from flowersweep.sweep.workers.worker import Worker, WorkerReport, work
 
 TRAINING_LOG = "training.log"
+# Launchers announce the jobs they launch, here workers, and filelock each lock.
+TALKATIVE = (hydra_api.LOGGER, "hydra_plugins", "filelock")
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,7 @@ class Sweep:
         content: What the trials read; None if unknown.
         runs: Where the runs of the trials are; None if they are not recorded.
         environment: MLflow's variables, as they were set for another program; None for flowersweep's own trainings.
+        main: The module that defines the function, if it is the main one.
     """
 
     study_name: str
@@ -67,10 +76,33 @@ class Sweep:
     content: Content | None = None
     runs: Runs | None = None
     environment: Mapping[str, str] | None = None
+    main: MainModule | None = None
 
 
-def worker_job(_config: DictConfig, *, sweep: Sweep) -> WorkerReport:
-    """A worker as a Hydra job: takes trials from the study until there are none left."""
+@contextmanager
+def quiet_loggers() -> Iterator[None]:
+    """A block in which the user's logging shows nothing of what runs workers."""
+    loggers = [logging.getLogger(name) for name in TALKATIVE]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def worker_job(config: DictConfig, *, sweep: Sweep | Sealed) -> WorkerReport:
+    """A worker as a Hydra job: takes trials from the study until there are none left.
+
+    Args:
+        config: The job's, which launchers hand back with its result; the worker composes those of its trials.
+        sweep: What the worker does.
+    """
+    if isinstance(sweep, Sealed):
+        sweep = cast(Sweep, sweep.opened())
+        hide_passwords(config)
     settings = sweep.settings
     pruner = make_pruner(settings.pruner, n_directions=len(settings.directions))
     with stopped_in_words(), patience(settings.storage_patience):
@@ -85,6 +117,7 @@ def worker_job(_config: DictConfig, *, sweep: Sweep) -> WorkerReport:
             command=sweep.command,
             content=sweep.content,
             names=settings.names,
+            main=sweep.main,
         ),
         n_workers=settings.n_jobs,
         trials_per_process=settings.trials_per_process,
@@ -105,7 +138,7 @@ def worker_job(_config: DictConfig, *, sweep: Sweep) -> WorkerReport:
         folder=sweep.folder / FOLDER,
         recorder=_recorder(sweep),
     )
-    with ending_with_sweeper(sweep.sweeper, kill=process.kill):
+    with quiet_loggers(), ending_with_sweeper(sweep.sweeper, kill=process.kill):
         return work(worker)
 
 
@@ -126,6 +159,9 @@ def _compose(sweep: Sweep, _number: int, overrides: list[str]) -> DictConfig:
     composed = sweep.hydra_context.config_loader.load_sweep_config(sweep.config, overrides)
     with flag_override(composed.hydra, ["readonly", "struct"], [False, False]):
         composed.hydra.sweep.dir = str(sweep.folder)
+    hide_passwords(
+        composed, "hydra.sweeper", "hydra.overrides.hydra"
+    )  # Hydra writes them to a file of the trial
     return composed
 
 

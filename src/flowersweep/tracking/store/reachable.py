@@ -12,7 +12,8 @@ from flowersweep.tracking.failure import is_passing, reason
 from flowersweep.tracking.mlflow_api import BUSY_MILLISECONDS, client, environment, is_of_older_version, quiet
 from flowersweep.tracking.patience import patiently, waited
 
-PROBE_SECONDS = 3
+# A server that many workers use, or that has just started, may need several seconds; nobody waits longer for a wrong address.
+PROBE_SECONDS = 10
 
 
 def check_sqlite(path: Path) -> None:

@@ -46,9 +46,7 @@ def after_run(directory: str, uri: str | None, run_id: str, *, has_model: bool) 
     return steps
 
 
-def after_sweep(
-    directory: str, uri: str | None, study: str, *, has_model: bool, is_own: bool = True
-) -> dict[str, str]:
+def after_sweep(directory: str, uri: str | None, study: str, *, has_model: bool) -> dict[str, str]:
     """The commands for a study, with their purpose; arguments as for `after_run`.
 
     Args:
@@ -56,10 +54,7 @@ def after_sweep(
         uri: `tracking.uri` of the study.
         study: Its name.
         has_model: Whether models were stored.
-        is_own: Whether its trials are flowersweep's own trainings, of which a report can be written.
     """
-    if not is_own:
-        return _browser(directory, uri)
     chosen = (f"study={study}", *_store(directory, uri))
     steps = {_command("report", *chosen): "which differences are real, as a page"} | _browser(directory, uri)
     if has_model:

@@ -19,6 +19,7 @@ import pytest
 
 from flowersweep.sweep.workers.isolation import process_state
 from flowersweep.sweep.workers.isolation.process_state import restored
+from flowersweep.tracking.mlflow_api import chosen
 
 LOGGER = logging.getLogger("a.library")
 
@@ -103,6 +104,27 @@ def test_what_tensorflow_reads_once_stays() -> None:
         os.environ["TF_OF_A_TEST"] = "1"
 
     assert os.environ.pop("TF_OF_A_TEST") == "1"
+
+
+def test_the_store_and_the_experiment_of_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a trial sets as MLflow's address and experiment is not that of the next one, nor where its open run is looked for."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/ours.db")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # a new database takes seconds
+    before = dict(os.environ)
+    import mlflow
+
+    with restored():
+        mlflow.set_tracking_uri((tmp_path / "theirs").as_uri())
+        mlflow.set_experiment("theirs")
+        run = mlflow.start_run()
+
+    assert mlflow.active_run() is None
+    assert mlflow.get_tracking_uri() == f"sqlite:///{tmp_path}/ours.db"
+    assert chosen() == (None, None)
+    assert dict(os.environ) == before
+    assert (
+        mlflow.MlflowClient((tmp_path / "theirs").as_uri()).get_run(run.info.run_id).info.status == "FINISHED"
+    )
 
 
 def test_random_numbers_do_not_go_on() -> None:

@@ -23,6 +23,23 @@ def test_signal_is_remembered_and_handlers_come_back(number: int) -> None:
     assert signal.getsignal(number) is before
 
 
+def test_submitits_signal_comes_after_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its handler ends the process, which must not happen while the study is written."""
+    monkeypatch.setenv("SUBMITIT_EXECUTOR", "slurm")
+    told: list[int] = []
+    before = signal.signal(signal.SIGUSR2, lambda number, _: told.append(number))
+    try:
+        with Shutdown({"flowersweep.pid": "1"}) as shutdown:
+            signal.raise_signal(signal.SIGUSR2)
+            assert (shutdown.must_stop(), told) == (True, [])
+        assert told == [signal.SIGUSR2]
+        with Shutdown({"flowersweep.pid": "1"}):
+            signal.raise_signal(signal.SIGTERM)
+        assert told == [signal.SIGUSR2]
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+
+
 def test_dead_sweeper_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the process that launched this one has ended, it has to stop; while that lives, it does not."""
     monkeypatch.setattr("flowersweep.sweep.workers.isolation.shutdown.SWEEPER_SECONDS", 0.0)

@@ -16,6 +16,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from flowersweep.tracking import mlflow_api
+
 log = logging.getLogger(__name__)
 
 # Packages read and set such variables once, when they are imported, and a later trial does not import them again.
@@ -28,7 +30,7 @@ def restored() -> Iterator[None]:
 
     That is the working folder, environment variables, signal handlers and timers, locale, umask, the lists of `sys`,
     the standard streams and their descriptors, loggers, warnings filters, limits of the interpreter and of the process, and
-    the global configuration of Keras. Random generators are seeded anew, as in a new process, and runs of MLflow that the
+    the global configuration of Keras and MLflow. Random generators are seeded anew, as in a new process, and runs of MLflow that the
     block has left open are ended.
     """
     with warnings.catch_warnings(), ExitStack() as stack:
@@ -199,5 +201,6 @@ _STATES: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
     (sys.getrecursionlimit, sys.setrecursionlimit),
     (socket.getdefaulttimeout, socket.setdefaulttimeout),
     (_keras, _set_keras),
-    (lambda: None, _end_runs),
+    (mlflow_api.chosen, mlflow_api.choose),
+    (lambda: None, _end_runs),  # first, while MLflow knows where they are
 )

@@ -1,5 +1,6 @@
 """Decides when a worker has to stop: after a signal, or if the sweeper that launched it is dead."""
 
+import os
 import signal
 import threading
 import time
@@ -12,8 +13,18 @@ from flowersweep import process as processes
 SWEEPER_SECONDS = 2.0
 
 
+def signal_of_submitit() -> signal.Signals | None:
+    """What Submitit's jobs get when their time is up or another job has their place; None outside of such a job."""
+    if "SUBMITIT_EXECUTOR" not in os.environ:
+        return None
+    return signal.Signals[f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}"]
+
+
 class Shutdown:
     """Records a SIGINT or SIGTERM within its block, so that it does not interrupt writing to the study.
+
+    The signal of Submitit is recorded as well, and raised again after the block: its handler submits the job once more, and
+    ends the process.
 
     Args:
         sweeper: `process.identity()` of the process that launched this one; None if no other process is required.
@@ -35,13 +46,16 @@ class Shutdown:
         # Python delivers signals to the main thread only; in another thread, the worker's owner has to handle them.
         if threading.current_thread() is threading.main_thread():
             self._before = {
-                number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
+                number: signal.signal(number, self._note)
+                for number in filter(None, (signal.SIGINT, signal.SIGTERM, signal_of_submitit()))
             }
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self.signal_number == signal_of_submitit() and self.signal_number and not self._is_sweepers:
+            signal.raise_signal(self.signal_number)
 
     def must_stop(self) -> bool:
         """Tell whether a signal was received, or the sweeper is dead (checked every SWEEPER_SECONDS)."""
