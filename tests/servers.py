@@ -90,7 +90,7 @@ def _answering(folder: Path, uri: str) -> Store:
 
 @contextmanager
 def postgresql() -> Iterator[str]:
-    """The URL of a fresh PostgreSQL server that listens on a socket in a folder of its own only."""
+    """The URL of a fresh PostgreSQL server that listens on a socket in a folder of its own, and at a port of 127.0.0.1."""
     with postgresql_with_outages() as (url, _):
         yield url
 
@@ -99,12 +99,13 @@ def postgresql() -> Iterator[str]:
 def postgresql_with_outages() -> Iterator[tuple[str, Callable[[], AbstractContextManager[None]]]]:
     """Such a URL, and a context manager during which the server is stopped."""
     binaries = _programs("initdb", *Path("/usr/lib/postgresql").glob("*/bin"))
-    with _as("postgres") as (user, folder, as_user):
+    with reserved_port() as port, _as("postgres") as (user, folder, as_user):
         data = folder / "data"
         initialize = [str(binaries / "initdb"), "-D", str(data), "-U", user, "--auth=trust", "--no-sync"]
         subprocess.run(initialize, check=True, capture_output=True, cwd=folder, **as_user)
-        settings = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
-        ready = [binaries / "pg_isready", "-q", "-h", folder]
+        settings = ["-p", str(port), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
+        settings += ["-c", f"unix_socket_directories={folder}"]
+        ready = [binaries / "pg_isready", "-q", "-h", folder, "-p", port]
         # SIGINT is a fast shutdown: SIGTERM would wait for every open connection.
         command = [binaries / "postgres", "-D", data, *settings]
         with ExitStack() as server:
@@ -116,7 +117,7 @@ def postgresql_with_outages() -> Iterator[tuple[str, Callable[[], AbstractContex
                 yield
                 server.enter_context(_running(command, ready, folder, as_user, signal.SIGINT))
 
-            yield f"postgresql+psycopg://{user}@/postgres?host={folder}", away
+            yield f"postgresql+psycopg://{user}@/postgres?host={folder}&port={port}", away
 
 
 @contextmanager

@@ -83,6 +83,8 @@ OTHER_PROGRAMS = {
     "env -u": "a server; tests/deploy/test_through_server.py starts one",
     "find": "lists files",
     "curl": "needs a server",
+    "createdb": "the same",
+    "mlflow server": "is a server",
     "docker": "needs a daemon; tests/test_deployment.py checks its files",
     "kubectl": "needs a cluster; the same",
     "sbatch": "needs Slurm; tests/test_deployment.py runs its script",

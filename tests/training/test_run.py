@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -343,3 +344,52 @@ def test_an_interrupted_run_goes_on_with_the_same_command(make_config: MakeConfi
         assert resumed == whole
         assert [step for step, _ in resumed] == [1, 2, 3]
     assert not checkpoint_path(Path(str(config.paths.cache)), result.run_id).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shares", [True, False])
+def test_a_trial_of_a_silent_machine_goes_on_elsewhere(
+    *, shares: bool, make_config: MakeConfig, tmp_path: Path
+) -> None:
+    """In a new run, from its checkpoint if the folder is shared; what the other machine writes later changes nothing."""
+    folder = f"paths.checkpoints={tmp_path}/shared"
+    there = make_config("trainer.epochs=3", "model.dropout=0.5", *QUICK, folder)
+    others = ["tracking.experiment=named-by-another-folder", folder if shares else f"{folder}/not"]
+    here = make_config("trainer.epochs=3", "model.dropout=0.5", *QUICK, *others)
+    store = prepare_store(Path(here.tracking.dir))
+    parent = MLflowTracker.start(store, there.tracking.experiment, "study").run_id
+    context = RunContext(parent_run_id=parent, tags={"study": "s", "kind": "trial", "trial": 1})
+    done: list[int] = []
+
+    def interrupt() -> None:
+        done.append(1)
+        if len(done) == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Interrupted):
+        train(there, context=replace(context, on_any_epoch=interrupt))
+    (first,) = (run for run in all_runs(there) if run.info.run_id != parent)
+    # As if its machine was cut off in that epoch, and its process did not know.
+    store_of(here).set_tag(first.info.run_id, "flowersweep.process_start", "another-boot pid:[1] 1")
+    store_of(here).set_tag(first.info.run_id, "flowersweep.host", "another")
+    store_of(here).update_run(first.info.run_id, status="RUNNING")
+    result = train(here, context=replace(context, takes_finished=True))
+    comes_back = MLflowTracker(store, first.info.run_id)
+    comes_back.metrics({"loss": 9.0}, step=2)
+    comes_back.end(RunStatus.FINISHED)
+
+    run, before = logged(here, result), store_of(here).get_run(first.info.run_id)
+    assert (run.info.status, before.info.status) == ("FINISHED", "KILLED")
+    assert before.data.tags["flowersweep.superseded_by"] == result.run_id
+    assert before.data.tags["flowersweep.closed_because"].startswith(
+        "its machine another gave no sign of life"
+    )
+    assert {run.data.tags[tag] for tag in ("resumed", "restarted") if tag in run.data.tags} == {
+        f"after epoch 1 of run {first.info.run_id}"
+        if shares
+        else f"at the first epoch: there is no checkpoint of run {first.info.run_id} here with which it could go on"
+    }
+    assert run.data.params == before.data.params
+    assert losses(here, result)[0] == losses(here, Result(0.0, {}, first.info.run_id, store.uri, 0))[0]
+    assert [point.step for point in store_of(here).get_metric_history(result.run_id, "loss")] == [1, 2, 3]
+    assert train(here, context=replace(context, takes_finished=True)).run_id == result.run_id

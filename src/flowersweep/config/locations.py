@@ -8,7 +8,7 @@ from pathlib import Path
 import platformdirs
 
 from flowersweep.config.models import FrozenConfig
-from flowersweep.config.schema import Config
+from flowersweep.config.schema import Config, PathsConfig
 from flowersweep.texts import expanded
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -41,6 +41,11 @@ def cache_dir(configured: str | None) -> Path:
         configured: `paths.cache`; None for the platform's cache folder.
     """
     return expanded(configured).absolute() if configured else platformdirs.user_cache_path("flowersweep")
+
+
+def checkpoints_dir(paths: PathsConfig) -> Path:
+    """The folder below which checkpoints are, as in a cache folder; absolute."""
+    return cache_dir(paths.checkpoints or paths.cache)
 
 
 def data_set_name(source: str, directory: str | None, base: Path) -> str:
@@ -79,6 +84,7 @@ def locate(config: Config, base: Path) -> None:
     config.data.dir = _absolute(config.data.dir, base)
     config.data.split_file = _absolute(config.data.split_file, base)
     config.paths.cache = _absolute(config.paths.cache, base)
+    config.paths.checkpoints = _absolute(config.paths.checkpoints, base)
     config.tracking.dir = str(base / expanded(config.tracking.dir))
     # In the address of a SQLite file, the part after the third slash is a path.
     if config.tracking.uri and (

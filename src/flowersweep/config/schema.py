@@ -201,9 +201,12 @@ class PathsConfig:
     Attributes:
         cache: Decoded pictures and downloads; null: the platform's cache folder for flowersweep. Safe to
             delete.
+        checkpoints: Where the states of interrupted trainings are; null: in the cache. A folder that several machines
+            share lets one of them go on with what another one has begun.
     """
 
     cache: str | None = not_empty(None)
+    checkpoints: str | None = not_empty(None)
 
 
 @dataclass

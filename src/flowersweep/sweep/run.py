@@ -49,7 +49,7 @@ from flowersweep.sweep.study.content import Content, find_all, place_of
 from flowersweep.sweep.study.definition import definition_of, derived_name
 from flowersweep.sweep.study.reclaim import reclaim
 from flowersweep.sweep.study.sampler import explicit_options
-from flowersweep.sweep.study.study import existing_study, name_metrics, open_study
+from flowersweep.sweep.study.study import existing_study, name_metrics, open_study, refuse_other_version
 from flowersweep.sweep.workers.failed_run import record_lost
 from flowersweep.sweep.workers.launch import launch
 from flowersweep.sweep.workers.messages import packed
@@ -59,7 +59,7 @@ from flowersweep.sweep.workers.worker_job import Sweep
 from flowersweep.texts import counted, expanded, plain_console
 from flowersweep.tracking.mlflow_api import given_elsewhere
 from flowersweep.tracking.patience import cleaning_up
-from flowersweep.tracking.provenance import command_line, program
+from flowersweep.tracking.provenance import command_line, own_version, program
 from flowersweep.tracking.store.store import Store
 from flowersweep.training.dataset import divided
 from flowersweep.training.logs.next_steps import after_sweep, show_next_steps
@@ -126,7 +126,7 @@ def run_study(
         _enqueue(study, plan)
         budget = _budget(study, settings, plan)
         if not settings.join:
-            _lead(study, config, task_function.__module__, budget)
+            _lead(study, config, task_function.__module__, budget, plan)
         sweep = Sweep(
             study_name=study.study_name,
             storage=url,
@@ -228,12 +228,13 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
         show_next_steps(steps, plain_console())
 
 
-def _lead(study: Study, config: DictConfig, program: str, budget: Budget) -> None:
+def _lead(study: Study, config: DictConfig, program: str, budget: Budget, plan: Plan) -> None:
     """Let a stopped study go on, and store with it how it is searched, for machines that join; without passwords."""
     clear_stop(study)
     typed = [*flags(config), *typed_overrides(config, "task"), *typed_overrides(config, "hydra")]
     arguments = [one for one in typed if redacted(one) == one]
-    study.set_user_attr(COMMAND, {"program": program, "arguments": arguments, "deadline": budget.deadline})
+    kept = {"program": program, "arguments": arguments, "deadline": budget.deadline}
+    study.set_user_attr(COMMAND, {**kept, "trials": plan.n_trials, "version": own_version()})
 
 
 def _study(
@@ -251,7 +252,8 @@ def _study(
                 f"The study {joined.study_name!r} was stopped by {message.by}; start it again with the command of its sweep, "
                 "and then join it."
             )
-        return open_study(storage, joined.study_name, definition, settings.directions)
+        refuse_other_version(joined)
+        return open_study(storage, joined.study_name, definition, settings.directions, "join")
     name = settings.study_name or derived_name(space, definition, settings.directions)
     # To hydra-optuna-sweeper, a name without a storage is no identity: each command is a study of its own.
     default = "new" if is_foreign and settings.storage is None else "error"

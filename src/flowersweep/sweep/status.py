@@ -11,8 +11,8 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from flowersweep import process
-from flowersweep.sweep.storage.stop_message import write_stop
-from flowersweep.sweep.study.attributes import DEFINITION, OWNER
+from flowersweep.sweep.storage.stop_message import latest_stop, write_stop
+from flowersweep.sweep.study.attributes import COMMAND, DEFINITION, OWNER
 from flowersweep.sweep.study.claim import is_abandoned, last_sign
 from flowersweep.sweep.study.reclaim import reclaim
 from flowersweep.texts import counted
@@ -62,6 +62,8 @@ def running_trials(study: Study, now: float) -> list[Running]:
 def stop(study: Study, by: str) -> str:
     """Stop a study on all machines, and wait until no trial is running; those of dead workers wait again.
 
+    Of a finished study, nothing is stopped.
+
     Args:
         study: The study.
         by: What stops it, as in "flowersweep stop".
@@ -69,6 +71,8 @@ def stop(study: Study, by: str) -> str:
     Returns:
         A sentence about the workers that do not respond; empty if all have ended.
     """
+    if is_finished(study):
+        return ""
     write_stop(study, by)
     until = time.monotonic() + WAIT_SECONDS
     while True:
@@ -80,6 +84,39 @@ def stop(study: Study, by: str) -> str:
             verb = "does" if n_running == 1 else "do"
             return f"{counted(n_running, 'worker')} {verb} not respond; a trial is run again when its worker was silent for ten minutes."
         time.sleep(_LOOK_SECONDS)
+
+
+def is_finished(study: Study) -> bool:
+    """Whether all trials of a study are done; False if it is unknown how many it was started for."""
+    n_trials = (study.user_attrs.get(COMMAND) or {}).get("trials")
+    trials = study.get_trials(deepcopy=False)
+    return n_trials is not None and len(trials) >= n_trials and all(one.state.is_finished() for one in trials)
+
+
+def in_words(study: Study, now: float) -> str:
+    """Whether a study is finished, was stopped, or has no workers; empty if it has some.
+
+    Args:
+        study: The study.
+        now: Seconds since the epoch.
+    """
+    message = latest_stop(study.user_attrs)
+    running = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+    runs = any(not is_abandoned(trial.user_attrs, now) for trial in running)
+    if is_finished(study):
+        return "finished: all its trials are done; a larger hydra.sweeper.n_trials continues it"
+    if message is not None and message.holds:
+        return f"stopped by {message.by} {ago(now - message.at)}; the sweep's command starts it again"
+    return (
+        "" if runs else "no worker is running a trial; if the sweep was stopped, its command goes on with it"
+    )
+
+
+def ago(seconds: float) -> str:
+    """A duration up to now."""
+    if seconds < 120:
+        return f"{max(0.0, seconds):.0f} s ago"
+    return f"{seconds / 60:.0f} min ago" if seconds < 7200 else f"{seconds / 3600:.0f} h ago"
 
 
 def counts(study: Study) -> str:

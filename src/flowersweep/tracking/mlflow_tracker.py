@@ -122,6 +122,11 @@ class MLflowTracker:
         """How the run ended; None while it is running."""
         return self._status
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether the store has all that was logged, and nothing waits on disk."""
+        return self._delivery.is_done
+
     def params(self, values: Mapping[str, object]) -> None:
         """Log the parameters, flat, with dotted keys; a logged value cannot be changed.
 

@@ -1,11 +1,11 @@
 """Closing orphaned runs: after `kill -9` or a power cut, a run is RUNNING although its process does not exist."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from flowersweep import process
 from flowersweep.tracking.mlflow_api import client, translated
-from flowersweep.tracking.run import RunStatus
+from flowersweep.tracking.run import SUPERSEDED_TAG, RunStatus
 from flowersweep.tracking.store.store import Store
 
 if TYPE_CHECKING:
@@ -45,8 +45,34 @@ def orphaned_runs(store: Store, experiment_ids: Sequence[str] | None = None) -> 
 
 
 def is_interrupted(run: "Run") -> bool:
-    """Whether a run has ended without a result, and no process can go on with it."""
+    """Whether a run has ended without a result, and no process writes to it."""
+    if SUPERSEDED_TAG in run.data.tags:
+        return False  # its process may come back
     return run.info.status in {RunStatus.KILLED.value, RunStatus.FAILED.value} or is_orphaned(run)
+
+
+def supersede(store: Store, run: "Run", by: str) -> None:
+    """End a run whose machine gives no sign of life; if its process comes back, the run stays KILLED.
+
+    The finished runs below it are put below the one that takes its place.
+
+    Args:
+        store: The store of the run.
+        run: A run that is RUNNING.
+        by: The run that takes its place.
+    """
+    service, run_id = client(store.uri), run.info.run_id
+    machine = run.data.tags.get(process.HOST_TAG, "?")
+    with translated(f"end run {run_id}"):
+        service.set_tag(run_id, SUPERSEDED_TAG, by)
+        service.set_tag(run_id, CLOSED_TAG, f"its machine {machine} gave no sign of life; see run {by}")
+        service.set_terminated(run_id, RunStatus.KILLED.value)
+    for repeat in runs_like(store, {}, run_id):
+        if repeat.info.status == "RUNNING":
+            supersede(store, repeat, by)
+        elif repeat.info.status == RunStatus.FINISHED.value:
+            with translated(f"move run {repeat.info.run_id}"):
+                service.set_tag(repeat.info.run_id, "mlflow.parentRunId", by)
 
 
 def runs_like(store: Store, tags: Mapping[str, object], parent: str) -> "list[Run]":
@@ -58,6 +84,11 @@ def runs_like(store: Store, tags: Mapping[str, object], parent: str) -> "list[Ru
             [experiment], f"tags.`mlflow.parentRunId` = '{parent}'", max_results=50_000
         )
     return [run for run in found if all(run.data.tags.get(tag) == str(value) for tag, value in tags.items())]
+
+
+def silent_runs(runs: "Iterable[Run]") -> "list[Run]":
+    """Those of runs of a trial that are RUNNING on other machines; the caller has the trial, so they have lost it."""
+    return [run for run in runs if run.info.status == "RUNNING" and not is_orphaned(run)]
 
 
 def close_orphaned_runs(store: Store, experiment_ids: Sequence[str] | None = None) -> list[str]:

@@ -51,6 +51,11 @@ def git_state(checkout: Path = _CHECKOUT) -> dict[str, str]:
     return {"commit": commit, "dirty": "true" if changes else "false"}
 
 
+def own_version() -> str | None:
+    """The version of flowersweep; None in a checkout that is not installed."""
+    return package_versions(("flowersweep",)).get("flowersweep")
+
+
 def package_versions(names: Sequence[str] = PACKAGES) -> dict[str, str]:
     """Return the versions of those packages that are installed, without importing them."""
     found = {}

@@ -7,6 +7,8 @@ from urllib.parse import quote
 NOTE = "mlflow.note.content"
 # The tag of a study whose trials are not flowersweep's own trainings: the command of their program.
 PROGRAM = "program"
+# The run that took the place of one whose machine gave no sign of life.
+SUPERSEDED_TAG = "flowersweep.superseded_by"
 # The metric with the values that the trials of another program report.
 REPORTED = "reported"
 # Prefix of the tags with the number of pictures that a run used for training, validation and test.

@@ -23,7 +23,7 @@ from flowersweep.tracking.store.store import Store, prepare_store
 from flowersweep.tracking.store.summary import summary
 from flowersweep.training.checkpoint.content import content_of
 from flowersweep.training.checkpoint.run_checkpoint import RunCheckpoint
-from flowersweep.training.checkpoint.start import finished_run, started_or_resumed
+from flowersweep.training.checkpoint.start import earlier_runs, started_or_resumed
 from flowersweep.training.dataset import Pictures, load_pictures
 from flowersweep.training.environment import (
     memory_exhaustion_reported,
@@ -132,11 +132,11 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
         its_tags = {**tags(config), "precision": resolve_precision(config), **lineage, **context.tags}
         content = content_of(config, pictures, lineage.get("init_from.run_id"))
         parent = context.parent_run_id
-        if (
-            context.takes_finished
-            and parent is not None
-            and (done := finished_run(store, parent, its_tags, content)) is not None
-        ):
+        done: Run | None = None
+        silent: list[Run] = []
+        if context.takes_finished and parent is not None:
+            done, silent = earlier_runs(store, parent, its_tags, content)
+        if done is not None:
             context.on_start(str(done.info.run_id))
             for _ in range(int(done.data.metrics["total/epochs"])):
                 context.on_any_epoch()
@@ -144,11 +144,13 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
                 raise Pruned(f"It was pruned in run {done.info.run_id}.")
             return _result(config, pictures, store, done)
         pictures = with_teacher(config, pictures, store)
-        run = started_or_resumed(config, store, name, parent=parent, tags=its_tags, content=content)
+        run = started_or_resumed(
+            config, store, name, parent=parent, tags=its_tags, content=content, silent=silent
+        )
         with run as found:
             tracker, checkpoint = found
         with (
-            checkpoint.kept_while_needed(),
+            checkpoint.kept_while_needed(lambda: context is ALONE or tracker.is_stored),
             # A trial tells its value to the study at once.
             closing(tracker, wait=END_SECONDS if context is ALONE else 0),
             failures_recorded(tracker, again=context is not ALONE),
@@ -177,7 +179,7 @@ class _EpochsLogged:
         count: Callable[[], None],
     ) -> None:
         self._tracker, self._write, self._count = tracker, write, count
-        self._known = set() if checkpoint.found is None else tracker.steps("loss")
+        self._known = tracker.steps("loss") if checkpoint.in_same_run else set()
         self._last = 0
 
     def __call__(self, number: int, values: Mapping[str, float]) -> None:
@@ -258,7 +260,7 @@ def _train(
     from flowersweep.training.probabilities import with_probabilities
 
     sizes = record.network_sizes(network)
-    if checkpoint.found is None:  # otherwise it was recorded before the interruption
+    if not checkpoint.in_same_run:  # otherwise it was recorded before the interruption
         tracker.metrics({**context.metrics, **sizes})
         record.record_start(tracker, config, pictures, overrides, context.command)
         record.record_layers(tracker, network)

@@ -18,7 +18,7 @@ from flowersweep.sweep.storage.storage import closing_storage, open_storage
 from flowersweep.sweep.study.attributes import COMMAND
 
 GIVEN = {"storage": None, "n_jobs": "1", "tracking.dir": None, "tracking.uri": None}
-GIVEN |= {"data.dir": None, "model.weights": None, "paths.cache": None}
+GIVEN |= dict.fromkeys(("data.dir", "data.split_file", "model.weights", "paths.cache", "paths.checkpoints"))
 
 
 @pytest.fixture
@@ -73,10 +73,15 @@ def test_it_is_the_sweeps_command_in_other_places(study: optuna.Study) -> None:
             {"program": join.PROGRAM, "arguments": [], "deadline": 999.0},
             "The time of the study 'petals' is up",
         ),
+        (
+            {"program": join.PROGRAM, "arguments": [], "deadline": None, "version": "0.0.9"},
+            r"The sweep of the study 'petals' runs with flowersweep 0\.0\.9, and this is 0\.1\.0; install the same",
+        ),
     ],
 )
-def test_what_is_refused(study: optuna.Study, kept: Any, said: str) -> None:
-    """Studies of other programs and those whose time is up, in one sentence."""
+def test_what_is_refused(study: optuna.Study, kept: Any, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Studies of other programs and versions, and those whose time is up, in one sentence."""
+    monkeypatch.setattr("flowersweep.sweep.study.study.own_version", lambda: "0.1.0")
     if kept is not None:
         study.set_user_attr(COMMAND, kept)
     with pytest.raises(SweepError, match=said):
@@ -94,6 +99,21 @@ def test_the_process_becomes_the_command(
 
     assert called[0][1:5] == ["-m", "flowersweep", "--multirun", "aug=none,RandomFlip"]
     assert called[0][-2:] == ["hydra.sweeper.join=true", f"tracking.dir={tmp_path}"]
+
+
+def test_a_finished_study_is_not_joined(
+    study: optuna.Study,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One sentence says so, and a job that starts too late has not failed."""
+    monkeypatch.setattr("os.execv", lambda _program, command: pytest.fail(f"{command}"))
+    study.set_user_attr(COMMAND, {"program": join.PROGRAM, "arguments": [], "deadline": None, "trials": 1})
+    study.tell(study.ask(), 1.0)
+
+    assert join.main([f"tracking.dir={tmp_path}"]) == 0
+    assert "The study 'petals' is finished (1 complete); there is nothing to run." in capsys.readouterr().err
 
 
 @given(

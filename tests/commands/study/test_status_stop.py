@@ -14,7 +14,7 @@ from flowersweep import process
 from flowersweep.commands.study import status, stop
 from flowersweep.sweep.storage.stop_message import clear_stop, latest_stop
 from flowersweep.sweep.storage.storage import closing_storage, open_storage
-from flowersweep.sweep.study.attributes import DEFINITION, HEARTBEAT, OWNER
+from flowersweep.sweep.study.attributes import COMMAND, DEFINITION, HEARTBEAT, OWNER
 from flowersweep.sweep.study.claim import claim, new_claim
 
 ELSEWHERE = {process.HOST_TAG: "gpu", process.MACHINE_TAG: "", process.PID_TAG: "70"}
@@ -80,6 +80,27 @@ def test_stop_waits_for_the_workers(
     study.ask().set_user_attr(OWNER, {**new_claim(), **ELSEWHERE, process.START_TAG: "one pid:[9] 1"})
     assert stop.main([where]) == 1
     assert "1 worker does not respond" in capsys.readouterr().err
+
+
+def test_a_study_without_workers(create: Create, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whether it can go on or is finished is said; a finished one is not stopped."""
+    study, where = create("petals"), f"tracking.dir={tmp_path}"
+    study.set_user_attr(COMMAND, {"trials": 2})
+    study.tell(study.ask(), 1.0)
+    study.ask()  # its worker died before it could say so
+    assert status.main([where]) == 0
+    assert "no worker is running a trial; if the sweep was stopped, its command" in capsys.readouterr().out
+    assert stop.main([where]) == 0
+    assert "stopped by flowersweep stop on" in capsys.readouterr().out
+
+    stopped = latest_stop(study.user_attrs)
+    study.tell(study.ask(), state=optuna.trial.TrialState.FAIL)
+    for command in (status, stop):
+        assert command.main([where]) == 0
+        told = capsys.readouterr().out
+        assert "finished: all its trials are done" in told
+        assert "stopped by" not in told
+    assert latest_stop(study.user_attrs) == stopped
 
 
 def test_what_is_refused(create: Create, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

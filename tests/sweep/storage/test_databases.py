@@ -19,6 +19,7 @@ from sqlalchemy.exc import OperationalError
 
 import servers
 from additions import added
+from flowersweep.doors.optuna_api import engine_storage
 from flowersweep.errors import SweepError
 from flowersweep.sweep.storage.lock import locked, storage_lock
 from flowersweep.sweep.storage.patience import patience
@@ -367,10 +368,32 @@ def test_a_password_with_signs(mariadb: str, opened: Open) -> None:
     address = make_url(mariadb).set(username="ada", password="p@ss:w/rd%41")  # noqa: S106 (of a test's server)
     opened(address.render_as_string(hide_password=False))
     wrong = address.set(password="secret-one")  # noqa: S106 (as above)
-    with pytest.raises(SweepError, match="Access denied") as caught:
+    with pytest.raises(SweepError, match=r"Access denied.*; check its user and password, or") as caught:
         opened(wrong.render_as_string(hide_password=False))
 
     assert "secret-one" not in str(caught.value)
+
+
+def test_servers_end_silent_connections(url: str, opened: Open) -> None:
+    """A machine that is cut off keeps the lock of the studies for half a minute, with MariaDB for two minutes."""
+    address = make_url(url)
+    by_network = address.set(host="127.0.0.1", port=int(str(address.query.get("port", 0))), query={})
+    storage = engine_storage(
+        opened((by_network if "port" in address.query else address).render_as_string(hide_password=False))
+    )
+    assert isinstance(storage, optuna.storages.RDBStorage)
+    limits: dict[str, dict[str, object]] = {
+        "postgresql": {
+            "tcp_user_timeout": "30000",
+            "tcp_keepalives_idle": "15",
+            "tcp_keepalives_interval": "5",
+        },
+        "mysql": {"@@wait_timeout": 120},
+    }
+    with storage.engine.connect() as connection:
+        for name, value in limits[storage.engine.dialect.name].items():
+            ask = "SELECT" if name.startswith("@") else "SHOW"
+            assert connection.exec_driver_sql(f"{ask} {name}").scalar() == value
 
 
 def test_unreachable_server(url: str, opened: Open) -> None:

@@ -45,6 +45,12 @@ def test_other_definition_is_refused_with_the_difference(storage: BaseStorage) -
     assert lines[1].startswith("  x was searched as interval(")
     assert lines[2] == "  The direction was maximize, and is now minimize."
     assert "hydra.sweeper.study_name=NAME" in lines[3]
+    with pytest.raises(SweepError) as caught:
+        open_study(storage, "s", WIDER, ["minimize"], "join")
+    first, *listed, last = str(caught.value).splitlines()
+    assert first.startswith("This machine cannot join the study 's', because")
+    assert listed == lines[1:3]
+    assert "data.dir=PATH" in last
     assert len(open_study(storage, "s", SPACE, ["maximize"]).trials) == 1
 
 

@@ -196,3 +196,48 @@ def test_a_finished_trial_is_not_trained_again(
     runs = service.search_runs([experiment], "attributes.status = 'FINISHED'")
     assert len(runs) == (1 if n_repeats == 1 else 1 + n_repeats)
     assert {first["mlflow_run_id"], second["mlflow_run_id"]} <= {run.info.run_id for run in runs}
+
+
+@pytest.mark.slow
+def test_a_trial_with_repeats_of_a_silent_machine(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its finished seeds are moved to the new run and not trained again; the runs of that machine are KILLED."""
+    config = make_config(*TINY, "trainer.epochs=1")
+    configs = [replace(config, seed=seed) for seed in range(2)]
+    store = prepare_store(Path(config.tracking.dir))
+    parent = MLflowTracker.start(store, config.tracking.experiment, "study").run_id
+    first, second = Study(parent=parent), Study(parent=parent)
+    trained: list[int] = []
+
+    def interrupted_in_second(self: RunCheckpoint, *given: Any, **named: Any) -> None:
+        save(self, *given, **named)
+        trained.append(1)
+        if len(trained) == 2:
+            raise Interrupted(signal.SIGTERM)
+
+    save = RunCheckpoint.save
+    monkeypatch.setattr(RunCheckpoint, "save", interrupted_in_second)
+    with pytest.raises(Interrupted):
+        run_trial(configs, [], first.trial)
+    service = client(store.uri)
+    experiment = service.get_run(parent).info.experiment_id
+    left = [run for run in service.search_runs([experiment]) if run.info.status == "KILLED"]
+    # As if their machine was cut off.
+    for run in left:
+        service.set_tag(run.info.run_id, "flowersweep.process_start", "another-boot pid:[1] 1")
+        service.set_tag(run.info.run_id, "flowersweep.host", "another")
+        service.update_run(run.info.run_id, status="RUNNING")
+    run_trial(configs, [], replace(second.trial, attempt=1))
+
+    assert len(left) == 2
+    assert len(trained) == 3
+    assert [step for step, _ in second.reports] == [1, 2]
+    run = second.run(config)
+    assert run.info.run_id != first.attrs["mlflow_run_id"]
+    assert run.info.status == "FINISHED"
+    below = service.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
+    assert [one.info.status for one in below] == ["FINISHED"] * 2
+    for one in left:
+        now = service.get_run(one.info.run_id)
+        assert (now.info.status, now.data.tags["flowersweep.superseded_by"]) == ("KILLED", run.info.run_id)

@@ -15,6 +15,7 @@ from flowersweep.sweep.workers.recorder import Recorder
 from flowersweep.sweep.workers.training_process import Relay, TrainingProcess
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
 
 CONFIG = OmegaConf.create({"hydra": {"overrides": {"task": ["x=1", "y=2"]}}})
@@ -141,6 +142,21 @@ def test_how_it_ends(
     run = client(store.uri).get_run(study.attrs["mlflow_run_id"])
     assert (run.info.status, run.data.tags["trial.state"]) == end
     assert run.data.tags.get("failure", "") == (outcome.reason if outcome and end[1] == "FAIL" else "")
+
+
+def test_a_run_of_a_silent_machine(store: Store, job: Job, recorder: Recorder) -> None:
+    """The run of the attempt on a machine that was cut off is KILLED, also if that machine ends it as FINISHED later."""
+    its = {"study": "s", "kind": "trial", "trial": 4, "flowersweep.process_start": "another-boot pid:[1] 1"}
+    there = MLflowTracker.start(
+        store, "train", "old", parent_run_id=job.parent_run_id, tags={**its, "flowersweep.host": "another"}
+    )
+    study = Study()
+    recorder.run(Talk(lambda _job, _relay: Outcome(State.COMPLETE, (0.75,))), job, study)
+    there.end(RunStatus.FINISHED)
+
+    before, now = (client(store.uri).get_run(one) for one in (there.run_id, study.attrs["mlflow_run_id"]))
+    assert (before.info.status, now.info.status) == ("KILLED", "FINISHED")
+    assert before.data.tags["flowersweep.superseded_by"] == now.info.run_id
 
 
 def test_a_store_that_is_away(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

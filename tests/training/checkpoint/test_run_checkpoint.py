@@ -136,3 +136,13 @@ def test_it_is_removed_when_the_run_ends_for_a_reason_of_its_own(
     assert path.exists() == kept
     if isinstance(error, Interrupted):
         assert error.remedy == "the same command goes on after epoch 3"
+
+
+def test_it_is_kept_while_the_result_waits(tmp_path: Path) -> None:
+    """A machine that is cut off may have finished a training, and another one has to go on with it all the same."""
+    path = tmp_path / "run.npz"
+    for is_stored in (False, True):
+        checkpoint = RunCheckpoint(path, {})
+        with checkpoint.kept_while_needed(lambda: is_stored):  # noqa: B023 (called in the same turn)
+            save(checkpoint, State(), 3)
+        assert path.exists() != is_stored

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from flowersweep.commands.parsing.arguments import Argument, Command
 from flowersweep.commands.study.opened import DIRECTORY, STORAGE, STUDY, opened_study
+from flowersweep.console import print_notice
 from flowersweep.errors import SweepError
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ _PLACES = (
     Argument("tracking.uri", "MLflow's tracking URI, as of the sweep", "URI"),
     Argument("data.dir", "the folder of the pictures on this machine, if it is another one", "DIR"),
     Argument("model.weights", "the file of the weights on this machine, if it is another one", "FILE"),
+    Argument("data.split_file", "the file of the split on this machine, if it is another one", "FILE"),
     Argument("paths.cache", "the cache folder of this machine", "DIR"),
+    Argument("paths.checkpoints", "the folder of checkpoints, if machines share one", "DIR"),
 )
 # The keys of a sweep's command that concern its own machine, and are not used on others.
 _OF_THE_SWEEPER = (
@@ -68,15 +71,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: `name=value` each; None for those of the process.
 
     Returns:
-        The exit code 2 for bad input.
+        The exit code: 0 if the study is finished, 2 for bad input.
     """
     return COMMAND.run(_join, arguments)
 
 
 def _join(values: Mapping[str, str | None]) -> int:
+    from flowersweep.sweep.status import counts, is_finished
+
+    command, finished = [], ""
     with opened_study(values) as study:
-        command = [sys.executable, "-m", "flowersweep", *arguments_of(study, values, time.time())]
-    os.execv(sys.executable, command)  # noqa: S606 - this interpreter and this package
+        if is_finished(study):
+            finished = (
+                f"The study {study.study_name!r} is finished ({counts(study)}); there is nothing to run."
+            )
+        else:
+            command = [sys.executable, "-m", "flowersweep", *arguments_of(study, values, time.time())]
+    if command:
+        os.execv(sys.executable, command)  # noqa: S606 - this interpreter and this package
+    print_notice(finished)
+    return 0
 
 
 def arguments_of(study: "Study", values: Mapping[str, str | None], now: float) -> list[str]:
@@ -88,9 +102,10 @@ def arguments_of(study: "Study", values: Mapping[str, str | None], now: float) -
         now: Seconds since the epoch.
 
     Raises:
-        SweepError: The study was not started by this program, or its time is up.
+        SweepError: The study was not started by this program or this version of it, or its time is up.
     """
     from flowersweep.sweep.study import attributes
+    from flowersweep.sweep.study.study import refuse_other_version
 
     kept = study.user_attrs.get(attributes.COMMAND)
     if kept is None or kept["program"] != PROGRAM:
@@ -98,6 +113,7 @@ def arguments_of(study: "Study", values: Mapping[str, str | None], now: float) -
             f"The study {study.study_name!r} was not started by this version of flowersweep's own command; "
             "run the program that started it on this machine, too, with hydra.sweeper.join=true."
         )
+    refuse_other_version(study)
     deadline = kept["deadline"]
     if deadline is not None and deadline <= now:
         raise SweepError(

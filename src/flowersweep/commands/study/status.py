@@ -47,34 +47,23 @@ def listing(study: "Study", now: float) -> Listing:
         study: The study.
         now: Seconds since the epoch.
     """
-    from flowersweep.sweep.status import counts, running_trials
-    from flowersweep.sweep.storage.stop_message import latest_stop
+    from flowersweep.sweep.status import ago, counts, in_words, running_trials
 
-    message = latest_stop(study.user_attrs)
     rows = [
         (
             one.host,
             one.pid,
             str(one.trial),
             one.step,
-            "dead; another worker takes the trial" if one.is_lost else f"{_time(one.seconds)} ago",
+            "dead; another worker takes the trial" if one.is_lost else ago(one.seconds),
         )
         for one in running_trials(study, now)
     ]
-    stopped = message is not None and message.holds
     return Listing(
         headings=("host", "process", "trial", "epoch", "last sign of life"),
         rows=rows,
         title=f"Study {study.study_name}: {counts(study)}",
         right=("process", "trial", "epoch"),
         wrapping=("last sign of life",),
-        caption=f"stopped by {message.by} {_time(now - message.at)} ago; the sweep's command starts it again"
-        if message is not None and stopped
-        else "",
+        caption=in_words(study, now),
     )
-
-
-def _time(seconds: float) -> str:
-    if seconds < 120:
-        return f"{max(0.0, seconds):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"

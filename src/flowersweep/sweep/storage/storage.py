@@ -26,13 +26,13 @@ from flowersweep.sweep.storage.journal import Journal
 from flowersweep.sweep.storage.lock import engine_lock
 from flowersweep.sweep.storage.mysql import exact_texts
 from flowersweep.sweep.storage.patience import STORAGE_FAILURES, cause, patient, patiently
+from flowersweep.sweep.storage.silence import connect_args, limit_silence
 from flowersweep.texts import expanded
 
 # SQLite waits in C, where no signal arrives; a longer wait is that of `patience`.
 SQLITE_BUSY_SECONDS = 2.0
 # How long the start of a sweep waits for another program that uses the file.
 SQLITE_OPEN_SECONDS = 60.0
-CONNECT_SECONDS = 10
 
 GOES_ON = "The sweep was stopped; the same command resumes it."
 
@@ -206,29 +206,28 @@ def _opened(url: URL) -> Database:
         # A server may close a connection during a long trial, and a restarted one has closed all of them.
         arguments["pool_pre_ping"] = True
     engine, address = create_engine(url, **arguments), url.render_as_string(hide_password=False)
+    limit_silence(engine)
     try:
-        if not has_tables(engine):
+        _refuse_other_programs(engine, url)
+        if has_tables(engine):
+            # Many workers may start at once, and creating tables takes a while even if there are some.
+            storage = Database(address, arguments, skip_table_creation=True)
+        else:
             # Processes that create the tables at the same time would fail.
             with engine_lock(engine):
-                _refuse_other_programs(engine, url)
                 storage = Database(address, arguments)
                 if url.get_backend_name() == "mysql":
                     exact_texts(engine)
-                return storage
     finally:
         engine.dispose()
-    # Many workers may start at once, and this takes a while.
-    return Database(address, arguments, skip_table_creation=True)
+    limit_silence(storage.engine)
+    return storage
 
 
 def _connect_args(url: URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
         return {"timeout": SQLITE_BUSY_SECONDS, "factory": SqliteConnection}
-    driver = url.get_driver_name()
-    knows_timeout = driver in {"psycopg", "psycopg2", "pymysql", "mysqldb", "mysqlconnector"}
-    # A pooler may run each transaction on another connection, which does not know statements that were prepared before.
-    prepared = {"prepare_threshold": None} if driver == "psycopg" else {}
-    return prepared | ({"connect_timeout": CONNECT_SECONDS} if knows_timeout else {})
+    return connect_args(url)
 
 
 def _refuse_other_programs(engine: Engine, url: URL) -> None:
@@ -252,9 +251,11 @@ def _explained(url: URL) -> Iterator[None]:
             "install it, or name its driver in the URL, as in postgresql+psycopg://."
         ) from error
     except STORAGE_FAILURES as error:
+        said = cause(error)
+        is_refused = any(words in said.lower() for words in ("authentication", "access denied"))
+        remedy = "its user and password" if is_refused else "that it is running and writable"
         raise SweepError(
-            f"The storage {name} cannot be opened: {cause(error)}; "
-            f"check that it is running and writable, or name another one with {_SETTING}=URL."
+            f"The storage {name} cannot be opened: {said}; check {remedy}, or name another one with {_SETTING}=URL."
         ) from error
     except RuntimeError as error:
         raise SweepError(f"The storage {name} was made by {_other_version(error, url)}") from error

@@ -4,7 +4,7 @@ Studies of earlier versions have them too, so they must not be changed.
 """
 
 # Of a study: what it searches, its enqueued points, its run in MLflow, and the command of the latest sweep, without
-# passwords, by which other machines can join.
+# passwords, by which other machines can join; with its total number of trials and the version of flowersweep.
 DEFINITION = "definition"
 ENQUEUED = "enqueued"
 PARENT_RUN = "mlflow_parent_run_id"

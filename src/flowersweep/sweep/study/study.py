@@ -16,9 +16,10 @@ from optuna.trial import FrozenTrial
 
 from flowersweep.errors import SweepError
 from flowersweep.sweep.storage.lock import locked
-from flowersweep.sweep.study.attributes import DEFINITION
+from flowersweep.sweep.study.attributes import COMMAND, DEFINITION
 from flowersweep.sweep.study.definition import differences
 from flowersweep.texts import choose_one_of
+from flowersweep.tracking.provenance import own_version
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def open_study(
         definition: What it searches, see `flowersweep.sweep.study.definition`; stored with the study.
         directions: "minimize" or "maximize" for each objective.
         on_mismatch: If a study with that name searches something else, "error" raises; "new" takes the first of
-            NAME-2, NAME-3, ... that does not exist or has this definition.
+            NAME-2, NAME-3, ... that does not exist or has this definition. "join" raises as well, for a machine that joins.
         dimensions: With which a study that another program has created can be continued, if its trials have the same; None to
             refuse those.
 
@@ -54,8 +55,8 @@ def open_study(
             changes = _changes(study, definition, directions, dimensions)
             if not changes:
                 return study
-            if on_mismatch == "error":
-                raise SweepError(_refusal(name, changes))
+            if on_mismatch != "new":
+                raise SweepError(_refusal(name, changes, joins=on_mismatch == "join"))
         raise AssertionError("There is always a further name.")
 
     return locked(storage, opened)
@@ -102,6 +103,20 @@ def existing_study(storage: BaseStorage, name: str | None = None) -> Study:
     if name is not None and name not in names:
         raise SweepError(f"There is no study {name!r} in the storage; {choose_one_of(names, name)}")
     return join_study(storage, name or names[0])
+
+
+def refuse_other_version(study: Study) -> None:
+    """Refuse to join a study with another version of flowersweep, of which the trainings may be others.
+
+    Raises:
+        SweepError: It was started by another one.
+    """
+    version, own = (study.user_attrs.get(COMMAND) or {}).get("version"), own_version()
+    if None not in {version, own} and version != own:
+        raise SweepError(
+            f"The sweep of the study {study.study_name!r} runs with flowersweep {version}, and this is {own}; install the "
+            "same version on all machines."
+        )
 
 
 def name_metrics(study: Study, metrics: Sequence[str]) -> None:
@@ -176,8 +191,14 @@ def _of_another(
             yield f"{had} {key}={value}, which is now {definition['fixed'][key]}."
 
 
-def _refusal(name: str, changes: Sequence[str]) -> str:
+def _refusal(name: str, changes: Sequence[str], *, joins: bool) -> str:
     listed = "\n".join(f"  {change}" for change in changes)
+    if joins:
+        return (
+            f"This machine cannot join the study {name!r}, because its trials would not be those of the other machines:\n"
+            f"{listed}\nUse the same configuration files and the same content here; data.dir=PATH, data.split_file=PATH and "
+            "model.weights=PATH say where the content is on this machine."
+        )
     return (
         f"The study {name!r} is a different search, so this one cannot continue it:\n{listed}\n"
         "Give this sweep its own hydra.sweeper.study_name=NAME, or set hydra.sweeper.on_mismatch=new."

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flowersweep.config import Config
 from flowersweep.fields import maximized
@@ -14,13 +15,16 @@ from flowersweep.sweep.workers.recorder import searched_numbers, tags_of
 from flowersweep.sweep.workers.trial import RunningTrial
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.orphaned_runs import is_interrupted, runs_like
+from flowersweep.tracking.orphaned_runs import is_interrupted, runs_like, silent_runs, supersede
 from flowersweep.tracking.run import NOTE, RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
 from flowersweep.tracking.store.summary import N_SEEDS, rounded, summary
 from flowersweep.training import Result, RunContext, train
 from flowersweep.training.checkpoint.start import ENDED
 from flowersweep.training.run import failures_recorded
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 Values = dict[str, float]
 
@@ -149,11 +153,17 @@ def _repeated(
 def _started_or_resumed(
     config: Config, trial: RunningTrial, store: Store, tags: Mapping[str, object]
 ) -> tuple[MLflowTracker, set[int]]:
-    """The run of a trial with repeats: a new one, or that of an earlier attempt, with the repeats it has recorded."""
+    """The run of a trial with repeats: a new one, or that of an earlier attempt, with the repeats it has recorded.
+
+    A new one also if the machine of the earlier attempt gave no sign of life, because it may come back; it gets the repeats
+    that have finished.
+    """
     parent = trial.parent_run_id
+    found: list[Run] = []
     if parent is not None and config.tracking.resume == "auto":
         wanted = {name: tags[name] for name in ("study", "kind", "trial", "n_repeats")}
-        for run in runs_like(store, wanted, parent):
+        found = runs_like(store, wanted, parent)
+        for run in found:
             # One that has finished is that of a worker that died before it could tell the study.
             if run.info.status != RunStatus.FINISHED.value and not is_interrupted(run):
                 continue
@@ -161,7 +171,10 @@ def _started_or_resumed(
             tracker.tags(tags)
             return tracker, tracker.steps(N_SEEDS)
     name, experiment = trial_name(trial), config.tracking.experiment
-    return MLflowTracker.start(store, experiment, name, parent_run_id=parent, tags=tags), set()
+    tracker = MLflowTracker.start(store, experiment, name, parent_run_id=parent, tags=tags)
+    for run in silent_runs(found):
+        supersede(store, run, tracker.run_id)
+    return tracker, set()
 
 
 def own_fold(config: Config, overrides: Sequence[str]) -> list[str]:

@@ -20,6 +20,7 @@ from flowersweep.sweep.workers.trial import RunningTrial
 from flowersweep.tracking.failure import is_passing
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.orphaned_runs import runs_like, silent_runs, supersede
 from flowersweep.tracking.patience import PATIENCE_SECONDS, patience
 from flowersweep.tracking.run import REPORTED, RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
@@ -115,15 +116,20 @@ class Recorder:
     def started(
         self, store: Store, trial: RunningTrial, tags: Mapping[str, object] | None = None
     ) -> MLflowTracker:
-        """Start the run of a trial."""
+        """Start the run of a trial; it takes the place of one whose machine gives no sign of life."""
+        parent, own = trial.parent_run_id, tags_of(trial)
+        its = {name: own[name] for name in ("study", "kind", "trial")}
+        earlier = silent_runs(runs_like(store, its, parent)) if parent is not None and trial.attempt else []
         tracker = MLflowTracker.start(
             store,
             self.runs.experiment,
             trial_name(trial),
-            parent_run_id=trial.parent_run_id,
-            tags={**tags_of(trial), "worker": os.getpid(), **(tags or {})},
+            parent_run_id=parent,
+            tags={**own, "worker": os.getpid(), **(tags or {})},
         )
         tracker.metrics(searched_numbers(_params(trial)))
+        for run in earlier:
+            supersede(store, run, tracker.run_id)
         return tracker
 
     def missing_params(self, store: Store, tracker: MLflowTracker, trial: RunningTrial) -> None:

@@ -83,6 +83,11 @@ class Delivery:
         if not self._is_away():
             self.attempt()
 
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing waits on disk."""
+        return not self._outbox.waiting_in
+
     def attempt(self) -> Exception | None:
         """Try to deliver what waits.
 

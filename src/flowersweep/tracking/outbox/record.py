@@ -11,6 +11,7 @@ from flowersweep.interrupt import uninterrupted
 from flowersweep.tracking import rules
 from flowersweep.tracking.data_set import log_data_set
 from flowersweep.tracking.mlflow_api import environment
+from flowersweep.tracking.run import SUPERSEDED_TAG, RunStatus
 from flowersweep.tracking.saved_model import upload_model
 
 if TYPE_CHECKING:
@@ -95,7 +96,10 @@ def _model(service: "MlflowClient", run_id: str, record: Record) -> None:
 
 
 def _end(service: "MlflowClient", run_id: str, record: Record) -> None:
-    service.set_terminated(run_id, record.values["status"], record.values["time"])
+    status = record.values["status"]
+    if SUPERSEDED_TAG in service.get_run(run_id).data.tags:  # another machine has gone on with its trial
+        status = RunStatus.KILLED.value
+    service.set_terminated(run_id, status, record.values["time"])
 
 
 _DELIVERIES: dict[str, Callable[["MlflowClient", str, Record], None]] = {

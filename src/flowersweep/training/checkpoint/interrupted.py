@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,9 @@ class InterruptedRun:
 
 
 @contextmanager
-def interrupted_run(cache: Path, about: Mapping[str, Any], store: Store) -> Iterator[InterruptedRun | None]:
+def interrupted_run(
+    cache: Path, about: Mapping[str, Any], store: Store, silent: Collection[str] = ()
+) -> Iterator[InterruptedRun | None]:
     """Yield the newest interrupted run of the same training; None if there is none.
 
     No other process gets it until the end of the block, where it must belong to this process.
@@ -44,6 +46,7 @@ def interrupted_run(cache: Path, about: Mapping[str, Any], store: Store) -> Iter
         cache: The cache folder.
         about: The `identity` of the run (what is trained for whom) and the `content` of the training.
         store: The store of the run.
+        silent: Runs that count as interrupted although they are RUNNING.
     """
     for path in checkpoint_paths(cache):
         stored = read_about(path)
@@ -55,7 +58,7 @@ def interrupted_run(cache: Path, about: Mapping[str, Any], store: Store) -> Iter
         changed = changes(stored["content"], about["content"])
         if "configuration" in changed:
             continue  # another run of the same name
-        if not _is_interrupted(path.stem, store):
+        if not _is_interrupted(path.stem, store, silent):
             continue
         if changed:
             log.warning(
@@ -66,7 +69,7 @@ def interrupted_run(cache: Path, about: Mapping[str, Any], store: Store) -> Iter
             )
             continue
         with locked(checkpoint_path(cache, "resumption")):
-            if not _is_interrupted(path.stem, store):
+            if not _is_interrupted(path.stem, store, silent):
                 continue  # another process has taken it while this one waited
             if (checkpoint := read_checkpoint(path)) is not None:
                 yield InterruptedRun(path.stem, checkpoint)
@@ -85,11 +88,11 @@ def _remove_damaged(path: Path) -> None:
         )
 
 
-def _is_interrupted(run_id: str, store: Store) -> bool:
-    """Whether a run is in this store, has not finished, and no process is training it."""
+def _is_interrupted(run_id: str, store: Store, silent: Collection[str]) -> bool:
+    """Whether a run is in this store, has not finished, and no process is training it, as far as it is known."""
     try:
         with translated(f"read run {run_id}"):
             run = client(store.uri).get_run(run_id)
     except TrackingError:  # it is of another store, or was removed
         return False
-    return run.info.lifecycle_stage == "active" and is_interrupted(run)
+    return run.info.lifecycle_stage == "active" and (run_id in silent or is_interrupted(run))

@@ -28,8 +28,14 @@ class RunCheckpoint:
     Args:
         path: The file; None to write none.
         about: What identifies the training, for `interrupted_run`.
-        found: The state with which the run goes on; None for a run that begins.
+        found: The state with which the training goes on; None for one that begins.
+        in_new_run: Whether it goes on in another run than the one that was interrupted.
         clock: Gives seconds.
+
+    Attributes:
+        found: As above.
+        in_same_run: Whether it goes on in the run that was interrupted, which has recorded its start and its epochs.
+        epochs: How many epochs are in the latest state.
     """
 
     def __init__(
@@ -38,10 +44,13 @@ class RunCheckpoint:
         about: Mapping[str, Any],
         found: Checkpoint | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        *,
+        in_new_run: bool = False,
     ) -> None:
         self._path, self._about, self._clock = path, about, clock
         self._earliest = 0.0  # when the next writing is cheap enough
         self.found = found
+        self.in_same_run = found is not None and not in_new_run
         self.epochs = 0 if found is None else len(found.about["epochs"])
 
     @property
@@ -92,8 +101,12 @@ class RunCheckpoint:
         self._earliest = self._clock() + (self._clock() - began) / SHARE
 
     @contextmanager
-    def kept_while_needed(self) -> Iterator[None]:
-        """Remove the file at the end of the block, unless an interruption or the infrastructure ended the run."""
+    def kept_while_needed(self, is_stored: Callable[[], bool] = lambda: True) -> Iterator[None]:
+        """Remove the file at the end of the block, unless an interruption or the infrastructure ended the run.
+
+        Args:
+            is_stored: Whether the store has the end of the run; otherwise another machine may have to go on with it.
+        """
         path = self._path
         try:
             yield
@@ -103,7 +116,8 @@ class RunCheckpoint:
             elif isinstance(error, Interrupted) and self.epochs:
                 error.remedy = f"the same command goes on after epoch {self.epochs}"
             raise
-        remove(path)
+        if is_stored():
+            remove(path)
 
 
 def remove(path: Path | None) -> None:

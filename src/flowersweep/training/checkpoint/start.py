@@ -3,18 +3,18 @@
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from flowersweep.cache.checkpoints import checkpoint_path
-from flowersweep.config import cache_dir
+from flowersweep.config.locations import checkpoints_dir
 from flowersweep.config.schema import Config
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.orphaned_runs import CLOSED_TAG, runs_like
+from flowersweep.tracking.orphaned_runs import CLOSED_TAG, runs_like, silent_runs, supersede
 from flowersweep.tracking.store.store import Store
-from flowersweep.training.checkpoint.interrupted import interrupted_run
-from flowersweep.training.checkpoint.run_checkpoint import RunCheckpoint
+from flowersweep.training.checkpoint.interrupted import InterruptedRun, interrupted_run
+from flowersweep.training.checkpoint.run_checkpoint import RunCheckpoint, remove
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 
 # The tags by which the runs of a study's trials differ.
 IDENTITY = ("study", "kind", "trial", "repeat")
-# The tag with a digest of the training's content, and that of a run that went on after an interruption.
-CONTENT_TAG, RESUMED_TAG = "flowersweep.training", "resumed"
+# The tag with a digest of the training's content, and those of a run that went on after an interruption, or could not.
+CONTENT_TAG, RESUMED_TAG, RESTARTED_TAG = "flowersweep.training", "resumed", "restarted"
 # The tags of an interrupted run that are no longer true when it goes on.
 ENDED = ("failure", "trial.state", CLOSED_TAG)
 
@@ -38,6 +38,7 @@ def started_or_resumed(
     parent: str | None,
     tags: Mapping[str, object],
     content: Mapping[str, Any],
+    silent: Sequence["Run"] = (),
 ) -> Iterator[tuple[MLflowTracker, RunCheckpoint]]:
     """Yield the tracker of a training's run, and its checkpoint.
 
@@ -50,16 +51,29 @@ def started_or_resumed(
         parent: The id of the run under which it is shown.
         tags: Its tags.
         content: What the training depends on.
+        silent: Runs of the same training on machines that gave no sign of life. These may come back, so the training goes
+            on in a new run.
     """
-    cache, experiment = cache_dir(config.paths.cache), config.tracking.experiment
+    cache, experiment = checkpoints_dir(config.paths), config.tracking.experiment
     tags = {**tags, CONTENT_TAG: digest_of(content)}
-    identity = [name, experiment, parent, *(str(tags.get(tag)) for tag in IDENTITY)]
+    # A run below another one is in the experiment of that one, whatever the folder of the pictures is called on this machine.
+    place = [None, parent] if parent is not None else [experiment, None]
+    identity = [name, *place, *(str(tags.get(tag)) for tag in IDENTITY)]
     about = {"identity": identity, "content": content}
     resumes = config.tracking.resume == "auto"
-    with interrupted_run(cache, about, store) if resumes else nullcontext() as found:
-        if found is None:
+    ids = [run.info.run_id for run in silent]
+    with interrupted_run(cache, about, store, ids) if resumes else nullcontext() as found:
+        if found is None or found.run_id in ids:
+            tags |= _about_silent(silent, found)
             tracker = MLflowTracker.start(store, experiment, name, parent_run_id=parent, tags=tags)
-            yield tracker, RunCheckpoint(checkpoint_path(cache, tracker.run_id) if resumes else None, about)
+            path = checkpoint_path(cache, tracker.run_id)
+            if found is not None:
+                checkpoint_path(cache, found.run_id).replace(path)
+                remove(checkpoint_path(cache, found.run_id))  # its lock
+            for run in silent:
+                supersede(store, run, tracker.run_id)
+            before = None if found is None else found.checkpoint
+            yield tracker, RunCheckpoint(path if resumes else None, about, before, in_new_run=True)
             return
         tracker = MLflowTracker.resume(store, found.run_id, without=ENDED)
         checkpoint = RunCheckpoint(checkpoint_path(cache, found.run_id), about, found.checkpoint)
@@ -68,13 +82,33 @@ def started_or_resumed(
         yield tracker, checkpoint
 
 
-def finished_run(
+def earlier_runs(
     store: Store, parent: str, tags: Mapping[str, object], content: Mapping[str, Any]
-) -> "Run | None":
-    """The run below another one that has finished the same training; None if there is none."""
-    wanted = {**{tag: tags[tag] for tag in IDENTITY if tag in tags}, CONTENT_TAG: digest_of(content)}
-    finished = (run for run in runs_like(store, wanted, parent) if run.info.status == "FINISHED")
-    return next(finished, None)
+) -> "tuple[Run | None, list[Run]]":
+    """The run below another one that has finished the same training, if any; and those of machines that are silent."""
+    found = runs_like(store, {tag: tags[tag] for tag in IDENTITY if tag in tags}, parent)
+    same = (run for run in found if run.data.tags.get(CONTENT_TAG) == digest_of(content))
+    finished = next((run for run in same if run.info.status == "FINISHED"), None)
+    return finished, silent_runs(found)
+
+
+def _about_silent(silent: Sequence["Run"], found: InterruptedRun | None) -> dict[str, str]:
+    """The tags that say how a training goes on that began on another machine, which are also logged."""
+    if not silent:
+        return {}
+    if found is not None:
+        last = len(found.checkpoint.about["epochs"])
+        log.info(
+            "The machine of run %s gave no sign of life; its training goes on after epoch %d.",
+            found.run_id,
+            last,
+        )
+        return {RESUMED_TAG: f"after epoch {last} of run {found.run_id}"}
+    before = silent[0].info.run_id
+    log.warning("The machine of run %s gave no sign of life; its training starts at the first epoch.", before)
+    return {
+        RESTARTED_TAG: f"at the first epoch: there is no checkpoint of run {before} here with which it could go on"
+    }
 
 
 def digest_of(content: Mapping[str, Any]) -> str:
