@@ -55,6 +55,7 @@ NO_COMMANDS = {
         "docs/decisions/0015-small-without-extras.md",
         "flowersweep: this needs",
     ): "output; tests/test_cli.py has it",
+    ("docs/experiments.md", "ray-node (183 s)"): "output",
     ("docs/howto/own_pictures.md", "animals/"): "a listing of folders",
     ("docs/howto/own_pictures.md", "file,group"): "a CSV file; tests/data/test_split_file.py reads such",
     ("docs/howto/sweep.md", "trial 0 COMPLETE"): "output",

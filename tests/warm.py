@@ -257,6 +257,7 @@ def _end(code: int) -> None:
 def _run(arguments: Sequence[str]) -> None:
     """Run a program as Python does."""
     kind, *words = arguments
+    sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     sys.orig_argv = [sys.executable, *arguments]
     if kind == "-c":
         main = types.ModuleType("__main__")

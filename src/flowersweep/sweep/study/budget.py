@@ -4,6 +4,7 @@ import itertools
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from operator import itemgetter
@@ -16,9 +17,10 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from flowersweep.doors.optuna_api import storage_of, trial_id
 from flowersweep.sweep.storage.lock import locked
+from flowersweep.sweep.storage.patience import STORAGE_FAILURES, patience
 from flowersweep.sweep.storage.stop_message import latest_stop, newer_stop
 from flowersweep.sweep.study.attributes import FAIL_REASON, INFRASTRUCTURE_FAILURE, OWNER
-from flowersweep.sweep.study.claim import claim, new_claim
+from flowersweep.sweep.study.claim import claim, new_claim, release
 from flowersweep.sweep.study.grid import Grid, enqueue_point, points_had
 from flowersweep.sweep.study.reclaim import reclaim_locked
 
@@ -156,7 +158,23 @@ def next_trial(
             suggest(taken)
         return taken
 
-    return locked(storage_of(study), step)
+    try:
+        return locked(storage_of(study), step)
+    except BaseException:
+        _give_back(study, owner)
+        raise
+
+
+def _give_back(study: Study, owner: Mapping[str, Any]) -> None:
+    """Release a trial that was taken but has not got its values, unless the storage fails again."""
+
+    def step() -> None:
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if trial.user_attrs.get(OWNER) == owner:
+                release(study, trial_id(study, trial.number))
+
+    with suppress(*STORAGE_FAILURES), patience(0):
+        locked(storage_of(study), step)
 
 
 def _next_trial(
