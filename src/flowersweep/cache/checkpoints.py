@@ -1,5 +1,6 @@
 """Files of checkpoints: the state of a training after an epoch, as named groups of arrays and a description in JSON."""
 
+import errno
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -62,19 +63,30 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def read_about(path: Path) -> dict[str, Any] | None:
-    """The description in a checkpoint, without its arrays; None if there is no file, or it is damaged."""
+    """The description in a checkpoint, without its arrays; None if it is damaged.
+
+    Raises:
+        OSError: There is no file, or it cannot be read, which does not mean that it is damaged.
+    """
     found = _read(path, arrays=False)
     return None if found is None else found.about
 
 
 def read_checkpoint(path: Path) -> Checkpoint | None:
-    """A checkpoint; None if there is no file, or it is damaged."""
+    """A checkpoint; None if it is damaged.
+
+    Raises:
+        OSError: There is no file, or it cannot be read, which does not mean that it is damaged.
+    """
     return _read(path, arrays=True)
 
 
 def about_checkpoint(path: Path) -> str:
     """A short description for the list of the cache's contents."""
-    about = read_about(path) or {}
+    try:
+        about = read_about(path) or {}
+    except OSError:  # gone by now, or of somebody else
+        about = {}
     return f"a training after epoch {len(about.get('epochs', []))}"
 
 
@@ -87,6 +99,11 @@ def _read(path: Path, *, arrays: bool) -> Checkpoint | None:
                 groups.setdefault(name.rpartition(".")[0], []).append(stored[name])
     except MemoryError:
         raise  # does not mean that the file is damaged
+    except OSError as error:
+        # Damaged content can lead zipfile to a position before the file, and NumPy raises OSError without a number.
+        if error.errno not in {None, errno.EINVAL}:
+            raise
+        return None
     except Exception:  # noqa: BLE001 (NumPy's and zipfile's readers raise almost anything on damaged content)
         return None
     return Checkpoint(about, groups) if isinstance(about, dict) else None

@@ -100,3 +100,19 @@ def test_a_damaged_checkpoint_is_named(
         f"{path} is damaged and was removed; a training that would go on after it starts at its first epoch."
     ]
     assert not path.exists()
+
+
+def test_a_checkpoint_that_cannot_be_read_stays(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A folder that fails for a moment costs no run its checkpoint; an older one is taken meanwhile."""
+    older = add(store, tmp_path)
+    path = checkpoint_path(tmp_path, add(store, tmp_path))
+    path.unlink()
+    path.symlink_to("/proc/self/mem")  # reading its first byte is an input/output error
+
+    assert found(store, tmp_path) == older
+    assert path.is_symlink()
+    assert caplog.messages == [
+        f"{path} cannot be read now (Input/output error); no training goes on after it."
+    ]

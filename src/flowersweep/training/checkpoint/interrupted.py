@@ -1,12 +1,11 @@
 """Finding the interrupted run with which a training goes on."""
 
 import logging
-import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from flowersweep.cache.atomic import locked
 from flowersweep.cache.checkpoints import (
@@ -24,6 +23,8 @@ from flowersweep.training.checkpoint.content import changes, in_words
 from flowersweep.training.checkpoint.run_checkpoint import remove
 
 log = logging.getLogger(__name__)
+
+Content = TypeVar("Content")
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,8 @@ def interrupted_run(
         silent: Runs that count as interrupted although they are RUNNING.
     """
     for path in checkpoint_paths(cache):
-        stored = read_about(path)
-        if stored is None:
-            _remove_damaged(path)
-            continue
-        if stored.get("identity") != about["identity"]:
+        stored = _read(read_about, path)
+        if stored is None or stored.get("identity") != about["identity"]:
             continue
         changed = changes(stored["content"], about["content"])
         if "configuration" in changed:
@@ -71,21 +69,30 @@ def interrupted_run(
         with locked(checkpoint_path(cache, "resumption")):
             if not _is_interrupted(path.stem, store, silent):
                 continue  # another process has taken it while this one waited
-            if (checkpoint := read_checkpoint(path)) is not None:
+            if (checkpoint := _read(read_checkpoint, path)) is not None:
                 yield InterruptedRun(path.stem, checkpoint)
                 return
-            _remove_damaged(path)
     yield None
 
 
-def _remove_damaged(path: Path) -> None:
-    """Remove a file that was found damaged, and say so; not one that is gone by now, or that only others may read."""
-    if os.access(path, os.R_OK):
+def _read(read: Callable[[Path], Content | None], path: Path) -> Content | None:
+    """What a file has; None if it cannot be read now, or is damaged: it is then removed."""
+    try:
+        found = read(path)
+    except (FileNotFoundError, PermissionError):  # gone by now, or of somebody else
+        return None
+    except (
+        OSError
+    ) as error:  # a shared folder may fail for a moment, and the run may be alive on another machine
+        log.warning("%s cannot be read now (%s); no training goes on after it.", path, error.strerror)
+        return None
+    if found is None:
         remove(path)
         log.warning(
             "%s is damaged and was removed; a training that would go on after it starts at its first epoch.",
             path,
         )
+    return found
 
 
 def _is_interrupted(run_id: str, store: Store, silent: Collection[str]) -> bool:
