@@ -373,7 +373,7 @@ def test_a_trial_of_a_silent_machine_goes_on_elsewhere(
     store_of(here).set_tag(first.info.run_id, "flowersweep.process_start", "another-boot pid:[1] 1")
     store_of(here).set_tag(first.info.run_id, "flowersweep.host", "another")
     store_of(here).update_run(first.info.run_id, status="RUNNING")
-    result = train(here, context=replace(context, takes_finished=True))
+    result = train(here, context=replace(context, begun_before=True))
     comes_back = MLflowTracker(store, first.info.run_id)
     comes_back.metrics({"loss": 9.0}, step=2)
     comes_back.end(RunStatus.FINISHED)
@@ -392,4 +392,4 @@ def test_a_trial_of_a_silent_machine_goes_on_elsewhere(
     assert run.data.params == before.data.params
     assert losses(here, result)[0] == losses(here, Result(0.0, {}, first.info.run_id, store.uri, 0))[0]
     assert [point.step for point in store_of(here).get_metric_history(result.run_id, "loss")] == [1, 2, 3]
-    assert train(here, context=replace(context, takes_finished=True)).run_id == result.run_id
+    assert train(here, context=replace(context, begun_before=True)).run_id == result.run_id

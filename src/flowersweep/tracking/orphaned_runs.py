@@ -51,15 +51,14 @@ def is_interrupted(run: "Run") -> bool:
     return run.info.status in {RunStatus.KILLED.value, RunStatus.FAILED.value} or is_orphaned(run)
 
 
-def supersede(store: Store, run: "Run", by: str) -> None:
+def supersede(store: Store, run: "Run", by: str, *, moves: bool = True) -> None:
     """End a run whose machine gives no sign of life; if its process comes back, the run stays KILLED.
-
-    The finished runs below it are put below the one that takes its place.
 
     Args:
         store: The store of the run.
         run: A run that is RUNNING.
         by: The run that takes its place.
+        moves: Whether the finished runs below it are put below the one that takes its place.
     """
     service, run_id = client(store.uri), run.info.run_id
     machine = run.data.tags.get(process.HOST_TAG, "?")
@@ -70,7 +69,7 @@ def supersede(store: Store, run: "Run", by: str) -> None:
     for repeat in runs_like(store, {}, run_id):
         if repeat.info.status == "RUNNING":
             supersede(store, repeat, by)
-        elif repeat.info.status == RunStatus.FINISHED.value:
+        elif moves and repeat.info.status == RunStatus.FINISHED.value:
             with translated(f"move run {repeat.info.run_id}"):
                 service.set_tag(repeat.info.run_id, "mlflow.parentRunId", by)
 

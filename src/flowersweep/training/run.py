@@ -15,7 +15,7 @@ from flowersweep.interrupt import interruptible
 from flowersweep.texts import printable
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.orphaned_runs import close_orphaned_runs
+from flowersweep.tracking.orphaned_runs import close_orphaned_runs, supersede
 from flowersweep.tracking.outbox.delivery import END_SECONDS
 from flowersweep.tracking.patience import cleaning_up
 from flowersweep.tracking.run import NOTE, RunStatus
@@ -59,7 +59,8 @@ class RunContext:
         on_epoch: Called after each epoch of the last phase with its number in that phase, counted from 1, and its
             values; raises Pruned to end the run.
         on_any_epoch: Called after each epoch of any phase, before `on_epoch`.
-        takes_finished: Whether a finished run below the same parent is taken instead of training the same once more.
+        begun_before: Whether the same training may have begun below the same parent: a run that has finished is taken,
+            unless `tracking.resume` is never, and the place of those on silent machines is taken.
         keeps_artifacts: Called with the objective; returns False if figures and model need not be stored.
     """
 
@@ -72,7 +73,7 @@ class RunContext:
     on_start: Callable[[str], None] = lambda _run_id: None
     on_epoch: Callable[[int, Mapping[str, float]], None] = lambda _number, _values: None
     on_any_epoch: Callable[[], None] = lambda: None
-    takes_finished: bool = False
+    begun_before: bool = False
     keeps_artifacts: Callable[[float], bool] = lambda _objective: True
 
 
@@ -134,9 +135,11 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
         parent = context.parent_run_id
         done: Run | None = None
         silent: list[Run] = []
-        if context.takes_finished and parent is not None:
+        if context.begun_before and parent is not None:
             done, silent = earlier_runs(store, parent, its_tags, content)
-        if done is not None:
+        if done is not None and config.tracking.resume == "auto":
+            for run_of_silent in silent:
+                supersede(store, run_of_silent, done.info.run_id)
             context.on_start(str(done.info.run_id))
             for _ in range(int(done.data.metrics["total/epochs"])):
                 context.on_any_epoch()

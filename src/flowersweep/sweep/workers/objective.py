@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from flowersweep.config import Config
 from flowersweep.fields import maximized
@@ -22,9 +21,6 @@ from flowersweep.tracking.store.summary import N_SEEDS, rounded, summary
 from flowersweep.training import Result, RunContext, train
 from flowersweep.training.checkpoint.start import ENDED
 from flowersweep.training.run import failures_recorded
-
-if TYPE_CHECKING:
-    from mlflow.entities import Run
 
 Values = dict[str, float]
 
@@ -98,7 +94,7 @@ def _once(
         on_epoch=report,
         on_any_epoch=count,
         # A worker may have died before it could tell the study.
-        takes_finished=config.tracking.resume == "auto" and trial.attempt > 0,
+        begun_before=trial.attempt > 0,
         keeps_artifacts=lambda value: config.tracking.artifacts_of == "all" or trial.leads(value),
     )
     result = _train(config, overrides, trial, context)
@@ -155,26 +151,26 @@ def _started_or_resumed(
 ) -> tuple[MLflowTracker, set[int]]:
     """The run of a trial with repeats: a new one, or that of an earlier attempt, with the repeats it has recorded.
 
-    A new one also if the machine of the earlier attempt gave no sign of life, because it may come back; it gets the repeats
-    that have finished.
+    A new one also if the machine of the earlier attempt gave no sign of life, because it may come back; the run of this attempt
+    gets the repeats that have finished there.
     """
     parent = trial.parent_run_id
-    found: list[Run] = []
-    if parent is not None and config.tracking.resume == "auto":
-        wanted = {name: tags[name] for name in ("study", "kind", "trial", "n_repeats")}
-        found = runs_like(store, wanted, parent)
-        for run in found:
-            # One that has finished is that of a worker that died before it could tell the study.
-            if run.info.status != RunStatus.FINISHED.value and not is_interrupted(run):
-                continue
-            tracker = MLflowTracker.resume(store, run.info.run_id, without=ENDED)
-            tracker.tags(tags)
-            return tracker, tracker.steps(N_SEEDS)
-    name, experiment = trial_name(trial), config.tracking.experiment
-    tracker = MLflowTracker.start(store, experiment, name, parent_run_id=parent, tags=tags)
+    wanted = {name: tags[name] for name in ("study", "kind", "trial", "n_repeats")}
+    found = runs_like(store, wanted, parent) if parent is not None else []
+    # One that has finished is that of a worker that died before it could tell the study.
+    ended = [run for run in found if run.info.status == RunStatus.FINISHED.value or is_interrupted(run)]
+    known: set[int] = set()
+    resumes = config.tracking.resume == "auto"
+    if ended and resumes:
+        tracker = MLflowTracker.resume(store, ended[0].info.run_id, without=ENDED)
+        tracker.tags(tags)
+        known = tracker.steps(N_SEEDS)
+    else:
+        name, experiment = trial_name(trial), config.tracking.experiment
+        tracker = MLflowTracker.start(store, experiment, name, parent_run_id=parent, tags=tags)
     for run in silent_runs(found):
-        supersede(store, run, tracker.run_id)
-    return tracker, set()
+        supersede(store, run, tracker.run_id, moves=resumes)
+    return tracker, known
 
 
 def own_fold(config: Config, overrides: Sequence[str]) -> list[str]:
@@ -206,7 +202,7 @@ def _seeded(trial: RunningTrial, parent: str, repeat: int, config: Config) -> Ru
         parent_run_id=parent,
         tags={**tags_of(trial), "kind": "repeat", "repeat": repeat},
         command=trial.command,
-        takes_finished=config.tracking.resume == "auto",
+        begun_before=True,
         keeps_artifacts=lambda value: config.tracking.artifacts_of == "all" or trial.leads(value),
     )
 

@@ -4,7 +4,8 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowersweep.cache.checkpoints import checkpoint_path
@@ -52,7 +53,7 @@ def started_or_resumed(
         tags: Its tags.
         content: What the training depends on.
         silent: Runs of the same training on machines that gave no sign of life. These may come back, so the training goes
-            on in a new run.
+            on in another run, which takes their place.
     """
     cache, experiment = checkpoints_dir(config.paths), config.tracking.experiment
     tags = {**tags, CONTENT_TAG: digest_of(content)}
@@ -64,22 +65,29 @@ def started_or_resumed(
     ids = [run.info.run_id for run in silent]
     with interrupted_run(cache, about, store, ids) if resumes else nullcontext() as found:
         if found is None or found.run_id in ids:
-            tags |= _about_silent(silent, found)
+            tags |= _about_silent(silent, found) if resumes else {}
             tracker = MLflowTracker.start(store, experiment, name, parent_run_id=parent, tags=tags)
             path = checkpoint_path(cache, tracker.run_id)
             if found is not None:
-                checkpoint_path(cache, found.run_id).replace(path)
-                remove(checkpoint_path(cache, found.run_id))  # its lock
-            for run in silent:
-                supersede(store, run, tracker.run_id)
+                _move(checkpoint_path(cache, found.run_id), path)
             before = None if found is None else found.checkpoint
-            yield tracker, RunCheckpoint(path if resumes else None, about, before, in_new_run=True)
-            return
-        tracker = MLflowTracker.resume(store, found.run_id, without=ENDED)
-        checkpoint = RunCheckpoint(checkpoint_path(cache, found.run_id), about, found.checkpoint)
-        tracker.tags({**tags, RESUMED_TAG: f"after epoch {checkpoint.epochs}"})
-        log.info("Run %s was interrupted; it goes on after epoch %d.", found.run_id, checkpoint.epochs)
+            checkpoint = RunCheckpoint(path if resumes else None, about, before, in_new_run=True)
+        else:
+            tracker = MLflowTracker.resume(store, found.run_id, without=ENDED)
+            checkpoint = RunCheckpoint(checkpoint_path(cache, found.run_id), about, found.checkpoint)
+            tracker.tags({**tags, RESUMED_TAG: f"after epoch {checkpoint.epochs}"})
+            log.info("Run %s was interrupted; it goes on after epoch %d.", found.run_id, checkpoint.epochs)
+        for run in silent:
+            supersede(store, run, tracker.run_id)
         yield tracker, checkpoint
+
+
+def _move(before: Path, now: Path) -> None:
+    """Give a checkpoint, which has been read, to the run that goes on with it."""
+    # The machine that comes back may have removed it; the next epoch writes a new one.
+    with suppress(OSError):
+        before.replace(now)
+        remove(before)  # its lock
 
 
 def earlier_runs(

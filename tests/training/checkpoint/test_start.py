@@ -1,0 +1,95 @@
+"""In which run a training goes on."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flowersweep.cache.checkpoints import Checkpoint, checkpoint_path, write_checkpoint
+from flowersweep.config import Config
+from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.run import RunStatus
+from flowersweep.tracking.store.store import Store, prepare_store
+from flowersweep.training.checkpoint.start import started_or_resumed
+
+CONTENT = {"configuration": {"seed": 0}}
+TAGS = {"study": "s", "kind": "trial", "trial": 1}
+
+
+@pytest.fixture
+def config(make_config: Callable[..., Config], tmp_path: Path) -> Config:
+    """One with checkpoints of its own."""
+    return make_config(f"paths.checkpoints={tmp_path}/own")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store of its own."""
+    return prepare_store(tmp_path / "results")
+
+
+class Trial:
+    """A trial of a study, whose machines are cut off."""
+
+    def __init__(self, config: Config, store: Store) -> None:
+        self.config, self.store = config, store
+        self.parent = MLflowTracker.start(store, "demo", "study").run_id
+
+    def begun(self, *, epochs: int = 0) -> MLflowTracker:
+        """A run of it that is RUNNING, with a checkpoint if it has epochs."""
+        tracker = MLflowTracker.start(self.store, "demo", "cnn", parent_run_id=self.parent, tags=TAGS)
+        about = {"identity": ["cnn", None, self.parent, "s", "trial", "1", "None"], "content": CONTENT}
+        if epochs:
+            content = Checkpoint({**about, "epochs": [{}] * epochs}, {"some": [np.arange(2)]})
+            write_checkpoint(self.checkpoint(tracker.run_id), content)
+        return tracker
+
+    def checkpoint(self, run_id: str) -> Path:
+        """The path of a run's checkpoint."""
+        return checkpoint_path(Path(str(self.config.paths.checkpoints)), run_id)
+
+    def goes_on(self, silent: str) -> tuple[str, int]:
+        """The run in which it goes on while one is silent, and after how many epochs."""
+        runs = [client(self.store.uri).get_run(silent)]
+        started = started_or_resumed(
+            self.config, self.store, "cnn", parent=self.parent, tags=TAGS, content=CONTENT, silent=runs
+        )
+        with started as (tracker, checkpoint):
+            return tracker.run_id, checkpoint.epochs
+
+
+@pytest.fixture
+def trial(config: Config, store: Store) -> Trial:
+    """A trial without a run."""
+    return Trial(config, store)
+
+
+def test_a_silent_machine_loses_its_run_to_an_older_one(trial: Trial) -> None:
+    """If the training goes on in a run whose checkpoint is only here, the later one of another machine is KILLED."""
+    older = trial.begun(epochs=2)
+    older.end(RunStatus.KILLED)
+    silent = trial.begun()
+
+    assert trial.goes_on(silent.run_id) == (older.run_id, 2)
+    silent.end(RunStatus.FINISHED)
+    run = client(trial.store.uri).get_run(silent.run_id)
+    assert (run.info.status, run.data.tags["flowersweep.superseded_by"]) == ("KILLED", older.run_id)
+
+
+def test_a_checkpoint_that_is_removed_after_it_was_read(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The training goes on with what was read, although the machine that came back has removed the file."""
+    silent = trial.begun(epochs=2).run_id
+    start = MLflowTracker.start
+
+    def meanwhile(*given: Any, **named: Any) -> MLflowTracker:
+        trial.checkpoint(silent).unlink()
+        return start(*given, **named)
+
+    monkeypatch.setattr(MLflowTracker, "start", meanwhile)
+    run_id, epochs = trial.goes_on(silent)
+    assert (run_id == silent, epochs) == (False, 2)
