@@ -347,6 +347,34 @@ def test_an_interrupted_run_goes_on_with_the_same_command(make_config: MakeConfi
 
 
 @pytest.mark.slow
+def test_a_run_that_was_killed_when_it_took_over_a_checkpoint(make_config: MakeConfig) -> None:
+    """It has recorded nothing yet: when it goes on, its settings and the epochs before are recorded."""
+    config = make_config(*QUICK)
+    done: list[int] = []
+
+    def interrupt() -> None:
+        done.append(1)
+        if len(done) == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Interrupted):
+        train(config, context=RunContext(on_any_epoch=interrupt))
+    (first,) = all_runs(config)
+    name, experiment = str(first.info.run_name), config.tracking.experiment
+    taker = MLflowTracker.start(prepare_store(Path(config.tracking.dir)), experiment, name)
+    taker.end(RunStatus.KILLED)
+    cache = Path(str(config.paths.cache))
+    checkpoint_path(cache, first.info.run_id).rename(checkpoint_path(cache, taker.run_id))
+    result = train(config)
+
+    run = logged(config, result)
+    assert result.run_id == taker.run_id
+    assert run.data.params == first.data.params
+    assert run.data.metrics["model/parameters"] == first.data.metrics["model/parameters"]
+    assert [point.step for point in store_of(config).get_metric_history(result.run_id, "loss")] == [1, 2]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("shares", [True, False])
 def test_a_trial_of_a_silent_machine_goes_on_elsewhere(
     *, shares: bool, make_config: MakeConfig, tmp_path: Path

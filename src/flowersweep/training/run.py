@@ -2,7 +2,7 @@
 
 import logging
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -177,12 +177,11 @@ class _EpochsLogged:
     def __init__(
         self,
         tracker: MLflowTracker,
-        checkpoint: RunCheckpoint,
+        known: Collection[int],
         write: "EpochCallback",
         count: Callable[[], None],
     ) -> None:
-        self._tracker, self._write, self._count = tracker, write, count
-        self._known = tracker.steps("loss") if checkpoint.in_same_run else set()
+        self._tracker, self._known, self._write, self._count = tracker, known, write, count
         self._last = 0
 
     def __call__(self, number: int, values: Mapping[str, float]) -> None:
@@ -263,7 +262,10 @@ def _train(
     from flowersweep.training.probabilities import with_probabilities
 
     sizes = record.network_sizes(network)
-    if not checkpoint.in_same_run:  # otherwise it was recorded before the interruption
+    known = tracker.steps("loss") if checkpoint.in_same_run else set()
+    if (
+        not known
+    ):  # otherwise it was recorded before the interruption; a run that took a checkpoint over may have none
         tracker.metrics({**context.metrics, **sizes})
         record.record_start(tracker, config, pictures, overrides, context.command)
         record.record_layers(tracker, network)
@@ -271,7 +273,7 @@ def _train(
     history = History.of(config.objective.metric)
 
     with event_files(tracker, enabled=config.tracking.tensorboard) as write_events:
-        log_epoch = _EpochsLogged(tracker, checkpoint, write_events, context.on_any_epoch)
+        log_epoch = _EpochsLogged(tracker, known, write_events, context.on_any_epoch)
         for number, values in enumerate(checkpoint.epochs_before, start=1):
             log_epoch(number, values)
         try:

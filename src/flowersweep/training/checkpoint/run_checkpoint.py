@@ -34,7 +34,7 @@ class RunCheckpoint:
 
     Attributes:
         found: As above.
-        in_same_run: Whether it goes on in the run that was interrupted, which has recorded its start and its epochs.
+        in_same_run: Whether it goes on in the run that was interrupted, which may have recorded its start and its epochs.
         epochs: How many epochs are in the latest state.
     """
 
