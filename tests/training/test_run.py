@@ -420,4 +420,8 @@ def test_a_trial_of_a_silent_machine_goes_on_elsewhere(
     assert run.data.params == before.data.params
     assert losses(here, result)[0] == losses(here, Result(0.0, {}, first.info.run_id, store.uri, 0))[0]
     assert [point.step for point in store_of(here).get_metric_history(result.run_id, "loss")] == [1, 2, 3]
+    late = MLflowTracker.start(
+        store, there.tracking.experiment, "late", parent_run_id=parent, tags=context.tags
+    ).run_id
     assert train(here, context=replace(context, begun_before=True)).run_id == result.run_id
+    assert store_of(here).get_run(late).data.tags["flowersweep.superseded_by"] == result.run_id

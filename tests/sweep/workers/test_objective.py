@@ -13,11 +13,12 @@ from flowersweep.config import Config
 from flowersweep.errors import DataError, Pruned
 from flowersweep.interrupt import Interrupted
 from flowersweep.sweep.study.content import Content, place_of
-from flowersweep.sweep.workers.objective import own_fold, run_trial
+from flowersweep.sweep.workers.objective import _started_or_resumed, own_fold, run_trial
 from flowersweep.sweep.workers.recorder import searched_numbers, tags_of
 from flowersweep.sweep.workers.trial import RunningTrial
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import prepare_store
 from flowersweep.training.checkpoint.run_checkpoint import RunCheckpoint
 
@@ -241,3 +242,26 @@ def test_a_trial_with_repeats_of_a_silent_machine(
     for one in left:
         now = service.get_run(one.info.run_id)
         assert (now.info.status, now.data.tags["flowersweep.superseded_by"]) == ("KILLED", run.info.run_id)
+
+
+@pytest.mark.parametrize("resume", ["auto", "never"])
+def test_every_silent_run_of_a_trial_with_repeats_ends(resume: str, make_config: MakeConfig) -> None:
+    """Also if the trial goes on in an older run, or does not go on: then the finished seeds stay where they are."""
+    config = make_config(f"tracking.resume={resume}")
+    store = prepare_store(Path(config.tracking.dir))
+    service, experiment = client(store.uri), config.tracking.experiment
+    parent = MLflowTracker.start(store, experiment, "study").run_id
+    trial = Study(parent=parent).trial
+    tags = {**tags_of(trial), "n_repeats": 2}
+    older = MLflowTracker.start(store, experiment, "older", parent_run_id=parent, tags=tags)
+    older.end(RunStatus.KILLED)
+    silent = MLflowTracker.start(store, experiment, "silent", parent_run_id=parent, tags=tags)
+    seed = MLflowTracker.start(store, experiment, "seed", parent_run_id=silent.run_id)
+    seed.end(RunStatus.FINISHED)
+    now, _ = _started_or_resumed(config, trial, store, tags)
+
+    assert (now.run_id == older.run_id) == (resume == "auto")
+    ended = service.get_run(silent.run_id)
+    assert (ended.info.status, ended.data.tags["flowersweep.superseded_by"]) == ("KILLED", now.run_id)
+    place = service.get_run(seed.run_id).data.tags["mlflow.parentRunId"]
+    assert place == (now.run_id if resume == "auto" else silent.run_id)
