@@ -462,7 +462,7 @@ def test_signal_leaves_the_trial_waiting(sweep: Sweeps, number: int) -> None:
 
 
 def test_message_leaves_the_trial_waiting(sweep: Sweeps, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A message in the study ends the running trial, which waits in place; a later sweep goes on with it."""
+    """A message in the study ends the running trial, which waits in place; a later sweep goes on with it, as another attempt."""
     monkeypatch.setattr("flowersweep.sweep.workers.worker.LOOK_SECONDS", 0.0)
 
     def stop() -> None:
@@ -475,8 +475,14 @@ def test_message_leaves_the_trial_waiting(sweep: Sweeps, monkeypatch: pytest.Mon
     assert sweep.states == ["WAITING"]
     assert sweep.trials[0].user_attrs[OWNER] is None
     assert (sweep.folder / "interrupted-0-0").exists()
+    # As if it had a run, which this machine could not end: the next one must look for it.
+    study = optuna.load_study(study_name="stub", storage=f"sqlite:///{sweep.folder}/optuna.db")
+    study._storage.set_trial_user_attr(sweep.trials[0]._trial_id, RUN_ID, "1" * 32)
     assert sweep("counting", 2).stop is Stop.SPENT
-    assert sweep.states == ["COMPLETE"] * 2
+    assert [(trial.state.name, trial.value) for trial in sweep.trials] == [
+        ("COMPLETE", 1.0),
+        ("COMPLETE", 0.0),
+    ]
 
 
 @pytest.mark.slow

@@ -3,6 +3,9 @@
 Studies of earlier versions have them too, so they must not be changed.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 # Of a study: what it searches, its enqueued points, its run in MLflow, and the command of the latest sweep, without
 # passwords, by which other machines can join; with its total number of trials and the version of flowersweep.
 DEFINITION = "definition"
@@ -59,3 +62,13 @@ OF_TRIALS = frozenset(
         INFRASTRUCTURE_FAILURE,
     }
 )
+
+
+def earlier_attempts(user_attrs: Mapping[str, Any]) -> int:
+    """How often a trial was started before: once if it only has a run, which the machine that gave it back may not have ended.
+
+    Args:
+        user_attrs: Those of the trial.
+    """
+    failed = int(user_attrs.get(DEATHS) or 0) + int(user_attrs.get(LOST) or 0)
+    return max(failed, int(RUN_ID in user_attrs))

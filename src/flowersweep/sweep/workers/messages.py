@@ -71,7 +71,7 @@ class Job:
         number: The trial's number.
         study_name: The study's name.
         params: The searched values by parameter name.
-        attempt: How often this trial was started before.
+        attempt: How often this trial was started before, as `earlier_attempts` counts.
         parent_run_id: The MLflow run of the study, or None.
         environment: Environment variables of the trial, in addition to those of its process.
     """

@@ -102,7 +102,7 @@ class RunningTrial(Trial):
         number: The trial's number in its study, from 0.
         study_name: The study's name.
         params: The searched values by parameter name.
-        attempt: The number of earlier attempts, in which the trial's process died.
+        attempt: The number of earlier attempts, in which the trial's process died or was interrupted.
         parent_run_id: The MLflow run of the whole study; None if there is none.
         command: The command that started the sweep.
         content: What the trials of the sweep read; None if unknown.

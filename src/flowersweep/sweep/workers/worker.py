@@ -24,7 +24,7 @@ from flowersweep.sweep.storage.patience import STORAGE_FAILURES, cause, is_passi
 from flowersweep.sweep.storage.stop_message import LOOK_SECONDS, newer_stop
 from flowersweep.sweep.storage.storage import close_connections, stopped_in_words
 from flowersweep.sweep.study import claim as claims
-from flowersweep.sweep.study.attributes import DEATHS, LOST, OWNER, RUN_ID
+from flowersweep.sweep.study.attributes import DEATHS, OWNER, RUN_ID, earlier_attempts
 from flowersweep.sweep.study.budget import Budget, Stop, next_trial
 from flowersweep.sweep.study.grid import Grid
 from flowersweep.sweep.study.outcome import Outcome, State, of_exception, tell
@@ -256,13 +256,14 @@ class _TrialRun:
         except Exception as error:  # noqa: BLE001 - a trial that cannot be composed has failed like any other
             return of_exception(error)
         deaths = int(trial.user_attrs.get(DEATHS) or 0)
-        attempt = deaths + int(trial.user_attrs.get(LOST) or 0)
+        attempt = earlier_attempts(trial.user_attrs)
         if (original := duplicate_of(worker.study, worker.space, trial, params)) is not None:
             running = RunningTrial(
                 trial.number,
                 worker.study.study_name,
                 params,
-                parent_run_id=worker.parent_run_id,
+                attempt,
+                worker.parent_run_id,
                 _keep=self.keep,
             )
             return copy_result(running, original, config, worker.recorder)
