@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from omegaconf import OmegaConf, open_dict
+from omegaconf.errors import ConfigAttributeError
 
 from flowersweep.errors import SweepError
-from flowersweep.own.main_module import InMain, MainModule, refuse_in_training_process
+from flowersweep.own.main_module import InMain, MainModule
+from flowersweep.sweep.run import run_study
 from flowersweep.sweep.study.outcome import Outcome
 from flowersweep.sweep.workers.messages import Application, Job
 from flowersweep.sweep.workers.training_process import TrainingProcess
@@ -156,6 +158,13 @@ def test_a_program_that_cannot_be_imported_again_says_why(
         _trial(stub, InMain.of(function), MainModule.of(function), module.Net())
 
 
+def _sweep(function: Any) -> None:
+    context: Any = None
+    run_study(
+        [], config=OmegaConf.create(flags={"struct": True}), hydra_context=context, task_function=function
+    )
+
+
 class Run:
     """A program as Python starts it, and then as a training process runs it."""
 
@@ -178,7 +187,7 @@ class Run:
         exec(compile(source, str(self._file), "exec", dont_inherit=True), names)  # noqa: S102 - as Python starts it
         if self.main is None:
             return {}
-        names = self._fresh(is_training=True, sweep=lambda _: refuse_in_training_process())
+        names = self._fresh(is_training=True, sweep=_sweep)
         self.main.run()
         return names
 
@@ -241,4 +250,5 @@ def test_a_start_that_is_not_recognized_is_refused_in_a_training_process(program
     source = f"import sys\ndef first():\n    sweep(first)\n{MAIN}{again}\nmain()\n"
     with pytest.raises(SweepError, match=r"starts the sweep again.* start the program under `if __name__"):
         program.started(source)
-    refuse_in_training_process()
+    with pytest.raises(ConfigAttributeError):  # the process itself may start others
+        _sweep(None)
