@@ -16,6 +16,7 @@ from flowersweep.doors.optuna_api import engine_storage, storage_of
 from flowersweep.doors.optuna_cache import StudyCache
 from flowersweep.doors.optuna_database import Database
 from flowersweep.sweep.storage.lock import locked
+from flowersweep.sweep.storage.patience import is_passing
 from flowersweep.sweep.storage.storage import closing_storage, open_storage
 from private_parts import Part, require
 
@@ -192,3 +193,34 @@ def test_what_a_failed_step_had_read_is_forgotten(tmp_path: Path) -> None:
             locked(storage_of(study), step)
         assert cache._known == {}
         assert len(study.trials) == 1
+
+
+def test_a_step_knows_the_trials_of_each_study(tmp_path: Path) -> None:
+    """Looking at one study in a step does not make another one look empty."""
+    with closing_storage(open_storage(None, tmp_path)) as storage:
+        studies = [optuna.create_study(study_name=name, storage=storage) for name in ("s", "t")]
+        for study in studies:
+            study.tell(study.ask(), 1.0)
+    with closing_storage(open_storage(None, tmp_path)) as storage:
+        studies = [optuna.load_study(study_name=name, storage=storage) for name in ("s", "t")]
+        assert locked(storage, lambda: [len(study.trials) for study in studies]) == [1, 1]
+
+
+def test_a_connection_that_is_lost_in_a_step_is_a_passing_failure(tmp_path: Path) -> None:
+    """Whatever Optuna and SQLAlchemy raise after that, the step can be repeated with another connection."""
+    with opened(tmp_path) as study:
+        cache = engine_storage(storage_of(study))
+        backend = study._storage.backend  # type: ignore[attr-defined] # flowersweep's wrapper has it
+        assert isinstance(cache, Database)
+
+        def lose() -> None:
+            with cache.engine.connect() as connection:
+                connection.begin()
+                with backend.step(connection, alone=True):
+                    connection.invalidate()
+                    study.ask()
+
+        with pytest.raises(ConnectionError, match="was lost") as caught:
+            lose()
+        assert is_passing(caught.value)
+        assert study.ask().number == 0

@@ -19,6 +19,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage, _CachedStorage
 from optuna.storages._cached_storage import _StudyInfo
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection
 
@@ -50,20 +51,20 @@ class _Step(threading.local):
         listed: Those of which only the values that they have reported may be older; None where a step is not one
             transaction, so that others may see a trial with some of its parameters.
         written: Those that the step has changed.
-        is_known: Whether the states of all trials are.
+        known: The ids of the studies of which the states of all trials are known.
     """
 
     def __init__(self) -> None:
         self.fresh: set[int] | None = None
         self.listed: set[int] | None = None
         self.written: set[int] = set()
-        self.is_known = False
+        self.known: set[int] = set()
 
     def begin(self, *, alone: bool, is_transaction: bool) -> None:
         """Begin a step."""
         self.fresh = set() if alone else None
         self.listed = set() if alone and is_transaction else None
-        self.written, self.is_known = set(), False
+        self.written, self.known = set(), set()
 
 
 class StudyCache(_CachedStorage):
@@ -102,8 +103,11 @@ class StudyCache(_CachedStorage):
                     with self._database.sessions.joined(connection):
                         yield
                     connection.commit()
-            except BaseException:
+            except BaseException as error:
                 self._forget()  # what was written in the step may be undone
+                if isinstance(error, Exception) and connection is not None and connection.invalidated:
+                    # Optuna tries once more, without the transaction, and shows only what SQLAlchemy says of that.
+                    raise ConnectionError("the connection to the database was lost") from None
                 raise
             finally:
                 self._step.fresh = None
@@ -141,7 +145,7 @@ class StudyCache(_CachedStorage):
 
     def _look(self, study_id: int, known: _Known) -> None:
         """Read the states of the trials, without their content."""
-        if self._step.fresh is not None and self._step.is_known:
+        if self._step.fresh is not None and study_id in self._step.known:
             return
         rows = self._database.overview(study_id, known.newest)
         is_open = {row.trial_id: (row.number, row.state) for row in rows if not row.state.is_finished()}
@@ -149,7 +153,7 @@ class StudyCache(_CachedStorage):
         known.unread = (known.unread | known.open.keys()) - is_open.keys()
         known.open = is_open
         known.newest = max([known.newest, *(row.trial_id for row in rows)])
-        self._step.is_known = True
+        self._step.known.add(study_id)
 
     def _read(self, study_id: int, known: _Known, states: Container[TrialState] | None) -> None:
         """Read the content of the trials whose state is asked for, unless it is known."""
@@ -205,6 +209,13 @@ class StudyCache(_CachedStorage):
                 return copy.deepcopy(self._studies[study_id].trials[number])
         return super().get_trial(trial_id)
 
+    def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
+        """Create a study, perhaps with the id of one that was deleted elsewhere."""
+        study_id = super().create_new_study(directions, study_name)
+        with self._lock:
+            self._known.pop(study_id, None)
+        return study_id
+
     def delete_study(self, study_id: int) -> None:
         """Delete a study, and forget its trials."""
         super().delete_study(study_id)
@@ -212,7 +223,7 @@ class StudyCache(_CachedStorage):
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Begin a trial."""
-        self._step.is_known = False
+        self._step.known.discard(study_id)
         return super().create_new_trial(study_id, template_trial)
 
     def set_trial_param(
@@ -227,7 +238,7 @@ class StudyCache(_CachedStorage):
     ) -> bool:
         """Change the state of a trial."""
         self._changed(trial_id)
-        self._step.is_known = False
+        self._step.known.clear()
         return super().set_trial_state_values(trial_id, state, values)
 
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:

@@ -1,14 +1,21 @@
 """The program's main module in a training process: run there, too, so that what it defines has its name, as in `python train.py`."""
 
 import ast
+import dis
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
+from itertools import islice
+from threading import Event
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
+from flowersweep.errors import SweepError
+
 MAIN = "__main__"
+_runs_again = Event()
 
 
 @dataclass(frozen=True)
@@ -20,7 +27,8 @@ class MainModule:
 
     Attributes:
         file: Its path.
-        source: Its text, without what starts the program.
+        source: Its text.
+        kept: The places of its statements that are run: not those that start the program, nor those after them.
         arguments: `sys.argv`.
         package: Its package, if it was started as `python -m`.
         name: Its name, if it was started as `python -m`.
@@ -29,6 +37,7 @@ class MainModule:
 
     file: str
     source: str
+    kept: tuple[int, ...]
     arguments: tuple[str, ...]
     package: str | None
     name: str | None
@@ -38,41 +47,68 @@ class MainModule:
     def of(cls, function: Callable[..., Any]) -> "MainModule | None":
         """The main module, if it defines a function and can be run again without starting the program.
 
-        It cannot in a notebook, and if it calls the function in a way that is not recognized.
+        It cannot in a notebook, if it calls the function in a way that is not recognized, and if the rest of it uses what
+        only its start sets.
         """
         main = sys.modules[MAIN]
         if function.__module__ != MAIN or not hasattr(main, "__file__"):
             return None
         try:
             source = inspect.getsource(main)
-            tree = ast.parse(source)
+            body = ast.parse(source).body
         except (OSError, TypeError, SyntaxError):
             return None
-        starts = [one for one in tree.body if _starts(one, getattr(function, "__name__", ""))]
-        if not starts:
+        name = getattr(function, "__name__", "")
+        until = _executed(main, body)
+        kept = [place for place, one in enumerate(body[:until]) if not _starts(one, name)]
+        if len(kept) == len(body):
             return None
-        hidden = {one.name for start in starts for one in ast.walk(start) if isinstance(one, _DEFINITIONS)}
+        set_by_start = _bound([one for place, one in enumerate(body[: until + 1]) if place not in kept])
+        if set_by_start & {name, *_used([body[place] for place in kept])}:
+            return None
         spec = main.__spec__
         return cls(
             str(main.__file__),
-            _without(source, starts),
+            source,
+            tuple(kept),
             tuple(sys.argv),
             main.__package__,
             spec.name if spec else None,
-            frozenset(name for name in _classes(vars(main)) if name not in hidden),
+            frozenset(_classes(vars(main))) - set_by_start,
         )
 
     def run(self) -> None:
-        """Make it the main module of this process."""
+        """Make it the main module of this process.
+
+        Raises:
+            SweepError: It ends the process.
+        """
         sys.argv[:] = self.arguments
         names = vars(sys.modules[MAIN])
         spec = ModuleSpec(self.name, None, origin=self.file) if self.name else None
         names.update(__file__=self.file, __package__=self.package, __spec__=spec)
-        exec(compile(self.source, self.file, "exec", dont_inherit=True), names)  # noqa: S102 - the program itself
+        body = ast.parse(self.source).body
+        _runs_again.set()
+        try:
+            exec(_compiled([body[place] for place in self.kept], self.file), names)  # noqa: S102 - the program itself
+        except SystemExit:
+            raise SweepError(_STARTED_AGAIN) from None
+        finally:
+            _runs_again.clear()
 
     def has(self, kind: type) -> bool:
         """Whether it defines a class."""
         return kind.__module__ == MAIN and kind.__qualname__.partition(".")[0] in self.classes
+
+
+def refuse_in_training_process() -> None:
+    """Refuse a sweep that the main module starts while it is run again for the trials of this sweep.
+
+    Raises:
+        SweepError: It is.
+    """
+    if _runs_again.is_set():
+        raise SweepError(_STARTED_AGAIN)
 
 
 @dataclass(frozen=True)
@@ -115,6 +151,10 @@ def in_main(name: str) -> Any:
     return found
 
 
+_STARTED_AGAIN = (
+    "The file of the program starts the sweep again, or ends, when it is run in a training process to define what the trials use; "
+    "start the program under `if __name__ == '__main__':`, at the end of the file."
+)
 _DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -132,13 +172,41 @@ def _names(expression: ast.expr) -> set[str]:
     return {one.id for one in ast.walk(expression) if isinstance(one, ast.Name)}
 
 
-def _without(source: str, statements: list[ast.stmt]) -> str:
-    """A text without some of its statements; the others keep their lines."""
-    lines = source.splitlines(keepends=True)
-    for one in statements:
-        first, last = one.lineno - 1, one.end_lineno or one.lineno
-        lines[first:last] = ["\n"] * (last - first)
-    return "".join(lines)
+def _executed(main: ModuleType, body: Sequence[ast.stmt]) -> int:
+    """The place of the statement that the main module executes now; after the last one if this thread does not execute it."""
+    frame: FrameType | None = inspect.currentframe()
+    while frame is not None:
+        code = frame.f_code
+        # The name of the file tells it from what is typed with `python -i`.
+        if frame.f_globals is vars(main) and (code.co_name, code.co_filename) == ("<module>", main.__file__):
+            _, _, column, _ = next(islice(code.co_positions(), frame.f_lasti // 2, None))
+            now = (frame.f_lineno, column or 0)
+            return sum((one.end_lineno or 0, one.end_col_offset or 0) <= now for one in body)
+        frame = frame.f_back
+    return len(body)
+
+
+def _compiled(statements: Sequence[ast.stmt], file: str = MAIN) -> CodeType:
+    return compile(ast.Module(list(statements), []), file, "exec", dont_inherit=True)
+
+
+def _bound(statements: Sequence[ast.stmt]) -> set[str]:
+    """The names of the module that its statements set."""
+    return {
+        one.argval
+        for one in dis.get_instructions(_compiled(statements))
+        if one.opname in {"STORE_NAME", "STORE_GLOBAL"}
+    }
+
+
+def _used(statements: Sequence[ast.stmt]) -> Iterator[str]:
+    """The names of the module that its statements read, also in functions."""
+    codes = [_compiled(statements)]
+    for code in codes:
+        codes += (one for one in code.co_consts if isinstance(one, CodeType))
+        for one in dis.get_instructions(code):
+            if one.opname in {"LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"}:
+                yield one.argval
 
 
 def _classes(names: dict[str, Any]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from flowersweep.config.files import flags
 from flowersweep.doors.optuna_api import enqueued_values, storage_of
 from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.interrupt import interruptible
-from flowersweep.own.main_module import InMain, MainModule
+from flowersweep.own.main_module import InMain, MainModule, refuse_in_training_process
 from flowersweep.redaction import redacted
 from flowersweep.sweep.display import SweepDisplay, show_summary
 from flowersweep.sweep.official import tell_differences, write_results
@@ -92,6 +92,7 @@ def run_study(
             pictures, the disk or a store.
         Interrupted: SIGINT or SIGTERM; running trials wait for the next sweep.
     """
+    refuse_in_training_process()
     given = sweep_settings(config)
     loader = hydra_context.config_loader
     space = searched_space(arguments, given, config, loader)

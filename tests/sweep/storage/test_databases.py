@@ -14,7 +14,7 @@ from typing import Any
 import optuna
 import pytest
 from optuna.storages import BaseStorage
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import Connection, create_engine, make_url
 from sqlalchemy.exc import OperationalError
 
 import servers
@@ -274,6 +274,18 @@ def test_a_step_that_fails_leaves_nothing(postgresql: str, opened: Open) -> None
         locked(one._storage, step)
     for study in (one, join_study(opened(postgresql), "parts")):
         assert [trial.state.name for trial in study.trials] == ["RUNNING"]
+
+
+def test_the_level_of_isolation_is_that_of_a_step(postgresql: str, opened: Open) -> None:
+    """A step sees what the last holder of the lock has stored, also on a server that freezes what a transaction sees."""
+    options = "options=-cdefault_transaction_isolation%3Drepeatable%5C%20read"
+    storage = opened(f"{postgresql}{'&' if '?' in postgresql else '?'}{options}")
+    with storage_lock(storage) as connection:
+        assert isinstance(connection, Connection)
+        assert (
+            connection.exec_driver_sql("SHOW default_transaction_isolation").scalar_one() == "repeatable read"
+        )
+        assert connection.exec_driver_sql("SHOW transaction_isolation").scalar_one() == "read committed"
 
 
 def test_only_steps_about_several_trials_wait_for_each_other(postgresql: str, opened: Open) -> None:

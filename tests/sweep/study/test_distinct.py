@@ -131,6 +131,19 @@ def test_asking_ends() -> None:
     assert stubborn.asked == 1 + MAX_ASKED + 1
 
 
+def test_a_sampler_that_has_had_all_points_does_not_end_the_sweep() -> None:
+    """BruteForceSampler ends `Study.optimize` then, which is an error elsewhere; the result is stored as any other."""
+    space = build_space(["a=1,2"])
+    brute = OmegaConf.create({"_target_": "optuna.samplers.BruteForceSampler"})
+    study = study_of(
+        space,
+        lambda number: distinct_sampler(brute, trial_number=number, space=space, n_directions=1, explicit=()),
+        3,
+    )
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 3
+    assert {trial.params["a"] for trial in study.trials} == {1, 2}
+
+
 @settings(max_examples=20)
 @given(st.sampled_from([1, 2]))
 def test_points_somebody_enqueued_keep_their_values(value: int) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from omegaconf import OmegaConf, open_dict
+from omegaconf.errors import ConfigAttributeError
 
 from flowersweep.errors import SweepError
 from flowersweep.own.main_module import InMain, MainModule
+from flowersweep.sweep.run import run_study
 from flowersweep.sweep.study.outcome import Outcome
 from flowersweep.sweep.workers.messages import Application, Job
 from flowersweep.sweep.workers.training_process import TrainingProcess
@@ -154,3 +156,99 @@ def test_a_program_that_cannot_be_imported_again_says_why(
     function = module.main.__wrapped__
     with pytest.raises(SweepError, match=r"cannot load the program: FileNotFoundError: .* 'away'"):
         _trial(stub, InMain.of(function), MainModule.of(function), module.Net())
+
+
+def _sweep(function: Any) -> None:
+    context: Any = None
+    run_study(
+        [], config=OmegaConf.create(flags={"struct": True}), hydra_context=context, task_function=function
+    )
+
+
+class Run:
+    """A program as Python starts it, and then as a training process runs it."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._file, self._patch = folder / "program.py", monkeypatch
+        self.main: MainModule | None = None
+
+    def _fresh(self, **names: Any) -> dict[str, Any]:
+        module = ModuleType("__main__")
+        vars(module).update(__file__=str(self._file), __spec__=None, __package__=None, done=[], **names)
+        self._patch.setitem(sys.modules, "__main__", module)
+        return vars(module)
+
+    def started(self, source: str) -> dict[str, Any]:
+        """What it has defined in the training process; nothing if it is not run there."""
+        self._file.write_text(source, encoding="utf-8")
+        names = self._fresh(
+            is_training=False, sweep=lambda function: setattr(self, "main", MainModule.of(function))
+        )
+        exec(compile(source, str(self._file), "exec", dont_inherit=True), names)  # noqa: S102 - as Python starts it
+        if self.main is None:
+            return {}
+        names = self._fresh(is_training=True, sweep=_sweep)
+        self.main.run()
+        return names
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs programs in this process."""
+    monkeypatch.setattr(sys, "argv", ["program.py"])
+    return Run(tmp_path, monkeypatch)
+
+
+MAIN = "def main():\n    sweep(main)\n"
+
+
+@pytest.mark.parametrize("character", ["\f", "\v", "\x1c", "\x85", "\u2028"])
+def test_characters_that_look_like_line_ends_do_not_start_the_program(program: Run, character: str) -> None:
+    """Only a newline ends a line for Python."""
+    names = program.started(f"# {character}\n{MAIN}x = 5\nmain()\n")
+    assert names["x"] == 5
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "x = 5; main()\ndone.append(1)\n",
+        "x = 5; main(); done.append(1)\n",
+        "x = 5\nif True:\n    main()\n    done.append(1)\ndone.append(2)\n",
+        "x = 5\n(lambda function: function())(main)\ndone.append(1)\n",
+    ],
+)
+def test_the_program_stops_in_a_training_process_where_it_starts_the_sweep(program: Run, start: str) -> None:
+    """What was executed before is there; what follows runs after the sweep only."""
+    names = program.started(MAIN + start)
+    assert names["x"] == 5
+    assert names["done"] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "is_run"),
+    [
+        ("def main():\n    sweep(main), SEED\nif __name__ == '__main__':\n    SEED = 1\n    main()\n", False),
+        ("if __name__ == '__main__':\n    import os\nfolder = os.curdir\n" + MAIN + "main()\n", False),
+        ("if __name__ == '__main__':\n    def main():\n        sweep(main)\n    main()\n", False),
+        (
+            "def main():\n    seed = 1\n    sweep(main), seed\nif __name__ == '__main__':\n    seed = main()\n",
+            True,
+        ),
+    ],
+)
+def test_a_program_that_needs_what_its_start_sets_is_not_run_again(
+    program: Run, source: str, *, is_run: bool
+) -> None:
+    """Its function is sent by value, together with what it uses; a local variable of the same name is no such use."""
+    assert bool(program.started(source)) == is_run
+
+
+@pytest.mark.parametrize("again", ["first()", "if is_training: sys.exit(2)"])
+def test_a_start_that_is_not_recognized_is_refused_in_a_training_process(program: Run, again: str) -> None:
+    """Otherwise each training process would start the sweep again, and those their own ones."""
+    source = f"import sys\ndef first():\n    sweep(first)\n{MAIN}{again}\nmain()\n"
+    with pytest.raises(SweepError, match=r"starts the sweep again.* start the program under `if __name__"):
+        program.started(source)
+    with pytest.raises(ConfigAttributeError):  # the process itself may start others
+        _sweep(None)

@@ -135,7 +135,8 @@ def _postgresql(engine: Engine, *, alone: bool) -> Iterator[Connection]:
     key = int.from_bytes(hashlib.sha256(_NAME.encode()).digest()[:8], "big", signed=True)
     limit = text("SELECT set_config('lock_timeout', :limit, true)")
     lock = text(f"SELECT pg_advisory_xact_lock{'' if alone else '_shared'}(:key)")
-    with engine.connect() as connection:
+    # With other levels, the transaction would not see what the last holder of the lock has stored while it waited.
+    with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
 
         def acquired() -> bool:
             connection.execute(limit, {"limit": f"{ASK_SECONDS}s"})
@@ -162,7 +163,8 @@ def _mysql(engine: Engine) -> Iterator[None]:
     """
     digest = hashlib.sha256(f"{engine.url.database}".encode()).hexdigest()[:16]
     name = f"{_NAME}-{digest}"
-    with engine.connect() as connection:
+    # With other levels, the transaction would not see what the last holder of the lock has stored while it waited.
+    with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
 
         def acquired() -> bool:
             # Repeated: MariaDB does not accept the negative number with which MySQL waits without limit.

@@ -1,6 +1,7 @@
 """A sampler that asks again if it would suggest the values of another trial of the study."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from optuna import Study
@@ -70,7 +71,9 @@ class DistinctSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
         """Notify the wrapped sampler."""
-        self._first.after_trial(study, trial, state, values)
+        # BruteForceSampler would end `Study.optimize` when it has had all points; here the budget ends a sweep.
+        with suppress(RuntimeError):
+            self._first.after_trial(study, trial, state, values)
 
 
 def _known(space: Space, study: Study, trial: FrozenTrial) -> tuple[set[Hashable], set[Hashable]]:

@@ -53,3 +53,22 @@ def test_passwords_in_a_configuration_become_stars() -> None:
     }
     hide_passwords(config)
     assert "Wx7" not in OmegaConf.to_yaml(config)
+
+
+def test_passwords_under_any_key_become_stars() -> None:
+    """Also with dots, numbers and brackets in it, and in tuples; the keys stay as they were."""
+    config = OmegaConf.create(
+        {
+            "urls": {"my.host": URL, 1: URL, "a[0]": [{"b.c": URL}], "t": (1, URL, [{"d": URL}])},
+            "my": {"host": 1},
+        }
+    )
+    OmegaConf.set_struct(config, value=True)
+    OmegaConf.set_readonly(config.urls, value=True)
+    hide_passwords(config, "urls")
+    hidden = URL.replace("Wx7-secret-9", "***")
+    assert OmegaConf.to_container(config) == {
+        "urls": {"my.host": hidden, 1: hidden, "a[0]": [{"b.c": hidden}], "t": (1, hidden, [{"d": hidden}])},
+        "my": {"host": 1},
+    }
+    assert OmegaConf.is_readonly(config.urls)

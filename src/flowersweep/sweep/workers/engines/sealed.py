@@ -5,7 +5,7 @@ import json
 import os
 import pickle
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,26 +59,28 @@ def hide_passwords(config: DictConfig, *keys: str) -> None:
         config: Is changed.
         keys: The dotted keys of the nodes to look at; by default, all.
     """
-    plain = OmegaConf.to_container(config, resolve=False)
-    with ExitStack() as stack:
-        for node in filter(None, (config, config.get("hydra"))):  # Hydra makes its own one read-only
-            stack.enter_context(flag_override(node, ["readonly", "struct"], [False, False]))
-        for path, text in _texts(plain):
-            key = ".".join(path)
-            if f"{key}.".startswith(tuple(f"{one}." for one in keys) or "") and redacted(text) != text:
-                OmegaConf.update(config, key, redacted(text), force_add=True)
+    _hide(config, OmegaConf.to_container(config, resolve=False), tuple(f"{one}." for one in keys) or "")
 
 
-def _texts(plain: Any, path: Sequence[str] = ()) -> Iterator[tuple[Sequence[str], str]]:
-    """The texts in nested mappings and lists, with their keys."""
-    if isinstance(plain, str):
-        yield path, plain
-    elif isinstance(plain, dict):
-        for key, inner in plain.items():
-            yield from _texts(inner, (*path, str(key)))
-    elif isinstance(plain, list):
-        for index, inner in enumerate(plain):
-            yield from _texts(inner, (*path, str(index)))
+def _hide(node: Any, plain: Any, places: str | tuple[str, ...], place: str = "") -> None:
+    """Replace the passwords of a node, which is also given without interpolations, at some places."""
+    for key, inner in plain.items() if isinstance(plain, dict) else enumerate(plain):
+        here = f"{place}{key}."
+        if isinstance(inner, dict | list):
+            _hide(node[key], inner, places, here)
+        elif here.startswith(places) and (hidden := _hidden(inner)) != inner:
+            # Hydra makes its own node read-only.
+            with flag_override(node, ["readonly", "struct"], [False, False]):
+                node[key] = hidden
+
+
+def _hidden(plain: Any) -> Any:
+    """A text without passwords, or a tuple, which can only be replaced as a whole."""
+    if isinstance(plain, dict):
+        return {key: _hidden(inner) for key, inner in plain.items()}
+    if isinstance(plain, list | tuple):
+        return type(plain)(map(_hidden, plain))
+    return redacted(plain) if isinstance(plain, str) else plain
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
