@@ -100,7 +100,7 @@ def test_a_folder_that_is_removed_meanwhile(tmp_path: Path) -> None:
     done = threading.Event()
 
     def remove() -> None:
-        while not done.is_set():
+        while not done.wait(0.0002):  # longer than a writer needs, or it would never have its folder
             with suppress(OSError):
                 folder.rmdir()
 
