@@ -163,8 +163,7 @@ def _mysql(engine: Engine) -> Iterator[None]:
     """
     digest = hashlib.sha256(f"{engine.url.database}".encode()).hexdigest()[:16]
     name = f"{_NAME}-{digest}"
-    # With other levels, the transaction would not see what the last holder of the lock has stored while it waited.
-    with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
+    with engine.connect() as connection:
 
         def acquired() -> bool:
             # Repeated: MariaDB does not accept the negative number with which MySQL waits without limit.

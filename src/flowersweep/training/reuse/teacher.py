@@ -16,7 +16,7 @@ from flowersweep.cache.rows import own_errors
 from flowersweep.config import cache_dir
 from flowersweep.config.schema import Config
 from flowersweep.data import open_pixel_store
-from flowersweep.data.stream import EVALUATION_BATCH_SIZE, Part, evaluation_stream
+from flowersweep.data.stream import Part, evaluation_stream
 from flowersweep.progress import progress
 from flowersweep.tracking.lookup import run_config, run_model
 from flowersweep.tracking.store.store import Store
@@ -68,7 +68,7 @@ def _probabilities(model: "keras.Model", part: Part) -> npt.NDArray[np.float32]:
     """What a saved model says about each picture of a part, shape (m, n_classes)."""
     forward, rows = traced(model), []
     with progress("Teacher", len(part.indices)) as advance:
-        for images, _ in evaluation_stream(part, batch_size=EVALUATION_BATCH_SIZE):
+        for images, _ in evaluation_stream(part):
             rows.append(np.asarray(forward(images)))
             advance(len(rows[-1]))
     return np.concatenate(rows)
