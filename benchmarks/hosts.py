@@ -25,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -56,10 +57,7 @@ def play(show: Show) -> int:
     show.c.unplug()
     began = time.monotonic()
     say(f"c is cut off while it trains trial {cut['number']}, after epoch {cut['epoch']}")
-    taken = show.until_taken(cut)
-    say(
-        f"{show.name_of(taken['boot'])} has taken trial {cut['number']} after {time.monotonic() - began:.0f} s"
-    )
+    taken_elsewhere(show, cut, began)
     time.sleep(5)
     show.c.plug_in()
     say("c is connected again")
@@ -73,16 +71,20 @@ def play(show: Show) -> int:
     show.b.switch_off()
     began = time.monotonic()
     say(f"b is killed while it trains trial {lost['number']}, after epoch {lost['epoch']}")
-    taken = show.until_taken(lost)
-    say(
-        f"{show.name_of(taken['boot'])} has taken trial {lost['number']} after {time.monotonic() - began:.0f} s"
-    )
+    taken_elsewhere(show, lost, began)
     say(
         f"join on c has ended with exit code {join.wait(_WAIT_SECONDS + grace)}; the sweep on b with {sweep.wait()}"
     )
     say(f"the sweep's command on a has ended with exit code {show.sweep(show.a).wait(_WAIT_SECONDS)}")
     say(f"join once more on c: {show.say_of(show.c, *show.joining(show.c))}")
     return report(show.results(), show.options.trials, show.name_of, {cut["number"], lost["number"]})
+
+
+def taken_elsewhere(show: Show, trial: dict[str, Any], began: float) -> None:
+    """Wait until another machine has taken a trial, and say which, and how long after `began` (monotonic seconds)."""
+    taken = show.until_taken(trial)
+    after = time.monotonic() - began
+    show.say(f"{show.name_of(taken['boot'])} has taken trial {trial['number']} after {after:.0f} s")
 
 
 def refusals(show: Show) -> None:

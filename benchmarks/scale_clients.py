@@ -24,15 +24,15 @@ from optuna.trial import FrozenTrial
 from flowersweep.doors.optuna_database import Database
 from flowersweep.errors import SweepError
 from flowersweep.sweep.schema import AutoSamplerConf
+from flowersweep.sweep.search.pruner import make_pruner
+from flowersweep.sweep.search.sampler import distinct_sampler
 from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.storage.patience import patience
 from flowersweep.sweep.storage.storage import close_connections, closing_storage, open_storage
-from flowersweep.sweep.study import claim
+from flowersweep.sweep.study import claim, held_trial
 from flowersweep.sweep.study.budget import Budget
 from flowersweep.sweep.study.outcome import Outcome, State
-from flowersweep.sweep.study.pruner import make_pruner
-from flowersweep.sweep.study.sampler import distinct_sampler
 from flowersweep.sweep.study.study import join_study
 from flowersweep.sweep.workers import worker as workers
 from flowersweep.sweep.workers.messages import Job
@@ -201,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--ramp", type=float, default=0.0)
     options = parser.parse_args(arguments)
     claim.HEARTBEAT_SECONDS /= options.faster
-    workers.LOOK_SECONDS /= options.faster  # type: ignore[attr-defined] # it is imported there
+    held_trial.LOOK_SECONDS /= options.faster  # type: ignore[attr-defined] # it is imported there
     _with_shared_memory()
     found: dict[str, Any] = {"seconds": [{} for _ in range(options.workers)], "errors": [], "counts": []}
     gate = threading.Barrier(options.workers + 1)

@@ -314,19 +314,28 @@ print(np.abs(model.predict(pictures) - expected).max())
         assert float(done.stdout.splitlines()[-1]) < 1e-5
 
 
+class _Interruption:
+    """A function to call after each epoch, which raises SIGTERM once.
+
+    Args:
+        after: The number of the epoch.
+    """
+
+    def __init__(self, after: int) -> None:
+        self._left = after
+
+    def __call__(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            signal.raise_signal(signal.SIGTERM)
+
+
 @pytest.mark.slow
 def test_an_interrupted_run_goes_on_with_the_same_command(make_config: MakeConfig) -> None:
     """In the same run, after its last epoch; no epoch is logged twice, although the interruption came before the checkpoint."""
     config = make_config("trainer.epochs=3", "model.dropout=0.5", *QUICK)
-    done: list[int] = []
-
-    def interrupt() -> None:
-        done.append(1)
-        if len(done) == 2:
-            signal.raise_signal(signal.SIGTERM)
-
     with pytest.raises(Interrupted) as interrupted:
-        train(config, context=RunContext(on_any_epoch=interrupt))
+        train(config, context=RunContext(on_any_epoch=_Interruption(after=2)))
     (run,) = all_runs(config)
     assert (run.info.status, "failure" in run.data.tags) == ("KILLED", True)
     assert interrupted.value.remedy == "the same command goes on after epoch 1"
@@ -350,15 +359,8 @@ def test_an_interrupted_run_goes_on_with_the_same_command(make_config: MakeConfi
 def test_a_run_that_was_killed_when_it_took_over_a_checkpoint(make_config: MakeConfig) -> None:
     """It has recorded nothing yet: when it goes on, its settings and the epochs before are recorded."""
     config = make_config(*QUICK)
-    done: list[int] = []
-
-    def interrupt() -> None:
-        done.append(1)
-        if len(done) == 2:
-            signal.raise_signal(signal.SIGTERM)
-
     with pytest.raises(Interrupted):
-        train(config, context=RunContext(on_any_epoch=interrupt))
+        train(config, context=RunContext(on_any_epoch=_Interruption(after=2)))
     (first,) = all_runs(config)
     name, experiment = str(first.info.run_name), config.tracking.experiment
     taker = MLflowTracker.start(prepare_store(Path(config.tracking.dir)), experiment, name)
@@ -387,15 +389,8 @@ def test_a_trial_of_a_silent_machine_goes_on_elsewhere(
     store = prepare_store(Path(here.tracking.dir))
     parent = MLflowTracker.start(store, there.tracking.experiment, "study").run_id
     context = RunContext(parent_run_id=parent, tags={"study": "s", "kind": "trial", "trial": 1})
-    done: list[int] = []
-
-    def interrupt() -> None:
-        done.append(1)
-        if len(done) == 2:
-            signal.raise_signal(signal.SIGTERM)
-
     with pytest.raises(Interrupted):
-        train(there, context=replace(context, on_any_epoch=interrupt))
+        train(there, context=replace(context, on_any_epoch=_Interruption(after=2)))
     (first,) = (run for run in all_runs(there) if run.info.run_id != parent)
     # As if its machine was cut off in that epoch, and its process did not know.
     store_of(here).set_tag(first.info.run_id, "flowersweep.process_start", "another-boot pid:[1] 1")

@@ -60,10 +60,10 @@ def composed(overrides: Sequence[str], *, multirun: bool = False) -> Setup:
 
 def _sweep(overrides: Sequence[str], loader: ConfigLoader) -> Setup:
     """Check a sweep as it does itself before it starts."""
+    from flowersweep.sweep.search.sampler import explicit_options
     from flowersweep.sweep.settings import make_plan, searched_space, sweep_settings
     from flowersweep.sweep.space.check import check_choices, probes
     from flowersweep.sweep.space.overrides import left_to_trials, read_arguments, typed_overrides
-    from flowersweep.sweep.study.sampler import explicit_options
 
     _, *typed_in = left_to_trials(["--multirun", *overrides])
     cfg = loader.load_configuration("config", typed_in, run_mode=RunMode.MULTIRUN)

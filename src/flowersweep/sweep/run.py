@@ -25,6 +25,7 @@ from flowersweep.sweep.display import SweepDisplay, show_summary
 from flowersweep.sweep.official import tell_differences, write_results
 from flowersweep.sweep.parent_run import ParentRun
 from flowersweep.sweep.runs import experiment_name, open_store, results_folder, runs_of
+from flowersweep.sweep.search.sampler import explicit_options
 from flowersweep.sweep.settings import (
     Plan,
     Settings,
@@ -48,7 +49,6 @@ from flowersweep.sweep.study.budget import Budget, Stop, failure_summary, infras
 from flowersweep.sweep.study.content import Content, find_all, place_of
 from flowersweep.sweep.study.definition import definition_of, derived_name
 from flowersweep.sweep.study.reclaim import reclaim
-from flowersweep.sweep.study.sampler import explicit_options
 from flowersweep.sweep.study.study import existing_study, name_metrics, open_study, refuse_other_version
 from flowersweep.sweep.workers.failed_run import record_lost
 from flowersweep.sweep.workers.launch import launch

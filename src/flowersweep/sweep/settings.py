@@ -11,14 +11,14 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 from flowersweep import config as configuration
 from flowersweep.errors import SweepError
 from flowersweep.sweep.schema import StudySweeperConf
+from flowersweep.sweep.search.build import broken_rules
+from flowersweep.sweep.search.pruner import make_pruner
+from flowersweep.sweep.search.sampler import explicit_options, is_grid, make_sampler, wants_grid
 from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.space.custom import Extension
 from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.search_space import as_params
 from flowersweep.sweep.space.space import Space
-from flowersweep.sweep.study.build import broken_rules
-from flowersweep.sweep.study.pruner import make_pruner
-from flowersweep.sweep.study.sampler import explicit_options, is_grid, make_sampler, wants_grid
 
 _MAX_NAME = 255  # bytes of the name of a file or folder
 DIRECTIONS = ("minimize", "maximize")

@@ -334,7 +334,7 @@ def _locked(folder: Path) -> Iterator[None]:
 def test_locked_storage_costs_nothing_but_time(sweep: Sweeps, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that is locked while trials report, end and get their values changes no value, and trains nothing again."""
     monkeypatch.setattr("flowersweep.sweep.storage.storage.SQLITE_BUSY_SECONDS", 0.05)
-    monkeypatch.setattr("flowersweep.sweep.workers.worker.RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("flowersweep.sweep.study.held_trial.RETRY_SECONDS", 0.1)
 
     calls: list[None] = []
 
@@ -463,7 +463,7 @@ def test_signal_leaves_the_trial_waiting(sweep: Sweeps, number: int) -> None:
 
 def test_message_leaves_the_trial_waiting(sweep: Sweeps, monkeypatch: pytest.MonkeyPatch) -> None:
     """A message in the study ends the running trial, which waits in place; a later sweep goes on with it, as another attempt."""
-    monkeypatch.setattr("flowersweep.sweep.workers.worker.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("flowersweep.sweep.study.held_trial.LOOK_SECONDS", 0.0)
 
     def stop() -> None:
         storage = f"sqlite:///{sweep.folder}/optuna.db"

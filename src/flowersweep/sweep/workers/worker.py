@@ -5,11 +5,10 @@ Workers are independent of each other. Each asks the shared study, so a long tri
 
 import logging
 import os
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from omegaconf import DictConfig
 from optuna import Study
@@ -17,18 +16,14 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from flowersweep.doors.optuna_api import storage_of, study_id, trial_id
-from flowersweep.sweep.storage.kept import FOLDER, Unsaved, forget, keep, path_of
-from flowersweep.sweep.storage.lock import locked
-from flowersweep.sweep.storage.patience import STORAGE_FAILURES, cause, is_passing, note_recovery, patience
-from flowersweep.sweep.storage.stop_message import LOOK_SECONDS, newer_stop
-from flowersweep.sweep.storage.storage import close_connections, stopped_in_words
-from flowersweep.sweep.study import claim as claims
-from flowersweep.sweep.study.attributes import DEATHS, OWNER, RUN_ID, earlier_attempts
+from flowersweep.sweep.search.pruner import should_prune
+from flowersweep.sweep.storage.patience import STORAGE_FAILURES, patience
+from flowersweep.sweep.storage.storage import stopped_in_words
+from flowersweep.sweep.study.attributes import DEATHS, RUN_ID, earlier_attempts
 from flowersweep.sweep.study.budget import Budget, Stop, next_trial
 from flowersweep.sweep.study.grid import Grid
-from flowersweep.sweep.study.outcome import Outcome, State, of_exception, tell
-from flowersweep.sweep.study.pruner import should_prune
+from flowersweep.sweep.study.held_trial import HeldTrial
+from flowersweep.sweep.study.outcome import Outcome, State, of_exception
 from flowersweep.sweep.workers.duplicate import copy_result, duplicate_of
 from flowersweep.sweep.workers.failed_run import record_failure
 from flowersweep.sweep.workers.isolation.shutdown import Shutdown
@@ -38,13 +33,6 @@ from flowersweep.sweep.workers.training_process import TrainingProcess
 from flowersweep.sweep.workers.trial import RunningTrial
 
 log = logging.getLogger(__name__)
-
-Answer = TypeVar("Answer")
-
-# While the storage is away, a running trial tries to reach it this often.
-RETRY_SECONDS = 10.0
-# A worker that has not used its connections for as long closes them: a server allows few, and there may be many workers.
-IDLE_SECONDS = 2.0
 
 
 class SearchSpace(Grid, Protocol):
@@ -182,13 +170,7 @@ class _Values:
 
 
 class _TrialRun:
-    """One trial, from its values to its outcome in the study. Also the `Relay` of its training process.
-
-    A worker that was paused may have lost its trial: another machine considered it dead. It then writes nothing more
-    about the trial, ends its training and takes another one.
-
-    While the storage is away, the training goes on, and what it reports is stored later.
-    """
+    """One trial, from its values to its outcome in the study. Also the `Relay` of its training process."""
 
     def __init__(
         self, worker: Worker, trial: Trial, values: _Values, shutdown: Shutdown, report: WorkerReport
@@ -198,53 +180,19 @@ class _TrialRun:
         self._values = values
         self._shutdown = shutdown
         self._report = report
-        self._lost = False
+        self._held = HeldTrial(worker.study, trial)
         self._has_run = False
-        self._storage, self._key = storage_of(worker.study), trial_id(worker.study, trial.number)
-        frozen = self._storage.get_trial(self._key)
-        self._owner = frozen.user_attrs[OWNER]
-        self._claim = claims.claim_of(frozen)
-        self._judged = max(frozen.intermediate_values, default=-1)
-        self._study_key = study_id(worker.study)
-        self._last_beat = self._last_look = time.monotonic()
-        self._is_stopped = False
-        self._unsaved = Unsaved()
-        self._may_be_told = False
-        self._again: float | None = None
-        self._used: float | None = self._last_beat
 
     def run(self) -> None:
         """Run the trial and store its outcome; if it is stopped, or this fails, the trial waits again."""
-        study = self._worker.study
         outcome: Outcome | None = None
         try:
             outcome = self._outcome()
         finally:
             if outcome is None:
-                self._if_ours(lambda _: claims.release(study, self._key))
-        if outcome is not None and self._is_told(outcome):
+                self._held.release()
+        if outcome is not None and self._held.end(outcome, self._worker.budget.sweep):
             self._report.counts[outcome.state] += 1
-
-    def _is_told(self, outcome: Outcome) -> bool:
-        """Tell the study; return False if another machine took the trial. Until then, the outcome is kept on disk."""
-        study, trial = self._worker.study, self._trial
-        path = (
-            path_of(self._owner) if self._owner.get(FOLDER) and outcome.state is not State.WAITING else None
-        )
-        if path is not None:
-            keep(path, asdict(outcome), self._unsaved)
-
-        def told(frozen: FrozenTrial) -> bool:
-            # It may have been stored just before the storage failed.
-            if not frozen.state.is_finished():
-                self._may_be_told = True
-                tell(study, trial, outcome, self._worker.budget.sweep)
-            return True
-
-        is_told = bool(self._if_ours(told))
-        if path is not None:
-            forget(path)
-        return is_told
 
     def _outcome(self) -> Outcome | None:
         worker, trial = self._worker, self._trial
@@ -299,17 +247,17 @@ class _TrialRun:
 
     def report(self, step: int, value: float) -> bool:
         """Store a value and ask the pruner, but only once per step if an earlier attempt had reached it."""
-        study = self._worker.study
+        study, held = self._worker.study, self._held
         if len(study.directions) > 1:
             return False  # Optuna has no pruning for several objectives
-        self._unsaved.values[step] = value
-        return bool(self._now_or_later(lambda ours: step > self._judged and should_prune(study, ours)))
+        held.unsaved.values[step] = value
+        return bool(held.now_or_later(lambda ours: step > held.judged and should_prune(study, ours)))
 
     def keep(self, attrs: Mapping[str, Any]) -> None:
         """Store attributes with the trial."""
         self._has_run = self._has_run or RUN_ID in attrs
-        self._unsaved.attrs.update(attrs)
-        self._now_or_later(lambda _: None)
+        self._held.unsaved.attrs.update(attrs)
+        self._held.now_or_later(lambda _: None)
 
     def leads(self, value: float) -> bool:
         """Tell whether no complete trial is better; several objectives have no single best."""
@@ -323,80 +271,8 @@ class _TrialRun:
             maximize = study.direction is StudyDirection.MAXIMIZE
             return not values or (value >= max(values) if maximize else value <= min(values))
 
-        return self._now_or_later(is_best) is not False
+        return self._held.now_or_later(is_best) is not False
 
     def must_stop(self) -> bool:
         """Tell whether the trial has to stop; signals to other machines that its worker is alive."""
-        now = time.monotonic()
-        if now - self._last_beat >= claims.HEARTBEAT_SECONDS:
-            self._last_beat = now
-            self._now_or_later(lambda _: claims.beat(self._trial))
-        if now - self._last_look >= LOOK_SECONDS:
-            self._last_look = now
-            self._is_stopped = self._has_message()
-        if self._used is not None and now - self._used >= IDLE_SECONDS:
-            self._used = None
-            close_connections(self._storage)
-        return self._lost or self._is_stopped or self._shutdown.must_stop()
-
-    def _has_message(self) -> bool:
-        """Whether the study was stopped since the sweep began; read without the lock, for which many may wait."""
-        self._used = time.monotonic()
-        try:
-            with patience(0):
-                attrs = self._storage.get_study_user_attrs(self._study_key)
-        except STORAGE_FAILURES:
-            return False  # the next report or sign of life says so
-        return newer_stop(attrs, self._worker.budget.stopped_before) is not None
-
-    def _now_or_later(self, step: Callable[[FrozenTrial], Answer]) -> Answer | None:
-        """Take a step if the trial is still this worker's; return None if it is not, or if the storage is away."""
-        if self._again is not None and time.monotonic() < self._again:
-            return None
-        try:
-            with patience(0):
-                answer = self._if_ours(step)
-        except STORAGE_FAILURES as error:
-            if not is_passing(error):
-                raise
-            if self._again is None:
-                log.warning(
-                    "The storage of the sweep does not respond (%s); trial %d goes on, and what it reports is stored later.",
-                    cause(error),
-                    self._trial.number,
-                )
-            self._again = time.monotonic() + RETRY_SECONDS
-            return None
-        if self._again is not None:
-            note_recovery()
-            log.warning("The storage of the sweep responds again.")
-            self._again = None
-        return answer
-
-    def _if_ours(self, step: Callable[[FrozenTrial], Answer]) -> Answer | None:
-        """Write what is not stored yet about the trial, and take a step with its state, under the storage's lock.
-
-        Nothing is done, and None is returned, if another machine took the trial. The step may be repeated.
-        """
-
-        def attempt() -> Answer | None:
-            frozen = self._storage.get_trial(self._key)
-            is_ended = frozen.state.is_finished() and not self._may_be_told
-            self._lost = claims.claim_of(frozen) != self._claim or is_ended
-            if self._lost:
-                log.warning(
-                    "Trial %d was taken over by another worker; its result here is discarded.",
-                    self._trial.number,
-                )
-                return None
-            if not frozen.state.is_finished():
-                self._unsaved.write(self._storage, self._key)
-                frozen.intermediate_values.update(self._unsaved.values)
-            return step(frozen)
-
-        if self._lost:
-            return None
-        self._used = time.monotonic()
-        answer = locked(self._storage, attempt, alone=False)
-        self._unsaved = Unsaved()
-        return answer
+        return self._held.must_end(self._worker.budget.stopped_before) or self._shutdown.must_stop()

@@ -15,6 +15,8 @@ from optuna.samplers import BaseSampler
 from flowersweep.doors import hydra_api
 from flowersweep.own.main_module import MainModule
 from flowersweep.sweep.runs import EXPERIMENT, Runs
+from flowersweep.sweep.search.pruner import make_pruner
+from flowersweep.sweep.search.sampler import distinct_sampler, explicit_options, make_sampler
 from flowersweep.sweep.settings import Settings
 from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
@@ -23,8 +25,6 @@ from flowersweep.sweep.storage.patience import patience
 from flowersweep.sweep.storage.storage import open_storage, stopped_in_words
 from flowersweep.sweep.study.budget import Budget
 from flowersweep.sweep.study.content import Content
-from flowersweep.sweep.study.pruner import make_pruner
-from flowersweep.sweep.study.sampler import distinct_sampler, explicit_options, make_sampler
 from flowersweep.sweep.study.study import join_study
 from flowersweep.sweep.workers.engines.sealed import Sealed, hide_passwords
 from flowersweep.sweep.workers.isolation.lifeline import ending_with_sweeper

@@ -18,7 +18,7 @@ from flowersweep.config.schema import Config
 from flowersweep.data import open_pixel_store
 from flowersweep.data.stream import Part, evaluation_stream
 from flowersweep.progress import progress
-from flowersweep.tracking.lookup import run_config, run_model
+from flowersweep.tracking.lookup import run_model
 from flowersweep.tracking.store.store import Store
 from flowersweep.training.dataset import Pictures, PictureSet
 from flowersweep.training.probabilities import traced
@@ -45,7 +45,7 @@ def with_teacher(config: Config, pictures: Pictures, store: Store) -> Pictures:
     run_id, share = config.trainer.teacher, np.float32(config.trainer.teacher_share)
     if run_id is None:
         return pictures
-    check_other_run("trainer.teacher", run_id, config, pictures, store)
+    theirs = check_other_run("trainer.teacher", run_id, config, pictures, store)
     model = run_model(store, run_id)
     log.info("The teacher, run %s, looks at the training pictures.", run_id)
     images = open_pixel_store(
@@ -53,9 +53,7 @@ def with_teacher(config: Config, pictures: Pictures, store: Store) -> Pictures:
         fingerprint=pictures.fingerprint,
         size=model.input_shape[1],
         cache=cache_dir(config.paths.cache),
-        resizing=OmegaConf.select(
-            run_config(store, run_id), "data.resize", default=MISSING_IN_OLD["data.resize"]
-        ),
+        resizing=OmegaConf.select(theirs, "data.resize", default=MISSING_IN_OLD["data.resize"]),
     ).images
     with own_errors(images):
         answers = _probabilities(model, PictureSet(images, pictures.train.indices, pictures.train.labels))

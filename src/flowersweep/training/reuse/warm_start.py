@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from flowersweep.config.locations import EXPERIMENT
 from flowersweep.config.models import FineTunedConfig
@@ -93,7 +93,7 @@ def check_other_run(
     store: Store,
     *,
     also: Mapping[str, object] = MappingProxyType({}),
-) -> None:
+) -> DictConfig:
     """Refuse a run with other classes or another split: it has been trained on pictures that validate this run.
 
     Args:
@@ -103,6 +103,9 @@ def check_other_run(
         pictures: The pictures of this run.
         store: The store of the other run.
         also: Further keys and the values that the other run must have.
+
+    Returns:
+        The configuration of the other run.
 
     Raises:
         ConfigError: They do not agree.
@@ -121,3 +124,4 @@ def check_other_run(
             raise ConfigError(
                 f"{setting}={run_id} has {key}={received}, but this run has {key}={expected}; they must agree."
             )
+    return other

@@ -6,7 +6,7 @@ from optuna.pruners import BasePruner, NopPruner
 from optuna.trial import FrozenTrial
 
 from flowersweep.errors import SweepError
-from flowersweep.sweep.study.build import broken_rules, build, require
+from flowersweep.sweep.search.build import broken_rules, build, require
 
 GROUP = "hydra/sweeper/pruner"
 

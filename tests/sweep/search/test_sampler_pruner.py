@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from flowersweep.errors import SweepError
 from flowersweep.sweep.schema import PRUNERS
-from flowersweep.sweep.study.pruner import make_pruner
+from flowersweep.sweep.search.pruner import make_pruner
 
 EXPECTED = {
     "none": optuna.pruners.NopPruner,

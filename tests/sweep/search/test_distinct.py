@@ -11,10 +11,10 @@ from omegaconf import OmegaConf
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
+from flowersweep.sweep.search.distinct import MAX_ASKED, DistinctSampler
+from flowersweep.sweep.search.sampler import distinct_sampler, make_sampler
 from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.space.space import Space
-from flowersweep.sweep.study.distinct import MAX_ASKED, DistinctSampler
-from flowersweep.sweep.study.sampler import distinct_sampler, make_sampler
 from hydra_plugins.hydra_optuna_sweeper import config as official
 
 SMALL = build_space(["a=1,2", "b=u,v,true", "c=range(0.0,0.3,0.1)"])

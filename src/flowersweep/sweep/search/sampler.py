@@ -15,9 +15,9 @@ from optuna.samplers import BaseSampler, RandomSampler
 from flowersweep.doors.optuna_sweeper_api import SAMPLER_FUNCTIONS
 from flowersweep.errors import SweepError
 from flowersweep.sweep.schema import AutoSamplerConf
+from flowersweep.sweep.search.build import build, require
+from flowersweep.sweep.search.distinct import MAX_ASKED, DistinctSampler
 from flowersweep.sweep.space.space import Space
-from flowersweep.sweep.study.build import build, require
-from flowersweep.sweep.study.distinct import MAX_ASKED, DistinctSampler
 
 GROUP = "hydra/sweeper/sampler"
 PREFIX = "hydra.sweeper.sampler."

@@ -17,9 +17,9 @@ from optuna.samplers import (
 )
 
 from flowersweep.errors import SweepError
+from flowersweep.sweep.search.build import require
+from flowersweep.sweep.search.sampler import explicit_options, is_grid, make_sampler, trial_seed
 from flowersweep.sweep.space.build_space import build_space
-from flowersweep.sweep.study.build import require
-from flowersweep.sweep.study.sampler import explicit_options, is_grid, make_sampler, trial_seed
 from hydra_plugins.hydra_optuna_sweeper import config as official
 
 NUMBERS = build_space(["x=interval(0,1)", "y=interval(0,1)"])

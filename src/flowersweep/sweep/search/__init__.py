@@ -1,0 +1,1 @@
+"""What a search tries next and which trials end early: samplers and pruners."""
