@@ -1,5 +1,6 @@
 """The command that combines models: what it stores, prints and refuses."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -48,6 +49,8 @@ def test_the_ensemble_is_a_run_that_can_be_promoted(
         assert f"accuracy {run.data.metrics[metric]:.4f}" in out
     assert (run.data.tags["kind"], run.data.tags["mlflow.parentRunId"]) == ("ensemble", small.study.run_id)
     assert "combine=probabilities" in run.data.tags["command"]
+    parts = json.loads(Files(small.store, run_id).text("members.json") or "")
+    assert all(part["count"] >= 1 and part["temperature"] > 0 for part in parts.values())
 
     where = f"tracking.dir={small.directory}"
     assert promote([f"run={run_id[:8]}", where]) == 0

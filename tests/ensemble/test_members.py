@@ -5,7 +5,9 @@ import pytest
 
 from ensemble_study import SmallStudy
 from flowersweep.ensemble.members import Member, members
+from flowersweep.ensemble.selection import select
 from flowersweep.errors import TrackingError
+from flowersweep.figures.predictions import PredictionsTable
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.selection import find_study
 
@@ -42,6 +44,30 @@ def test_members_share_their_validation_pictures(small: SmallStudy) -> None:
     assert [one.choice.run_id for one in some] == runs[::-1]
     assert left_out.startswith("1 of 3 trainings is left out")
     assert "other validation pictures than the best one, trial 1 of study small" in left_out
+
+
+def test_members_are_compared_with_their_temperatures(small: SmallStudy) -> None:
+    """A model that is right more often but not sure of it, as after label smoothing, is selected before a sure one."""
+    run = small.add(0, seed=1)
+    small.add(1, seed=2)
+    choice = next(one.choice for one in found(small)[0] if one.choice.run_id == run)
+    true = np.arange(100) % 2
+
+    def member(wrong: int, certainty: float) -> Member:
+        probabilities = np.where(np.eye(2)[true] == 1, certainty, 1 - certainty)
+        probabilities[:wrong] = probabilities[:wrong, ::-1]
+        paths = [f"{number}.jpg" for number in range(100)]
+        return Member(
+            choice, PredictionsTable(paths, ("a", "b"), true, probabilities.argmax(1), probabilities)
+        )
+
+    sure, good = member(wrong=8, certainty=0.92), member(wrong=4, certainty=0.6)
+    as_recorded = select([one.predictions.probabilities for one in (sure, good)], true, top=1)
+    with_temperature = select([one.probabilities for one in (sure, good)], true, top=1)
+
+    assert (as_recorded[0].member, with_temperature[0].member) == (0, 1)
+    assert sure.temperature.value == pytest.approx(1, abs=0.1)
+    assert good.temperature.value == pytest.approx(np.log(1.5) / np.log(24), rel=0.15)
 
 
 def test_one_model_is_no_ensemble(small: SmallStudy) -> None:

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 FIT = "fit"
 # The inverse of the temperature is searched between these; beyond them probabilities are equal, or 0 and 1.
 _BOUNDS = (1 / 20, 20.0)
-# Probabilities in tables of earlier versions are rounded to six decimals.
-_SMALLEST = 5e-7
+# Tables of earlier versions are rounded to six decimals, so that 0 stands for half of the last one.
+_ROUNDED, _LAST_DECIMAL = 5e-7, 1e-6
+_SMALLEST = float(np.finfo(np.float32).tiny)
 
 Floats = npt.NDArray[np.float64]
 
@@ -85,10 +86,11 @@ def fit_for(choice: Choice) -> Temperature:
 
 
 def fit(true: npt.NDArray[np.integer], probabilities: npt.NDArray[np.floating]) -> Temperature:
-    """The temperature with the smallest negative log-likelihood.
+    """The temperature with the smallest negative log-likelihood, for one picture more of which the class is not known.
 
-    The negative log-likelihood is convex in the inverse of the temperature, so a bounded search in one dimension finds
-    its minimum.
+    That picture is Platt's safeguard ("Probabilistic outputs for support vector machines", 1999, section 2.2): without
+    it, a model that predicts all pictures correctly, of which there may be few, would become certain of everything.
+    The function is convex in the inverse of the temperature, so a bounded search in one dimension finds its minimum.
 
     Args:
         true: Class numbers, shape (n,), n at least 1.
@@ -98,7 +100,7 @@ def fit(true: npt.NDArray[np.integer], probabilities: npt.NDArray[np.floating]) 
 
     logits = _logits(probabilities)
     found = minimize_scalar(
-        lambda inverse: _loss(true, logits * inverse),
+        lambda inverse: _guarded_loss(true, logits * inverse),
         bounds=_BOUNDS,
         method="bounded",
         options={"xatol": 1e-6},
@@ -117,7 +119,9 @@ def scaled(probabilities: npt.NDArray[np.floating], temperature: float) -> Float
 
 
 def _logits(probabilities: npt.NDArray[np.floating]) -> Floats:
-    return np.asarray(np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST)))
+    known = probabilities.astype(np.float64)
+    is_rounded = known[known > 0].min(initial=1) >= _LAST_DECIMAL
+    return np.asarray(np.log(np.maximum(known, _ROUNDED if is_rounded else _SMALLEST)))
 
 
 def _quality(true: npt.NDArray[np.integer], logits: Floats) -> Quality:
@@ -126,6 +130,12 @@ def _quality(true: npt.NDArray[np.integer], logits: Floats) -> Quality:
 
 def _loss(true: npt.NDArray[np.integer], logits: Floats) -> float:
     return float(-_log_softmax(logits)[np.arange(len(true)), true].mean())
+
+
+def _guarded_loss(true: npt.NDArray[np.integer], logits: Floats) -> float:
+    """The loss if another picture had been seen, with the mean of the other ones' logits and of any class."""
+    unknown = -_log_softmax(logits).mean()
+    return float(_loss(true, logits) * len(true) + unknown) / (len(true) + 1)
 
 
 def _log_softmax(logits: Floats) -> Floats:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flowersweep.deploy.evaluation import EvaluationSet, evaluation_set
+from flowersweep.deploy.temperature import with_temperature
 from flowersweep.ensemble.members import Member
 from flowersweep.ensemble.prediction import engine_of, predict
 from flowersweep.ensemble.recipe import PROBABILITIES, WEIGHTS, Recipe
@@ -77,11 +78,12 @@ def _probabilities(
 ) -> tuple[list[Step], "keras.Model"]:
     from flowersweep.ensemble.combination import mean_of_probabilities
 
-    steps = select(
-        [member.predictions.probabilities for member in members], members[0].predictions.true, recipe.top
-    )
+    steps = select([member.probabilities for member in members], members[0].predictions.true, recipe.top)
     counts = Counter(step.member for step in steps)
-    models = [(load_model(store, members[i].choice.location), count) for i, count in counts.items()]
+    models = [
+        (with_temperature(load_model(store, members[i].choice.location), members[i].temperature), count)
+        for i, count in counts.items()
+    ]
     return steps, mean_of_probabilities(models, flip=recipe.flip)
 
 
@@ -104,7 +106,7 @@ def _weights(
 
 
 def _check_mean(members: Sequence[Member], steps: Sequence[Step], predicted: Probabilities) -> None:
-    expected = np.mean([members[step.member].predictions.probabilities for step in steps], axis=0)
+    expected = np.mean([members[step.member].probabilities for step in steps], axis=0)
     difference = float(np.abs(expected - predicted).max())
     if not difference <= TOLERANCE:
         raise TrackingError(

@@ -1,12 +1,15 @@
 """The trainings of a study that can become members of an ensemble, with their predictions for the validation pictures."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from flowersweep.config import direction_of
 from flowersweep.deploy.best_run import counts, described, objective
 from flowersweep.deploy.choose import Choice
 from flowersweep.deploy.model_info import ModelInfo, model_info
+from flowersweep.deploy.temperature import Temperature, fit, scaled
+from flowersweep.ensemble.selection import Probabilities
 from flowersweep.errors import TrackingError
 from flowersweep.figures.predictions import PredictionsTable, read_predictions
 from flowersweep.tracking.lookup import Files, logged_model
@@ -35,6 +38,20 @@ class Member:
     def inputs(self) -> tuple[ModelInfo, list[str], list[int]]:
         """What all members of an ensemble must have in common: also paths and true classes of the validation pictures."""
         return self.choice.info, self.predictions.paths, self.predictions.true.tolist()
+
+    @cached_property
+    def temperature(self) -> Temperature:
+        """The temperature that makes its probabilities comparable with those of other members.
+
+        Label smoothing makes a model less confident, and small training data more, whatever it knows: the loss of a mean
+        would choose members by that.
+        """
+        return fit(self.predictions.true, self.predictions.probabilities)
+
+    @cached_property
+    def probabilities(self) -> Probabilities:
+        """Those of the validation pictures, with its temperature; shape (m, number of classes)."""
+        return scaled(self.predictions.probabilities, self.temperature.value)
 
 
 def members(store: Store, study: "Run") -> tuple[list[Member], list[str]]:

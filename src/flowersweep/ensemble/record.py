@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flowersweep.deploy.best_run import described
 from flowersweep.deploy.derived_run import log_derived_model, tags_taken_over, take_over
 from flowersweep.ensemble.members import Member
-from flowersweep.ensemble.recipe import Recipe
+from flowersweep.ensemble.recipe import PROBABILITIES, Recipe
 from flowersweep.ensemble.selection import Probabilities, Score, Step
 from flowersweep.figures.predictions import predictions_table
 from flowersweep.tracking.closing import closing
@@ -102,7 +102,7 @@ def record(
         tracker.metrics({METRIC: evaluated.validation.accuracy, "best/val_loss": evaluated.validation.loss})
         if evaluated.test is not None:
             tracker.metrics({"test/accuracy": evaluated.test.accuracy, "test/loss": evaluated.test.loss})
-        tracker.json(counts, "members.json")
+        tracker.json(_members(selected, counts, product.recipe), "members.json")
         tracker.json(provenance(command=product.command), "config/provenance.json")
         recorded = selected[0].predictions
         table = predictions_table(recorded.paths, recorded.true, product.predicted, recorded.class_names)
@@ -111,6 +111,15 @@ def record(
         log_derived_model(tracker, first, product.model)
         tracker.tags({NOTE: _description(selected, counts, evaluated)})
     return tracker.run_id
+
+
+def _members(selected: Sequence[Member], counts: Counter[str], recipe: Recipe) -> dict[str, dict[str, float]]:
+    """How often each run counts and, in a mean of probabilities, the temperature of its model."""
+    found: dict[str, dict[str, float]] = {run_id: {"count": count} for run_id, count in counts.items()}
+    if recipe.combine == PROBABILITIES:
+        for member in selected:
+            found[member.choice.run_id]["temperature"] = member.temperature.value
+    return found
 
 
 def _description(selected: Sequence[Member], counts: Counter[str], evaluated: Evaluated) -> str:

@@ -55,6 +55,9 @@ def select(probabilities: Sequence[Probabilities], labels: Labels, top: int) -> 
     of models", ICML 2004). The loss decides and not the accuracy, because on some hundred pictures many ensembles have
     the same accuracy.
 
+    Probabilities of members should be calibrated, see `Member.temperature`: the loss of others says more about their
+    confidence than about what they know.
+
     Args:
         probabilities: One array of shape (m, number of classes) for each candidate.
         labels: True classes, shape (m,).
