@@ -20,12 +20,9 @@ def made(small: SmallStudy, capsys: pytest.CaptureFixture[str], *arguments: str)
     """What the command prints, and the id of the run that it makes."""
     assert main(["small", f"tracking.dir={small.directory}", *arguments]) == 0
     out = capsys.readouterr().out
-    beginning = re.search(r"promote run=([0-9a-f]{8})", out)
-    assert beginning
-    (run,) = client(small.store.uri).search_runs(
-        [small.experiment], f"attributes.run_id LIKE '{beginning[1]}%'"
-    )
-    return out, run.info.run_id
+    whole = re.search(r"promote run=([0-9a-f]{32})\b", out)
+    assert whole
+    return out, whole[1]
 
 
 def truth(small: SmallStudy, positions: np.ndarray) -> np.ndarray:

@@ -68,7 +68,7 @@ def _ensemble(values: Mapping[str, str | None]) -> int:
     _show(found, evaluated)
     where = [f"{name}={values[name]}" for name in ("tracking.dir", "tracking.uri") if values.get(name)]
     sys.stdout.write(
-        f"To use it: {redacted(shlex.join(['python', '-m', 'flowersweep', 'promote', f'run={run_id[:8]}', *where]))}\n"
+        f"To use it: {redacted(shlex.join(['python', '-m', 'flowersweep', 'promote', f'run={run_id}', *where]))}\n"
     )
     return 0
 
