@@ -98,3 +98,42 @@ def test_the_pareto_set() -> None:
 def test_configurations(one: dict[str, object], other: dict[str, object], *, equal: bool) -> None:
     """Trials that differ only in the seed are one configuration; a text is not the number it looks like."""
     assert (configuration_key(one) == configuration_key(other)) is equal
+
+
+def counted_seeds(*counts: int) -> dict[int, float]:
+    """Accuracies on 734 pictures for the seeds 0, 1, ..."""
+    return {seed: count / 734 for seed, count in enumerate(counts)}
+
+
+PRUNED_SEEDS = (counted_seeds(691, 690, 692), counted_seeds(300), counted_seeds(641, 639, 643))
+
+
+def test_too_few_common_seeds_are_compared_by_their_pictures() -> None:
+    """A configuration of which one seed was not pruned shares the rank of the best only if the pictures allow it."""
+    found = ranked(*PRUNED_SEEDS, n_pictures=734, metric=ACCURACY)
+    assert (found.ranks, found.order, found.untested) == ((1, 3, 2), (0, 2, 1), False)
+    assert found.note.endswith(
+        "Configurations with fewer than 2 common seeds share a rank if their difference is within the noise of 734 validation "
+        "pictures (Wilson intervals)."
+    )
+    close = ranked(PRUNED_SEEDS[0], counted_seeds(685), PRUNED_SEEDS[2], n_pictures=734, metric=ACCURACY)
+    assert close.ranks == (1, 1, 2)
+    # The first one by the common seed has a worse mean, which is no evidence against the second one.
+    low = {0: 0.0, 1: 0.5, 2: 0.5}
+    lucky = ranked(
+        {0: 400 / 734, 1: 1.0, 2: 1.0}, counted_seeds(500), low, low, n_pictures=734, metric=ACCURACY
+    )
+    assert (lucky.ranks, lucky.order) == ((1, 1, 2, 2), (1, 0, 2, 3))
+
+
+def test_what_could_not_be_compared_is_said() -> None:
+    """Losses with fewer than two common seeds share the rank of the best, and the note says that they were not tested."""
+    losses = [{0: 0.1, 1: 0.11, 2: 0.1}, {0: 5.0}, {0: 0.9, 1: 0.92, 2: 0.91}]
+    found = standings(losses, metric="best/val_loss", maximize=False, n_pictures=734)
+    assert (found.ranks, found.untested) == ((1, 1, 2), True)
+    assert found.note.endswith(
+        "Configurations with fewer than 2 common seeds could not be compared, and also share a rank."
+    )
+    tested = standings([losses[0], losses[2]], metric="best/val_loss", maximize=False, n_pictures=734)
+    assert not tested.untested
+    assert "could not be compared" not in tested.note

@@ -7,7 +7,7 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 from rich.console import Console
 
@@ -108,6 +108,44 @@ def test_the_answer() -> None:
     assert answer(leaderboard(made)) == (
         "Best: **trial 2 (aug=zoom)**, 0.7100 ± 0.0100 over 3 seeds; 1 more with rank 1, which cannot be distinguished "
         "from it.\n\n"
+    )
+
+
+def seeds_searched(*configurations: tuple[str, tuple[float | None, ...]]) -> optuna.Study:
+    """A grid of configurations and seeds, of which None was not completed."""
+    made = optuna.create_study(direction="maximize")
+    space = {"aug": CategoricalDistribution(("A", "B", "C")), "seed": IntDistribution(0, 9)}
+    for aug, values in configurations:
+        for seed, value in enumerate(values):
+            if value is None:
+                continue
+            made.add_trial(
+                create_trial(value=value, params={"aug": aug, "seed": seed}, distributions=dict(space))
+            )
+    return made
+
+
+def test_the_answer_about_searched_seeds() -> None:
+    """The value of the best trial is not shown as the mean of its seeds, which count as one configuration."""
+    lucky = seeds_searched(("A", (0.95, 0.70, 0.70)), ("B", (0.90, 0.901, 0.899)))
+    assert answer(leaderboard(lucky)) == (
+        "Best: **trial 0 (aug=A, seed=0)**, 0.9500; its configuration 0.7833 ± 0.1443 over 3 seeds; 1 more with rank 1, which "
+        "cannot be distinguished from it.\n\n"
+    )
+    # The other configuration is better with every common seed, but lacks the best seed.
+    worse = seeds_searched(("A", (0.95, 0.900, 0.901, 0.902)), ("B", (None, 0.920, 0.921, 0.9221)))
+    assert answer(leaderboard(worse)) == (
+        "Best: **trial 0 (aug=A, seed=0)**, 0.9500; its configuration 0.9133 ± 0.0245 over 4 seeds, which has rank 2.\n\n"
+    )
+
+
+def test_the_answer_about_what_was_not_tested() -> None:
+    """A configuration with a single seed is not said to have been compared."""
+    told = answer(
+        leaderboard(seeds_searched(("A", (0.94, 0.941, 0.942)), ("B", (0.4,)), ("C", (0.87, 0.872, 0.871))))
+    )
+    assert told.endswith(
+        "; 1 more with rank 1, which cannot be distinguished from it or could not be compared.\n\n"
     )
 
 

@@ -256,7 +256,18 @@ def _n_compared(samples: Sequence[Sample]) -> int:
     return sum(len(sample) >= MIN_SEEDS for sample in samples)
 
 
-def groups(samples: Sequence[Sample], *, counts: bool = False) -> list[int] | None:
+def untestable(samples: Sequence[Sample]) -> bool:
+    """Whether some samples have too few seeds in common for a test."""
+    seeds = {frozenset(sample) for sample in samples}
+    return any(len(one & other) < MIN_SEEDS for one in seeds for other in seeds)
+
+
+def groups(
+    samples: Sequence[Sample],
+    *,
+    counts: bool = False,
+    untested_apart: Callable[[float, float], bool] = lambda *_: False,
+) -> list[int] | None:
     """Groups of samples that share a rank because they are statistically indistinguishable.
 
     The first sample and all that are indistinguishable from it are group 1. The remaining ones are treated in the same way.
@@ -265,6 +276,7 @@ def groups(samples: Sequence[Sample], *, counts: bool = False) -> list[int] | No
     Args:
         samples: The samples in the order of their levels, the best first.
         counts: Whether the values are counts of pictures.
+        untested_apart: Whether a mean is worse than that of the first of a group, for samples with too few common seeds.
 
     Returns:
         The group of each sample, counted from 1; None if no pair could be tested.
@@ -274,12 +286,14 @@ def groups(samples: Sequence[Sample], *, counts: bool = False) -> list[int] | No
     n_compared = _n_compared(samples)
     left, group, tested = list(range(len(samples))), 0, len(samples) == 1
     equal, limit = equal_to(samples), _Limit()
+    means = [statistics.mean(sample.values()) for sample in samples]
     while left:
         group += 1
         some = [samples[index] for index in left]
         ps = {left[i]: p for i, p in _tested(some, least, n_compared, enough=ALPHA, range_test=limit)}
         tested = tested or bool(ps)
-        apart = [index for index in left if all(ps.get(other, 1.0) < ALPHA for other in equal[index])]
+        worse = {i: ps[i] < ALPHA if i in ps else untested_apart(means[left[0]], means[i]) for i in left[1:]}
+        apart = [index for index in left if all(worse.get(other, False) for other in equal[index])]
         for index in set(left) - set(apart):
             found[index] = group
         left = apart

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from flowersweep.ranking.comparison import (
     ALPHA,
+    MIN_SEEDS,
     PRECISION,
     Comparison,
     Sample,
@@ -14,6 +15,7 @@ from flowersweep.ranking.comparison import (
     equal_to,
     fit,
     groups,
+    untestable,
 )
 from flowersweep.ranking.resolution import CONFIDENCE, least_difference, resolved
 
@@ -36,12 +38,14 @@ class Standings:
         note: What equal ranks mean, in one or more sentences; empty for a single configuration.
         comparisons: The comparison of each configuration with the best one, None for the best one itself; empty if they
             were not asked for.
+        untested: Whether some share a rank because they could not be compared.
     """
 
     order: tuple[int, ...]
     ranks: tuple[int, ...]
     note: str
     comparisons: tuple[Comparison | None, ...] = ()
+    untested: bool = False
 
 
 def configuration_key(params: Mapping[str, Any]) -> str:
@@ -99,13 +103,22 @@ def standings(
     # By the values without the effects of their seeds: with the same seeds for all, this is the order of the means.
     order = sorted(range(len(values)), key=lambda i: (round(sign * levels[i], DECIMALS), sign * means[i], i))
     ordered = [values[index] for index in order]
-    found = groups(ordered, counts=counts)
+    known = n_pictures if counts else None
+
+    def apart(leader: float, other: float) -> bool:
+        """Whether the pictures show that a mean is worse than that of the leader."""
+        if not known or sign * other <= sign * leader:
+            return False
+        return resolved(leader / known, other / known, known, len(samples))
+
+    found = groups(ordered, counts=counts, untested_apart=apart)
+    untested = found is not None and not known and len(samples) > 1 and untestable(samples)
     if found is not None:
-        note = _of_tests(samples) if len(samples) > 1 else ""
-    elif counts and n_pictures:
-        shares = [means[index] / n_pictures for index in order]
-        found = _grouped(shares, lambda one, other: resolved(one, other, n_pictures, len(shares)))
-        note = _of_pictures(shares[0], n_pictures, len(shares))
+        note = _of_tests(samples, known) if len(samples) > 1 else ""
+    elif known:
+        shares = [means[index] / known for index in order]
+        found = _grouped(shares, lambda one, other: resolved(one, other, known, len(shares)))
+        note = _of_pictures(shares[0], known, len(shares))
     else:
         found = _by_value(ordered)
         note = _VALUES if n_pictures is None else f"{_VALUES} {_REPEAT}"
@@ -116,6 +129,7 @@ def standings(
         ranks=_as_given(order, found),
         note=note,
         comparisons=_as_given(order, compared) if compared else (),
+        untested=untested,
     )
 
 
@@ -152,13 +166,20 @@ _VALUES = "Ranked by value: only equal values share a rank."
 _REPEAT = "Whether the differences are larger than noise is not known; hydra.sweeper.n_repeats=3 measures it."
 
 
-def _of_tests(samples: Sequence[Sample]) -> str:
+def _of_tests(samples: Sequence[Sample], n_pictures: int | None) -> str:
     sizes = sorted({len(sample) for sample in samples})
     seeds = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
     return (
         f"Values are means ± standard deviations over {seeds} seeds. The same rank means statistically indistinguishable (Tukey's range test and "
-        f"paired t-tests over common seeds, limit {ALPHA})."
+        f"paired t-tests over common seeds, limit {ALPHA}).{_of_untested(n_pictures) if untestable(samples) else ''}"
     )
+
+
+def _of_untested(n_pictures: int | None) -> str:
+    few = f" Configurations with fewer than {MIN_SEEDS} common seeds"
+    if n_pictures is None:
+        return f"{few} could not be compared, and also share a rank."
+    return f"{few} share a rank if their difference is within the noise of {n_pictures} validation pictures (Wilson intervals)."
 
 
 def _of_pictures(best: float, n_pictures: int, n_compared: int) -> str:

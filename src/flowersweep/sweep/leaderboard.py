@@ -70,11 +70,13 @@ class Leaderboard:
         rows: Complete trials by rank, then by value; then pruned and failed ones by number.
         best: The trial with the best value, the first of equal ones; with several objectives the Pareto set.
         note: What equal ranks mean; empty if there is nothing to compare.
+        untested: Whether some trials share a rank because they could not be compared.
     """
 
     rows: list[Row]
     best: list[Row]
     note: str
+    untested: bool = False
 
 
 def leaderboard(study: Study) -> Leaderboard:
@@ -82,7 +84,7 @@ def leaderboard(study: Study) -> Leaderboard:
     trials = study.get_trials(deepcopy=False)
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     samples = _samples(complete)
-    ranks, note = _ranks(study, complete, samples)
+    ranks, note, untested = _ranks(study, complete, samples)
     ranked = [
         _row(trial, rank, samples[key])
         for trial, rank, key in zip(complete, ranks, _keys(complete), strict=True)
@@ -92,7 +94,7 @@ def leaderboard(study: Study) -> Leaderboard:
     rows = sorted(by_value, key=lambda row: row.rank or 0)
     best = [row for row in rows if row.rank == 1] if len(study.directions) > 1 else by_value[:1]
     others = [trial for trial in trials if trial.state in {TrialState.PRUNED, TrialState.FAIL}]
-    return Leaderboard([*rows, *map(as_row, others)], best, note)
+    return Leaderboard([*rows, *map(as_row, others)], best, note, untested)
 
 
 def as_row(trial: FrozenTrial) -> Row:
@@ -143,12 +145,12 @@ def _points(complete: Sequence[FrozenTrial]) -> dict[str, list[float]]:
 
 def _ranks(
     study: Study, complete: Sequence[FrozenTrial], samples: Mapping[str, Sample]
-) -> tuple[list[int], str]:
+) -> tuple[list[int], str, bool]:
     maximize = [direction is StudyDirection.MAXIMIZE for direction in study.directions]
     if len(maximize) > 1:
         points = _points(complete)
         fronts = dict(zip(points, pareto_ranks(list(points.values()), maximize), strict=True))
-        return [fronts[key] for key in _keys(complete)], PARETO if complete else ""
+        return [fronts[key] for key in _keys(complete)], PARETO if complete else "", False
     sizes = {trial.user_attrs.get(N_VALIDATION) for trial in complete if TAKEN_FROM not in trial.user_attrs}
     found = standings(
         list(samples.values()),
@@ -157,7 +159,7 @@ def _ranks(
         n_pictures=sizes.pop() if len(sizes) == 1 else None,
     )
     ranks = dict(zip(samples, found.ranks, strict=True))
-    return [ranks[key] for key in _keys(complete)], found.note
+    return [ranks[key] for key in _keys(complete)], found.note, found.untested
 
 
 def _row(trial: FrozenTrial, rank: int | None, sample: Sample) -> Row:

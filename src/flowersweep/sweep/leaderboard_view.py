@@ -1,10 +1,12 @@
 """The leaderboard as tables: in Markdown for MLflow, and for a terminal."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from optuna.trial import TrialState
 
 from flowersweep.config.spelling import mean_text, number_text, short_keys, value_text
+from flowersweep.ranking.standings import configuration_key
 from flowersweep.sweep.leaderboard import Leaderboard, Row
 from flowersweep.tables import Listing
 
@@ -39,16 +41,27 @@ def answer(board: Leaderboard) -> str:
         return ""
     (best,) = board.best
     values = ", ".join(f"{key}={value_text(value)}" for key, value in best.params.items())
-    value, deviation = best.values[0], best.standard_deviation
-    told = (
-        number_text(value)
-        if deviation is None
-        else f"{mean_text(value, deviation)} over {best.n_seeds} seeds"
-    )
-    equal = [row for row in board.rows if row.rank == 1 and row is not best and row.taken_from is None]
-    others = f"; {len(equal)} more with rank 1, which cannot be distinguished from it" if equal else ""
+    spread = f"{_spread(best)} over {best.n_seeds} seeds"
+    if best.standard_deviation is None:
+        told = number_text(best.values[0])
+    else:
+        told = (
+            spread
+            if math.isclose(best.mean or 0.0, best.values[0])
+            else f"{number_text(best.values[0])}; its configuration {spread}"
+        )
     name = f"trial {best.trial}" + (f" ({values})" if values else "")
-    return f"Best: **{name}**, {told}{others}.\n\n"
+    return f"Best: **{name}**, {told}{_as_good(board, best)}.\n\n"
+
+
+def _as_good(board: Leaderboard, best: Row) -> str:
+    """How many other configurations have the rank of the best trial, or that its own is not the best one."""
+    if best.rank != 1:
+        return f", which has rank {best.rank}"
+    equal = {configuration_key(row.params) for row in board.rows if row.rank == 1 and row.taken_from is None}
+    n_more = len(equal) - 1
+    untested = " or could not be compared" if board.untested else ""
+    return f"; {n_more} more with rank 1, which cannot be distinguished from it{untested}" if n_more else ""
 
 
 def as_listings(
