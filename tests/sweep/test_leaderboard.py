@@ -85,6 +85,29 @@ class TestOrder:
         assert {row.trial for row in board.best} == {one.number for one in made.best_trials} == {0, 1, 3}
         assert board.note.startswith("Rank 1 is the Pareto set")
 
+    def test_pareto_set_of_means(self) -> None:
+        """Each seed of a configuration counts once: neither a copied result nor another training with its seed adds to it."""
+        parameters = 100.0
+        made = study(
+            trial(0.9, parameters, lr=0.1, attrs={SEEDS: [0]}),
+            trial(0.8, parameters, lr=0.1, attrs={SEEDS: [1]}),
+            trial(0.9, parameters, lr=0.1, attrs={TAKEN_FROM: 0}),
+            trial(0.9, parameters, lr=0.1, attrs={SEEDS: [0]}),
+            trial(0.86, parameters, lr=0.2, attrs={SEEDS: [0, 1], REPEATS: [0.85, 0.87]}),
+            directions=("maximize", "minimize"),
+        )
+        assert {row.trial: row.rank for row in leaderboard(made).rows} == {0: 2, 1: 2, 2: 2, 3: 2, 4: 1}
+
+    def test_pareto_set_of_repeats(self) -> None:
+        """The mean of a trial with three seeds weighs three times as much as that of one seed."""
+        made = study(
+            trial(0.80, 100.0, lr=0.1, attrs={SEEDS: [0, 1, 2], REPEATS: [0.7, 0.8, 0.9]}),
+            trial(1.00, 100.0, lr=0.1, attrs={SEEDS: [3]}),
+            trial(0.86, 100.0, lr=0.2, attrs={SEEDS: [0]}),
+            directions=("maximize", "minimize"),
+        )
+        assert {row.trial: row.rank for row in leaderboard(made).rows} == {0: 2, 1: 2, 2: 1}
+
     def test_nothing_yet(self) -> None:
         """An empty study has no rows and no best one, whatever its objectives."""
         assert leaderboard(study()).rows == []

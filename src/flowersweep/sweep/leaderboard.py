@@ -1,7 +1,7 @@
 """The trials of a study, ranked as in its report."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -117,30 +117,39 @@ def _keys(complete: Sequence[FrozenTrial]) -> list[str]:
     ]
 
 
-def _samples(complete: Sequence[FrozenTrial]) -> dict[str, Sample]:
-    """The values of the first objective by seed, for each configuration in the order of the trials' numbers."""
-    found: dict[str, dict[int, float]] = {}
+def _trained(complete: Sequence[FrozenTrial]) -> Iterator[tuple[str, FrozenTrial, list[int]]]:
+    """The configuration, the trial and the seeds of each result, without the copied ones."""
     texts = sorted({repr(trial.params[SEED]) for trial in complete if SEED in trial.params})
     for trial, key in zip(complete, _keys(complete), strict=True):
         if TAKEN_FROM in trial.user_attrs:
             continue
-        values = trial.user_attrs.get(REPEATS) or trial.values[:1]
         given = trial.params.get(SEED, 0)
         first = given if isinstance(given, int) else texts.index(repr(given))
         # Trials of other programs, and of earlier versions, do not record their seeds.
-        seeds = trial.user_attrs.get(SEEDS) or range(first, first + len(values))
+        n_values = len(trial.user_attrs.get(REPEATS) or trial.values[:1])
+        seeds = trial.user_attrs.get(SEEDS) or range(first, first + n_values)
+        yield key, trial, list(map(int, seeds))
+
+
+def _samples(complete: Sequence[FrozenTrial]) -> dict[str, Sample]:
+    """The values of the first objective by seed, for each configuration in the order of the trials' numbers."""
+    found: dict[str, dict[int, float]] = {}
+    for key, trial, seeds in _trained(complete):
+        values = trial.user_attrs.get(REPEATS) or trial.values[:1]
         sample = found.setdefault(key, {})
         for seed, value in zip(seeds, values, strict=True):
-            sample.setdefault(int(seed), float(value))
+            sample.setdefault(seed, float(value))
     return dict(found)
 
 
 def _points(complete: Sequence[FrozenTrial]) -> dict[str, list[float]]:
-    """The means of all objectives, for each configuration in the order of the trials' numbers."""
-    values: dict[str, list[list[float]]] = {}
-    for trial, key in zip(complete, _keys(complete), strict=True):
-        values.setdefault(key, []).append(trial.values)
-    return {key: list(map(statistics.mean, zip(*some, strict=True))) for key, some in values.items()}
+    """The means of all objectives over the seeds, for each configuration in the order of the trials' numbers."""
+    # The study has the single values of repeats for the first objective only; each repeat counts as the mean of its trial.
+    found: dict[str, dict[int, Sequence[float]]] = {}
+    for key, trial, seeds in _trained(complete):
+        for seed in seeds:
+            found.setdefault(key, {}).setdefault(seed, trial.values)
+    return {key: list(map(statistics.mean, zip(*some.values(), strict=True))) for key, some in found.items()}
 
 
 def _ranks(
