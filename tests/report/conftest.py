@@ -2,8 +2,9 @@
 
 import json
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from optuna.distributions import (
 )
 
 from flowersweep.figures.predictions import predictions_table
+from flowersweep.sweep.workers.recorder import searched_numbers
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.run import PICTURES, RunStatus
@@ -53,6 +55,7 @@ class Writer:
         repeated: bool = False,
         files: bool = False,
         reason: str = "",
+        ended: RunStatus | None = None,
     ) -> str:
         """Write a trial with the metrics of each of its seeds; return the id of its run."""
         kind = {"study": self.name, "kind": "trial", "trial": number, "attempt": 0, "worker": 7}
@@ -72,7 +75,10 @@ class Writer:
             self._training(run, params, seed, metrics, files=files)
             if repeated:
                 run.end(RunStatus.FINISHED)
-        trial.end(RunStatus.FAILED if state == FAIL else RunStatus.FINISHED if listed else RunStatus.KILLED)
+        trial.end(
+            ended
+            or (RunStatus.FAILED if state == FAIL else RunStatus.FINISHED if listed else RunStatus.KILLED)
+        )
         if listed:
             metric = self.goal.split(", ", maxsplit=1)[0].split()[1]
             found = [one[metric] for one in values.values() if metric in one]
@@ -93,6 +99,8 @@ class Writer:
         augmentation = str(params.get("aug", "none"))
         run.tags({"data": self.data, "model": "cnn", "augmentation": augmentation})
         run.params({"seed": seed, "model.name": "cnn", "aug.name": augmentation})
+        run.params({key: value for key, value in params.items() if key not in {"seed", "aug"}})
+        run.metrics(searched_numbers(params))
         for epoch in (1, 2):
             quality = {"val_accuracy": 0.25 * epoch, "val_loss": 1.5 / epoch}
             run.metrics({**quality, "learning_rate": 0.01 / epoch, "seconds": 0.75}, step=epoch)
@@ -148,6 +156,12 @@ def quality(value: float, **others: float) -> dict[str, float]:
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """The store in which all studies here are."""
     return prepare_store(tmp_path_factory.mktemp("reported"))
+
+
+@pytest.fixture(scope="session")
+def new_study(store: Store) -> Callable[..., Writer]:
+    """Begins a study in the store."""
+    return partial(Writer, store)
 
 
 @pytest.fixture(scope="session")

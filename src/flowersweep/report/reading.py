@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from optuna.distributions import BaseDistribution
 
+# The distribution of each searched key; None if it was not recorded.
+Searched = Mapping[str, "BaseDistribution | None"]
+
 # The metrics that are drawn over epochs, in addition to the goal's; the seconds give the duration of trainings that were not completed.
 CURVES = ("val_accuracy", "val_loss", "learning_rate", "seconds")
 GOAL_TAG = "study.goal"
@@ -30,6 +33,8 @@ DISTRIBUTIONS = "study/distributions.json"
 
 _STATES = {"COMPLETE": State.COMPLETE, "PRUNED": State.PRUNED, "FAIL": State.FAILED}
 _STATUSES = {"FINISHED": State.COMPLETE, "FAILED": State.FAILED, "KILLED": State.STOPPED}
+# What the texts of equal lists and mappings may differ in.
+_SPELLING = re.compile(r"""[\s()\[\]{}'"]""")
 # Studies from before the tag state their goals at the top of their description.
 _GOAL_IN_NOTE = re.compile(r"\*\*: ((?:maximize|minimize) .*?); \d+ of \d+ trials done")
 
@@ -46,10 +51,12 @@ def read_study(store: Store, run: "Run") -> Study:
     """
     files = Files(store, run.info.run_id)
     rows = {row["trial"]: row for row in json.loads(files.text("study/leaderboard.json") or "[]")}
-    keys = list(dict.fromkeys(key for row in rows.values() for key in row["params"]))
+    keys = dict.fromkeys(key for row in rows.values() for key in row["params"])
+    distributions = _distributions(files)
+    searched: Searched = {**keys, **distributions}
     runs = trials_of(store, run)
     program = run.data.tags.get(PROGRAM, "")
-    found = [_trial(store, one, rows.get(int(one.data.tags["trial"])), keys, program) for one in runs]
+    found = [_trial(store, one, rows.get(int(one.data.tags["trial"])), searched, program) for one in runs]
     known = {trial.number for trial in found}
     lost = [_without_run(row) for number, row in rows.items() if number not in known]
     trials = tuple(sorted([*found, *lost], key=lambda trial: trial.number))
@@ -64,7 +71,7 @@ def read_study(store: Store, run: "Run") -> Study:
         goals=_goals(run),
         trials=trials,
         class_names=_class_names(store, trials),
-        distributions=_distributions(files),
+        distributions=distributions,
         program=program,
     )
 
@@ -100,7 +107,7 @@ def _command(files: Files) -> str:
 
 
 def _trial(
-    store: Store, run: "Run", row: Mapping[str, Any] | None, keys: Sequence[str], program: str
+    store: Store, run: "Run", row: Mapping[str, Any] | None, searched: Searched, program: str
 ) -> Trial:
     tags = run.data.tags
     taken_from = int(tags["taken_from"]) if "taken_from" in tags else None
@@ -111,7 +118,7 @@ def _trial(
     return Trial(
         number=int(tags["trial"]),
         state=state,
-        params=row["params"] if row else _params(run, keys),
+        params=row["params"] if row else _params(run, searched),
         run_id=run.info.run_id,
         trainings=tuple(sorted(trainings, key=lambda training: training.seed)),
         began=_moment(run.info.start_time),
@@ -147,15 +154,42 @@ def _state(run: "Run", row: Mapping[str, Any] | None) -> State:
     return _STATUSES.get(run.info.status, State.RUNNING)
 
 
-def _params(run: "Run", keys: Sequence[str]) -> dict[str, Any]:
+def _params(run: "Run", searched: Searched) -> dict[str, Any]:
     """The searched values of a trial that is not in the leaderboard, as far as its run records them."""
+    recorded = run.data.params
+    # A number that was not searched in this trial has a param too, but no metric.
+    words = [key for key, distribution in searched.items() if _in_words(distribution)]
+    texts = {key: recorded.get(f"{key}.name", recorded.get(key)) for key in words}
     numbers = {
         key.removeprefix("searched/"): value
         for key, value in run.data.metrics.items()
         if key.startswith("searched/")
     }
-    texts = {key: run.data.params.get(f"{key}.name", run.data.params.get(key)) for key in keys}
-    return {**{key: text for key, text in texts.items() if text is not None}, **numbers}
+    found = {**{key: text for key, text in texts.items() if text is not None}, **numbers}
+    return {key: _value(told, searched.get(key)) for key, told in found.items()}
+
+
+def _in_words(distribution: "BaseDistribution | None") -> bool:
+    choices = getattr(distribution, "choices", ())
+    return distribution is None or any(
+        isinstance(one, bool) or not isinstance(one, int | float) for one in choices
+    )
+
+
+def _value(told: str | float, distribution: "BaseDistribution | None") -> Any:
+    """A value as the study has it: MLflow has each number as a float, and anything else as text."""
+    from optuna.distributions import CategoricalDistribution, IntDistribution
+
+    if isinstance(distribution, CategoricalDistribution):
+        return next((one for one in distribution.choices if _is_told(one, told)), told)
+    return int(told) if isinstance(distribution, IntDistribution) else told
+
+
+def _is_told(choice: object, told: str | float) -> bool:
+    if isinstance(told, float):
+        return isinstance(choice, int | float) and not isinstance(choice, bool) and choice == told
+    # A study has lists and mappings as texts in Hydra's spelling.
+    return _SPELLING.sub("", str(choice)).lower() == _SPELLING.sub("", told).lower()
 
 
 def _repeats(store: Store, run: "Run") -> list["Run"]:
