@@ -16,6 +16,8 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import create_trial
 
 from flowersweep.errors import TrackingError
+from flowersweep.report.reading import read_study
+from flowersweep.report.summary import summary
 from flowersweep.sweep.parent_run import ParentRun
 from flowersweep.sweep.runs import open_store, own_runs
 from flowersweep.sweep.settings import Plan
@@ -121,6 +123,17 @@ def test_what_the_run_has(config: DictConfig, study: optuna.Study) -> None:
     assert "postgresql+psycopg://u:***@h/x" in settings
     # The command is one that Hydra takes.
     OverridesParser.create().parse_overrides(build_space(ARGUMENTS).overrides({RATE: 0.75}))
+
+
+def test_a_study_without_a_trial(config: DictConfig, tmp_path: Path) -> None:
+    """From the start, a report knows the goals and the number of trials, and says that there is nothing to rank yet."""
+    made = optuna.create_study(storage=open_storage(None, tmp_path), study_name="begun", direction="minimize")
+    with opened(config, made) as parent_run:
+        run = client(store_of(config).uri).get_run(parent_run.run_id)
+        assert run.data.tags["study.goal"] == "minimize value"
+        read = read_study(store_of(config), run)
+    assert [goal.words for goal in read.goals] == ["minimize value"]
+    assert summary(read, [], None) == ["No trial has a value of value yet, so there is nothing to rank."]
 
 
 def test_without_figures(config: DictConfig, study: optuna.Study) -> None:

@@ -15,7 +15,7 @@ from flowersweep.redaction import redacted
 from flowersweep.report.evidence import Curve, Goal, State, Study, Training, Trial
 from flowersweep.tracking.lookup import Files
 from flowersweep.tracking.mlflow_api import client, translated
-from flowersweep.tracking.run import NOTE, PICTURES, PROGRAM, REPORTED
+from flowersweep.tracking.run import GOAL, NOTE, PICTURES, PROGRAM, REPORTED
 from flowersweep.tracking.selection import children_of, experiment_of, study_name, trials_of
 from flowersweep.tracking.store.store import Store
 
@@ -28,7 +28,6 @@ Searched = Mapping[str, "BaseDistribution | None"]
 
 # The metrics that are drawn over epochs, in addition to the goal's; the seconds give the duration of trainings that were not completed.
 CURVES = ("val_accuracy", "val_loss", "learning_rate", "seconds")
-GOAL_TAG = "study.goal"
 DISTRIBUTIONS = "study/distributions.json"
 
 _STATES = {"COMPLETE": State.COMPLETE, "PRUNED": State.PRUNED, "FAIL": State.FAILED}
@@ -84,7 +83,7 @@ def _distributions(files: Files) -> dict[str, "BaseDistribution"]:
 
 
 def _goals(run: "Run") -> tuple[Goal, ...]:
-    told = run.data.tags.get(GOAL_TAG)
+    told = run.data.tags.get(GOAL)
     if told is None and (found := _GOAL_IN_NOTE.search(run.data.tags.get(NOTE, ""))):
         told = found.group(1)
     if told is None:

@@ -31,7 +31,7 @@ from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import close_orphaned_runs
 from flowersweep.tracking.patience import patience
 from flowersweep.tracking.provenance import command_line
-from flowersweep.tracking.run import NOTE, PROGRAM, artifact_address
+from flowersweep.tracking.run import GOAL, NOTE, PROGRAM, artifact_address
 from flowersweep.tracking.selection import experiment_of
 from flowersweep.tracking.store.store import Store
 
@@ -139,8 +139,8 @@ class ParentRun:
             )
             parent_run._n_written = int(own.data.metrics.get("trials/finished", 0))
             known = study_row.params(config, plan, space, experiment_of(store, own))
-            if program is not None:
-                tracker.tags({PROGRAM: program})
+            # The report reads the goals, also before the first trial has ended.
+            tracker.tags({GOAL: parent_run._goal(), **({PROGRAM: program} if program is not None else {})})
             # A resumed study has them; another budget or sampler cannot change a param, but is in its files.
             tracker.params({key: value for key, value in known.items() if key not in own.data.params})
             tracker.text(_without_password(config.hydra.sweeper), "study/sweeper.yaml")
@@ -243,7 +243,7 @@ class ParentRun:
     def _state(self, rows: Sequence[Row]) -> dict[str, object]:
         states = [row.state for row in rows]
         return {
-            "study.goal": self._goal(),
+            GOAL: self._goal(),
             "study.finished": f"{len(rows)}/{self._plan.n_trials}",
             "study.pruned": states.count(TrialState.PRUNED.name),
             "study.failed": states.count(TrialState.FAIL.name),

@@ -7,6 +7,8 @@ from urllib.parse import quote
 NOTE = "mlflow.note.content"
 # The tag of a study whose trials are not flowersweep's own trainings: the command of their program.
 PROGRAM = "program"
+# What a study optimizes, as in "maximize best/val_accuracy, minimize total/seconds".
+GOAL = "study.goal"
 # The run that took the place of one whose machine gave no sign of life.
 SUPERSEDED_TAG = "flowersweep.superseded_by"
 # The metric with the values that the trials of another program report.
