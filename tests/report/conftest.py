@@ -124,7 +124,10 @@ class Writer:
             "epoch,val_accuracy,recall/daisy,recall/roses\n1,0.25,0.5,nan\n2,0.5,0.75,nan\n", "history.csv"
         )
         run.json(list(FLOWERS), "labels.json")
-        run.text("seed: 0\ntracking:\n  uri: postgresql://me:secret@host/x\n", "config/config.yaml")
+        run.text(
+            "seed: 0\ntracking:\n  uri: postgresql://me:secret@host/x\n  dir: /home/of-mine\n",
+            "config/config.yaml",
+        )
         run.text("model=cnn\naug=RandomZoom\n", "config/overrides.txt")
         run.json(
             {"git.commit": "abc", "version.keras": "3.15.1", "host.name": "host-of-mine"},

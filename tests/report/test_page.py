@@ -109,7 +109,8 @@ class TestRepeated:
         assert str(image.attributes["src"]).startswith("data:image/png;base64,iVBOR")
         assert of_repeated.leading.command == "python -m flowersweep model=cnn aug=RandomZoom seed=1"
         assert "secret" not in of_repeated.html
-        assert "host-of-mine" not in of_repeated.html
+        assert "of-mine" not in of_repeated.html
+        assert "postgresql://me:***@host/x" in of_repeated.html
 
     def test_reliability_and_recalls(self, of_repeated: Made) -> None:
         """Nine right predictions at 0.68 and a wrong one at 0.9; the recall of each class by epochs, with gaps."""

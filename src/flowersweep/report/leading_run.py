@@ -14,9 +14,9 @@ from flowersweep.figures.calibration import Calibration, calibration
 from flowersweep.figures.confusion import confusion_counts
 from flowersweep.figures.mistakes import most_confident_mistakes
 from flowersweep.figures.predictions import read_predictions
-from flowersweep.redaction import redacted
 from flowersweep.report.configurations import Configuration
 from flowersweep.report.evidence import Study, Training
+from flowersweep.report.shown_config import shown_config
 from flowersweep.tracking.lookup import Files, training_command, with_seed
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.run import PICTURES, VALIDATION_TABLE
@@ -82,7 +82,7 @@ class LeadingRun:
         validation: Its result; None if the run has no table of predictions.
         recalls: The recall of each class in each epoch, by class; empty if they were not recorded.
         mistakes_png: The figure of its mistakes, as a data URI; None if figures were not stored.
-        config: Its configuration as YAML; empty if the run has none.
+        config: Its configuration as YAML, with folders only as they were typed; empty if the run has none.
         command: The command that trains it again; empty if it was not recorded.
         versions: The versions of packages, and the commit, by name.
         data: Facts about the data set by name.
@@ -121,7 +121,7 @@ def read_leading_run(store: Store, configuration: Configuration, study: Study) -
         validation=None if table is None else validation_result(table),
         recalls=_recalls(files.text("history.csv") or ""),
         mistakes_png=None if picture is None else data_uri(picture),
-        config=redacted(files.text("config/config.yaml") or ""),
+        config=shown_config(files.text("config/config.yaml") or "", overrides),
         # Without overrides it is not known how the run was trained.
         command=_command(study, overrides, best.seed) if overrides else "",
         versions=_versions(json.loads(files.text("config/provenance.json") or "{}")),
