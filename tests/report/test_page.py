@@ -57,8 +57,9 @@ class TestRepeated:
         assert trace(Page(of_repeated.html), store) == 5 * (4 + 3 + 1 + 2)
 
     def test_p_values_are_scipys(self, of_repeated: Made, store: Store) -> None:
-        """The p beside each of the four that do not lead is SciPy's on MLflow's values."""
+        """The p beside each of the four that do not lead is SciPy's on MLflow's values; a small one is not shown as 0."""
         assert trace_p(Page(of_repeated.html), store) == 4
+        assert "p &lt; 0.001</span>" in of_repeated.html
 
     def test_summary(self, of_repeated: Made) -> None:
         """It names the leader with its spread, who is indistinguishable from it, who is worse, and which set chose."""
@@ -135,6 +136,7 @@ class TestRepeated:
         found = Page(of_repeated.html)
         for name in ("src", "href"):
             assert all(str(one.attributes[name]).startswith("data:") for one in found.with_attribute(name))
+        assert "the main ones are also image files next to this page" in of_repeated.html
         assert "@import" not in of_repeated.html.partition("</style>")[0]
         assert of_repeated.html.count("plotly.js v") == 1
         charts = found.charts()

@@ -13,6 +13,7 @@ from flowersweep.report.leading_run import LeadingRun
 from flowersweep.report.statistics.ranking import TEST_METRIC, Ranking, Row
 from flowersweep.report.statistics.searched import unknown
 from flowersweep.report.summary import summary
+from flowersweep.report.wording import p_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -50,7 +51,7 @@ def page(
 
     rows = ranked.rows
     templates = environment(TEMPLATES)
-    templates.filters["shown"] = number_text
+    templates.filters |= {"shown": number_text, "as_p": p_text}
     templates.filters["markup"] = Markup  # for JSON and texts of this package, which are already escaped
     return templates.get_template("page.html").render(
         study=study,
