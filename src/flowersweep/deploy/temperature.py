@@ -4,8 +4,9 @@ Dividing the logits by a temperature leaves the order of the classes, and thus t
 arXiv 1706.04599, section 4.2). TensorFlow is imported inside functions.
 """
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +59,12 @@ class Temperature:
     pictures: int
     before: Quality
     after: Quality
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The temperature of which `text` has the fields."""
+        facts = json.loads(text)
+        return cls(facts["value"], facts["pictures"], Quality(**facts["before"]), Quality(**facts["after"]))
 
     @property
     def about(self) -> str:
