@@ -93,6 +93,17 @@ def own_studies(studies: list["Run"]) -> list["Run"]:
     return [run for run in studies if PROGRAM not in run.data.tags]
 
 
+def program_of(store: Store, run: "Run") -> str | None:
+    """The command of the other program that a run is a trial of, by the study above it; None for flowersweep's own."""
+    while parent := run.data.tags.get("mlflow.parentRunId"):
+        there, its_id = [run.info.experiment_id], f"attributes.run_id = '{parent}'"
+        found = _search(store, there, its_id) or _search(store, there, its_id, deleted=True)
+        if not found:
+            return None
+        run = found[0]
+    return run.data.tags.get(PROGRAM)
+
+
 def refuse_deleted_study(
     store: Store, study: str | None = None, experiment: str | None = None, *, of_others: bool = False
 ) -> None:
