@@ -18,8 +18,8 @@ METRICS = {"best/val_auc": 0.25, "best/loss": 0.5, "best/val_top3": 0.75, "best/
 
 @pytest.fixture
 def choice(results: Winners, drawn: Path) -> Iterator[Choice]:
-    """A run of its own with predictions and metrics; it is deleted at the end, because the store is shared."""
-    results.add("calm", 0.5, experiment="calm")
+    """A repeat with predictions and metrics; it is deleted at the end, because the store is shared."""
+    results.add("calm", 0.5, experiment="calm", tags={"kind": "repeat"}, seed=4)
     run_id = results.runs["calm"]
     predict(results, "calm", drawn)
     for name, value in METRICS.items():
@@ -48,6 +48,8 @@ def test_metrics_are_those_of_the_calibrated_model(choice: Choice) -> None:
     assert metrics["best/val_auc"] == pytest.approx(np.mean(areas), abs=1e-6)
     assert (metrics["best/val_top3"], metrics["best/epoch"], metrics["best/val_accuracy"]) == (0.75, 3, 0.5)
     assert temperature.after.loss == metrics["best/val_loss"]
+    typed = Files(made.store, made.run_id).text("config/overrides.txt") or ""
+    assert typed.splitlines()[-1] == "seed=4"
 
 
 def test_the_temperature_of_a_run_that_is_used_again_is_its_own(choice: Choice) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flowersweep.deploy.best_run import overrides_of
 from flowersweep.deploy.choose import Choice, choose_run
 from flowersweep.deploy.predictor import LocalPredictor
 from flowersweep.deploy.temperature import Temperature, fit_for, scaled
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 CALIBRATED = "calibrated"
 _TEMPERATURE = "temperature.json"
 _AUC = "best/val_auc"
-_COPIED = ("config/config.yaml", "config/overrides.txt", "labels.json", SPLIT_FILE)
+_COPIED = ("config/config.yaml", "labels.json", SPLIT_FILE)
 
 
 def calibrated(choice: Choice) -> tuple[Choice, Temperature]:
@@ -104,6 +105,8 @@ def take_over(tracker: MLflowTracker, choice: Choice) -> None:
     for name in _COPIED:
         if (text := files.text(name)) is not None:
             tracker.text(text, name)
+    typed = overrides_of(choice.store, choice.run)  # with the seed of a repeat, which the new run is not
+    tracker.text("".join(f"{override}\n" for override in typed), "config/overrides.txt")
     for used in choice.run.inputs.dataset_inputs if choice.run.inputs else []:
         data = used.dataset
         tracker.dataset(
