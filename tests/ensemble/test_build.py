@@ -4,7 +4,7 @@ from typing import cast
 
 import numpy as np
 import pytest
-import scipy.special
+import scipy.special  # type: ignore[import-untyped] # it ships no types
 
 from flowersweep.deploy.choose import Choice
 from flowersweep.ensemble.build import check_mean

@@ -101,7 +101,8 @@ def program_of(store: Store, run: "Run") -> str | None:
         if not found:
             return None
         run = found[0]
-    return run.data.tags.get(PROGRAM)
+    program: str | None = run.data.tags.get(PROGRAM)
+    return program
 
 
 def refuse_deleted_study(

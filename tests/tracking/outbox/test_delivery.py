@@ -24,7 +24,7 @@ from flowersweep.tracking import mlflow_api
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_api import bare_client, client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.outbox import delivery, outbox
+from flowersweep.tracking.outbox import delivery
 from flowersweep.tracking.outbox.delivery import (
     END_SECONDS,
     deliver_all,
@@ -226,7 +226,7 @@ def test_records_after_an_interrupted_removal_are_delivered(
         for step in range(4):
             run.metrics({"loss": 1.0}, step=step)
     with monkeypatch.context() as patched:
-        patched.setattr(outbox.shutil, "rmtree", _interrupted)
+        patched.setattr(shutil, "rmtree", _interrupted)
         with pytest.raises(KeyboardInterrupt):
             settle(store.uri, store.outboxes, 0)
     assert not waiting_runs(store.outboxes)
