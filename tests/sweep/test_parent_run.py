@@ -123,6 +123,21 @@ def test_what_the_run_has(config: DictConfig, study: optuna.Study) -> None:
     OverridesParser.create().parse_overrides(build_space(ARGUMENTS).overrides({RATE: 0.75}))
 
 
+def test_objectives_without_names(config: DictConfig, tmp_path: Path) -> None:
+    """The goal and the table in the description have all of them."""
+    study = optuna.create_study(
+        storage=open_storage(None, tmp_path), study_name="two", directions=["minimize", "maximize"]
+    )
+    study.add_trial(
+        create_trial(values=[0.5, 7.0], params={RATE: 0.25}, distributions={RATE: FloatDistribution(0, 1)})
+    )
+    with opened(config, study) as parent_run:
+        parent_run.finish(draw=False)
+    tags = client(store_of(config).uri).get_run(parent_run.run_id).data.tags
+    assert tags["study.goal"] == "minimize values_0, maximize values_1"
+    assert f"| rank | trial | {RATE} | values_0 | values_1 |" in tags["mlflow.note.content"]
+
+
 def test_without_figures(config: DictConfig, study: optuna.Study) -> None:
     """With tracking.log_figures=false no plots are stored, and the description does not mention them."""
     without = config.copy()

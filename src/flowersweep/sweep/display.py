@@ -24,6 +24,7 @@ from flowersweep.sweep.parent_run import ParentRun
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.study.attributes import FAIL_REASON, TAKEN_FROM
 from flowersweep.sweep.study.claim import is_abandoned
+from flowersweep.sweep.study.study import metric_names
 from flowersweep.sweep.workers.worker_job import TRAINING_LOG
 from flowersweep.tables import show_text, wrapped
 from flowersweep.texts import counted, plain_console
@@ -183,7 +184,7 @@ def show_summary(
     title = f"Study {study.study_name}: " + ", ".join(
         f"{count} {state.lower()}" for state, count in counts.items() if count or state == "COMPLETE"
     )
-    full, narrow = as_listings(board, study.metric_names or ["value"], title)
+    full, narrow = as_listings(board, metric_names(study), title)
     full.show(console, narrow)
     show_text(console, board.note)
     lines = [f"trial {row.trial} failed: {row.reason}" for row in rows if row.state == "FAIL"][:5]

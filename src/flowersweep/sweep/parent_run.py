@@ -22,6 +22,7 @@ from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.storage.storage import shown, storage_url
+from flowersweep.sweep.study.study import metric_names
 from flowersweep.sweep.study_run import known_run, started_or_resumed
 from flowersweep.texts import counted
 from flowersweep.tracking.closing import closing
@@ -251,16 +252,13 @@ class ParentRun:
 
     def _goal(self) -> str:
         """As in "maximize best/val_accuracy, minimize total/seconds"."""
-        pairs = zip(self._study.directions, self._names(), strict=True)
+        pairs = zip(self._study.directions, metric_names(self._study), strict=True)
         return ", ".join(f"{direction.name.lower()} {name}" for direction, name in pairs)
-
-    def _names(self) -> list[str]:
-        return self._study.metric_names or ["value"]
 
     def _description(self, board: Leaderboard) -> str:
         again = self._command(board)
         command = f"Best again:\n\n    {again}\n\n" if again else ""
-        table = as_markdown(board, self._names(), link=run_page(self._experiment, "{}"))
+        table = as_markdown(board, metric_names(self._study), link=run_page(self._experiment, "{}"))
         table_and_more = "Plots, the complete table" if self._draws else "The complete table"
         address = artifact_address(str(self.run_id), study_figures.RANKING)
         picture = f"![ranking with the spread over seeds]({address})\n\n" if self._is_drawn else ""

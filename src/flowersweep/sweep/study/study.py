@@ -127,6 +127,20 @@ def name_metrics(study: Study, metrics: Sequence[str]) -> None:
             study.set_metric_names(list(metrics))
 
 
+def metric_names(study: Study) -> list[str]:
+    """The names of the objectives; those of Optuna's tables if the study was given none."""
+    return study.metric_names or default_names(len(study.directions))
+
+
+def default_names(count: int) -> list[str]:
+    """The names of objectives that were given none, as in Optuna's tables.
+
+    >>> default_names(1), default_names(2)
+    (['value'], ['values_0', 'values_1'])
+    """
+    return ["value"] if count == 1 else [f"values_{number}" for number in range(count)]
+
+
 def _names(name: str) -> itertools.chain[str]:
     return itertools.chain([name], (f"{name}-{count}" for count in itertools.count(2)))
 
