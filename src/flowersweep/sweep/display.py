@@ -22,6 +22,7 @@ from flowersweep.sweep.leaderboard import leaderboard
 from flowersweep.sweep.leaderboard_view import as_listings
 from flowersweep.sweep.parent_run import ParentRun
 from flowersweep.sweep.settings import Plan
+from flowersweep.sweep.space.values import own_value
 from flowersweep.sweep.study.attributes import FAIL_REASON, TAKEN_FROM
 from flowersweep.sweep.study.claim import is_abandoned
 from flowersweep.sweep.study.study import metric_names
@@ -63,7 +64,7 @@ class SweepDisplay:
         repeats = OmegaConf.select(config, "hydra.sweeper.n_repeats") or 1
         # A trial that is repeated reports after each seed, others after each epoch.
         self._unit = "seed" if repeats > 1 else "epoch"
-        self._steps = repeats if repeats > 1 else OmegaConf.select(config, "trainer.epochs")
+        self._steps = repeats if repeats > 1 else own_value(config, "trainer.epochs", int)
         self._on_change = on_change
         self._console = console or stderr_console()
         self._live = Live(console=self._console, refresh_per_second=2, transient=True)

@@ -21,6 +21,7 @@ from flowersweep.sweep.leaderboard_view import answer, as_markdown
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
+from flowersweep.sweep.space.values import own_value
 from flowersweep.sweep.storage.storage import shown, storage_url
 from flowersweep.sweep.study.study import metric_names
 from flowersweep.sweep.study_run import known_run, started_or_resumed
@@ -135,7 +136,7 @@ class ParentRun:
                 experiment=own.info.experiment_id,
                 tracker=tracker,
                 own_files=[] if program else flags(config),
-                draws=bool(OmegaConf.select(config, "tracking.log_figures", default=True)),
+                draws=own_value(config, "tracking.log_figures", bool) is not False,
                 program=program,
             )
             parent_run._n_written = int(own.data.metrics.get("trials/finished", 0))
