@@ -232,9 +232,12 @@ class ParentRun:
         return board
 
     def _write_ranks(self, board: Leaderboard) -> None:
-        """Write the rank of each trial to its run as a metric, by which MLflow's table can be sorted."""
+        """Write the rank of each trial to its run as a metric, by which MLflow's table can be sorted.
+
+        An objective of that name stays what it is.
+        """
         assert self._store is not None  # noqa: S101 (it comes with the tracker)
-        for row in board.rows:
+        for row in () if "rank" in metric_names(self._study) else board.rows:
             if row.rank is None or row.run_id is None:
                 continue
             try:

@@ -152,7 +152,7 @@ class Recorder:
             named = dict(zip(self.names or default_names(len(outcome.values)), outcome.values, strict=False))
             row = summary(outcome.values[:1], maximize=self.maximize)
             # After the last step, because the program may log a metric of the same name.
-            tracker.metrics({**named, **row}, last)
+            tracker.metrics({**row, **named}, last)
         elif outcome is not None and state is State.FAIL:
             tracker.tags({"failure": outcome.reason})
             if outcome.traceback:
