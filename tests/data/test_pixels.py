@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flowersweep.cache.contents import contents, remove_damaged
+from flowersweep.cache.contents import contents
+from flowersweep.cache.verification import Verified, remove_damaged
 from flowersweep.data import (
     Catalogue,
     decode,
@@ -136,22 +137,22 @@ class TestDamage:
     def test_a_changed_byte_is_found_by_the_checksum(self, photos: Path, cache: Path) -> None:
         """A single changed pixel passes opening but not the cache's check, which removes the file; it is built anew."""
         store = opened(photos, cache)
-        assert remove_damaged(cache) == (1, [])
+        assert remove_damaged(cache) == Verified(1, [], {})
         content = bytearray(store.path.read_bytes())
         content[-1] ^= 1
         store.path.write_bytes(content)
 
         opened(photos, cache)
-        assert remove_damaged(cache) == (1, [store.path])
+        assert remove_damaged(cache) == Verified(1, [store.path], {})
         opened(photos, cache)
-        assert remove_damaged(cache) == (1, [])
+        assert remove_damaged(cache) == Verified(1, [], {})
 
     def test_a_deleted_file_is_built_anew(self, photos: Path, cache: Path) -> None:
         """The next opening decodes the pictures again."""
         opened(photos, cache).path.unlink()
         opened(photos, cache)
 
-        assert remove_damaged(cache) == (1, [])
+        assert remove_damaged(cache) == Verified(1, [], {})
 
     def test_the_note_is_json(self, photos: Path, cache: Path) -> None:
         """The note holds the length and the SHA-256."""
@@ -258,4 +259,4 @@ def test_real_photographs(photos_dir: Path, cache: Path, monkeypatch: pytest.Mon
     open_pixel_store(catalogue, fingerprint=digest, size=180, cache=cache)
 
     assert store.images.shape == (3670, 180, 180, 3)
-    assert remove_damaged(cache) == (1, [])
+    assert remove_damaged(cache) == Verified(1, [], {})
