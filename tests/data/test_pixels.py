@@ -1,5 +1,6 @@
 """The store of decoded pictures: what it holds, how damage is noticed, and what unreadable pictures do."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -223,6 +224,31 @@ class TestUnreadable:
         monkeypatch.delattr("flowersweep.data.pixels.load")
 
         assert len(readable(catalogue, fingerprint=digest, cache=cache)) == 9
+
+    @pytest.mark.parametrize("first", ["readable", "open_pixel_store"])
+    def test_an_error_of_the_disk_leaves_a_picture_out_only_once(
+        self, first: str, photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A picture that can be read again belongs to the data set again, whoever found it unreadable."""
+        catalogue = read_folder(photos)
+        digest = fingerprint(catalogue, cache)
+        real = Path.read_bytes
+
+        def failing(path: Path) -> bytes:
+            if path == photos / "a/3.jpg":
+                raise OSError(errno.EIO, "Input/output error")
+            return real(path)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "read_bytes", failing)
+            if first == "readable":
+                kept = readable(catalogue, fingerprint=digest, cache=cache)
+                assert set(catalogue.paths) - set(kept.paths) == {"a/3.jpg"}
+            else:
+                with pytest.raises(DataError, match=r"a/3\.jpg cannot be read \(Input/output error\)"):
+                    opened(photos, cache)
+
+        assert readable(catalogue, fingerprint=digest, cache=cache) is catalogue
 
     def test_whole_pictures_stay(self, photos: Path, cache: Path) -> None:
         """Where all can be read the catalogue comes back as it was."""
