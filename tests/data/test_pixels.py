@@ -17,6 +17,7 @@ from flowersweep.data import (
     read_folder,
     readable,
 )
+from flowersweep.data.catalogue import read_parts
 from flowersweep.errors import DataError
 from pixel_stores import opened, write_photos
 
@@ -256,12 +257,17 @@ class TestUnreadable:
 
         assert readable(catalogue, fingerprint=fingerprint(catalogue, cache), cache=cache) is catalogue
 
-    def test_a_class_without_readable_pictures(self, photos: Path, cache: Path) -> None:
-        """If skipping empties a class, that is an error that names it."""
-        for path in (photos / "b").iterdir():
-            path.write_bytes(b"")
-        catalogue = read_folder(photos)
-        with pytest.raises(DataError, match=r"None of the pictures in .*b can be read"):
+    @pytest.mark.parametrize("parts", [(".",), ("train", "val")])
+    def test_a_class_without_readable_pictures(
+        self, parts: tuple[str, ...], tmp_path: Path, cache: Path
+    ) -> None:
+        """If skipping empties a class, that is an error that names it, and no folder that does not exist."""
+        root = tmp_path / "divided"
+        for part in parts:
+            for path in (write_photos(root / part, per_class=2, side=8) / "b").iterdir():
+                path.write_bytes(b"")
+        catalogue = read_folder(root) if len(parts) == 1 else read_parts(root)
+        with pytest.raises(DataError, match=f"None of the pictures of class b in {root} can be read"):
             readable(catalogue, fingerprint=fingerprint(catalogue, cache), cache=cache)
 
 

@@ -143,7 +143,9 @@ def readable(catalogue: Catalogue, *, fingerprint: str, cache: Path, threads: in
     labels = catalogue.labels[kept]
     for label, name in enumerate(catalogue.class_names):
         if label not in labels:
-            raise DataError(f"None of the pictures in {catalogue.root / name} can be read; replace them.")
+            raise DataError(
+                f"None of the pictures of class {name} in {catalogue.root} can be read; replace them."
+            )
     return replace(catalogue, paths=tuple(catalogue.paths[i] for i in kept), labels=labels)
 
 
