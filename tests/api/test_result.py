@@ -10,6 +10,7 @@ import flowersweep as fs
 from flowersweep.api.pictures import Picture, Pictures
 from flowersweep.errors import ConfigError, TrackingError
 from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from winners import SIZE, Winners
 
 PNG = b"\x89PNG content"
@@ -44,6 +45,26 @@ def test_the_model_of_a_repeated_trial(results: Winners) -> None:
     pictures = np.full((1, SIZE, SIZE, 3), 200.0, np.float32)
     found = fs.load_run(results.runs["repeated/1"], results.directory).model()
     np.testing.assert_allclose(found(pictures), results.models["repeated/1/1"](pictures), atol=1e-6)
+
+
+def test_a_repeat_has_the_seed_with_which_it_was_trained(results: Winners) -> None:
+    """All repeats of a trial were typed alike but for the seed."""
+    result = fs.load_run(results.runs["repeated/0/1"], results.directory)
+    assert result.overrides[-1] == "seed=1"
+    assert result.command.endswith(" seed=1")
+
+
+def test_the_command_of_a_trial_of_another_program_runs_that_program(results: Winners) -> None:
+    """Its overrides are not those of flowersweep."""
+    tags = {"kind": "study", "study": "theirs", "program": "python train.py"}
+    study = MLflowTracker.start(results.store, "theirs", "theirs", tags=tags)
+    trial = MLflowTracker.start(
+        results.store, "theirs", "0", parent_run_id=study.run_id, tags={"kind": "trial"}
+    )
+    trial.text("lr=0.1\n", "config/overrides.txt")
+    command = fs.load_run(trial.run_id, results.directory).command
+    client(results.store.uri).delete_run(study.run_id)  # the store is shared, and the latest study counts
+    assert command == "python train.py lr=0.1"
 
 
 def test_figures_and_epochs(results: Winners, tmp_path: Path) -> None:

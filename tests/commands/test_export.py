@@ -198,7 +198,7 @@ def test_an_export_of_lower_precision_that_is_worse_is_removed(
 def test_nothing_is_overwritten_by_accident(
     results: Winners, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Neither a model nor labels with other classes; the same labels do no harm."""
+    """Neither a model nor labels with other classes, in whatever encoding; the same labels do no harm."""
     first = ["format=keras", f"output={tmp_path / 'a.keras'}", "run=best", results.where]
     assert main(first) == 0
     assert main(first) == 2
@@ -211,6 +211,9 @@ def test_nothing_is_overwritten_by_accident(
     assert f"{tmp_path / 'labels.txt'} already exists" in capsys.readouterr().err
     assert main([*third, "overwrite=true"]) == 0
     assert (tmp_path / "labels.txt").read_text().splitlines() == results.class_names
+    (tmp_path / "labels.txt").write_bytes("Gänseblümchen\n".encode("latin-1"))
+    assert main(["format=keras", f"output={tmp_path / 'd.keras'}", "run=best", results.where]) == 2
+    assert f"{tmp_path / 'labels.txt'} already exists" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -223,3 +223,16 @@ class TestAlone:
             client(store.uri).delete_run(run_id)
         with pytest.raises(TrackingError, match="there is no other finished one"):
             best_run(store)
+
+    def test_studies_of_other_programs_are_no_obstacle(self, runs: tuple[Store, dict[float, str]]) -> None:
+        """Their trials cannot be promoted, so the best single run still counts; there or deleted."""
+        store, ids = runs
+        tags = {"study": "theirs", "kind": "study", "program": "python train.py"}
+        parent = MLflowTracker.start(store, "e", "theirs", tags=tags)
+        assert best_run(store).info.run_id == ids[0.9]
+        client(store.uri).delete_run(parent.run_id)
+        assert best_run(store).info.run_id == ids[0.9]
+        for run_id in ids.values():
+            bare_client(store.uri)._tracking_client.store._hard_delete_run(run_id)
+        with pytest.raises(TrackingError, match="No run has finished yet"):
+            best_run(store)

@@ -136,3 +136,31 @@ def test_a_repeat_is_trained_again_with_its_own_seed(results: Winners) -> None:
     """All repeats of a trial were typed alike but for the seed."""
     with pytest.raises(TrackingError, match=r"model=cnn model.dropout=0.\d+ seed=1 tracking.log_model=true"):
         choose(results, run=results.runs["repeated/0/1"])
+
+
+def test_a_run_with_files_of_its_own_is_trained_again_with_them(results: Winners) -> None:
+    """Without the folder of its groups, the command would not know them."""
+    made = MLflowTracker.start(results.store, "own groups", "run", tags={"kind": "run"})
+    made.text(
+        "hydra.searchpath=[file:///groups]\nmodel=mine\n++tracking.log_model=false\n", "config/overrides.txt"
+    )
+    command = r"flowersweep 'hydra.searchpath=\[file:///groups\]' model=mine tracking.log_model=true\n"
+    with pytest.raises(TrackingError, match=command):
+        choose(results, run=made.run_id)
+
+
+def test_a_trial_of_another_program_is_not_trained_again(results: Winners) -> None:
+    """No command of flowersweep could do so, and there is no model that it could use."""
+    tags = {"kind": "study", "study": "theirs", "program": "python train.py"}
+    study = MLflowTracker.start(results.store, "theirs", "theirs", tags=tags)
+    trial = MLflowTracker.start(
+        results.store, "theirs", "0", parent_run_id=study.run_id, tags={"trial": 0, "study": "theirs"}
+    )
+    trial.text("lr=0.1\n", "config/overrides.txt")
+    try:
+        with pytest.raises(
+            TrackingError, match=r"is not flowersweep's own training but one of `python train.py`"
+        ):
+            choose(results, run=trial.run_id)
+    finally:  # the store is shared, and the latest study counts
+        client(results.store.uri).delete_run(study.run_id)

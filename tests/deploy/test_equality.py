@@ -58,6 +58,13 @@ def test_a_difference_beyond_rounding_is_refused(error: float, *, is_equal: bool
             compare(mean, other, shown_pictures(None, 8))
 
 
+def test_a_comparison_on_no_pictures_is_refused(tmp_path: Path) -> None:
+    """It would accept any model: of unreadable pictures, none is left."""
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    with pytest.raises(UnequalError, match=r"None of the pictures could be read.*nothing was written"):
+        compare(mean, lambda pictures: 1 - mean(pictures), shown_pictures([tmp_path / "broken.jpg"], 8))
+
+
 def test_another_number_of_classes_is_refused() -> None:
     """It could not be compared."""
     with pytest.raises(UnequalError, match="numbers"):

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-import scipy.special
+import scipy.special  # type: ignore[import-untyped] # it ships no types
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowersweep.deploy.temperature import fit, scaled
+from flowersweep.deploy.temperature import fit, scaled, scaled_bounds
 
 
 def drawn(scale: float, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -62,3 +62,26 @@ def test_tables_with_six_decimals_and_with_six_digits() -> None:
 
     assert known == pytest.approx(1e-9**0.5, rel=1e-3)
     assert rounded == pytest.approx(5e-7**0.5, rel=1e-3)
+
+
+@given(st.floats(0.06, 20), st.integers(0, 2**31), st.sampled_from([6, None]))
+def test_the_bounds_of_what_a_table_leaves_out(temperature: float, seed: int, decimals: int | None) -> None:
+    """The probabilities of the model itself are between them, whatever was rounded or is too small for a float32."""
+    logits = np.random.default_rng(seed).normal(size=(20, 4)) * 30
+    right = scipy.special.softmax(logits / temperature, axis=1)
+    recorded = scipy.special.softmax(logits, axis=1).astype(np.float32)
+    recorded = recorded if decimals is None else recorded.round(decimals)
+    low, high = scaled_bounds(recorded, temperature)
+    assert (low - 1e-4 <= right).all()
+    assert (right <= high + 1e-4).all()
+    assert (
+        (low <= scaled(recorded, temperature) + 1e-9) & (scaled(recorded, temperature) <= high + 1e-9)
+    ).all()
+
+
+def test_the_bounds_are_close_to_what_is_known() -> None:
+    """At six decimals and a temperature of 2, a probability is known to about 0.001."""
+    low, high = scaled_bounds(np.array([[1.0, 0.0], [0.7, 0.3]]), 2.0)
+    np.testing.assert_allclose(high - low, [[5e-7**0.5] * 2, [0, 0]], atol=1e-5)
+    low, high = scaled_bounds(np.array([[1 - 1e-9, 1e-9]]), 2.0)
+    np.testing.assert_allclose(low, high, atol=1e-12)

@@ -15,6 +15,7 @@ from flowersweep.tracking import orphaned_runs
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import CLOSED_TAG, close_orphaned_runs
+from flowersweep.tracking.outbox.delivery import settle
 from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store, experiment_id, prepare_store
 
@@ -125,6 +126,24 @@ def test_a_resumed_run_is_never_of_a_dead_process(store: Store, monkeypatch: pyt
     MLflowTracker.resume(store, run.run_id)
 
     assert found == [[]]
+
+
+def test_a_run_whose_end_waits_on_disk_is_no_orphan(store: Store) -> None:
+    """Its process has ended it; while the files before that cannot be stored, nothing else is said of it."""
+    run, number = start(store, "waiting", process_start=EARLIER), experiment_id(store, "waiting")
+    obstacle = (store.artifact_root or Path()) / "waiting"
+    obstacle.parent.mkdir(exist_ok=True)
+    obstacle.write_text("a file where a folder is needed", encoding="utf-8")
+    run.text("a", "a.txt")
+    run.end(RunStatus.FINISHED)
+    assert status(store, run.run_id) == "RUNNING"
+
+    assert orphaned_runs.orphaned_runs(store, [number]) == []
+    assert close_orphaned_runs(store, [number]) == []
+    obstacle.unlink()
+    settle(store.uri, store.outboxes, 0)
+    found = client(store.uri).get_run(run.run_id)
+    assert (found.info.status, CLOSED_TAG in found.data.tags) == ("FINISHED", False)
 
 
 def test_an_unknown_experiment_has_no_runs(store: Store) -> None:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from flowersweep.api.pictures import Pictures
 from flowersweep.config.spelling import number_text
-from flowersweep.deploy.best_run import objective
+from flowersweep.deploy.best_run import objective, overrides_of
 from flowersweep.deploy.choose import choose_run, find_run
 from flowersweep.stderr import standard_error_held
 from flowersweep.texts import in_one_line
-from flowersweep.tracking.lookup import Files, load_model, run_overrides, training_command
+from flowersweep.tracking.lookup import Files, load_model, training_command
 from flowersweep.tracking.mlflow_api import environment_kept
-from flowersweep.tracking.selection import open_results
+from flowersweep.tracking.selection import open_results, program_of
 from flowersweep.tracking.store.store import Store
 
 if TYPE_CHECKING:
@@ -74,14 +74,16 @@ class Result:
 
     @property
     def overrides(self) -> list[str]:
-        """The overrides with which it was trained; those of a trial include the searched values."""
+        """The overrides with which it was trained; those of a trial include the searched values, those of a repeat its seed."""
         with environment_kept():
-            return run_overrides(self.store, self.run_id)
+            return overrides_of(self.store, find_run(self.store, self.run_id))
 
     @property
     def command(self) -> str:
-        """The command that trains the same again."""
-        return training_command(self.overrides)
+        """The command that trains the same again; for a trial of another program, that of this program."""
+        with environment_kept():
+            program = program_of(self.store, find_run(self.store, self.run_id))
+        return training_command(self.overrides, program)
 
     def model(self) -> "keras.Model":
         """The trained model, which maps pictures (float32, 0..255) to probabilities. Imports Keras into this process.

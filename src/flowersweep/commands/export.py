@@ -116,7 +116,7 @@ def _export(values: Mapping[str, str | None]) -> int:
         **_temperature(choice, output, temperature),
     }
     for path, text in beside.items():
-        if not (path.is_file() and path.read_text(encoding="utf-8") == text):
+        if not (path.is_file() and path.read_bytes() == text.encode()):
             check_free(path, overwrite=values["overwrite"] == "true")
     reduced = None
     if precision != FULL:

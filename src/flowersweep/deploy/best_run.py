@@ -12,6 +12,7 @@ from flowersweep.tracking.lookup import Files, run_overrides, with_seed
 from flowersweep.tracking.selection import (
     STUDIES,
     find_study,
+    own_studies,
     refuse_deleted_study,
     restoring,
     search,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def best_run(store: Store, study: str | None = None, experiment: str | None = None) -> "Run":
-    """The best trial of a study; without a study, the best of the comparable single runs.
+    """The best trial of a study; where there is no study, the best of the comparable single runs.
 
     Pruned and failed trials do not count. With repeats it is the trial with the best mean. If its run is no longer in
     MLflow, no other one is used instead.
@@ -38,7 +39,7 @@ def best_run(store: Store, study: str | None = None, experiment: str | None = No
     Raises:
         TrackingError: There is no such run, or it is no longer in the store.
     """
-    if study is None and not search(store, STUDIES, experiment):
+    if study is None and not own_studies(search(store, STUDIES, experiment)):
         return _best_alone(store, experiment)
     found = find_study(store, study, experiment)
     there = trials_of(store, found)

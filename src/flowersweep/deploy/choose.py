@@ -12,6 +12,7 @@ from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.selection import (
     children_of,
     open_results,
+    program_of,
     restoring,
     search,
     study_name,
@@ -194,6 +195,11 @@ def choose_run(store: Store, run: "Run") -> Choice:
     with translated(f"look for the model of run {run.info.run_id}"):
         model = logged_model(store, run)
     if model is None:
+        if program := program_of(store, run):
+            raise TrackingError(
+                f"Run {run.info.run_id[:8]} is not flowersweep's own training but one of `{program}`, and has saved no model "
+                "that flowersweep can use; give another run with run=ID."
+            )
         raise TrackingError(
             f"Run {run.info.run_id[:8]} ({described(run)}) has saved no model; train it again with\n"
             f"{_command_with_model(store, run)}\nand use the new run with run=ID."
@@ -218,5 +224,6 @@ def _best_repeat(store: Store, run: "Run") -> "Run":
 
 def _command_with_model(store: Store, run: "Run") -> str:
     """The command that trains a run again and stores its model."""
-    kept = [one for one in overrides_of(store, run) if not one.startswith(("tracking.log_model", "hydra."))]
+    typed = overrides_of(store, run)
+    kept = [one for one in typed if not one.lstrip("+").startswith("tracking.log_model=")]
     return training_command([*kept, "tracking.log_model=true"])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flowersweep.deploy.best_run import overrides_of
 from flowersweep.deploy.choose import Choice, choose_run
 from flowersweep.deploy.predictor import LocalPredictor
 from flowersweep.deploy.temperature import Temperature, fit_for, scaled
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 CALIBRATED = "calibrated"
-_COPIED = ("config/config.yaml", "config/overrides.txt", "labels.json", SPLIT_FILE)
+_TEMPERATURE = "temperature.json"
+_AUC = "best/val_auc"
+_COPIED = ("config/config.yaml", "labels.json", SPLIT_FILE)
 
 
 def calibrated(choice: Choice) -> tuple[Choice, Temperature]:
@@ -33,10 +36,12 @@ def calibrated(choice: Choice) -> tuple[Choice, Temperature]:
     Raises:
         TrackingError: The run has no validation predictions.
     """
-    temperature = fit_for(choice)
     for run in children_of(choice.store, choice.run):
         if run.data.tags.get("kind") == CALIBRATED and run.info.status == "FINISHED":
-            return choose_run(choice.store, run), temperature
+            known = Files(choice.store, run.info.run_id).text(_TEMPERATURE)
+            if known is not None:  # that of its model; another version may fit another one
+                return choose_run(choice.store, run), Temperature.from_json(known)
+    temperature = fit_for(choice)
     model = LocalPredictor(choice, 1, temperature).model
     tracker = MLflowTracker.start(
         choice.store,
@@ -57,6 +62,8 @@ def calibrated(choice: Choice) -> tuple[Choice, Temperature]:
 
 
 def _record(tracker: MLflowTracker, choice: Choice, temperature: Temperature) -> None:
+    from flowersweep.training.probabilities import Predictions
+
     run, files = choice.run, Files(choice.store, choice.run_id)
     tracker.params(
         {
@@ -64,9 +71,17 @@ def _record(tracker: MLflowTracker, choice: Choice, temperature: Temperature) ->
             "objective.metric": run.data.params.get("objective.metric", "best/val_accuracy"),
         }
     )
+    found = read_predictions(files.text(VALIDATION_TABLE) or "")
+    assert found is not None  # noqa: S101 (the temperature was fitted on it)
+    probabilities = scaled(found.probabilities, temperature.value)
+    # A temperature keeps the order of the classes of a picture, but not the loss, or the order of pictures.
     results = {
-        key: value for key, value in run.data.metrics.items() if key.startswith(("best/", "test/accuracy"))
+        key: value
+        for key, value in run.data.metrics.items()
+        if key.startswith(("best/", "test/accuracy")) and key != "best/loss"
     }
+    if _AUC in results:
+        results[_AUC] = Predictions(probabilities.astype(np.float32), found.true.astype(np.int32)).auc
     changed = {
         "best/val_loss": temperature.after.loss,
         "calibration/error": temperature.after.calibration_error,
@@ -74,10 +89,7 @@ def _record(tracker: MLflowTracker, choice: Choice, temperature: Temperature) ->
         "calibration/val_loss_before": temperature.before.loss,
     }
     tracker.metrics({**results, **changed})
-    tracker.json(asdict(temperature), "temperature.json")
-    found = read_predictions(files.text(VALIDATION_TABLE) or "")
-    assert found is not None  # noqa: S101 (the temperature was fitted on it)
-    probabilities = scaled(found.probabilities, temperature.value)
+    tracker.json(asdict(temperature), _TEMPERATURE)
     table = predictions_table(found.paths, found.true, probabilities, found.class_names)
     tracker.text(table, VALIDATION_TABLE)
 
@@ -93,6 +105,8 @@ def take_over(tracker: MLflowTracker, choice: Choice) -> None:
     for name in _COPIED:
         if (text := files.text(name)) is not None:
             tracker.text(text, name)
+    typed = overrides_of(choice.store, choice.run)  # with the seed of a repeat, which the new run is not
+    tracker.text("".join(f"{override}\n" for override in typed), "config/overrides.txt")
     for used in choice.run.inputs.dataset_inputs if choice.run.inputs else []:
         data = used.dataset
         tracker.dataset(

@@ -88,7 +88,7 @@ def compare(
         shown: The pictures, in batches.
 
     Raises:
-        UnequalError: The probabilities differ by more than TOLERANCE, or are not numbers.
+        UnequalError: The probabilities differ by more than TOLERANCE, or are not numbers, or there are no pictures.
     """
     pictures, difference = 0, 0.0
     for batch in shown:
@@ -98,6 +98,11 @@ def compare(
         # np.maximum propagates NaN, Python's max does not.
         difference = float(np.maximum(difference, np.abs(received - expected).max()))
         pictures += len(batch)
+    if not pictures:
+        raise UnequalError(
+            "None of the pictures could be read to compare the exported model on; nothing was written. Give others with "
+            "images=, or leave it out."
+        )
     if not difference <= TOLERANCE:  # so that NaN is a difference, too
         raise UnequalError(
             f"The exported model is not equal to its source: probabilities of {counted(pictures, 'picture')} differ by up to "

@@ -4,8 +4,9 @@ Dividing the logits by a temperature leaves the order of the classes, and thus t
 arXiv 1706.04599, section 4.2). TensorFlow is imported inside functions.
 """
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +59,12 @@ class Temperature:
     pictures: int
     before: Quality
     after: Quality
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The temperature of which `text` has the fields."""
+        facts = json.loads(text)
+        return cls(facts["value"], facts["pictures"], Quality(**facts["before"]), Quality(**facts["after"]))
 
     @property
     def about(self) -> str:
@@ -118,10 +125,26 @@ def scaled(probabilities: npt.NDArray[np.floating], temperature: float) -> Float
     return np.exp(_log_softmax(_logits(probabilities) / temperature))
 
 
+def scaled_bounds(probabilities: npt.NDArray[np.floating], temperature: float) -> tuple[Floats, Floats]:
+    """The least and the greatest probabilities that `scaled` would return if nothing in a table were rounded.
+
+    A temperature above 1 magnifies what a table leaves out: half of 1e-6 becomes 0.0007 with 2.
+    """
+    known, error = probabilities.astype(np.float64), _floor(probabilities)
+    low = np.maximum(known - error, 0) ** (1 / temperature)
+    high = (known + error) ** (1 / temperature)
+    others_low, others_high = (one.sum(axis=1, keepdims=True) - one for one in (low, high))
+    return low / (low + others_high), high / (high + others_low)
+
+
 def _logits(probabilities: npt.NDArray[np.floating]) -> Floats:
-    known = probabilities.astype(np.float64)
-    is_rounded = known[known > 0].min(initial=1) >= _LAST_DECIMAL
-    return np.asarray(np.log(np.maximum(known, _ROUNDED if is_rounded else _SMALLEST)))
+    return np.asarray(np.log(np.maximum(probabilities.astype(np.float64), _floor(probabilities))))
+
+
+def _floor(probabilities: npt.NDArray[np.floating]) -> float:
+    """What 0 stands for."""
+    is_rounded = probabilities[probabilities > 0].min(initial=1) >= _LAST_DECIMAL
+    return _ROUNDED if is_rounded else _SMALLEST
 
 
 def _quality(true: npt.NDArray[np.integer], logits: Floats) -> Quality:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flowersweep.deploy.evaluation import EvaluationSet, evaluation_set
-from flowersweep.deploy.temperature import with_temperature
+from flowersweep.deploy.temperature import scaled_bounds, with_temperature
 from flowersweep.ensemble.members import Member
 from flowersweep.ensemble.prediction import engine_of, predict
 from flowersweep.ensemble.recipe import PROBABILITIES, WEIGHTS, Recipe
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import keras
     from mlflow.entities import Run
 
-# Recorded probabilities have six digits, and another machine may round differently.
+# Another machine may round differently.
 TOLERANCE = 1e-3
 
 
@@ -61,7 +61,7 @@ def build_ensemble(
     apply, info = engine_of(model), best.choice.info
     predicted = predict(apply, validation.paths, info, "Evaluating the ensemble")
     if recipe.combine == PROBABILITIES and not recipe.flip:
-        _check_mean(members, steps, predicted)
+        check_mean([members[step.member] for step in steps], predicted)
     tested = best_tested = None
     if test is not None:
         single = engine_of(load_model(store, best.choice.location))
@@ -105,9 +105,19 @@ def _weights(
     return steps, mean_of_probabilities([(soup.model, 1)], flip=True) if recipe.flip else soup.model
 
 
-def _check_mean(members: Sequence[Member], steps: Sequence[Step], predicted: Probabilities) -> None:
-    expected = np.mean([members[step.member].probabilities for step in steps], axis=0)
-    difference = float(np.abs(expected - predicted).max())
+def check_mean(selected: Sequence[Member], predicted: Probabilities) -> None:
+    """Refuse a combined model that does not return the mean of the probabilities of its members.
+
+    Args:
+        selected: The member of each step.
+        predicted: What the combined model returns for the validation pictures.
+
+    Raises:
+        TrackingError: It differs by more than TOLERANCE from what their tables leave possible.
+    """
+    bounds = [scaled_bounds(one.predictions.probabilities, one.temperature.value) for one in selected]
+    low, high = np.mean(bounds, axis=0)
+    difference = float(np.maximum(low - predicted, predicted - high).max())
     if not difference <= TOLERANCE:
         raise TrackingError(
             f"The combined model differs by up to {difference:.3g} from the mean of the probabilities that its members "

@@ -81,9 +81,14 @@ def with_seed(overrides: Sequence[str], seed: object) -> list[str]:
     return [*(one for one in overrides if not one.lstrip("+").startswith("seed=")), f"seed={seed}"]
 
 
-def training_command(overrides: Sequence[str], program: str = "python -m flowersweep") -> str:
-    """The command that trains with these overrides, on one line and without passwords."""
-    return redacted(shlex.join([*shlex.split(program), *overrides]))
+def training_command(overrides: Sequence[str], program: str | None = None) -> str:
+    """The command that trains with these overrides, on one line and without passwords.
+
+    Args:
+        overrides: The overrides.
+        program: The command of another program; None for flowersweep's own.
+    """
+    return redacted(shlex.join([*shlex.split(program or "python -m flowersweep"), *overrides]))
 
 
 def run_model(store: Store, run_id: str) -> "keras.Model":

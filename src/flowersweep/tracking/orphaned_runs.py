@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from flowersweep import process
 from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.outbox.delivery import waiting_runs
 from flowersweep.tracking.run import SUPERSEDED_TAG, RunStatus
 from flowersweep.tracking.store.store import Store
 
@@ -22,6 +23,8 @@ def is_orphaned(run: "Run") -> bool:
 def orphaned_runs(store: Store, experiment_ids: Sequence[str] | None = None) -> list["Run"]:
     """The running runs whose process on this machine has died.
 
+    A run with records that wait on disk is none of them, because its end may be one of these.
+
     Args:
         store: The store to search.
         experiment_ids: The experiments to search; None for all.
@@ -30,6 +33,7 @@ def orphaned_runs(store: Store, experiment_ids: Sequence[str] | None = None) -> 
         TrackingError: If the store does not answer.
     """
     service, dead, page = client(store.uri), [], None
+    waiting = waiting_runs(store.outboxes)
     with translated(f"look for interrupted runs in {store.uri}"):
         if experiment_ids is None:
             experiment_ids = [found.experiment_id for found in service.search_experiments()]
@@ -37,7 +41,7 @@ def orphaned_runs(store: Store, experiment_ids: Sequence[str] | None = None) -> 
             found = service.search_runs(
                 list(experiment_ids), "attributes.status = 'RUNNING'", page_token=page
             )
-            dead += [run for run in found if is_orphaned(run)]
+            dead += [run for run in found if run.info.run_id not in waiting and is_orphaned(run)]
             page = found.token
             if not page:
                 break
@@ -93,7 +97,8 @@ def silent_runs(runs: "Iterable[Run]") -> "list[Run]":
 def close_orphaned_runs(store: Store, experiment_ids: Sequence[str] | None = None) -> list[str]:
     """Mark as KILLED the running runs whose process on this machine has died.
 
-    Runs of other machines and of running processes are not changed, nor are those of which it cannot be known.
+    Runs of other machines, of running processes and with records that wait on disk are not changed, nor are those of which
+    it cannot be known.
 
     Args:
         store: The store to search.

@@ -58,7 +58,7 @@ def find_study(
             program, and must not be.
     """
     found = search(store, STUDIES, experiment)
-    runs = [run for run in found if of_others or PROGRAM not in run.data.tags]
+    runs = found if of_others else own_studies(found)
     for run in runs:
         if study in {None, study_name(run)}:
             return run
@@ -68,7 +68,7 @@ def find_study(
                 f"The trials of the study {study!r} are not flowersweep's own trainings but those of "
                 f"`{run.data.tags[PROGRAM]}`, for which there is no such command; report study=NAME compares them."
             )
-    refuse_deleted_study(store, study, experiment)
+    refuse_deleted_study(store, study, experiment, of_others=of_others)
     if not runs:
         raise TrackingError(
             "There is no study yet; a sweep creates one, as in python -m flowersweep --multirun aug=none,RandomFlip."
@@ -88,18 +88,39 @@ def experiment_of(store: Store, run: "Run") -> str:
         return str(client(store.uri).get_experiment(run.info.experiment_id).name)
 
 
-def refuse_deleted_study(store: Store, study: str | None = None, experiment: str | None = None) -> None:
+def own_studies(studies: list["Run"]) -> list["Run"]:
+    """Those of the runs of studies whose trials are not another program's."""
+    return [run for run in studies if PROGRAM not in run.data.tags]
+
+
+def program_of(store: Store, run: "Run") -> str | None:
+    """The command of the other program that a run is a trial of, by the study above it; None for flowersweep's own."""
+    while parent := run.data.tags.get("mlflow.parentRunId"):
+        there, its_id = [run.info.experiment_id], f"attributes.run_id = '{parent}'"
+        found = _search(store, there, its_id) or _search(store, there, its_id, deleted=True)
+        if not found:
+            return None
+        run = found[0]
+    program: str | None = run.data.tags.get(PROGRAM)
+    return program
+
+
+def refuse_deleted_study(
+    store: Store, study: str | None = None, experiment: str | None = None, *, of_others: bool = False
+) -> None:
     """Refuse a study that was deleted in MLflow, and say how to restore it.
 
     Args:
         store: The store to search.
         study: Its name; None for any.
         experiment: Name of the experiment to look in; None for all.
+        of_others: Whether any includes studies of another program.
 
     Raises:
         TrackingError: There is a deleted study of that name.
     """
-    for run in search(store, STUDIES, experiment, deleted=True):
+    found = search(store, STUDIES, experiment, deleted=True)
+    for run in found if study or of_others else own_studies(found):
         if study in {None, study_name(run)}:
             raise TrackingError(
                 f"The study {study_name(run)!r} was deleted in MLflow; {restoring(store, run.info.run_id)}."

@@ -33,7 +33,7 @@ from flowersweep.tracking.outbox.delivery import (
     settle,
     waiting_runs,
 )
-from flowersweep.tracking.outbox.outbox import JOURNAL
+from flowersweep.tracking.outbox.outbox import JOURNAL, Outbox
 from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
 
@@ -214,6 +214,50 @@ def test_the_next_command_delivers_what_a_dead_process_left(
     found = content(store, run.run_id)
     assert found["status"] == "FINISHED"
     assert len(found["metrics"]["loss"]) == 3
+
+
+@pytest.mark.parametrize("number", [1, 9])
+def test_records_after_an_interrupted_removal_are_delivered(
+    store: Store, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """How far an earlier journal was delivered, which an interruption may leave behind, says nothing about the next one."""
+    run = MLflowTracker.start(store, "flowers", "run")
+    with locked(store):
+        for step in range(4):
+            run.metrics({"loss": 1.0}, step=step)
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            settle(store.uri, store.outboxes, 0)
+    assert not waiting_runs(store.outboxes)
+    with locked(store):
+        for step in range(4, 4 + number):
+            MLflowTracker(store, run.run_id).metrics({"loss": 1.0}, step=step)
+    settle(store.uri, store.outboxes, 0)
+    points = client(store.uri).get_metric_history(run.run_id, "loss")
+    assert sorted(point.step for point in points) == list(range(4 + number))
+    assert not list(store.outboxes[0].glob("*"))
+
+
+def _interrupted(*_arguments: object, **_named: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_journal_that_others_replace_meanwhile_is_delivered_from_its_start(store: Store) -> None:
+    """A process between two records does not skip those of a journal that was begun since."""
+    run = MLflowTracker.start(store, "flowers", "run")
+    with locked(store):
+        for step in range(4):
+            run.metrics({"loss": 1.0}, step=step)
+    delivering = Outbox(store.outboxes, run.run_id).deliver(bare_client(store.uri))
+    for _ in range(3):
+        next(delivering)
+    settle(store.uri, store.outboxes, 0)
+    with locked(store):
+        MLflowTracker(store, run.run_id).metrics({"loss": 1.0}, step=4)
+    assert len(list(delivering)) == 1
+    points = client(store.uri).get_metric_history(run.run_id, "loss")
+    assert sorted(point.step for point in points) == [0, 1, 2, 3, 4]
 
 
 def test_the_end_of_a_run_waits_for_the_store(store: Store) -> None:

@@ -79,7 +79,7 @@ class Outbox:
             Exception: The error of that record; it and those after it keep waiting.
         """
         for folder in self.waiting_in:
-            position = 0  # known also if the disk is too full to note it
+            position = 0  # where the disk is too full to note it
             while True:
                 with _locked(folder):
                     record, end = _first(folder, position)
@@ -90,8 +90,7 @@ class Outbox:
                         record.deliver(service, self.run_id)
                     except (KeyError, TypeError) as error:  # a part of the line has another name or type
                         raise _damaged(folder, end, error) from error
-                    _note(folder, record, end)
-                    position = end
+                    position = 0 if _noted(folder, record, end) else end
                 yield record
 
 
@@ -117,6 +116,8 @@ def _append(folder: Path, record: Record) -> None:
         with (folder / JOURNAL).open("ab", buffering=0) as journal:
             whole = _whole(folder)  # a process that was killed may have left a part of a line
             journal.truncate(whole)
+            if not whole:  # an interrupted removal may have left how far the journal before was delivered
+                (folder / _DELIVERED).unlink(missing_ok=True)
             try:
                 _write(journal.fileno(), record.to_line(name).encode())
             except BaseException:
@@ -173,14 +174,17 @@ def _damaged(folder: Path, end: int, error: Exception) -> TrackingError:
     )
 
 
-def _note(folder: Path, record: Record, end: int) -> None:
+def _noted(folder: Path, record: Record, end: int) -> bool:
     """Note that a record was delivered; if that is not possible, it may be delivered again."""
-    with suppress(OSError):
-        draft = folder / f"{_DELIVERED}.part"
+    draft = folder / f"{_DELIVERED}.part"
+    try:
         draft.write_text(str(end), encoding="ascii")
         draft.replace(folder / _DELIVERED)
-        if record.content is not None:
-            shutil.rmtree(record.content.parent, ignore_errors=True)
+    except OSError:
+        return False
+    if record.content is not None:
+        shutil.rmtree(record.content.parent, ignore_errors=True)
+    return True
 
 
 def _remove(folder: Path) -> None:
