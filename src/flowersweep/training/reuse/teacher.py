@@ -39,7 +39,7 @@ def with_teacher(config: Config, pictures: Pictures, store: Store) -> Pictures:
         store: The store of the teacher's run.
 
     Raises:
-        ConfigError: The teacher has other classes, or its run another split.
+        ConfigError: The teacher has other classes, or its run other pictures or another split.
         TrackingError: There is no such run, or it has saved no model.
     """
     run_id, share = config.trainer.teacher, np.float32(config.trainer.teacher_share)
