@@ -75,7 +75,7 @@ def test_pictures_that_cannot_be_split(make: MakeConfig, garden: Path, cache: Pa
     assert said[1].startswith(
         "A run would end with an error: The validation part of the split has no picture of"
     )
-    assert said[1].endswith("; add pictures of this class, or use fewer data.folds.")
+    assert said[1].endswith("; add pictures, or use fewer data.folds.")
     assert counts_of(looks).columns == ["all"]
     assert said[2].startswith("1 group with pictures of different classes")
 
