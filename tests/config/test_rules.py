@@ -172,7 +172,9 @@ class TestPrecision:
     def test_a_frozen_backbone_has_no_bfloat16(self, model: list[str]) -> None:
         """Its new layer is trained in float32 in any case; nobody compares the same training under two names."""
         given = (*model, "model.weights=null")
-        with pytest.raises(ConfigError, match=r"^trainer\.precision=bfloat16 has no effect on a frozen backbone, "):
+        with pytest.raises(
+            ConfigError, match=r"^trainer\.precision=bfloat16 has no effect on a frozen backbone, "
+        ):
             settings(composed(*given, "trainer.precision=bfloat16"))
         assert settings(composed(*given)).trainer.precision == "auto"
 

@@ -44,7 +44,8 @@ def test_copies_in_both_parts_are_counted_with_an_example(tmp_path: Path) -> Non
     )
     (said,) = told(tmp_path, files, train=[0, 5], validation=[1, 3, 4, 6], test=[2, 7])
     assert (
-        "; this may increase validation accuracy by up to 0.2500 and test accuracy by up to 0.5000; in your" in said
+        "; this may increase validation accuracy by up to 0.2500 and test accuracy by up to 0.5000; in your"
+        in said
     )
 
 

@@ -184,9 +184,7 @@ class TestKindsOfSplit:
 
     def test_too_few_pictures_for_the_folds(self, make_config: MakeConfig) -> None:
         """Twelve of a class cannot validate in thirteen folds."""
-        with pytest.raises(
-            ConfigError, match=r"which has 12 in all; add pictures, or use fewer data"
-        ):
+        with pytest.raises(ConfigError, match=r"which has 12 in all; add pictures, or use fewer data"):
             divided(make_config("data.split=stratified", "data.folds=13", "data.fold=12"))
 
 

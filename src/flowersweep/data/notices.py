@@ -77,7 +77,9 @@ def increase(copies: Iterable[int], parts: Split) -> str:
     rows = np.array(list(copies), np.int64)
     evaluated = (("validation", parts.validation), ("test", parts.test))
     found = [(name, np.isin(part, rows)) for name, part in evaluated]
-    return " and ".join(f"{name} accuracy by up to {copied.mean():.4f}" for name, copied in found if copied.any())
+    return " and ".join(
+        f"{name} accuracy by up to {copied.mean():.4f}" for name, copied in found if copied.any()
+    )
 
 
 def _in_two_classes(catalogue: Catalogue, contents: Mapping[str, str]) -> Iterator[Notice]:

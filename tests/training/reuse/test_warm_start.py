@@ -77,7 +77,8 @@ class TestOtherRun:
         first = next(iter(sorted((tmp_path / "copy").rglob("*.jpg"))))
         shutil.copy(first, first.with_name("zz.jpg"))
         with pytest.raises(
-            ConfigError, match=rf"^trainer\.teacher={run_id} was trained on other pictures \(fingerprint \w+, but"
+            ConfigError,
+            match=rf"^trainer\.teacher={run_id} was trained on other pictures \(fingerprint \w+, but",
         ):
             self.check(copied, run_id)
 
@@ -88,7 +89,9 @@ class TestOtherRun:
         here, elsewhere = tmp_path / "here.csv", tmp_path / "elsewhere.csv"
         for file in (here, elsewhere):
             file.write_text("file,part\n" + "".join(lines))
-        config, other = (make_config("data.split=csv", f"data.split_file={file}") for file in (here, elsewhere))
+        config, other = (
+            make_config("data.split=csv", f"data.split_file={file}") for file in (here, elsewhere)
+        )
         run_id = self.began(config)
         self.check(other, run_id)
         first, second, *rest = lines
