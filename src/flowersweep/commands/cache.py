@@ -21,15 +21,17 @@ _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 _DESCRIPTION = """\
-List, verify and prune the cache. It contains only data that can be recreated: decoded pictures, stored features,
-trained heads, converted prefixes, and data sets that were downloaded or generated.
+List, verify and prune the cache: decoded pictures, stored features, trained heads, converted prefixes, and data
+sets that were downloaded or generated, all of which can be recreated, and checkpoints of interrupted trainings,
+without which these start at their first epoch.
 
   list     list the content: kind, size, last use (the default)
   verify   compare files with their checksums; remove damaged and incomplete ones
   prune    remove the least recently used items until the cache is not larger than --max-size
   clear    remove everything except data sets; with --data-sets also these
 
-Features that a running process uses are never removed.
+Features that a running process uses are never removed, nor is the folder outbox/, which has the only copy of
+records that wait for an MLflow server.
 """
 
 
