@@ -159,6 +159,26 @@ class TestBackboneSizes:
         assert built.output.shape[1:3] >= (1, 1)
 
 
+class TestPrecision:
+    @pytest.mark.parametrize(
+        "model",
+        [
+            ["model=mobilenet_frozen"],
+            ["model=mobilenet_ft", "model.fine_tune_at=null"],
+            ["model=backbone", "model.name=ResNet50V2"],
+        ],
+        ids=lambda overrides: overrides[-1],
+    )
+    def test_a_frozen_backbone_has_no_bfloat16(self, model: list[str]) -> None:
+        """Its new layer is trained in float32 in any case; nobody compares the same training under two names."""
+        given = (*model, "model.weights=null")
+        with pytest.raises(
+            ConfigError, match=r"^trainer\.precision=bfloat16 has no effect on a frozen backbone, "
+        ):
+            settings(composed(*given, "trainer.precision=bfloat16"))
+        assert settings(composed(*given)).trainer.precision == "auto"
+
+
 class TestWeights:
     def test_a_missing_file_is_no_fault_of_the_values(self, tmp_path: Path) -> None:
         """A file of weights that is away is told last and as such; it is fine again as soon as it is back."""

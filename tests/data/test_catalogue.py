@@ -1,5 +1,6 @@
 """Listing a folder of class folders, held against Keras' own listing."""
 
+import errno
 import logging
 import os
 import sys
@@ -141,6 +142,25 @@ class TestErrors:
         words = r"\(\.bmp, \.gif, \.jpeg, \.jpg, \.png\) but only files with other extensions: \.webp 2, \.txt 1; add some, or give"
         with pytest.raises(DataError, match=words):
             read_folder(fill(tmp_path, "a/1.jpg", "b/1.WEBP", "b/2.webp", "b/1.txt"))
+
+    @pytest.mark.parametrize("name", ["b", "b/inner"])
+    def test_a_folder_that_cannot_be_listed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        """A class, or a folder in it, is named; a class without some of its pictures would be another data set."""
+        root, listing = fill(tmp_path, "a/1.jpg", "b/1.jpg", "b/inner/2.jpg"), os.scandir
+
+        def denied(folder: str) -> object:
+            if Path(folder) == root / name:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+            return listing(folder)
+
+        monkeypatch.setattr(os, "scandir", denied)
+        with pytest.raises(
+            DataError,
+            match=rf"^The folder .*/{name} cannot be listed \(Permission denied\); make it readable, or",
+        ):
+            read_folder(root)
 
     @pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
     @pytest.mark.parametrize(

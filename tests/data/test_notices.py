@@ -32,15 +32,20 @@ def test_nothing_is_said_of_good_pictures(tmp_path: Path) -> None:
 
 
 def test_copies_in_both_parts_are_counted_with_an_example(tmp_path: Path) -> None:
-    """Validation and test pictures count; copies within one part do not."""
+    """Validation and test pictures count, each against its own accuracy; copies within one part do not."""
     files = {
         "a/1.jpg": b"same", "a/2.jpg": b"same", "a/3.jpg": b"same", "a/4.jpg": b"other", "a/5.jpg": b"other",
         "b/1.jpg": b"b1", "b/2.jpg": b"b2", "b/3.jpg": b"b3",
     }  # fmt: skip
-    (said,) = told(tmp_path, files, train=[0, 5], validation=[1, 3, 4, 6], test=[2, 7])
+    (said,) = told(tmp_path, files, train=[0, 5], validation=[1, 2, 3, 6], test=[4, 7])
     assert said == (
         "2 of the 6 evaluation pictures are identical to training pictures, for example a/2.jpg and a/1.jpg; this may "
-        "increase accuracy by up to 0.3333; in your own pictures, delete one of each pair."
+        "increase validation accuracy by up to 0.5000; in your own pictures, delete one of each pair."
+    )
+    (said,) = told(tmp_path, files, train=[0, 5], validation=[1, 3, 4, 6], test=[2, 7])
+    assert (
+        "; this may increase validation accuracy by up to 0.2500 and test accuracy by up to 0.5000; in your"
+        in said
     )
 
 

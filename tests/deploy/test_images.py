@@ -1,5 +1,6 @@
 """Which pictures are meant, and how they arrive."""
 
+import errno
 import io
 import os
 import sys
@@ -32,6 +33,22 @@ def test_a_folder_is_searched_to_the_bottom(tmp_path: Path, caplog: pytest.LogCa
     found = find_pictures([str(tmp_path)], NO_LINES)
     assert [path.relative_to(tmp_path).as_posix() for path in found] == ["a.png", "b/2.JPG"]
     assert "Left out 2 files" in caplog.text
+
+
+def test_a_folder_that_cannot_be_listed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pictures would be missing without a word."""
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "a.png").touch()
+    listing = os.scandir
+
+    def denied(folder: str) -> object:
+        if Path(folder).name == "inner":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        return listing(folder)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(DataError, match=r"^The folder .*/inner cannot be listed \(Permission denied\)"):
+        find_pictures([str(tmp_path)], NO_LINES)
 
 
 def test_a_list_is_taken_as_it_is() -> None:

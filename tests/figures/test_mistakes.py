@@ -32,6 +32,9 @@ class TestConfidentMistakes:
             "true roses 30%\nb.jpg",
         ]
         assert [shown(axis)[0, 0, 0] for axis in figure.axes] == [2, 1]
+        rows = np.array([0, 3, 1, 2])
+        figure = confident_mistakes(images, [0, 2, 1, 0], probabilities, NAMES, paths, rows=rows)
+        assert [shown(axis)[0, 0, 0] for axis in figure.axes] == [1, 3]
         assert rendered(figure).height > 200
 
     def test_no_mistake_is_said_in_words(self) -> None:

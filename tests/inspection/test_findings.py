@@ -62,7 +62,7 @@ def test_each_finding_has_a_remedy(make: MakeConfig, garden: Path, cache: Path, 
     ]
     assert said[0].endswith("; delete or repair the files, or leave them out with data.unreadable=skip.")
     assert (
-        "example a & b/2.png and a & b/small.jpg; this may increase accuracy by up to 0.2500; delete"
+        "example a & b/2.png and a & b/small.jpg; this may increase validation accuracy by up to 0.2500; delete"
         in said[4]
     )
 
@@ -90,7 +90,7 @@ def test_pictures_that_cannot_be_split(make: MakeConfig, garden: Path, cache: Pa
     assert said[1].startswith(
         "A run would end with an error: The validation part of the split has no picture of"
     )
-    assert said[1].endswith("; add pictures of this class, or use fewer data.folds.")
+    assert said[1].endswith("; add pictures, or use fewer data.folds.")
     assert counts_of(looks).columns == ["all"]
     assert said[2].startswith("1 group with pictures of different classes")
 

@@ -168,11 +168,23 @@ class TestKindsOfSplit:
             assert not {n // 2 for n in parts.train} & {n // 2 for n in parts.validation}
             assert np.bincount(catalogue.labels[parts.validation], minlength=5).min() >= 2
 
+    @pytest.mark.parametrize("more", [["data.folds=5"], ["data.validation_split=0.2"]])
+    def test_too_few_groups_for_the_test(
+        self, more: list[str], make_config: MakeConfig, tmp_path: Path
+    ) -> None:
+        """A test part that was asked for and would be empty is refused, as any other part is."""
+        catalogue, _ = find_pictures(make_config())
+        n_groups = 5 if "folds" in more[0] else 2
+        groups = {path: str(n % n_groups) for n, path in enumerate(catalogue.paths)}
+        given = table(tmp_path / "groups.csv", "group", groups)
+        with pytest.raises(
+            ConfigError, match=r"The test part of the split has no pictures.*; add groups, or use"
+        ):
+            divided(make_config("data.split=groups", given, "data.test_split=0.1", *more))
+
     def test_too_few_pictures_for_the_folds(self, make_config: MakeConfig) -> None:
         """Twelve of a class cannot validate in thirteen folds."""
-        with pytest.raises(
-            ConfigError, match=r"which has 12 in all; add pictures of this class, or use fewer data"
-        ):
+        with pytest.raises(ConfigError, match=r"which has 12 in all; add pictures, or use fewer data"):
             divided(make_config("data.split=stratified", "data.folds=13", "data.fold=12"))
 
 

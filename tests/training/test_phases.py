@@ -4,12 +4,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from flowersweep.config import Config
-from flowersweep.errors import Pruned
+from flowersweep.errors import Pruned, TrainingError
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.store.store import prepare_store
 from flowersweep.training import RunContext, train
+from flowersweep.training.dataset import load_pictures
+from flowersweep.training.phases import build
 
 MakeConfig = Callable[..., Config]
 FINE_TUNED = (
@@ -80,3 +83,17 @@ def test_epochs_of_the_last_phase_are_counted_alike(make_config: MakeConfig) -> 
         heard.append([number for number, _ in study.heard])
 
     assert heard == [[1, 2], [1, 2]]
+
+
+def test_a_network_that_does_not_fit_into_the_memory_is_one_message(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its variables are allocated before the run starts."""
+
+    def exhausted(*_: object, **__: object) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "Failed to allocate")
+
+    monkeypatch.setattr("flowersweep.training.phases.build_network", exhausted)
+    config = make_config()
+    with pytest.raises(TrainingError, match=r"^The memory of the GPU or of the machine is exhausted;"):
+        build(config, load_pictures(config), prepare_store(Path(config.tracking.dir)))

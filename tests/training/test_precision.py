@@ -47,7 +47,7 @@ def test_a_cpu_tells_by_its_flags_whether_it_has_bfloat16(
         ("auto", "cnn", {False: "float32", True: "bfloat16"}),
         ("auto", "mobilenet_ft", {False: "float32", True: "bfloat16"}),
         ("auto", "mobilenet_frozen", {False: "float32", True: "float32"}),
-        ("bfloat16", "mobilenet_frozen", {False: "bfloat16", True: "bfloat16"}),
+        ("bfloat16", "mobilenet_ft", {False: "bfloat16", True: "bfloat16"}),
         ("float32", "cnn", {False: "float32", True: "float32"}),
     ],
 )

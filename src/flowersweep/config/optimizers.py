@@ -113,7 +113,7 @@ class CosineConfig(ScheduleConfig):
     """Half a cosine from the optimizer's rate to `final_fraction` of it, then constant: arXiv 1608.03983.
 
     Attributes:
-        warmup_epochs: Epochs in which the rate rises linearly from zero at the start.
+        warmup_epochs: Epochs at the start in which the rate rises linearly from a hundredth of the optimizer's.
         final_fraction: Last rate as a fraction of the initial one.
         epochs: Number of epochs until the final rate, including the warm-up; null, or in a shorter phase: the
             epochs of the phase. A training that trainer.patience stops earlier does not reach the low rates.

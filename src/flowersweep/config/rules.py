@@ -50,6 +50,7 @@ def conflicts(config: Config) -> Iterator[str]:
     yield from _backbone(config)
     yield from config.aug.problems()
     yield from _own_code(config)
+    yield from _precision(config)
 
 
 def _split(config: Config) -> Iterator[str]:
@@ -128,7 +129,19 @@ def _own_code(config: Config) -> Iterator[str]:
             code_of(config)
         except ConfigError as error:
             yield str(error)
-    if isinstance(config.model, OwnConfig) and config.trainer.precision == "bfloat16":
+
+
+def _precision(config: Config) -> Iterator[str]:
+    """A run must not claim a precision in which nothing was computed."""
+    if config.trainer.precision != "bfloat16":
+        return
+    model = config.model
+    if isinstance(model, FrozenConfig) and getattr(model, "fine_tune_at", None) is None:
+        yield (
+            "trainer.precision=bfloat16 has no effect on a frozen backbone, whose new layer is always trained in float32; "
+            "leave it out, or train layers of the backbone, as with model=mobilenet_ft."
+        )
+    if isinstance(model, OwnConfig):
         yield (
             "trainer.precision=bfloat16 is not available with model=own; leave it out, and give layers of your own network a "
             'dtype="mixed_bfloat16" where you want it.'

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -60,8 +60,8 @@ def read_folder(root: Path, min_classes: Literal[1, 2] = 2) -> Catalogue:
         min_classes: The smallest number of classes; a model can be evaluated on one, but not be trained with it.
 
     Raises:
-        DataError: The folder is missing or is a file, contains fewer classes, a class is empty, or the name
-            of one is not valid text.
+        DataError: The folder is missing or is a file, contains fewer classes, a class is empty or cannot be listed,
+            or the name of one is not valid text.
     """
     folder = class_root(root)
     class_names = tuple(_subfolders(folder))
@@ -231,11 +231,27 @@ def _walk(root: Path, class_name: str) -> tuple[list[str], list[str]]:
     pictures: list[str] = []
     others: list[str] = []
     # As Keras, sort by the complete folder path, including separators; "a-b" then precedes "a/b".
-    for folder, _, names in sorted(os.walk(root / class_name), key=lambda step: step[0]):
+    for folder, _, names in sorted(folders_below(root / class_name), key=lambda step: step[0]):
         relative = Path(folder).relative_to(root).as_posix()
         pictures += [f"{relative}/{name}" for name in sorted(names) if is_picture(name)]
         others += [ending(name) for name in names if not is_picture(name)]
     return pictures, others
+
+
+def folders_below(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """As `os.walk`, which would leave out what it cannot list.
+
+    Raises:
+        DataError: A folder cannot be listed.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise DataError(
+            f"The folder {in_one_line(error.filename)} cannot be listed ({error.strerror}); make it readable, or move it "
+            "elsewhere."
+        ) from error
+
+    return os.walk(folder, onerror=refuse)
 
 
 def log_left_out(folder: Path, endings: Iterable[str]) -> None:

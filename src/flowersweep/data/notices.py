@@ -1,7 +1,7 @@
 """Notices about the pictures that affect how far metrics can be trusted; nothing is rejected or changed."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -63,9 +63,23 @@ def _in_both_parts(catalogue: Catalogue, parts: Split, contents: Mapping[str, st
         yield Notice(
             f"{len(copies)} of the {len(evaluated)} evaluation pictures {are} identical to training pictures, for example "
             f"{in_one_line(copies[0])} and {in_one_line(original)}",
-            f"this may increase accuracy by up to {len(copies) / len(evaluated):.4f}; in your own pictures, delete one of "
-            "each pair",
+            f"this may increase {increase(found, parts)}; in your own pictures, delete one of each pair",
         )
+
+
+def increase(copies: Iterable[int], parts: Split) -> str:
+    """By how much copies of training pictures can increase accuracy, as in `validation accuracy by up to 0.0500`.
+
+    Args:
+        copies: Indices of the copies among the pictures of evaluation.
+        parts: The split.
+    """
+    rows = np.array(list(copies), np.int64)
+    evaluated = (("validation", parts.validation), ("test", parts.test))
+    found = [(name, np.isin(part, rows)) for name, part in evaluated]
+    return " and ".join(
+        f"{name} accuracy by up to {copied.mean():.4f}" for name, copied in found if copied.any()
+    )
 
 
 def _in_two_classes(catalogue: Catalogue, contents: Mapping[str, str]) -> Iterator[Notice]:

@@ -142,20 +142,23 @@ def _assigned(
     return assigned
 
 
-def check_parts(labels: npt.NDArray[np.int32], class_names: Sequence[str], parts: Split, remedy: str) -> None:
-    """Refuse a split with a part that lacks a class; the test part may be empty.
+def check_parts(
+    labels: npt.NDArray[np.int32], class_names: Sequence[str], parts: Split, remedy: str, *, tests: bool
+) -> None:
+    """Refuse a split with a part that lacks a class.
 
     Args:
         labels: int32, shape (n,): the class of each picture.
         class_names: The names of the classes.
         parts: The split.
         remedy: How to fix it, the end of the message.
+        tests: Whether a test part was requested; otherwise it may be empty.
 
     Raises:
         ConfigError: A class is missing in a part.
     """
     for name, indices in (("training", parts.train), ("validation", parts.validation), ("test", parts.test)):
-        if name == "test" and not len(indices):
+        if name == "test" and not (tests or len(indices)):
             continue
         if not len(indices):
             raise ConfigError(

@@ -1,7 +1,6 @@
 """Pictures of any folder, decoded as for training, in batches."""
 
 import io
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +12,7 @@ from typing import TextIO
 import numpy as np
 
 from flowersweep.data import decode
-from flowersweep.data.catalogue import ending, is_picture, log_left_out, no_pictures
+from flowersweep.data.catalogue import ending, folders_below, is_picture, log_left_out, no_pictures
 from flowersweep.data.decode import Pixels, UnreadableError
 from flowersweep.errors import DataError
 from flowersweep.hardware import available_processors
@@ -130,6 +129,6 @@ def _found(given: str) -> list[Path]:
 
 def _below(folder: Path) -> Iterator[Path]:
     """All files that are not hidden."""
-    for here, folders, names in os.walk(folder):
+    for here, folders, names in folders_below(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (Path(here, name) for name in names if not name.startswith("."))

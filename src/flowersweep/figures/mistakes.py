@@ -13,24 +13,28 @@ from flowersweep.texts import counted
 if TYPE_CHECKING:  # matplotlib takes most of a second to import
     from matplotlib.figure import Figure
 
+    from flowersweep.data.stream import Images
+
 
 def confident_mistakes(
-    images: npt.NDArray[np.uint8],
+    images: "Images",
     true: npt.ArrayLike,
     probabilities: npt.ArrayLike,
     class_names: Sequence[str],
     paths: Sequence[str | PurePath],
     *,
+    rows: npt.NDArray[np.int64] | None = None,
     count: int = 16,
 ) -> "Figure":
     """Draw the wrongly classified pictures with the highest predicted probabilities, the most confident first.
 
     Args:
-        images: uint8, shape (n, height, width, 3), or `Rows`; only the drawn pictures are read.
+        images: uint8, shape (n, height, width, 3); only the drawn pictures are read.
         true: Class numbers, integers of shape (n,).
         probabilities: Shape (n, number of classes), each row summing to 1.
         class_names: The classes in the order of their numbers.
         paths: The paths of the pictures; their file names are shown.
+        rows: The row of each picture in `images`; None if they are in the same order.
         count: The maximum number of pictures.
     """
     truth, chances = np.asarray(true), np.asarray(probabilities)
@@ -42,8 +46,8 @@ def confident_mistakes(
         )
         return figure
     columns = min(4, len(chosen))
-    rows = -(-len(chosen) // columns)
-    height = 2.95 * rows + 0.4
+    lines = -(-len(chosen) // columns)
+    height = 2.95 * lines + 0.4
     # The place of everything is known, so that no layout has to be computed.
     figure = blank(2.35 * max(columns, 2), height, layout=None)
     figure.subplots_adjust(
@@ -58,11 +62,11 @@ def confident_mistakes(
         "xticks": [],
         "yticks": [],
     }  # they would be placed although they are not drawn
-    for axis in figure.subplots(rows, columns, squeeze=False, subplot_kw=no_ticks).flat:
+    for axis in figure.subplots(lines, columns, squeeze=False, subplot_kw=no_ticks).flat:
         axis.set_axis_off()
     for axis, index in zip(figure.axes, chosen, strict=False):
         guess = int(chances[index].argmax())
-        axis.imshow(images[index])
+        axis.imshow(images[index if rows is None else rows[index]])
         axis.set_title(
             f"predicted {plain(class_names[guess], 16)} {chances[index, guess]:.0%}",
             fontsize=10,

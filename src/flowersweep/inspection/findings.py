@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from flowersweep.config.schema import Config
-from flowersweep.data.notices import Notice, picture_notices
+from flowersweep.data.notices import Notice, increase, picture_notices
 from flowersweep.inspection.looking import Looks
 from flowersweep.texts import in_one_line
 
@@ -60,13 +60,13 @@ def _similar(looks: Looks) -> Iterator[Notice]:
         for group in looks.similar
         if {"train"} < {parts[i] for i in group} and len({labels[i] for i in group}) == 1
     ]
-    if leaking:
-        n = sum(parts[i] != "train" for group in leaking for i in group)
+    if leaking and looks.split is not None:
+        copies = [i for group in leaking for i in group if parts[i] != "train"]
         total = sum(part != "train" for part in parts)
         yield Notice(
-            f"{n} of the {total} evaluation pictures look like training pictures of their class, for example "
+            f"{len(copies)} of the {total} evaluation pictures look like training pictures of their class, for example "
             f"{_example(looks, leaking)}",
-            f"this may increase accuracy by up to {n / total:.4f}; delete copies, or keep versions of a picture in one part "
+            f"this may increase {increase(copies, looks.split)}; delete copies, or keep versions of a picture in one part "
             "with data.split=groups",
         )
     rest = [group for group in looks.similar if group not in torn and group not in leaking]

@@ -71,6 +71,14 @@ def run_labels(store: Store, run_id: str) -> list[str]:
     return [str(name) for name in json.loads(_artifact(store, run_id, "labels.json"))]
 
 
+def run_fingerprint(store: Store, run_id: str) -> str | None:
+    """The fingerprint of the pictures that a run was trained on; None if it has recorded none."""
+    with translated(f"read the data set of run {run_id}"):
+        run = client(store.uri).get_run(run_id)
+    used = run.inputs.dataset_inputs if run.inputs else []
+    return next((str(one.dataset.digest) for one in used), None)
+
+
 def run_overrides(store: Store, run_id: str) -> list[str]:
     """The overrides of a run, for example `model.dropout=0.2`; they include the searched values of a trial."""
     return [line for line in _artifact(store, run_id, "config/overrides.txt").split("\n") if line]

@@ -188,8 +188,10 @@ def divide(catalogue: Catalogue, data: DataConfig, table: str | None = None) -> 
             fold=data.fold or 0,
         )
         several = "groups" if groups else "pictures"
-        remedy = f"add {several} of this class, or use {'larger parts' if data.folds is None else 'fewer data.folds'}"
-    check_parts(catalogue.labels, catalogue.class_names, parts, remedy)
+        fewer = "fewer data.folds" + " or a larger data.test_split" * (data.test_split > 0)
+        other = "larger parts" if data.folds is None else fewer
+        remedy = f"add {several}, or use {other}"
+    check_parts(catalogue.labels, catalogue.class_names, parts, remedy, tests=data.test_split > 0)
     return parts
 
 

@@ -16,6 +16,7 @@ from flowersweep.tracking.store.store import Store
 from flowersweep.training.callbacks import EpochCallback, build_own_callbacks
 from flowersweep.training.checkpoint.run_checkpoint import NO_CHECKPOINT, RunCheckpoint
 from flowersweep.training.dataset import Pictures
+from flowersweep.training.environment import memory_exhaustion_reported
 from flowersweep.training.fit import Phase, fit
 from flowersweep.training.history import History
 from flowersweep.training.loader import open_loader
@@ -35,12 +36,14 @@ def is_frozen(config: Config) -> bool:
     return isinstance(config.model, FrozenConfig) and getattr(config.model, "fine_tune_at", None) is None
 
 
+@memory_exhaustion_reported()
 def build(config: Config, pictures: Pictures, store: Store) -> tuple[Network, dict[str, str]]:
     """The network of a configuration with its initial weights, and tags that record their origin.
 
     Raises:
         ConfigError: The network cannot be built, or the run to start from does not fit it.
         TrackingError: There is no run to start from.
+        TrainingError: There is not enough memory for the network.
     """
     network = _built(config.model, config, pictures)
     build_own_callbacks(config)  # before a run is created, in case that is not possible

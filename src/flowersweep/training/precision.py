@@ -15,7 +15,8 @@ def resolve_precision(config: Config) -> str:
     """float32 or bfloat16: what `trainer.precision` means for this network on this machine.
 
     `auto` is bfloat16 where measurements showed a benefit: for the CNN and for fine-tuned convolutions on a CPU that
-    has instructions for it. A network of which only the last layer is trained does not benefit.
+    has instructions for it. A network of which only the last layer is trained has float32 only, as has the head before
+    fine-tuning.
     """
     chosen = config.trainer.precision
     if chosen != "auto":

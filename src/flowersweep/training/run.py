@@ -198,7 +198,7 @@ class _EpochsLogged:
 
 def _result(config: Config, pictures: Pictures, store: Store, run: "Run") -> Result:
     """The result of a run that has finished."""
-    kinds = ("best/", "last/", "total/", "test/")
+    kinds = ("best/", "last/", "total/", "test/", "model/")
     metrics = {name: float(value) for name, value in run.data.metrics.items() if name.startswith(kinds)}
     objective = metrics[config.objective.metric]
     return Result(objective, metrics, str(run.info.run_id), store.uri, len(pictures.validation))

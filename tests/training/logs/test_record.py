@@ -4,7 +4,9 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
@@ -14,7 +16,9 @@ from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.store.store import Store, prepare_store
 from flowersweep.training.dataset import load_pictures
-from flowersweep.training.logs.record import config_text, parameters, record_start
+from flowersweep.training.history import History
+from flowersweep.training.logs.record import config_text, parameters, record_figures, record_start
+from flowersweep.training.probabilities import Predictions
 from flowersweep.training.run import tags
 from texts import ODD_NAMES
 
@@ -115,6 +119,38 @@ def test_classes_of_any_name_do_not_hide_other_facts_of_the_data(
         "test": 0,
         **{f"class {name}": 12 for name in ("1e5", "no", "pictures", "test", "validation")},
     }
+
+
+class Noting:
+    """Pictures that note which of them are read."""
+
+    def __init__(self, images: Any) -> None:
+        self.images, self.read = images, list[int]()
+
+    def __getitem__(self, rows: Any) -> Any:
+        self.read += np.atleast_1d(rows).tolist()
+        return self.images[rows]
+
+
+def test_figures_read_only_the_pictures_that_they_show(make_config: MakeConfig, store: Store) -> None:
+    """Of the validation part the mistakes, the most confident first; all of it may be larger than the memory."""
+    pictures = load_pictures(make_config())
+    part = pictures.validation
+    images = Noting(part.images)
+    chances = np.eye(5, dtype=np.float32)[part.labels] * 0.8 + np.float32(0.04)
+    chances[3], chances[7] = np.roll(chances[3], 1), np.roll(chances[7], 2) * 0.9 + 0.02
+    history = History("val_accuracy")
+    history.begin("training")
+    history.append({"loss": 1.0, "val_loss": 1.0, "accuracy": 0.5, "val_accuracy": 0.5})
+
+    record_figures(
+        MLflowTracker.start(store, "e", "run"),
+        dataclasses.replace(pictures, validation=dataclasses.replace(part, images=images)),  # type: ignore[arg-type]  # it notes
+        history,
+        Predictions(chances, part.labels),
+    )
+
+    assert images.read == part.indices[[3, 7]].tolist()
 
 
 def test_the_recorded_configuration_holds_texts_as_they_were(make_config: MakeConfig) -> None:

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from flowersweep.augment import AUGMENTATIONS
 from flowersweep.config import Config
 from flowersweep.data import decode
 from flowersweep.data.stream import epoch_labels
-from flowersweep.errors import ConfigError, TrackingError
+from flowersweep.doors.tensorflow_api import functions_of_streams
+from flowersweep.errors import ConfigError, TrackingError, TrainingError
 from flowersweep.tracking.lookup import run_model
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.store.store import Store, prepare_store
@@ -79,9 +81,14 @@ class TestTeacher:
     def test_a_share_of_each_label_is_the_teachers(
         self, make_config: MakeConfig, place: list[str], teacher: str
     ) -> None:
-        """The rest is the picture's class; the teacher sees the picture at its own size, without augmentation."""
+        """The rest is the picture's class; the teacher sees the picture at its own size, without augmentation.
+
+        The pictures that it has seen are not kept.
+        """
         given = (*FROZEN, place[0], f"trainer.teacher={teacher}", "trainer.image_size=48", "aug=RandomCrop")
+        known = len(functions_of_streams())
         pictures = self.labelled(make_config(*given, "trainer.teacher_share=0.25"))
+        assert len(functions_of_streams()) == known
         part = pictures.train
         rows = np.stack(
             [decode(pictures.catalogue.root / pictures.catalogue.paths[index], 32) for index in part.indices]
@@ -95,6 +102,18 @@ class TestTeacher:
         expected = 0.25 * answers + 0.75 * np.eye(5)[part.labels]
         np.testing.assert_allclose(part.targets, expected, atol=1e-4)
         assert pictures.validation.targets is None
+
+    def test_exhausted_memory_is_one_message(
+        self, make_config: MakeConfig, place: list[str], teacher: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The teacher may need more memory than the pupil."""
+
+        def exhausted(_images: object) -> None:
+            raise tf.errors.ResourceExhaustedError(None, None, "Graph execution error:")
+
+        monkeypatch.setattr("flowersweep.training.reuse.teacher.traced", lambda _model: exhausted)
+        with pytest.raises(TrainingError, match=r"^The memory of the GPU or of the machine is exhausted;"):
+            self.labelled(make_config(*FROZEN, place[0], f"trainer.teacher={teacher}"))
 
     def test_pupils_learn_from_it_with_and_without_a_bank(
         self, make_config: MakeConfig, place: list[str], teacher: str

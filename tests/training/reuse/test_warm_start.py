@@ -1,5 +1,6 @@
 """Starting from another run's weights, and heads that are trained once."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,15 @@ from flowersweep.data import demo
 from flowersweep.errors import ConfigError, TrackingError, TrainingError
 from flowersweep.tracking.lookup import run_model
 from flowersweep.tracking.mlflow_api import client
+from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.store.store import Store, prepare_store
 from flowersweep.training import Result, train
 from flowersweep.training.callbacks import LearningRateGuard
-from flowersweep.training.dataset import load_pictures
+from flowersweep.training.dataset import find_pictures, load_pictures
+from flowersweep.training.logs.record import record_start
 from flowersweep.training.phases import build
 from flowersweep.training.reuse.heads import head_key
+from flowersweep.training.reuse.warm_start import check_other_run
 
 MakeConfig = Callable[..., Config]
 SMALL = ("model.weights=null", "model.alpha=0.35", "tracking.log_figures=false")
@@ -49,6 +53,54 @@ def frozen(make_config: MakeConfig, trained: dict[str, Any]) -> list[Result]:
         configs = [make_config(*FROZEN, f"seed={seed}", trained["place"]) for seed in (0, 1)]
         trained["results"] = [train(config) for config in configs]
     return list(trained["results"])
+
+
+class TestOtherRun:
+    """A run whose weights or answers another one uses has trained on none of the pictures that validate that one."""
+
+    def began(self, config: Config) -> str:
+        """The id of a run that has recorded its settings and pictures."""
+        tracker = MLflowTracker.start(store_of(config), "e", "run")
+        record_start(tracker, config, load_pictures(config), [])
+        return tracker.run_id
+
+    def check(self, config: Config, run_id: str) -> None:
+        """Compare the run with one of this configuration."""
+        check_other_run("trainer.teacher", run_id, config, load_pictures(config), store_of(config))
+
+    def test_has_the_same_pictures(self, make_config: MakeConfig, drawn: Path, tmp_path: Path) -> None:
+        """With one more the same settings give another split; where the folder is does not matter."""
+        run_id = self.began(make_config())
+        shutil.copytree(drawn, tmp_path / "copy")
+        copied = make_config(f"data.dir={tmp_path}/copy")
+        self.check(copied, run_id)
+        first = next(iter(sorted((tmp_path / "copy").rglob("*.jpg"))))
+        shutil.copy(first, first.with_name("zz.jpg"))
+        with pytest.raises(
+            ConfigError,
+            match=rf"^trainer\.teacher={run_id} was trained on other pictures \(fingerprint \w+, but",
+        ):
+            self.check(copied, run_id)
+
+    def test_has_the_same_table(self, make_config: MakeConfig, tmp_path: Path) -> None:
+        """The content of the CSV file at that time counts, wherever the file is now."""
+        paths = find_pictures(make_config())[0].paths
+        lines = [f"{path},{'val' if n % 4 == 0 else 'train'}\n" for n, path in enumerate(paths)]
+        here, elsewhere = tmp_path / "here.csv", tmp_path / "elsewhere.csv"
+        for file in (here, elsewhere):
+            file.write_text("file,part\n" + "".join(lines))
+        config, other = (
+            make_config("data.split=csv", f"data.split_file={file}") for file in (here, elsewhere)
+        )
+        run_id = self.began(config)
+        self.check(other, run_id)
+        first, second, *rest = lines
+        swapped = [first.replace("val", "train"), second.replace("train", "val"), *rest]
+        here.write_text("file,part\n" + "".join(swapped))
+        with pytest.raises(
+            ConfigError, match=rf"^trainer\.teacher={run_id} has another data\.split_file than {here}"
+        ):
+            self.check(config, run_id)
 
 
 @pytest.mark.slow

@@ -182,7 +182,12 @@ def record_figures(
     tracker.figure(curves, "curves.png")
     tracker.figure(confusion_matrix(validation.labels, validation.predicted, names), "confusion_matrix.png")
     mistakes = confident_mistakes(
-        part.images[part.indices], validation.labels, validation.probabilities, names, _paths(pictures)
+        part.images,
+        validation.labels,
+        validation.probabilities,
+        names,
+        _paths(pictures),
+        rows=part.indices,
     )
     tracker.figure(mistakes, "confident_mistakes.png")
 

@@ -21,6 +21,7 @@ from flowersweep.progress import progress
 from flowersweep.tracking.lookup import run_model
 from flowersweep.tracking.store.store import Store
 from flowersweep.training.dataset import Pictures, PictureSet
+from flowersweep.training.environment import memory_exhaustion_reported, streams_released
 from flowersweep.training.probabilities import traced
 from flowersweep.training.reuse.warm_start import MISSING_IN_OLD, check_other_run
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+@memory_exhaustion_reported()
+@streams_released()
 def with_teacher(config: Config, pictures: Pictures, store: Store) -> Pictures:
     """The pictures of a run, with the labels that `trainer.teacher` and `trainer.teacher_share` ask for.
 
@@ -39,8 +42,9 @@ def with_teacher(config: Config, pictures: Pictures, store: Store) -> Pictures:
         store: The store of the teacher's run.
 
     Raises:
-        ConfigError: The teacher has other classes, or its run another split.
+        ConfigError: The teacher has other classes, or its run other pictures or another split.
         TrackingError: There is no such run, or it has saved no model.
+        TrainingError: There is not enough memory for the teacher.
     """
     run_id, share = config.trainer.teacher, np.float32(config.trainer.teacher_share)
     if run_id is None:

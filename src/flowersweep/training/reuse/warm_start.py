@@ -10,9 +10,19 @@ from omegaconf import DictConfig, OmegaConf
 from flowersweep.config.locations import EXPERIMENT
 from flowersweep.config.models import FineTunedConfig
 from flowersweep.config.schema import Config
+from flowersweep.data.split_file import split_table
 from flowersweep.errors import ConfigError
 from flowersweep.fields import maximized
-from flowersweep.tracking.lookup import best_run_id, run_config, run_labels, run_model
+from flowersweep.redaction import redacted
+from flowersweep.tracking.lookup import (
+    Files,
+    best_run_id,
+    run_config,
+    run_fingerprint,
+    run_labels,
+    run_model,
+)
+from flowersweep.tracking.run import SPLIT_FILE
 from flowersweep.tracking.store.store import Store
 from flowersweep.training.dataset import Pictures
 
@@ -21,7 +31,8 @@ if TYPE_CHECKING:  # it imports Keras
 
 log = logging.getLogger(__name__)
 
-SPLIT_KEYS = ("split", "split_file", "folds", "fold", "split_seed", "validation_split", "test_split")
+# Of data.split_file the content counts, wherever the file is.
+SPLIT_KEYS = ("split", "folds", "fold", "split_seed", "validation_split", "test_split")
 # What holds for runs of versions that had no such key.
 MISSING_IN_OLD = {"data.split": "keras", "data.resize": "stretch"}
 
@@ -39,7 +50,7 @@ def load_run(network: "Network", config: Config, pictures: Pictures, store: Stor
         The id of the other run.
 
     Raises:
-        ConfigError: The other run has other classes, another picture size, another backbone or another split.
+        ConfigError: The other run has other classes, other pictures, another picture size, backbone or split.
         TrackingError: There is no such run, or it has saved no model.
     """
     model = config.model
@@ -94,7 +105,10 @@ def check_other_run(
     *,
     also: Mapping[str, object] = MappingProxyType({}),
 ) -> DictConfig:
-    """Refuse a run with other classes or another split: it has been trained on pictures that validate this run.
+    """Refuse a run with other classes, other pictures or another split.
+
+    It may have been trained on pictures that validate or test this run: with one picture more, the same settings give
+    another split.
 
     Args:
         setting: The key that names the run.
@@ -124,4 +138,16 @@ def check_other_run(
             raise ConfigError(
                 f"{setting}={run_id} has {key}={received}, but this run has {key}={expected}; they must agree."
             )
+    file = config.data.split_file
+    # What a run stores is without passwords.
+    if file is not None and Files(store, run_id).text(SPLIT_FILE) != redacted(split_table(file)):
+        raise ConfigError(
+            f"{setting}={run_id} has another data.split_file than {file}, so it may have been trained on pictures that "
+            "validate this run; restore that file, or name a run with this one."
+        )
+    if (trained_on := run_fingerprint(store, run_id)) != pictures.fingerprint:
+        raise ConfigError(
+            f"{setting}={run_id} was trained on other pictures (fingerprint {trained_on}, but those of this run have "
+            f"{pictures.fingerprint}), perhaps on some that validate this run; restore those pictures, or name a run on these."
+        )
     return other
