@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from flowersweep import config
 from flowersweep.console import print_notice
+from flowersweep.doors import hydra_api
 from flowersweep.errors import (
     EXIT_BAD_INPUT,
     EXIT_FAILED,
@@ -28,6 +29,8 @@ from flowersweep.errors import (
     full_disk,
     is_full,
 )
+from flowersweep.own.permission import refuse_environment
+from flowersweep.own.targets import OF_THE_COMMAND
 from flowersweep.redaction import redacted
 from flowersweep.sweep.space.overrides import left_to_trials
 from flowersweep.sweep.workers.trial import running_trial
@@ -36,19 +39,12 @@ from flowersweep.texts import in_one_line, is_line, printable
 if TYPE_CHECKING:
     from flowersweep.training import Result
 
-# What Hydra may instantiate: its own plugins, logging and Optuna's samplers; nothing else that a configuration names.
-EXECUTION_WHITELIST = (
-    "hydra.*",
-    "hydra_plugins.*",
-    "optuna.samplers.*",
-    "logging.*",
-    "flowersweep.console.LogHandler",
-    "flowersweep.redaction.Formatter",
-)
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 OnResult = Callable[[config.Config, "Result"], None]
 # What is done with the result of a training: Hydra passes nothing but the configuration to it.
 _on_result: list[OnResult] = []
+# At the import, which also happens in the processes of trials, before Hydra configures their logging.
+hydra_api.forbid_log_files()
 
 
 def run() -> int:
@@ -114,7 +110,7 @@ def _without_plus(argument: str) -> str:
 
 def _hydra_main() -> None:
     decorate = hydra.main(
-        config_path=str(config.conf_dir()), config_name="config", execution_whitelist=EXECUTION_WHITELIST
+        config_path=str(config.conf_dir()), config_name="config", execution_whitelist=OF_THE_COMMAND
     )
     with config.composing():
         decorate(_job)()
@@ -132,6 +128,7 @@ def _job(cfg: DictConfig) -> float | list[float]:
     """One job: check the configuration, train, show the result, return the objective."""
     _redact_hydras_files()
     try:
+        refuse_environment(HydraConfig.get().job)
         return _train_and_show(cfg)
     except Exception as error:
         if HydraConfig.get().mode is RunMode.RUN:

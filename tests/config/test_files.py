@@ -73,6 +73,14 @@ FAULTS: dict[str, tuple[str | bytes, str]] = {
         f"{HEAD}hydra: 5\n",
         ": hydra is a group of keys, but is 5; set its keys, or remove it.",
     ),
+    "presets of a package": (
+        f"{HEAD}hydra:\n  searchpath: ['pkg://json']\n",
+        ": hydra.searchpath names 'pkg://json', but a file may only name folders",
+    ),
+    "presets of a module, by a reference": (
+        f"{HEAD}place: structured://json\nhydra:\n  searchpath: ['file:///tmp', '${{place}}']\n",
+        ": hydra.searchpath names 'structured://json', but a file may only name folders",
+    ),
     "half a package": ("# @package\nseed: 1\n", ", line 1: Expected header format: KEY VALUE"),
 }
 # What is wrong with keys and values, which composing finds.

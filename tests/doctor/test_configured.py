@@ -56,6 +56,15 @@ def test_a_preset_and_a_sampler_are_understood() -> None:
             SweepError,
             "has 2 points, but hydra.sweeper.n_trials is 1",
         ),
+        (
+            [
+                "hydra.sweeper.custom_search_space=hydra.test_utils.test_utils.run_process",
+                "hydra.sweeper.n_trials=1",
+                "aug=none,RandomFlip",
+            ],
+            SweepError,
+            "run_process cannot be used, because the program does not allow",
+        ),
         (["hydra/sweeper=basic", "aug=none,RandomFlip"], ConfigError, "Only sweeps with hydra/sweeper=study"),
     ],
 )

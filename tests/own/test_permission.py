@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from flowersweep.errors import ConfigError
-from flowersweep.own.permission import allow_file, keep_places, permitted
+from flowersweep.own.permission import allow_file, keep_places, permitted, refuse_environment
 from own_modules import Modules
 
 
@@ -44,6 +45,13 @@ def test_a_file_that_is_not_text(modules: Modules) -> None:
     with pytest.raises(ConfigError, match=r"allow\.txt cannot be read .*; correct it, or remove it\.$"):
         permitted()
     del modules
+
+
+def test_a_configuration_sets_no_variables() -> None:
+    """It would allow its own code; a variable that is copied from the environment keeps its value."""
+    refuse_environment(OmegaConf.create({"env_set": {"A": "1"}, "env_copy": ["A", "C"]}))
+    with pytest.raises(ConfigError, match=r"^hydra\.job\.env_set sets B, C, but .* 'export B=VALUE'\.$"):
+        refuse_environment(OmegaConf.create({"env_set": {"A": "1", "B": "2", "C": "3"}, "env_copy": ["A"]}))
 
 
 def test_places_are_kept(modules: Modules, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,7 @@ class FileConfigSource(FileSource):
             raise ConfigError(
                 f"{path} does not start with the line {_PACKAGE!r}, which lets a preset set any key; add that line."
             )
+        _refuse_packages(path, config)
         _keep_texts(config, text, _package(config_path, header.get("package")))
         return ConfigResult(
             config=config, path=f"{self.scheme()}://{self.path}", provider=self.provider, header=header
@@ -139,6 +140,18 @@ def _mapping(path: Path, text: str) -> DictConfig:
     if "hydra" in config and not isinstance(own, DictConfig):
         raise ConfigError(f"{path}: hydra is a group of keys, but is {own!r}; set its keys, or remove it.")
     return config
+
+
+def _refuse_packages(path: Path, config: DictConfig) -> None:
+    """Let a file name further folders of presets, but no Python packages, which Hydra imports to read theirs."""
+    places = OmegaConf.select(config, "hydra.searchpath")
+    for place in map(str, places or ()):
+        scheme, colon, _ = place.partition("://")
+        if colon and scheme != "file":
+            raise ConfigError(
+                f"{path}: hydra.searchpath names {place!r}, but a file may only name folders, because reading presets of a Python "
+                f"package imports it; if you trust it, type it: 'hydra.searchpath=[{place}]'."
+            )
 
 
 def _package(config_path: str, package: str | None) -> tuple[str, ...]:

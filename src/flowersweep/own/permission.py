@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -53,6 +54,24 @@ def permitted() -> dict[str, Path | None]:
 def given_entries() -> list[str]:
     """The modules and paths in the environment variable."""
     return [entry.strip() for entry in os.environ.get(VARIABLE, "").split(",") if entry.strip()]
+
+
+def refuse_environment(job: Any) -> None:
+    """Refuse a configuration that sets environment variables, which say what this and other programs may run.
+
+    Args:
+        job: The node `hydra.job`.
+
+    Raises:
+        ConfigError: It sets a variable; `env_copy` only keeps the value that one has.
+    """
+    names = [str(name) for name in job.env_set if name not in job.env_copy]
+    if names:
+        raise ConfigError(
+            f"hydra.job.env_set sets {', '.join(names)}, but the environment is not part of a configuration, because it also says "
+            f"which code may run; remove hydra.job.env_set, and set {'it' if len(names) == 1 else 'them'} before the command, as in "
+            f"'export {names[0]}=VALUE'."
+        )
 
 
 def _is_path(entry: str) -> bool:
