@@ -47,8 +47,33 @@ def uses_an_array(input_shape: tuple[int, ...], num_classes: int) -> Any:
 
 
 ARRAY = np.zeros(3)
+
+
+class Depth:
+    """Reads one name of the program, and one that it has set itself."""
+
+    WIDTH = WIDTH
+    units = (1, 2)
+    total = sum(units)
+
+    def twice(self) -> int:
+        """As many again."""
+        units = [self.total]
+        units *= 2
+        return sum(units)
+
+
+def has_names_of_its_own(input_shape: tuple[int, ...], num_classes: int, first: int = Depth.WIDTH) -> Any:
+    """Its parameters and variables are named as values of the program are."""
+    pictures = keras.Input(input_shape)
+    values = layers.GlobalAveragePooling2D()(pictures)
+    for units in [units + first for units in (Depth().twice(),)]:
+        values = layers.Dense(units)(values)
+    return keras.Model(pictures, layers.Dense(num_classes)(values), name="own_names")
+
+
 IN_MAIN = {
-    **{one.__name__: one for one in (Halved, block, build_model, uses_an_array)},
+    **{one.__name__: one for one in (Halved, block, build_model, uses_an_array, Depth, has_names_of_its_own)},
     "WIDTH": WIDTH,
     "ARRAY": ARRAY,
     "np": np,
@@ -93,6 +118,22 @@ def test_a_function_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (network.name, network.output.shape) == ("small", (None, 5))
     assert given(build_model) == found
     assert list(path.parent.glob("*.py")) == [path]
+
+
+@pytest.mark.parametrize(("pictures", "num_classes"), [(ARRAY, np.int64(5)), (1, 2), (2, 3)])
+def test_names_of_its_own_are_not_the_programs(
+    monkeypatch: pytest.MonkeyPatch, pictures: Any, num_classes: Any
+) -> None:
+    """What the program has under the names of parameters and local variables neither hinders nor changes anything."""
+    main = sys.modules["__main__"]
+    before = given(has_names_of_its_own)
+    for name, value in {"pictures": pictures, "units": pictures, "num_classes": num_classes}.items():
+        monkeypatch.setattr(main, name, value, raising=False)
+    assert given(has_names_of_its_own) == before
+    text = before.paths[0].read_text(encoding="utf-8")
+    assert (text.count("class Depth"), text.count("WIDTH = 3\n")) == (1, 1)
+    network = built(before.words, before.environment, monkeypatch)
+    assert [layer.units for layer in network.layers[2:]] == [9, 5]
 
 
 def test_a_keras_model(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from flowersweep.errors import ConfigError
+from flowersweep.own.names import global_names
 from flowersweep.own.permission import VARIABLE
 
 FOLDER = "own_code"
@@ -159,7 +160,7 @@ class _Source:
                 f"{self._shown}: the source of {name} is not known; write it into a file and import it."
             )
         self._lines[name] = ""  # it may use itself
-        for used in _names(text):
+        for used in global_names(compile(text, name, "exec", dont_inherit=True)):
             if used in self._main and used not in self._lines and used not in self._imports:
                 self._take(used, self._main[used])
         del self._lines[name]
@@ -204,12 +205,6 @@ def _text_of(thing: Any) -> str | None:
         return textwrap.dedent(inspect.getsource(thing))
     except (OSError, TypeError):
         return None
-
-
-def _names(text: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Name):
-            yield node.id
 
 
 def _is_literal(value: Any) -> bool:
