@@ -81,8 +81,7 @@ def execute(on_result: OnResult) -> None:
         if not is_line(argument):
             shown = in_one_line(argument)
             raise ConfigError(f"The argument {shown} is not one line of UTF-8; rename what it names.")
-    quoted = [config.texts_quoted(_without_plus(argument)) for argument in sys.argv[1:]]
-    sys.argv[1:] = left_to_trials(quoted)
+    sys.argv[1:] = left_to_trials([config.as_meant(argument) for argument in sys.argv[1:]])
     # With this set, Hydra raises errors, which are explained here, instead of reporting them itself and exiting.
     given = os.environ.get(_FULL_ERROR)
     os.environ[_FULL_ERROR] = "1"
@@ -101,11 +100,6 @@ def execute(on_result: OnResult) -> None:
             os.environ[_FULL_ERROR] = given
     if failed is not None:  # not in the handler, which would change what it was raised from
         raise failed
-
-
-def _without_plus(argument: str) -> str:
-    """+search=X as search=X: presets are often added with a plus, which Hydra rejects for groups that have a default."""
-    return argument[1:] if argument.startswith(("+experiment=", "+search=")) else argument
 
 
 def _hydra_main() -> None:

@@ -188,6 +188,20 @@ def test_texts_are_texts_in_files_too(own: Path, typed: str) -> None:
     assert [found.tracking.run_name, found.tracking.experiment] == [typed, typed]
 
 
+@pytest.mark.parametrize("typed", ["1e5", "017", "2024_11_27"])
+def test_texts_that_are_searched_are_texts_too(own: Path, typed: str) -> None:
+    """The only value of a key in the search of a preset, with and without quotes."""
+    for written in (typed, f"'{typed}'"):
+        (own / "search" / "mine.yaml").write_text(
+            f"{HEAD}hydra:\n  sweeper:\n    params:\n      data.dir: {written}\n      seed: 017\n"
+        )
+        searched = f"hydra.searchpath=['file://{own}']"
+        params = compose(
+            "config", overrides=["data=folder", "search=mine", searched], return_hydra_config=True
+        ).hydra.sweeper.params
+        assert params == {"data.dir": typed, "seed": 15}
+
+
 def test_texts_are_texts_in_a_file_of_a_group(own: Path) -> None:
     """Its keys have no group before them; null and numbers stay what they are."""
     (own / "data").mkdir(exist_ok=True)

@@ -163,7 +163,8 @@ def _package(config_path: str, package: str | None) -> tuple[str, ...]:
 def _keep_texts(config: DictConfig, text: str, package: tuple[str, ...]) -> None:
     """Read `dir: 1e5` as a string, as on the command line; YAML reads it as a number."""
     for path, typed in _scalars(yaml.compose(text, Loader=_LOADER)):
-        if ".".join((*package, *path)) not in text_keys() or "${" in typed:
+        key = ".".join((*package, *path)).removeprefix("hydra.sweeper.params.")
+        if key not in text_keys() or "${" in typed:
             continue
         *parents, leaf = path
         node: Any = config

@@ -52,10 +52,11 @@ def composed(overrides: Sequence[str], *, multirun: bool = False) -> Setup:
         SweepError: The sweep could not start.
     """
     config.prepare()
+    overrides = [config.as_meant(one) for one in overrides]
     with initialize_config_dir(str(config.conf_dir())), execution_whitelist(OF_THE_COMMAND):
         if multirun:
             return _sweep(overrides, GlobalHydra.instance().config_loader())
-        cfg = compose("config", overrides=list(overrides), return_hydra_config=True)
+        cfg = compose("config", overrides=overrides, return_hydra_config=True)
     # Hydra's own sweepers have no storage.
     storage = OmegaConf.select(cfg, "hydra.sweeper.storage")
     return Setup(_settings(cfg), tuple(overrides), storage, workers=1, search=None)
