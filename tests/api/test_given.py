@@ -1,9 +1,11 @@
 """Code and models of a program become modules that the command can import."""
 
+import importlib
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import keras
@@ -164,6 +166,42 @@ def test_a_function_of_a_module(modules: Modules, monkeypatch: pytest.MonkeyPatc
     ]
     assert found.environment == {"FLOWERSWEEP_ALLOW": f"other,{path}"}
     assert not Path("own_code").exists()
+
+
+@pytest.mark.parametrize("inside", ["networks.py", "networks/__init__.py", "deep/networks.py"])
+def test_a_function_of_a_package_without_init(
+    modules: Modules, monkeypatch: pytest.MonkeyPatch, inside: str
+) -> None:
+    """The folder with the module is allowed, also if Python has the package in several folders."""
+    package = f"given_{inside.partition('.')[0].replace('/', '_')}"
+    whole = f"{package}.{inside.removesuffix('/__init__.py').removesuffix('.py').replace('/', '.')}"
+    other = modules.folder / "other" / package
+    other.mkdir(parents=True)
+    path = modules.folder / package / inside
+    path.parent.mkdir(parents=True)
+    path.write_text(NETWORKS.replace("{name}", package), encoding="utf-8")
+    monkeypatch.syspath_prepend(modules.folder)
+    monkeypatch.syspath_prepend(other.parent)
+    network = importlib.import_module(whole)
+    for name in [name for name in sys.modules if name.startswith(package)]:
+        monkeypatch.setitem(sys.modules, name, sys.modules[name])  # removed after the test
+    found = given(network.build_model)
+    assert found.words[1] == f"model.build={whole}.build_model"
+    assert found.paths == [modules.folder / package]
+    for name in [name for name in sys.modules if name.startswith(package)]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "path", [one for one in sys.path if not one.startswith(str(modules.folder))])
+    built(found.words, found.environment, monkeypatch)
+    assert sys.modules[whole].__file__ == str(path)
+    built(found.words, found.environment, monkeypatch)
+
+
+def test_a_function_of_a_module_without_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence."""
+    monkeypatch.setitem(sys.modules, "given_made", ModuleType("given_made"))
+    monkeypatch.setattr(block, "__module__", "given_made")
+    with pytest.raises(ConfigError, match="aug is from the module given_made, which has no file; write it"):
+        given(aug=block)
 
 
 def test_nothing_given() -> None:

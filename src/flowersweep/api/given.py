@@ -71,7 +71,7 @@ class Given:
             path = _written(name, _Source(key, thing).text)
             self.paths.append(path)
             return f"{path.stem}.{name}"
-        self.paths.append(_place(thing.__module__))
+        self.paths.append(_place(key, thing.__module__))
         return f"{thing.__module__}.{name}"
 
 
@@ -91,10 +91,24 @@ def given(model: Any = None, aug: Any = None, callbacks: Sequence[Any] = ()) -> 
     return found
 
 
-def _place(module: str) -> Path:
-    """The file or the folder of a module's first part."""
-    file = Path(str(sys.modules[module.partition(".")[0]].__file__)).resolve()
-    return file.parent if file.name == "__init__.py" else file
+def _place(key: str, module: str) -> Path:
+    """The file or the folder of a module's first part; of a package in several folders that with this module.
+
+    Raises:
+        ConfigError: The module is not from a file.
+    """
+    top, *inner = module.split(".")
+    named = getattr(sys.modules.get(module), "__file__", None)
+    if named is None:
+        raise ConfigError(
+            f"{key} is from the module {module}, which has no file; write it into a file and import it."
+        )
+    whole = getattr(sys.modules[top], "__file__", None)
+    file = Path(whole or named).resolve()
+    is_package = file.name == "__init__.py"
+    if whole is None:  # a package without __init__.py
+        return file.parents[len(inner) - 1 + is_package]
+    return file.parent if is_package else file
 
 
 def _written(name: str, text: str, suffix: str = ".py") -> Path:

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import importlib
+import importlib.machinery
 import importlib.util
 import sys
 from dataclasses import dataclass
@@ -155,10 +156,17 @@ def _import_path(name: str, path: Path) -> None:
     file = path / "__init__.py" if path.is_dir() else path
     known = sys.modules.get(name)
     if known is not None:
-        if Path(str(getattr(known, "__file__", ""))) != file:
+        if Path(str(getattr(known, "__file__", ""))) != file and str(path) not in getattr(
+            known, "__path__", ()
+        ):
             raise ConfigError(f"{path} has the name of another Python module, {name}; rename it.")
         return
     inside = [str(path)] if path.is_dir() else None
+    if inside and not file.exists():  # a package without __init__.py
+        whole = importlib.machinery.ModuleSpec(name, None, is_package=True)
+        whole.submodule_search_locations = inside
+        sys.modules[name] = importlib.util.module_from_spec(whole)
+        return
     spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=inside)
     assert spec is not None  # noqa: S101 (a .py file has a loader)
     assert spec.loader is not None  # noqa: S101 (as above)
