@@ -1,5 +1,6 @@
 """Tests of flowersweep.hydra_app: what the configuration of somebody else can not do."""
 
+import errno
 import os
 import pickle
 import subprocess
@@ -8,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from flowersweep import cli
-from flowersweep.errors import EXIT_BAD_INPUT
+from flowersweep import cli, hydra_app
+from flowersweep.errors import EXIT_BAD_INPUT, ConfigError, TrainingError
 
 
 class _Payload:
@@ -91,3 +92,17 @@ def test_a_foreign_preset_runs_and_writes_nothing(
     assert not mark.exists()
     assert dict(os.environ) == before
     assert not (folder / "results").exists()
+
+
+def test_a_path_without_permission_is_bad_input(no_permission: PermissionError) -> None:
+    """Told with the path; after the start of a run it is a failure, and without a path something else."""
+    found = hydra_app.explained(no_permission)
+    assert isinstance(found, ConfigError)
+    assert str(found) == (
+        f"{no_permission.filename} cannot be used (Permission denied); change the permissions of it or of the folders above it, "
+        "or name another path."
+    )
+    assert not found.ended_a_run
+    no_permission.ended_a_run = True  # type: ignore[attr-defined] # as `closing` does
+    assert hydra_app.explained(no_permission).ended_a_run
+    assert isinstance(hydra_app.explained(PermissionError(errno.EPERM, "Not permitted")), TrainingError)

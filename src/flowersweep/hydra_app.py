@@ -28,6 +28,7 @@ from flowersweep.errors import (
     TrainingError,
     full_disk,
     is_full,
+    refused_path,
 )
 from flowersweep.own.permission import refuse_environment
 from flowersweep.own.targets import OF_THE_COMMAND
@@ -176,8 +177,9 @@ def explained(error: Exception) -> FlowersweepError:
         )
     if isinstance(error, FlowersweepError):
         return error
-    if isinstance(error, HydraException | OmegaConfBaseException):
-        found = ConfigError(config.explain(error))
+    refused = refused_path(error)
+    if refused is not None or isinstance(error, HydraException | OmegaConfBaseException):
+        found = ConfigError(refused or config.explain(error))
         found.ended_a_run = getattr(error, "ended_a_run", False)
         return found
     return TrainingError(
