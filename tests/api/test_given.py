@@ -204,6 +204,15 @@ def test_a_function_of_a_module_without_a_file(monkeypatch: pytest.MonkeyPatch) 
         given(aug=block)
 
 
+def test_a_program_in_a_folder_with_a_comma(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its path is one entry."""
+    here = folder / "roses, tulips"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    found = given(build_model)
+    assert built(found.words, found.environment, monkeypatch).name == "small"
+
+
 def test_nothing_given() -> None:
     """Nothing is allowed either."""
     found = given()

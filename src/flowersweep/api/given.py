@@ -5,7 +5,6 @@ import hashlib
 import importlib
 import inspect
 import linecache
-import os
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ from typing import Any
 
 from flowersweep.errors import ConfigError
 from flowersweep.own.names import global_names
-from flowersweep.own.permission import VARIABLE
+from flowersweep.own.permission import VARIABLE, as_variable, given_entries
 
 FOLDER = "own_code"
 
@@ -49,8 +48,7 @@ class Given:
         """The environment variables that allow it."""
         if not self.paths:
             return {}
-        known = [os.environ[VARIABLE]] if os.environ.get(VARIABLE) else []
-        return {VARIABLE: ",".join([*known, *map(str, dict.fromkeys(self.paths))])}
+        return {VARIABLE: as_variable([*given_entries(), *map(str, dict.fromkeys(self.paths))])}
 
     def add(self, key: str, thing: Any) -> str:
         """Allow a function, a class or a Keras model, and return its name in a configuration, MODULE.NAME."""

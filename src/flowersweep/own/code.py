@@ -13,7 +13,7 @@ from symtable import symtable
 from typing import Any
 
 from flowersweep.errors import ConfigError
-from flowersweep.own.permission import VARIABLE, allow_file, given_entries, permitted
+from flowersweep.own.permission import VARIABLE, allow_file, as_variable, given_entries, permitted
 from flowersweep.texts import nearest
 
 # The groups of entry points by which an installed package offers its code.
@@ -118,7 +118,7 @@ def find(key: str, build: str, group: str) -> Code:
     top, allowed = module.partition(".")[0], permitted()
     if not any(module == entry or module.startswith(f"{entry}.") for entry in allowed):
         here = Path.cwd() / f"{top}.py"
-        entry = ",".join([*given_entries(), f"./{top}.py" if here.is_file() else top])
+        entry = as_variable([*given_entries(), f"./{top}.py" if here.is_file() else top])
         raise ConfigError(
             f"{shown} names Python code that this machine does not allow to run; if you trust it, set {VARIABLE}={entry} in the "
             f"environment, or write {here if here.is_file() else top} into {allow_file()}."

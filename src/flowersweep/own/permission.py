@@ -1,6 +1,8 @@
 """Which modules the machine allows to import: a configuration names code, but never allows it (docs/decisions/0012)."""
 
 import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import platformdirs
 from flowersweep.errors import ConfigError
 from flowersweep.texts import expanded
 
-# Modules, or paths of their files or folders, separated by commas.
+# Modules, or paths of their files or folders, separated by commas; a comma in a path has a backslash before it.
 VARIABLE = "FLOWERSWEEP_ALLOW"
 
 
@@ -21,7 +23,7 @@ def allow_file() -> Path:
 def keep_places() -> None:
     """Make the paths in the environment variable absolute: this or another process may change its current directory."""
     if VARIABLE in os.environ:
-        os.environ[VARIABLE] = ",".join(
+        os.environ[VARIABLE] = as_variable(
             str(Path.cwd() / expanded(entry)) if _is_path(entry) else entry for entry in given_entries()
         )
 
@@ -53,7 +55,13 @@ def permitted() -> dict[str, Path | None]:
 
 def given_entries() -> list[str]:
     """The modules and paths in the environment variable."""
-    return [entry.strip() for entry in os.environ.get(VARIABLE, "").split(",") if entry.strip()]
+    entries = re.split(r"(?<!\\),", os.environ.get(VARIABLE, ""))
+    return [entry.strip().replace("\\,", ",") for entry in entries if entry.strip()]
+
+
+def as_variable(entries: Iterable[str]) -> str:
+    """Modules and paths as the value of the environment variable."""
+    return ",".join(entry.replace(",", "\\,") for entry in entries)
 
 
 def refuse_environment(job: Any) -> None:

@@ -152,7 +152,7 @@ def searched_space(
     """
     name = settings.custom_search_space
     extension = Extension.named(name, config) if name else None
-    params = settings.params
+    params = settings.params or {}
     if OmegaConf.get_type(config) is configuration.Config:
         params = {key: _text_quoted(key, value) for key, value in params.items()}
     return build_space(arguments, params, settings.conditions, config_loader=loader, extension=extension)
