@@ -24,8 +24,8 @@ help: ## Show this help
 setup: $(VENV)/installed ## Create .venv with flowersweep and its dependencies (about a minute)
 
 $(VENV)/installed: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
-	  sys.exit(0 if (3, 11) <= v <= (3, 13) else "flowersweep needs Python 3.11, 3.12 or 3.13, but $(PYTHON) is %d.%d; choose one: make setup PYTHON=python3.12" % v)'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:3]; \
+	  sys.exit(0 if (3, 11, 4) <= v < (3, 14) else "flowersweep needs Python 3.11.4 to 3.13, but $(PYTHON) is %d.%d.%d; choose one: make setup PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing TensorFlow, MLflow and the other packages into $(VENV) (about a minute) ..."
 	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[dev]'

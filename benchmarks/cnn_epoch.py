@@ -1,4 +1,4 @@
-"""The article's CNN: the ratio of an epoch in plain Keras to an epoch in flowersweep, measured alternately.
+"""The published study's CNN: the ratio of an epoch in plain Keras to an epoch in flowersweep, measured alternately.
 
     python benchmarks/cnn_epoch.py --data PATH/flower_photos
 

@@ -1,4 +1,4 @@
-"""The trainings of the article in plain Keras, as a careful user writes them; each function runs in a new process.
+"""The trainings of the published study in plain Keras, as a careful user writes them; each function runs in a new process.
 
 The data come from image_dataset_from_directory, then cache, shuffle and prefetch, as in TensorFlow's tutorial. The
 augmentation is a layer of the model. All other settings are the defaults of TensorFlow. A separate layer keeps a
@@ -184,13 +184,13 @@ class InferenceMode(keras.layers.Layer):  # type: ignore[misc]  # Keras is not t
 
 
 def compile_network(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
-    """Compile with the article's loss."""
+    """Compile with the published study's loss."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     network.compile(optimizer, loss, metrics=["accuracy"])
 
 
 def article_callbacks() -> list[keras.callbacks.Callback]:
-    """The callbacks of the article, without TensorBoard."""
+    """The callbacks of the published study, without TensorBoard."""
     return [
         keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.2, patience=3, min_lr=1e-6),
         keras.callbacks.EarlyStopping(

@@ -5,7 +5,7 @@
 
 `capacity` asks for trials as fast as possible, with few workers, while a number of other trials are running and
 finished: the lock that counting and asking share lets one worker in at a time, so this is the most that any number of
-workers can do. `workers` runs that number of workers, with trainings that sleep (log-normal durations, sigma 0.5), and
+workers can do. `workers` runs that number of workers, with trainings that sleep (log-normal durations), and
 checks that the budget is exact. With --faster, signs of life and looks come as many times more often as trainings
 are shorter than real ones.
 
@@ -82,7 +82,7 @@ def run(options: argparse.Namespace, found: Server, workers: int, trials: int) -
     shares = [workers // n_processes + (index < workers % n_processes) for index in range(n_processes)]
     given = ["--storage", found.url, "--trials", str(trials), "--sampler", options.sampler]
     given += ["--pruner", options.pruner, "--epochs", str(options.epochs), "--faster", str(options.faster)]
-    given += ["--seconds", str(options.seconds), "--ramp", str(options.ramp)]
+    given += ["--seconds", str(options.seconds), "--sigma", str(options.sigma), "--ramp", str(options.ramp)]
     given += [] if options.timeout is None else ["--timeout", str(options.timeout)]
     with Watch(found) as watch, _clients(shares, given) as clients:
         for client in clients:
@@ -240,6 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pruner", default="NopPruner", help="a class of optuna.pruners")
     parser.add_argument("--trials", type=int, default=3000, help="of all workers together")
     parser.add_argument("--seconds", type=float, default=0.0, help="mean duration of a trial")
+    parser.add_argument("--sigma", type=float, default=0.5, help="of the log-normal durations")
     parser.add_argument("--epochs", type=int, default=0, help="reports of a trial")
     parser.add_argument(
         "--filled-epochs", type=int, default=10, help="reports of each trial that is there before"

@@ -91,8 +91,9 @@ class Sleeping:
         """The worker has a trial and its values."""
         self._note("ask", self._asked)
         mean, epochs = self._options.seconds, self._options.epochs
-        # The mean of a log-normal distribution with sigma 0.5 is exp(mu + 1/8).
-        duration = mean * self._moment.lognormvariate(-0.125, 0.5) if mean else 0.0
+        # The mean of a log-normal distribution is exp(mu + sigma² / 2).
+        sigma = self._options.sigma
+        duration = mean * self._moment.lognormvariate(-(sigma**2) / 2, sigma) if mean else 0.0
         for epoch in range(epochs):
             if not self._sleep(duration / epochs, relay):
                 return None
@@ -195,6 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sampler", choices=("tpe", "random"), required=True)
     parser.add_argument("--pruner", default="NopPruner")
     parser.add_argument("--seconds", type=float, default=0.0)
+    parser.add_argument("--sigma", type=float, default=0.5)
     parser.add_argument("--epochs", type=int, default=0)
     parser.add_argument("--timeout", type=float)
     parser.add_argument("--faster", type=float, default=1.0)

@@ -42,7 +42,7 @@ NODE = {
     "hydra": {"output_subdir": None, "sweep": {"dir": "${folder}/sweep"}},
 }
 OFFICIAL, STUDY, BASIC = "optuna", "study", "basic"
-# `study` replaces a training process after 8 trials, because TensorFlow leaks memory; a stub does not.
+# `study` replaces a training process after 32 trials, because TensorFlow leaks memory; a stub does not.
 KEPT = "study, processes reused"
 
 

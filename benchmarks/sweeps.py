@@ -1,4 +1,4 @@
-"""Complete sweeps of the frozen network: the article's nine augmentations, and a search over four hyperparameters.
+"""Complete sweeps of the frozen network: the published study's nine augmentations, and a search over four hyperparameters.
 
     python benchmarks/sweeps.py --data PATH/flower_photos --weights PATH.weights.h5
 

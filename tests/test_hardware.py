@@ -41,6 +41,19 @@ class TestContainer:
 
         assert available_memory(tmp_path) == expected
 
+    def test_files_that_it_has_read_do_not_fill_its_memory(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """After two gigabytes of pictures, of which the system keeps copies, as much is available as before."""
+        monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=8_388_608_000))
+        (tmp_path / "memory.max").write_text("3000000000\n")
+        (tmp_path / "memory.current").write_text("2900000000\n")
+        (tmp_path / "memory.stat").write_text(
+            "anon 800000000\ninactive_file 2000000000\nactive_file 100000000\n"
+        )
+
+        assert available_memory(tmp_path) == 2_100_000_000
+
     def test_without_limits_it_is_the_machine_s(self, tmp_path: Path) -> None:
         """More than nothing, and no more than there is."""
         assert available_processors(tmp_path / "none") == len(os.sched_getaffinity(0))

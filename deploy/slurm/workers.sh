@@ -1,6 +1,6 @@
 #!/bin/bash
 # An array of workers of one study, whose sweep was started elsewhere (docs/howto/slurm.md):
-#   sbatch --array=1-8 deploy/slurm/workers.sh study=cnn storage=journal:PATH/studies.log
+#   sbatch --array=1-8 deploy/slurm/workers.sh study=cnn storage=journal:PATH/studies.log tracking.uri=http://HOST:5000
 #SBATCH --job-name=flowersweep
 #SBATCH --array=1-8
 #SBATCH --cpus-per-task=8

@@ -26,15 +26,25 @@ def available_processors(container: Path = _CONTAINER) -> int:
 
 
 def available_memory(container: Path = _CONTAINER) -> int:
-    """Available memory in bytes, including the limit of a container."""
+    """Available memory in bytes, including the limit of a container.
+
+    What a container keeps of files that it has read counts as used, but is given back when memory is needed.
+    """
     available = int(psutil.virtual_memory().available)
     if (limit := _limit(container / "memory.max")) == "max":
         return available
-    return min(available, max(0, int(limit) - int(_limit(container / "memory.current"))))
+    used = int(_limit(container / "memory.current")) - _cached(container / "memory.stat")
+    return min(available, max(0, int(limit) - used))
 
 
 def _limit(path: Path) -> str:
     return path.read_text(encoding="ascii").strip() if path.is_file() else "max"
+
+
+def _cached(path: Path) -> int:
+    """How many bytes of files can be dropped from memory; 0 if it is not known."""
+    lines = path.read_text(encoding="ascii").splitlines() if path.is_file() else []
+    return next((int(number) for name, number in map(str.split, lines) if name == "inactive_file"), 0)
 
 
 def has_gpu() -> bool:

@@ -69,8 +69,8 @@ def is_dead(tags: Mapping[str, str], seen: float) -> bool:
 def start_of(pid: int) -> str | None:
     """Return when a process started, as "BOOT NAMESPACE TIME", or None if that is not visible.
 
-    TIME is in clock ticks since boot on Linux, which do not depend on the clock, and a date elsewhere. It is "ended" for
-    a zombie, which has ended but was not yet waited for.
+    TIME is in clock ticks since boot on Linux, which do not depend on the clock, and in seconds since the epoch elsewhere,
+    which do not depend on the time zone. It is "ended" for a zombie, which has ended but was not yet waited for.
     """
     try:
         process = psutil.Process(pid)
@@ -88,7 +88,7 @@ def _time(created: float) -> str:
     if psutil.LINUX:
         # psutil's conversion of the ticks, with the same reading of the clock.
         return str(round((created - psutil.boot_time()) * os.sysconf("SC_CLK_TCK")))
-    return " ".join(time.asctime(time.localtime(created)).split())  # as `ps -o lstart=` writes it
+    return str(round(created))
 
 
 def _exists(pid: int) -> bool:

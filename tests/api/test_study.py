@@ -6,7 +6,7 @@ from pathlib import Path
 import optuna
 import psutil
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
 import flowersweep as fs
@@ -53,6 +53,33 @@ def test_trials(directory: Path) -> None:
     assert trials["epochs"].fillna(0).tolist() == [4, 3, 0, 0, 0]
     assert trials.loc[1, "reason"] == "no <memory>"
     assert trials.loc[2, ["lr", "aug", "run_id"]].tolist() == [0.1, "flip", "b"]
+
+
+def test_columns_of_the_same_name(tmp_path: Path) -> None:
+    """Searched keys and objectives take the place of no other column; objectives without names have those of Optuna's tables."""
+    values = {"epochs": 50, "rank": 16, "values_1": 3}
+    with closing_storage(open_storage(None, tmp_path)) as storage:
+        study = optuna.create_study(storage=storage, study_name="two", directions=["minimize", "maximize"])
+        study.add_trial(
+            create_trial(
+                values=[0.5, 11.25],
+                params=values,
+                distributions={key: IntDistribution(1, 100) for key in values},
+                user_attrs={EPOCHS: 8},
+            )
+        )
+    table = fs.load_study("two", tmp_path).trials()
+    row = table.drop(columns=["state", "seconds", "run_id", "reason"]).loc[0].to_dict()
+    assert row == {
+        "rank": 1,
+        "values_0": 0.5,
+        "objective/values_1": 11.25,
+        "searched/epochs": 50,
+        "searched/rank": 16,
+        "searched/values_1": 3,
+        "epochs": 8,
+    }
+    assert "two: 1 complete" in fs.load_study("two", tmp_path)._repr_html_()
 
 
 def test_a_notebook_shows_them(directory: Path) -> None:

@@ -1,11 +1,14 @@
 """Files of features: whole or not taken, and evicted in the right order."""
 
+import errno
+import fcntl
 import logging
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +23,10 @@ from flowersweep.cache.draws import (
     make_room,
     open_draw,
     remove_draw,
+    stored,
     write_draw,
 )
-from flowersweep.errors import DataError
+from flowersweep.errors import ConfigError, DataError, infrastructure_failure
 
 SHAPE = (6, 2, 5)
 
@@ -119,6 +123,22 @@ class TestWhole:
 
         assert open_draw(path) is None
 
+    @pytest.mark.parametrize("number", [errno.EROFS, errno.ENOENT])
+    def test_a_use_that_cannot_be_recorded(
+        self, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A draw of a read-only cache is used, and so is one that is being removed: it is open."""
+        path = written(tmp_path)
+
+        def failing(*_: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr("flowersweep.cache.draws.os.utime", failing)
+        opened = open_draw(path)
+
+        assert opened is not None
+        np.testing.assert_array_equal(opened[:], values())
+
     def test_killed_in_the_middle_leaves_nothing_that_is_taken_for_whole(self, tmp_path: Path) -> None:
         """After SIGKILL there is only the part, which the next writer overwrites."""
         path = tmp_path / "00000.npy"
@@ -210,8 +230,43 @@ class TestRoom:
         assert remove_draw(path)
 
     def test_more_than_the_limit_is_refused(self, tmp_path: Path) -> None:
-        """A single draw beyond the limit is an error that says both sizes."""
+        """A single draw beyond the limit is an error of the configuration: a sweep does not wait until it fits."""
         with pytest.raises(
-            DataError, match=r"take 2\.0 MB, but the feature bank may take no more than 1\.0 MB"
-        ):
+            ConfigError, match=r"take 2\.0 MB, but bank\.max_gigabytes=0\.001 allows 1\.0 MB; raise it"
+        ) as caught:
             make_room(tmp_path, 2_000_000, 1_000_000)
+        assert infrastructure_failure(caught.value) is None
+
+
+def test_what_float16_cannot_hold_is_refused() -> None:
+    """As an error of the configuration, for the same reason."""
+    large = np.array([[1.0, 70000.0]], np.float32)
+    with pytest.raises(
+        ConfigError,
+        match=r"reach 7e\+04, but the largest float16 is 65504; store them with bank\.dtype=float32",
+    ) as caught:
+        stored(large, "float16")
+    assert infrastructure_failure(caught.value) is None
+    assert stored(large, "float32").tolist() == large.tolist()
+
+
+def test_what_is_in_use_stays_on_a_network_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS locks a file exclusively only if it is open for writing."""
+    real = fcntl.flock
+
+    def as_on_nfs(file: IO[bytes], kind: int) -> None:
+        if kind & fcntl.LOCK_EX and fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        real(file, kind)
+
+    monkeypatch.setattr(fcntl, "flock", as_on_nfs)
+    path = written(tmp_path)
+    opened = open_draw(path)
+
+    assert opened is not None
+    assert not remove_draw(path)
+    assert path.exists()
+    del opened
+    assert remove_draw(path)

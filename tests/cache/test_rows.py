@@ -1,7 +1,9 @@
 """Rows of an array in a file: read like those of an array, and never from a file that has changed."""
 
+import errno
+import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -144,3 +146,53 @@ def test_the_own_error_is_raised(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match="was changed"), own_errors(rows, array()):
         inside_tensorflow()
+
+
+def descriptors() -> set[int]:
+    """Those of this process, without the one with which they are listed."""
+    return {int(path.name) for path in Path("/proc/self/fd").iterdir() if path.exists()}
+
+
+class TestDescriptor:
+    """The descriptor of a file is closed once, whatever happens while it is opened."""
+
+    @pytest.fixture(autouse=True)
+    def closed_once(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        """A descriptor that is closed twice may by then be that of another file."""
+        gc.collect()
+        before, closed, real = descriptors(), list[int](), os.close
+
+        def closing(descriptor: int) -> None:
+            closed.append(descriptor)
+            real(descriptor)
+
+        monkeypatch.setattr(os, "close", closing)
+        yield
+        gc.collect()
+        assert descriptors() == before
+        assert len(closed) == 1
+
+    def test_rows_that_are_no_longer_used(self, tmp_path: Path) -> None:
+        """It is closed with the rows."""
+        assert opened(tmp_path / "file")[3].tolist() == array()[3].tolist()
+
+    def test_a_file_that_cannot_be_read(self, tmp_path: Path) -> None:
+        """The rows that have begun do not close it."""
+        (tmp_path / "file").write_bytes(bytes(10))
+
+        def check(file: FileIO) -> Rows:
+            return Rows(tmp_path / "file", file, offset=10, shape=SHAPE, dtype=np.uint8, state=FileIO.fileno)
+
+        with pytest.raises(DataError):
+            open_rows(tmp_path / "file", check)
+
+    def test_an_error_after_the_rows_exist(self, tmp_path: Path) -> None:
+        """Of the check, for example."""
+        (tmp_path / "file").write_bytes(bytes(10) + array().tobytes())
+
+        def check(file: FileIO) -> Rows:
+            rows = Rows(tmp_path / "file", file, offset=10, shape=SHAPE, dtype=np.uint8, state=FileIO.fileno)
+            raise OSError(errno.EROFS, str(len(rows)))
+
+        with pytest.raises(OSError, match="40"):
+            open_rows(tmp_path / "file", check)

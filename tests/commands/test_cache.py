@@ -1,5 +1,6 @@
 """The cache's command: what it lists, checks and removes, and what it leaves alone."""
 
+import errno
 import json
 import os
 import subprocess
@@ -56,6 +57,13 @@ def write_features(cache: Path, key: str, draw: int, used: float | None = None) 
     write_draw(path, (6, 256), "float32", [np.ones((6, 256), np.float32)])
     if used is not None:
         os.utime(path, (used, used))
+    return path
+
+
+def with_checkpoint(cache: Path) -> Path:
+    """Write the state of a training."""
+    path = checkpoint_path(cache, OLD)
+    write_checkpoint(path, Checkpoint({"epochs": [{}] * 50}, {}))
     return path
 
 
@@ -125,7 +133,8 @@ class TestList:
 class TestVerify:
     def test_of_a_sound_cache_removes_nothing(self, filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """Pictures, three draws and a head have checksums, and all are right."""
-        assert ran(capsys, "verify", "--cache", str(filled)) == {"checked": 5, "removed": []}
+        found = ran(capsys, "verify", "--cache", str(filled))
+        assert found == {"checked": 5, "removed": [], "unread": {}}
 
     @pytest.mark.parametrize("pattern", ["pictures/*.npy", "features/*/00001.npy", "heads/*.npz"])
     def test_removes_what_is_damaged(
@@ -139,6 +148,25 @@ class TestVerify:
 
         assert ran(capsys, "verify", "--cache", str(filled), code=1)["removed"] == [str(path)]
         assert not path.exists()
+
+    def test_says_what_cannot_be_read(
+        self, filled: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is named with the reason, it stays, and the exit code says that something is wrong."""
+        path = filled / "heads" / f"{OLD}.npz"
+
+        def failing(_: Path) -> bool:
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr("flowersweep.cache.verification.is_whole_archive", failing)
+        assert ran(capsys, "verify", "--cache", str(filled), code=1) == {
+            "checked": 4,
+            "removed": [],
+            "unread": {str(path): "Input/output error"},
+        }
+        assert main(["verify", "--cache", str(filled)]) == 1
+        assert f"cannot be read (Input/output error): {path}" in capsys.readouterr().out
+        assert path.exists()
 
     def test_removes_what_was_left_half_written(
         self, filled: Path, capsys: pytest.CaptureFixture[str]
@@ -198,6 +226,16 @@ class TestPrune:
         assert kinds(ran(capsys, "list", "--cache", str(filled))) == ["data set", "features"]
         assert (filled / "mine.txt").exists()
 
+    def test_leaves_checkpoints(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """A training is not recreated in a moment, so its state goes only if it is asked for."""
+        path = with_checkpoint(tmp_path)
+        assert ran(capsys, "prune", "--cache", str(tmp_path), "--max-size", "0") == []
+        assert path.exists()
+
+        removed = ran(capsys, "prune", "--checkpoints", "--cache", str(tmp_path), "--max-size", "0")
+        assert kinds(removed) == ["checkpoint"]
+        assert not path.exists()
+
     def test_needs_a_size(self, filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """Without --max-size one sentence says so, and nothing is removed."""
         assert main(["prune", "--cache", str(filled)]) == 2
@@ -241,7 +279,34 @@ class TestClear:
         assert ran(capsys, "list", "--cache", str(filled)) == []
         assert (filled / "mine.txt").exists()
 
-    @pytest.mark.parametrize("command", [["verify"], ["prune", "--max-size", "0"], ["clear", "--data-sets"]])
+    def test_leaves_checkpoints(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """The state of a training stays, with data sets removed as well; asked for, it goes."""
+        path = with_checkpoint(tmp_path)
+        assert ran(capsys, "clear", "--data-sets", "--cache", str(tmp_path)) == []
+        assert path.exists()
+
+        assert kinds(ran(capsys, "clear", "--checkpoints", "--cache", str(tmp_path))) == ["checkpoint"]
+        assert not path.exists()
+
+    def test_leaves_an_archive_that_is_being_unpacked(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Its lock is that of the folder into which it is unpacked."""
+        archive = tmp_path / "flower_photos.tgz"
+        archive.write_bytes(b"packed")
+        with locked(tmp_path / "flower_photos"):
+            assert ran(capsys, "clear", "--data-sets", "--cache", str(tmp_path)) == []
+        assert archive.exists()
+        assert kinds(ran(capsys, "clear", "--data-sets", "--cache", str(tmp_path))) == ["data set"]
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ["verify"],
+            ["prune", "--checkpoints", "--max-size", "0"],
+            ["clear", "--data-sets", "--checkpoints"],
+        ],
+    )
     def test_a_wrong_folder_loses_nothing(self, tmp_path: Path, command: list[str]) -> None:
         """What merely lies where flowersweep would keep something stays, files and folders alike."""
         theirs = (
@@ -250,6 +315,7 @@ class TestClear:
             "features/c/d.txt",
             "heads/e.npz",
             "prefixes/f.tflite",
+            "checkpoints/j.npz",
         )
         more = ("demo-mine/g.txt", "thesis.part", "hashes/h.json", "features/00000.txt", "pictures/i.part")
         for name in (*theirs, *more):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowersweep.config.spelling import mean_text, short_keys, value_text
+from flowersweep.config.spelling import headings, mean_text, short_keys, value_text
 
 KEYS = st.lists(st.text("ab./", min_size=1, max_size=6), unique=True)
 
@@ -55,3 +55,40 @@ def test_floats_have_four_digits_and_all_else_is_as_it_is() -> None:
 def test_a_spread_has_the_decimals_of_its_mean(mean: float, deviation: float, text: str) -> None:
     """More would be of no use, and fewer only where nothing would be left."""
     assert mean_text(mean, deviation) == text
+
+
+def test_headings_are_told_apart() -> None:
+    """By the complete key, and where that is the heading of another column too, by what it is."""
+    keys, objectives = (
+        ["trainer.epochs", "lora.rank", "loss", "model.dropout"],
+        ["total/seconds", "loss", "rank"],
+    )
+    fixed = ["rank", "epochs", "seconds"]
+    assert headings(keys, objectives, fixed, short=True) == (
+        {
+            "trainer.epochs": "trainer.epochs",
+            "lora.rank": "lora.rank",
+            "loss": "searched/loss",
+            "model.dropout": "dropout",
+        },
+        {"total/seconds": "total/seconds", "loss": "objective/loss", "rank": "objective/rank"},
+    )
+    assert headings(["a.b"], ["c/d"], fixed, short=False) == ({"a.b": "a.b"}, {"c/d": "c/d"})
+
+
+NAMES = st.lists(st.text("ab./", min_size=1, max_size=3), unique=True, max_size=5)
+
+
+@given(NAMES, NAMES, NAMES, st.booleans())
+def test_no_two_columns_have_the_same_heading(
+    keys: list[str],
+    names: list[str],
+    fixed: list[str],
+    short: bool,  # noqa: FBT001 - drawn
+) -> None:
+    """Whatever keys and objectives are called."""
+    searched, objectives = headings(keys, names, fixed, short=short)
+    heads = [*searched.values(), *objectives.values(), *fixed]
+    assert list(searched) == keys
+    assert list(objectives) == names
+    assert len(set(heads)) == len(heads)

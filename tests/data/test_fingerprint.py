@@ -1,9 +1,12 @@
 """The fingerprint: what changes it, what does not, and what it costs."""
 
+import errno
 import importlib
+import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -142,6 +145,31 @@ def test_unreadable_and_oddly_named_files_have_one_too(photos: Path, cache: Path
     Path(os.fsdecode(os.fsencode(photos) + b"/a/\xff.jpg")).write_text("x")
 
     assert len(fingerprint(read_folder(photos), cache)) == 32
+
+
+def test_an_error_of_the_disk_is_not_remembered(
+    photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fingerprint is right again when the picture can be read again, also if an older version stored the error."""
+    monkeypatch.setattr(module, "_SETTLED_NS", SETTLED)
+    right = fingerprint(read_folder(photos), tmp_cache := cache / "before")
+    real = Path.open
+
+    def failing(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path == photos / "a/2.jpg":
+            raise OSError(errno.EIO, "Input/output error")
+        return real(path, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", failing)
+        assert fingerprint(read_folder(photos), cache) != right
+
+    assert fingerprint(read_folder(photos), cache) == right
+    (memory,) = (tmp_cache / "hashes").iterdir()
+    known = json.loads(memory.read_text())
+    known["a/2.jpg"][-1] = "cannot be read"
+    memory.write_text(json.dumps(known))
+    assert fingerprint(read_folder(photos), tmp_cache) == right
 
 
 @pytest.mark.photos

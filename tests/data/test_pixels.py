@@ -1,12 +1,14 @@
 """The store of decoded pictures: what it holds, how damage is noticed, and what unreadable pictures do."""
 
+import errno
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from flowersweep.cache.contents import contents, remove_damaged
+from flowersweep.cache.contents import contents
+from flowersweep.cache.verification import Verified, remove_damaged
 from flowersweep.data import (
     Catalogue,
     decode,
@@ -15,6 +17,7 @@ from flowersweep.data import (
     read_folder,
     readable,
 )
+from flowersweep.data.catalogue import read_parts
 from flowersweep.errors import DataError
 from pixel_stores import opened, write_photos
 
@@ -136,22 +139,22 @@ class TestDamage:
     def test_a_changed_byte_is_found_by_the_checksum(self, photos: Path, cache: Path) -> None:
         """A single changed pixel passes opening but not the cache's check, which removes the file; it is built anew."""
         store = opened(photos, cache)
-        assert remove_damaged(cache) == (1, [])
+        assert remove_damaged(cache) == Verified(1, [], {})
         content = bytearray(store.path.read_bytes())
         content[-1] ^= 1
         store.path.write_bytes(content)
 
         opened(photos, cache)
-        assert remove_damaged(cache) == (1, [store.path])
+        assert remove_damaged(cache) == Verified(1, [store.path], {})
         opened(photos, cache)
-        assert remove_damaged(cache) == (1, [])
+        assert remove_damaged(cache) == Verified(1, [], {})
 
     def test_a_deleted_file_is_built_anew(self, photos: Path, cache: Path) -> None:
         """The next opening decodes the pictures again."""
         opened(photos, cache).path.unlink()
         opened(photos, cache)
 
-        assert remove_damaged(cache) == (1, [])
+        assert remove_damaged(cache) == Verified(1, [], {})
 
     def test_the_note_is_json(self, photos: Path, cache: Path) -> None:
         """The note holds the length and the SHA-256."""
@@ -223,18 +226,48 @@ class TestUnreadable:
 
         assert len(readable(catalogue, fingerprint=digest, cache=cache)) == 9
 
+    @pytest.mark.parametrize("first", ["readable", "open_pixel_store"])
+    def test_an_error_of_the_disk_leaves_a_picture_out_only_once(
+        self, first: str, photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A picture that can be read again belongs to the data set again, whoever found it unreadable."""
+        catalogue = read_folder(photos)
+        digest = fingerprint(catalogue, cache)
+        real = Path.read_bytes
+
+        def failing(path: Path) -> bytes:
+            if path == photos / "a/3.jpg":
+                raise OSError(errno.EIO, "Input/output error")
+            return real(path)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "read_bytes", failing)
+            if first == "readable":
+                kept = readable(catalogue, fingerprint=digest, cache=cache)
+                assert set(catalogue.paths) - set(kept.paths) == {"a/3.jpg"}
+            else:
+                with pytest.raises(DataError, match=r"a/3\.jpg cannot be read \(Input/output error\)"):
+                    opened(photos, cache)
+
+        assert readable(catalogue, fingerprint=digest, cache=cache) is catalogue
+
     def test_whole_pictures_stay(self, photos: Path, cache: Path) -> None:
         """Where all can be read the catalogue comes back as it was."""
         catalogue = read_folder(photos)
 
         assert readable(catalogue, fingerprint=fingerprint(catalogue, cache), cache=cache) is catalogue
 
-    def test_a_class_without_readable_pictures(self, photos: Path, cache: Path) -> None:
-        """If skipping empties a class, that is an error that names it."""
-        for path in (photos / "b").iterdir():
-            path.write_bytes(b"")
-        catalogue = read_folder(photos)
-        with pytest.raises(DataError, match=r"None of the pictures in .*b can be read"):
+    @pytest.mark.parametrize("parts", [(".",), ("train", "val")])
+    def test_a_class_without_readable_pictures(
+        self, parts: tuple[str, ...], tmp_path: Path, cache: Path
+    ) -> None:
+        """If skipping empties a class, that is an error that names it, and no folder that does not exist."""
+        root = tmp_path / "divided"
+        for part in parts:
+            for path in (write_photos(root / part, per_class=2, side=8) / "b").iterdir():
+                path.write_bytes(b"")
+        catalogue = read_folder(root) if len(parts) == 1 else read_parts(root)
+        with pytest.raises(DataError, match=f"None of the pictures of class b in {root} can be read"):
             readable(catalogue, fingerprint=fingerprint(catalogue, cache), cache=cache)
 
 
@@ -258,4 +291,4 @@ def test_real_photographs(photos_dir: Path, cache: Path, monkeypatch: pytest.Mon
     open_pixel_store(catalogue, fingerprint=digest, size=180, cache=cache)
 
     assert store.images.shape == (3670, 180, 180, 3)
-    assert remove_damaged(cache) == (1, [])
+    assert remove_damaged(cache) == Verified(1, [], {})

@@ -12,7 +12,7 @@ import pytest
 
 import flowersweep
 from flowersweep.cache.atomic import part_of
-from flowersweep.cache.contents import remove_damaged
+from flowersweep.cache.verification import Verified, remove_damaged
 from flowersweep.data import open_pixel_store, read_folder
 from pixel_stores import opened, write_photos
 
@@ -89,7 +89,7 @@ def test_killed_in_the_middle(tmp_path: Path, cache: Path) -> None:
     assert [path.suffix for path in cache.glob("pictures/*") if path.suffix != ".lock"] == [".part"]
 
     store = opened(photos, cache, 100)
-    assert remove_damaged(cache) == (1, [])
+    assert remove_damaged(cache) == Verified(1, [], {})
     assert store.images.shape == (300, 100, 100, 3)
     assert not part_of(store.path).exists()
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import scipy.special
+import scipy.special  # type: ignore[import-untyped] # it ships no types
 from hypothesis import given
 from hypothesis import strategies as st
 

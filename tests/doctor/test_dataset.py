@@ -46,6 +46,33 @@ def test_pictures_that_cannot_be_read_are_to_be_mended(
     assert "data.unreadable=skip" in finding.fix
 
 
+def test_pictures_that_a_run_leaves_out_are_no_fault(
+    make_config: MakeConfig, drawn: Path, tmp_path: Path
+) -> None:
+    """With data.unreadable=skip, one picture of each class that can be read is enough."""
+    shutil.copytree(drawn, tmp_path / "copy")
+    roses = sorted((tmp_path / "copy/roses").iterdir())
+    config = make_config(f"data.dir={tmp_path}/copy", "data.unreadable=skip")
+    for path in roses[:-1]:
+        path.write_bytes(b"no picture")
+    finding, *_ = run_check("pictures", lambda: check_pictures(config))
+    roses[-1].write_bytes(b"no picture")
+    (refused,) = run_check("pictures", lambda: check_pictures(config))
+
+    assert (finding.verdict, refused.verdict) == (Verdict.FINE, Verdict.FIX)
+    assert refused.found.startswith(f"None of the {len(roses)} pictures of the class 'roses' can be read")
+
+
+def test_a_folder_that_is_not_given(make_config: MakeConfig) -> None:
+    """The sentence is that of a run; flower_photos are not looked at instead."""
+    (finding,) = run_check("pictures", lambda: check_pictures(make_config("data.dir=null")))
+
+    assert (finding.verdict, finding.found) == (
+        Verdict.FIX,
+        "data=folder needs the folder of your pictures, but none was given",
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

@@ -1,5 +1,6 @@
 """What `doctor --fix` repairs, in real stores, studies and caches; what was not broken stays as it is."""
 
+import errno
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -10,9 +11,10 @@ from optuna.trial import TrialState
 
 from conftest import MakeConfig
 from flowersweep import process
+from flowersweep.cache.checkpoints import Checkpoint, checkpoint_path, write_checkpoint
 from flowersweep.doctor.configured import Setup
 from flowersweep.doctor.finding import Finding, Verdict, run_check
-from flowersweep.doctor.repair import all_repairs
+from flowersweep.doctor.repair import all_repairs, fix_cache
 from flowersweep.doctor.results import check_store, check_studies
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.study.attributes import OWNER
@@ -150,3 +152,21 @@ def test_incomplete_files_leave_the_cache(make_config: MakeConfig, tmp_path: Pat
     )
     assert found == f"1 damaged or incomplete file removed from {cache}; what is needed is made again"
     assert [path.name for path in cache.iterdir()] == ["own.txt"]
+
+
+def test_a_checkpoint_that_cannot_be_read_stays(
+    make_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named, with what to do, and not removed as damaged."""
+    path = checkpoint_path(tmp_path / "cache", "c" * 32)
+    write_checkpoint(path, Checkpoint({"epochs": []}, {}))
+
+    def failing(_: Path) -> bool:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("flowersweep.cache.verification.is_whole_archive", failing)
+    (finding,) = fix_cache(make_config(f"paths.cache={tmp_path}/cache"))
+
+    assert finding.found == f"{path} cannot be read (Input/output error)"
+    assert finding.verdict is Verdict.FIX
+    assert path.exists()

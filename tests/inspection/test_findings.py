@@ -67,6 +67,21 @@ def test_each_finding_has_a_remedy(make: MakeConfig, garden: Path, cache: Path, 
     )
 
 
+def test_a_padded_picture_is_as_large_as_its_longer_side(make: MakeConfig, garden: Path, cache: Path) -> None:
+    """Of all pictures, only the one of 200 x 50 pixels loses nothing in a padded square of 100."""
+
+    def small(size: int, resize: str) -> tuple[int, str]:
+        config = make("aug=none", f"trainer.image_size={size}", f"data.resize={resize}")
+        said = [one.found for one in findings(config, seen(config, garden, cache))]
+        (count, rest) = next(one.split(" ", 1) for one in said if "trainer.image_size" in one)
+        return int(count), rest
+
+    stretched, padded, larger = small(100, "stretch"), small(100, "pad"), small(300, "pad")
+    assert stretched[1] == "pictures have a side of fewer than trainer.image_size=100 pixels"
+    assert padded == (stretched[0] - 1, "pictures have no side of at least trainer.image_size=100 pixels")
+    assert larger[0] == stretched[0]
+
+
 def test_pictures_that_cannot_be_split(make: MakeConfig, garden: Path, cache: Path) -> None:
     """The reason is a finding; everything that does not depend on the split is still there."""
     config = make("data.split=stratified", "data.folds=20", "data.fold=19")

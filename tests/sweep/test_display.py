@@ -117,11 +117,12 @@ class TestWhileRunning:
         assert "best 0.5000" in text(shown)
         assert "shown: 0/4 done, none complete yet, time left unknown" in text(shown)
 
-    def test_another_program_reports_its_steps(self, study: optuna.Study) -> None:
+    @pytest.mark.parametrize("trainer", ["gpu", ["gpu"], {"epochs": "all"}])
+    def test_another_program_reports_its_steps(self, study: optuna.Study, trainer: object) -> None:
         """What it counts, and how far, is not known: the step is shown as it was reported."""
         trial = study.ask(dict(SPACE))
         shown = console(terminal=True)
-        with SweepDisplay(study, PLAN, OmegaConf.create({"trainer": "gpu"}), console=shown):
+        with SweepDisplay(study, PLAN, OmegaConf.create({"trainer": trainer}), console=shown):
             trial.report(0.5, 10)
             trial.report(0.25, 20)
         assert f"trial {trial.number} step 20 best 0.5000" in text(shown)

@@ -7,14 +7,14 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 from rich.console import Console
 
 from flowersweep.sweep.leaderboard import leaderboard
 from flowersweep.sweep.leaderboard_view import answer, as_listings, as_markdown
 from flowersweep.sweep.study.attributes import EPOCHS, REPEATS, SEEDS, TAKEN_FROM
-from flowersweep.sweep.study.study import name_metrics
+from flowersweep.sweep.study.study import metric_names, name_metrics
 from tables_read import broken_words
 
 METRIC = "best/val_accuracy"
@@ -139,6 +139,39 @@ def test_many_keys_share_a_column() -> None:
     assert "searched" in shown
     assert "learning_rate=0.0004909" in shown
     assert "fine_tune_at=120" in shown
+
+
+def test_no_column_takes_the_place_of_another() -> None:
+    """A searched key and an objective that are called as a fixed column is have columns of their own, here and in MLflow."""
+    made = optuna.create_study(directions=["minimize", "minimize"])
+    name_metrics(made, ["loss", "seconds"])
+    values = {"trainer.epochs": 50, "rank": 16, "loss": 3}
+    one = create_trial(
+        values=[0.5, 11.25],
+        params=values,
+        distributions={key: IntDistribution(1, 100) for key in values},
+        user_attrs={EPOCHS: 8},
+    )
+    one.datetime_start = dt.datetime(2026, 1, 1)  # noqa: DTZ001 (Optuna's have no zone)
+    one.datetime_complete = one.datetime_start + dt.timedelta(seconds=99)
+    made.add_trial(one)
+    cells = ["1", "0", "50", "16", "3", "0.5000", "11.25", "8", "99.0"]
+    heads = [
+        "rank",
+        "trial",
+        "trainer.epochs",
+        "searched/rank",
+        "searched/loss",
+        "objective/loss",
+        "objective/seconds",
+    ]
+    board = leaderboard(made)
+    full, _ = as_listings(board, metric_names(made), "Study x")
+    assert dict(zip(full.headings, full.rows[0], strict=True)) == dict(
+        zip([*heads, "epochs", "seconds"], cells, strict=True)
+    )
+    head, _, row, *_ = as_markdown(board, metric_names(made)).splitlines()
+    assert [head, row] == [f"| {' | '.join(line)} |" for line in ([*heads, "epochs", "seconds"], cells)]
 
 
 def test_what_is_not_shown_is_counted() -> None:

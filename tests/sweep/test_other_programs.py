@@ -9,7 +9,16 @@ import pytest
 from omegaconf import OmegaConf
 
 from flowersweep.errors import SweepError, TrackingError
-from flowersweep.sweep.runs import Runs, experiment_name, open_store, other_runs, runs_of
+from flowersweep.sweep.runs import (
+    Runs,
+    experiment_name,
+    open_store,
+    other_runs,
+    own_runs,
+    results_folder,
+    runs_of,
+)
+from flowersweep.sweep.settings import objectives
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.selection import STUDIES, children_of, find_study, search
 from flowersweep.tracking.store.store import Store, prepare_store
@@ -82,6 +91,16 @@ class TestPlace:
             TrackingError, match=r"store of MLFLOW_TRACKING_URI; with hydra.sweeper.tracking=none"
         ):
             open_store(other_runs(CONFIG, None))
+
+    @pytest.mark.parametrize(
+        "node", ["x", ["x"], 3, None, {}, {"dir": ["x"], "metric": {"name": "x"}, "experiment": 1}]
+    )
+    def test_is_the_usual_one_if_the_program_calls_something_else_so(self, node: Any) -> None:
+        """What it has under the names of flowersweep's own keys is not mistaken for these."""
+        config = OmegaConf.create({"tracking": node, "objective": node, "hydra": {"job": {"name": "train"}}})
+        assert results_folder(config) == Path("mlruns")
+        assert own_runs(config) is None
+        assert objectives(config) == []
 
     def test_is_that_of_the_configuration_for_trainings_of_its_own(self) -> None:
         """Flowersweep's own program has groups for this, and refuses the setting."""

@@ -12,7 +12,7 @@ import optuna
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
-from optuna.distributions import FloatDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import create_trial
 
 from flowersweep.errors import TrackingError
@@ -21,6 +21,8 @@ from flowersweep.sweep.runs import open_store, own_runs
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.storage.storage import open_storage
+from flowersweep.sweep.study.attributes import RUN_ID
+from flowersweep.sweep.study.study import name_metrics
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.outbox.delivery import settle
@@ -121,6 +123,38 @@ def test_what_the_run_has(config: DictConfig, study: optuna.Study) -> None:
     assert "postgresql+psycopg://u:***@h/x" in settings
     # The command is one that Hydra takes.
     OverridesParser.create().parse_overrides(build_space(ARGUMENTS).overrides({RATE: 0.75}))
+
+
+def test_objectives_without_names(config: DictConfig, tmp_path: Path) -> None:
+    """The goal and the table in the description have all of them."""
+    study = optuna.create_study(
+        storage=open_storage(None, tmp_path), study_name="two", directions=["minimize", "maximize"]
+    )
+    study.add_trial(
+        create_trial(values=[0.5, 7.0], params={RATE: 0.25}, distributions={RATE: FloatDistribution(0, 1)})
+    )
+    with opened(config, study) as parent_run:
+        parent_run.finish(draw=False)
+    tags = client(store_of(config).uri).get_run(parent_run.run_id).data.tags
+    assert tags["study.goal"] == "minimize values_0, maximize values_1"
+    assert f"| rank | trial | {RATE} | values_0 | values_1 |" in tags["mlflow.note.content"]
+
+
+@pytest.mark.parametrize(("name", "kept"), [("loss", 1.0), ("rank", 16.0)])
+def test_an_objective_is_not_replaced_by_the_rank(
+    config: DictConfig, tmp_path: Path, name: str, kept: float
+) -> None:
+    """The rank of a trial is a metric of its run, unless that is the name of an objective."""
+    tracker = MLflowTracker.start(store_of(config), "sweeps", "trial 0")
+    tracker.metrics({name: 16.0})
+    study = optuna.create_study(storage=open_storage(None, tmp_path), study_name=name)
+    name_metrics(study, [name])
+    space: dict[str, BaseDistribution] = {RATE: FloatDistribution(0, 1)}
+    attrs = {RUN_ID: tracker.run_id}
+    study.add_trial(create_trial(value=16.0, params={RATE: 0.5}, distributions=space, user_attrs=attrs))
+    with opened(config, study) as parent_run:
+        parent_run.finish(draw=False)
+    assert client(store_of(config).uri).get_run(tracker.run_id).data.metrics["rank"] == kept
 
 
 def test_without_figures(config: DictConfig, study: optuna.Study) -> None:

@@ -314,6 +314,15 @@ class TestGoingOn:
         assert [trial.params["x"] for trial in app.study("mine-2").trials] == [0.3, 0.4]
 
     @pytest.mark.slow
+    def test_a_derived_name_is_no_identity(self, app: Any, sweep: Sweep) -> None:
+        """Without a name, another value of any group is another study, and each command finds its own again."""
+        for k in (5, 10, 5, 10):
+            sweep("x=0.1,0.2", f"+cluster.k={k}", "hydra.sweeper.on_mismatch=null")
+        first, second = app.names()
+        assert second == f"{first}-2"
+        assert [len(app.study(name).trials) for name in (first, second)] == [2, 2]
+
+    @pytest.mark.slow
     def test_what_may_change(self, app: Any, sweep: Sweep) -> None:
         """Budgets, limits, workers, pruner and sampler are no part of what is searched."""
         sweep("x=interval(0,1)", "hydra.sweeper.study_name=free", "hydra.sweeper.n_trials=1")

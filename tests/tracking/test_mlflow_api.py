@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import mlflow
+import mlflow.store.model_registry.dbmodels.models  # it adds the tables of registered models to those of runs
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.store.db.base_sql_model import Base as SqlModel

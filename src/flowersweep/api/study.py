@@ -15,12 +15,15 @@ from optuna.trial import TrialState
 from flowersweep.api.report import Report, make_report
 from flowersweep.api.result import Result, as_result
 from flowersweep.config.locations import results_dir
+from flowersweep.config.spelling import headings
 from flowersweep.deploy.best_run import best_run
 from flowersweep.doctor.results import has_studies
 from flowersweep.errors import SweepError
 from flowersweep.sweep.leaderboard import as_row, leaderboard
+from flowersweep.sweep.leaderboard_view import searched
 from flowersweep.sweep.status import stop
 from flowersweep.sweep.storage.storage import closing_storage, open_storage, shown, storage_url
+from flowersweep.sweep.study.study import metric_names
 from flowersweep.texts import choose_one_of, counted, expanded, in_one_line
 from flowersweep.tracking.mlflow_api import environment_kept
 from flowersweep.tracking.selection import find_study, open_results
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
 
 _MAX_ROWS = 60
 _NEVER = dt.datetime.min  # noqa: DTZ901 - Optuna's times have no zone
+# The columns before and after the objectives and the searched values.
+_FIRST = ("trial", "rank", "state")
+_LAST = ("epochs", "seconds", "run_id", "reason")
 _OPEN = (TrialState.RUNNING, TrialState.WAITING)
 
 
@@ -54,31 +60,32 @@ class Study:
         """A row for each trial: the finished ones as on the leaderboard, best first, then running and waiting ones.
 
         The index is the number of the trial. Columns are its rank (equal for trials that cannot be distinguished), its state,
-        the objectives, the searched values, epochs, seconds, the id of its run, and the reason of a failure.
+        the objectives, the searched values, epochs, seconds, the id of its run, and the reason of a failure. Where two of them
+        have the same name, it is `searched/NAME` or `objective/NAME`.
         """
         import pandas as pd
 
         with _opened(self.storage) as storage:
             study = optuna.load_study(study_name=self.name, storage=storage)
-            board, names = leaderboard(study), study.metric_names or ["value"]
+            names = metric_names(study)
             still = study.get_trials(deepcopy=False, states=_OPEN)
+            trials = [*leaderboard(study).rows, *map(as_row, still)]
+        keys, objectives = headings(searched(trials), names, (*_FIRST, *_LAST), short=False)
         rows = [
             {
                 "trial": row.trial,
                 "rank": row.rank,
                 "state": row.state,
-                **dict(zip(names, row.values or [math.nan] * len(names), strict=True)),  # noqa: PD011 - not of pandas
-                **row.params,
+                **dict(zip(objectives.values(), row.values or [math.nan] * len(names), strict=True)),  # noqa: PD011 - not of pandas
+                **{keys[key]: value for key, value in row.params.items()},
                 "epochs": row.epochs,
                 "seconds": row.seconds,
                 "run_id": row.run_id,
                 "reason": row.reason,
             }
-            for row in (*board.rows, *map(as_row, still))
+            for row in trials
         ]
-        last = ["epochs", "seconds", "run_id", "reason"]
-        keys = dict.fromkeys(key for row in rows for key in row if key not in last)
-        columns = [*(keys or ["trial", "rank", "state", *names]), *last]
+        columns = [*_FIRST, *objectives.values(), *keys.values(), *_LAST]
         return (
             pd.DataFrame(rows, columns=columns)
             .astype({"rank": "Int64", "epochs": "Int64"})

@@ -89,7 +89,7 @@ def _where(touched: npt.NDArray[np.bool_], matrix: Array) -> Array:
 class Affine(Augmentation):
     """Base of the augmentations whose only parameter is `matrix`, shape (n, 2, 3).
 
-    The edges are filled by reflection and pixels are read bilinearly, as in the article.
+    The edges are filled by reflection and pixels are read bilinearly, as in the published study.
     """
 
     def matrix(self, uniforms: Uniforms) -> Array:
@@ -107,7 +107,7 @@ class Affine(Augmentation):
 
 @dataclass
 class RandomRotation(Affine):
-    """Rotate about the centre by an angle drawn from +-factor * 360 degrees (the article's RandomRotation(0.2)).
+    """Rotate about the centre by an angle drawn from +-factor * 360 degrees (the published study's RandomRotation(0.2)).
 
     Attributes:
         factor: Largest angle as a fraction of a full turn; 0.2 is +-72 degrees. Positive is counter-clockwise.
@@ -125,7 +125,7 @@ class RandomRotation(Affine):
 
 @dataclass
 class RandomZoom(Affine):
-    """Zoom height and width, drawn independently (the article's RandomZoom(0.1, 0.1), as in Keras).
+    """Zoom height and width, drawn independently (the published study's RandomZoom(0.1, 0.1), as in Keras).
 
     The visible part of the source is 1 - factor to 1 + factor of its height and width.
 
@@ -150,7 +150,7 @@ class RandomZoom(Affine):
 
 @dataclass
 class RandomTranslation(Affine):
-    """Shift vertically and horizontally, drawn independently (the article's RandomTranslation(0.1, 0.1)).
+    """Shift vertically and horizontally, drawn independently (the published study's RandomTranslation(0.1, 0.1)).
 
     Attributes:
         height_factor: Largest vertical shift, as a fraction of the height.
@@ -192,8 +192,8 @@ class RandomShear(Affine):
 
 
 @dataclass
-class RandomRotation_prob(RandomRotation):  # noqa: N801 - the article's spelling is the name in the configuration
-    """`RandomRotation` that leaves a picture unchanged with probability 1 - p (a custom layer in the article).
+class RandomRotation_prob(RandomRotation):  # noqa: N801 - the published study's spelling is the name in the configuration
+    """`RandomRotation` that leaves a picture unchanged with probability 1 - p (a custom layer in the published study).
 
     Attributes:
         p: Probability that the picture is rotated.
@@ -210,8 +210,8 @@ class RandomRotation_prob(RandomRotation):  # noqa: N801 - the article's spellin
 
 
 @dataclass
-class RandomTranslation_prob(RandomTranslation):  # noqa: N801 - the article's spelling, as above
-    """`RandomTranslation` that leaves a picture unchanged with probability 1 - p (a custom layer in the article).
+class RandomTranslation_prob(RandomTranslation):  # noqa: N801 - the published study's spelling, as above
+    """`RandomTranslation` that leaves a picture unchanged with probability 1 - p (a custom layer in the published study).
 
     Attributes:
         p: Probability that the picture is shifted.

@@ -145,7 +145,7 @@ class Augmentation:
 
 @dataclass
 class NoAugmentation(Augmentation):
-    """Leave every picture unchanged: the article's baseline, its step 1."""
+    """Leave every picture unchanged: the published study's baseline, its step 1."""
 
 
 def symmetric(uniforms: Uniforms, reach: float) -> Uniforms:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class RandomCrop(Augmentation):
     """Cut a window of the image size out of a larger picture, at a separate random position for each picture.
 
-    The article's RandomCrop(180, 180) was applied to pictures of 180 pixels and so did nothing; Keras 3.15
+    The published study's RandomCrop(180, 180) was applied to pictures of 180 pixels and so did nothing; Keras 3.15
     cuts the same window out of all pictures of a batch. Here training pictures are decoded `scale` times as large. Validation
     and test pictures are not cropped: they are the complete picture at the image size.
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class RandomFlip(Augmentation):
-    """Mirror left-right and upside down, independently with probability 1/2 per picture (the article's meaning).
+    """Mirror left-right and upside down, independently with probability 1/2 per picture (the published study's meaning).
 
     Keras 3.15 makes one random decision for both axes, so its pictures are rotated by 180 degrees or unchanged.
 
@@ -61,8 +61,8 @@ class RandomFlip(Augmentation):
 
 
 @dataclass
-class RandomFlip_prob(RandomFlip):  # noqa: N801 - the article's spelling is the name in the configuration
-    """`RandomFlip` that leaves a picture unchanged with probability 1 - p (a custom layer in the article).
+class RandomFlip_prob(RandomFlip):  # noqa: N801 - the published study's spelling is the name in the configuration
+    """`RandomFlip` that leaves a picture unchanged with probability 1 - p (a custom layer in the published study).
 
     Attributes:
         p: Probability that `RandomFlip` is applied to the picture.

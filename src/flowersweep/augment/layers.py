@@ -31,7 +31,7 @@ from flowersweep.fields import RULE_KEY
 from flowersweep.own.code import AUGMENTATIONS, Code, find
 from flowersweep.texts import choose_one_of
 
-# The article's in its order, the policies, what mixes two pictures, then others with the name of a Keras 3 layer, in alphabetical order.
+# The published study's in its order, the policies, what mixes two pictures, then others with the name of a Keras 3 layer, in alphabetical order.
 LAYERS: dict[str, type[Augmentation]] = {
     "none": NoAugmentation,
     "RandomFlip": RandomFlip,

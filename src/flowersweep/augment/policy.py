@@ -132,7 +132,7 @@ class RandAugment(Augmentation):
 
     The paper's fourteen operations, chosen per picture: identity, autocontrast, equalize, rotate, solarize, color,
     posterize, contrast, brightness, sharpness, shear and translate along x and y. Signs are random.
-    The edges are filled by reflection, and contrast is the article's: about the mean of each channel.
+    The edges are filled by reflection, and contrast is the published study's: about the mean of each channel.
 
     Attributes:
         num_ops: Number of consecutive operations on each picture.

@@ -87,7 +87,7 @@ def equalize(images: "tf.Tensor", _: "tf.Tensor") -> "tf.Tensor":
 
 @dataclass
 class RandomContrast(Augmentation):
-    """Scale each picture's contrast by 1 - factor to 1 + factor (the article's RandomContrast(0.2)).
+    """Scale each picture's contrast by 1 - factor to 1 + factor (the published study's RandomContrast(0.2)).
 
     The distance from each channel's mean in the picture is scaled, and the result clipped to 0..255. Keras 3.15 draws
     from 1 to 1 + factor and so only increases the contrast.

@@ -1,6 +1,5 @@
 """Files of checkpoints: the state of a training after an epoch, as named groups of arrays and a description in JSON."""
 
-import errno
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from flowersweep.cache.archives import means_damage
 from flowersweep.cache.atomic import locked, new_file
 from flowersweep.cache.kinds import CHECKPOINTS
 
@@ -97,14 +97,9 @@ def _read(path: Path, *, arrays: bool) -> Checkpoint | None:
             about = json.loads(bytes(stored[_ABOUT]))
             for name in sorted(set(stored.files) - {_ABOUT}) if arrays else ():
                 groups.setdefault(name.rpartition(".")[0], []).append(stored[name])
-    except MemoryError:
-        raise  # does not mean that the file is damaged
-    except OSError as error:
-        # Damaged content can lead zipfile to a position before the file, and NumPy raises OSError without a number.
-        if error.errno not in {None, errno.EINVAL}:
+    except Exception as error:  # NumPy's and zipfile's readers raise almost anything on damaged content
+        if not means_damage(error):
             raise
-        return None
-    except Exception:  # noqa: BLE001 (NumPy's and zipfile's readers raise almost anything on damaged content)
         return None
     return Checkpoint(about, groups) if isinstance(about, dict) else None
 

@@ -11,6 +11,7 @@ import os
 import sys
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -22,7 +23,7 @@ import numpy.typing as npt
 from flowersweep.cache.atomic import new_file, require_space
 from flowersweep.cache.kinds import FEATURES
 from flowersweep.cache.rows import Rows, open_rows
-from flowersweep.errors import DataError
+from flowersweep.errors import ConfigError
 
 if sys.platform != "win32":
     import fcntl
@@ -82,7 +83,8 @@ def open_draw(path: Path) -> Rows | None:
         if features is None:
             log.warning("%s is damaged and will be computed again.", path)
         else:
-            os.utime(path)
+            with suppress(OSError):  # the cache is read-only, or another process removes the draw
+                os.utime(path)
         return features
 
     try:
@@ -163,12 +165,12 @@ def make_room(cache: Path, needed: int, max_bytes: int) -> list[DrawFile]:
         The evicted draws.
 
     Raises:
-        DataError: `needed` alone is more than `max_bytes`.
+        ConfigError: `needed` alone is more than `max_bytes`.
     """
     if needed > max_bytes:
-        raise DataError(
-            f"One epoch's features take {needed / 1e6:,.1f} MB, but the feature bank may take no more than "
-            f"{max_bytes / 1e6:,.1f} MB; raise its limit or turn it off."
+        raise ConfigError(
+            f"One epoch's features take {needed / 1e6:,.1f} MB, but bank.max_gigabytes={max_bytes / 1e9:g} allows "
+            f"{max_bytes / 1e6:,.1f} MB; raise it, or turn the feature bank off with bank=off."
         )
     candidates = draws(features_folder(cache))
     total = sum(draw.size for draw in candidates) + needed
@@ -191,7 +193,7 @@ def make_room(cache: Path, needed: int, max_bytes: int) -> list[DrawFile]:
 def remove_draw(path: Path) -> bool:
     """Delete a draw unless a process uses it; return whether it is removed."""
     try:
-        with path.open("rb") as file:
+        with path.open("r+b") as file:  # NFS locks a file exclusively only if it is open for writing
             if not _lock(file, fcntl.LOCK_EX if sys.platform != "win32" else 0):
                 return False
             path.unlink(missing_ok=True)
@@ -241,10 +243,11 @@ def stored(features: npt.NDArray[np.float32], dtype: str) -> npt.NDArray[Any]:
     """Round features to the stored type.
 
     Raises:
-        DataError: They are too large for it.
+        ConfigError: They are too large for it.
     """
     if dtype == "float16" and (largest := float(np.abs(features).max())) > _FLOAT16_MAX:
-        raise DataError(
-            f"The features reach {largest:.3g}, but the largest float16 is {_FLOAT16_MAX:.0f}; store them as float32."
+        raise ConfigError(
+            f"The features reach {largest:.3g}, but the largest float16 is {_FLOAT16_MAX:.0f}; store them with "
+            "bank.dtype=float32."
         )
     return features.astype(dtype)

@@ -1,7 +1,6 @@
 """Files of heads: the arrays of a trained last layer and the history of its training."""
 
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,12 +57,3 @@ def write_head(path: Path, head: Head) -> None:
     """
     with new_file(path) as part, part.open("wb") as file:
         np.savez(file, kernel=head.weights[0], bias=head.weights[1], epochs=json.dumps(head.epochs))
-
-
-def is_whole_head(path: Path) -> bool:
-    """Whether the checksums in a head's file are right."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except Exception:  # noqa: BLE001 (zipfile raises almost anything on damaged content)
-        return False

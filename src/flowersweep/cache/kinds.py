@@ -44,3 +44,9 @@ PREFIXES = Kind("prefix", "prefixes", ".tflite")
 # Stored facts about a folder's files: their hashes, and which of them cannot be read.
 HASHES = Kind("record", "hashes", ".json")
 UNREADABLE = Kind("record", "unreadable", ".json")
+
+ALL = (PIXELS, FEATURES, HEADS, CHECKPOINTS, PREFIXES, HASHES, UNREADABLE)
+
+# The photographs, and their archive until it is unpacked; both are written under the lock of the former.
+PHOTOS = "flower_photos"
+PHOTOS_ARCHIVE = f"{PHOTOS}.tgz"

@@ -52,8 +52,6 @@ class Rows:
         self.shape, self.dtype = shape, np.dtype(dtype)
         self.failure: Exception | None = None
         self._path, self._file, self._offset, self._state = path, file, offset, state
-        # Not left to the file: the traceback of a failure refers to the rows, and files in such circles warn.
-        weakref.finalize(self, os.close, file.fileno())
         self._began_with = state(file)
         self._reading = threading.Lock()
         self._whole: npt.NDArray[Any] | None = None
@@ -126,7 +124,7 @@ class Rows:
 
 
 def open_rows(path: Path, check: Callable[[FileIO], Rows | None]) -> Rows | None:
-    """Open a file that is closed again unless the check finds rows in it.
+    """Open a file, which is closed with the rows that the check finds in it, or at once if it finds none.
 
     Raises:
         OSError: It cannot be read.
@@ -137,6 +135,9 @@ def open_rows(path: Path, check: Callable[[FileIO], Rows | None]) -> Rows | None
     finally:
         if rows is None:
             os.close(descriptor)
+        else:
+            # Not left to the file: the traceback of a failure refers to the rows, and files in such circles warn.
+            weakref.finalize(rows, os.close, descriptor)
     return rows
 
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from flowersweep.cache.contents import Item, clear, contents, prune, remove_damaged
+from flowersweep.cache.contents import Item, clear, contents, prune
+from flowersweep.cache.verification import remove_damaged
 from flowersweep.commands.parsing.arguments import exit_code
 from flowersweep.config import cache_dir
 from flowersweep.errors import EXIT_FAILED, ConfigError
@@ -21,15 +22,17 @@ _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 _DESCRIPTION = """\
-List, verify and prune the cache. It contains only data that can be recreated: decoded pictures, stored features,
-trained heads, converted prefixes, and data sets that were downloaded or generated.
+List, verify and prune the cache: decoded pictures, stored features, trained heads, converted prefixes, and data
+sets that were downloaded or generated, all of which can be recreated, and checkpoints of interrupted trainings,
+without which these start at their first epoch.
 
   list     list the content: kind, size, last use (the default)
   verify   compare files with their checksums; remove damaged and incomplete ones
   prune    remove the least recently used items until the cache is not larger than --max-size
   clear    remove everything except data sets; with --data-sets also these
 
-Features that a running process uses are never removed.
+Checkpoints are removed only with --checkpoints. Features that a running process uses are never removed, nor is the
+folder outbox/, which has the only copy of records that wait for an MLflow server.
 """
 
 
@@ -40,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Arguments as on the command line; None for those of the process.
 
     Returns:
-        The exit code: 0; 1 if `verify` found damaged files; 2 for bad input.
+        The exit code: 0; 1 if `verify` found damaged files or could not read some; 2 for bad input.
     """
     return exit_code(lambda: _run(_parser().parse_args(arguments)))
 
@@ -81,6 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--max-size", metavar="SIZE", help="for prune: 5GB, 500MB, 1.5GiB")
     parser.add_argument("--data-sets", action="store_true", help="for clear: also remove data sets")
+    parser.add_argument(
+        "--checkpoints", action="store_true", help="for prune and clear: also remove checkpoints"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser
 
@@ -91,21 +97,30 @@ def _list(cache: Path, given: argparse.Namespace) -> int:
 
 
 def _verify(cache: Path, given: argparse.Namespace) -> int:
-    checked, removed = remove_damaged(cache)
-    lines = [f"Checked {counted(checked, 'file')} in {cache}; removed {len(removed)}.", *map(str, removed)]
-    _say({"checked": checked, "removed": [str(path) for path in removed]}, lines, given)
-    return EXIT_FAILED if removed else 0
+    found = remove_damaged(cache)
+    removed = [str(path) for path in found.removed]
+    unread = {str(path): why for path, why in found.unread.items()}
+    lines = [f"Checked {counted(found.checked, 'file')} in {cache}; removed {len(removed)}.", *removed]
+    lines += [f"Not checked, because it cannot be read ({why}): {path}" for path, why in unread.items()]
+    _say({"checked": found.checked, "removed": removed, "unread": unread}, lines, given)
+    return EXIT_FAILED if removed or unread else 0
 
 
 def _prune(cache: Path, given: argparse.Namespace) -> int:
     if given.max_size is None:
         raise ConfigError("prune requires a size; add --max-size SIZE, for example --max-size 5GB.")
-    _show(prune(cache, parse_size(given.max_size)), f"Removed from {cache}", given)
+    _show(
+        prune(cache, parse_size(given.max_size), checkpoints=given.checkpoints),
+        f"Removed from {cache}",
+        given,
+    )
     return 0
 
 
 def _clear(cache: Path, given: argparse.Namespace) -> int:
-    _show(clear(cache, data_sets=given.data_sets), f"Removed from {cache}", given)
+    _show(
+        clear(cache, data_sets=given.data_sets, checkpoints=given.checkpoints), f"Removed from {cache}", given
+    )
     return 0
 
 

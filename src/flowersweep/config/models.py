@@ -1,4 +1,4 @@
-"""The schema of the group `model`: the article's CNN, and pretrained backbones, frozen or fine-tuned."""
+"""The schema of the group `model`: the published study's CNN, and pretrained backbones, frozen or fine-tuned."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +23,7 @@ class ModelConfig:
 
 @dataclass
 class CNNConfig(ModelConfig):
-    """The article's network: three blocks of convolution and pooling, one hidden layer.
+    """The published study's network: three blocks of convolution and pooling, one hidden layer.
 
     Attributes:
         filters: Filters of each block of convolution and pooling.
@@ -78,7 +78,7 @@ BACKBONES = (
 
 @dataclass
 class FrozenConfig(ModelConfig):
-    """A frozen pretrained backbone, pooling, dropout and one new layer: the article's step 3.
+    """A frozen pretrained backbone, pooling, dropout and one new layer: the published study's step 3.
 
     Attributes:
         backbone: A network of keras.applications.
@@ -110,7 +110,7 @@ class HeadConfig:
 
 @dataclass
 class FineTunedConfig(FrozenConfig):
-    """The same network, with the backbone's last layers also trained: the article's step 4.
+    """The same network, with the backbone's last layers also trained: the published study's step 4.
 
     Attributes:
         fine_tune_at: Index in the backbone's list of layers: those before it stay frozen, the others are

@@ -55,7 +55,8 @@ class DataConfig:
         validation_split: Fraction of the pictures for validation. With split=keras, the files are
             those of Keras' image_dataset_from_directory(validation_split=..., seed=...).
         split_seed: Seed of the split.
-        test_split: Fraction of the training part that is held out as a test set; never used for selection.
+        test_split: Fraction of all pictures that is held out as a test set, taken from the training part; never used
+            for selection.
         resize: How a picture becomes a square: stretched as in Keras, cut to its central square (crop), or in the
             middle of a black square (pad).
         unreadable: What to do with files that cannot be decoded: stop and list them, or continue without
@@ -82,7 +83,7 @@ class TrainerConfig:
     Attributes:
         epochs: Maximum number of epochs; when fine-tuning, also of the head, unless model.head.epochs is set.
         batch_size: Pictures per step.
-        image_size: Side length in pixels to which pictures are resized (squared, as in the article).
+        image_size: Side length in pixels to which pictures are resized (squared, as in the published study).
         patience: Epochs without improvement of `monitor` by min_delta before training stops; null: no early
             stopping.
         min_delta: The smallest change of `monitor` that counts as an improvement.
@@ -179,8 +180,8 @@ class TrackingConfig:
         artifacts_of: In a sweep: leaders stores figures and model of trials that were the best so far, all
             those of every trial.
         tensorboard: Store TensorBoard event files as an artifact (needs no TensorBoard to write them).
-        resume: auto: a run that was interrupted goes on after its last epoch if the same command is given again, and
-            trials of a sweep do the same; never: every run starts at its first epoch.
+        resume: auto: a run that was interrupted goes on after its last checkpoint if the same command is given again,
+            and trials of a sweep do the same; never: every run starts at its first epoch.
     """
 
     dir: str = not_empty()
@@ -199,8 +200,8 @@ class PathsConfig:
     """Folders other than that of the results.
 
     Attributes:
-        cache: Decoded pictures and downloads; null: the platform's cache folder for flowersweep. Safe to
-            delete.
+        cache: Decoded pictures, features and downloads; null: the platform's cache folder for flowersweep. Safe to
+            delete, except for outbox/, which has the only copy of records that wait for an MLflow server.
         checkpoints: Where the states of interrupted trainings are; null: in the cache. A folder that several machines
             share lets one of them go on with what another one has begun.
     """

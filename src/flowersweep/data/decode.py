@@ -25,6 +25,9 @@ FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 # Pillow's source each time. Only a filter for the process reaches the threads that decode.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
+# The beginning of a reason that is an error of the system and not of the picture's content: it may pass.
+UNREAD = "cannot be read"
+
 # Above this, Pillow suspects a decompression bomb; at 4 bytes per pixel it is 358 MB.
 MAX_PIXELS = 89_478_485
 
@@ -93,7 +96,7 @@ def load(path: Path) -> Pixels:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UnreadableError(path, f"cannot be read ({error.strerror})") from error
+        raise UnreadableError(path, f"{UNREAD} ({error.strerror})") from error
     if not content:
         raise UnreadableError(path, "is empty (0 bytes)")
     try:

@@ -70,7 +70,8 @@ def fetch(url: str, destination: Path, *, size: int, sha256: str, timeout: float
                 found = _receive(url, file, size, timeout)
         if found != sha256:
             raise DownloadError(f"{url} arrived with the SHA-256 {found}, but {sha256} was expected.")
-        part.replace(destination)
+        with cache_errors(destination):
+            part.replace(destination)
     finally:
         part.unlink(missing_ok=True)
 

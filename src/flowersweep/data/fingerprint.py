@@ -21,7 +21,8 @@ _SETTLED_NS = 2_000_000_000
 
 _AT_ONCE = 1024  # files that wait for a thread, which limits the memory
 
-_MISSING = "cannot be read"  # stands for the content of such a file; decoding it reports the reason
+# Stands for the content of such a file; decoding it reports the reason. Never stored: the error may pass.
+_MISSING = "cannot be read"
 
 
 def fingerprint(catalogue: Catalogue, cache: Path) -> str:
@@ -49,7 +50,7 @@ def fingerprint(catalogue: Catalogue, cache: Path) -> str:
         settled = {
             path: [*stamp, hashes[path]]
             for path, stamp in zip(catalogue.paths, stamps, strict=True)
-            if stamp is not None and now - max(stamp[1:]) > _SETTLED_NS
+            if stamp is not None and hashes[path] != _MISSING and now - max(stamp[1:]) > _SETTLED_NS
         }
         if settled != known:
             with optional("The pictures are hashed again next time."):
@@ -116,7 +117,7 @@ def _remembered(known: dict[str, Any], path: str, stamp: list[int] | None) -> st
     entry = known.get(path)
     if stamp is None or not isinstance(entry, list) or entry[:-1] != stamp or not isinstance(entry[-1], str):
         return None
-    return entry[-1]
+    return None if entry[-1] == _MISSING else entry[-1]  # earlier versions stored it
 
 
 def _content(path: Path) -> str:

@@ -9,7 +9,7 @@ import io
 import logging
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from io import FileIO
@@ -29,7 +29,7 @@ from flowersweep.cache.atomic import (
 from flowersweep.cache.kinds import PIXELS, UNREADABLE
 from flowersweep.cache.rows import Rows, open_rows
 from flowersweep.data.catalogue import Catalogue
-from flowersweep.data.decode import Pixels, UnreadableError, decode, load
+from flowersweep.data.decode import UNREAD, Pixels, UnreadableError, decode, load
 from flowersweep.data.fingerprint import fingerprint as fingerprint_of
 from flowersweep.errors import DataError, NoSpaceError
 from flowersweep.hardware import available_processors
@@ -116,20 +116,22 @@ def readable(catalogue: Catalogue, *, fingerprint: str, cache: Path, threads: in
     """The catalogue without unreadable pictures, each of which is logged by name.
 
     The first call decodes every picture; the result is stored under the fingerprint, also if
-    `open_pixel_store` failed on them. The smaller catalogue has another fingerprint.
+    `open_pixel_store` failed on them. Later calls try only those again that the system could not read. The smaller
+    catalogue has another fingerprint.
 
     Raises:
         DataError: A class has no readable picture left, or the cache cannot be written to.
     """
     record = _record(cache, fingerprint)
-    broken: dict[str, str] | None = read_json(record)
-    if broken is None:
-        results = _each(catalogue, load, "Checking pictures", threads)
-        broken = {
-            path: result
-            for path, result in zip(catalogue.paths, results, strict=True)
-            if isinstance(result, str)
+    known: dict[str, str] | None = read_json(record)
+    broken = {path: reason for path, reason in (known or {}).items() if not reason.startswith(UNREAD)}
+    paths = catalogue.paths if known is None else [path for path in known if path not in broken]
+    if paths:
+        results = _each(catalogue.root, paths, load, "Checking pictures", threads)
+        broken |= {
+            path: result for path, result in zip(paths, results, strict=True) if isinstance(result, str)
         }
+    if broken != known:
         _refuse_changed(catalogue, fingerprint, cache)
         with optional("The pictures are checked again next time."):
             write_json(record, broken)
@@ -141,7 +143,9 @@ def readable(catalogue: Catalogue, *, fingerprint: str, cache: Path, threads: in
     labels = catalogue.labels[kept]
     for label, name in enumerate(catalogue.class_names):
         if label not in labels:
-            raise DataError(f"None of the pictures in {catalogue.root / name} can be read; replace them.")
+            raise DataError(
+                f"None of the pictures of class {name} in {catalogue.root} can be read; replace them."
+            )
     return replace(catalogue, paths=tuple(catalogue.paths[i] for i in kept), labels=labels)
 
 
@@ -168,7 +172,9 @@ class Decoding:
             DataError: Pictures are unreadable, or have been changed since their fingerprint was taken.
         """
         broken: dict[str, str] = {}
-        results = _each(self.catalogue, self.read, "Decoding pictures", self.threads)
+        results = _each(
+            self.catalogue.root, self.catalogue.paths, self.read, "Decoding pictures", self.threads
+        )
         for name, result in zip(self.catalogue.paths, results, strict=True):
             if isinstance(result, str):
                 broken[name] = result
@@ -276,19 +282,21 @@ def _state(file: FileIO) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _each(catalogue: Catalogue, read: Read, description: str, threads: int | None) -> Iterator[Pixels | str]:
+def _each(
+    root: Path, paths: Sequence[str], read: Read, description: str, threads: int | None
+) -> Iterator[Pixels | str]:
     """Read all pictures in order, several at a time; for an unreadable one yield the reason."""
 
     def attempt(path: str) -> Pixels | str:
         try:
-            return read(catalogue.root / path)
+            return read(root / path)
         except UnreadableError as error:
             return error.reason
 
     workers = threads or available_processors()
-    with progress(description, len(catalogue)) as advance, ThreadPoolExecutor(workers) as pool:
-        for start in range(0, len(catalogue), _BATCH):
-            for result in pool.map(attempt, catalogue.paths[start : start + _BATCH]):
+    with progress(description, len(paths)) as advance, ThreadPoolExecutor(workers) as pool:
+        for start in range(0, len(paths), _BATCH):
+            for result in pool.map(attempt, paths[start : start + _BATCH]):
                 yield result
                 advance(1)
 

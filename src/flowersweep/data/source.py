@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from flowersweep.cache.atomic import locked, new_folder
+from flowersweep.cache.kinds import PHOTOS, PHOTOS_ARCHIVE
 from flowersweep.data.catalogue import class_root, count_pictures
 from flowersweep.data.demo import KINDS, VERSION, draw_all
 from flowersweep.data.download import FLOWER_PHOTOS, Archive, fetch, unpack
@@ -31,7 +32,7 @@ def flower_photos(directory: Path | None, cache: Path, *, archive: Archive = FLO
                 "%s is not the published data set: it contains %s, not %s.", folder, counts, archive.counts
             )
         return folder
-    target = cache / "flower_photos"
+    target = cache / PHOTOS
     if not target.exists():
         remedies = (
             "Use pictures that are already on disk with data.dir=PATH or the environment variable FLOWERSWEEP_DATA, or "
@@ -55,7 +56,7 @@ def _download(archive: Archive, target: Path) -> None:
     with locked(target):
         if target.exists():
             return  # another process was faster
-        packed = target.with_name(f"{target.name}.tgz")
+        packed = target.with_name(PHOTOS_ARCHIVE)
         _log.info("Downloading %s (%.0f MB) to %s.", archive.url, archive.size / 1e6, target)
         fetch(archive.url, packed, size=archive.size, sha256=archive.sha256)
         try:

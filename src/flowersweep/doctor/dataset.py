@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from flowersweep.config import cache_dir
 from flowersweep.config.schema import Config
 from flowersweep.data import FLOWER_PHOTOS, Catalogue, class_root
@@ -12,7 +14,7 @@ from flowersweep.doctor.finding import Finding, Verdict
 from flowersweep.doctor.folders import gigabytes
 from flowersweep.errors import DataError
 from flowersweep.texts import in_one_line
-from flowersweep.training.dataset import divide, read_pictures
+from flowersweep.training.dataset import NO_FOLDER, divide, read_pictures
 from flowersweep.training.logs.notices import notices
 
 
@@ -26,6 +28,8 @@ def check_pictures(config: Config) -> Iterator[Finding]:
     if source == "demo":
         yield Finding("pictures", "generated in the cache on first use")
         return
+    if source == "folder" and given is None:
+        raise DataError(NO_FOLDER)
     folder = Path(given) if given is not None else cache_dir(config.paths.cache) / "flower_photos"
     if given is None and not folder.exists():
         found = f"flower_photos is not in {folder.parent}"
@@ -33,7 +37,7 @@ def check_pictures(config: Config) -> Iterator[Finding]:
         yield Finding("pictures", found, Verdict.NOTE, fix)
         return
     catalogue = read_pictures(folder, config.data)
-    _read_one_of_each_class(catalogue)
+    _read_one_of_each_class(catalogue, skips=config.data.unreadable == "skip")
     found = f"{len(catalogue):,} of {len(catalogue.class_names)} classes in {catalogue.root}"
     if source == "flower_photos" and count_pictures(class_root(folder)) != FLOWER_PHOTOS.counts:
         published = sum(FLOWER_PHOTOS.counts.values())
@@ -49,14 +53,27 @@ def check_pictures(config: Config) -> Iterator[Finding]:
         yield Finding("pictures", notice.found, Verdict.NOTE, notice.fix)
 
 
-def _read_one_of_each_class(catalogue: Catalogue) -> None:
-    """Decode the first picture of each class, which finds missing rights and mounts; a run finds damaged pictures."""
+def _read_one_of_each_class(catalogue: Catalogue, *, skips: bool) -> None:
+    """Decode a picture of each class, which finds missing rights and mounts; a run finds damaged pictures.
+
+    Args:
+        catalogue: The pictures.
+        skips: Whether a run leaves damaged pictures out, so that one that can be read is enough.
+    """
     for label in range(len(catalogue.class_names)):
-        path = catalogue.root / catalogue.paths[int((catalogue.labels == label).argmax())]
-        try:
-            load(path)
-        except UnreadableError as error:
+        paths = [catalogue.root / catalogue.paths[i] for i in np.flatnonzero(catalogue.labels == label)]
+        for path in paths:
+            try:
+                load(path)
+                break
+            except UnreadableError as error:
+                if not skips:
+                    raise DataError(
+                        f"{in_one_line(path)} {error.reason}; give the right to read it, fix it, or leave out "
+                        "damaged pictures with data.unreadable=skip."
+                    ) from error
+        else:
             raise DataError(
-                f"{in_one_line(path)} {error.reason}; give the right to read it, fix it, or leave out damaged "
-                "pictures with data.unreadable=skip."
-            ) from error
+                f"None of the {len(paths):,} pictures of the class {catalogue.class_names[label]!r} can be read, the first "
+                f"one is {in_one_line(paths[0])}; give the right to read them, or fix them."
+            )

@@ -10,7 +10,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from sqlalchemy import make_url
 
-from flowersweep.cache.contents import remove_damaged
+from flowersweep.cache.verification import remove_damaged
 from flowersweep.config import cache_dir
 from flowersweep.config.schema import Config
 from flowersweep.doctor.configured import Setup
@@ -125,7 +125,10 @@ def fix_cache(config: Config) -> Iterator[Finding]:
     cache = cache_dir(config.paths.cache)
     if not cache.exists():
         return
-    _, removed = remove_damaged(cache)
-    if removed:
-        found = f"{counted(len(removed), 'damaged or incomplete file')} removed from {cache}"
+    result = remove_damaged(cache)
+    if result.removed:
+        found = f"{counted(len(result.removed), 'damaged or incomplete file')} removed from {cache}"
         yield Finding("cache", f"{found}; what is needed is made again")
+    for path, why in result.unread.items():
+        fix = "check its permissions and the disk, and repeat the command"
+        yield Finding("cache", f"{path} cannot be read ({why})", Verdict.FIX, fix)

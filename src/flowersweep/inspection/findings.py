@@ -79,11 +79,13 @@ def _similar(looks: Looks) -> Iterator[Notice]:
 
 def _sizes(config: Config, looks: Looks) -> Iterator[Notice]:
     size = config.trainer.image_size
-    small = np.minimum(looks.widths, looks.heights) < size
+    # A padded picture is as large as its longer side.
+    sides, pads = (looks.widths, looks.heights), config.data.resize == "pad"
+    small = (np.maximum(*sides) if pads else np.minimum(*sides)) < size
     if small.any():
         counted = _pictures(int(small.sum()), "has", "have")
         yield Notice(
-            f"{counted} a side of fewer than trainer.image_size={size} pixels",
+            f"{counted} {'no side of at least' if pads else 'a side of fewer than'} trainer.image_size={size} pixels",
             "they are enlarged, which adds no detail; if they are many, use a smaller trainer.image_size",
         )
     odd = ratios(looks) > ODD_RATIO

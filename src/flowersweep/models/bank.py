@@ -121,8 +121,9 @@ class FeatureBank:
             Read-only, of the bank's dtype, shape (m, *feature_shape); row j is picture `part.indices[j]`.
 
         Raises:
-            DataError: The cache is full or cannot be written to, or the features do not fit into float16.
-            ConfigError: LiteRT was requested and its features differ from TensorFlow's.
+            DataError: The cache is full or cannot be written to.
+            ConfigError: The features do not fit into float16 or into the limit of the bank, or LiteRT was requested and
+                its features differ from TensorFlow's.
         """
         number = self._augmentation.draw_of(epoch) if self._augmentation.n_uniforms else 0
         if (features := self._open.get(number)) is not None:

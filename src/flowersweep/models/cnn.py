@@ -1,4 +1,4 @@
-"""The article's convolutional network (steps 1 and 2). Importing this module imports Keras."""
+"""The published study's convolutional network (steps 1 and 2). Importing this module imports Keras."""
 
 import keras
 from keras import layers
@@ -10,7 +10,7 @@ from flowersweep.models.network import Network
 def build_cnn(config: CNNConfig, *, num_classes: int, image_size: int) -> Network:
     """Rescaling, blocks of [Conv2D, MaxPooling2D, ReLU], Flatten, Dense(relu), Dense(logits).
 
-    The article has the ReLU before the pooling. After the pooling, the block has the same output and the same gradients,
+    The published study has the ReLU before the pooling. After the pooling, the block has the same output and the same gradients,
     because ReLU preserves the maximum, and the ReLU has a quarter of the numbers to process.
 
     Args:

@@ -22,8 +22,10 @@ from flowersweep.sweep.leaderboard import leaderboard
 from flowersweep.sweep.leaderboard_view import as_listings
 from flowersweep.sweep.parent_run import ParentRun
 from flowersweep.sweep.settings import Plan
+from flowersweep.sweep.space.values import own_value
 from flowersweep.sweep.study.attributes import FAIL_REASON, TAKEN_FROM
 from flowersweep.sweep.study.claim import is_abandoned
+from flowersweep.sweep.study.study import metric_names
 from flowersweep.sweep.workers.worker_job import TRAINING_LOG
 from flowersweep.tables import show_text, wrapped
 from flowersweep.texts import counted, plain_console
@@ -62,7 +64,7 @@ class SweepDisplay:
         repeats = OmegaConf.select(config, "hydra.sweeper.n_repeats") or 1
         # A trial that is repeated reports after each seed, others after each epoch.
         self._unit = "seed" if repeats > 1 else "epoch"
-        self._steps = repeats if repeats > 1 else OmegaConf.select(config, "trainer.epochs")
+        self._steps = repeats if repeats > 1 else own_value(config, "trainer.epochs", int)
         self._on_change = on_change
         self._console = console or stderr_console()
         self._live = Live(console=self._console, refresh_per_second=2, transient=True)
@@ -183,7 +185,7 @@ def show_summary(
     title = f"Study {study.study_name}: " + ", ".join(
         f"{count} {state.lower()}" for state, count in counts.items() if count or state == "COMPLETE"
     )
-    full, narrow = as_listings(board, study.metric_names or ["value"], title)
+    full, narrow = as_listings(board, metric_names(study), title)
     full.show(console, narrow)
     show_text(console, board.note)
     lines = [f"trial {row.trial} failed: {row.reason}" for row in rows if row.state == "FAIL"][:5]

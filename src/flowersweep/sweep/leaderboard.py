@@ -20,6 +20,7 @@ from flowersweep.sweep.study.attributes import (
     SEEDS,
     TAKEN_FROM,
 )
+from flowersweep.sweep.study.study import metric_names
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def _ranks(
     sizes = {trial.user_attrs.get(N_VALIDATION) for trial in complete if TAKEN_FROM not in trial.user_attrs}
     found = standings(
         list(samples.values()),
-        metric=(study.metric_names or ["value"])[0],
+        metric=metric_names(study)[0],
         maximize=maximize[0],
         n_pictures=sizes.pop() if len(sizes) == 1 else None,
     )

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 
 from optuna.trial import TrialState
 
-from flowersweep.config.spelling import mean_text, number_text, short_keys, value_text
+from flowersweep.config.spelling import headings, mean_text, number_text, value_text
 from flowersweep.sweep.leaderboard import Leaderboard, Row
 from flowersweep.tables import Listing
 
 # MLflow cuts a description at 8,000 characters; this many rows fit.
 MARKDOWN_ROWS = 15
+# The headings of what is neither searched nor an objective; the last one is that of the searched values in one column.
+_FIXED = ("rank", "trial", "mean of seeds", "seeds", "epochs", "steps", "seconds", "state", "searched")
 
 
 def as_markdown(board: Leaderboard, names: Sequence[str], link: str = "", limit: int = MARKDOWN_ROWS) -> str:
@@ -21,8 +23,7 @@ def as_markdown(board: Leaderboard, names: Sequence[str], link: str = "", limit:
         link: Address of a run, with {} in the place of its id; empty for no links.
         limit: Maximum number of rows.
     """
-    keys = searched(board.rows)
-    head, table = _columns(board.rows, {key: key for key in keys}, names)
+    head, table = _columns(board.rows, *headings(searched(board.rows), names, _FIXED, short=False))
     lines = [" | ".join(head), " | ".join("---" for _ in head)]
     for row, (rank, trial, *others) in zip(board.rows[:limit], table, strict=False):
         number = f"[{trial}]({link.format(row.run_id)})" if link and row.run_id else trial
@@ -65,9 +66,8 @@ def as_listings(
         limit: Maximum number of rows.
     """
     rows = board.rows[: max(limit, len(board.best))]
-    heads = short_keys([*searched(rows), *names])
-    keys = {key: heads[key] for key in searched(rows)}
-    head, table = _columns(rows, keys, [heads[name] for name in names])
+    keys, objectives = headings(searched(rows), names, _FIXED, short=True)
+    head, table = _columns(rows, keys, objectives)
     best = {row.trial for row in board.best}
     styles = ["bold green" if row.trial in best else "green" if row.rank == 1 else None for row in rows]
     optional = [name for name in ("seconds", "epochs", "steps") if name in head]
@@ -95,14 +95,14 @@ def searched(rows: Sequence[Row]) -> list[str]:
 
 
 def _columns(
-    rows: Sequence[Row], keys: Mapping[str, str], names: Sequence[str]
+    rows: Sequence[Row], keys: Mapping[str, str], objectives: Mapping[str, str]
 ) -> tuple[list[str], list[list[str]]]:
     """Headings and cells; columns without any content are left out.
 
     Args:
         rows: The trials.
         keys: The headings of the searched keys.
-        names: The headings of the objectives.
+        objectives: The headings of the objectives, in their order.
     """
     spread = {row.trial: _spread(row) for row in rows}
     repeated = any(row.mean != row.values[0] for row in rows if spread[row.trial])
@@ -114,12 +114,12 @@ def _columns(
             for key, head in keys.items()
         },
         **{
-            name: [
+            head: [
                 (spread[row.trial] if place == 0 and not repeated else "")
                 or "".join(map(number_text, row.values[place : place + 1]))
                 for row in rows
             ]
-            for place, name in enumerate(names)
+            for place, head in enumerate(objectives.values())
         },
     }
     also = {

@@ -21,7 +21,9 @@ from flowersweep.sweep.leaderboard_view import answer, as_markdown
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
+from flowersweep.sweep.space.values import own_value
 from flowersweep.sweep.storage.storage import shown, storage_url
+from flowersweep.sweep.study.study import metric_names
 from flowersweep.sweep.study_run import known_run, started_or_resumed
 from flowersweep.texts import counted
 from flowersweep.tracking.closing import closing
@@ -134,7 +136,7 @@ class ParentRun:
                 experiment=own.info.experiment_id,
                 tracker=tracker,
                 own_files=[] if program else flags(config),
-                draws=bool(OmegaConf.select(config, "tracking.log_figures", default=True)),
+                draws=own_value(config, "tracking.log_figures", bool) is not False,
                 program=program,
             )
             parent_run._n_written = int(own.data.metrics.get("trials/finished", 0))
@@ -230,9 +232,12 @@ class ParentRun:
         return board
 
     def _write_ranks(self, board: Leaderboard) -> None:
-        """Write the rank of each trial to its run as a metric, by which MLflow's table can be sorted."""
+        """Write the rank of each trial to its run as a metric, by which MLflow's table can be sorted.
+
+        An objective of that name stays what it is.
+        """
         assert self._store is not None  # noqa: S101 (it comes with the tracker)
-        for row in board.rows:
+        for row in () if "rank" in metric_names(self._study) else board.rows:
             if row.rank is None or row.run_id is None:
                 continue
             try:
@@ -251,16 +256,13 @@ class ParentRun:
 
     def _goal(self) -> str:
         """As in "maximize best/val_accuracy, minimize total/seconds"."""
-        pairs = zip(self._study.directions, self._names(), strict=True)
+        pairs = zip(self._study.directions, metric_names(self._study), strict=True)
         return ", ".join(f"{direction.name.lower()} {name}" for direction, name in pairs)
-
-    def _names(self) -> list[str]:
-        return self._study.metric_names or ["value"]
 
     def _description(self, board: Leaderboard) -> str:
         again = self._command(board)
         command = f"Best again:\n\n    {again}\n\n" if again else ""
-        table = as_markdown(board, self._names(), link=run_page(self._experiment, "{}"))
+        table = as_markdown(board, metric_names(self._study), link=run_page(self._experiment, "{}"))
         table_and_more = "Plots, the complete table" if self._draws else "The complete table"
         address = artifact_address(str(self.run_id), study_figures.RANKING)
         picture = f"![ranking with the spread over seeds]({address})\n\n" if self._is_drawn else ""

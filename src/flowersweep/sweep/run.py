@@ -256,8 +256,10 @@ def _study(
         refuse_other_version(joined)
         return open_study(storage, joined.study_name, definition, settings.directions, "join")
     name = settings.study_name or derived_name(space, definition, settings.directions)
-    # To hydra-optuna-sweeper, a name without a storage is no identity: each command is a study of its own.
-    default = "new" if is_foreign and settings.storage is None else "error"
+    # To hydra-optuna-sweeper, a name without a storage is no identity: each command is a study of its own. A derived name is
+    # none either: that of an earlier version does not depend on the complete definition.
+    is_identity = settings.study_name is not None and not (is_foreign and settings.storage is None)
+    default = "error" if is_identity else "new"
     dimensions = space.dimensions if is_foreign and space.extension is None else None
     study = open_study(
         storage, name, definition, settings.directions, settings.on_mismatch or default, dimensions=dimensions

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from flowersweep.config.locations import shared_experiment
 from flowersweep.errors import SweepError, TrackingError
+from flowersweep.sweep.space.values import own_value
 from flowersweep.tracking.mlflow_api import client, given_elsewhere, translated
 from flowersweep.tracking.store.store import Store, known_experiment, prepare_store
 
@@ -41,14 +42,15 @@ class Runs:
 
 def results_folder(config: DictConfig) -> Path:
     """The folder of a sweep's results."""
-    return Path(OmegaConf.select(config, "tracking.dir") or "mlruns")
+    return Path(own_value(config, "tracking.dir", str) or "mlruns")
 
 
 def own_runs(config: DictConfig) -> Runs | None:
     """The place of flowersweep's own runs; None for a configuration that has none."""
-    if OmegaConf.select(config, "tracking.experiment") is None:
+    folder, experiment = (own_value(config, f"tracking.{name}", str) for name in ("dir", "experiment"))
+    if folder is None or experiment is None:
         return None
-    return Runs(Path(config.tracking.dir), config.tracking.uri, config.tracking.experiment)
+    return Runs(Path(folder), own_value(config, "tracking.uri", str), experiment)
 
 
 def other_runs(config: DictConfig, tracking: str | None) -> Runs | None:

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from omegaconf import DictConfig, OmegaConf, flag_override
+from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
 
 from flowersweep import config as configuration
 from flowersweep.errors import SweepError
@@ -19,6 +19,7 @@ from flowersweep.sweep.space.custom import Extension
 from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.search_space import as_params
 from flowersweep.sweep.space.space import Space
+from flowersweep.sweep.space.values import own_value
 
 _MAX_NAME = 255  # bytes of the name of a file or folder
 DIRECTIONS = ("minimize", "maximize")
@@ -107,8 +108,8 @@ def _problems_of_name(name: str | None) -> Iterator[str]:
 
 def objectives(config: DictConfig) -> list[str]:
     """The metrics that trials return, in order; empty for an application that does not name them."""
-    metric = OmegaConf.select(config, "objective.metric")
-    return [] if metric is None else [metric, *(OmegaConf.select(config, "objective.also") or ())]
+    metric = own_value(config, "objective.metric", str)
+    return [] if metric is None else [metric, *(own_value(config, "objective.also", ListConfig) or ())]
 
 
 def sweep_settings(config: DictConfig) -> Settings:

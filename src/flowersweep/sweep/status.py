@@ -161,6 +161,7 @@ def _n_steps(definition: Mapping[str, Any]) -> str:
     config: Mapping[str, Any] = definition.get("config") or {}
     if (config.get(_N_REPEATS) or 1) > 1:
         return str(config[_N_REPEATS])
-    epochs = (config.get("trainer") or {}).get("epochs")
+    trainer = config.get("trainer")  # another program may have anything under this name
+    epochs = trainer.get("epochs") if isinstance(trainer, Mapping) else None
     searched = any(key.startswith("trainer") for key in definition.get("searched") or {})
     return str(epochs) if isinstance(epochs, int) and not searched else ""

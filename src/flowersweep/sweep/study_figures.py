@@ -9,6 +9,7 @@ from optuna import Study
 from flowersweep.errors import TrackingError
 from flowersweep.figures.ranking import ranking
 from flowersweep.sweep import plots, study_row
+from flowersweep.sweep.study.study import metric_names
 from flowersweep.sweep.study.trial_name import trial_name
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 
@@ -25,7 +26,7 @@ def store_ranking(tracker: MLflowTracker, study: Study) -> bool:
     values = {trial_name(one): study_row.seeds(one) for one in trials}
     is_stored = False
     with _optional():
-        tracker.figure(ranking(values, (study.metric_names or ["value"])[0]), RANKING)
+        tracker.figure(ranking(values, metric_names(study)[0]), RANKING)
         is_stored = True
     return is_stored  # noqa: RET504 (an error ends the block, not the function)
 

@@ -200,7 +200,7 @@ def averaging_callbacks(model: keras.Model) -> list[keras.callbacks.Callback]:
 class LearningRateGuard(keras.callbacks.Callback):
     """Refuse to train at another learning rate than the configured one.
 
-    The author of the article lost a week of runs to a checkpoint that also restored the learning rate of its
+    The author of the published study lost a week of runs to a checkpoint that also restored the learning rate of its
     optimizer.
 
     Args:

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 # The list of a configuration's pictures, and their fingerprint.
 Found = tuple[Catalogue, str]
 
+NO_FOLDER = "data=folder needs the folder of your pictures, but none was given; add data.dir=PATH."
+
 
 @dataclass(frozen=True)
 class PictureSet:
@@ -215,7 +217,5 @@ def _folder(data: DataConfig, cache: Path) -> Path:
     if data.source == "flower_photos":
         return flower_photos(directory, cache)
     if directory is None:
-        raise DataError(
-            "data=folder needs the folder of your pictures, but none was given; add data.dir=PATH."
-        )
+        raise DataError(NO_FOLDER)
     return directory

@@ -51,6 +51,7 @@ def test_it_is_the_sweeps_command_in_other_places(study: optuna.Study) -> None:
     ]
     keep(study, *searched, *places, "hydra.sweeper.n_jobs=8", "hydra.mode=MULTIRUN", deadline=1030.0)
     given = GIVEN | {"storage": "postgresql://u@/x?host=/s", "n_jobs": "2", "data.dir": "/my pictures"}
+    given |= {"tracking.uri": "http://server:5000"}
 
     assert join.arguments_of(study, given, now=1000.0) == [
         "--multirun",
@@ -60,7 +61,8 @@ def test_it_is_the_sweeps_command_in_other_places(study: optuna.Study) -> None:
         "hydra.sweeper.n_jobs=2",
         "hydra.sweeper.timeout=30",
         "hydra.sweeper.join=true",
-        "data.dir='/my pictures'",
+        "tracking.uri=http://server:5000",
+        "data.dir=/my pictures",
     ]
 
 

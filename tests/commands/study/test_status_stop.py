@@ -12,6 +12,7 @@ import pytest
 
 from flowersweep import process
 from flowersweep.commands.study import status, stop
+from flowersweep.sweep.status import running_trials
 from flowersweep.sweep.storage.stop_message import clear_stop, latest_stop
 from flowersweep.sweep.storage.storage import closing_storage, open_storage
 from flowersweep.sweep.study.attributes import COMMAND, DEFINITION, HEARTBEAT, OWNER
@@ -53,6 +54,16 @@ def test_machines_of_the_same_name_are_distinguished(
     assert re.fullmatch(r"\d s ago", signs[0])
     assert re.fullmatch(r"10\d s ago", signs[1])
     assert signs[2] == "dead; another worker takes the trial"
+
+
+@pytest.mark.parametrize("trainer", ["gpu", ["cpu", "gpu"], {"epochs": "all"}, 3])
+def test_another_program_calls_something_else_trainer(create: Create, trainer: object) -> None:
+    """The steps of its running trials are shown without their number."""
+    study = create("words")
+    study.set_user_attr(DEFINITION, {"config": {"trainer": trainer}, "searched": {}})
+    claim(study.ask(), new_claim())
+    (running,) = running_trials(study, time.time())
+    assert running.step == "0"
 
 
 def test_stop_waits_for_the_workers(

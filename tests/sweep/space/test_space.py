@@ -250,6 +250,16 @@ class TestPoints:
             self.SPACE.point(point)
         assert "\n" not in problem
 
+    def test_a_long_range_has_steps(self) -> None:
+        """A point has a value of the range, whichever end it starts from."""
+        space = build_space(["w=range(0,100000,7)", "down=range(100000,0,-7)"])
+        assert not any(found.options for found in space.searched.values())
+        assert space.point({"w": 7 * 999, "down": 100000 - 7}) == {"w": 6993, "down": 99993}
+        assert space.check_point({"w": 3, "down": 7}) == [
+            "w must be an integer from 0 to 99995 in steps of 7, but is 3.",
+            "down must be an integer from 5 to 100000 in steps of 7, but is 7.",
+        ]
+
     def test_all_problems_at_once(self) -> None:
         """Every problem of a point is told."""
         assert len(self.SPACE.check_point({"m": "c", "k": 9, "q": 1})) == 3

@@ -277,6 +277,16 @@ class TestStop:
             "Trial 5: reason 4",
         ]
 
+    def test_summary_of_few(self, study: optuna.Study) -> None:
+        """Those of earlier sweeps on the study are not among the reasons."""
+        _ended(study, "FF")
+        budget = Budget.begun(study, 20, max_failures=1)
+        _ended(study, "F")
+        assert (
+            failure_summary(study, budget)
+            == "1 trial has failed, so the sweep was stopped:\nTrial 2: reason 0"
+        )
+
 
 @pytest.mark.parametrize("configured", [None, "journal"])
 def test_two_workers_share_it(tmp_path: Path, configured: str | None) -> None:

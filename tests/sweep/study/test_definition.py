@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.study.definition import definition_of, derived_name, differences
@@ -48,6 +48,81 @@ def test_what_starts_the_workers_is_no_part_of_it() -> None:
     config = OmegaConf.create({"epochs": 10})
     here, there = (definition_of(build_space([*BASE, *more]), config) for more in ([], ["cluster=slurm"]))
     assert differences(here, there) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "change", "message"),
+    [
+        ({"cluster": {"k": 5}}, "cluster.k=10", "cluster.k=10 is now given; it was not."),
+        ({"cluster": 5}, "cluster=10", "cluster was 5, and is now 10."),
+        ({"bank": {"size": 5}}, "bank.size=10", "bank.size=10 is now given; it was not."),
+        ({"paths": {"data": "A"}}, "paths.data=B", "paths.data=B is now given; it was not."),
+        (
+            {"tracking": {"dir": "A", "window": 3}},
+            "tracking.window=4",
+            "tracking.window=4 is now given; it was not.",
+        ),
+        ({"tracking": {"dir": "A"}}, "tracking.dir=B", None),
+        ({}, "+tracking.log_figures=false", None),
+        ({}, "+cluster.k=10", "+cluster.k=10 is now given; it was not."),
+    ],
+)
+def test_of_another_program(config: dict[str, Any], change: str, message: str | None) -> None:
+    """Whatever its groups are called, they can change a result, unless flowersweep itself reads them."""
+    before = OmegaConf.create(config)
+    after = OmegaConf.merge(before, OmegaConf.from_dotlist([change.lstrip("+")]))
+    assert isinstance(after, DictConfig)
+    old, new = definition_of(build_space(BASE), before), definition_of(build_space([*BASE, change]), after)
+    assert differences(json.loads(json.dumps(old)), new) == ([] if message is None else [message])
+
+
+@pytest.mark.parametrize(
+    ("change", "differs"),
+    [
+        ("bank.dtype=float32", True),
+        ("bank.engine=tensorflow", True),
+        ("bank.enabled=false", True),
+        ("bank.max_gigabytes=5", False),
+        ("tracking.resume=never", False),
+        ("paths.cache=elsewhere", False),
+    ],
+)
+def test_of_flowersweeps_own(change: str, differs: bool) -> None:  # noqa: FBT001 - of a table
+    """How features are computed and stored affects the result; where results are stored, and which, does not."""
+    before = OmegaConf.create(
+        {
+            "bank": {"enabled": True, "dtype": "float16", "engine": "auto", "max_gigabytes": 20},
+            "tracking": {"dir": "results", "resume": "auto"},
+            "paths": {"cache": None},
+        }
+    )
+    after = OmegaConf.merge(before, OmegaConf.from_dotlist([change]))
+    assert isinstance(after, DictConfig)
+    old, new = (
+        definition_of(build_space(arguments), config, content={})
+        for arguments, config in ((BASE, before), ([*BASE, change], after))
+    )
+    assert differences(old, new) == ([f"{change} is now given; it was not."] if differs else [])
+
+
+def test_from_before_a_group_was_a_part_of_it() -> None:
+    """A study of which it is unknown with which values it was started goes on with its command, under the same derived name."""
+    space, config = (
+        build_space([*BASE, "cluster.k=5", "bank=off"]),
+        {"epochs": 10, "cluster": {"k": 5}, "bank": {"enabled": False}},
+    )
+    new = definition_of(space, OmegaConf.create(config), content={})
+    former = {**new, "fixed": {"epochs": "10"}, "config": {"epochs": 10, "hydra.sweeper.n_repeats": 1}}
+    del former["left_out"]
+    assert differences(former, new) == []
+    assert differences(former, {**new, "fixed": {**new["fixed"], "epochs": "20"}}) == [
+        "epochs was 10, and is now 20."
+    ]
+    assert (
+        derived_name(space, former, ["maximize"])
+        == derived_name(space, new, ["maximize"])
+        == "model-lr-d8a0af"
+    )
 
 
 def test_passwords_are_no_part_of_it() -> None:

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import optuna
 import pytest
+from omegaconf import OmegaConf
 from optuna.distributions import FloatDistribution
 from optuna.storages import BaseStorage
 
 from flowersweep.errors import SweepError
 from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.storage.storage import open_storage
+from flowersweep.sweep.study.definition import LEFT_OUT, definition_of
 from flowersweep.sweep.study.reclaim import reclaim
 from flowersweep.sweep.study.study import join_study, open_study
 
@@ -64,6 +66,22 @@ def test_new_takes_the_next_free_name_and_finds_it_again(storage: BaseStorage) -
 
     assert [first.study_name, again.study_name, third.study_name] == ["s-2", "s-2", "s-3"]
     assert len(again.trials) == 1
+
+
+def test_from_before_a_group_was_a_part_of_the_definition(storage: BaseStorage) -> None:
+    """Its command goes on with it, and from then on it is bound to the values of that group."""
+    space = build_space(["x=interval(0,1)", "cluster.k=5"])
+    complete = definition_of(space, OmegaConf.create({"cluster": {"k": 5}}))
+    former = {**complete, "fixed": {}, "config": {"hydra.sweeper.n_repeats": 1}}
+    del former[LEFT_OUT]
+    study = open_study(storage, "s", former, ["maximize"])
+    study.tell(study.ask(), 0.5)
+
+    assert len(open_study(storage, "s", complete, ["maximize"]).trials) == 1
+    changed = {**complete, "fixed": {"cluster.k": "10"}}
+    with pytest.raises(SweepError, match=r"  cluster\.k was 5, and is now 10\."):
+        open_study(storage, "s", changed, ["maximize"])
+    assert open_study(storage, "s", changed, ["maximize"], "new").study_name == "s-2"
 
 
 def test_study_of_another_program(storage: BaseStorage) -> None:

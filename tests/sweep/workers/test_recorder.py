@@ -107,6 +107,23 @@ def test_what_a_trial_says(store: Store, job: Job, recorder: Recorder) -> None:
     assert run.data.tags.items() >= {"kind": "trial", "trial": "4", "attempt": "1", "study": "s"}.items()
 
 
+def test_objectives_without_names(store: Store, job: Job, tmp_path: Path) -> None:
+    """All of them are in the run, as in Optuna's tables."""
+    study = Study()
+    recorder = Recorder(Runs(tmp_path, None, "train"), (), maximize=False)
+    recorder.run(Talk(lambda _job, _relay: Outcome(State.COMPLETE, (0.75, 3.0))), job, study)
+    run = client(store.uri).get_run(study.attrs["mlflow_run_id"])
+    assert run.data.metrics.items() >= {"values_0": 0.75, "values_1": 3.0}.items()
+
+
+def test_an_objective_that_is_called_like_a_metric_of_the_row(store: Store, job: Job, tmp_path: Path) -> None:
+    """Its value is the metric."""
+    study = Study()
+    recorder = Recorder(Runs(tmp_path, None, "train"), ("order",), maximize=False)
+    recorder.run(Talk(lambda _job, _relay: Outcome(State.COMPLETE, (0.75,))), job, study)
+    assert client(store.uri).get_run(study.attrs["mlflow_run_id"]).data.metrics["order"] == 0.75
+
+
 def test_a_program_with_a_store_of_its_own(job: Job, recorder: Recorder) -> None:
     """If MLflow refuses to go on with the run of the trial there, the reason says what to do."""
     study = Study()

@@ -1,5 +1,6 @@
 """Which interrupted run a training goes on with."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -7,11 +8,13 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
-from flowersweep.cache.checkpoints import Checkpoint, checkpoint_path, write_checkpoint
+from conftest import MakeConfig
+from flowersweep.cache.checkpoints import Checkpoint, checkpoint_path, checkpoint_paths, write_checkpoint
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
-from flowersweep.training.checkpoint.interrupted import interrupted_run
+from flowersweep.training.checkpoint.interrupted import interrupted_run, remove_finished
+from flowersweep.training.checkpoint.start import started_or_resumed
 
 CONTENT = {"configuration": {"seed": 0}, "code": "abc", "data": "def"}
 ABOUT = {"identity": ["cnn", "demo"], "content": CONTENT}
@@ -116,3 +119,31 @@ def test_a_checkpoint_that_cannot_be_read_stays(
     assert caplog.messages == [
         f"{path} cannot be read now (Input/output error); no training goes on after it."
     ]
+
+
+def test_checkpoints_of_finished_runs_are_removed(store: Store, tmp_path: Path) -> None:
+    """One stays if the store is away at the end of its run; those of other runs and stores, and young ones, stay."""
+    states = (RunStatus.FINISHED, RunStatus.KILLED, RunStatus.FAILED, None)
+    finished, *others = [checkpoint_path(tmp_path, add(store, tmp_path, state)) for state in states]
+    young = checkpoint_path(tmp_path, add(store, tmp_path, RunStatus.FINISHED))
+    foreign = checkpoint_path(tmp_path, "0" * 32)
+    foreign.write_bytes(finished.read_bytes())
+    for path in (finished, *others, foreign):
+        os.utime(path, (1, 1))
+    remove_finished(tmp_path, store)
+
+    assert set(checkpoint_paths(tmp_path)) == {*others, young, foreign}
+    assert not finished.with_name(f"{finished.name}.lock").exists()
+
+
+def test_a_run_removes_what_is_left_of_finished_ones(
+    store: Store, tmp_path: Path, make_config: MakeConfig
+) -> None:
+    """Before it starts, in the folder in which it looks for its own checkpoint."""
+    path = checkpoint_path(tmp_path, add(store, tmp_path, RunStatus.FINISHED))
+    os.utime(path, (1, 1))
+    config = make_config(f"paths.checkpoints={tmp_path}")
+    with started_or_resumed(config, store, "cnn", parent=None, tags={}, content=CONTENT) as (tracker, _):
+        tracker.end(RunStatus.FINISHED)
+
+    assert not path.exists()

@@ -146,4 +146,15 @@ def _quoted(value: str) -> str:
     from flowersweep.sweep.space.values import text_of
 
     text = text_of(value)
-    return text if text == value or _NOT_LITERAL.search(value) else f"'{value}'"
+    return text if text == value or _NOT_LITERAL.search(value) else value if _is_bare(value) else f"'{value}'"
+
+
+def _is_bare(value: str) -> bool:
+    """Whether Hydra reads a text as itself, such as http://HOST:5000."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        return bool(OverridesParser.create().parse_rule(value, "element") == value)
+    except HydraException:
+        return False

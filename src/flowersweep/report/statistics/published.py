@@ -12,7 +12,7 @@ CNN_PLAIN = (0.6499, 0.6785)
 CNN_BEST = 0.7316
 FROZEN_BEST = 0.8937
 FINE_TUNED_BEST = 0.9482
-# The article's ranks of augmentations of the CNN; only the value of the first one is known.
+# The published study's ranks of augmentations of the CNN; only the value of the first one is known.
 CNN_PLACES = {
     "RandomTranslation": 1,
     "RandomRotation_prob": 2,
@@ -26,7 +26,7 @@ CNN_PLACES = {
 
 @dataclass(frozen=True)
 class Published:
-    """A result of the article.
+    """A result of the published study.
 
     Attributes:
         words: The text in a table.
@@ -38,7 +38,7 @@ class Published:
 
 
 def published(training: Training, class_names: Sequence[str], metric: str) -> Published | None:
-    """The article's result for a training; None if it has none for these pictures, this network or this metric."""
+    """The published study's result for a training; None if it has none for these pictures, this network or this metric."""
     source = training.tags.get("data")
     # The synthetic flowers have the same classes, but are other pictures.
     is_photos = source == "flower_photos" or (source != "demo" and tuple(sorted(class_names)) == FLOWERS)

@@ -57,7 +57,7 @@ class Row:
         rank: From 1, equal for configurations that cannot be distinguished; with several goals 1 for the Pareto set.
         in_front: Whether it is in the Pareto set; with one goal, whether it is the leader.
         comparison: The comparison with the leader; None for the leader itself, and with several goals.
-        published: The article's result for the same configuration, if it has one.
+        published: The published study's result for the same configuration, if it has one.
     """
 
     configuration: Configuration

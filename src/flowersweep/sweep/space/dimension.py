@@ -152,9 +152,11 @@ class Dimension:
         return abs(value - other) <= TOLERANCE * (distribution.step or 0)
 
     def _within(self, value: Any) -> bool:
-        """Whether an interval contains a value."""
+        """Whether an interval, or a long range of integers, contains a value."""
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             return False
         low, high = (getattr(self.distribution, name) for name in ("low", "high"))
-        whole = not isinstance(self.distribution, IntDistribution) or value == int(value)
-        return bool(low <= value <= high and whole)
+        steps = (
+            not isinstance(self.distribution, IntDistribution) or (value - low) % self.distribution.step == 0
+        )
+        return bool(low <= value <= high and steps)

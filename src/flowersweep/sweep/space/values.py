@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Quote, QuotedString, Sweep, Transformer
 from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
 
 from flowersweep.errors import SweepError
 
+T = TypeVar("T")
 _parser = OverridesParser.create()
 
 
@@ -28,6 +30,19 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {plain(key): plain(item) for key, item in value.items()}
     return value
+
+
+def own_value(config: DictConfig, key: str, kind: type[T]) -> T | None:
+    """The value of a key of flowersweep's own; None where another program has none, or something else under these names.
+
+    >>> own_value(OmegaConf.create({"trainer": {"epochs": 3}}), "trainer.epochs", int)
+    3
+    >>> own_value(OmegaConf.create({"trainer": "gpu"}), "trainer.epochs", int)
+    """
+    group, _, name = key.partition(".")
+    node = OmegaConf.select(config, group)
+    value = OmegaConf.select(node, name) if isinstance(node, DictConfig) else None
+    return value if isinstance(value, kind) else None
 
 
 def text_of(value: Any) -> str:

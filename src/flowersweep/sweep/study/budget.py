@@ -23,6 +23,7 @@ from flowersweep.sweep.study.attributes import FAIL_REASON, INFRASTRUCTURE_FAILU
 from flowersweep.sweep.study.claim import claim, new_claim, release
 from flowersweep.sweep.study.grid import Grid, enqueue_point, points_had
 from flowersweep.sweep.study.reclaim import reclaim_locked
+from flowersweep.texts import counted
 
 
 class Stop(StrEnum):
@@ -211,10 +212,11 @@ def remaining(study: Study, space: Grid, budget: Budget) -> int:
 
 def failure_summary(study: Study, budget: Budget) -> str:
     """Say how many trials failed since the sweep started, and why the last ones did."""
-    failed = _by_end(_failed(study.get_trials(deepcopy=False)))
-    since = len(failed) - budget.failed_before
-    lines = [f"Trial {trial.number}: {trial.user_attrs.get(FAIL_REASON, 'unknown')}" for trial in failed[-3:]]
-    return "\n".join([f"{since} trials have failed, so the sweep was stopped; the last ones:", *lines])
+    failed = _by_end(_failed(study.get_trials(deepcopy=False)))[budget.failed_before :]
+    last = failed[-3:]
+    told = f"{counted(len(failed), 'trial')} {'has' if len(failed) == 1 else 'have'} failed, so the sweep was stopped"
+    lines = [f"Trial {trial.number}: {trial.user_attrs.get(FAIL_REASON, 'unknown')}" for trial in last]
+    return "\n".join([f"{told}; the last ones:" if len(failed) > len(last) else f"{told}:", *lines])
 
 
 def infrastructure_summary(study: Study, budget: Budget) -> str:

@@ -5,7 +5,7 @@ Every sweep with the same definition continues a study, and no other sweep does.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -15,12 +15,20 @@ from flowersweep.redaction import redacted_tree
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.space.values import leaves, same, text_of
 
-# The parts of a configuration that say where things are stored, and do not affect the result of a trial.
-_KEPT_IN = ("tracking", "paths", "hydra", "bank", "cluster")
+# The parts of flowersweep's own configuration that say what is stored where, and do not affect the result of a trial.
+_KEPT_IN = ("tracking", "paths", "bank.max_gigabytes")
 # The same, if the content of what is read from there is in the definition instead.
 _READ_FROM = ("data.dir", "data.split_file", "model.weights")
-# Under this key, a definition has the content of what its trainings read: a list of digests for each of these.
+# The same of another program, of which only these are known: flowersweep itself reads them.
+_KEPT_IN_BY_OTHERS = ("tracking.dir", "tracking.log_figures")
+# What is not in definitions from before they had a list of it; a derived name still does not depend on these.
+_FORMERLY_LEFT_OUT = ("tracking", "paths", "bank", "cluster")
+# Not a key: what starts the workers. What else such a group contains is in the configuration.
+_CLUSTER = "cluster"
+# Under these keys, a definition has the content of what its trainings read, a list of digests for each of these, and a list
+# of the keys that are not in it.
 _CONTENT = "content"
+LEFT_OUT = "left_out"
 _UNBOUND = (
     "It was started before studies were bound to the content of their pictures, so it is unknown whether its "
     "trials were trained on these."
@@ -49,42 +57,52 @@ def definition_of(
         content: What its trials read, see `flowersweep.sweep.study.content.Content.listed`; its location is then not a part of
             the definition. None for an application for which this is unknown.
     """
-    places = _KEPT_IN if content is None else (*_KEPT_IN, *_READ_FROM)
+    places = _KEPT_IN_BY_OTHERS if content is None else (*_KEPT_IN, *_READ_FROM)
     given = space.definition()
-    fixed = {key: text for key, text in given["fixed"].items() if not _is_place(key.lstrip("+~"), places)}
-    definition = {**given, "fixed": fixed, "config": _shared_config(config, n_repeats, places)}
+    fixed = {key: text for key, text in given["fixed"].items() if key.lstrip("+~") != _CLUSTER}
+    shared = {"fixed": fixed, "config": _shared_config(config, n_repeats)}
+    definition = {**given, **_without_places(shared, places), LEFT_OUT: list(places)}
     if content is not None:
         definition[_CONTENT] = dict(content)
     return dict(redacted_tree(definition))
 
 
-def _is_place(key: str, places: Sequence[str]) -> bool:
+def _without_places(definition: Mapping[str, Any], places: Collection[str]) -> dict[str, Any]:
+    """A definition whose configuration, also as far as it was typed, has none of these keys."""
+    fixed = {
+        key: text for key, text in definition["fixed"].items() if not _is_place(key.lstrip("+~"), places)
+    }
+    return {**definition, "fixed": fixed, "config": _pruned(definition.get("config", {}), places)}
+
+
+def _is_place(key: str, places: Collection[str]) -> bool:
     return any(f"{key}.".startswith(f"{place}.") for place in places)
 
 
-def _shared_config(config: DictConfig, n_repeats: int, places: Sequence[str]) -> dict[str, Any]:
-    """The configuration that all trials of a sweep share, as values for JSON, without the locations on this machine.
+def _pruned(node: Mapping[Any, Any], places: Collection[str], prefix: str = "") -> dict[str, Any]:
+    kept = {
+        str(key): _pruned(value, places, f"{prefix}{key}.") if isinstance(value, dict) else value
+        for key, value in node.items()
+        if not _is_place(f"{prefix}{key}", places)
+    }
+    # A group of such keys alone is left out with them.
+    return {key: value for key, value in kept.items() if value != {} or node.get(key) == {}}
+
+
+def _shared_config(config: DictConfig, n_repeats: int) -> dict[str, Any]:
+    """The configuration that all trials of a sweep share, as values for JSON.
 
     Args:
         config: The sweep's own; searched keys have their defaults in it.
         n_repeats: Included because a mean of three trainings is not comparable with a single one.
-        places: The keys that are left out.
     """
     plain = OmegaConf.to_container(config, resolve=False)
     assert isinstance(plain, dict)  # noqa: S101 (a DictConfig is a mapping)
-    kept = _without_added(_without_places(plain, places))
+    kept = _without_added({str(key): value for key, value in plain.items() if key != "hydra"})
     kept["hydra.sweeper.n_repeats"] = n_repeats
     if name := OmegaConf.select(config, "hydra.sweeper.custom_search_space"):
         kept["hydra.sweeper.custom_search_space"] = name
     return dict(json.loads(json.dumps(kept, default=str)))
-
-
-def _without_places(node: Mapping[Any, Any], places: Sequence[str], prefix: str = "") -> dict[str, Any]:
-    return {
-        str(key): _without_places(value, places, f"{prefix}{key}.") if isinstance(value, dict) else value
-        for key, value in node.items()
-        if not _is_place(f"{prefix}{key}", places)
-    }
 
 
 def _without_added(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,6 +126,9 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """
     if _CONTENT in new and _CONTENT not in old:
         return [_UNBOUND]
+    # The values with which the trials of an old definition ran are unknown, and its command continues it.
+    places = {key for one in (old, new) for key in one.get(LEFT_OUT, _FORMERLY_LEFT_OUT)}
+    old, new = (_without_places(one, places) for one in (old, new))
     changes = list(_searched(old["searched"], new["searched"]))
     both = [key for key in new["searched"] if key in old["searched"]]
     for key in both:
@@ -188,8 +209,11 @@ def _given(key: str, text: str) -> str:
 def derived_name(space: Space, definition: Mapping[str, Any], directions: Sequence[str]) -> str:
     """The name of a study that was given none: the same command has the same one.
 
-    What is searched is readable in it; a hash of the complete definition distinguishes names that read the same.
+    What is searched is readable in it; a hash of the definition distinguishes names that read the same. What formerly was no
+    part of a definition is not in the hash, so that the same command finds its study; `open_study` compares all of it.
     """
     keys = "-".join(name.rpartition(".")[2] for name in space.searched) or "single"
-    text = json.dumps([definition, list(directions)], sort_keys=True)
+    hashed = _without_places(definition, _FORMERLY_LEFT_OUT)
+    hashed.pop(LEFT_OUT, None)
+    text = json.dumps([hashed, list(directions)], sort_keys=True)
     return f"{keys[:40].rstrip('-')}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"

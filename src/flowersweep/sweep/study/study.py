@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 from flowersweep.errors import SweepError
 from flowersweep.sweep.storage.lock import locked
 from flowersweep.sweep.study.attributes import COMMAND, DEFINITION
-from flowersweep.sweep.study.definition import differences
+from flowersweep.sweep.study.definition import LEFT_OUT, differences
 from flowersweep.texts import choose_one_of
 from flowersweep.tracking.provenance import own_version
 
@@ -127,6 +127,20 @@ def name_metrics(study: Study, metrics: Sequence[str]) -> None:
             study.set_metric_names(list(metrics))
 
 
+def metric_names(study: Study) -> list[str]:
+    """The names of the objectives; those of Optuna's tables if the study was given none."""
+    return study.metric_names or default_names(len(study.directions))
+
+
+def default_names(count: int) -> list[str]:
+    """The names of objectives that were given none, as in Optuna's tables.
+
+    >>> default_names(1), default_names(2)
+    (['value'], ['values_0', 'values_1'])
+    """
+    return ["value"] if count == 1 else [f"values_{number}" for number in range(count)]
+
+
 def _names(name: str) -> itertools.chain[str]:
     return itertools.chain([name], (f"{name}-{count}" for count in itertools.count(2)))
 
@@ -156,8 +170,12 @@ def _changes(
     old = [direction.name.lower() for direction in study.directions]
     turned = [f"The direction was {', '.join(old)}, and is now {', '.join(directions)}."]
     changes = [] if old == list(directions) else turned
-    if DEFINITION in study.user_attrs:
-        return [*differences(study.user_attrs[DEFINITION], definition), *changes]
+    if (known := study.user_attrs.get(DEFINITION)) is not None:
+        changes = [*differences(known, definition), *changes]
+        if not changes and known.get(LEFT_OUT) != definition.get(LEFT_OUT):
+            # From now on, it is bound to what was formerly no part of it.
+            study.set_user_attr(DEFINITION, dict(definition))
+        return changes
     if dimensions is None:
         return ["It was created by another program, which stored no definition of its search space."]
     changes += [change for trial in study.trials for change in _of_another(trial, definition, dimensions)][:1]

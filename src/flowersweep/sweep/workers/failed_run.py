@@ -4,11 +4,11 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from omegaconf import OmegaConf
 from optuna import Study
 from optuna.trial import TrialState
 
 from flowersweep.errors import TrackingError
+from flowersweep.sweep.space.values import own_value
 from flowersweep.sweep.study.attributes import FAIL_REASON, LOST, RUN_ID
 from flowersweep.sweep.study.outcome import Outcome
 from flowersweep.sweep.workers.messages import Job
@@ -30,7 +30,7 @@ def record_failure(job: Job, outcome: Outcome) -> str | None:
     Returns:
         The run's id; None for an application without runs, and if the store cannot be used.
     """
-    if job.parent_run_id is None or OmegaConf.select(job.config, "tracking.experiment") is None:
+    if job.parent_run_id is None or own_value(job.config, "tracking.experiment", str) is None:
         return None
     # Imported here so that a worker without such failures does not import MLflow and the training modules.
     from flowersweep.sweep.runs import open_store, own_runs

@@ -13,6 +13,7 @@ from flowersweep.errors import TrackingError
 from flowersweep.sweep.runs import Runs, environment_of
 from flowersweep.sweep.study.attributes import RUN_ID
 from flowersweep.sweep.study.outcome import Outcome, State, of_exception
+from flowersweep.sweep.study.study import default_names
 from flowersweep.sweep.study.trial_name import trial_name
 from flowersweep.sweep.workers.messages import Job
 from flowersweep.sweep.workers.training_process import Relay, TrainingProcess
@@ -148,10 +149,10 @@ class Recorder:
     ) -> None:
         state = State.WAITING if outcome is None else outcome.state
         if outcome is not None and state is State.COMPLETE:
-            named = dict(zip(self.names or ("value",), outcome.values, strict=False))
+            named = dict(zip(self.names or default_names(len(outcome.values)), outcome.values, strict=False))
             row = summary(outcome.values[:1], maximize=self.maximize)
             # After the last step, because the program may log a metric of the same name.
-            tracker.metrics({**named, **row}, last)
+            tracker.metrics({**row, **named}, last)
         elif outcome is not None and state is State.FAIL:
             tracker.tags({"failure": outcome.reason})
             if outcome.traceback:

@@ -97,7 +97,7 @@ class TrainingLog:
 
 def _rotate(path: Path) -> None:
     """Rename a log that is too large, unless another worker has just done so."""
-    with suppress(OSError), path.open("rb") as file:
+    with suppress(OSError), path.open("r+b") as file:  # for NFS, as in `cache.draws`
         fcntl.flock(file, fcntl.LOCK_EX)
         is_current = path.stat().st_ino == os.fstat(file.fileno()).st_ino
         if is_current and path.stat().st_size > FILE_BYTES:

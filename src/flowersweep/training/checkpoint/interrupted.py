@@ -1,11 +1,12 @@
 """Finding the interrupted run with which a training goes on."""
 
 import logging
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowersweep.cache.atomic import locked
 from flowersweep.cache.checkpoints import (
@@ -18,11 +19,18 @@ from flowersweep.cache.checkpoints import (
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.orphaned_runs import is_interrupted
+from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store
 from flowersweep.training.checkpoint.content import changes, in_words
 from flowersweep.training.checkpoint.run_checkpoint import remove
 
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
 log = logging.getLogger(__name__)
+
+# Seconds after which a checkpoint that was not replaced may be that of a run that has finished.
+_ENDED = 3600.0
 
 Content = TypeVar("Content")
 
@@ -75,6 +83,25 @@ def interrupted_run(
     yield None
 
 
+def remove_finished(cache: Path, store: Store) -> None:
+    """Remove the checkpoints of runs that have finished, which stayed because the store had not their end at that time.
+
+    Args:
+        cache: The folder of the checkpoints.
+        store: The store of the runs; checkpoints of runs of other ones stay.
+    """
+    for path in checkpoint_paths(cache):
+        with suppress(OSError):  # gone by now, or of somebody else
+            # A living run replaces its checkpoint more often, and the store need not be asked about it.
+            if time.time() - path.stat().st_mtime > _ENDED and _is_finished(path.stem, store):
+                remove(path)
+
+
+def _is_finished(run_id: str, store: Store) -> bool:
+    run = _run(run_id, store)
+    return run is not None and run.info.status == RunStatus.FINISHED.value
+
+
 def _read(read: Callable[[Path], Content | None], path: Path) -> Content | None:
     """What a file has; None if it cannot be read now, or is damaged: it is then removed."""
     try:
@@ -97,9 +124,16 @@ def _read(read: Callable[[Path], Content | None], path: Path) -> Content | None:
 
 def _is_interrupted(run_id: str, store: Store, silent: Collection[str]) -> bool:
     """Whether a run is in this store, has not finished, and no process is training it, as far as it is known."""
-    try:
-        with translated(f"read run {run_id}"):
-            run = client(store.uri).get_run(run_id)
-    except TrackingError:  # it is of another store, or was removed
+    run = _run(run_id, store)
+    if run is None:
         return False
     return run.info.lifecycle_stage == "active" and (run_id in silent or is_interrupted(run))
+
+
+def _run(run_id: str, store: Store) -> "Run | None":
+    """A run; None if it is of another store, or was removed."""
+    try:
+        with translated(f"read run {run_id}"):
+            return client(store.uri).get_run(run_id)
+    except TrackingError:
+        return None

@@ -14,7 +14,7 @@ from flowersweep.config.schema import Config
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import CLOSED_TAG, runs_like, silent_runs, supersede
 from flowersweep.tracking.store.store import Store
-from flowersweep.training.checkpoint.interrupted import InterruptedRun, interrupted_run
+from flowersweep.training.checkpoint.interrupted import InterruptedRun, interrupted_run, remove_finished
 from flowersweep.training.checkpoint.run_checkpoint import RunCheckpoint, remove
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def started_or_resumed(
     about = {"identity": identity, "content": content}
     resumes = config.tracking.resume == "auto"
     ids = [run.info.run_id for run in silent]
+    remove_finished(cache, store)
     with interrupted_run(cache, about, store, ids) if resumes else nullcontext() as found:
         if found is None or found.run_id in ids:
             tags |= _about_silent(silent, found) if resumes else {}
