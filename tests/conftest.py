@@ -165,6 +165,24 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def no_permission(tmp_path: Path) -> PermissionError:
+    """The error about a file in a folder that this user, or somebody else in the case of root, may not enter."""
+    place = tmp_path / "locked"
+    place.mkdir(mode=0)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(PermissionError) as caught:
+            (place / "x.weights.h5").stat()
+    finally:
+        if is_root:
+            os.seteuid(0)
+        place.chmod(0o700)
+    return caught.value
+
+
+@pytest.fixture
 def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Modules:
     """Modules of a user, in a folder of their own."""
     return Modules(tmp_path / "modules", monkeypatch)

@@ -142,6 +142,14 @@ def with_disk(reason: str, error: BaseException, path: Path | None) -> str:
     return f"{reason}, {disk_of(path)}" if path is not None and is_full(error) else reason
 
 
+def refused_path(error: BaseException) -> str | None:
+    """The message about a path that this user may not read or write; None for any other error."""
+    if not isinstance(error, PermissionError) or error.filename is None:
+        return None
+    path = os.fsdecode(error.filename)
+    return f"{path} cannot be used ({error.strerror}); change the permissions of it or of the folders above it, or name another path."
+
+
 def full_disk(error: BaseException) -> str:
     """The message about an error for which `is_full` is true and that no part of the program has put into words."""
     path = getattr(error, "filename", None)

@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from flowersweep import config
 from flowersweep.console import print_notice
+from flowersweep.doors import hydra_api
 from flowersweep.errors import (
     EXIT_BAD_INPUT,
     EXIT_FAILED,
@@ -27,7 +28,10 @@ from flowersweep.errors import (
     TrainingError,
     full_disk,
     is_full,
+    refused_path,
 )
+from flowersweep.own.permission import refuse_environment
+from flowersweep.own.targets import OF_THE_COMMAND
 from flowersweep.redaction import redacted
 from flowersweep.sweep.space.overrides import left_to_trials
 from flowersweep.sweep.workers.trial import running_trial
@@ -36,19 +40,12 @@ from flowersweep.texts import in_one_line, is_line, printable
 if TYPE_CHECKING:
     from flowersweep.training import Result
 
-# What Hydra may instantiate: its own plugins, logging and Optuna's samplers; nothing else that a configuration names.
-EXECUTION_WHITELIST = (
-    "hydra.*",
-    "hydra_plugins.*",
-    "optuna.samplers.*",
-    "logging.*",
-    "flowersweep.console.LogHandler",
-    "flowersweep.redaction.Formatter",
-)
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 OnResult = Callable[[config.Config, "Result"], None]
 # What is done with the result of a training: Hydra passes nothing but the configuration to it.
 _on_result: list[OnResult] = []
+# At the import, which also happens in the processes of trials, before Hydra configures their logging.
+hydra_api.forbid_log_files()
 
 
 def run() -> int:
@@ -85,8 +82,7 @@ def execute(on_result: OnResult) -> None:
         if not is_line(argument):
             shown = in_one_line(argument)
             raise ConfigError(f"The argument {shown} is not one line of UTF-8; rename what it names.")
-    quoted = [config.texts_quoted(_without_plus(argument)) for argument in sys.argv[1:]]
-    sys.argv[1:] = left_to_trials(quoted)
+    sys.argv[1:] = left_to_trials([config.as_meant(argument) for argument in sys.argv[1:]])
     # With this set, Hydra raises errors, which are explained here, instead of reporting them itself and exiting.
     given = os.environ.get(_FULL_ERROR)
     os.environ[_FULL_ERROR] = "1"
@@ -107,14 +103,9 @@ def execute(on_result: OnResult) -> None:
         raise failed
 
 
-def _without_plus(argument: str) -> str:
-    """+search=X as search=X: presets are often added with a plus, which Hydra rejects for groups that have a default."""
-    return argument[1:] if argument.startswith(("+experiment=", "+search=")) else argument
-
-
 def _hydra_main() -> None:
     decorate = hydra.main(
-        config_path=str(config.conf_dir()), config_name="config", execution_whitelist=EXECUTION_WHITELIST
+        config_path=str(config.conf_dir()), config_name="config", execution_whitelist=OF_THE_COMMAND
     )
     with config.composing():
         decorate(_job)()
@@ -132,6 +123,7 @@ def _job(cfg: DictConfig) -> float | list[float]:
     """One job: check the configuration, train, show the result, return the objective."""
     _redact_hydras_files()
     try:
+        refuse_environment(HydraConfig.get().job)
         return _train_and_show(cfg)
     except Exception as error:
         if HydraConfig.get().mode is RunMode.RUN:
@@ -185,8 +177,9 @@ def explained(error: Exception) -> FlowersweepError:
         )
     if isinstance(error, FlowersweepError):
         return error
-    if isinstance(error, HydraException | OmegaConfBaseException):
-        found = ConfigError(config.explain(error))
+    refused = refused_path(error)
+    if refused is not None or isinstance(error, HydraException | OmegaConfBaseException):
+        found = ConfigError(refused or config.explain(error))
         found.ended_a_run = getattr(error, "ended_a_run", False)
         return found
     return TrainingError(

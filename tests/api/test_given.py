@@ -1,9 +1,11 @@
 """Code and models of a program become modules that the command can import."""
 
+import importlib
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import keras
@@ -47,8 +49,33 @@ def uses_an_array(input_shape: tuple[int, ...], num_classes: int) -> Any:
 
 
 ARRAY = np.zeros(3)
+
+
+class Depth:
+    """Reads one name of the program, and one that it has set itself."""
+
+    WIDTH = WIDTH
+    units = (1, 2)
+    total = sum(units)
+
+    def twice(self) -> int:
+        """As many again."""
+        units = [self.total]
+        units *= 2
+        return sum(units)
+
+
+def has_names_of_its_own(input_shape: tuple[int, ...], num_classes: int, first: int = Depth.WIDTH) -> Any:
+    """Its parameters and variables are named as values of the program are."""
+    pictures = keras.Input(input_shape)
+    values = layers.GlobalAveragePooling2D()(pictures)
+    for units in [units + first for units in (Depth().twice(),)]:
+        values = layers.Dense(units)(values)
+    return keras.Model(pictures, layers.Dense(num_classes)(values), name="own_names")
+
+
 IN_MAIN = {
-    **{one.__name__: one for one in (Halved, block, build_model, uses_an_array)},
+    **{one.__name__: one for one in (Halved, block, build_model, uses_an_array, Depth, has_names_of_its_own)},
     "WIDTH": WIDTH,
     "ARRAY": ARRAY,
     "np": np,
@@ -95,6 +122,22 @@ def test_a_function_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(path.parent.glob("*.py")) == [path]
 
 
+@pytest.mark.parametrize(("pictures", "num_classes"), [(ARRAY, np.int64(5)), (1, 2), (2, 3)])
+def test_names_of_its_own_are_not_the_programs(
+    monkeypatch: pytest.MonkeyPatch, pictures: Any, num_classes: Any
+) -> None:
+    """What the program has under the names of parameters and local variables neither hinders nor changes anything."""
+    main = sys.modules["__main__"]
+    before = given(has_names_of_its_own)
+    for name, value in {"pictures": pictures, "units": pictures, "num_classes": num_classes}.items():
+        monkeypatch.setattr(main, name, value, raising=False)
+    assert given(has_names_of_its_own) == before
+    text = before.paths[0].read_text(encoding="utf-8")
+    assert (text.count("class Depth"), text.count("WIDTH = 3\n")) == (1, 1)
+    network = built(before.words, before.environment, monkeypatch)
+    assert [layer.units for layer in network.layers[2:]] == [9, 5]
+
+
 def test_a_keras_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its weights come along, and its own layers; other weights are another module."""
     model = build_model((16, 16, 3), 5)
@@ -123,6 +166,51 @@ def test_a_function_of_a_module(modules: Modules, monkeypatch: pytest.MonkeyPatc
     ]
     assert found.environment == {"FLOWERSWEEP_ALLOW": f"other,{path}"}
     assert not Path("own_code").exists()
+
+
+@pytest.mark.parametrize("inside", ["networks.py", "networks/__init__.py", "deep/networks.py"])
+def test_a_function_of_a_package_without_init(
+    modules: Modules, monkeypatch: pytest.MonkeyPatch, inside: str
+) -> None:
+    """The folder with the module is allowed, also if Python has the package in several folders."""
+    package = f"given_{inside.partition('.')[0].replace('/', '_')}"
+    whole = f"{package}.{inside.removesuffix('/__init__.py').removesuffix('.py').replace('/', '.')}"
+    other = modules.folder / "other" / package
+    other.mkdir(parents=True)
+    path = modules.folder / package / inside
+    path.parent.mkdir(parents=True)
+    path.write_text(NETWORKS.replace("{name}", package), encoding="utf-8")
+    monkeypatch.syspath_prepend(modules.folder)
+    monkeypatch.syspath_prepend(other.parent)
+    network = importlib.import_module(whole)
+    for name in [name for name in sys.modules if name.startswith(package)]:
+        monkeypatch.setitem(sys.modules, name, sys.modules[name])  # removed after the test
+    found = given(network.build_model)
+    assert found.words[1] == f"model.build={whole}.build_model"
+    assert found.paths == [modules.folder / package]
+    for name in [name for name in sys.modules if name.startswith(package)]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "path", [one for one in sys.path if not one.startswith(str(modules.folder))])
+    built(found.words, found.environment, monkeypatch)
+    assert sys.modules[whole].__file__ == str(path)
+    built(found.words, found.environment, monkeypatch)
+
+
+def test_a_function_of_a_module_without_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence."""
+    monkeypatch.setitem(sys.modules, "given_made", ModuleType("given_made"))
+    monkeypatch.setattr(block, "__module__", "given_made")
+    with pytest.raises(ConfigError, match="aug is from the module given_made, which has no file; write it"):
+        given(aug=block)
+
+
+def test_a_program_in_a_folder_with_a_comma(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its path is one entry."""
+    here = folder / "roses, tulips"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    found = given(build_model)
+    assert built(found.words, found.environment, monkeypatch).name == "small"
 
 
 def test_nothing_given() -> None:

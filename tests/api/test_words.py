@@ -51,6 +51,23 @@ def test_texts_of_a_dict_are_in_hydras_grammar() -> None:
     ]
 
 
+def test_numbers_of_numpy_are_numbers_anywhere() -> None:
+    """As scikit-learn's compute_class_weight and NumPy's ranges give them, and paths."""
+    weights = dict(zip(["daisy", "roses"], np.array([1.5, 0.25]), strict=True))
+    given = {
+        "trainer.class_weight": weights,
+        "model.filters": [np.int32(8), np.int64(16)],
+        "model.arguments": {"deep": [{"on": np.True_, "rate": np.float32(0.5), "file": Path("a b")}]},
+        "model.name": np.str_("1e5"),
+    }
+    assert as_words(given) == [
+        "trainer.class_weight={daisy:1.5,roses:0.25}",
+        "model.filters=[8,16]",
+        "model.arguments={deep:[{on:true,rate:0.5,file:a\\ b}]}",
+        "model.name=1e5",
+    ]
+
+
 @settings(max_examples=20)
 @given(VALUES)
 def test_values_are_read_as_they_were(value: Any) -> None:
@@ -76,6 +93,8 @@ def test_values_are_read_as_they_were(value: Any) -> None:
         ({"hydra.mode": "MULTIRUN"}, "hydra.mode=MULTIRUN has no result in Python"),
         ({"aug": ["none", "RandomFlip"]}, "aug has a list as its value, .* as one text: 'none,RandomFlip'"),
         ({"aug": ("none", "RandomFlip")}, "aug has a value of type tuple; .* as in 'none,RandomFlip'"),
+        ({"model.arguments": {"widths": (1, 2)}}, "model.arguments has a value of type tuple"),
+        ({"model.arguments": {"widths": [np.zeros(2)]}}, "model.arguments has a value of type ndarray"),
         ({"trainer.epochs": object()}, "trainer.epochs has a value of type object"),
     ],
 )

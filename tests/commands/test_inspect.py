@@ -44,3 +44,9 @@ def test_bad_input_is_refused_in_one_sentence(given: list[str], capsys: pytest.C
         "flowersweep: data.split must be one of keras, stratified, folders, csv, groups, but is 'stratifid'. "
         "Did you mean stratified?\n"
     )
+
+
+def test_a_folder_whose_name_is_a_number(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Has its name, as in a run."""
+    assert main(["data=folder", "data.dir=2024_11_27"]) == 2
+    assert f"{folder}/2024_11_27" in capsys.readouterr().err

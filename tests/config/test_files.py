@@ -73,6 +73,14 @@ FAULTS: dict[str, tuple[str | bytes, str]] = {
         f"{HEAD}hydra: 5\n",
         ": hydra is a group of keys, but is 5; set its keys, or remove it.",
     ),
+    "presets of a package": (
+        f"{HEAD}hydra:\n  searchpath: ['pkg://json']\n",
+        ": hydra.searchpath names 'pkg://json', but a file may only name folders",
+    ),
+    "presets of a module, by a reference": (
+        f"{HEAD}place: structured://json\nhydra:\n  searchpath: ['file:///tmp', '${{place}}']\n",
+        ": hydra.searchpath names 'structured://json', but a file may only name folders",
+    ),
     "half a package": ("# @package\nseed: 1\n", ", line 1: Expected header format: KEY VALUE"),
 }
 # What is wrong with keys and values, which composing finds.
@@ -178,6 +186,20 @@ def test_texts_are_texts_in_files_too(own: Path, typed: str) -> None:
     assert found.data.dir is not None
     assert Path(found.data.dir).name == typed
     assert [found.tracking.run_name, found.tracking.experiment] == [typed, typed]
+
+
+@pytest.mark.parametrize("typed", ["1e5", "017", "2024_11_27"])
+def test_texts_that_are_searched_are_texts_too(own: Path, typed: str) -> None:
+    """The only value of a key in the search of a preset, with and without quotes."""
+    for written in (typed, f"'{typed}'"):
+        (own / "search" / "mine.yaml").write_text(
+            f"{HEAD}hydra:\n  sweeper:\n    params:\n      data.dir: {written}\n      seed: 017\n"
+        )
+        searched = f"hydra.searchpath=['file://{own}']"
+        params = compose(
+            "config", overrides=["data=folder", "search=mine", searched], return_hydra_config=True
+        ).hydra.sweeper.params
+        assert params == {"data.dir": typed, "seed": 15}
 
 
 def test_texts_are_texts_in_a_file_of_a_group(own: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowersweep import config
-from flowersweep.config.quoting import texts_quoted
+from flowersweep.config.quoting import as_meant, texts_quoted
 
 LIKE_NUMBERS = ("1e5", "1_000", "1.", ".5", "+1", "-0", "true", "TRUE", "False", "inf", "nan", "1e400", "017")
 
@@ -40,6 +40,17 @@ def test_the_configuration_has_the_folder_that_was_typed() -> None:
         7,
         None,
     )
+
+
+def test_presets_are_added_with_or_without_a_plus() -> None:
+    """Other groups and keys keep theirs, which Hydra explains."""
+    assert [
+        as_meant(f"+{one}=a") for one in ("experiment", "search", "cluster", "aug", "seed", "data.dir")
+    ] == [
+        *("experiment=a", "search=a", "cluster=a"),
+        *("+aug=a", "+seed=a", "+data.dir=a"),
+    ]
+    assert as_meant("data.dir=1e5") == "data.dir='1e5'"
 
 
 @given(value=st.text())

@@ -1,6 +1,7 @@
 """Runs and sweeps, as the doctor is told of them."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,15 @@ def test_a_preset_and_a_sampler_are_understood() -> None:
             SweepError,
             "has 2 points, but hydra.sweeper.n_trials is 1",
         ),
+        (
+            [
+                "hydra.sweeper.custom_search_space=hydra.test_utils.test_utils.run_process",
+                "hydra.sweeper.n_trials=1",
+                "aug=none,RandomFlip",
+            ],
+            SweepError,
+            "run_process cannot be used, because the program does not allow",
+        ),
         (["hydra/sweeper=basic", "aug=none,RandomFlip"], ConfigError, "Only sweeps with hydra/sweeper=study"),
     ],
 )
@@ -65,3 +75,18 @@ def test_a_sweep_that_could_not_begin_is_refused(
     """In the sweep's own sentence."""
     with pytest.raises(error, match=re.escape(expected)):
         composed(overrides, multirun=True)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "multirun", "expected"),
+    [
+        (["data.dir=2024_11_27"], False, "2024_11_27"),
+        (["data.dir=2024_11_27,2024_12_01"], True, "2024_11_27"),
+        (["++hydra.sweeper.params={data.dir: '2024_11_27,2024_12_01'}"], True, "2024_11_27"),
+    ],
+)
+def test_texts_are_texts(overrides: list[str], expected: str, *, multirun: bool) -> None:
+    """As for a run and a sweep: a folder whose name is a number to Hydra has its name."""
+    setup = composed(["data=folder", *overrides], multirun=multirun)
+
+    assert Path(str(setup.config.data.dir)).name == expected

@@ -18,9 +18,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn, JobStatus, configure_log
 from hydra.errors import ConfigCompositionException, OverrideParseException
 from hydra.types import HydraContext, RunMode
+from omegaconf import OmegaConf
 
 from flowersweep import config
 from flowersweep.doors import hydra_api
@@ -87,6 +88,12 @@ PARTS = (
         f"{HERE}with_value",
         "read a shuffled range in order",
     ),
+    part(
+        "_internal.logging_config",
+        "_BUILTIN_LOGGING_TARGETS",
+        "forbid_log_files",
+        "keep a configuration of somebody else from writing files",
+    ),
     part("core.singleton", "Singleton.get_state", "state", "start training processes"),
     part("core.singleton", "Singleton.set_state", "restore", "start training processes"),
     part("core.utils", "setup_globals", "restore", "start training processes"),
@@ -131,6 +138,21 @@ def test_completions_are_hydras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         loader = GlobalHydra.instance().config_loader()
         assert hydra_api.completions(loader, ["fi"]) == ["fifth=", "first="]
         assert hydra_api.completions(loader, ["first=7", "first="]) == ["first=7"]
+
+
+def test_log_files_are_forbidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hydra opens one for an application with a whitelist, and no longer after that."""
+    monkeypatch.setattr("hydra._internal.logging_config._BUILTIN_LOGGING_TARGETS", ("logging.FileHandler",))
+    handler = {"class": "logging.FileHandler", "filename": str(tmp_path / "log"), "delay": True}
+    cfg = OmegaConf.create(
+        {"version": 1, "handlers": {"file": handler}, "root": {}, "disable_existing_loggers": False}
+    )
+    configure_log(cfg, execution_whitelist=())
+    hydra_api.forbid_log_files()
+    with pytest.raises(ValueError, match="file") as caught:
+        configure_log(cfg, execution_whitelist=())
+    assert hydra_api.refused_target(caught.value) == "logging.FileHandler"
+    assert hydra_api.refused_target(ValueError("file")) is None
 
 
 def test_a_context_without_callbacks_keeps_its_loader(tmp_path: Path) -> None:

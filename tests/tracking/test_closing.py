@@ -74,6 +74,14 @@ class TestClosing:
             run.metrics({"loss": 1.0})
         assert tracker.status is RunStatus.FINISHED
 
+    def test_a_path_without_permission_has_ended_the_run(
+        self, tracker: MLflowTracker, no_permission: PermissionError
+    ) -> None:
+        """Which makes the difference between a failure and bad input."""
+        with pytest.raises(PermissionError), closing(tracker):
+            raise no_permission
+        assert (tracker.status, vars(no_permission)["ended_a_run"]) == (RunStatus.FAILED, True)
+
     @pytest.mark.parametrize(
         ("error", "status"),
         [

@@ -26,6 +26,15 @@ class TestClassWeight:
         with pytest.raises(ConfigError, match=r"names daysy, but.*daisy, dandelion.*Did you mean daisy\?"):
             divided(config)
 
+    def test_classes_that_are_not_named_are_trained(self, make_config: MakeConfig) -> None:
+        """A class may be left out of the training; all of them may not."""
+        names = divided(make_config("trainer.class_weight={daisy: 0}"))[0].class_names
+        every = ",".join(f"{name}: 0" for name in names)
+        with pytest.raises(
+            ConfigError, match=r"every class of the pictures \(daisy, .*\) the weight 0; give one"
+        ):
+            divided(make_config(f"trainer.class_weight={{{every}}}"))
+
 
 class TestParts:
     def test_each_picture_is_in_one_part_as_keras_splits(self, make_config: MakeConfig) -> None:

@@ -5,7 +5,6 @@ import hashlib
 import importlib
 import inspect
 import linecache
-import os
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,8 @@ from types import ModuleType
 from typing import Any
 
 from flowersweep.errors import ConfigError
-from flowersweep.own.permission import VARIABLE
+from flowersweep.own.names import global_names
+from flowersweep.own.permission import VARIABLE, as_variable, given_entries
 
 FOLDER = "own_code"
 
@@ -48,8 +48,7 @@ class Given:
         """The environment variables that allow it."""
         if not self.paths:
             return {}
-        known = [os.environ[VARIABLE]] if os.environ.get(VARIABLE) else []
-        return {VARIABLE: ",".join([*known, *map(str, dict.fromkeys(self.paths))])}
+        return {VARIABLE: as_variable([*given_entries(), *map(str, dict.fromkeys(self.paths))])}
 
     def add(self, key: str, thing: Any) -> str:
         """Allow a function, a class or a Keras model, and return its name in a configuration, MODULE.NAME."""
@@ -70,7 +69,7 @@ class Given:
             path = _written(name, _Source(key, thing).text)
             self.paths.append(path)
             return f"{path.stem}.{name}"
-        self.paths.append(_place(thing.__module__))
+        self.paths.append(_place(key, thing.__module__))
         return f"{thing.__module__}.{name}"
 
 
@@ -90,10 +89,24 @@ def given(model: Any = None, aug: Any = None, callbacks: Sequence[Any] = ()) -> 
     return found
 
 
-def _place(module: str) -> Path:
-    """The file or the folder of a module's first part."""
-    file = Path(str(sys.modules[module.partition(".")[0]].__file__)).resolve()
-    return file.parent if file.name == "__init__.py" else file
+def _place(key: str, module: str) -> Path:
+    """The file or the folder of a module's first part; of a package in several folders that with this module.
+
+    Raises:
+        ConfigError: The module is not from a file.
+    """
+    top, *inner = module.split(".")
+    named = getattr(sys.modules.get(module), "__file__", None)
+    if named is None:
+        raise ConfigError(
+            f"{key} is from the module {module}, which has no file; write it into a file and import it."
+        )
+    whole = getattr(sys.modules[top], "__file__", None)
+    file = Path(whole or named).resolve()
+    is_package = file.name == "__init__.py"
+    if whole is None:  # a package without __init__.py
+        return file.parents[len(inner) - 1 + is_package]
+    return file.parent if is_package else file
 
 
 def _written(name: str, text: str, suffix: str = ".py") -> Path:
@@ -159,7 +172,7 @@ class _Source:
                 f"{self._shown}: the source of {name} is not known; write it into a file and import it."
             )
         self._lines[name] = ""  # it may use itself
-        for used in _names(text):
+        for used in global_names(compile(text, name, "exec", dont_inherit=True)):
             if used in self._main and used not in self._lines and used not in self._imports:
                 self._take(used, self._main[used])
         del self._lines[name]
@@ -204,12 +217,6 @@ def _text_of(thing: Any) -> str | None:
         return textwrap.dedent(inspect.getsource(thing))
     except (OSError, TypeError):
         return None
-
-
-def _names(text: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Name):
-            yield node.id
 
 
 def _is_literal(value: Any) -> bool:

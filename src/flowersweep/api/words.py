@@ -92,17 +92,26 @@ def _word(key: str, value: Any) -> str:
     return f"{key}={value if isinstance(value, str) else _text(key, value)}"
 
 
-def _text(key: str, value: Any) -> str:
-    if isinstance(value, os.PathLike):
-        return text_of(os.fspath(value))
-    if hasattr(value, "item") and getattr(value, "shape", None) == ():  # a number of NumPy
+def _plain(key: str, value: Any) -> Any:
+    """A value with the numbers of NumPy in it as Python's, which are the ones that have a text."""
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
         value = value.item()
-    if not isinstance(value, bool | int | float | list | dict | None):
-        raise ConfigError(
-            f"{key} has a value of type {type(value).__name__}; a value is a text, a number, a boolean, None, a list or a dict, and "
-            "several values to search are one text, as in 'none,RandomFlip'."
-        )
+    if isinstance(value, Mapping):
+        return {_plain(key, name): _plain(key, one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(key, one) for one in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, str | bool | int | float | None):
+        return value
+    raise ConfigError(
+        f"{key} has a value of type {type(value).__name__}; a value is a text, a number, a boolean, None, a list or a dict, and "
+        "several values to search are one text, as in 'none,RandomFlip'."
+    )
+
+
+def _text(key: str, value: Any) -> str:
     try:
-        return text_of(value)
+        return text_of(_plain(key, value))
     except SweepError as error:
         raise ConfigError(f"{key}: {error}") from None

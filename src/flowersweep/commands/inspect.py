@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _inspect(given: Sequence[str]) -> int:
-    overrides = [one for one in given if not one.startswith(_OUTPUT)]
+    overrides = [config.as_meant(one) for one in given if not one.startswith(_OUTPUT)]
     output = next((one.removeprefix(_OUTPUT) for one in given if one.startswith(_OUTPUT)), None)
     config.prepare()
     with config.composing(), initialize_config_dir(str(config.conf_dir())):

@@ -36,7 +36,7 @@ def _show(overrides: Sequence[str]) -> int:
     config.prepare()
     with config.composing(), initialize_config_dir(str(config.conf_dir())):
         # Weights do not change the table and may have to be downloaded.
-        cfg = compose("config", overrides=["model=mobilenet_ft", *overrides])
+        cfg = compose("config", overrides=["model=mobilenet_ft", *map(config.as_meant, overrides)])
     if "weights" in cfg.model:
         cfg.model.weights = None
     with config.composing():

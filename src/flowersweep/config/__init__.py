@@ -8,7 +8,7 @@ from flowersweep.config import files
 from flowersweep.config.explain import composing, explain
 from flowersweep.config.files import flags
 from flowersweep.config.locations import cache_dir, conf_dir, experiment_name, in_checkout, results_dir
-from flowersweep.config.quoting import texts_quoted
+from flowersweep.config.quoting import as_meant, texts_quoted
 from flowersweep.config.schema import Config, register
 from flowersweep.config.validate import repeats, settings
 from flowersweep.fields import maximized
@@ -16,6 +16,7 @@ from flowersweep.own.permission import keep_places
 
 __all__ = [
     "Config",
+    "as_meant",
     "cache_dir",
     "composing",
     "conf_dir",

@@ -48,16 +48,14 @@ def named_weights(setting: Any) -> str | dict[str, float]:
             raise ConfigError(
                 f"The weight of class {name} in trainer.class_weight must be a number of at least 0, but is {weight!r}."
             )
-    if not any(weight for _, weight in pairs):
-        raise ConfigError(f"trainer.class_weight must contain a weight of more than 0, but is {setting!r}.")
     return {name: float(weight) for name, weight in pairs}
 
 
 def check_names(setting: Any, class_names: Sequence[str]) -> None:
-    """Refuse weights of classes that the pictures do not have.
+    """Refuse weights of classes that the pictures do not have, and weights that leave nothing to train on.
 
     Raises:
-        ConfigError: There are some.
+        ConfigError: There is such a class, or every class has the weight 0; those that are not named have 1.
     """
     weights = named_weights(setting)
     unknown = [] if isinstance(weights, str) else [name for name in weights if name not in class_names]
@@ -65,4 +63,9 @@ def check_names(setting: Any, class_names: Sequence[str]) -> None:
         raise ConfigError(
             f"trainer.class_weight names {', '.join(unknown)}, but the classes of the pictures are "
             f"{', '.join(class_names)}.{nearest(unknown[0], class_names)}"
+        )
+    if not isinstance(weights, str) and not any(weights.get(name, 1.0) for name in class_names):
+        raise ConfigError(
+            f"trainer.class_weight gives every class of the pictures ({', '.join(class_names)}) the weight 0; give one of them a "
+            "weight of more than 0."
         )

@@ -27,6 +27,11 @@ def explain(error: Exception) -> str:
     """
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
     text = str(error).strip()
+    if (target := hydra_api.refused_target(error)) is not None:
+        return (
+            f"The configuration lets Hydra or logging call {target}, but no configuration may call it; remove it from the file "
+            "that names it."
+        )
     if isinstance(error, MissingConfigException):
         return _unknown_choice(error)
     if isinstance(error, OverrideParseException):
@@ -57,6 +62,8 @@ def composing() -> Iterator[None]:
         ) from error
     except Exception as error:
         # Hydra raises plain ValueErrors and similar for some input; those of other packages are bugs.
+        if hydra_api.refused_target(error) is not None:
+            raise ConfigError(explain(error)) from error
         *_, (frame, _) = traceback.walk_tb(error.__traceback__)
         if not str(frame.f_globals.get("__name__")).startswith(("hydra.", "omegaconf.")):
             raise

@@ -82,6 +82,7 @@ class FileConfigSource(FileSource):
             raise ConfigError(
                 f"{path} does not start with the line {_PACKAGE!r}, which lets a preset set any key; add that line."
             )
+        _refuse_packages(path, config)
         _keep_texts(config, text, _package(config_path, header.get("package")))
         return ConfigResult(
             config=config, path=f"{self.scheme()}://{self.path}", provider=self.provider, header=header
@@ -141,6 +142,18 @@ def _mapping(path: Path, text: str) -> DictConfig:
     return config
 
 
+def _refuse_packages(path: Path, config: DictConfig) -> None:
+    """Let a file name further folders of presets, but no Python packages, which Hydra imports to read theirs."""
+    places = OmegaConf.select(config, "hydra.searchpath")
+    for place in map(str, places or ()):
+        scheme, colon, _ = place.partition("://")
+        if colon and scheme != "file":
+            raise ConfigError(
+                f"{path}: hydra.searchpath names {place!r}, but a file may only name folders, because reading presets of a Python "
+                f"package imports it; if you trust it, type it: 'hydra.searchpath=[{place}]'."
+            )
+
+
 def _package(config_path: str, package: str | None) -> tuple[str, ...]:
     """Where in the configuration the content of a file belongs."""
     group = tuple(config_path.split("/")[:-1])
@@ -150,7 +163,8 @@ def _package(config_path: str, package: str | None) -> tuple[str, ...]:
 def _keep_texts(config: DictConfig, text: str, package: tuple[str, ...]) -> None:
     """Read `dir: 1e5` as a string, as on the command line; YAML reads it as a number."""
     for path, typed in _scalars(yaml.compose(text, Loader=_LOADER)):
-        if ".".join((*package, *path)) not in text_keys() or "${" in typed:
+        key = ".".join((*package, *path)).removeprefix("hydra.sweeper.params.")
+        if key not in text_keys() or "${" in typed:
             continue
         *parents, leaf = path
         node: Any = config

@@ -15,8 +15,20 @@ from flowersweep.config.schema import NODES, Config
 
 # Hydra's own keys, which belong to the sweeper of another package.
 _SWEEPS_TEXTS = frozenset({"hydra.sweeper.study_name", "hydra.sweeper.storage", "hydra.sweep.dir"})
+_ADDED_PRESETS = ("+experiment=", "+search=", "+cluster=")
 # Strings that need no quotes unless Hydra reads them as numbers: without quotes, brackets and interpolations.
 _BARE = re.compile(r"[\w.+\-/:,]+")
+
+
+def as_meant(argument: str) -> str:
+    """An override as every command reads it: with quotes around strings, and presets without the plus that Hydra rejects.
+
+    Presets are often added with a plus, as in `+experiment=X`, which is for groups without a default.
+
+    Args:
+        argument: Of the command line.
+    """
+    return texts_quoted(argument[1:] if argument.startswith(_ADDED_PRESETS) else argument)
 
 
 def texts_quoted(argument: str) -> str:

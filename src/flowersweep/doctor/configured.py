@@ -7,11 +7,14 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
+from hydra.utils import execution_whitelist
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from flowersweep import config
 from flowersweep.config import Config
 from flowersweep.errors import ConfigError
+from flowersweep.own.permission import refuse_environment
+from flowersweep.own.targets import OF_THE_COMMAND
 
 _SWEEPER = "StudySweeper"
 
@@ -49,10 +52,11 @@ def composed(overrides: Sequence[str], *, multirun: bool = False) -> Setup:
         SweepError: The sweep could not start.
     """
     config.prepare()
-    with initialize_config_dir(str(config.conf_dir())):
+    overrides = [config.as_meant(one) for one in overrides]
+    with initialize_config_dir(str(config.conf_dir())), execution_whitelist(OF_THE_COMMAND):
         if multirun:
             return _sweep(overrides, GlobalHydra.instance().config_loader())
-        cfg = compose("config", overrides=list(overrides), return_hydra_config=True)
+        cfg = compose("config", overrides=overrides, return_hydra_config=True)
     # Hydra's own sweepers have no storage.
     storage = OmegaConf.select(cfg, "hydra.sweeper.storage")
     return Setup(_settings(cfg), tuple(overrides), storage, workers=1, search=None)
@@ -90,6 +94,7 @@ def _sweep(overrides: Sequence[str], loader: ConfigLoader) -> Setup:
 
 
 def _settings(cfg: DictConfig) -> Config:
+    refuse_environment(cfg.hydra.job)
     with open_dict(cfg):
         del cfg["hydra"]
     return config.settings(cfg)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hydra._internal import logging_config
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.core_plugins import file_config_source
 from hydra._internal.sources_registry import SourcesRegistry
@@ -26,6 +27,7 @@ LOGGER = "hydra._internal.core_plugins.basic_launcher"
 UNKNOWN_KEY = re.compile(r"Could not override '([^']+)'")
 NOT_MERGED = re.compile(r"Error merging override (.+)")
 IN_A_FILE = re.compile(r"In '([^']+)': \w+ raised while composing config:\n(.*)", re.DOTALL)
+NOT_ALLOWED = re.compile(r"(?:Target|Logging target|Reference) '([^']+)'")
 NOT_A_CHOICE = "Config group override must be"
 
 _GRAMMAR = ("LexerNoViable", "Error parsing", "Error when parsing", "See https:")
@@ -147,6 +149,24 @@ def is_circular(error: RecursionError) -> bool:
     """
     frames = (frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__))
     return _DEFAULTS_LIST in frames
+
+
+def forbid_log_files() -> None:
+    """Let no configuration open files for log lines in this process, in which it could write anything anywhere.
+
+    Private: `logging_config._BUILTIN_LOGGING_TARGETS`, which Hydra adds to every whitelist.
+    """
+    known = logging_config._BUILTIN_LOGGING_TARGETS
+    logging_config._BUILTIN_LOGGING_TARGETS = tuple(one for one in known if one != "logging.FileHandler")
+
+
+def refused_target(error: BaseException | None) -> str | None:
+    """Return what a configuration names and may not call; None if that is not why Hydra, or logging with it, failed."""
+    while error is not None:
+        if match := NOT_ALLOWED.match(str(error)):
+            return match.group(1)
+        error = error.__cause__
+    return None
 
 
 def fault_of_grammar(text: str) -> str | None:

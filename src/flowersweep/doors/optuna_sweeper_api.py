@@ -1,7 +1,11 @@
 """Wrapper module for the private API of hydra-optuna-sweeper: how it reads sweeps and creates samplers."""
 
+from typing import TYPE_CHECKING
+
 from hydra.core.override_parser.types import Override
-from optuna.distributions import BaseDistribution
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 _MODULE = "hydra_plugins.hydra_optuna_sweeper._impl"
 
@@ -10,7 +14,7 @@ _MODULE = "hydra_plugins.hydra_optuna_sweeper._impl"
 SAMPLER_FUNCTIONS = (f"{_MODULE}.create_nsgaii_sampler", f"{_MODULE}.create_nsgaiii_sampler")
 
 
-def distribution_of(override: Override) -> BaseDistribution:
+def distribution_of(override: Override) -> "BaseDistribution":
     """Return the distribution of a range or an interval.
 
     Private: `_impl.create_optuna_distribution_from_override`. The plugin's public class is a complete sweeper, which does

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import importlib
+import importlib.machinery
 import importlib.util
 import sys
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from symtable import symtable
 from typing import Any
 
 from flowersweep.errors import ConfigError
-from flowersweep.own.permission import VARIABLE, allow_file, given_entries, permitted
+from flowersweep.own.permission import VARIABLE, allow_file, as_variable, given_entries, permitted
 from flowersweep.texts import nearest
 
 # The groups of entry points by which an installed package offers its code.
@@ -117,7 +118,7 @@ def find(key: str, build: str, group: str) -> Code:
     top, allowed = module.partition(".")[0], permitted()
     if not any(module == entry or module.startswith(f"{entry}.") for entry in allowed):
         here = Path.cwd() / f"{top}.py"
-        entry = ",".join([*given_entries(), f"./{top}.py" if here.is_file() else top])
+        entry = as_variable([*given_entries(), f"./{top}.py" if here.is_file() else top])
         raise ConfigError(
             f"{shown} names Python code that this machine does not allow to run; if you trust it, set {VARIABLE}={entry} in the "
             f"environment, or write {here if here.is_file() else top} into {allow_file()}."
@@ -155,10 +156,17 @@ def _import_path(name: str, path: Path) -> None:
     file = path / "__init__.py" if path.is_dir() else path
     known = sys.modules.get(name)
     if known is not None:
-        if Path(str(getattr(known, "__file__", ""))) != file:
+        if Path(str(getattr(known, "__file__", ""))) != file and str(path) not in getattr(
+            known, "__path__", ()
+        ):
             raise ConfigError(f"{path} has the name of another Python module, {name}; rename it.")
         return
     inside = [str(path)] if path.is_dir() else None
+    if inside and not file.exists():  # a package without __init__.py
+        whole = importlib.machinery.ModuleSpec(name, None, is_package=True)
+        whole.submodule_search_locations = inside
+        sys.modules[name] = importlib.util.module_from_spec(whole)
+        return
     spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=inside)
     assert spec is not None  # noqa: S101 (a .py file has a loader)
     assert spec.loader is not None  # noqa: S101 (as above)

@@ -13,6 +13,7 @@ from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 from flowersweep.errors import SweepError
+from flowersweep.own.names import global_names
 
 MAIN = "__main__"
 _runs_again = Event()
@@ -64,7 +65,7 @@ class MainModule:
         if len(kept) == len(body):
             return None
         set_by_start = _bound([one for place, one in enumerate(body[: until + 1]) if place not in kept])
-        if set_by_start & {name, *_used([body[place] for place in kept])}:
+        if set_by_start & {name, *global_names(_compiled([body[place] for place in kept]))}:
             return None
         spec = main.__spec__
         return cls(
@@ -197,16 +198,6 @@ def _bound(statements: Sequence[ast.stmt]) -> set[str]:
         for one in dis.get_instructions(_compiled(statements))
         if one.opname in {"STORE_NAME", "STORE_GLOBAL"}
     }
-
-
-def _used(statements: Sequence[ast.stmt]) -> Iterator[str]:
-    """The names of the module that its statements read, also in functions."""
-    codes = [_compiled(statements)]
-    for code in codes:
-        codes += (one for one in code.co_consts if isinstance(one, CodeType))
-        for one in dis.get_instructions(code):
-            if one.opname in {"LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"}:
-                yield one.argval
 
 
 def _classes(names: dict[str, Any]) -> Iterator[str]:

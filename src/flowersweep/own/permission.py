@@ -1,14 +1,17 @@
 """Which modules the machine allows to import: a configuration names code, but never allows it (docs/decisions/0012)."""
 
 import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
 from flowersweep.errors import ConfigError
 from flowersweep.texts import expanded
 
-# Modules, or paths of their files or folders, separated by commas.
+# Modules, or paths of their files or folders, separated by commas; a comma in a path has a backslash before it.
 VARIABLE = "FLOWERSWEEP_ALLOW"
 
 
@@ -20,7 +23,7 @@ def allow_file() -> Path:
 def keep_places() -> None:
     """Make the paths in the environment variable absolute: this or another process may change its current directory."""
     if VARIABLE in os.environ:
-        os.environ[VARIABLE] = ",".join(
+        os.environ[VARIABLE] = as_variable(
             str(Path.cwd() / expanded(entry)) if _is_path(entry) else entry for entry in given_entries()
         )
 
@@ -52,7 +55,31 @@ def permitted() -> dict[str, Path | None]:
 
 def given_entries() -> list[str]:
     """The modules and paths in the environment variable."""
-    return [entry.strip() for entry in os.environ.get(VARIABLE, "").split(",") if entry.strip()]
+    entries = re.split(r"(?<!\\),", os.environ.get(VARIABLE, ""))
+    return [entry.strip().replace("\\,", ",") for entry in entries if entry.strip()]
+
+
+def as_variable(entries: Iterable[str]) -> str:
+    """Modules and paths as the value of the environment variable."""
+    return ",".join(entry.replace(",", "\\,") for entry in entries)
+
+
+def refuse_environment(job: Any) -> None:
+    """Refuse a configuration that sets environment variables, which say what this and other programs may run.
+
+    Args:
+        job: The node `hydra.job`.
+
+    Raises:
+        ConfigError: It sets a variable; `env_copy` only keeps the value that one has.
+    """
+    names = [str(name) for name in job.env_set if name not in job.env_copy]
+    if names:
+        raise ConfigError(
+            f"hydra.job.env_set sets {', '.join(names)}, but the environment is not part of a configuration, because it also says "
+            f"which code may run; remove hydra.job.env_set, and set {'it' if len(names) == 1 else 'them'} before the command, as in "
+            f"'export {names[0]}=VALUE'."
+        )
 
 
 def _is_path(entry: str) -> bool:

@@ -153,9 +153,15 @@ def searched_space(
     """
     name = settings.custom_search_space
     extension = Extension.named(name, config) if name else None
-    return build_space(
-        arguments, settings.params, settings.conditions, config_loader=loader, extension=extension
-    )
+    params = settings.params or {}
+    if OmegaConf.get_type(config) is configuration.Config:
+        params = {key: _text_quoted(key, value) for key, value in params.items()}
+    return build_space(arguments, params, settings.conditions, config_loader=loader, extension=extension)
+
+
+def _text_quoted(key: str, value: Any) -> Any:
+    """A value of `params` as on the command line, where texts that look like numbers are texts."""
+    return configuration.texts_quoted(f"{key}={value}").partition("=")[2] if isinstance(value, str) else value
 
 
 def with_budget(settings: Settings, space: Space, config: DictConfig) -> Settings:

@@ -26,8 +26,8 @@ def closing(tracker: MLflowTracker, *, wait: float = END_SECONDS) -> Iterator[ML
         _end_if_open(tracker, RunStatus.FINISHED)
         tracker.settle(wait)
     except BaseException as error:
-        if isinstance(error, FlowersweepError):
-            error.ended_a_run = True
+        if isinstance(error, FlowersweepError | OSError):
+            error.ended_a_run = True  # type: ignore[union-attr] # errors of the system have no such field, and get it here
         killed = isinstance(error, KeyboardInterrupt)  # the user stopped it
         with cleaning_up(error):
             _end_if_open(tracker, RunStatus.KILLED if killed else RunStatus.FAILED)

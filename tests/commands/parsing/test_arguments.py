@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from flowersweep.commands.parsing.arguments import Argument, Command, values_of
+from flowersweep.commands.parsing.arguments import Argument, Command, exit_code, values_of
 from flowersweep.errors import ConfigError, TrackingError
 
 COMMAND = Command(
@@ -97,6 +97,19 @@ class TestRun:
         assert capsys.readouterr().err == "flowersweep: No oven.\nflowersweep: Buy one.\n"
         assert COMMAND.run(action, []) == 2
         assert capsys.readouterr().err.startswith("flowersweep: cake= is missing")
+
+    def test_a_path_without_permission(
+        self, no_permission: PermissionError, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Is bad input in one sentence, and no traceback."""
+
+        def refused() -> int:
+            raise no_permission
+
+        assert exit_code(refused) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"flowersweep: {no_permission.filename} cannot be used (Permission denied); ")
+        assert said.count("\n") == 1
 
     def test_interruption(self, capsys: pytest.CaptureFixture[str]) -> None:
         """Ctrl-C ends it with the shell's code for that."""

@@ -176,13 +176,19 @@ REFUSED = [
         OmegaConf.create({"_target_": "os.system", "command": "true"}),
         NUMBERS,
         1,
-        "cannot be created from os.system",
+        "names os.system, which a configuration may not call",
+    ),
+    (
+        OmegaConf.create({"_target_": "optuna.samplers.CmaEsSampler._restore_optimizer"}),
+        NUMBERS,
+        1,
+        "names optuna.samplers.CmaEsSampler._restore_optimizer, which a configuration may not call",
     ),
     (
         OmegaConf.create({"_target_": "optuna.samplers.No"}),
         NUMBERS,
         1,
-        "cannot be created from optuna.samplers.No",
+        "names optuna.samplers.No, which a configuration may not call",
     ),
     (
         OmegaConf.create({"_target_": "optuna.samplers.TPESampler", "n": 1}),

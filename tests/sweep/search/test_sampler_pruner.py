@@ -163,7 +163,9 @@ def test_bad_values(name: str, options: dict[str, Any], words: str) -> None:
 
 def test_bad_targets() -> None:
     """Only Optuna's pruners are called."""
-    with pytest.raises(SweepError, match=r"hydra/sweeper/pruner cannot be created from os.getcwd"):
+    with pytest.raises(
+        SweepError, match=r"hydra/sweeper/pruner names os.getcwd, which a configuration may not call"
+    ):
         make_pruner(OmegaConf.create({"_target_": "os.getcwd"}))
 
 

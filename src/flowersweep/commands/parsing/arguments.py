@@ -7,7 +7,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from flowersweep.console import print_notice
-from flowersweep.errors import EXIT_BAD_INPUT, EXIT_FAILED, ConfigError, FlowersweepError, full_disk, is_full
+from flowersweep.errors import (
+    EXIT_BAD_INPUT,
+    EXIT_FAILED,
+    ConfigError,
+    FlowersweepError,
+    full_disk,
+    is_full,
+    refused_path,
+)
 from flowersweep.texts import choose_one_of
 
 # Separates the values of an argument that was given several times: the only character that no path can contain.
@@ -142,6 +150,9 @@ def exit_code(action: Callable[[], int]) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
+        if (refused := refused_path(error)) is not None:
+            print_notice(refused)
+            return EXIT_BAD_INPUT
         if not is_full(error):
             raise
         print_notice(full_disk(error))

@@ -11,6 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from optuna.exceptions import ExperimentalWarning
 
+from flowersweep.doors.hydra_api import refused_target
 from flowersweep.errors import SweepError
 from flowersweep.fields import RULE_KEY, Rule
 
@@ -32,6 +33,10 @@ def build(cfg: DictConfig, group: str, allowed: tuple[str, ...]) -> Any:
             warnings.simplefilter("ignore", ExperimentalWarning)
             return instantiate(cfg, _execution_whitelist_=allowed)
     except (HydraException, ImportError, TypeError, ValueError) as error:
+        if (target := refused_target(error)) is not None:
+            raise SweepError(
+                f"{group} names {target}, which a configuration may not call; choose another one."
+            ) from None
         cause = error.__cause__ or error
         lines = str(cause).strip().splitlines()
         raise SweepError(

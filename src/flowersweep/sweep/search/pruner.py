@@ -6,6 +6,7 @@ from optuna.pruners import BasePruner, NopPruner
 from optuna.trial import FrozenTrial
 
 from flowersweep.errors import SweepError
+from flowersweep.own.targets import PRUNERS
 from flowersweep.sweep.search.build import broken_rules, build, require
 
 GROUP = "hydra/sweeper/pruner"
@@ -25,7 +26,7 @@ def make_pruner(cfg: DictConfig, *, n_directions: int = 1) -> BasePruner:
         raise SweepError("\n".join(problems))
     if str(cfg.get("_target_")).endswith(".WilcoxonPruner"):
         require("scipy", f"{GROUP}=wilcoxon", f"{GROUP}=median")
-    pruner: BasePruner = build(cfg, GROUP, ("optuna.pruners.*",))
+    pruner: BasePruner = build(cfg, GROUP, PRUNERS)
     if n_directions > 1 and not isinstance(pruner, NopPruner):
         raise SweepError(
             f"{type(pruner).__name__} compares one objective, but hydra.sweeper.direction has {n_directions}; "

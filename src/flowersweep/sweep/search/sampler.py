@@ -12,8 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import CategoricalDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 
-from flowersweep.doors.optuna_sweeper_api import SAMPLER_FUNCTIONS
 from flowersweep.errors import SweepError
+from flowersweep.own.targets import SAMPLERS
 from flowersweep.sweep.schema import AutoSamplerConf
 from flowersweep.sweep.search.build import build, require
 from flowersweep.sweep.search.distinct import MAX_ASKED, DistinctSampler
@@ -21,8 +21,6 @@ from flowersweep.sweep.space.space import Space
 
 GROUP = "hydra/sweeper/sampler"
 PREFIX = "hydra.sweeper.sampler."
-# hydra-optuna-sweeper creates the genetic samplers with its own functions.
-ALLOWED = ("optuna.samplers.*", *SAMPLER_FUNCTIONS)
 MAX_SEED = 2**32 - 1
 
 
@@ -69,7 +67,7 @@ def make_sampler(
     ):
         # Conditional dimensions are modelled together with those they occur with, not separately.
         options.setdefault("group", True)
-    sampler: BaseSampler = build(OmegaConf.create({**options, "_target_": cfg["_target_"]}), GROUP, ALLOWED)
+    sampler: BaseSampler = build(OmegaConf.create({**options, "_target_": cfg["_target_"]}), GROUP, SAMPLERS)
     return sampler
 
 

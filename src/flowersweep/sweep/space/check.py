@@ -15,6 +15,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 
 from flowersweep import config as configuration
 from flowersweep.errors import ConfigError, SweepError
+from flowersweep.own.permission import refuse_environment
 from flowersweep.sweep.space.custom import SETTING
 from flowersweep.sweep.space.dimension import Dimension, Option
 from flowersweep.sweep.space.space import Space
@@ -58,6 +59,7 @@ def check_choices(
         except (HydraException, OmegaConfBaseException) as error:
             raise SweepError(_refusal(space, params, error, _composes(space, config, loader))) from None
         if OmegaConf.get_type(composed) is configuration.Config:
+            refuse_environment(composed.hydra.job)
             checked.extend(_checked(composed, overrides, n_repeats))
     return checked
 

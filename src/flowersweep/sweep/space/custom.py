@@ -8,6 +8,7 @@ from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from flowersweep.doors.hydra_api import refused_target
 from flowersweep.errors import SweepError
 
 SETTING = "hydra.sweeper.custom_search_space"
@@ -40,6 +41,11 @@ class Extension:
             # Hydra decides whether it may be called; only the function itself can be pickled for workers.
             function = instantiate({"_target_": name, "_partial_": True}).func
         except HydraException as error:
+            if refused_target(error) is not None:
+                raise SweepError(
+                    f"{SETTING}={name} cannot be used, because the program does not allow Hydra to call it; allow it with "
+                    f'@hydra.main(..., execution_whitelist=["{name}"]).'
+                ) from None
             lines = str(error.__cause__ or error).strip().splitlines()
             raise SweepError(f"{SETTING}={name} cannot be used: {lines[-1]}") from None
         return cls(function, config)
