@@ -13,6 +13,7 @@ import absl.logging
 import hypothesis
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra._internal import logging_config
 
 from flowersweep import config
 from flowersweep.config import Config
@@ -21,6 +22,8 @@ from flowersweep.hardware import available_processors
 from own_modules import Modules
 from stores import copied
 from warm import warm_programs
+
+_LOGGING_TARGETS = logging_config._BUILTIN_LOGGING_TARGETS
 
 if TYPE_CHECKING:  # it imports Keras
     from ensemble_study import SmallStudy
@@ -94,6 +97,13 @@ def mobilenet_weights() -> Path:
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder that all tests of a session share: decoding is tested elsewhere."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def log_files(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other programs may write log files, although the import of the command forbids them in its own process."""
+    if request.path.name != "test_hydra_app.py":
+        monkeypatch.setattr(logging_config, "_BUILTIN_LOGGING_TARGETS", _LOGGING_TARGETS)
 
 
 @pytest.fixture(scope="module", autouse=True)
