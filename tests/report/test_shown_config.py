@@ -7,7 +7,7 @@ from flowersweep.report.shown_config import shown_config
 CONFIG = r"""
 data:
   source: folder
-  dir: /home/me/work/my flowers
+  dir: /home/me/my flowers
   split_file: null
 model:
   name: mobilenet_ft
