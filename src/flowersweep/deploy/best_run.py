@@ -9,6 +9,7 @@ from flowersweep.config import direction_of
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
 from flowersweep.tracking.lookup import Files, run_overrides, with_seed
+from flowersweep.tracking.run import GOAL
 from flowersweep.tracking.selection import (
     STUDIES,
     find_study,
@@ -100,7 +101,7 @@ def _refuse_lost(store: Store, study: "Run", there: Sequence["Run"], known: Coll
     lost = [row for row in rows if row["state"] == "COMPLETE" and str(row["trial"]) not in known]
     if not lost:
         return
-    told = study.data.tags.get("study.goal", "")
+    told = study.data.tags.get(GOAL, "")
     direction, _, metric = told.partition(", ")[0].partition(" ")
     sign = -1 if direction == "maximize" else 1
     best = min(lost, key=lambda row: sign * row["values"][0])

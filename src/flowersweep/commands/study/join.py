@@ -143,18 +143,9 @@ def _is_among(argument: str, keys: Sequence[str]) -> bool:
 
 def _quoted(value: str) -> str:
     """A text for Hydra, in quotes where it needs any, so that an address keeps the form by which its password is found."""
-    from flowersweep.sweep.space.values import text_of
+    from flowersweep.sweep.space.values import parses_to, text_of
 
     text = text_of(value)
-    return text if text == value or _NOT_LITERAL.search(value) else value if _is_bare(value) else f"'{value}'"
-
-
-def _is_bare(value: str) -> bool:
-    """Whether Hydra reads a text as itself, such as http://HOST:5000."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    try:
-        return bool(OverridesParser.create().parse_rule(value, "element") == value)
-    except HydraException:
-        return False
+    if text == value or _NOT_LITERAL.search(value):
+        return text
+    return value if parses_to(value, value) else f"'{value}'"

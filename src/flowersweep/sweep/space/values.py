@@ -83,21 +83,22 @@ def same(one: Any, other: Any) -> bool:
 def _string_text(value: str) -> str:
     """Unquoted if possible, as one would type it; quoted if a bare word would be a number, null, or a syntax error."""
     for candidate in (Transformer.str(value), *(QuotedString(value, quote).with_quotes() for quote in Quote)):
-        if _parses_to(candidate, value):
+        if parses_to(candidate, value):
             return candidate
     raise SweepError(f"the text {value!r} cannot be written in an override; choose another value.")
 
 
 def _key_text(key: Any) -> str:
     candidate = Transformer.str(key)
-    if not _parses_to(f"{{{candidate}:0}}", {key: 0}):
+    if not parses_to(f"{{{candidate}:0}}", {key: 0}):
         raise SweepError(
             f"the key {key!r} of a mapping cannot be written in an override; choose another one."
         )
     return candidate
 
 
-def _parses_to(text: str, value: Any) -> bool:
+def parses_to(text: str, value: Any) -> bool:
+    """Whether Hydra parses a text in an override to a value, of the same type."""
     try:
         parsed = plain(_parser.parse_rule(text, "element"))
     except HydraException:

@@ -108,9 +108,8 @@ def _read(read: Callable[[Path], Content | None], path: Path) -> Content | None:
         found = read(path)
     except (FileNotFoundError, PermissionError):  # gone by now, or of somebody else
         return None
-    except (
-        OSError
-    ) as error:  # a shared folder may fail for a moment, and the run may be alive on another machine
+    except OSError as error:
+        # A shared folder may fail for a moment, and the run may be alive on another machine.
         log.warning("%s cannot be read now (%s); no training goes on after it.", path, error.strerror)
         return None
     if found is None:
