@@ -148,4 +148,6 @@ def _quoted(value: str) -> str:
     text = text_of(value)
     if text == value or _NOT_LITERAL.search(value):
         return text
-    return value if parses_to(value, value) else f"'{value}'"
+    # Hydra removes blanks around a value without quotes.
+    is_bare = value == value.strip() and parses_to(value, value)
+    return value if is_bare else f"'{value}'"
