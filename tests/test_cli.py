@@ -120,6 +120,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 
 
 class TestBadInput:
+    @pytest.mark.slow
     @pytest.mark.parametrize("case", BAD_INPUT)
     def test_is_refused_in_a_sentence(self, run: Run, tmp_path: Path, case: str) -> None:
         """Bad input ends with code 2 and one line that says what is allowed, and leaves no file behind."""
@@ -173,6 +174,7 @@ def in_a_new_process(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[
 
 
 class TestLookingWithoutRunning:
+    @pytest.mark.slow
     @pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["--info", "defaults"]])
     def test_imports_no_tensorflow(self, tmp_path: Path, arguments: list[str]) -> None:
         """Help and inspection answer without importing TensorFlow, Keras or MLflow, and write nothing."""
@@ -221,6 +223,7 @@ class TestLookingWithoutRunning:
         typed = run_overrides(store, found.info.run_id)
         assert typed[:3] == [f"--config-dir={tmp_path}", "--config-name=mine", "data=folder"]
 
+    @pytest.mark.slow
     def test_a_store_that_stays_locked_exits_with_2(self, run: Run, tmp_path: Path, drawn: Path) -> None:
         """A run does not begin with a store that it cannot use."""
         database = tmp_path / "results" / "mlflow.db"

@@ -45,6 +45,7 @@ print("the end")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [80, 120])
 def test_a_bar_and_log_lines_do_not_meet(columns: int) -> None:
     """No line has a part of another one, at any moment, and the bar is gone at the end."""

@@ -209,6 +209,7 @@ def _needs_plugin(word: str) -> bool:
     return name != word or word.startswith("hydra.launcher.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "page", [pytest.param(page, marks=pytest.mark.slow) if page in MANY else page for page in PAGES]
 )
@@ -299,6 +300,7 @@ def test_what_is_wrong_is_found(line: str) -> None:
         check(line)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["README.md", PYTHON])
 def test_python(page: str) -> None:
     """It is valid, uses public names, and what it trains and searches is."""
@@ -321,6 +323,7 @@ def test_python(page: str) -> None:
     assert started >= 2
 
 
+@pytest.mark.slow
 def test_the_augmentation_of_the_how_to(tmp_path: Path) -> None:
     """Its steps, word for word in a copy of the sources, add an augmentation that its commands can use."""
     module, imported, entry, preset, typed = blocks(OWN_TEST)
@@ -381,6 +384,7 @@ def _allow(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, value)
 
 
+@pytest.mark.slow
 def test_the_commands_with_own_code(
     tmp_path: Path, own_files: list[Block], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -122,6 +122,7 @@ def uses(folder: Path) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_private_parts_are_behind_the_doors() -> None:
     """A name that begins with an underscore, or a module without documentation, of another package is used nowhere else."""
     found = uses(SRC)

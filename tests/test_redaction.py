@@ -186,6 +186,7 @@ class TestInUse:
         assert redacted(text) == text
         assert redacted("postgresql://me:mlflow@host/db") == "postgresql://me:***@host/db"
 
+    @pytest.mark.slow
     def test_classes_keep_their_names(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """One that somebody has for a password is in the labels, in which other programs look it up."""
         monkeypatch.setenv("SOME_TOKEN", "sunflowers")

@@ -129,6 +129,7 @@ def test_a_dict_as_a_setting_of_a_sweep() -> None:
     assert node.conditions["optimizer.momentum"] == {"optimizer": "sgd"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_hydra", [False, True])
 @pytest.mark.parametrize(
     "overrides",

@@ -40,6 +40,7 @@ def test_the_identity_changes_no_bit(size: int) -> None:
     assert np.array_equal(warped(images, IDENTITY[None]), images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [7, 8, 180])
 @pytest.mark.parametrize("quarters", [-1, 1, 2, 3])
 def test_a_positive_angle_turns_counter_clockwise(size: int, quarters: int) -> None:

@@ -104,6 +104,7 @@ def test_the_class_is_named_as_it_is_chosen(name: str) -> None:
     assert kind().problems() == []
 
 
+@pytest.mark.slow
 @each
 def test_chosen_by_its_name_it_has_the_defaults_of_its_class(name: str) -> None:
     """conf/aug has a file for the class that says what it does and repeats no value; what is composed has them all."""
@@ -173,6 +174,7 @@ def test_parameters_are_a_function_of_seed_epoch_and_picture(name: str) -> None:
         assert np.array_equal(values[:7], few[key])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in AUGMENTATIONS if name not in LARGE])
 def test_a_picture_is_the_same_bits_in_any_batch_on_any_threads(name: str) -> None:
     """Batches of 1, 5, 32 and all, of fixed and open size, on 1, 2 and 4 threads agree to the last bit."""

@@ -40,7 +40,7 @@ def _run(uri: str, number: int, rate: float) -> str:
 
 def test_good_results_have_no_findings(uri: str, tmp_path: Path) -> None:
     """Two trials with their runs are two trials and two attempts, and nothing else."""
-    assert check(tmp_path, uri, 2) == Findings(trials=2, attempts=2)
+    assert check(tmp_path, uri, 2, tmp_path) == Findings(trials=2, attempts=2)
 
 
 def test_every_kind_of_damage_is_found(uri: str, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_every_kind_of_damage_is_found(uri: str, tmp_path: Path) -> None:
     store.log_metric(first, "val_accuracy", 0.5, step=2)
     store.log_metric(second, "total/epochs", 4)
 
-    found = check(tmp_path, uri, 4)
+    found = check(tmp_path, uri, 4, tmp_path)
     counts = {name: value for name, value in vars(found).items() if name != "problems"}
 
     assert counts == {

@@ -153,6 +153,7 @@ def descriptors() -> set[int]:
     return {int(path.name) for path in Path("/proc/self/fd").iterdir() if path.exists()}
 
 
+@pytest.mark.slow
 class TestDescriptor:
     """The descriptor of a file is closed once, whatever happens while it is opened."""
 

@@ -22,6 +22,7 @@ needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="bash is no
 
 
 class TestCandidates:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("line", "expected"),
         [
@@ -104,6 +105,7 @@ class TestCandidates:
         """Their names, their arguments, their choices."""
         assert candidates(line) == expected
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "line",
         [

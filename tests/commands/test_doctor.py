@@ -49,6 +49,7 @@ def test_good_input_ends_with_0(good: list[str], capsys: pytest.CaptureFixture[s
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", ["60", "80", "100", "120", None])
 def test_no_word_is_broken(
     width: str | None,

@@ -30,6 +30,7 @@ def truth(small: SmallStudy, positions: np.ndarray) -> np.ndarray:
     return np.asarray(small.catalogue.labels[positions])
 
 
+@pytest.mark.slow
 def test_the_ensemble_is_a_run_that_can_be_promoted(
     small: SmallStudy, capsys: pytest.CaptureFixture[str]
 ) -> None:

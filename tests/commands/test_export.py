@@ -25,6 +25,7 @@ def own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLOWERSWEEP_CACHE", str(cache))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "name"), [("keras", "a.keras"), ("saved_model", "a"), ("tflite", "a.tflite")]
 )
@@ -45,6 +46,7 @@ def test_an_export_comes_with_its_labels(
     assert "on 18 pictures its probabilities differ from those of the source by at most " in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.keras", "a.tflite"])
 def test_a_temperature_is_fitted_and_written(
     results: Winners, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
@@ -118,6 +120,7 @@ def test_an_export_that_is_not_equal_is_removed(
     assert list(tmp_path.iterdir()) == [output]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float16", "int8"])
 def test_a_lower_precision_is_compared_on_the_validation_pictures(
     results: Winners, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], precision: str
@@ -146,6 +149,7 @@ def test_a_lower_precision_is_compared_on_the_validation_pictures(
     assert told.endswith(f", as {'uint8' if precision == 'int8' else 'float32'}.\n")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="an installed copy has no documentation")
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_the_program_of_the_how_to(results: Winners, drawn: Path, tmp_path: Path, precision: str) -> None:
@@ -170,6 +174,7 @@ def test_the_program_of_the_how_to(results: Winners, drawn: Path, tmp_path: Path
     assert [printed[name] for name in results.class_names] == pytest.approx(expected.tolist(), abs=tolerance)
 
 
+@pytest.mark.slow
 def test_an_export_of_lower_precision_that_is_worse_is_removed(
     results: Winners,
     drawn: Path,
@@ -195,6 +200,7 @@ def test_an_export_of_lower_precision_that_is_worse_is_removed(
     assert main([*reduced, "max_drop=1"]) == 0
 
 
+@pytest.mark.slow
 def test_nothing_is_overwritten_by_accident(
     results: Winners, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -62,6 +62,7 @@ class TestOverview:
 
 
 class TestTopic:
+    @pytest.mark.slow
     @pytest.mark.parametrize("topic", topics())
     def test_each_is_explained(self, shown: Help, topic: str) -> None:
         """In 80 columns, without a reference as it is written in files, and each key with its default."""

@@ -43,6 +43,7 @@ def test_the_table_says_what_was_promoted(results: Winners, capsys: pytest.Captu
     assert client(results.store.uri).get_model_version_by_alias("printed", "champion").version == 2
 
 
+@pytest.mark.slow
 def test_a_calibrated_model_has_a_run_of_its_own(
     results: Winners, drawn: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,6 +147,7 @@ def test_bad_input_is_one_sentence(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["promote", "predict", "export", "evaluate"])
 def test_help_and_refusals_import_no_tensorflow(name: str, tmp_path: Path) -> None:
     """All arguments are explained; without results one sentence says how to get some."""

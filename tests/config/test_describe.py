@@ -86,6 +86,7 @@ def test_every_key_has_a_description(node: type[Any]) -> None:
     assert all(text.endswith((".", "]", "}")) for text in texts.values())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hydra_ready")
 def test_defaults_are_those_of_the_composed_configuration() -> None:
     """Whatever is chosen; a reference says to which key."""

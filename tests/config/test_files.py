@@ -134,6 +134,7 @@ def composed(folder: Path, content: str | bytes, *overrides: str) -> config.Conf
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", FAULTS)
 def test_a_fault_is_told_with_file_and_line(own: Path, case: str) -> None:
     """And with what to do, in one line."""
@@ -176,6 +177,7 @@ def test_what_editors_do_to_files_is_read(own: Path, content: bytes) -> None:
     assert composed(own, content).seed == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("typed", ["1e5", "017", "1_000", "12:30:00", "yes", "0x10", ".inf", "2026-01-01"])
 def test_texts_are_texts_in_files_too(own: Path, typed: str) -> None:
     """A folder, an experiment and a name that YAML would read as numbers, truth values or times."""

@@ -78,6 +78,7 @@ def test_a_user_that_there_is_not(tmp_path: Path, key: str) -> None:
     assert OmegaConf.select(OmegaConf.structured(found), key) == f"{tmp_path}/~nobody-of-that-name/x"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "experiment"),
     [

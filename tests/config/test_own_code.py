@@ -46,6 +46,7 @@ def test_arguments_are_keys_like_others() -> None:
     assert own_code(composed()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [

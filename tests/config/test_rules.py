@@ -22,6 +22,7 @@ def composed(*overrides: str) -> DictConfig:
 
 
 class TestClassWeight:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("value", "message"),
         [
@@ -61,6 +62,7 @@ class TestClassWeight:
 
 
 class TestSplit:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("overrides", "message"),
         [
@@ -136,6 +138,7 @@ class TestSchedule:
 
 
 class TestBackboneSizes:
+    @pytest.mark.slow
     @pytest.mark.parametrize("backbone", BACKBONES)
     def test_are_those_of_keras(self, backbone: str) -> None:
         """One pixel less than the smallest size is refused by Keras as it is here, and the size itself is not."""
@@ -192,6 +195,7 @@ class TestWeights:
         assert settings(composed(*overrides)).model.name == "mobilenet_ft"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["mobilenet_ft", "backbone"])
 @pytest.mark.parametrize(
     ("given", "epochs"),

@@ -99,6 +99,7 @@ class TestSettings:
         assert followed.optimizer.learning_rate == 0.02
         assert own.optimizer.learning_rate == 0.3
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("group", "choice"), [(group, choice) for group in NODES for choice in NODES[group]]
     )
@@ -117,6 +118,7 @@ class TestSettings:
         """Every data source makes a legal configuration once it has a folder."""
         assert settings(composed(f"data={data}", "data.dir=somewhere")).data.source == data
 
+    @pytest.mark.slow
     @given(rate=st.floats(allow_nan=True, allow_infinity=True, width=32))
     def test_learning_rate_is_legal_exactly_in_its_range(self, rate: float) -> None:
         """A learning rate is accepted if and only if it is more than 0 and at most 10."""

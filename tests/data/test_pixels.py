@@ -121,6 +121,7 @@ class TestDamage:
         assert again.path.read_bytes() == content
         assert "is damaged and will be recreated" in caplog.text
 
+    @pytest.mark.slow
     def test_no_random_header_is_an_error_or_another_picture(self, photos: Path, cache: Path) -> None:
         """Whatever stands where the header was, and in the note: the pictures are decoded anew, never misread."""
         before = opened(photos, cache)

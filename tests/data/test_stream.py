@@ -79,6 +79,7 @@ class TestTrainingStream:
                 assert image.dtype == np.float32
                 np.testing.assert_array_equal(image, part.images[label])
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["RandomFlip", "RandomRotation", "RandomContrast", "RandAugment"])
     def test_batch_size_does_not_change_a_picture(self, part: Part, name: str) -> None:
         """Picture i in epoch e is bit-identical in batches of 1, 4 and 9."""
@@ -90,6 +91,7 @@ class TestTrainingStream:
                 for label, image in expected.items():
                     np.testing.assert_array_equal(epoch[label], image)
 
+    @pytest.mark.slow
     def test_order_of_the_pictures_does_not_change_a_picture(self, part: Part) -> None:
         """Another seed shuffles differently but leaves what happens to each picture alone."""
         augmentation = AUGMENTATIONS["RandomRotation"]()
@@ -127,6 +129,7 @@ class TestTrainingStream:
 
 
 class TestMixing:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "layers",
         [[{"name": "MixUp", "alpha": 1.0}], ["CutMix"], ["RandomRotation", {"name": "MixUp", "alpha": 1.0}]],

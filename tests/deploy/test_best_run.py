@@ -95,6 +95,7 @@ def test_all_deleted(store: Store, runs: dict[int, str], study: str) -> None:
     assert "resume the sweep" not in str(raised.value)
 
 
+@pytest.mark.slow
 def test_a_deleted_study(store: Store, runs: dict[int, str], study: str) -> None:
     """It is not said that there is none; with the command that is told it is there again."""
     client(store.uri).delete_run(runs[-1])
@@ -152,6 +153,7 @@ def test_an_earlier_attempt_is_no_loss(store: Store, runs: dict[int, str], study
     assert best_run(store, study).info.run_id == again.run_id
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["deleted", "removed"])
 def test_the_best_repeat(store: Store, runs: dict[int, str], lose: Callable[[str], None], way: str) -> None:
     """A trial with repeats does not hand on to another one than its best."""
@@ -202,6 +204,7 @@ class TestAlone:
             found[value] = run.run_id
         return store, found
 
+    @pytest.mark.slow
     def test_a_deleted_best_run_is_not_replaced(self, runs: tuple[Store, dict[float, str]]) -> None:
         """As little as a trial is; a worse one that was deleted makes no difference."""
         store, ids = runs

@@ -23,6 +23,7 @@ def choose(results: Winners, **given: str) -> str:
     return next(name for name, run_id in results.runs.items() if run_id == found)
 
 
+@pytest.mark.slow
 def test_the_best_of_a_study_is_neither_pruned_nor_failed(results: Winners) -> None:
     """0.95 was pruned and 0.9 failed, so the first of the two trials with 0.8 wins."""
     assert choose(results, run="best", study="petals") == "petals/1"

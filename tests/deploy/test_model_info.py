@@ -64,6 +64,7 @@ def test_every_class_name_comes_back_as_it_was_written(odd: tuple[Path, Path, St
     assert len(data.paths) == len(ODD_NAMES)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Glyph")  # matplotlib's font has no Chinese
 def test_answers_name_the_classes_as_they_are_called(
     odd: tuple[Path, Path, Store], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -33,6 +33,7 @@ def test_of_a_sweep_the_first_trial_is_composed() -> None:
     assert setup.config == composed(setup.overrides).config
 
 
+@pytest.mark.slow
 def test_a_preset_and_a_sampler_are_understood() -> None:
     """Forty suggestions over the preset's space."""
     setup = composed(["search=aug_finetune", "data=demo", "hydra.sweeper.n_trials=1"], multirun=True)

@@ -73,6 +73,7 @@ def test_a_folder_that_is_not_given(make_config: MakeConfig) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

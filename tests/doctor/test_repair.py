@@ -49,6 +49,7 @@ def said(findings: list[Finding], check: str) -> list[str]:
     return [one.found for one in findings if one.check == check]
 
 
+@pytest.mark.slow
 def test_nothing_is_made_or_changed_where_nothing_is_broken(
     make_config: MakeConfig, store: Store, tmp_path: Path
 ) -> None:

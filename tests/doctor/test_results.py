@@ -108,6 +108,7 @@ class TestStore:
         assert "was made by a newer version of MLflow than 3." in finding.found
         assert "db upgrade" not in finding.fix
 
+    @pytest.mark.slow
     def test_a_deleted_experiment_is_to_be_mended(
         self, make_config: MakeConfig, whole: Path, tmp_path: Path
     ) -> None:
@@ -205,6 +206,7 @@ class TestStudies:
         assert finding.found == f"none yet; the first sweep creates sqlite:///{tmp_path}/results/optuna.db"
         assert not (tmp_path / "results").exists()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("storage", ["sqlite:///{}/optuna.db", "journal:{}/j"])
     def test_trials_of_dead_processes_are_counted(
         self, make_config: MakeConfig, tmp_path: Path, storage: str

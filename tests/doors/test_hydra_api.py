@@ -249,6 +249,7 @@ def refusal(folder: Path, *overrides: str, files: dict[str, str] | None = None) 
     return caught.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pattern", "overrides", "content", "group", "purpose"),
     [

@@ -87,6 +87,7 @@ def test_overrides_of_a_sweep(command: Command, typed: list[str]) -> None:
     command.check("--multirun", *(one for one in typed if not one.startswith("-")))
 
 
+@pytest.mark.slow
 @tries(4)
 @given(
     values=st.dictionaries(
@@ -114,6 +115,7 @@ LINES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @tries(6)
 @given(
     head=st.sampled_from([HEAD, HEAD, HEAD, "", "# @package x\n", "# @package\n"]),

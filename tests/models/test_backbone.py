@@ -76,6 +76,7 @@ class TestWhatIsTrained:
         assert network.prefix is not None
         assert network.prefix.output.shape == (None, 1280)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("fine_tune_at", "expected"), [(0, 158), (50, 107), (97, 61), (100, 56), (120, 38), (154, 2)]
     )
@@ -94,6 +95,7 @@ class TestWhatIsTrained:
             build_network(fine_tuned(155), num_classes=5, image_size=SIZE)
 
 
+@pytest.mark.slow
 class TestJoining:
     @pytest.mark.parametrize("fine_tune_at", [0, 50, 97, 100, 120, 154])
     def test_prefix_and_suffix_make_the_whole(
@@ -124,6 +126,7 @@ class TestJoining:
 
 
 class TestBatchNorm:
+    @pytest.mark.slow
     def test_statistics_stand_still_while_gamma_and_beta_learn(
         self, pictures: npt.NDArray[np.float32]
     ) -> None:
@@ -145,6 +148,7 @@ class TestBatchNorm:
 
         np.testing.assert_allclose(model(pictures, training=True), model(pictures, training=False), atol=1e-5)
 
+    @pytest.mark.slow
     def test_the_usual_recipe_moves_them(self, pictures: npt.NDArray[np.float32]) -> None:
         """Calling the base with training=False inside a functional graph, as guides do, moves the statistics."""
         network = built(fine_tuned(100, dropout=0.0))
@@ -163,6 +167,7 @@ class TestBatchNorm:
 
 
 class TestWeights:
+    @pytest.mark.slow
     def test_are_loaded_from_a_file(self, tmp_path: Path) -> None:
         """A file of the same network's weights is what the backbone begins with."""
         network = built(frozen())
@@ -185,6 +190,7 @@ class TestWeights:
             build_network(frozen(weights=str(path)), num_classes=5, image_size=SIZE)
         assert told == []
 
+    @pytest.mark.slow
     def test_of_another_network_are_refused(self, tmp_path: Path) -> None:
         """Weights of another width are refused with the file's name and what it must be."""
         other = keras.applications.MobileNetV2(

@@ -116,6 +116,7 @@ def expected(network: Network, part: PictureSet, aug: str, epoch: int) -> npt.ND
 
 
 class TestFeatures:
+    @pytest.mark.slow
     @pytest.mark.parametrize("aug", ["none", "RandomFlip", "RandomFlip_prob", "RandomRotation"])
     @pytest.mark.parametrize("epoch", [0, 3])
     def test_are_the_prefix_of_the_augmented_pictures(
@@ -243,6 +244,7 @@ class TestStored:
         assert caplog.text.count("Computing the features of 37 pictures, draw 0") == 1
         assert second._engine is None
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("damage", ["flipped bit", "truncated", "deleted"])
     def test_are_computed_anew_when_damaged(
         self, make_bank: MakeBank, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
@@ -302,6 +304,7 @@ class TestStored:
 
 
 class TestStream:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("batch_size", "aug"),
         [(8, "RandomRotation"), (37, "RandomRotation"), (50, "RandomRotation"), (8, "MixUp"), (37, "CutMix")],
@@ -383,6 +386,7 @@ def plain_losses(part: PictureSet, bank: Callable[[Network], FeatureBank] | None
     return losses(network, batches, stored=bank is not None, optimizer=sgd, steps=5)
 
 
+@pytest.mark.slow
 class TestTraining:
     @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float16", 2e-4)])
     def test_through_the_bank_equals_training_through_the_prefix(

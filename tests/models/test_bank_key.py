@@ -121,6 +121,7 @@ class TestKey:
 
 
 class TestPrefix:
+    @pytest.mark.slow
     def test_trials_with_the_same_cut_share_it(self) -> None:
         """Fine-tuning from 98 or 100 begins behind the same cut, from 120 behind another; Keras' counters run on."""
         assert prefix_digest(backbone_prefix(98)) == prefix_digest(backbone_prefix(100))

@@ -34,12 +34,14 @@ class TestCutPoints:
 
         assert names[1:] == ["a", "add", "c"]
 
+    @pytest.mark.slow
     def test_of_mobilenet_v2(self, mobilenet: keras.Model) -> None:
         """From layer 80 on they are the ends of blocks and the layers between blocks."""
         between = [*range(89, 98), 106, *range(115, 125), 133, *range(142, 154)]
 
         assert [index for index in cut_points(mobilenet) if index >= 80] == [80, *between]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("index", [44, 80, 97, 115, 133, 150])
     def test_the_two_parts_make_the_whole(self, mobilenet: keras.Model, index: int) -> None:
         """Cut at a cut point and joined again, the network gives the same output."""

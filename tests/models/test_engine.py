@@ -108,6 +108,7 @@ def test_pictures_matter(expected: Floats) -> None:
 
 @pytest.mark.parametrize("engine", ["litert", "tensorflow"])
 class TestFeatures:
+    @pytest.mark.slow
     def test_equal_those_of_keras(
         self, engines: dict[str, Engine], pictures: Floats, expected: Floats, engine: str
     ) -> None:

@@ -68,6 +68,7 @@ def trained_once(suffix: keras.Model, batch: npt.NDArray[np.float32]) -> list[np
     return moved
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fine_tune_at", [0, 50, 100, 140])
 def test_gives_the_same_logits(fine_tune_at: int) -> None:
     """Wherever the network is cut, the folded suffix gives the suffix's logits to 1e-4 of the largest."""

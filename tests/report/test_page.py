@@ -52,6 +52,7 @@ def of_searched(store: Store, searched: str) -> Made:
 
 
 class TestRepeated:
+    @pytest.mark.slow
     def test_numbers_are_those_of_mlflow(self, of_repeated: Made, store: Store) -> None:
         """Mean, spread, single runs, test figure, epochs and seconds of all five rows trace to runs and metrics."""
         assert trace(Page(of_repeated.html), store) == 5 * (4 + 3 + 1 + 2)
@@ -157,6 +158,7 @@ class TestRepeated:
 
 
 class TestSearched:
+    @pytest.mark.slow
     def test_numbers_are_those_of_mlflow(self, of_searched: Made, store: Store) -> None:
         """Value, epochs and seconds of the ten complete trials."""
         assert trace(Page(of_searched.html), store) == 10 * 3
@@ -235,6 +237,7 @@ class TestOthers:
         assert "MemoryError" in made.told
         assert {"val-accuracy", "timeline"} <= Page(made.html).charts().keys()
 
+    @pytest.mark.slow
     def test_runs_that_are_gone(self, store: Store, incomplete: str) -> None:
         """What MLflow does not have any more is named, first of all the study's best; no other one passes for it."""
         made = make(store, incomplete)

@@ -135,6 +135,7 @@ def write(name: str, case: Case, store: Store, folder: Path) -> tuple[str, str]:
         return parent.run_id, str(console.file.getvalue())  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_one_rank_everywhere(name: str, store: Store, tmp_path: Path) -> None:
     """Rank by rank, and word by word what the ranks mean."""

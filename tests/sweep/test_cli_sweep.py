@@ -141,6 +141,7 @@ def run(
     return type_in
 
 
+@pytest.mark.slow
 def test_a_deleted_experiment_is_refused_before_there_is_a_study(
     run: Callable[..., Outcome], tmp_path: Path, drawn: Path
 ) -> None:
@@ -156,6 +157,7 @@ def test_a_deleted_experiment_is_refused_before_there_is_a_study(
     assert sorted((tmp_path / "results").iterdir()) == before
 
 
+@pytest.mark.slow
 def test_moved_results_are_refused_before_there_is_a_study(
     run: Callable[..., Outcome], tmp_path: Path
 ) -> None:
@@ -177,6 +179,7 @@ def cases() -> list[Any]:
     return [pytest.param(case, marks=pytest.mark.slow if case in RESEMBLING else ()) for case in BAD_INPUT]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", cases())
 def test_bad_input_is_refused_in_a_sentence(run: Callable[..., Outcome], tmp_path: Path, case: str) -> None:
     """A bad sweep ends with code 2 before any trial, says how to fix it, and leaves neither study nor run behind."""

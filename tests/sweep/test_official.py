@@ -44,6 +44,7 @@ def _loaded(found: Any) -> optuna.Study:
 
 
 class TestResults:
+    @pytest.mark.slow
     @BOTH
     def test_one_objective(self, sweep: Sweep, sweeper: str) -> None:
         """The file has the best trial; a deleted key and a fixed one are no params."""
@@ -59,6 +60,7 @@ class TestResults:
             ]
             assert found["best_value"] == min(trial.value or 0.0 for trial in trials) == 1.0
 
+    @pytest.mark.slow
     @BOTH
     def test_two_objectives(self, sweep: Sweep, sweeper: str) -> None:
         """The file has the Pareto set, in which no trial dominates another one."""
@@ -76,6 +78,7 @@ class TestResults:
         if sweeper == "study":
             assert len(found["solutions"]) == len(study().best_trials)
 
+    @pytest.mark.slow
     @BOTH
     def test_a_function_adds_values(self, sweep: Sweep, sweeper: str) -> None:
         """What the function suggests reaches the trial and the file, under its own key, and sees the fixed values."""
@@ -116,6 +119,7 @@ class TestResults:
         assert text == f"name: optuna\nbest_params:\n  +w: {trial.params['w']}\nbest_value: 1.0\n"
 
 
+@pytest.mark.slow
 class TestStudies:
     def test_a_name_without_a_storage(self, sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
         """With another search, a study that is named but not stored by its user is a new one; each can be continued."""
@@ -163,6 +167,7 @@ class TestRefused:
         assert "\n" not in str(raised.value)
 
 
+@pytest.mark.slow
 class TestFailures:
     def test_no_failure_is_allowed(self, sweep: Sweep) -> None:
         """The first failure ends a sweep that allows none, and there are no results."""
@@ -241,6 +246,7 @@ class TestMessages:
         ]
 
 
+@pytest.mark.slow
 def test_neither_tensorflow_nor_mlflow_is_imported(tmp_path: Path, official_app: Any) -> None:
     """Neither a sweep of another program nor its training process imports Keras, TensorFlow or, untracked, MLflow."""
     environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}

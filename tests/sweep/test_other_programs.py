@@ -156,6 +156,7 @@ def test_trials_in_mlflow(sweep: Sweep, tmp_path: Path, monkeypatch: pytest.Monk
         find_study(store, "other")
 
 
+@pytest.mark.slow
 def test_without_tracking(app: Any, sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     """No package that the program does not need is imported, its variables are its own, and nothing is stored in MLflow."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://nowhere.invalid")

@@ -170,6 +170,7 @@ def test_an_objective_is_not_replaced_by_the_rank(
     assert client(store_of(config).uri).get_run(tracker.run_id).data.metrics["rank"] == kept
 
 
+@pytest.mark.slow
 def test_without_figures(config: DictConfig, study: optuna.Study) -> None:
     """With tracking.log_figures=false no plots are stored, and the description does not mention them."""
     without = config.copy()
@@ -195,6 +196,7 @@ def test_the_command_finds_ones_own_presets(config: DictConfig, study: optuna.St
         )
 
 
+@pytest.mark.slow
 def test_one_run_for_a_study(config: DictConfig, study: optuna.Study) -> None:
     """A resumed sweep writes to the same run; one that fails leaves it FAILED."""
     with opened(config, study) as first:
@@ -218,6 +220,7 @@ def test_the_course_is_written_once(config: DictConfig, study: optuna.Study) -> 
     assert [(point.step, point.value) for point in history] == [(1, 0.25), (2, 0.75), (3, 0.75)]
 
 
+@pytest.mark.slow
 def test_a_study_stays_in_its_experiment(config: DictConfig, study: optuna.Study) -> None:
     """A study from before data sets had their own experiments is resumed where it is, with the runs of its trials."""
     with opened(config, study) as parent_run:
@@ -235,6 +238,7 @@ def test_a_study_stays_in_its_experiment(config: DictConfig, study: optuna.Study
     assert service.get_experiment_by_name("flowersweep/demo") is None
 
 
+@pytest.mark.slow
 def test_the_description_shows_the_ranking(config: DictConfig, study: optuna.Study) -> None:
     """The picture is stored with the study's run before the description refers to it."""
     with opened(config, study) as parent_run:
@@ -278,6 +282,7 @@ def test_runs_of_dead_processes_are_closed(config: DictConfig, study: optuna.Stu
         assert os.getpid() != dead.pid
 
 
+@pytest.mark.slow
 def test_plots_that_there_is_no_room_for(
     config: DictConfig, study: optuna.Study, caplog: pytest.LogCaptureFixture
 ) -> None:

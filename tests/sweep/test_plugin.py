@@ -48,6 +48,7 @@ def test_defaults() -> None:
     assert (sweeper.n_trials, sweeper.n_jobs, sweeper.n_repeats, sweeper.on_mismatch) == (None, 1, 1, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pruner", list(schema.PRUNERS))
 @pytest.mark.parametrize(
     "sampler", ["auto", "tpe", "random", "grid", "qmc", "gp", "cmaes", "nsgaii", "nsgaiii"]

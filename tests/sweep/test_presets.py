@@ -79,6 +79,7 @@ def marked() -> list[Any]:
     return [pytest.param(preset, marks=pytest.mark.slow if "_aug" in preset else ()) for preset in PRESETS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", marked())
 def test_every_choice_composes(loader: Any, preset: str) -> None:
     """Each option of each key, and both ends of each interval, are a configuration that can run."""

@@ -41,6 +41,7 @@ def states(app: Any, name: str | None = None) -> list[str]:
 
 
 class TestGrid:
+    @pytest.mark.slow
     def test_points_in_hydras_order_once(
         self, app: Any, sweep: Sweep, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -69,6 +70,7 @@ class TestGrid:
         sweep(*grid, "hydra.sweeper.n_trials=40")
         assert [trial.params["y"] for trial in app.study().trials] == [0, 1, 2, 3, 4]
 
+    @pytest.mark.slow
     def test_conditions(self, app: Any, sweep: Sweep) -> None:
         """A key is searched only where its condition holds: 2 + 1 points in place of 4."""
         sweep("shape=round,square", "y=1,2", "+hydra.sweeper.conditions={y: {shape: round}}")
@@ -79,6 +81,7 @@ class TestGrid:
         ]
         assert app.study().best_value == 2.5
 
+    @pytest.mark.slow
     def test_stays_a_grid_with_a_number_of_trials(
         self, app: Any, sweep: Sweep, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -94,6 +97,7 @@ class TestGrid:
         ]
 
 
+@pytest.mark.slow
 class TestFolders:
     def test_only_its_own_empty_ones_are_removed(self, app: Any, sweep: Sweep, tmp_path: Path) -> None:
         """Trials and workers leave no empty folder; what was empty before stays, whatever it is called."""
@@ -112,6 +116,7 @@ class TestFolders:
 
 
 class TestDuplicates:
+    @pytest.mark.slow
     def test_are_not_trained(self, app: Any, sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
         """A chosen sampler goes through a small space; what is left of the budget takes results over, marked as such."""
         sweep("y=8,16,32", "hydra/sweeper/sampler=random", "hydra.sweeper.n_trials=6")
@@ -196,6 +201,7 @@ class TestSearch:
 
 
 class TestFailures:
+    @pytest.mark.slow
     def test_sweep_goes_on(self, app: Any, sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
         """Failed trials are kept with their reason while the others finish."""
         sweep("kind=failing", "x=0.2,0.7,0.4", "hydra.sweeper.max_failures=2")
@@ -254,6 +260,7 @@ def test_overrides_are_kept_as_typed() -> None:
 class TestGoingOn:
     BEGUN = "x=0.1,0.2", "hydra.sweeper.study_name=mine"
 
+    @pytest.mark.slow
     def test_a_storage_that_fails_before_the_first_trial(self, app: Any, sweep: Sweep) -> None:
         """A storage that can be opened but takes no more trials is told in a sentence; the same command resumes later."""
         command = "x=0.1,0.2", "hydra.sweeper.study_name=full", "hydra.sweeper.n_trials=2"
@@ -272,6 +279,7 @@ class TestGoingOn:
         sweep(*queued)
         assert [trial.params["x"] for trial in app.study().trials] == [0.2, 0.1]
 
+    @pytest.mark.slow
     def test_another_search_is_refused(self, app: Any, sweep: Sweep) -> None:
         """A name stands for one search: the difference is shown, once, and nothing is run."""
         sweep(*self.BEGUN)

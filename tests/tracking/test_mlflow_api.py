@@ -153,6 +153,7 @@ class TestPrivateParts:
             "that an experiment opens with the best run on top."
         )
 
+    @pytest.mark.slow
     def test_a_database_is_made_and_closed(self, tmp_path: Path) -> None:
         """It has MLflow's tables, an experiment that lies in the given folder, and no journal of an open connection."""
         create_database(f"sqlite:///{tmp_path}/mlflow.db", (tmp_path / "files").as_uri())
@@ -161,6 +162,7 @@ class TestPrivateParts:
             found = database.execute("SELECT name, artifact_location FROM experiments").fetchall()
         assert found == [("Default", f"{(tmp_path / 'files').as_uri()}/0")]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("revision", "older"), [("451aebb31d03", True), ("ffffffffffff", False)])
     def test_an_older_version_is_told_from_a_newer_one(
         self, tmp_path: Path, revision: str, *, older: bool

@@ -69,6 +69,7 @@ class TestLogging:
         tracker.tags({"state": "done"})
         assert kept(tracker, store)[1]["state"] == "done"
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("log", "message"), REFUSED)
     def test_what_is_refused(
         self, tracker: MLflowTracker, log: Callable[[MLflowTracker], Any], message: str

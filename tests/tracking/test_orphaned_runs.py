@@ -151,6 +151,7 @@ def test_an_unknown_experiment_has_no_runs(store: Store) -> None:
     assert close_orphaned_runs(store, ["424242"]) == []
 
 
+@pytest.mark.slow
 def test_a_run_whose_process_was_killed_is_closed(store: Store) -> None:
     """`kill -9` in the middle of a run leaves it RUNNING; reconciling makes it KILLED and keeps its metrics."""
     code = (

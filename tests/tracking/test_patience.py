@@ -66,6 +66,7 @@ def started(timer: threading.Timer) -> Iterator[None]:
     timer.cancel()
 
 
+@pytest.mark.slow
 def test_a_run_is_started_once_after_a_lock(store: Store, tracker: MLflowTracker) -> None:
     """Starting and resuming wait too, and so does closing what dead processes left; one run comes of it."""
     number = experiment_id(store, "starts")
@@ -81,6 +82,7 @@ def test_a_run_is_started_once_after_a_lock(store: Store, tracker: MLflowTracker
     assert tracker.status is None
 
 
+@pytest.mark.slow
 def test_a_lock_at_the_start_is_waited_for(store: Store) -> None:
     """A program that begins while the file is locked for a moment begins all the same."""
     path = Path(store.uri.removeprefix("sqlite:///"))
@@ -88,6 +90,7 @@ def test_a_lock_at_the_start_is_waited_for(store: Store) -> None:
         assert prepare_store(path.parent) == store
 
 
+@pytest.mark.slow
 def test_the_end_of_patience_is_told_in_one_sentence(store: Store) -> None:
     """A lock that stays ends the call after the time that was given, with what to do."""
     began = time.monotonic()

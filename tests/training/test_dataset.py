@@ -113,6 +113,7 @@ class TestKindsOfSplit:
         assert np.bincount(pictures.train.labels).tolist() == [9] * 5
         assert np.bincount(pictures.validation.labels).tolist() == [3] * 5
 
+    @pytest.mark.slow
     def test_each_picture_validates_in_one_of_the_folds(self, make_config: MakeConfig) -> None:
         """Four folds of 15 pictures; a fold that is not given is the first."""
         configs = [make_config("data.split=stratified", "data.folds=4", f"data.fold={n}") for n in range(4)]

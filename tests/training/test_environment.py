@@ -36,6 +36,7 @@ def stream_over(images: npt.NDArray[np.uint8]) -> tf.data.Dataset:
     return training_stream(part, build("RandomFlip"), image_size=8, batch_size=2, seed=0, epochs=1)
 
 
+@pytest.mark.slow
 def test_the_pictures_of_a_stream_are_let_go() -> None:
     """A stream's pictures stay in memory until its block ends, and not longer; other streams go on."""
     earlier = stream_over(np.ones((4, 8, 8, 3), np.uint8))

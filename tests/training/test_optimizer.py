@@ -52,6 +52,7 @@ def test_averages_are_those_of_the_configuration() -> None:
 
 
 class TestLayerDecay:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "config",
         [

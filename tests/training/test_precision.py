@@ -40,6 +40,7 @@ def test_a_cpu_tells_by_its_flags_whether_it_has_bfloat16(
     assert cpu_has_bfloat16(path) is expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_bfloat16", [False, True], ids=["without", "with"])
 @pytest.mark.parametrize(
     ("chosen", "model", "expected"),
@@ -74,6 +75,7 @@ def val_loss(config: Config, model: keras.Model) -> float:
     return float(-np.log(probabilities[np.arange(len(probabilities)), part.labels]).mean())
 
 
+@pytest.mark.slow
 def test_bfloat16_validates_and_saves_in_float32(make_config: MakeConfig) -> None:
     """The saved model, an average of the weights, computes in float32, and its figures are those that were reported."""
     average = ("trainer.precision=bfloat16", "optimizer.ema=0.9")
@@ -90,6 +92,7 @@ def test_bfloat16_validates_and_saves_in_float32(make_config: MakeConfig) -> Non
     assert len({point.value for point in points}) == 3  # of weights that are trained, not of the first ones
 
 
+@pytest.mark.slow
 def test_a_fine_tuned_network_is_validated_and_saved_in_float32(make_config: MakeConfig) -> None:
     """Trained with folded layers in bfloat16, the saved average is Keras' own network in float32 with the figures reported."""
     config = make_config(
@@ -112,6 +115,7 @@ def test_a_fine_tuned_network_is_validated_and_saved_in_float32(make_config: Mak
     assert val_loss(config, model) == pytest.approx(result.metrics["best/val_loss"], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_bfloat16_learns_what_float32_learns(make_config: MakeConfig) -> None:
     """After two epochs the training losses of both precisions differ by less than two per cent."""
     losses = [

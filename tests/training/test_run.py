@@ -74,6 +74,7 @@ def losses(config: Config, result: Result) -> list[float]:
 
 
 class TestWhatIsLogged:
+    @pytest.mark.slow
     def test_everything_of_a_run(self, make_config: MakeConfig) -> None:
         """A finished run has parameters, metrics per epoch and in all, the data set, artifacts and a model."""
         config = make_config("aug=RandomFlip", "data.test_split=0.2")
@@ -102,6 +103,7 @@ class TestWhatIsLogged:
         assert used.tags[0].value == "training, validation, test"
         assert len(run.outputs.model_outputs) == 1
 
+    @pytest.mark.slow
     def test_objective_is_the_best_epochs_and_the_saved_weights(
         self, make_config: MakeConfig, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -152,6 +154,7 @@ class TestWhatIsLogged:
         assert [event.step for event in events.Tensors("val_accuracy")] == [1, 2]
 
 
+@pytest.mark.slow
 class TestReproducibility:
     def test_one_seed_one_result(self, make_config: MakeConfig) -> None:
         """Two runs with one seed log identical losses to the last bit; another seed gives others."""
@@ -195,6 +198,7 @@ class TestFailures:
         tags = client(store.uri).get_run(tracker.run_id).data.tags
         assert (tracker.status, tags.get("trial.state")) == (status, state)
 
+    @pytest.mark.slow
     def test_a_store_that_stays_locked_costs_a_trial_nothing(self, make_config: MakeConfig) -> None:
         """A trial that ends meanwhile has its value; what it recorded is stored when the store is opened again."""
         config = make_config("trainer.epochs=3", *QUICK)

@@ -57,6 +57,7 @@ def single(counts: Mapping[int, int], n_pictures: int) -> dict[int, float]:
 
 
 class TestCounts:
+    @pytest.mark.slow
     def test_one_picture_in_both_seeds(self, store: Store, repeated: str, counted: str) -> None:
         """Accuracies logged in single precision are compared as counts: one picture more with two seeds is p 0.5.
 

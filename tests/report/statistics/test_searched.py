@@ -84,6 +84,7 @@ def kept(store: Store, study: optuna.Study) -> str:
     return parent_run.run_id
 
 
+@pytest.mark.slow
 def test_importances_are_optunas(store: Store, study: optuna.Study, kept: str) -> None:
     """To the last digit those of the very study, and so is the chart; the seed is a key like any other."""
     read = read_study(store, find_study(store, "asked"))

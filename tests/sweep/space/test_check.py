@@ -79,6 +79,7 @@ class TestProbes:
         assert list(probes(build_space(["a=1"]))) == [{}]
 
 
+@pytest.mark.slow
 def test_what_there_is_to_know_is_told_once(
     loader: Any, drawn: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -106,6 +107,7 @@ def test_what_there_is_to_know_is_told_once(
 
 
 class TestCheck:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("arguments", "said"),
         [
@@ -133,6 +135,7 @@ class TestCheck:
         checked = check_choices(space, sweep, loader, 3)
         assert [one.data.split_seed for one in checked] == [3, 4, 5, 3, 4, 5]
 
+    @pytest.mark.slow
     def test_a_fixed_value_that_some_choices_lack(self, loader: Any, sweep: DictConfig) -> None:
         """The choices without the key are named, and the condition that gives it to the others works."""
         typed = ["optimizer=adam,sgd,adamw,rmsprop", "optimizer.momentum=0.5"]

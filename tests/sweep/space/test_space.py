@@ -155,6 +155,7 @@ class TestSuggest:
             expected = params[dimension.name] if index is None else dimension.options[index].value
             assert repr(override.value()) == repr(expected)
 
+    @pytest.mark.slow
     @given(space=SPACES, seed=st.integers(0, 99))
     @settings(max_examples=25, deadline=None)
     def test_overrides_compose(self, _composed: None, space: Space, seed: int) -> None:  # noqa: PT019 (hypothesis passes by keyword)

@@ -118,6 +118,7 @@ def test_ends_with_its_time_and_at_once_when_stopped() -> None:
     assert time.monotonic() < until + 5
 
 
+@pytest.mark.slow
 def test_every_call_of_a_study_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Creating, asking, suggesting, reporting and telling each outlast a locked database, and happen once."""
     monkeypatch.setattr(storages, "SQLITE_BUSY_SECONDS", 0.01)

@@ -83,6 +83,7 @@ def name(definition: dict[str, Any]) -> str:
     return derived_name(build_space(["aug=none,RandomFlip"]), definition, ["maximize"])
 
 
+@pytest.mark.slow
 def test_pictures_not_their_place(define: Define, drawn: Path, other: Path, tmp_path: Path) -> None:
     """The same pictures elsewhere are the same study; others are another, which an explicit name refuses in a sentence."""
     sweep = "aug=none,RandomFlip", "data=folder"
@@ -109,6 +110,7 @@ def test_changed_where_they_lie(define: Define, other: Path) -> None:
     assert name(define(*sweep)) != name(before)
 
 
+@pytest.mark.slow
 def test_every_option_that_is_searched(define: Define, drawn: Path, other: Path) -> None:
     """Where pictures are searched, those of each option are bound, also behind an interpolation."""
     found = define("data=folder", f"data.dir={drawn},{other}")["content"]["data.dir"]
@@ -121,6 +123,7 @@ def test_every_option_that_is_searched(define: Define, drawn: Path, other: Path)
     assert folds["content"]["data.dir"] == found
 
 
+@pytest.mark.slow
 def test_weights_by_content(define: Define, drawn: Path, tmp_path: Path) -> None:
     """A file of weights counts by its bytes, the name of published ones as it is; each one that is searched is bound."""
     sweep = "aug=none,RandomFlip", "data=folder", f"data.dir={drawn}", "model=mobilenet_frozen"
@@ -135,6 +138,7 @@ def test_weights_by_content(define: Define, drawn: Path, tmp_path: Path) -> None
     assert searched == [*one["content"]["model.weights"], *two["content"]["model.weights"]]
 
 
+@pytest.mark.slow
 def test_split_is_kept(define: Define, drawn: Path) -> None:
     """How the pictures are divided is still compared by its settings."""
     sweep = "aug=none,RandomFlip", "data=folder", f"data.dir={drawn}"
@@ -205,6 +209,7 @@ def test_a_split_that_is_changed_meanwhile(configured: Configured, tmp_path: Pat
     assert Content.of([one], find_all([one])).listed()["data.split_file"] != [digest]
 
 
+@pytest.mark.slow
 def test_own_code_by_its_text(define: Define, drawn: Path, modules: Modules) -> None:
     """Searched augmentations count, too; an edit is another study, and the difference names your own code."""
     file = modules.add("own_defined", WARMTH)

@@ -48,6 +48,7 @@ def test_waits_in_place(study: optuna.Study) -> None:
     assert again.user_attrs[LOST] == 1
 
 
+@pytest.mark.slow
 def test_finds_it_from_another_process(study: optuna.Study, tmp_path: Path) -> None:
     """Who opens the storage anew sees and returns it too."""
     _lose(study)

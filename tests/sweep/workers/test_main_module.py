@@ -96,6 +96,7 @@ def _trial(stub: Any, function: Any, main: MainModule | None, net: Any) -> Outco
         process.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [GUARD, "main()\n", "sys.exit(main())\n"])
 def test_a_trial_finds_what_the_program_defines(
     stub: Any, started: Callable[[str], ModuleType], end: str

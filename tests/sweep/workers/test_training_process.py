@@ -105,6 +105,7 @@ def _deaf_to_sigterm(_: DictConfig) -> float:
     return 0.0
 
 
+@pytest.mark.slow
 def test_runs_trials_and_is_replaced_after_some(bench: Callable[..., Bench]) -> None:
     """Trials share a process of its own session until their number is reached; then the next gets a new one."""
     made = bench(_mark, trials_per_process=2)
@@ -138,6 +139,7 @@ def test_is_replaced_when_it_has_grown(bench: Callable[..., Bench]) -> None:
     assert pids[0] == pids[1] == pids[2] != pids[3]
 
 
+@pytest.mark.slow
 def test_reports_are_answered(bench: Callable[..., Bench]) -> None:
     """Reports and attributes arrive, and a trial that is not wanted ends PRUNED while its process goes on."""
     made, notes = bench("reporting"), Notes(prune_at=2)
@@ -149,6 +151,7 @@ def test_reports_are_answered(bench: Callable[..., Bench]) -> None:
     assert notes.attrs == {"run_id": "run-4", "pid": made.process.pid}
 
 
+@pytest.mark.slow
 def test_death_is_an_outcome_and_the_next_trial_gets_a_new_process(bench: Callable[..., Bench]) -> None:
     """A process that is killed costs its trial only."""
     made = bench("killed_always")
@@ -167,6 +170,7 @@ MANY = "of many that nobody will read"
 FORKS = pytest.mark.parametrize("fork", ["seconds=0.0", "seconds=1.0"], ids=["in Python", "in C"])
 
 
+@pytest.mark.slow
 @FORKS
 def test_death_is_noticed_although_a_child_lives_on(bench: Callable[..., Bench], fork: str) -> None:
     """A killed process is noticed at once although its forked child has the socket, and the child is ended as well."""
@@ -191,6 +195,7 @@ def test_death_is_noticed_although_a_child_lives_on(bench: Callable[..., Bench],
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 @FORKS
 def test_a_forked_child_says_nothing(bench: Callable[..., Bench], fork: str) -> None:
     """What a forked child reports, returns or raises is no message of its trial, nor of the next one."""
@@ -274,6 +279,7 @@ def test_a_failure_does_not_poison_the_next_trial(bench: Callable[..., Bench], t
     assert made.run(1) == Outcome(State.COMPLETE, (1.0,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 def test_a_signal_from_elsewhere_is_named(bench: Callable[..., Bench], name: str) -> None:
     """The reason names the signal that ended a training process, and code of the trial that cleans up is run before."""
@@ -308,6 +314,7 @@ def test_process_that_died_between_trials(bench: Callable[..., Bench]) -> None:
     assert made.run(1) == Outcome(State.COMPLETE, (0.25,))
 
 
+@pytest.mark.slow
 def test_stop_ends_the_trial_soon(bench: Callable[..., Bench]) -> None:
     """When the relay wants to stop, the process ends long before the trial would, and there is no outcome."""
     made = bench("quick")
@@ -333,6 +340,7 @@ def test_process_that_will_not_stop_is_killed(
     assert not _lives(notes.attrs["pid"])
 
 
+@pytest.mark.slow
 def test_output_goes_to_the_file(bench: Callable[..., Bench], tmp_path: Path) -> None:
     """What the process prints is appended to the file, also past Python; of long outputs the beginning and the end."""
 
@@ -434,6 +442,7 @@ def _replaces_streams(_: DictConfig) -> float:
     return 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", [_closes_streams, _closes_descriptors, _replaces_streams])
 def test_streams_that_a_trial_closes_cost_nothing(
     bench: Callable[..., Bench], tmp_path: Path, objective: Callable[[DictConfig], float]
@@ -444,6 +453,7 @@ def test_streams_that_a_trial_closes_cost_nothing(
     assert [made.run(number) for number in range(2)] == [Outcome(State.COMPLETE, (1.0,))] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("variable", "number"), [(None, signal.SIGUSR2), ("USR1", signal.SIGUSR1)])
 def test_the_signal_of_submitit_is_for_its_worker(
     bench: Callable[..., Bench],

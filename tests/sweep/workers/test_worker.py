@@ -59,6 +59,7 @@ def sweep(stub: Any, tmp_path: Path) -> Sweeps:
     return Sweeps(stub, tmp_path)
 
 
+@pytest.mark.slow
 def test_every_end_has_its_state_and_reason(sweep: Sweeps) -> None:
     """Exceptions, useless values, exits and pruning end a trial each in its own way, and the sweep goes on."""
     report = sweep("ending_badly", 10, max_retries=0)
@@ -83,6 +84,7 @@ def test_every_end_has_its_state_and_reason(sweep: Sweeps) -> None:
     assert report.stop is Stop.SPENT
 
 
+@pytest.mark.slow
 def test_resume_runs_what_is_missing_and_can_be_extended(sweep: Sweeps) -> None:
     """The same command runs only what is missing, with the values an uninterrupted sweep would have had."""
     assert sweep("quick", 3).counts["COMPLETE"] == 3
@@ -461,6 +463,7 @@ def test_signal_leaves_the_trial_waiting(sweep: Sweeps, number: int) -> None:
     assert _all_end(pids)
 
 
+@pytest.mark.slow
 def test_message_leaves_the_trial_waiting(sweep: Sweeps, monkeypatch: pytest.MonkeyPatch) -> None:
     """A message in the study ends the running trial, which waits in place; a later sweep goes on with it, as another attempt."""
     monkeypatch.setattr("flowersweep.sweep.study.held_trial.LOOK_SECONDS", 0.0)

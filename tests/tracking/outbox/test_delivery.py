@@ -164,6 +164,7 @@ def _do(run: MLflowTracker, number: int, step: str) -> None:
             run.dataset(f"set {number}", digest=str(number), source="/pictures", context="training")
 
 
+@pytest.mark.slow
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(steps=["metrics", "params", "data", "text", "tags"], faults=["after"] * 5)
 @example(steps=["metrics", "torn", "metrics", "restart", "text"], faults=["before"] * 3)

@@ -61,6 +61,7 @@ def read_back(store: Store, to: Path) -> str:
 
 
 class TestWhereItIs:
+    @pytest.mark.slow
     def test_results_in_their_place_are_left_alone(self, made: Path) -> None:
         """Nothing is found, corrected or copied."""
         before = (made / "mlflow.db").read_bytes()
@@ -79,6 +80,7 @@ class TestWhereItIs:
 
 
 class TestMoved:
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", NAMES)
     def test_it_is_refused_and_corrected(self, made: Path, tmp_path: Path, name: str) -> None:
         """One sentence with the command; after it MLflow finds the files, and nothing leads to the old place."""

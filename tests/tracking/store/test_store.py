@@ -47,6 +47,7 @@ def content(folder: Path, name: str) -> list[list[str]]:
 class TestSQLite:
     """The store that needs no server."""
 
+    @pytest.mark.slow
     def test_it_is_complete_and_absolute(self, store: Store) -> None:
         """The database and the artifacts lie in the folder asked for, under absolute addresses."""
         assert store.artifact_root is not None
@@ -68,6 +69,7 @@ class TestSQLite:
         assert prepare_store(Path("elsewhere"), store.uri).uri == store.uri
         assert path.read_bytes() == before
 
+    @pytest.mark.slow
     def test_the_copy_that_other_tests_use_is_the_same(self, tmp_path: Path) -> None:
         """All tables and rows but for times, also in a folder with an odd name."""
         made, template = tmp_path / "made & #ü", tmp_path / "template.db"
@@ -84,6 +86,7 @@ class TestSQLite:
         monkeypatch.chdir(store.artifact_root.parent.parent)
         assert prepare_store(Path(store.artifact_root.parent.name)) == store
 
+    @pytest.mark.slow
     def test_leftovers_of_a_killed_process_do_no_harm(self, tmp_path: Path) -> None:
         """A half-made draft and an empty database are made anew."""
         (tmp_path / ".mlflow.db.draft").write_bytes(b"half")
@@ -107,6 +110,7 @@ class TestSQLite:
             prepare_store(tmp_path)
         assert path.read_bytes() == before
 
+    @pytest.mark.slow
     def test_a_locked_file_is_not_called_damaged(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -230,6 +234,7 @@ class TestRefusals:
         assert "\n" not in str(caught.value)
         assert "MLFLOW_HTTP_REQUEST_TIMEOUT" not in os.environ
 
+    @pytest.mark.slow
     def test_a_server_that_does_not_answer_is_told_within_seconds(self, tmp_path: Path) -> None:
         """A port that accepts and then says nothing is given up after three seconds, not after MLflow's two minutes."""
         with socket.socket() as silent:

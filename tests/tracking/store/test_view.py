@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.store.store import experiment_id, prepare_store
@@ -36,6 +38,7 @@ def test_runs_of_an_earlier_version_keep_their_order(tmp_path: Path) -> None:
     assert order() == "metrics.`order`"
 
 
+@pytest.mark.slow
 def test_new_experiments_have_it(tmp_path: Path) -> None:
     """An experiment is made with the view and as one of model training."""
     store = prepare_store(tmp_path)

@@ -67,6 +67,7 @@ def trial(config: Config, store: Store) -> Trial:
     return Trial(config, store)
 
 
+@pytest.mark.slow
 def test_a_silent_machine_loses_its_run_to_an_older_one(trial: Trial) -> None:
     """If the training goes on in a run whose checkpoint is only here, the later one of another machine is KILLED."""
     older = trial.begun(epochs=2)

@@ -82,6 +82,7 @@ class Training:
         ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CALLBACKS)
 def test_a_training_goes_on_as_if_there_had_been_no_interruption(kind: str, tmp_path: Path) -> None:
     """Through a file, into a training of other weights: losses, dropout, optimizer, averages, callback and best epoch."""

@@ -79,6 +79,7 @@ def test_tags_say_what_kind_of_run_it_is_and_what_for(make_config: MakeConfig) -
     assert (found["kind"], found["objective"]) == ("run", "best/val_loss")
 
 
+@pytest.mark.slow
 def test_no_password_is_recorded(make_config: MakeConfig, store: Store) -> None:
     """The address of a store is kept without its password, in the configuration and among the overrides."""
     address = "postgresql+psycopg://ada:secret@host/runs"

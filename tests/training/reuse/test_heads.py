@@ -46,6 +46,7 @@ def equal(one: Head, other: Head) -> bool:
 
 
 class TestKey:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "change",
         [
@@ -65,6 +66,7 @@ class TestKey:
         found = load_pictures(one)
         assert head_key(one, found) != head_key(other, found)
 
+    @pytest.mark.slow
     def test_depends_on_how_long_it_may_be_trained(self, make_config: MakeConfig) -> None:
         """By default that is trainer.epochs; with a limit of its own, the epochs of fine-tuning do not matter."""
         given = {"followed": "model.head.epochs=${trainer.epochs}", "own": "model.head.epochs=2"}
@@ -97,6 +99,7 @@ class TestKey:
                 names.add(head_key(config, pictures))
         assert len(names) == 5
 
+    @pytest.mark.slow
     def test_depends_on_code_of_ones_own(self, make_config: MakeConfig, modules: Modules) -> None:
         """An augmentation and callbacks by their text, also if two files define the same; callbacks also by their arguments."""
         modules.add("own_head_a", WARMTH)

@@ -82,6 +82,7 @@ class TestOtherRun:
         ):
             self.check(copied, run_id)
 
+    @pytest.mark.slow
     def test_has_the_same_table(self, make_config: MakeConfig, tmp_path: Path) -> None:
         """The content of the CSV file at that time counts, wherever the file is now."""
         paths = find_pictures(make_config())[0].paths
