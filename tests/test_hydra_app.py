@@ -44,6 +44,7 @@ FOREIGN = {
 _TARGET, _VARIABLE = "but no configuration may call it; remove it from the file", "hydra.job.env_set sets "
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "multirun"),
     [*((name, False) for name in FOREIGN), ("a program", True), ("a permission", True)],

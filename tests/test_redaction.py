@@ -279,6 +279,7 @@ class TestWhereItIsUsed:
         assert "OSError: ***" in outcome.traceback
         assert "hush" not in outcome.traceback
 
+    @pytest.mark.slow
     def test_what_a_tracker_keeps_has_none(self, tmp_path: Path) -> None:
         """Params, tags, texts and JSON, short and long."""
         learn("http://me:hush-hush@host")

@@ -17,6 +17,7 @@ from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.selection import open_results, search
 
 
+@pytest.mark.slow
 def test_errors_are_the_sentences_of_the_command_line(capfd: pytest.CaptureFixture[str]) -> None:
     """As exceptions, in any thread, with nothing printed and the environment as it was."""
     before, caught = dict(os.environ), []

@@ -90,6 +90,7 @@ def test_a_notebook_shows_them(directory: Path) -> None:
     assert "run_id" not in shown
 
 
+@pytest.mark.slow
 def test_a_study_without_trials(directory: Path) -> None:
     """It has an empty table with the usual columns."""
     study = fs.load_study("old", directory)

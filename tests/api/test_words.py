@@ -68,6 +68,7 @@ def test_numbers_of_numpy_are_numbers_anywhere() -> None:
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(VALUES)
 def test_values_are_read_as_they_were(value: Any) -> None:

@@ -53,6 +53,7 @@ class TestCandidates:
         """A choice ends with a space, a key goes on; the keys are those of the groups chosen before."""
         assert candidates(line) == expected
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("line", "expected"),
         [
@@ -70,6 +71,7 @@ class TestCandidates:
         """All legal ones where there are few, else the one that it has."""
         assert candidates(line) == expected
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("line", "expected"),
         [
@@ -139,6 +141,7 @@ def _seconds_of_children() -> float:
     return used.children_user + used.children_system
 
 
+@pytest.mark.slow
 def test_an_answer_imports_nothing_heavy() -> None:
     """Neither TensorFlow, Keras, MLflow, Optuna nor Matplotlib; the answer takes less than two seconds of a processor."""
     code = (

@@ -59,6 +59,7 @@ def test_the_ensemble_is_a_run_that_can_be_promoted(
     assert f"accuracy {run.data.metrics['test/accuracy']:.4f}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_soup_of_equal_models_is_that_model(small: SmallStudy, capsys: pytest.CaptureFixture[str]) -> None:
     """The mean weights of two equal models predict what each of them predicts."""
     for number in range(2):
@@ -72,6 +73,7 @@ def test_a_soup_of_equal_models_is_that_model(small: SmallStudy, capsys: pytest.
     assert np.array(found) == pytest.approx(expected, abs=2e-6)
 
 
+@pytest.mark.slow
 def test_pictures_that_have_been_moved(
     small: SmallStudy, tmp_path: Path, drawn: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

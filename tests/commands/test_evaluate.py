@@ -156,6 +156,7 @@ def test_what_is_left_out_is_told(
     assert answer["classes"][others[0]]["recall"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

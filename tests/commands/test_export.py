@@ -78,6 +78,7 @@ def test_a_temperature_is_fitted_and_written(
     assert not (tmp_path / f"{name}.temperature.json").exists()
 
 
+@pytest.mark.slow
 def test_a_run_without_predictions_has_no_temperature(
     results: Winners, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -45,6 +45,7 @@ class TestClassWeight:
             settings(composed(f"trainer.class_weight={value}"))
         assert "\n" not in str(caught.value)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("value", "expected"),
         [
@@ -162,6 +163,7 @@ class TestBackboneSizes:
         assert built.output.shape[1:3] >= (1, 1)
 
 
+@pytest.mark.slow
 class TestPrecision:
     @pytest.mark.parametrize(
         "model",

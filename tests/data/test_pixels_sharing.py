@@ -74,6 +74,7 @@ def test_two_processes_build_once(tmp_path: Path, cache: Path) -> None:
     assert outputs[0].split("sum")[1] == outputs[1].split("sum")[1]
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle(tmp_path: Path, cache: Path) -> None:
     """After SIGKILL half way there is no store, and the next process builds a whole one in its place."""
     photos = write_photos(tmp_path / "p", per_class=150, side=300)

@@ -29,6 +29,7 @@ def test_the_best_of_a_study_is_neither_pruned_nor_failed(results: Winners) -> N
     assert choose(results, run="best", study="petals") == "petals/1"
 
 
+@pytest.mark.slow
 def test_without_a_name_the_latest_study_counts(results: Winners) -> None:
     """The study begun last is petals; to name a study or nothing at all means its best run."""
     assert choose(results, run="best") == "petals/1"

@@ -34,6 +34,7 @@ def choice(results: Winners) -> Choice:
     return chosen({"study": "petals", "tracking.dir": str(results.directory)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", NAMES)
 def test_an_export_is_equal_to_its_source(choice: Choice, tmp_path: Path, kind: str) -> None:
     """Written, read back, and shown 18 pictures."""

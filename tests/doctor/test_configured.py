@@ -78,6 +78,7 @@ def test_a_sweep_that_could_not_begin_is_refused(
         composed(overrides, multirun=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "multirun", "expected"),
     [

@@ -67,6 +67,7 @@ def test_nothing_is_made_or_changed_where_nothing_is_broken(
     assert (away[0].check, away[0].verdict) == ("results", Verdict.FIX)
 
 
+@pytest.mark.slow
 def test_addresses_of_a_moved_folder_are_corrected(
     make_config: MakeConfig, store: Store, tmp_path: Path
 ) -> None:

@@ -228,6 +228,7 @@ class TestStudies:
         assert finding.verdict is Verdict.NOTE
         assert finding.found == f"3 in {url}; unfinished: a (1 of a process that died, 1 waiting)"
 
+    @pytest.mark.slow
     def test_no_connection_stays_open(self, make_config: MakeConfig, tmp_path: Path) -> None:
         """The database may be moved or replaced afterwards."""
         with closing_storage(open_storage(None, tmp_path)) as storage:

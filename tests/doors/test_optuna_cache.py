@@ -195,6 +195,7 @@ def test_what_a_failed_step_had_read_is_forgotten(tmp_path: Path) -> None:
         assert len(study.trials) == 1
 
 
+@pytest.mark.slow
 def test_a_step_knows_the_trials_of_each_study(tmp_path: Path) -> None:
     """Looking at one study in a step does not make another one look empty."""
     with closing_storage(open_storage(None, tmp_path)) as storage:

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
@@ -30,6 +31,7 @@ class TestConfusionMatrix:
         assert figure.axes[0].get_title() == "4 of 6 pictures correct (66.7%)"
         assert np.allclose(shown(figure.axes[0])[0], [0.75, 0.25, 0])
 
+    @pytest.mark.slow
     def test_a_class_without_pictures_and_a_hundred_classes_are_drawn(self) -> None:
         """An empty row has no share, and numbers that would overlap are left out."""
         figure = confusion_matrix([0, 1], [0, 1], [f"class {number}" for number in range(100)])

@@ -142,6 +142,7 @@ class TestBatchNorm:
         assert np.abs(np.asarray(norm.gamma) - gamma).max() > 0
         assert np.abs(np.asarray(norm.beta) - beta).max() > 0
 
+    @pytest.mark.slow
     def test_train_mode_equals_inference_mode(self, pictures: npt.NDArray[np.float32]) -> None:
         """With dropout off, the trained model gives the same logits in both modes."""
         model = built(fine_tuned(100, dropout=0.0)).trained()

@@ -119,6 +119,7 @@ class TestFeatures:
         assert features.dtype == np.float32
         np.testing.assert_allclose(features, expected, atol=5e-4)
 
+    @pytest.mark.slow
     def test_do_not_depend_on_the_other_pictures(
         self, engines: dict[str, Engine], pictures: Floats, engine: str
     ) -> None:

@@ -103,6 +103,7 @@ def test_has_the_same_gradients() -> None:
         assert one == pytest.approx(other, abs=1e-3 * largest(other) + 1e-9)
 
 
+@pytest.mark.slow
 def test_trains_the_suffix_itself() -> None:
     """A step of the folded suffix changes what the network answers, and no BatchNorm's statistics."""
     whole = network(100)
@@ -121,6 +122,7 @@ def test_trains_the_suffix_itself() -> None:
         assert np.array_equal(np.asarray(weight), old)
 
 
+@pytest.mark.slow
 def test_in_bfloat16_is_close() -> None:
     """With activations in bfloat16 the logits stay float32 and within five per cent of the largest; weights stay float32."""
     suffix = network(100).suffix

@@ -97,6 +97,7 @@ def test_bad_callbacks(
     assert told in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_run_with_code_of_ones_own(
     modules: Modules, make_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ def report(store: Store, *arguments: str) -> int:
     return main([*arguments, f"tracking.dir={store.artifact_root.parent}"])
 
 
+@pytest.mark.slow
 def test_files(store: Store, repeated: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Page and pictures are written, their paths printed, and kept with the study's run, which stays as it was."""
     before = find_study(store, repeated).info
@@ -43,6 +44,7 @@ def test_files(store: Store, repeated: str, tmp_path: Path, capsys: pytest.Captu
     assert (after.status, after.end_time) == (before.status, before.end_time)
 
 
+@pytest.mark.slow
 def test_default_folder(
     store: Store,
     searched: str,

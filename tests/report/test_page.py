@@ -57,6 +57,7 @@ class TestRepeated:
         """Mean, spread, single runs, test figure, epochs and seconds of all five rows trace to runs and metrics."""
         assert trace(Page(of_repeated.html), store) == 5 * (4 + 3 + 1 + 2)
 
+    @pytest.mark.slow
     def test_p_values_are_scipys(self, of_repeated: Made, store: Store) -> None:
         """The p beside each of the four that do not lead is SciPy's on MLflow's values; a small one is not shown as 0."""
         assert trace_p(Page(of_repeated.html), store) == 4
@@ -163,6 +164,7 @@ class TestSearched:
         """Value, epochs and seconds of the ten complete trials."""
         assert trace(Page(of_searched.html), store) == 10 * 3
 
+    @pytest.mark.slow
     def test_one_run_each_is_not_ranked(self, of_searched: Made) -> None:
         """It says that the noise is not known and how to repeat; the ranks are those of values; trials are accounted for."""
         assert [row.rank for row in of_searched.rows] == list(range(1, 11))

@@ -298,6 +298,7 @@ class TestGoingOn:
         assert len(app.study("mine").trials) == 2
         assert app.names() == ["mine"]
 
+    @pytest.mark.slow
     def test_a_changed_file_is_refused(self, app: Any, sweep: Sweep) -> None:
         """A default that was changed where nobody typed it is shown as a dotted key, old and new."""
         sweep(*self.BEGUN)

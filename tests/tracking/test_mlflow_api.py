@@ -70,6 +70,7 @@ def test_databases_print_no_tracebacks() -> None:
     assert not logging.getLogger("mlflow.store.db.utils").isEnabledFor(logging.ERROR)
 
 
+@pytest.mark.slow
 def test_the_environment_leads_nowhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever MLflow would take from the environment, a client's store and registry are what it was told."""
     store = prepare_store(tmp_path / "here")
@@ -177,6 +178,7 @@ class TestPrivateParts:
         assert is_of_older_version(caught.value) is older
         assert is_of_older_version(MlflowException("something else")) is None
 
+    @pytest.mark.slow
     def test_a_lock_is_given_up_soon(self, tmp_path: Path) -> None:
         """MLflow sets 20 seconds in every session, with the statement that is replaced."""
         store = prepare_store(tmp_path)

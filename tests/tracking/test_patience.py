@@ -112,6 +112,7 @@ def test_an_interruption_ends_the_wait(store: Store, tracker: MLflowTracker) -> 
     assert 0.5 <= time.monotonic() - began < LONG
 
 
+@pytest.mark.slow
 def test_an_interruption_during_sqlites_own_wait_is_heard(
     store: Store, tracker: MLflowTracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -178,6 +178,7 @@ class TestKindsOfSplit:
             assert not {n // 2 for n in parts.train} & {n // 2 for n in parts.validation}
             assert np.bincount(catalogue.labels[parts.validation], minlength=5).min() >= 2
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("more", [["data.folds=5"], ["data.validation_split=0.2"]])
     def test_too_few_groups_for_the_test(
         self, more: list[str], make_config: MakeConfig, tmp_path: Path

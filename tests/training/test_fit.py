@@ -111,6 +111,7 @@ def test_smoothing_and_class_weights_change_the_steps_and_not_the_validation(mak
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", ["none", "{daisy: 3, roses: 0}"])
 def test_mixed_labels_are_learned_and_the_own_class_is_counted(make_config: MakeConfig, weights: str) -> None:
     """A step on mixed labels is that of their cross-entropy; the weight of a mixed picture is the mean of its classes'."""
@@ -146,6 +147,7 @@ def test_the_network_ends_with_the_weights_of_its_best_epoch(make_config: MakeCo
     assert (logits.argmax(axis=1) == part.labels).mean() == pytest.approx(max(accuracies))
 
 
+@pytest.mark.slow
 def test_the_average_of_the_weights_is_validated_and_kept(make_config: MakeConfig) -> None:
     """Validation and best weights are those of the average, computed by hand; the training goes on from the weights themselves."""
     given = (
@@ -180,6 +182,7 @@ def test_the_average_of_the_weights_is_validated_and_kept(make_config: MakeConfi
         np.testing.assert_array_equal(kept, left)
 
 
+@pytest.mark.slow
 def test_it_stops_when_nothing_improves(make_config: MakeConfig) -> None:
     """With a rate of next to nothing and a patience of two, after three epochs of five; without patience after all."""
     slow = (*SGD, ALL_AT_ONCE, "optimizer.learning_rate=1e-9", "trainer.epochs=5")
@@ -189,6 +192,7 @@ def test_it_stops_when_nothing_improves(make_config: MakeConfig) -> None:
         assert len(linear.history.epochs) == epochs
 
 
+@pytest.mark.slow
 def test_the_rate_falls_on_a_plateau(make_config: MakeConfig) -> None:
     """After every second epoch without improvement to a tenth, and not below the least rate."""
     linear = Linear(

@@ -131,6 +131,7 @@ class TestWhatIsLogged:
         assert "recall/" in (folder / "history.csv").read_text()
         assert not any("recall" in name for name in logged(config, result).data.metrics)
 
+    @pytest.mark.slow
     def test_the_learning_rate_really_used(self, make_config: MakeConfig) -> None:
         """A cosine's rate is logged as each epoch began, falling from the configured one."""
         config = make_config("schedule=cosine", "schedule.final_fraction=0", "trainer.epochs=4", *QUICK)
@@ -140,6 +141,7 @@ class TestWhatIsLogged:
         expected = [1e-3 * (1 + np.cos(np.pi * epoch / 4)) / 2 for epoch in range(4)]
         assert rates == pytest.approx(expected, rel=1e-4)
 
+    @pytest.mark.slow
     def test_event_files_for_tensorboard(self, make_config: MakeConfig) -> None:
         """With tracking.tensorboard the run keeps one event file, which has every epoch's values."""
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -166,6 +168,7 @@ class TestReproducibility:
 
 
 class TestFailures:
+    @pytest.mark.slow
     def test_a_lost_loss_ends_the_run_failed(self, make_config: MakeConfig) -> None:
         """A loss that is not a number ends FAILED, with the reason as a tag and the traceback as an artifact."""
         config = make_config("optimizer=sgd", "optimizer.learning_rate=10", "trainer.epochs=5", *QUICK)

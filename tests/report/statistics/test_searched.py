@@ -98,6 +98,7 @@ def test_importances_are_optunas(store: Store, study: optuna.Study, kept: str) -
     assert dict(zip(bars["text"], bars["x"], strict=True)) == expected
 
 
+@pytest.mark.slow
 def test_axes_are_those_of_the_search(store: Store, kept: str) -> None:
     """Logarithmic where that was searched, however narrow, and never with prefixes; choices of numbers are choices, in order."""
     read = read_study(store, find_study(store, "asked"))
@@ -113,6 +114,7 @@ def test_axes_are_those_of_the_search(store: Store, kept: str) -> None:
     assert axes["dense_units"]["tickformat"] == axes["val_loss"]["tickformat"] == ".4~g"
 
 
+@pytest.mark.slow
 def test_from_before_they_were_recorded(store: Store, kept: str) -> None:
     """Without the distributions nothing is guessed: there is no chart, and the page says why and what helps."""
     read = read_study(store, find_study(store, "asked"))

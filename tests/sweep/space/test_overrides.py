@@ -49,6 +49,7 @@ def test_a_value_for_searched_choices() -> None:
     assert space.definition()["fixed"] == {"optimizer.momentum": "0.5"}
 
 
+@pytest.mark.slow
 def test_weights_of_searched_models(tmp_path: Path) -> None:
     """A path with unusual characters, and null, come to every model as they were typed."""
     weights = tmp_path / "my [best], (0.5).weights.h5"

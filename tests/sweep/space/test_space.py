@@ -97,6 +97,7 @@ class TestGrid:
         assert (space.finite, space.size, list(space.grid())) == (True, 1, [{}])
         assert space.overrides({}) == ["a=1"]
 
+    @pytest.mark.slow
     def test_is_lazy(self) -> None:
         """A grid of ten to the sixteenth gives its first point at once, and its size."""
         space = build_space([f"d{number}=range(10000)" for number in range(4)])

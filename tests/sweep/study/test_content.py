@@ -102,6 +102,7 @@ def test_pictures_not_their_place(define: Define, drawn: Path, other: Path, tmp_
     assert open_study(storage, "mine", different, ["maximize"], "new").study_name == "mine-2"
 
 
+@pytest.mark.slow
 def test_changed_where_they_lie(define: Define, other: Path) -> None:
     """Pictures that are changed in their place are other pictures."""
     sweep = "aug=none,RandomFlip", "data=folder", f"data.dir={other}"

@@ -127,6 +127,7 @@ def test_trial_without_owner_is_no_loss(study: optuna.Study) -> None:
     assert LOST not in study.trials[0].user_attrs
 
 
+@pytest.mark.slow
 def test_nothing_to_do(study: optuna.Study) -> None:
     """Trials that wait, are finished, or belong to this process are not touched."""
     study.enqueue_trial({"x": 0.5})

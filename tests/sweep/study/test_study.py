@@ -115,6 +115,7 @@ def test_a_study_of_hydra_optuna_sweeper_goes_on(storage: BaseStorage) -> None:
         open_study(storage, "s", WIDER, ["maximize"], dimensions={"x": FloatDistribution(0, 2)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -114,6 +114,7 @@ def test_a_trial_finds_what_the_program_defines(
     assert Path("imported").read_text(encoding="utf-8") == "once\n" * 2
 
 
+@pytest.mark.slow
 def test_a_program_with_another_start_is_not_run_again(
     stub: Any, started: Callable[[str], ModuleType]
 ) -> None:

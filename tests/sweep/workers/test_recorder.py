@@ -141,6 +141,7 @@ def test_a_program_with_a_store_of_its_own(job: Job, recorder: Recorder) -> None
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("outcome", "end"),
     [

@@ -221,6 +221,7 @@ def test_a_forked_child_says_nothing(bench: Callable[..., Bench], fork: str) -> 
         assert notes.reports == [(2, float(number))]
 
 
+@pytest.mark.slow
 def test_a_thread_says_nothing_after_its_trial(bench: Callable[..., Bench]) -> None:
     """A thread that outlives its trial cannot report to the next one; threads of one trial get each its own answer."""
     late: list[str] = []
@@ -259,6 +260,7 @@ def test_a_thread_says_nothing_after_its_trial(bench: Callable[..., Bench]) -> N
     ]
 
 
+@pytest.mark.slow
 def test_a_failure_does_not_poison_the_next_trial(bench: Callable[..., Bench], tmp_path: Path) -> None:
     """After a trial that left its process in a removed folder and failed, the next one runs where all others did."""
 

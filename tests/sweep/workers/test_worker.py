@@ -451,6 +451,7 @@ def _all_end(pids: list[int], within: float = 60.0) -> bool:
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_signal_leaves_the_trial_waiting(sweep: Sweeps, number: int) -> None:
     """After SIGINT or SIGTERM the trial waits in place, and its process is gone within seconds."""

@@ -71,6 +71,7 @@ class TestWhereItIs:
         assert (made / "mlflow.db").read_bytes() == before
         assert not list(made.glob("*before*"))
 
+    @pytest.mark.slow
     def test_a_link_to_the_place_is_no_move(self, made: Path, tmp_path: Path) -> None:
         """As /tmp is one to /private/tmp on macOS."""
         (tmp_path / "link").symlink_to(made)
@@ -126,6 +127,7 @@ class TestMoved:
         assert len(list((tmp_path / "copy").rglob("new.txt"))) == 1
         assert sorted(made.rglob("*")) == there
 
+    @pytest.mark.slow
     def test_what_is_in_the_old_place_only_stays_there(self, made: Path, tmp_path: Path) -> None:
         """A run whose files were left behind is read from where they are."""
         shutil.copytree(made, tmp_path / "copy")

@@ -57,6 +57,7 @@ class TestSQLite:
         assert sorted(path.name for path in folder.iterdir()) == [".mlflow.db.lock", "mlflow.db"]
         assert client(store.uri).get_experiment("0").artifact_location == (store.artifact_root / "0").as_uri()
 
+    @pytest.mark.slow
     def test_opening_it_again_makes_and_changes_nothing(
         self, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:

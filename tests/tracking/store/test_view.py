@@ -23,6 +23,7 @@ def test_best_runs_come_first_with_the_columns_that_answer() -> None:
     assert set(state["columnWidths"]) >= set(answers)
 
 
+@pytest.mark.slow
 def test_runs_of_an_earlier_version_keep_their_order(tmp_path: Path) -> None:
     """An experiment without the new metrics is sorted by the old one, until it has a run with them."""
     store = prepare_store(tmp_path)

@@ -85,6 +85,7 @@ def test_another_training_starts_at_its_first_epoch(
     assert caplog.messages == ([] if reason is None else [f"{expected} {reason}."])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["an array", "the description", "the end"])
 def test_a_damaged_checkpoint_is_named(
     damage: str, store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture

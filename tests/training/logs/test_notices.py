@@ -12,6 +12,7 @@ from flowersweep.training.logs.notices import notices, tell_of_pictures_to_come
 COSINE = ("schedule=cosine", "trainer.patience=5", "trainer.epochs=100")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "is_told"),
     [
