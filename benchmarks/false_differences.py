@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from flowersweep.ranking.comparison import Sample, groups
+from flowersweep.ranking.comparison import groups
+from flowersweep.ranking.effects import Sample
 
 # The standard deviation of a training, in pictures, by name; None: the pictures are correct independently with the same
 # probability, as if seeds had no effect.

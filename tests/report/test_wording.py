@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowersweep.ranking.comparison import ALPHA
+from flowersweep.ranking.significance import ALPHA
 from flowersweep.report.wording import p_text
 
 

@@ -5,19 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from flowersweep.ranking.comparison import (
-    ALPHA,
-    MIN_SEEDS,
-    PRECISION,
-    Comparison,
-    Sample,
-    compare,
-    equal_to,
-    fit,
-    groups,
-    untestable,
-)
+from flowersweep.ranking.comparison import Comparison, compare, equal_to, groups, untestable
+from flowersweep.ranking.effects import Sample, fit
 from flowersweep.ranking.resolution import CONFIDENCE, least_difference, resolved
+from flowersweep.ranking.significance import ALPHA, MIN_SEEDS, PRECISION
 
 T = TypeVar("T")
 

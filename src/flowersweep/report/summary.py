@@ -5,7 +5,8 @@ import statistics
 from collections.abc import Sequence
 
 from flowersweep.config.spelling import number_text
-from flowersweep.ranking.comparison import ALPHA, MIN_SEEDS, differences
+from flowersweep.ranking.effects import differences
+from flowersweep.ranking.significance import ALPHA, MIN_SEEDS
 from flowersweep.ranking.standings import SEED
 from flowersweep.report.evidence import Study
 from flowersweep.report.leading_run import LeadingRun

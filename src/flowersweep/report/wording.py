@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from flowersweep.ranking.comparison import ALPHA
+from flowersweep.ranking.significance import ALPHA
 
 MAX_LISTED = 6
 

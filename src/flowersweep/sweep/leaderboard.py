@@ -9,7 +9,7 @@ from optuna import Study
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from flowersweep.ranking.comparison import Sample
+from flowersweep.ranking.effects import Sample
 from flowersweep.ranking.standings import PARETO, SEED, configuration_key, pareto_ranks, standings
 from flowersweep.sweep.study.attributes import (
     EPOCHS,
