@@ -280,7 +280,7 @@ class MLflowTracker:
 @contextmanager
 def _temporary() -> Iterator[Path]:
     """A folder for files on their way to the store, removed at the end of the block; an error of a full disk names it."""
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder:
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY, ignore_cleanup_errors=True) as folder:
         try:
             yield Path(folder)
         except OSError as error:

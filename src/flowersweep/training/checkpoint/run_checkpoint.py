@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowersweep.cache.atomic import part_of
+from flowersweep.cache.atomic import discard, part_of
 from flowersweep.cache.checkpoints import Checkpoint, write_checkpoint
 from flowersweep.errors import DataError, infrastructure_failure
 from flowersweep.interrupt import Interrupted
@@ -121,10 +121,10 @@ class RunCheckpoint:
 
 
 def remove(path: Path | None) -> None:
-    """Remove a checkpoint, with its part and its lock."""
+    """Remove a checkpoint, with its part and its lock, as far as that is possible."""
     if path is not None:
         for one in (path, part_of(path), path.with_name(f"{path.name}.lock")):
-            one.unlink(missing_ok=True)
+            discard(one)
 
 
 NO_CHECKPOINT = RunCheckpoint(None, {})
