@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 from sqlalchemy import Engine, event
 
 from flowersweep.interrupt import Interrupted, interruptible
@@ -57,6 +58,24 @@ class TestSignals:
                 self._interrupted(store, statement)
         statuses = [run.info.status for run in client(store.uri).search_runs([number])]
         assert set(statuses) == {"KILLED"}
+
+    def test_a_run_whose_creation_was_not_answered_is_killed(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The signal and the failure of the connection come after the store has created it."""
+        number = experiment_id(store, "lost answers")
+        create = MlflowClient.create_run
+
+        def lost(*given: Any, **named: Any) -> None:
+            create(*given, **named)
+            signal.raise_signal(signal.SIGTERM)
+            raise ConnectionError("lost")
+
+        monkeypatch.setattr(MlflowClient, "create_run", lost)
+        with pytest.raises(Interrupted), interruptible():
+            MLflowTracker.start(store, "lost answers", "run")
+        (run,) = client(store.uri).search_runs([number])
+        assert run.info.status == "KILLED"
 
     def _interrupted(self, store: Store, statement: int) -> None:
         with signal_at_statement(statement):

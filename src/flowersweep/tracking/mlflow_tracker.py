@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from flowersweep import process
 from flowersweep.errors import TrackingError, is_full
+from flowersweep.interrupt import uninterrupted
 from flowersweep.redaction import redacted
 from flowersweep.tracking import rules
 from flowersweep.tracking.data_set import data_set
@@ -239,8 +240,14 @@ class MLflowTracker:
 
     def end(self, status: RunStatus) -> None:
         """Close the run; nothing can be logged afterwards."""
-        self._send("end", Record("end", {"status": status.value, "time": _now()}))
-        self._status = status
+        self._check_open()
+        with translated(f"end run {self._run_id}"):
+            with (
+                uninterrupted()
+            ):  # a run that has ended, as far as its records say, must not end again as another one
+                self._delivery.take(Record("end", {"status": status.value, "time": _now()}))
+                self._status = status
+            self._delivery.catch_up()
 
     def settle(self, seconds: float = END_SECONDS) -> None:
         """Deliver what waits on disk for the store, of this and other runs; log where the rest waits.

@@ -153,7 +153,9 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
         with run as found:
             tracker, checkpoint = found
         with (
-            checkpoint.kept_while_needed(lambda: context is ALONE or tracker.is_stored),
+            checkpoint.kept_while_needed(
+                lambda: context is ALONE or tracker.is_stored, lambda: tracker.status is RunStatus.FINISHED
+            ),
             # A trial tells its value to the study at once.
             closing(tracker, wait=END_SECONDS if context is ALONE else 0),
             failures_recorded(tracker, again=context is not ALONE),

@@ -148,6 +148,21 @@ def test_it_is_kept_while_the_result_waits(tmp_path: Path) -> None:
         assert path.exists() != is_stored
 
 
+def test_a_run_that_has_finished_does_not_go_on(tmp_path: Path) -> None:
+    """A signal at its very end neither keeps the checkpoint nor promises anything."""
+    path = tmp_path / "run.npz"
+    checkpoint = RunCheckpoint(path, {})
+
+    def run() -> None:
+        with checkpoint.kept_while_needed(is_finished=lambda: True):
+            save(checkpoint, State(), 3)
+            raise Interrupted(signal.SIGTERM)
+
+    with pytest.raises(Interrupted) as caught:
+        run()
+    assert (path.exists(), caught.value.remedy) == (False, "")
+
+
 @pytest.mark.parametrize("number", [errno.EROFS, errno.ESTALE, errno.EIO, errno.EPERM])
 def test_a_checkpoint_that_cannot_be_removed_changes_no_end(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

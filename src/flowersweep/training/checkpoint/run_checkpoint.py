@@ -101,19 +101,23 @@ class RunCheckpoint:
         self._earliest = self._clock() + (self._clock() - began) / SHARE
 
     @contextmanager
-    def kept_while_needed(self, is_stored: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    def kept_while_needed(
+        self, is_stored: Callable[[], bool] = lambda: True, is_finished: Callable[[], bool] = lambda: False
+    ) -> Iterator[None]:
         """Remove the file at the end of the block, unless an interruption or the infrastructure ended the run.
 
         Args:
             is_stored: Whether the store has the end of the run; otherwise another machine may have to go on with it.
+            is_finished: Whether the run had finished when it was interrupted.
         """
         path = self._path
         try:
             yield
         except BaseException as error:
-            if isinstance(error, Exception) and infrastructure_failure(error) is None:
+            failed = isinstance(error, Exception) and infrastructure_failure(error) is None
+            if failed or (is_finished() and is_stored()):
                 remove(path)
-            elif isinstance(error, Interrupted) and self.epochs:
+            elif isinstance(error, Interrupted) and self.epochs and not is_finished():
                 error.remedy = f"the same command goes on after epoch {self.epochs}"
             raise
         if is_stored():
