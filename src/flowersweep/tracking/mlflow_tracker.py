@@ -16,6 +16,7 @@ from flowersweep.errors import TrackingError, is_full
 from flowersweep.interrupt import uninterrupted
 from flowersweep.redaction import redacted
 from flowersweep.tracking import rules
+from flowersweep.tracking.closing import closed_on_failure
 from flowersweep.tracking.data_set import data_set
 from flowersweep.tracking.mlflow_api import TEMPORARY, client, translated
 from flowersweep.tracking.new_run import create_run, source_tags
@@ -78,7 +79,8 @@ class MLflowTracker:
             # The tags are set with the run, so that its process is known even if it is killed a moment later.
             run_id = create_run(store, experiment_key, texts, redacted(run_name))
         tracker = cls(store, run_id)
-        tracker._keep_whole(known, rules.MAX_TAG_LENGTH)
+        with closed_on_failure(tracker):
+            tracker._keep_whole(known, rules.MAX_TAG_LENGTH)
         return tracker
 
     @classmethod
@@ -103,14 +105,15 @@ class MLflowTracker:
                 )
             if (error := tracker._delivery.attempt()) is not None:
                 raise error
-            # First, or it would be RUNNING and of a dead process for a moment: others close such runs.
-            for name, value in process.identity().items():
-                service.set_tag(run_id, name, value)
-            service.update_run(run_id, status="RUNNING")
-            # With those that were delivered just now.
-            tags = service.get_run(run_id).data.tags if without else {}
-            for name in tags.keys() & set(without):
-                service.delete_tag(run_id, name)
+            with closed_on_failure(tracker):
+                # First, or it would be RUNNING and of a dead process for a moment: others close such runs.
+                for name, value in process.identity().items():
+                    service.set_tag(run_id, name, value)
+                service.update_run(run_id, status="RUNNING")
+                # With those that were delivered just now.
+                tags = service.get_run(run_id).data.tags if without else {}
+                for name in tags.keys() & set(without):
+                    service.delete_tag(run_id, name)
         return tracker
 
     @property

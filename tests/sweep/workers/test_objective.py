@@ -244,6 +244,27 @@ def test_a_trial_with_repeats_of_a_silent_machine(
         assert (now.info.status, now.data.tags["flowersweep.superseded_by"]) == ("KILLED", run.info.run_id)
 
 
+def test_a_run_of_repeats_that_cannot_go_on_ends(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal before its first repeat does not leave it RUNNING."""
+    config = make_config()
+    store = prepare_store(Path(config.tracking.dir))
+    parent = MLflowTracker.start(store, config.tracking.experiment, "study").run_id
+    trial = Study(parent=parent).trial
+    tags = {**tags_of(trial), "n_repeats": 2}
+    older = MLflowTracker.start(store, config.tracking.experiment, "older", parent_run_id=parent, tags=tags)
+    older.end(RunStatus.KILLED)
+
+    def interrupted(*_given: object) -> None:
+        raise Interrupted(signal.SIGTERM)
+
+    monkeypatch.setattr(MLflowTracker, "tags", interrupted)
+    with pytest.raises(Interrupted):
+        _started_or_resumed(config, trial, store, tags)
+    assert client(store.uri).get_run(older.run_id).info.status == "KILLED"
+
+
 @pytest.mark.parametrize("resume", ["auto", "never"])
 def test_every_silent_run_of_a_trial_with_repeats_ends(resume: str, make_config: MakeConfig) -> None:
     """Also if the trial goes on in an older run, or does not go on: then the finished seeds stay where they are."""
