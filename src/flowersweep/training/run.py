@@ -57,7 +57,7 @@ class RunContext:
         fingerprint: The fingerprint that the pictures must have; None for any.
         on_start: Called with the run's id when it is known.
         on_epoch: Called after each epoch of the last phase with its number in that phase, counted from 1, and its
-            values; raises Pruned to end the run.
+            values, and again if the run goes on after an interruption; raises Pruned to end the run.
         on_any_epoch: Called after each epoch of any phase, before `on_epoch`.
         begun_before: Whether the same training may have begun below the same parent: a run that has finished is taken,
             unless `tracking.resume` is never, and the place of those on silent machines is taken.
