@@ -105,15 +105,15 @@ class MLflowTracker:
                 )
             if (error := tracker._delivery.attempt()) is not None:
                 raise error
-            with closed_on_failure(tracker):
-                # First, or it would be RUNNING and of a dead process for a moment: others close such runs.
-                for name, value in process.identity().items():
-                    service.set_tag(run_id, name, value)
-                service.update_run(run_id, status="RUNNING")
-                # With those that were delivered just now.
-                tags = service.get_run(run_id).data.tags if without else {}
-                for name in tags.keys() & set(without):
-                    service.delete_tag(run_id, name)
+        with closed_on_failure(tracker), translated(f"resume run {run_id}"):
+            # First, or it would be RUNNING and of a dead process for a moment: others close such runs.
+            for name, value in process.identity().items():
+                service.set_tag(run_id, name, value)
+            service.update_run(run_id, status="RUNNING")
+            # With those that were delivered just now.
+            tags = service.get_run(run_id).data.tags if without else {}
+            for name in tags.keys() & set(without):
+                service.delete_tag(run_id, name)
         return tracker
 
     @property
@@ -245,9 +245,8 @@ class MLflowTracker:
         """Close the run; nothing can be logged afterwards."""
         self._check_open()
         with translated(f"end run {self._run_id}"):
-            with (
-                uninterrupted()
-            ):  # a run that has ended, as far as its records say, must not end again as another one
+            # What its records say, it must also say itself, or it would be ended once more.
+            with uninterrupted():
                 self._delivery.take(Record("end", {"status": status.value, "time": _now()}))
                 self._status = status
             self._delivery.catch_up()
