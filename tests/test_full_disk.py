@@ -227,7 +227,7 @@ class TestCommands:
         with (
             files_of_at_most(1_000),
             pytest.raises(ConfigError, match=r"output=.*a\.csv cannot be written: no"),
-            draft(tmp_path / "a.csv") as part,
+            draft(tmp_path / "a.csv", overwrite=True) as part,
         ):
             part.write_bytes(bytes(2_000))
 

@@ -37,6 +37,17 @@ def test_the_page_can_be_elsewhere_and_shows_the_augmentation(given: list[str], 
     )
 
 
+def test_a_folder_is_not_replaced_by_the_page(
+    given: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """output= names the page; a folder of that name stays with all that is in it."""
+    (folder / "mine").mkdir()
+    (folder / "mine" / "thesis.txt").touch()
+    assert main([*given, "output=mine"]) == 2
+    assert "output=mine is a folder with other files" in capsys.readouterr().err
+    assert (folder / "mine" / "thesis.txt").exists()
+
+
 def test_bad_input_is_refused_in_one_sentence(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """As for a run."""
     assert main([*given, "data.split=stratifid"]) == 2

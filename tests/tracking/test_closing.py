@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 from sqlalchemy import Engine, event
 
 from flowersweep.interrupt import Interrupted, interruptible
@@ -57,6 +58,34 @@ class TestSignals:
                 self._interrupted(store, statement)
         statuses = [run.info.status for run in client(store.uri).search_runs([number])]
         assert set(statuses) == {"KILLED"}
+
+    @pytest.mark.parametrize("number", [1, 5, 10, 15, 20, 25, 30, 40, 50])
+    def test_a_run_that_is_being_resumed_is_killed(self, store: Store, number: int) -> None:
+        """Wherever in it the signal arrives, the run does not stay RUNNING, and can be resumed again."""
+        run = MLflowTracker.start(store, "contract", "resumed", tags={"failure": "x"})
+        run.end(RunStatus.KILLED)
+        with pytest.raises(Interrupted), interruptible(), signal_at_statement(number) as seen:
+            MLflowTracker.resume(store, run.run_id, without=["failure"])
+        assert len(seen) >= number
+        assert client(store.uri).get_run(run.run_id).info.status == "KILLED"
+
+    def test_a_run_whose_creation_was_not_answered_is_killed(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The signal and the failure of the connection come after the store has created it."""
+        number = experiment_id(store, "lost answers")
+        create = MlflowClient.create_run
+
+        def lost(*given: Any, **named: Any) -> None:
+            create(*given, **named)
+            signal.raise_signal(signal.SIGTERM)
+            raise ConnectionError("lost")
+
+        monkeypatch.setattr(MlflowClient, "create_run", lost)
+        with pytest.raises(Interrupted), interruptible():
+            MLflowTracker.start(store, "lost answers", "run")
+        (run,) = client(store.uri).search_runs([number])
+        assert run.info.status == "KILLED"
 
     def _interrupted(self, store: Store, statement: int) -> None:
         with signal_at_statement(statement):

@@ -36,6 +36,16 @@ def part_of(target: Path) -> Path:
     return target.with_name(f"{target.name}.part")
 
 
+def discard(file: Path) -> None:
+    """Remove a file that is not needed any more, if there is one; that it cannot be removed stops nobody."""
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        # A read-only file system also refuses to remove what is not there.
+        level = logging.WARNING if os.path.lexists(file) else logging.DEBUG
+        _log.log(level, "%s is not needed any more and cannot be removed (%s).", file, error.strerror)
+
+
 @contextmanager
 def locked(target: Path) -> Iterator[None]:
     """Keep other processes from building `target` at the same time; wait for one that does.
@@ -71,7 +81,7 @@ def new_file(target: Path) -> Iterator[Path]:
             yield part
             part.replace(target)
     finally:
-        part.unlink(missing_ok=True)
+        discard(part)
 
 
 @contextmanager
@@ -105,7 +115,7 @@ def write_json(target: Path, value: Any) -> None:
                 json.dump(value, file)
             Path(name).replace(target)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            discard(Path(name))
             raise
 
 

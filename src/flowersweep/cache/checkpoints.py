@@ -107,5 +107,5 @@ def _read(path: Path, *, arrays: bool) -> Checkpoint | None:
 def _modified(path: Path) -> float:
     try:
         return path.stat().st_mtime
-    except FileNotFoundError:  # another process removed it
+    except OSError:  # another process removed it, or a shared folder fails for a moment
         return 0.0

@@ -1,6 +1,8 @@
 """List and remove the contents of the cache folder. Does not import TensorFlow."""
 
+import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,9 +162,17 @@ def _remove_empty_banks(cache: Path) -> None:
 
 def _size(path: Path) -> int:
     files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())
+    found = [status for file in files if (status := _status(file)) is not None]
+    return sum(status.st_size for status in found if stat.S_ISREG(status.st_mode))
 
 
 def _used(path: Path) -> float:
-    status = path.stat()
-    return max(status.st_atime, status.st_mtime)
+    status = _status(path)
+    return 0.0 if status is None else max(status.st_atime, status.st_mtime)
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:  # a training that ends removes its checkpoint, and others their locks
+        return None

@@ -83,7 +83,7 @@ def _evaluate(values: Mapping[str, str | None]) -> int:
     show = _show_json if values["format"] == "json" else _show_tables
     show(choice, data, predictions, metrics)
     if output is not None:
-        with draft(output) as part:
+        with draft(output, overwrite=values["overwrite"] == "true") as part:
             confusion_matrix(predictions.labels, predictions.predicted, names).savefig(part)
     return EXIT_FAILED if len(predictions.labels) < len(data.paths) else 0
 

@@ -115,29 +115,44 @@ def _export(values: Mapping[str, str | None]) -> int:
         **{output.with_name(name): text for name, text in choice.info.label_files.items()},
         **_temperature(choice, output, temperature),
     }
+    overwrite = values["overwrite"] == "true"
     for path, text in beside.items():
-        if not (path.is_file() and path.read_bytes() == text.encode()):
-            check_free(path, overwrite=values["overwrite"] == "true")
+        if not _is_there(path, text):
+            check_free(path, overwrite=overwrite)
     reduced = None
     if precision != FULL:
         folder = expanded(values["data.dir"]) if values["data.dir"] else recorded_folder(choice.run)
         reduced = _reduced(choice, folder, precision, max_drop)
     try:
-        about = _write(kind, choice, output, temperature=temperature, pictures=pictures, reduced=reduced)
+        about = _write(
+            kind,
+            choice,
+            output,
+            overwrite=overwrite,
+            temperature=temperature,
+            pictures=pictures,
+            reduced=reduced,
+        )
     except UnequalError as error:
         print_notice(str(error))
         return EXIT_FAILED
     if temperature is None:  # of an earlier export to the same place
         _temperature_file(output).unlink(missing_ok=True)
     for path, text in beside.items():
-        with draft(path) as part:
-            part.write_text(text, encoding="utf-8")
+        if not _is_there(path, text):
+            with draft(path, overwrite=overwrite) as part:
+                part.write_text(text, encoding="utf-8")
     dtype = "uint8" if precision == INTEGER else "float32"
     taken = f"{input_words(choice.info.size, choice.info.resizing)}, as {dtype}"
     sys.stdout.write(f"{output}: {kind} of {choice.about}; {about}. It takes {taken}.\n")
     if temperature is not None:
         sys.stdout.write(f"{temperature.about}\n")
     return 0
+
+
+def _is_there(path: Path, text: str) -> bool:
+    """Whether an earlier export has written the same file."""
+    return path.is_file() and path.read_bytes() == text.encode()
 
 
 def _precision(values: Mapping[str, str | None], kind: str) -> str:
@@ -168,6 +183,7 @@ def _write(
     choice: Choice,
     output: Path,
     *,
+    overwrite: bool,
     temperature: Temperature | None,
     pictures: list[Path] | None,
     reduced: _Reduced | None,
@@ -175,7 +191,7 @@ def _write(
     """Write an export that has been compared with its source; returns the result in words."""
     info, changed = choice.info, temperature is not None
     predictor = LocalPredictor(choice, BATCH_SIZE, temperature)
-    with draft(output) as part:
+    with draft(output, overwrite=overwrite) as part:
         if reduced is None:
             write_export(kind, choice, predictor.model, part, changed=changed)
             shown = shown_pictures(pictures, info.size, info.resizing)

@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from flowersweep import config
 from flowersweep.commands.parsing.arguments import exit_code
 from flowersweep.config import Config, cache_dir
-from flowersweep.deploy.output import draft
+from flowersweep.deploy.output import check_free, draft
 from flowersweep.tables import Listing, show_text
 from flowersweep.texts import expanded, in_one_line, plain_console
 
@@ -55,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _inspect(given: Sequence[str]) -> int:
     overrides = [config.as_meant(one) for one in given if not one.startswith(_OUTPUT)]
     output = next((one.removeprefix(_OUTPUT) for one in given if one.startswith(_OUTPUT)), None)
+    if output:  # a page replaces an earlier one, and nothing else
+        check_free(expanded(output), overwrite=True)
     config.prepare()
     with config.composing(), initialize_config_dir(str(config.conf_dir())):
         settings = config.settings(compose("config", overrides=overrides))
@@ -70,7 +72,7 @@ def _inspect(given: Sequence[str]) -> int:
     folder = re.sub(r"[^\w.-]+", "-", looks.catalogue.root.name).strip(".-") or "pictures"
     target = expanded(output) if output else Path("reports", f"inspect-{folder}.html")
     html = page(settings, looks, found, _preview(settings, looks))
-    with draft(target) as part:
+    with draft(target, overwrite=True) as part:
         part.write_text(html, encoding="utf-8")
     sys.stdout.write(f"{target}\n")
     return 0

@@ -61,7 +61,7 @@ def _predict(values: Mapping[str, str | None]) -> int:
     choice = chosen(values)
     sys.stderr.write(f"Using {choice.about}.\n")
     predictor = _predictor(values["url"], choice, min(batch_size, len(paths)))
-    with _stream(output) as stream:
+    with _stream(output, overwrite=values["overwrite"] == "true") as stream:
         unreadable = _write_all(
             predictor, choice, paths, stream, kind=str(values["format"]), top=top, batch_size=batch_size
         )
@@ -105,11 +105,11 @@ def _write_all(
 
 
 @contextmanager
-def _stream(output: Path | None) -> Iterator[TextIO]:
+def _stream(output: Path | None, *, overwrite: bool) -> Iterator[TextIO]:
     if output is None:
         yield sys.stdout
         return
-    with draft(output) as part, part.open("w", encoding="utf-8", newline="") as stream:
+    with draft(output, overwrite=overwrite) as part, part.open("w", encoding="utf-8", newline="") as stream:
         yield stream
 
 

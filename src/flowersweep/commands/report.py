@@ -111,11 +111,11 @@ def _write(folder: Path, study: "Study", ranked: "Ranking", leading: "LeadingRun
 
     html = page(study, ranked, leading)
     files = [folder / PAGE]
-    with draft(files[0]) as part:
+    with draft(files[0], overwrite=True) as part:
         part.write_text(html, encoding="utf-8")
     for name, figure in pictures(study, ranked.rows):
         files.append(folder / f"{name}.png")
-        with draft(files[-1]) as part:
+        with draft(files[-1], overwrite=True) as part:
             figure.savefig(part)
     return files
 

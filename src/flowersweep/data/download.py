@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from flowersweep.cache.atomic import cache_errors, new_folder, part_of, require_space
+from flowersweep.cache.atomic import cache_errors, discard, new_folder, part_of, require_space
 from flowersweep.errors import DownloadError
 from flowersweep.progress import progress
 
@@ -73,7 +73,7 @@ def fetch(url: str, destination: Path, *, size: int, sha256: str, timeout: float
         with cache_errors(destination):
             part.replace(destination)
     finally:
-        part.unlink(missing_ok=True)
+        discard(part)
 
 
 def _receive(url: str, file: IO[bytes], size: int, timeout: float) -> str:

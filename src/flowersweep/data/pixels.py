@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from flowersweep.cache.atomic import (
+    discard,
     locked,
     new_file,
     optional,
@@ -219,7 +220,7 @@ def _build(path: Path, work: Decoding) -> None:
     try:
         write_json(_sidecar(path), {"bytes": length, "sha256": digest.hexdigest()})
     except NoSpaceError:
-        path.unlink()
+        discard(path)
         raise
 
 

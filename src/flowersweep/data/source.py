@@ -4,7 +4,7 @@ import logging
 import shutil
 from pathlib import Path
 
-from flowersweep.cache.atomic import locked, new_folder
+from flowersweep.cache.atomic import discard, locked, new_folder
 from flowersweep.cache.kinds import PHOTOS, PHOTOS_ARCHIVE
 from flowersweep.data.catalogue import class_root, count_pictures
 from flowersweep.data.demo import KINDS, VERSION, draw_all
@@ -62,7 +62,7 @@ def _download(archive: Archive, target: Path) -> None:
         try:
             unpack(packed, target)
         finally:
-            packed.unlink(missing_ok=True)
+            discard(packed)
 
 
 def demo(cache: Path, *, per_class: int = 140) -> Path:

@@ -1,11 +1,14 @@
 """Output files of commands: written completely or not at all, and never over existing files by accident."""
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from flowersweep.errors import ConfigError, FlowersweepError, disk_of, is_full
+
+_HIDDEN = ".flowersweep-"
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:
@@ -21,15 +24,20 @@ def check_free(path: Path, *, overwrite: bool) -> None:
 
 
 @contextmanager
-def draft(target: Path) -> Iterator[Path]:
+def draft(target: Path, *, overwrite: bool) -> Iterator[Path]:
     """Yield a path with the same name in a hidden folder, which is moved to `target` if the block succeeds.
 
+    Args:
+        target: The path of the result.
+        overwrite: As for `check_free`, which is asked again at the end, because the block may take long.
+
     Raises:
-        ConfigError: The folder of `target` cannot be written to, or its disk is full.
+        ConfigError: The folder of `target` cannot be written to, its disk is full, or `target` is there and must not be
+            replaced.
     """
     with _errors_told(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        beside = tempfile.TemporaryDirectory(dir=target.parent, prefix=".flowersweep-")
+        beside = tempfile.TemporaryDirectory(dir=target.parent, prefix=_HIDDEN, ignore_cleanup_errors=True)
     with beside as folder:
         part = Path(folder, target.name)
         try:
@@ -41,10 +49,27 @@ def draft(target: Path) -> Iterator[Path]:
                 f"output={target} cannot be written: no space is left on {disk_of(target)}; free some space there, or "
                 "choose another location."
             ) from error
+        check_free(target, overwrite=overwrite)
         with _errors_told(target):
-            if target.is_dir():  # no system call replaces a folder that is not empty
-                target.rename(Path(folder, "replaced"))
-            part.replace(target)
+            if part.is_dir() and target.is_dir():
+                _replace_folder(part, target)
+            else:
+                part.replace(target)
+
+
+def _replace_folder(part: Path, target: Path) -> None:
+    """Replace a folder, which no system call does in one step; the old one is deleted only when the new one is there."""
+    old = Path(tempfile.mkdtemp(dir=target.parent, prefix=_HIDDEN), target.name)
+    try:
+        target.rename(old)
+        part.rename(target)
+    except BaseException:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        raise
+    finally:
+        if target.exists():
+            shutil.rmtree(old.parent, ignore_errors=True)
 
 
 @contextmanager

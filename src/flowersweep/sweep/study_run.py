@@ -1,10 +1,13 @@
 """Finding or starting the run of a study in MLflow."""
 
+from contextlib import ExitStack
+
 from optuna import Study
 
 from flowersweep.doors.optuna_api import storage_of, study_id
 from flowersweep.sweep.storage.lock import locked
 from flowersweep.sweep.study.attributes import PARENT_RUN
+from flowersweep.tracking.closing import closed_on_failure
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.store.store import Store
@@ -15,16 +18,19 @@ def started_or_resumed(study: Study, store: Store, experiment: str) -> MLflowTra
     storage = storage_of(study)
     started: list[MLflowTracker] = []  # only once, however often the step is repeated
 
-    def step() -> MLflowTracker:
-        if (known := known_run(study, store)) is not None:
-            return MLflowTracker.resume(store, known)
-        if not started:
-            tags = {"study": study.study_name, "kind": "study"}
-            started.append(MLflowTracker.start(store, experiment, f"study {study.study_name}", tags=tags))
-        study.set_user_attr(PARENT_RUN, started[0].run_id)
-        return started[0]
+    with ExitStack() as failure:
 
-    return locked(storage, step)
+        def step() -> MLflowTracker:
+            if (known := known_run(study, store)) is not None:
+                return failure.enter_context(closed_on_failure(MLflowTracker.resume(store, known)))
+            if not started:
+                tags = {"study": study.study_name, "kind": "study"}
+                tracker = MLflowTracker.start(store, experiment, f"study {study.study_name}", tags=tags)
+                started.append(failure.enter_context(closed_on_failure(tracker)))
+            study.set_user_attr(PARENT_RUN, started[0].run_id)
+            return started[0]
+
+        return locked(storage, step)
 
 
 def known_run(study: Study, store: Store) -> str | None:

@@ -152,7 +152,10 @@ def load_model(store: Store, location: str) -> "keras.Model":
 @contextmanager
 def keras_file(store: Store, location: str) -> Iterator[Path]:
     """A copy of a saved model's `.keras` file, which exists for the duration of a block."""
-    with translated(f"load the model at {location}"), tempfile.TemporaryDirectory() as folder:
+    with (
+        translated(f"load the model at {location}"),
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+    ):
         found = next(_download(store, location, folder).rglob("*.keras"), None)
         if found is None:
             raise TrackingError(
@@ -167,7 +170,7 @@ def model_metadata(store: Store, location: str) -> dict[str, Any]:
 
     with (
         translated(f"read the metadata of the model at {location}"),
-        tempfile.TemporaryDirectory() as folder,
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
     ):
         # MLflow's reader: OmegaConf would read the class 1e5 as a number and resolve ${seed}.
         metadata = Model.load(str(_download(store, f"{location}/MLmodel", folder))).metadata
@@ -176,7 +179,10 @@ def model_metadata(store: Store, location: str) -> dict[str, Any]:
 
 def _artifact(store: Store, run_id: str, name: str) -> str:
     """The text of one of a run's files."""
-    with translated(f"read {name} of run {run_id}"), tempfile.TemporaryDirectory() as folder:
+    with (
+        translated(f"read {name} of run {run_id}"),
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+    ):
         return Path(client(store.uri).download_artifacts(run_id, name, folder)).read_text(encoding="utf-8")
 
 
@@ -213,7 +219,10 @@ class Files:
         """
         folder = str(PurePosixPath(name).parent)
         service = client(self.store.uri)
-        with translated(f"read {name} of run {self.run_id}"), tempfile.TemporaryDirectory() as place:
+        with (
+            translated(f"read {name} of run {self.run_id}"),
+            tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place,
+        ):
             listed = service.list_artifacts(self.run_id, None if folder == "." else folder)
             if name not in {item.path for item in listed}:
                 return None

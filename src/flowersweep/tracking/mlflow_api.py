@@ -29,6 +29,8 @@ _ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # retries are silent, and create twice what must be created once
 }
+# A server that hangs must not hold up a training, or its end after a signal, for MLflow's two minutes.
+QUICK = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 # With these variables MLflow, or its server, would use another store, registry, experiment, run or model than the one that
 # was given to the command.
 ELSEWHERE = (

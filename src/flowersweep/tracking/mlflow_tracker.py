@@ -13,8 +13,10 @@ import numpy.typing as npt
 
 from flowersweep import process
 from flowersweep.errors import TrackingError, is_full
+from flowersweep.interrupt import uninterrupted
 from flowersweep.redaction import redacted
 from flowersweep.tracking import rules
+from flowersweep.tracking.closing import closed_on_failure
 from flowersweep.tracking.data_set import data_set
 from flowersweep.tracking.mlflow_api import TEMPORARY, client, translated
 from flowersweep.tracking.new_run import create_run, source_tags
@@ -77,7 +79,8 @@ class MLflowTracker:
             # The tags are set with the run, so that its process is known even if it is killed a moment later.
             run_id = create_run(store, experiment_key, texts, redacted(run_name))
         tracker = cls(store, run_id)
-        tracker._keep_whole(known, rules.MAX_TAG_LENGTH)
+        with closed_on_failure(tracker):
+            tracker._keep_whole(known, rules.MAX_TAG_LENGTH)
         return tracker
 
     @classmethod
@@ -102,6 +105,7 @@ class MLflowTracker:
                 )
             if (error := tracker._delivery.attempt()) is not None:
                 raise error
+        with closed_on_failure(tracker), translated(f"resume run {run_id}"):
             # First, or it would be RUNNING and of a dead process for a moment: others close such runs.
             for name, value in process.identity().items():
                 service.set_tag(run_id, name, value)
@@ -239,8 +243,13 @@ class MLflowTracker:
 
     def end(self, status: RunStatus) -> None:
         """Close the run; nothing can be logged afterwards."""
-        self._send("end", Record("end", {"status": status.value, "time": _now()}))
-        self._status = status
+        self._check_open()
+        with translated(f"end run {self._run_id}"):
+            # What its records say, it must also say itself, or it would be ended once more.
+            with uninterrupted():
+                self._delivery.take(Record("end", {"status": status.value, "time": _now()}))
+                self._status = status
+            self._delivery.catch_up()
 
     def settle(self, seconds: float = END_SECONDS) -> None:
         """Deliver what waits on disk for the store, of this and other runs; log where the rest waits.
@@ -280,7 +289,7 @@ class MLflowTracker:
 @contextmanager
 def _temporary() -> Iterator[Path]:
     """A folder for files on their way to the store, removed at the end of the block; an error of a full disk names it."""
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder:
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY, ignore_cleanup_errors=True) as folder:
         try:
             yield Path(folder)
         except OSError as error:

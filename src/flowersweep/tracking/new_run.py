@@ -5,8 +5,8 @@ import sys
 import time
 from collections.abc import Mapping
 
-from flowersweep.tracking.mlflow_api import bare_client
-from flowersweep.tracking.patience import patiently
+from flowersweep.tracking.mlflow_api import QUICK, bare_client, environment, translated
+from flowersweep.tracking.patience import cleaning_up, patiently
 from flowersweep.tracking.provenance import git_state
 from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store
@@ -25,17 +25,19 @@ def create_run(store: Store, experiment_id: str, tags: Mapping[str, str], run_na
         created.append(run.info.run_id)
         return created[-1]
 
-    def find_or_create() -> str:
+    def find() -> str | None:
         for run in service.search_runs([experiment_id], f"attributes.start_time = {began}"):
             if all(run.data.tags.get(key) == tags[key] for key in tags) and run.info.run_name == run_name:
                 return str(run.info.run_id)
-        return create()
+        return None
 
     try:
-        return patiently(create, again=find_or_create)
-    except KeyboardInterrupt:
-        for run_id in created:
-            service.set_terminated(run_id, RunStatus.KILLED.value)
+        return patiently(create, again=lambda: find() or create())
+    except KeyboardInterrupt as interruption:
+        with cleaning_up(interruption), translated(f"end run {run_name!r}"), environment(QUICK):
+            # Without an answer it may have been created all the same.
+            if (run_id := created[-1] if created else find()) is not None:
+                service.set_terminated(run_id, RunStatus.KILLED.value)
         raise
 
 

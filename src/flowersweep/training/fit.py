@@ -70,7 +70,8 @@ def fit(
         config: The complete configuration.
         loader: The source of the batches.
         history: The phase's epochs are appended to it; if the phase goes on, it gets those before the interruption, too.
-        on_epoch: Called after each epoch with its number in the history, counted from 1, and its values.
+        on_epoch: Called after each epoch with its number in the history, counted from 1, and its values; if the phase goes
+            on, first with its epochs before the interruption, as not all who are told may remember them.
         checkpoint: Of the run; says whether this phase goes on after an interruption.
 
     Returns:
@@ -109,6 +110,8 @@ def fit(
         history.go_on(before.about["epochs"], before.about["phases"])
     earlier = history.phases[-1][1] - 1
     done = len(history.epochs) - earlier
+    for number, values in enumerate(history.epochs[earlier:], start=earlier + 1):
+        on_epoch(number, values)
     if before is not None and (before.about["stopped"] or done == phase.epochs):
         state.restore(before)
         return best.restore()

@@ -3,7 +3,7 @@
 import logging
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,7 +57,7 @@ class RunContext:
         fingerprint: The fingerprint that the pictures must have; None for any.
         on_start: Called with the run's id when it is known.
         on_epoch: Called after each epoch of the last phase with its number in that phase, counted from 1, and its
-            values; raises Pruned to end the run.
+            values, and again if the run goes on after an interruption; raises Pruned to end the run.
         on_any_epoch: Called after each epoch of any phase, before `on_epoch`.
         begun_before: Whether the same training may have begun below the same parent: a run that has finished is taken,
             unless `tracking.resume` is never, and the place of those on silent machines is taken.
@@ -150,12 +150,8 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
         run = started_or_resumed(
             config, store, name, parent=parent, tags=its_tags, content=content, silent=silent
         )
-        with run as found:
-            tracker, checkpoint = found
         with (
-            checkpoint.kept_while_needed(lambda: context is ALONE or tracker.is_stored),
-            # A trial tells its value to the study at once.
-            closing(tracker, wait=END_SECONDS if context is ALONE else 0),
+            _ended(run, alone=context is ALONE) as (tracker, checkpoint),
             failures_recorded(tracker, again=context is not ALONE),
             memory_exhaustion_reported(),
             streams_released(),
@@ -166,6 +162,23 @@ def train(config: Config, *, overrides: Sequence[str] = (), context: RunContext 
             )
     n_validation = len(pictures.validation)
     return Result(metrics[config.objective.metric], metrics, tracker.run_id, store.uri, n_validation)
+
+
+@contextmanager
+def _ended(
+    run: AbstractContextManager[tuple[MLflowTracker, RunCheckpoint]], *, alone: bool
+) -> Iterator[tuple[MLflowTracker, RunCheckpoint]]:
+    """Yield a run from `started_or_resumed`, which every exit from the block ends; nothing can happen in between."""
+    with ExitStack() as ending:
+        with run as (tracker, checkpoint):
+            ending.enter_context(
+                checkpoint.kept_while_needed(
+                    lambda: alone or tracker.is_stored, lambda: tracker.status is RunStatus.FINISHED
+                )
+            )
+            # A trial tells its value to the study at once.
+            ending.enter_context(closing(tracker, wait=END_SECONDS if alone else 0))
+        yield tracker, checkpoint
 
 
 class _EpochsLogged:

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -242,6 +243,65 @@ def test_a_trial_with_repeats_of_a_silent_machine(
     for one in left:
         now = service.get_run(one.info.run_id)
         assert (now.info.status, now.data.tags["flowersweep.superseded_by"]) == ("KILLED", run.info.run_id)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prune_after", [None, 1, 3])
+def test_values_of_a_worker_that_died_are_reported_again(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, prune_after: int | None
+) -> None:
+    """They may never have reached the study, and are judged as if there had been no interruption."""
+    config = make_config(*TINY, "trainer.epochs=4")
+    store = prepare_store(Path(config.tracking.dir))
+    parent = MLflowTracker.start(store, config.tracking.experiment, "study").run_id
+    whole = Study(prune_after, parent=parent, number=1)
+    first, second = Study(parent=parent), Study(prune_after, parent=parent)
+    ends = pytest.raises(Pruned) if prune_after else nullcontext()
+    with ends:
+        run_trial([config], [], whole.trial)
+
+    def interrupted_in_second(self: RunCheckpoint, *given: Any, **named: Any) -> None:
+        save(self, *given, **named)
+        if len(given[1].epochs) == 2:
+            raise Interrupted(signal.SIGTERM)
+
+    save = RunCheckpoint.save
+    with monkeypatch.context() as patched:
+        patched.setattr(RunCheckpoint, "save", interrupted_in_second)
+        with pytest.raises(Interrupted):
+            run_trial([config], [], first.trial)
+    with ends:
+        run_trial([config], [], replace(second.trial, attempt=1))
+
+    assert second.reports == whole.reports
+    assert len(second.reports) == (prune_after or 4)
+    run = second.run(config)
+    assert run.info.run_id == first.attrs["mlflow_run_id"]
+    assert (run.info.status, run.data.tags.get("trial.state")) == (
+        "FINISHED",
+        "PRUNED" if prune_after else None,
+    )
+
+
+def test_a_run_of_repeats_that_cannot_go_on_ends(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal before its first repeat does not leave it RUNNING."""
+    config = make_config()
+    store = prepare_store(Path(config.tracking.dir))
+    parent = MLflowTracker.start(store, config.tracking.experiment, "study").run_id
+    trial = Study(parent=parent).trial
+    tags = {**tags_of(trial), "n_repeats": 2}
+    older = MLflowTracker.start(store, config.tracking.experiment, "older", parent_run_id=parent, tags=tags)
+    older.end(RunStatus.KILLED)
+
+    def interrupted(*_given: object) -> None:
+        raise Interrupted(signal.SIGTERM)
+
+    monkeypatch.setattr(MLflowTracker, "tags", interrupted)
+    with pytest.raises(Interrupted):
+        _started_or_resumed(config, trial, store, tags)
+    assert client(store.uri).get_run(older.run_id).info.status == "KILLED"
 
 
 @pytest.mark.parametrize("resume", ["auto", "never"])

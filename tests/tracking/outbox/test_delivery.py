@@ -1,5 +1,6 @@
 """Tests of flowersweep.tracking.outbox.delivery: whatever fails, the store has at the end what an undisturbed run has."""
 
+import errno
 import os
 import shutil
 import signal
@@ -15,16 +16,17 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 import requests
+from filelock import FileLock, Timeout
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from flowersweep.errors import TrackingError
-from flowersweep.interrupt import interruptible
+from flowersweep.interrupt import Interrupted, interruptible
 from flowersweep.tracking import mlflow_api
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_api import bare_client, client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
-from flowersweep.tracking.outbox import delivery
+from flowersweep.tracking.outbox import delivery, outbox
 from flowersweep.tracking.outbox.delivery import (
     END_SECONDS,
     deliver_all,
@@ -34,6 +36,7 @@ from flowersweep.tracking.outbox.delivery import (
     waiting_runs,
 )
 from flowersweep.tracking.outbox.outbox import JOURNAL, Outbox
+from flowersweep.tracking.outbox.record import _DELIVERIES, Record, batch
 from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
 
@@ -259,6 +262,109 @@ def test_a_journal_that_others_replace_meanwhile_is_delivered_from_its_start(sto
     assert len(list(delivering)) == 1
     points = client(store.uri).get_metric_history(run.run_id, "loss")
     assert sorted(point.step for point in points) == [0, 1, 2, 3, 4]
+
+
+def test_a_position_that_cannot_be_noted_is_nobody_elses(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk, each record is delivered once, and until the last one no other process gets the outbox."""
+    run = MLflowTracker.start(store, "flowers", "run")
+    with locked(store):
+        for step in range(4):
+            run.metrics({"loss": 1.0}, step=step)
+    monkeypatch.setattr(outbox, "_noted", lambda *_: False)
+    box = Outbox(store.outboxes, run.run_id)
+    for number, _ in enumerate(box.deliver(bare_client(store.uri)), start=1):
+        assert len(client(store.uri).get_metric_history(run.run_id, "loss")) == number
+        with pytest.raises(Timeout), FileLock(store.outboxes[0] / f".{run.run_id}.lock", blocking=False):
+            pass
+    assert number == 4
+    assert not list(store.outboxes[0].iterdir())
+
+
+def test_a_position_beyond_the_end_of_a_journal_is_that_of_another_one(store: Store) -> None:
+    """A power cut may lose a journal and leave how far the one before it was delivered."""
+    run = MLflowTracker.start(store, "flowers", "run")
+    with locked(store):
+        run.metrics({"loss": 1.0}, step=1)
+    (store.outboxes[0] / run.run_id / "delivered").write_text("100000", encoding="ascii")
+    assert len(Outbox(store.outboxes, run.run_id)) == 1
+    settle(store.uri, store.outboxes, 0)
+    assert content(store, run.run_id)["metrics"] == {"loss": [(1, 1.0)]}
+
+
+class TestSignals:
+    """A signal while a record is on its way: it is in the store or on disk before the signal counts."""
+
+    def _away(self, *_: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        raise requests.ConnectionError("away")
+
+    def test_a_record_that_the_store_does_not_take_is_kept(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The request fails and the signal arrives during it: the record waits on disk."""
+        run = MLflowTracker.start(store, "flowers", "run")
+        with monkeypatch.context() as patched:
+            patched.setitem(_DELIVERIES, "batch", self._away)
+            with pytest.raises(Interrupted), interruptible():
+                run.metrics({"best/val_accuracy": 0.9})
+        assert len(Outbox(store.outboxes, run.run_id)) == 1
+        run.settle(0)
+        assert content(store, run.run_id)["latest"] == {"best/val_accuracy": 0.9}
+
+    @pytest.mark.parametrize("away", [True, False])
+    def test_a_run_that_has_finished_stays_so(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch, *, away: bool
+    ) -> None:
+        """A signal while its end is recorded does not make it KILLED, whether or not the store can be used."""
+        run = MLflowTracker.start(store, "flowers", "run")
+        deliver = _DELIVERIES["end"]
+
+        def end(*arguments: Any) -> None:
+            monkeypatch.setitem(_DELIVERIES, "end", deliver)
+            if not away:
+                deliver(*arguments)
+            self._away()
+
+        monkeypatch.setitem(_DELIVERIES, "end", end)
+        with pytest.raises(Interrupted), interruptible(), closing(run):
+            pass
+        run.settle(0)
+        assert (run.status, content(store, run.run_id)["status"]) == (RunStatus.FINISHED, "FINISHED")
+
+    def test_the_second_place_is_tried(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The disk of the first one is full, which takes as long as the signal needs to arrive."""
+        append = outbox._append
+
+        def full_at_first(folder: Path, record: Record) -> None:
+            if folder.parent.name == "first":
+                signal.raise_signal(signal.SIGTERM)
+                raise OSError(errno.ENOSPC, "No space left on device")
+            append(folder, record)
+
+        monkeypatch.setattr(outbox, "_append", full_at_first)
+        box = Outbox((tmp_path / "first", tmp_path / "second"), "run")
+        with pytest.raises(Interrupted), interruptible():
+            box.add(batch(tags={"a": "b"}))
+        assert (len(box), box.place) == (1, tmp_path / "second")
+
+
+def test_records_that_another_process_delivers_at_once_are_no_error(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Between the attempt that failed and the line about it, the store came back and another command delivered all."""
+    run = MLflowTracker.start(store, "flowers", "run")
+    add = Outbox.add
+
+    def add_and_lose(self: Outbox, record: Record) -> None:
+        add(self, record)
+        shutil.rmtree(store.outboxes[0] / self.run_id)
+
+    monkeypatch.setattr(Outbox, "add", add_and_lose)
+    with locked(store):
+        run.metrics({"loss": 1.0})
+    assert caplog.messages[-1].endswith(f"what is recorded meanwhile waits in {store.outboxes[0]}.")
 
 
 def test_the_end_of_a_run_waits_for_the_store(store: Store) -> None:

@@ -101,7 +101,7 @@ def test_a_damaged_checkpoint_is_named(
 
     assert found(store, tmp_path) is None
     assert caplog.messages == [
-        f"{path} is damaged and was removed; a training that would go on after it starts at its first epoch."
+        f"{path} is damaged; a training that would go on after it starts at its first epoch."
     ]
     assert not path.exists()
 

@@ -146,3 +146,59 @@ def test_it_is_kept_while_the_result_waits(tmp_path: Path) -> None:
         with checkpoint.kept_while_needed(lambda: is_stored):  # noqa: B023 (called in the same turn)
             save(checkpoint, State(), 3)
         assert path.exists() != is_stored
+
+
+def test_a_run_that_has_finished_does_not_go_on(tmp_path: Path) -> None:
+    """A signal at its very end neither keeps the checkpoint nor promises anything."""
+    path = tmp_path / "run.npz"
+    checkpoint = RunCheckpoint(path, {})
+
+    def run() -> None:
+        with checkpoint.kept_while_needed(is_finished=lambda: True):
+            save(checkpoint, State(), 3)
+            raise Interrupted(signal.SIGTERM)
+
+    with pytest.raises(Interrupted) as caught:
+        run()
+    assert (path.exists(), caught.value.remedy) == (False, "")
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.ESTALE, errno.EIO, errno.EPERM])
+def test_a_checkpoint_that_cannot_be_removed_changes_no_end(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A finished training has finished, and a failed one has its own error; a line names the file that stays."""
+    path = tmp_path / "run.npz"
+    path.touch()
+
+    def refuse(_path: Path, **_given: object) -> None:
+        raise OSError(number, "refused")
+
+    def fail() -> None:
+        with RunCheckpoint(path, {}).kept_while_needed():
+            raise ValueError("the run's own")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with RunCheckpoint(path, {}).kept_while_needed():
+        pass
+    with pytest.raises(ValueError, match="the run's own"):
+        fail()
+
+    assert caplog.messages == [f"{path} is not needed any more and cannot be removed (refused)."] * 2
+
+
+def test_a_disk_that_becomes_read_only_does_not_end_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither can the new checkpoint be written then, nor what is left of it be removed."""
+    checkpoint = RunCheckpoint(tmp_path / "run.npz", {})
+
+    def refuse(*_args: object, **_given: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(np, "savez", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with checkpoint.kept_while_needed():
+        save(checkpoint, State(), 1)
+
+    assert any(message.endswith("The training goes on without checkpoints.") for message in caplog.messages)

@@ -1,5 +1,6 @@
 """In which run a training goes on."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ import pytest
 
 from flowersweep.cache.checkpoints import Checkpoint, checkpoint_path, write_checkpoint
 from flowersweep.config import Config
+from flowersweep.errors import TrackingError
+from flowersweep.interrupt import Interrupted
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
+from flowersweep.training.checkpoint import start
 from flowersweep.training.checkpoint.start import started_or_resumed
 
 CONTENT = {"configuration": {"seed": 0}}
@@ -85,12 +89,42 @@ def test_a_checkpoint_that_is_removed_after_it_was_read(
 ) -> None:
     """The training goes on with what was read, although the machine that came back has removed the file."""
     silent = trial.begun(epochs=2).run_id
-    start = MLflowTracker.start
+    begin = MLflowTracker.start
 
     def meanwhile(*given: Any, **named: Any) -> MLflowTracker:
         trial.checkpoint(silent).unlink()
-        return start(*given, **named)
+        return begin(*given, **named)
 
     monkeypatch.setattr(MLflowTracker, "start", meanwhile)
     run_id, epochs = trial.goes_on(silent)
     assert (run_id == silent, epochs) == (False, 2)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(Interrupted(signal.SIGTERM), "KILLED"), (TrackingError("refused"), "FAILED")]
+)
+@pytest.mark.parametrize("name", ["tags", "supersede", "_move"])
+def test_a_run_that_cannot_go_on_ends(
+    name: str, error: BaseException, status: str, trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever happens before its training has begun, it is not left RUNNING, and the next attempt goes on."""
+    ended = trial.begun(epochs=2)
+    if name != "_move":
+        ended.end(RunStatus.KILLED)
+    silent = ended if name == "_move" else trial.begun()
+
+    def fail(*_given: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MLflowTracker if name == "tags" else start, name, fail)
+        with pytest.raises(type(error)):
+            trial.goes_on(silent.run_id)
+
+    runs = client(trial.store.uri).search_runs(
+        [client(trial.store.uri).get_run(trial.parent).info.experiment_id]
+    )
+    left = {run.info.run_id: run.info.status for run in runs}
+    del left[trial.parent], left[silent.run_id]
+    assert set(left.values()) == {status}
+    assert trial.goes_on(silent.run_id)[1] == 2

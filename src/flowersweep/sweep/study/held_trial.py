@@ -58,7 +58,7 @@ class HeldTrial:
         self.judged: int = max(frozen.intermediate_values, default=-1)
         self.unsaved = Unsaved()
         self.is_lost = False
-        self._may_be_told = False
+        self._ending: Outcome | None = None
         self._again: float | None = None
         self._last_beat = self._last_look = time.monotonic()
         self._used: float | None = self._last_beat
@@ -78,10 +78,10 @@ class HeldTrial:
         if path is not None:
             keep(path, asdict(outcome), self.unsaved)
 
+        self._ending = outcome
+
         def told(frozen: FrozenTrial) -> bool:
-            # It may have been stored just before the storage failed.
             if not frozen.state.is_finished():
-                self._may_be_told = True
                 tell(study, trial, outcome, sweep)
             return True
 
@@ -151,6 +151,13 @@ class HeldTrial:
             self._again = None
         return answer
 
+    def _is_told(self, frozen: FrozenTrial) -> bool:
+        """Whether the study has the outcome: stored just before the storage failed, or by who found it on disk."""
+        ending = self._ending
+        if ending is None or frozen.state.name != ending.state.value:
+            return False
+        return ending.state is not State.COMPLETE or tuple(frozen.values) == ending.values
+
     def _if_ours(self, step: Callable[[FrozenTrial], Answer]) -> Answer | None:
         """Write what is not stored yet about the trial, and take a step with its state, under the storage's lock.
 
@@ -159,7 +166,7 @@ class HeldTrial:
 
         def attempt() -> Answer | None:
             frozen = self._storage.get_trial(self._key)
-            is_ended = frozen.state.is_finished() and not self._may_be_told
+            is_ended = frozen.state.is_finished() and not self._is_told(frozen)
             self.is_lost = claims.claim_of(frozen) != self._claim or is_ended
             if self.is_lost:
                 log.warning(

@@ -61,12 +61,16 @@ class ChildProcess:
         """
         self._connection.send_bytes(message)
 
+    def has_died(self) -> bool:
+        """Whether it has ended, whatever its socket says."""
+        return self._process.poll() is not None
+
     def poll(self, seconds: float) -> bool:
         """Wait for at most this time; return whether it has sent a message or died.
 
         Its socket tells nothing about its death: a child that it has forked may have it, too.
         """
-        return self._connection.poll(seconds) or self._process.poll() is not None
+        return self._connection.poll(seconds) or self.has_died()
 
     def receive(self) -> Any:
         """Return its next message.
@@ -75,7 +79,7 @@ class ChildProcess:
             EOFError: It has died.
             ConnectionError: It has died.
         """
-        if self._process.poll() is not None and not self._connection.poll(0):
+        if self.has_died() and not self._connection.poll(0):
             raise EOFError
         return self._connection.recv()
 

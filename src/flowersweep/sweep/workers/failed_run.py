@@ -68,6 +68,7 @@ def record_lost(study: Study, store: "Store") -> None:
 def _recorded(job: Job, outcome: Outcome, store: "Store") -> str:
     from flowersweep.sweep.study.trial_name import trial_name
     from flowersweep.sweep.workers.recorder import searched_numbers, tags_of
+    from flowersweep.tracking.closing import closed_on_failure
     from flowersweep.tracking.mlflow_api import client, translated
     from flowersweep.tracking.mlflow_tracker import MLflowTracker
     from flowersweep.tracking.run import RunStatus
@@ -87,11 +88,13 @@ def _recorded(job: Job, outcome: Outcome, store: "Store") -> str:
         tags = {**tags_of(trial), "worker": os.getpid()}
         experiment = job.config.tracking.experiment
         tracker = MLflowTracker.start(store, experiment, trial_name(trial), parent_run_id=parent, tags=tags)
-        tracker.params(dict(job.params))
-        tracker.metrics(searched_numbers(job.params))
-    if not found or "failure" not in found[0].data.tags:
-        tracker.tags({"failure": outcome.reason})
-    if outcome.traceback:
-        tracker.text(outcome.traceback, "failure.txt")
-    tracker.end(RunStatus.FAILED)
+    with closed_on_failure(tracker):
+        if not found:
+            tracker.params(dict(job.params))
+            tracker.metrics(searched_numbers(job.params))
+        if not found or "failure" not in found[0].data.tags:
+            tracker.tags({"failure": outcome.reason})
+        if outcome.traceback:
+            tracker.text(outcome.traceback, "failure.txt")
+        tracker.end(RunStatus.FAILED)
     return tracker.run_id

@@ -12,7 +12,7 @@ from flowersweep.sweep.study.attributes import EPOCHS, N_VALIDATION, REPEATS, RU
 from flowersweep.sweep.study.trial_name import trial_name
 from flowersweep.sweep.workers.recorder import searched_numbers, tags_of
 from flowersweep.sweep.workers.trial import RunningTrial
-from flowersweep.tracking.closing import closing
+from flowersweep.tracking.closing import closed_on_failure, closing
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import is_interrupted, runs_like, silent_runs, supersede
 from flowersweep.tracking.run import NOTE, RunStatus
@@ -113,11 +113,11 @@ def _repeated(
     config, n_repeats = configs[0], len(configs)
     tags = {**tags_of(trial), "n_repeats": n_repeats, "objective": config.objective.metric}
     tracker, known = _started_or_resumed(config, trial, store, tags)
-    trial.user_attrs({RUN_ID: tracker.run_id})
     repeats: list[Values] = []
     metrics: list[Values] = []
     sizes: set[int] = set()
     with closing(tracker, wait=0), failures_recorded(tracker, again=True):
+        trial.user_attrs({RUN_ID: tracker.run_id})
         if not known:
             tracker.metrics(searched_numbers(trial.params))
         for repeat, seeded in enumerate(configs):
@@ -161,15 +161,17 @@ def _started_or_resumed(
     ended = [run for run in found if run.info.status == RunStatus.FINISHED.value or is_interrupted(run)]
     known: set[int] = set()
     resumes = config.tracking.resume == "auto"
-    if ended and resumes:
+    if is_resumed := bool(ended and resumes):
         tracker = MLflowTracker.resume(store, ended[0].info.run_id, without=ENDED)
-        tracker.tags(tags)
-        known = tracker.steps(N_SEEDS)
     else:
         name, experiment = trial_name(trial), config.tracking.experiment
         tracker = MLflowTracker.start(store, experiment, name, parent_run_id=parent, tags=tags)
-    for run in silent_runs(found):
-        supersede(store, run, tracker.run_id, moves=resumes)
+    with closed_on_failure(tracker):
+        if is_resumed:
+            tracker.tags(tags)
+            known = tracker.steps(N_SEEDS)
+        for run in silent_runs(found):
+            supersede(store, run, tracker.run_id, moves=resumes)
     return tracker, known
 
 

@@ -18,6 +18,7 @@ from flowersweep.sweep.study.trial_name import trial_name
 from flowersweep.sweep.workers.messages import Job
 from flowersweep.sweep.workers.training_process import Relay, TrainingProcess
 from flowersweep.sweep.workers.trial import RunningTrial
+from flowersweep.tracking.closing import closed_on_failure
 from flowersweep.tracking.failure import is_passing
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
@@ -85,18 +86,19 @@ class Recorder:
                 told = replace(job, environment=environment_of(store, tracker.run_id))
         except TrackingError as error:
             return of_exception(error)
-        relay.keep({RUN_ID: tracker.run_id})
         recording = _Recording(relay, tracker, trial)
-        with _tolerant(trial):
-            tracker.text(
-                "".join(f"{line}\n" for line in job.config.hydra.overrides.task), "config/overrides.txt"
-            )
         outcome: Outcome | None = None
         try:
+            relay.keep({RUN_ID: tracker.run_id})
+            with _tolerant(trial):
+                tracker.text(
+                    "".join(f"{line}\n" for line in job.config.hydra.overrides.task), "config/overrides.txt"
+                )
             outcome = _explained(process.run(told, recording), tracker.run_id)
         finally:
             with _tolerant(trial):
                 self.missing_params(store, tracker, trial)
+            with _tolerant(trial):
                 self._end(tracker, trial, outcome, recording.last)
                 tracker.settle(0)
         return outcome
@@ -128,9 +130,10 @@ class Recorder:
             parent_run_id=parent,
             tags={**own, "worker": os.getpid(), **(tags or {})},
         )
-        tracker.metrics(searched_numbers(_params(trial)))
-        for run in earlier:
-            supersede(store, run, tracker.run_id)
+        with closed_on_failure(tracker):
+            tracker.metrics(searched_numbers(_params(trial)))
+            for run in earlier:
+                supersede(store, run, tracker.run_id)
         return tracker
 
     def missing_params(self, store: Store, tracker: MLflowTracker, trial: RunningTrial) -> None:

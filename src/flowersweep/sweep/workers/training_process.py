@@ -8,6 +8,7 @@ import logging
 import os
 import pickle
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -115,15 +116,13 @@ class TrainingProcess:
             SweepError: The process cannot load the application, so no trial can run.
         """
         self.start()
-        process = self._process
-        assert process is not None  # noqa: S101 - it was started
-        if self._n_trials + 1 == self._trials_per_process and self._spare is None:
-            self._spare = self._started_child()  # it loads its modules during the last trial of this one
         try:
-            process.send_packed(packed(job, self._main))
+            process = self._given(packed(job, self._main))
+            if self._n_trials + 1 == self._trials_per_process and self._spare is None:
+                self._spare = self._started_child()  # it loads its modules during the last trial of this one
             outcome = _converse(process, job, relay)
         except (EOFError, ConnectionError):
-            self._process = None
+            process, self._process = self._running, None
             return of_death(process.exit_code())
         if outcome is None:
             self.close()
@@ -133,6 +132,28 @@ class TrainingProcess:
         if self._is_worn():
             self._retire()
         return outcome
+
+    @property
+    def _running(self) -> ChildProcess:
+        assert self._process is not None  # noqa: S101 - it was started
+        return self._process
+
+    def _given(self, job: bytes) -> ChildProcess:
+        """Send a job to the process; one that has died while it was idle is replaced, because no trial is to blame for that.
+
+        Raises:
+            ConnectionError: The new one has died, too.
+        """
+        with suppress(ConnectionError):
+            if not self._running.has_died():
+                self._running.send_packed(job)
+                return self._running
+        log.warning("The training process ended while no trial was running; another one is started.")
+        self._running.end(patience=0)
+        self._process = None
+        self.start()
+        self._running.send_packed(job)
+        return self._running
 
     def _retire(self) -> None:
         """Let the process end by itself during the next trial, which gets a new one."""

@@ -4,6 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from flowersweep.config.locations import cache_dir
 from flowersweep.config.pasting import pasted
 from flowersweep.errors import TrackingError
+from flowersweep.interrupt import uninterrupted
 from flowersweep.redaction import redacted
 from flowersweep.texts import counted
 from flowersweep.tracking.failure import is_passing, may_wait, reason
@@ -63,14 +65,22 @@ class Delivery:
         self._outbox = Outbox(places, run_id)
 
     def send(self, record: Record) -> None:
-        """Deliver a record, or keep it on disk if the store cannot be used now.
+        """`take` a record, and `catch_up`."""
+        self.take(record)
+        self.catch_up()
+
+    def take(self, record: Record) -> None:
+        """Deliver a record, or keep it on disk if the store cannot be used now; a signal waits for the end of both.
 
         Raises:
             Exception: The store refuses the record.
             TrackingError: It can be neither delivered nor kept.
         """
-        if not self._outbox.waiting_in and not self._is_away():
-            began = time.monotonic()
+        if self._outbox.waiting_in or self._is_away():
+            self._keep(record, None)
+            return
+        began = time.monotonic()
+        with uninterrupted() if record.is_short(self._service) else nullcontext():
             try:
                 record.deliver(self._service, self._outbox.run_id)
             except Exception as error:
@@ -78,9 +88,14 @@ class Delivery:
                     raise
                 self._keep(record, error)
                 self._postpone(error, began)
-            return
-        self._keep(record, None)
-        if not self._is_away():
+
+    def catch_up(self) -> None:
+        """Try to deliver what waits, unless it has just been tried.
+
+        Raises:
+            Exception: The store refuses a record.
+        """
+        if self._outbox.waiting_in and not self._is_away():
             self.attempt()
 
     @property
@@ -139,7 +154,7 @@ class Delivery:
             log.warning(
                 "The tracking store cannot be used now (%s); what is recorded meanwhile waits in %s.",
                 reason(error),
-                self._outbox.waiting_in[-1].parent,
+                self._outbox.place,
             )
         absence.next_attempt = now + max(absence.pause, (now - began) / _MAX_SHARE)
         absence.pause = min(2 * absence.pause, _LONGEST_PAUSE)
@@ -223,7 +238,7 @@ def tell_waiting(uri: str, folders: Sequence[Path], errors: dict[str, Exception]
     if not runs:
         return
     outboxes = [Outbox(folders, run) for run in runs]
-    where = dict.fromkeys(str(folder.parent) for outbox in outboxes for folder in outbox.waiting_in)
+    where = dict.fromkeys(str(outbox.place) for outbox in outboxes)
     why = next((f" ({reason(error)})" for run, error in errors.items() if run in runs), "")
     log.warning(
         "Waiting in %s for the tracking store%s: %s of %s. The next command that uses these results stores them, or: %s",

@@ -44,6 +44,11 @@ class Outbox:
         """The folders with records, in the order of their delivery; empty if nothing waits."""
         return [folder for folder in self._folders if (folder / JOURNAL).exists()]
 
+    @property
+    def place(self) -> Path:
+        """Where the latest records wait, or the next one would; other processes may deliver them at any moment."""
+        return [self._folders[0], *self.waiting_in][-1].parent
+
     def __len__(self) -> int:
         """The number of records."""
         number = 0
@@ -61,14 +66,15 @@ class Outbox:
         """
         *_, last = [0, *(index for index, one in enumerate(self._folders) if one in self.waiting_in)]
         trouble: OSError | None = None
-        for folder in self._folders[last:]:
-            try:
-                with uninterrupted(), _locked(folder):
-                    _append(folder, record)
-            except OSError as error:
-                trouble = trouble or error
-            else:
-                return
+        with uninterrupted():
+            for folder in self._folders[last:]:
+                try:
+                    with _locked(folder):
+                        _append(folder, record)
+                except OSError as error:
+                    trouble = trouble or error
+                else:
+                    return
         assert trouble is not None  # noqa: S101 (for the type checker; there is at least one place)
         raise trouble
 
@@ -79,19 +85,27 @@ class Outbox:
             Exception: The error of that record; it and those after it keep waiting.
         """
         for folder in self.waiting_in:
-            position = 0  # where the disk is too full to note it
-            while True:
-                with _locked(folder):
+            yield from self._deliver(service, folder)
+
+    def _deliver(self, service: "MlflowClient", folder: Path) -> Iterator[Record]:
+        while True:
+            with _locked(folder):
+                position = 0
+                while True:
                     record, end = _first(folder, position)
                     if record is None:
                         _remove(folder)
-                        break
+                        return
                     try:
                         record.deliver(service, self.run_id)
                     except (KeyError, TypeError) as error:  # a part of the line has another name or type
                         raise _damaged(folder, end, error) from error
-                    position = 0 if _noted(folder, record, end) else end
-                yield record
+                    if _noted(folder, record, end):
+                        break
+                    # A position that nobody else knows is true only while nobody else replaces the journal: the lock is kept.
+                    position = end
+                    yield record
+            yield record
 
 
 @contextmanager
@@ -147,7 +161,8 @@ def _whole(folder: Path) -> int:
 
 def _delivered(folder: Path) -> int:
     try:
-        return int((folder / _DELIVERED).read_text(encoding="ascii"))
+        number = int((folder / _DELIVERED).read_text(encoding="ascii"))
+        return number if number <= (folder / JOURNAL).stat().st_size else 0
     except (FileNotFoundError, ValueError):  # all is delivered again, which stores nothing twice
         return 0
 

@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING, Any
 from flowersweep.interrupt import uninterrupted
 from flowersweep.tracking import rules
 from flowersweep.tracking.data_set import log_data_set
-from flowersweep.tracking.mlflow_api import environment
+from flowersweep.tracking.mlflow_api import QUICK, environment
 from flowersweep.tracking.run import SUPERSEDED_TAG, RunStatus
 from flowersweep.tracking.saved_model import upload_model
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-# A server that hangs must not hold up a training, or its end after a signal, for MLflow's two minutes.
-_QUICK = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 
 
 @dataclass(frozen=True)
@@ -35,6 +32,10 @@ class Record:
     values: Mapping[str, Any]
     content: Path | None = None
 
+    def is_short(self, service: "MlflowClient") -> bool:
+        """Whether the delivery takes so little time that a signal waits for its end."""
+        return self.content is None or not service.tracking_uri.startswith("http")
+
     def deliver(self, service: "MlflowClient", run_id: str) -> None:
         """Store the record with a run, in a single attempt; a signal waits for the end of what is short.
 
@@ -43,8 +44,8 @@ class Record:
         """
         with ExitStack() as stack:
             if self.content is None:
-                stack.enter_context(environment(_QUICK))
-            if self.content is None or not service.tracking_uri.startswith("http"):
+                stack.enter_context(environment(QUICK))
+            if self.is_short(service):
                 stack.enter_context(uninterrupted())
             _DELIVERIES[self.kind](service, run_id, self)
 

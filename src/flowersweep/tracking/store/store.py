@@ -11,6 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from flowersweep.cache.atomic import discard
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import learn
 from flowersweep.texts import expanded
@@ -220,5 +221,5 @@ def _create_database(path: Path, root: Path) -> None:
             draft.replace(path)
     except TrackingError:  # perhaps of a full disk
         for leftover in path.parent.glob(f"{draft.name}*"):
-            leftover.unlink()
+            discard(leftover)
         raise

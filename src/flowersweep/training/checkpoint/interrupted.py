@@ -103,7 +103,7 @@ def _is_finished(run_id: str, store: Store) -> bool:
 
 
 def _read(read: Callable[[Path], Content | None], path: Path) -> Content | None:
-    """What a file has; None if it cannot be read now, or is damaged: it is then removed."""
+    """What a file has; None if it cannot be read now, or is damaged: it is then removed, if possible."""
     try:
         found = read(path)
     except (FileNotFoundError, PermissionError):  # gone by now, or of somebody else
@@ -115,7 +115,7 @@ def _read(read: Callable[[Path], Content | None], path: Path) -> Content | None:
     if found is None:
         remove(path)
         log.warning(
-            "%s is damaged and was removed; a training that would go on after it starts at its first epoch.",
+            "%s is damaged; a training that would go on after it starts at its first epoch.",
             path,
         )
     return found

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowersweep.cache.atomic import part_of
+from flowersweep.cache.atomic import discard, part_of
 from flowersweep.cache.checkpoints import Checkpoint, write_checkpoint
 from flowersweep.errors import DataError, infrastructure_failure
 from flowersweep.interrupt import Interrupted
@@ -101,19 +101,23 @@ class RunCheckpoint:
         self._earliest = self._clock() + (self._clock() - began) / SHARE
 
     @contextmanager
-    def kept_while_needed(self, is_stored: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    def kept_while_needed(
+        self, is_stored: Callable[[], bool] = lambda: True, is_finished: Callable[[], bool] = lambda: False
+    ) -> Iterator[None]:
         """Remove the file at the end of the block, unless an interruption or the infrastructure ended the run.
 
         Args:
             is_stored: Whether the store has the end of the run; otherwise another machine may have to go on with it.
+            is_finished: Whether the run had finished when it was interrupted.
         """
         path = self._path
         try:
             yield
         except BaseException as error:
-            if isinstance(error, Exception) and infrastructure_failure(error) is None:
+            failed = isinstance(error, Exception) and infrastructure_failure(error) is None
+            if failed or (is_finished() and is_stored()):
                 remove(path)
-            elif isinstance(error, Interrupted) and self.epochs:
+            elif isinstance(error, Interrupted) and self.epochs and not is_finished():
                 error.remedy = f"the same command goes on after epoch {self.epochs}"
             raise
         if is_stored():
@@ -121,10 +125,10 @@ class RunCheckpoint:
 
 
 def remove(path: Path | None) -> None:
-    """Remove a checkpoint, with its part and its lock."""
+    """Remove a checkpoint, with its part and its lock, as far as that is possible."""
     if path is not None:
         for one in (path, part_of(path), path.with_name(f"{path.name}.lock")):
-            one.unlink(missing_ok=True)
+            discard(one)
 
 
 NO_CHECKPOINT = RunCheckpoint(None, {})

@@ -4,13 +4,14 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowersweep.cache.checkpoints import checkpoint_path
 from flowersweep.config.locations import checkpoints_dir
 from flowersweep.config.schema import Config
+from flowersweep.tracking.closing import closed_on_failure
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import CLOSED_TAG, runs_like, silent_runs, supersede
 from flowersweep.tracking.store.store import Store
@@ -43,7 +44,8 @@ def started_or_resumed(
 ) -> Iterator[tuple[MLflowTracker, RunCheckpoint]]:
     """Yield the tracker of a training's run, and its checkpoint.
 
-    No other process resumes the same run before the end of the block.
+    No other process resumes the same run before the end of the block. If the block raises, the run ends; after it, the
+    caller has to end it.
 
     Args:
         config: The configuration.
@@ -64,10 +66,12 @@ def started_or_resumed(
     resumes = config.tracking.resume == "auto"
     ids = [run.info.run_id for run in silent]
     remove_finished(cache, store)
-    with interrupted_run(cache, about, store, ids) if resumes else nullcontext() as found:
+    interrupted = interrupted_run(cache, about, store, ids) if resumes else nullcontext()
+    with interrupted as found, ExitStack() as failure:
         if found is None or found.run_id in ids:
             tags |= _about_silent(silent, found) if resumes else {}
             tracker = MLflowTracker.start(store, experiment, name, parent_run_id=parent, tags=tags)
+            failure.enter_context(closed_on_failure(tracker))
             path = checkpoint_path(cache, tracker.run_id)
             if found is not None:
                 _move(checkpoint_path(cache, found.run_id), path)
@@ -75,6 +79,7 @@ def started_or_resumed(
             checkpoint = RunCheckpoint(path if resumes else None, about, before, in_new_run=True)
         else:
             tracker = MLflowTracker.resume(store, found.run_id, without=ENDED)
+            failure.enter_context(closed_on_failure(tracker))
             checkpoint = RunCheckpoint(checkpoint_path(cache, found.run_id), about, found.checkpoint)
             tracker.tags({**tags, RESUMED_TAG: f"after epoch {checkpoint.epochs}"})
             log.info("Run %s was interrupted; it goes on after epoch %d.", found.run_id, checkpoint.epochs)

@@ -25,7 +25,7 @@ def event_files(
         return
     import tensorflow as tf
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         writer = tf.summary.create_file_writer(folder)
 
         def write(number: int, values: Mapping[str, float]) -> None:
