@@ -19,6 +19,7 @@ from flowersweep.texts import (
     is_line,
     nearest,
     nearest_of,
+    paired,
     plain_console,
     printable,
 )
@@ -141,3 +142,21 @@ def test_what_is_printable_stays() -> None:
     """Letters of all scripts, emoji, line breaks and tabs stay; colours, a moved cursor and a turned direction do not."""
     assert printable("é花🌼 שלום\n\tx") == "é花🌼 שלום\n\tx"
     assert printable("\x1b[31mred\x07\rover\r\n\u202eback") == "\\x1b[31mred\\x07\\rover\n\\u202eback"
+
+
+@pytest.mark.parametrize(
+    ("given_names", "known", "pairs"),
+    [
+        (["ros\xe9"], ["ros\xe9", "lily"], {"ros\xe9": "ros\xe9"}),
+        (["rose\u0301", "lily"], ["ros\xe9", "tulip"], {"rose\u0301": "ros\xe9"}),
+        (["ros\xe9"], ["rose\u0301"], {"ros\xe9": "rose\u0301"}),
+        (["ros\xe9", "rose\u0301"], ["ros\xe9"], {"ros\xe9": "ros\xe9"}),
+        (["\u212b", "A\u030a"], ["\xc5"], {}),
+        (["rose", "Ros\xe9"], ["ros\xe9"], {}),
+    ],
+)
+def test_names_are_paired_in_any_form_of_unicode(
+    given_names: list[str], known: list[str], pairs: dict[str, str]
+) -> None:
+    """As they are if possible; otherwise where only one is left on each side."""
+    assert paired(given_names, known) == pairs

@@ -56,6 +56,32 @@ def printable(text: str) -> str:
     )
 
 
+def paired(given: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    r"""Which of the known names each given one is; one that is none of them is left out.
+
+    Unicode can write a letter such as é as one character or as two, and systems write names in one way or the other. Names that
+    differ only in this are the same, unless one of them is also there as it is, or there are several.
+
+    Example:
+        >>> paired(["rose", "rose\u0301"], ["lily", "ros\xe9"])["rose\u0301"] == "ros\xe9"
+        True
+    """
+    given, known = dict.fromkeys(given), dict.fromkeys(known)
+    pairs = {name: name for name in given if name in known}
+    here, there = (_by_form(name for name in names if name not in pairs) for names in (given, known))
+    for form, names in here.items():
+        if len(names) == len(there.get(form, [])) == 1:
+            pairs[names[0]] = there[form][0]
+    return pairs
+
+
+def _by_form(names: Iterable[str]) -> dict[str, list[str]]:
+    forms: dict[str, list[str]] = {}
+    for name in names:
+        forms.setdefault(unicodedata.normalize("NFC", name), []).append(name)
+    return forms
+
+
 def nearest(received: object, allowed: Iterable[str]) -> str:
     """' Did you mean X?' when something allowed is a likely spelling of what was received, else nothing."""
     close = nearest_of(str(received), allowed)

@@ -15,6 +15,12 @@ def test_it_takes_pictures_an_eighth_larger() -> None:
     assert RandomCrop(scale=1.5).source_size(180) == 270
 
 
+@pytest.mark.parametrize(("scale", "image_size"), [(1.0001, 180), (1.0027, 180), (1.01, 32)])
+def test_even_the_smallest_scale_crops(scale: float, image_size: int) -> None:
+    """A scale that rounds to the image size takes pictures of one pixel more."""
+    assert RandomCrop(scale=scale).source_size(image_size) == image_size + 1
+
+
 def test_the_window_is_where_the_corner_says() -> None:
     """Corner 0 is the first place, 1 the last, and the result is image_size wide, pixel for pixel."""
     corner = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.5, 0.99]], np.float32)

@@ -33,6 +33,16 @@ def test_blur_mirrors_at_the_edges() -> None:
     assert np.asarray(blur(flat, np.full((1, 5), 0.2, np.float32))) == pytest.approx(80, abs=1e-4)
 
 
+@pytest.mark.parametrize("taps", [3, 15, 31])
+def test_blur_reflects_as_often_as_it_needs(taps: int) -> None:
+    """A filter wider than the picture is applied as to the picture repeated as in two mirrors."""
+    image = NOISE[:, :6, :6]
+    weights = np.random.default_rng(1).dirichlet(np.ones(taps), 1).astype(np.float32)
+    tiled = np.pad(image, [(0, 0), (24, 24), (24, 24), (0, 0)], mode="symmetric")
+    expected = np.asarray(blur(tiled, weights))[:, 24:30, 24:30]
+    assert np.array_equal(blur(image, weights), expected)
+
+
 def test_weights_are_gaussians_that_sum_to_one() -> None:
     """The neighbour of the middle weighs exp(-1 / (2 sigma^2)) of it, and sigma is spread over 0 to 1.5."""
     drawn = uniforms(0, 0, 1_000, 1)

@@ -38,6 +38,20 @@ def test_in_a_stack(modules: Modules) -> None:
     assert Stack().own_code() == []
 
 
+def test_a_crop_of_ones_own_comes_first(modules: Modules) -> None:
+    """In another place it would get pictures of the image size and leave them as they are."""
+    modules.add(
+        "own_crop", "from flowersweep.augment.crop import RandomCrop\n\nclass Corner(RandomCrop): pass\n"
+    )
+    modules.add("own_larger", WARMTH + "    def source_size(self, image_size): return image_size + 8\n")
+    for name in ("own_crop.Corner", "own_larger.RandomWarmth"):
+        assert Stack(layers=[{"build": name}, "RandomFlip"]).problems() == []
+        (problem,) = Stack(layers=["RandomFlip", {"build": name}]).problems()
+        assert problem.startswith(
+            f"{name.split('.')[1]} must be the first layer of a stack and occur only once"
+        )
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "told"),
     [

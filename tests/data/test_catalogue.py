@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowersweep.data import read_folder
+from flowersweep.data.catalogue import read_parts
 from flowersweep.errors import DataError
 
 # Names whose order depends on how folders, separators and capital letters are compared.
@@ -174,6 +175,24 @@ class TestErrors:
             DataError, match=f"The class folder {shown} in .* not one line of UTF-8 text; rename it"
         ):
             read_folder(root)
+
+
+def test_classes_of_the_parts_are_paired_in_any_form_of_unicode(tmp_path: Path) -> None:
+    """They have the numbers of the first part, whatever their order in the other; a class that lacks is named."""
+    root = fill(tmp_path, "train/ros\xe9/1.jpg", "train/rosf/2.jpg", "val/rosf/3.jpg", "val/rose\u0301/4.jpg")
+    catalogue = read_parts(root)
+    assert catalogue.class_names == ("rosf", "ros\xe9")
+    assert catalogue.paths == (
+        "train/rosf/2.jpg",
+        "train/ros\xe9/1.jpg",
+        "val/rose\u0301/4.jpg",
+        "val/rosf/3.jpg",
+    )
+    assert catalogue.labels.tolist() == [0, 1, 1, 0]
+
+    fill(root, "val/more/5.jpg")
+    with pytest.raises(DataError, match=r"The class more is in .*val, but not in .*train; every part needs"):
+        read_parts(root)
 
 
 def test_what_is_left_out_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from flowersweep.data import decode
-from flowersweep.data.decode import MAX_PIXELS, load, resize, squared
+from flowersweep.data.decode import MAX_PIXELS, UnreadableError, central_square, load, resize
 from flowersweep.errors import DataError
 
 QUARTERS = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [250, 250, 250]]], np.uint8)
@@ -29,6 +29,30 @@ def corners(pixels: np.ndarray) -> list[list[int]]:
     """The colours in the middle of the four squares, row by row."""
     a, b = pixels.shape[0] // 4, 3 * pixels.shape[0] // 4
     return [pixels[row, column].tolist() for row in (a, b) for column in (a, b)]
+
+
+def tiff(bits: int, row: bytes, *, sample: int = 1, white: int = 1) -> bytes:
+    """A grey TIFF of four pixels; `sample` is its SampleFormat, `white` its PhotometricInterpretation."""
+    short, long = 3, 4
+    tags = [(256, short, 4), (257, short, 1), (258, short, bits), (259, short, 1), (262, short, white)]
+    tags += [(273, long, 134), (277, short, 1), (278, short, 1), (279, long, len(row)), (339, short, sample)]
+    directory = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + directory + bytes(4) + row
+
+
+def png(side: tuple[int, int], depth: int, colour: int, rows: bytes, transparent: bytes = b"") -> bytes:
+    """A PNG of this width and height, with a transparent colour if there is one."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    head = struct.pack(">IIBBBBB", *side, depth, colour, 0, 0, 0)
+    chunks = [chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
+    if transparent:
+        chunks.insert(1, chunk(b"tRNS", transparent))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 class TestModes:
@@ -76,6 +100,65 @@ class TestModes:
         Image.fromarray(np.array([[0, 256, 32768, 65535]], np.uint16)).save(tmp_path / "a.png")
 
         assert load(tmp_path / "a.png")[0, :, 0].tolist() == [0, 1, 128, 255]
+
+    def test_twelve_bits_keep_the_highest_eight(self, tmp_path: Path) -> None:
+        """A TIFF that says that it has 12 bits is scaled from them."""
+        (tmp_path / "a.tif").write_bytes(tiff(12, bytes.fromhex("000400bb8fff")))
+
+        assert load(tmp_path / "a.tif")[0, :, 0].tolist() == [0, 64, 187, 255]
+
+    @pytest.mark.parametrize("bits", [8, 16])
+    def test_white_is_zero(self, tmp_path: Path, bits: int) -> None:
+        """A TIFF that counts from white to black is not a negative, whatever its depth."""
+        (tmp_path / "a.tif").write_bytes(
+            tiff(bits, np.array([0, 1, 2, 3], f"<u{bits // 8}").tobytes(), white=0)
+        )
+
+        assert load(tmp_path / "a.tif")[0, :2, 0].tolist() == ([255, 254] if bits == 8 else [255, 255])
+
+    @pytest.mark.parametrize(("kind", "sample"), [("<f4", 3), ("<i4", 2), ("<u4", 1), ("<i2", 2), ("<i1", 2)])
+    def test_numbers_without_a_known_white_are_refused(self, tmp_path: Path, kind: str, sample: int) -> None:
+        """They would be black, or wrap around, without a word."""
+        numbers = np.array([0, 1, 2, 3], kind)
+        (tmp_path / "a.tif").write_bytes(tiff(8 * numbers.itemsize, numbers.tobytes(), sample=sample))
+        with pytest.raises(
+            UnreadableError, match=r"a\.tif has pixels of 32 bits, with a sign or in floating point"
+        ):
+            load(tmp_path / "a.tif")
+
+    @pytest.mark.parametrize(
+        ("depth", "row", "transparent", "shown"),
+        [
+            (2, "1b", 1, [0, 255, 170, 255]),
+            (4, "018f", 8, [0, 17, 255, 255]),
+            (8, "000180ff", 1, [0, 255, 128, 255]),
+            (16, "000001008000ffff", 256, [0, 255, 128, 255]),
+        ],
+    )
+    def test_a_transparent_grey_is_white(
+        self, tmp_path: Path, depth: int, row: str, transparent: int, shown: list[int]
+    ) -> None:
+        """Whatever the depth of a PNG: only the pixels of that grey."""
+        (tmp_path / "a.png").write_bytes(
+            png((4, 1), depth, 0, bytes.fromhex("00" + row), struct.pack(">H", transparent))
+        )
+
+        assert load(tmp_path / "a.png")[0, :, 0].tolist() == shown
+
+    def test_a_transparent_colour_of_16_bits_is_white(self, tmp_path: Path) -> None:
+        """It is compared by its high bytes, which are all that is read of the pixels."""
+        row = np.repeat(np.array([0, 0x8000, 0x0100, 0xFFFF], ">u2"), 3).tobytes()
+        (tmp_path / "a.png").write_bytes(png((4, 1), 16, 2, b"\0" + row, struct.pack(">3H", *[0x8000] * 3)))
+
+        assert load(tmp_path / "a.png")[0, :, 0].tolist() == [0, 255, 1, 255]
+
+    def test_sixteen_bits_are_turned_upright(self, tmp_path: Path) -> None:
+        """The stored orientation counts for grey of 16 bits too."""
+        exif = Image.Exif()
+        exif[0x0112] = 3
+        for name in ("a.png", "a.tif"):
+            Image.fromarray(np.array([[0, 65535]], np.uint16)).save(tmp_path / name, exif=exif)
+            assert load(tmp_path / name)[0, :, 0].tolist() == [255, 0]
 
     def test_animation_gives_its_first_frame(self, tmp_path: Path) -> None:
         """Of an animated GIF the first frame is read."""
@@ -161,18 +244,7 @@ class TestUnreadable:
     @pytest.mark.parametrize("side", [9_500, 60_000])
     def test_a_bomb_is_refused_before_it_unfolds(self, tmp_path: Path, side: int) -> None:
         """A tiny file that claims an enormous picture is refused from its header alone."""
-
-        def chunk(kind: bytes, body: bytes) -> bytes:
-            return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-        header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-        bomb = (
-            b"\x89PNG\r\n\x1a\n"
-            + chunk(b"IHDR", header)
-            + chunk(b"IDAT", zlib.compress(bytes(99)))
-            + chunk(b"IEND", b"")
-        )
-        (tmp_path / "a.png").write_bytes(bomb)
+        (tmp_path / "a.png").write_bytes(png((side, side), 8, 0, bytes(99)))
 
         assert side * side > MAX_PIXELS
         with pytest.raises(DataError, match="more than the 89,478,485 pixels allowed"):
@@ -218,7 +290,7 @@ class TestSquares:
         wanted = keras.ops.image.resize(
             pixels.astype(np.float32), (size, size), crop_to_aspect_ratio=True, data_format="channels_last"
         )
-        assert np.abs(resize(squared(pixels, "crop"), size) - np.asarray(wanted)).max() <= 0.51
+        assert np.abs(resize(central_square(pixels), size) - np.asarray(wanted)).max() <= 0.51
 
     @given(st.integers(1, 40), st.integers(1, 20), st.booleans(), st.integers(0, 2**32 - 1))
     def test_pad_equals_keras(self, short: int, half: int, upright: bool, seed: int) -> None:  # noqa: FBT001
@@ -230,14 +302,24 @@ class TestSquares:
         wanted = keras.ops.image.resize(
             pixels.astype(np.float32), (16, 16), pad_to_aspect_ratio=True, data_format="channels_last"
         )
-        assert np.abs(resize(squared(pixels, "pad"), 16) - np.asarray(wanted)).max() <= 0.51
+        assert np.abs(resize(pixels, 16, pad=True) - np.asarray(wanted)).max() <= 0.51
 
-    def test_an_odd_row_more_is_below(self) -> None:
-        """Nothing is lost: 2 rows in a square of 5 have one black row above and two below."""
-        pixels = np.full((2, 5, 3), 9, np.uint8)
-        assert squared(pixels, "pad")[:, 0, 0].tolist() == [0, 9, 9, 0, 0]
-        assert squared(pixels, "crop").shape == (2, 2, 3)
-        assert squared(pixels, "stretch") is pixels
+    @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 24), st.integers(0, 2**32 - 1))
+    def test_pad_is_a_black_square_around_the_picture(
+        self, height: int, width: int, size: int, seed: int
+    ) -> None:
+        """Byte for byte the square with the picture in its middle, resized; of an odd number of rows, one more is below."""
+        pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        side = max(height, width)
+        top, left = (side - height) // 2, (side - width) // 2
+        square = np.zeros((side, side, 3), np.uint8)
+        square[top : top + height, left : left + width] = pixels
+        assert np.array_equal(resize(pixels, size, pad=True), resize(square, size))
+
+    @pytest.mark.parametrize("shape", [(2_000_000, 2, 3), (2, 2_000_000, 3)])
+    def test_pad_of_a_line_needs_no_square(self, shape: tuple[int, int, int]) -> None:
+        """A picture of four million pixels whose square would have 12 terabytes; its two pixels are lost among the black."""
+        assert not resize(np.full(shape, 9, np.uint8), 8, pad=True).any()
 
 
 @pytest.mark.photos
@@ -258,7 +340,7 @@ def test_real_photographs_equal_keras_but_for_the_cosine_transform(photos_dir: P
 
 
 def test_damaged_notes_print_nothing(tmp_path: Path) -> None:
-    """A picture whose EXIF is cut short is read, without Pillow's warning and the line of its source."""
+    """A picture whose EXIF is cut short is read, and a bomb refused, without Pillow's warning and the line of its source."""
     exif = Image.Exif()
     exif[0x010E] = "a description"
     Image.new("RGB", (8, 8)).save(tmp_path / "x.png", exif=exif.tobytes()[:-20])
@@ -270,3 +352,10 @@ def test_damaged_notes_print_nothing(tmp_path: Path) -> None:
         [sys.executable, "-c", code, str(tmp_path / "x.png")], capture_output=True, text=True, check=False
     )
     assert (ended.stdout, ended.stderr) == ("(4, 4, 3)\n", "")
+
+    (tmp_path / "x.png").write_bytes(png((9_500, 9_500), 8, 0, bytes(99)))
+    code = code.replace("print(", "try: print(") + "\nexcept Exception as error: print(type(error).__name__)"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "x.png")], capture_output=True, text=True, check=False
+    )
+    assert (ended.stdout, ended.stderr) == ("UnreadableError\n", "")

@@ -63,7 +63,7 @@ class TestContents:
         store = open_pixel_store(
             catalogue, fingerprint=stretched.fingerprint, size=16, cache=cache, resizing=resizing
         )
-        assert store.path.name == f"{store.fingerprint}-16-{resizing}-v1.npy"
+        assert store.path.name == f"{store.fingerprint}-16-{resizing}-v2.npy"
         assert not np.array_equal(store.images[1], stretched.images[1])
         for image, path in zip(store.images, catalogue.paths, strict=True):
             assert np.array_equal(image, decode(catalogue.root / path, 16, resizing))
@@ -78,7 +78,7 @@ class TestContents:
         small, large = opened(photos, cache, 8), opened(photos, cache, 24)
 
         assert (small.images.shape[1], large.images.shape[1]) == (8, 24)
-        assert small.path.name == f"{small.fingerprint}-8-v1.npy"
+        assert small.path.name == f"{small.fingerprint}-8-v2.npy"
         assert small.path != large.path
 
     def test_a_picture_that_has_the_size_already(self, tmp_path: Path, cache: Path) -> None:

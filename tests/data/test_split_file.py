@@ -31,6 +31,14 @@ def test_a_picture_that_was_left_out_may_be_listed(tmp_path: Path) -> None:
     assert read(f"{GOOD}a/broken.jpg,,1\n", tmp_path) == ["01", "1e5", "1"]
 
 
+def test_files_may_be_named_in_other_ways(tmp_path: Path) -> None:
+    """From the folder itself, with their complete path, or with letters that another system has taken apart."""
+    paths = ("ros\xe9/1.jpg", "ros\xe9/2.jpg", " c/3.jpg", "d/4.jpg")
+    catalogue = Catalogue(tmp_path, ("a",), paths, np.zeros(4, np.int32))
+    text = f'file,group\n./d/4.jpg,4\n{tmp_path}/ros\xe9/2.jpg,2\nrose\u0301/1.jpg,1\n" c/3.jpg",3\n'
+    assert values_of(text, "group", catalogue, name="split.csv") == ["1", "2", "3", "4"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -47,6 +55,22 @@ def test_a_picture_that_was_left_out_may_be_listed(tmp_path: Path) -> None:
             r"2 pictures are not in split\.csv, for example a/2\.jpg; give each picture",
         ),
         ("file,group\na/1.jpg,\n", r"line 2 has no group for a/1\.jpg; give it one\."),
+        (
+            f'{GOOD}"a/3.jpg,,1\n\na/4.jpg,,2\n',
+            r"line 6 has a quotation mark that makes it one row up to line 8; ",
+        ),
+        (
+            f'{GOOD}a/3.jpg,,"1\na/4.jpg,,2\n',
+            r"line 6 has a quotation mark that makes it one row up to line 7; ",
+        ),
+        (
+            f'{GOOD}a/3.jpg,,"1\n{"a" * 131_072}',
+            r"line 6 has a value of more than 131,072 characters; close its",
+        ),
+        (f"{GOOD}../c/1.jpg,,2\n", r"line 6 names \.\./c/1\.jpg, but there is no such file"),
+        (f"{GOOD}{__file__},,2\n", r"line 6 names .*\.py, but there is no such file in"),
+        (f"{GOOD}./a/1.jpg,,2\n", r"line 6 names a/1\.jpg a second time"),
+        (f"{GOOD}.,,2\n", r"line 6 names \., but there is no such file"),
     ],
 )
 def test_mistakes_are_refused_in_one_sentence(text: str, message: str, tmp_path: Path) -> None:

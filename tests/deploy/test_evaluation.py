@@ -1,5 +1,6 @@
 """Which pictures a model is evaluated on, and the metrics of each class."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,19 @@ def test_classes_are_matched_by_name(choice: Choice, drawn: Path, tmp_path: Path
 
     assert sorted(data.labels.tolist()) == [0, 4]
     assert (data.unknown, data.missing) == (["weed"], others)
+
+
+def test_classes_are_matched_in_any_form_of_unicode(choice: Choice, drawn: Path, tmp_path: Path) -> None:
+    """A folder that another system has written in another form is of the class; two folders that differ in it are two classes."""
+    first, *others = choice.info.class_names
+    named = replace(choice, info=replace(choice.info, class_names=("ros\xe9", *others)))
+    data = evaluation_set(named, some(drawn, tmp_path / "copied", {"rose\u0301": first}), "all")
+    assert (data.labels.tolist(), data.unknown, data.missing) == ([0], [], others)
+
+    data = evaluation_set(
+        named, some(drawn, tmp_path / "both", {"rose\u0301": first, "ros\xe9": first}), "all"
+    )
+    assert (data.labels.tolist(), data.unknown, data.missing) == ([0], ["rose\u0301"], others)
 
 
 def test_pictures_of_a_single_class(choice: Choice, drawn: Path, tmp_path: Path) -> None:

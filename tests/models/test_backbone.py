@@ -3,16 +3,20 @@
 import warnings
 from functools import cache
 from pathlib import Path
+from typing import Any, ClassVar
 
+import h5py
 import keras
 import numpy as np
 import numpy.typing as npt
 import pytest
+from keras.src.legacy.saving import legacy_h5_format
 
-from flowersweep.config.models import FineTunedConfig, FrozenConfig, HeadConfig
+from flowersweep.config.models import BACKBONES, FineTunedConfig, FrozenConfig, HeadConfig
 from flowersweep.errors import ConfigError
 from flowersweep.models import build_network
 from flowersweep.models.backbone import MINUS_ONE_TO_ONE, preprocessing
+from flowersweep.models.bank_key import prefix_digest
 from flowersweep.models.network import Network
 from support import calibrated
 
@@ -202,6 +206,80 @@ class TestWeights:
 
         with pytest.raises(ConfigError, match=r"does not fit MobileNetV2 with alpha 0\.35"):
             build_network(frozen(weights=str(path)), num_classes=5, image_size=SIZE)
+
+
+@pytest.mark.slow
+class TestEfficientNet:
+    """Keras builds one layer more for weights="imagenet"; the file of its weights is put where it would be downloaded to."""
+
+    OPTIONS: ClassVar[dict[str, Any]] = {"include_top": False, "input_shape": (SIZE, SIZE, 3)}
+
+    def saved(self, folder: Path) -> Path:
+        """Weights as those of ImageNet: the statistics of the Normalization are not the initial ones."""
+        base = keras.applications.EfficientNetB0(weights=None, **self.OPTIONS)
+        normalization = next(one for one in base.layers if isinstance(one, keras.layers.Normalization))
+        statistics = [np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225]), np.array(0)]
+        normalization.set_weights(statistics)
+        base.save_weights(folder / "without.weights.h5")
+        return folder / "without.weights.h5"
+
+    def imagenet(self, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Network:
+        """The network with weights="imagenet", which are in this file."""
+        monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda *_, **__: str(weights))
+        return self.network("imagenet")
+
+    def network(self, weights: str | None) -> Network:
+        """The network with these weights."""
+        keras.utils.set_random_seed(0)
+        config = frozen(backbone="EfficientNetB0", alpha=None, weights=weights)
+        return build_network(config, num_classes=5, image_size=SIZE)
+
+    def test_a_file_of_imagenet_weights_gives_the_same_network(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pictures: npt.NDArray[np.float32]
+    ) -> None:
+        """To the last bit, with the same layers and the same key of its features, also in the old format."""
+        expected = self.imagenet(self.saved(tmp_path), monkeypatch)
+        assert expected.base is not None
+        assert expected.prefix is not None
+        expected.base.save_weights(tmp_path / "with.weights.h5")
+        legacy = tmp_path / "efficientnetb0_notop.h5"
+        with h5py.File(legacy, "w") as file:
+            legacy_h5_format.save_weights_to_hdf5_group(file, expected.base)
+        for path in (tmp_path / "with.weights.h5", legacy):
+            network = self.network(str(path))
+            assert network.base is not None
+            assert network.prefix is not None
+            kinds = [[type(one) for one in base.layers] for base in (network.base, expected.base)]
+            assert kinds[0] == kinds[1]
+            assert prefix_digest(network.prefix) == prefix_digest(expected.prefix)
+            assert np.array_equal(network.whole(pictures), expected.whole(pictures))
+
+    def test_a_file_of_a_network_without_the_layer_keeps_its_function(
+        self, tmp_path: Path, pictures: npt.NDArray[np.float32]
+    ) -> None:
+        """Its pictures are not scaled, and its layers are counted as with other weights."""
+        path = self.saved(tmp_path)
+        base = keras.applications.EfficientNetB0(weights=None, **self.OPTIONS)
+        base.load_weights(path)
+        network = self.network(str(path))
+        assert network.base is not None
+        assert len(network.base.layers) == len(base.layers) + 1 == 238
+        assert np.array_equal(network.base(pictures), base(pictures))
+
+    @pytest.mark.parametrize("backbone", BACKBONES)
+    def test_only_these_have_other_layers_without_weights(
+        self, backbone: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The layers that Keras builds for ImageNet are those of the table of layers, which are built without weights."""
+        monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda *_, **__: "")
+        monkeypatch.setattr(keras.Model, "load_weights", lambda *_, **__: None)
+        kinds = []
+        for weights in ("imagenet", None):
+            config = frozen(backbone=backbone, alpha=None, weights=weights)
+            base = build_network(config, num_classes=5, image_size=224).base
+            assert base is not None
+            kinds.append([type(one) for one in base.layers])
+        assert kinds[0] == kinds[1]
 
 
 class TestPreprocessing:

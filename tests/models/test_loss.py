@@ -26,6 +26,13 @@ def test_balanced_weights_are_scikit_learns() -> None:
         assert weights[labels].mean() == pytest.approx(1)
 
 
+def test_a_class_may_be_written_in_another_form_of_unicode() -> None:
+    """A weight for `rosé` in two characters is that of the class `rosé` in one."""
+    weights = class_weights({"rose\u0301": 4}, LABELS, ("daisy", "ros\xe9"))
+    assert weights is not None
+    assert weights.tolist() == [1, 4]
+
+
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("setting", ["balanced", {"roses": 4, "tulips": 0.5}, [["roses", 4]]])
 def test_each_picture_counts_as_with_keras(make_config: MakeConfig, setting: Any, smoothing: float) -> None:

@@ -48,7 +48,7 @@ def build(name: str, **arguments: Any) -> Any:
         ("unbuilt", r"starts with one keras.Input\(\(16, 16, 3\)\), but this one takes something else."),
         ("smaller", r"starts with one keras.Input\(\(16, 16, 3\)\), but this one takes \(None, 8, 8, 3\)."),
         ("fewer", r"with 3 logits for each picture, but the output of this one is \(None, 1\)."),
-        ("soft", "logits, but its last layer applies softmax; leave that out"),
+        ("soft", "logits, but its output is that of softmax; leave that out, softmax is added"),
         ("half", 'logits in float32, but these are float16; give the last layer dtype="float32".'),
         ("fails", r"cannot be built with .*num_classes=3 and model.arguments=\{\} \(KeyError: 'oh'\)."),
     ],
@@ -58,6 +58,52 @@ def test_what_a_builder_must_return(modules: Modules, name: str, told: str) -> N
     modules.add("own_wrong", WRONG)
     with pytest.raises(ConfigError, match=f"^model.build=own_wrong.{name} .*{told}"):
         build(f"own_wrong.{name}")
+
+
+PROBABILITIES = """
+import keras
+from keras import Input, Model, Sequential, layers, ops
+
+def logits(input_shape, num_classes, end):
+    pictures = Input(input_shape)
+    if end == "nested":
+        inner = keras.applications.MobileNetV2(weights=None, alpha=0.35, classes=num_classes, input_shape=(32, 32, 3))
+        return Model(pictures, inner(layers.UpSampling2D(2)(pictures)))
+    if end in ("softmax_head", "linear_head"):
+        dense = layers.Dense(num_classes, activation=end.removesuffix("_head"))
+        return Sequential([Input(input_shape), Sequential([Sequential([layers.Flatten(), dense])])])
+    numbers = layers.Dense(num_classes)(layers.Flatten()(pictures))
+    if end == "branches":
+        return Model(pictures, numbers * ops.softmax(numbers))
+    if end == "reshaped":
+        softmax = layers.Softmax(dtype="float16")(numbers)
+        return Model(pictures, layers.Reshape((num_classes,))(ops.cast(softmax, "float32")))
+    return Model(pictures, getattr(ops, end)(numbers))
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "function"),
+    [
+        ("nested", "softmax"),
+        ("softmax_head", "softmax"),
+        ("reshaped", "softmax"),
+        ("softmax", "softmax"),
+        ("sigmoid", "sigmoid"),
+    ],
+)
+def test_probabilities_are_refused(modules: Modules, end: str, function: str) -> None:
+    """Also at the end of a model within the model, as an operation, and before layers that only move numbers."""
+    modules.add("own_ends", PROBABILITIES)
+    with pytest.raises(ConfigError, match=f"must return logits, but its output is that of {function}; leave"):
+        build("own_ends.logits", end=end)
+
+
+@pytest.mark.parametrize("end", ["log_softmax", "branches", "relu", "linear_head"])
+def test_other_ends_are_logits(modules: Modules, end: str) -> None:
+    """Numbers without a bound, of which softmax makes the probabilities, may end with any operation."""
+    modules.add("own_ends", PROBABILITIES)
+    assert build("own_ends.logits", end=end).whole.output.shape == (None, 3)
 
 
 def test_layers_that_could_not_be_loaded(modules: Modules) -> None:

@@ -21,7 +21,8 @@ class RandomCrop(Augmentation):
     and test pictures are not cropped: they are the complete picture at the image size.
 
     Attributes:
-        scale: Side length of the source pictures relative to the image size; 1.125 gives 202 pixels for 180.
+        scale: Side length of the source pictures relative to the image size; 1.125 gives 202 pixels for 180. They are at least
+            one pixel larger.
     """
 
     draws: ClassVar[tuple[str, ...]] = ("top", "left")
@@ -30,8 +31,8 @@ class RandomCrop(Augmentation):
     scale: float = bounded(1.125, above=1.0, high=2.0)
 
     def source_size(self, image_size: int) -> int:
-        """Side length in pixels of the pictures to cut from."""
-        return round(image_size * self.scale)
+        """Side length in pixels of the pictures to cut from, at least one more than the image size."""
+        return max(round(image_size * self.scale), image_size + 1)
 
     def parameters(self, uniforms: Uniforms) -> Parameters:
         """Return `corner`, shape (n, 2): top and left of the window as fractions 0..1 of the available range."""

@@ -36,9 +36,12 @@ def blur(images: "tf.Tensor", weights: "tf.Tensor") -> "tf.Tensor":
     taps, size = weights.shape[1], images.shape[1]
     margin = taps // 2
     columns = [per_picture(weights[:, tap]) for tap in range(taps)]
-    padded = tf.pad(images, [[0, 0], [margin, margin], [0, 0], [0, 0]], mode="SYMMETRIC")
+    # Not padded by TensorFlow, which can only reflect once: the margin may be wider than a small picture.
+    place = np.arange(-margin, size + margin) % (2 * size)
+    place = np.minimum(place, 2 * size - 1 - place)
+    padded = tf.gather(images, place, axis=1)
     rows = sum(padded[:, tap : tap + size] * columns[tap] for tap in range(taps))
-    padded = tf.pad(rows, [[0, 0], [0, 0], [margin, margin], [0, 0]], mode="SYMMETRIC")
+    padded = tf.gather(rows, place, axis=2)
     return clip(sum(padded[:, :, tap : tap + size] * columns[tap] for tap in range(taps)))
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.augment.base import Array, Augmentation, Parameters, Uniforms
-from flowersweep.augment.crop import RandomCrop
 from flowersweep.augment.layers import build, build_own, own_code_of
 from flowersweep.errors import ConfigError
 from flowersweep.fields import not_empty
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 T = TypeVar("T")
+
+_SIDE = 1000  # any side length at which an augmentation that crops takes larger pictures
 
 
 @dataclass
@@ -109,13 +110,16 @@ class Stack(Layered):
             One augmentation for each entry of `layers`.
 
         Raises:
-            ConfigError: An entry cannot be built, there is none, RandomCrop is not the first, or one that mixes not the last.
+            ConfigError: An entry cannot be built, there is none, one that crops is not the first, or one that mixes not the last.
         """
         layers = [build(spec) for spec in self.layers]
         if not layers:
             raise ConfigError("A stack needs at least one layer; choose aug=none to change nothing.")
-        if any(isinstance(layer, RandomCrop) for layer in layers[1:]):
-            raise ConfigError("RandomCrop must be the first layer of a stack and occur only once.")
+        if crops := [layer for layer in layers[1:] if layer.source_size(_SIDE) != _SIDE]:
+            raise ConfigError(
+                f"{type(crops[0]).__name__} must be the first layer of a stack and occur only once, because it takes larger "
+                "pictures than the others."
+            )
         if any(layer.mixes for layer in layers[:-1]):
             raise ConfigError("MixUp and CutMix must be the last layer of a stack, and only one of them.")
         return layers

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flowersweep.errors import ConfigError
-from flowersweep.texts import nearest
+from flowersweep.texts import nearest, paired
 
 NONE, BALANCED = "none", "balanced"
 _FORMS = (
@@ -51,13 +51,22 @@ def named_weights(setting: Any) -> str | dict[str, float]:
     return {name: float(weight) for name, weight in pairs}
 
 
+def weights_by_class(setting: Any, class_names: Sequence[str]) -> str | dict[str, float]:
+    """The setting as `named_weights` gives it, with the names as the pictures' classes are written."""
+    weights = named_weights(setting)
+    if isinstance(weights, str):
+        return weights
+    written = paired(weights, class_names)
+    return {written.get(name, name): weight for name, weight in weights.items()}
+
+
 def check_names(setting: Any, class_names: Sequence[str]) -> None:
     """Refuse weights of classes that the pictures do not have, and weights that leave nothing to train on.
 
     Raises:
         ConfigError: There is such a class, or every class has the weight 0; those that are not named have 1.
     """
-    weights = named_weights(setting)
+    weights = weights_by_class(setting, class_names)
     unknown = [] if isinstance(weights, str) else [name for name in weights if name not in class_names]
     if unknown:
         raise ConfigError(

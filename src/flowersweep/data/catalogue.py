@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from flowersweep.errors import DataError
 from flowersweep.redaction import tell
-from flowersweep.texts import counted, expanded, in_one_line, is_line
+from flowersweep.texts import counted, expanded, in_one_line, is_line, paired
 
 _log = logging.getLogger(__name__)
 
@@ -117,12 +117,16 @@ def read_parts(root: Path) -> Catalogue:
         )
     first, *others = found.items()
     class_names = first[1].class_names
+    labels = [first[1].labels]
     for name, catalogue in others:
-        if odd := sorted({*class_names} ^ {*catalogue.class_names}):
+        pairs = paired(catalogue.class_names, class_names)
+        if odd := sorted({*class_names, *catalogue.class_names} - {*pairs, *pairs.values()}):
             where, lacking = (first[0], name) if odd[0] in class_names else (name, first[0])
             raise DataError(
                 f"The class {odd[0]} is in {root / where}, but not in {root / lacking}; every part needs the same classes."
             )
+        numbers = np.array([class_names.index(pairs[one]) for one in catalogue.class_names], np.int32)
+        labels.append(numbers[catalogue.labels])
     return Catalogue(
         root,
         class_names,
@@ -131,7 +135,7 @@ def read_parts(root: Path) -> Catalogue:
             for catalogue in found.values()
             for path in catalogue.paths
         ),
-        np.concatenate([catalogue.labels for catalogue in found.values()]),
+        np.concatenate(labels),
     )
 
 

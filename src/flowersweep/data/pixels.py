@@ -39,7 +39,7 @@ from flowersweep.texts import counted, in_one_line
 
 _log = logging.getLogger(__name__)
 
-_VERSION = 1  # part of the file name; increase it when the result of `decode` changes
+_VERSION = 2  # part of the file name; increase it when the result of `decode` changes
 _LISTED = 10  # number of unreadable pictures that an error lists
 _BATCH = 256  # pictures decoded ahead of the writer, which limits the memory
 

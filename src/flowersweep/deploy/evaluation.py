@@ -16,6 +16,7 @@ from flowersweep.data import Catalogue, fingerprint, read_folder
 from flowersweep.deploy.choose import Choice
 from flowersweep.errors import DataError
 from flowersweep.figures.confusion import confusion_counts
+from flowersweep.texts import paired
 from flowersweep.tracking.lookup import Files, run_config
 from flowersweep.tracking.run import SPLIT_FILE
 from flowersweep.training.dataset import divide, read_pictures, without_unreadable
@@ -79,7 +80,8 @@ def evaluation_set(choice: Choice, folder: Path, subset: str) -> EvaluationSet:
     data = None if subset == "all" else _recorded(choice)
     catalogue = read_folder(folder, min_classes=1) if data is None else read_pictures(folder, data)
     names = choice.info.class_names
-    unknown = [name for name in catalogue.class_names if name not in names]
+    known = paired(catalogue.class_names, names)
+    unknown = [name for name in catalogue.class_names if name not in known]
     if len(unknown) == len(catalogue.class_names):
         raise DataError(
             f"{folder} contains {', '.join(unknown)}, but the model distinguishes {', '.join(names)}; use a folder with at "
@@ -89,7 +91,7 @@ def evaluation_set(choice: Choice, folder: Path, subset: str) -> EvaluationSet:
         positions = np.arange(len(catalogue))
     else:
         catalogue, positions = _part(choice, catalogue, data, subset)
-    number = {name: names.index(name) for name in catalogue.class_names if name in names}
+    number = {name: names.index(written) for name, written in known.items()}
     kept = [
         (catalogue.root / catalogue.paths[position], number[name])
         for position in positions
@@ -99,7 +101,7 @@ def evaluation_set(choice: Choice, folder: Path, subset: str) -> EvaluationSet:
         paths=[path for path, _ in kept],
         labels=np.array([label for _, label in kept], np.int64),
         unknown=unknown,
-        missing=[name for name in names if name not in catalogue.class_names],
+        missing=[name for name in names if name not in known.values()],
     )
 
 

@@ -4,11 +4,15 @@ Importing this module imports Keras.
 """
 
 import inspect
+import math
+import random
 import warnings
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
+import numpy as np
 from keras import layers
 
 from flowersweep.config.models import FrozenConfig
@@ -22,6 +26,9 @@ MINUS_ONE_TO_ONE = frozenset(
     {"MobileNet", "MobileNetV2", "ResNet50V2", "ResNet101V2", "InceptionV3", "Xception"}
 )
 IMAGENET_STATISTICS = frozenset({"DenseNet121", "DenseNet169"})
+# Keras inserts a Rescaling behind the Normalization of these with weights="imagenet" only.
+RESCALED = frozenset({"EfficientNetB0", "EfficientNetB1", "EfficientNetB2", "EfficientNetB3"})
+_IMAGENET_SCALE = [1 / math.sqrt(deviation) for deviation in (0.229, 0.224, 0.225)]
 
 
 def build_backbone(config: FrozenConfig, *, num_classes: int, image_size: int) -> Network:
@@ -106,9 +113,10 @@ def _base(config: FrozenConfig, image_size: int) -> keras.Model:
                 "network once, or give a file: model.weights=PATH.weights.h5, or train from scratch: model.weights=null."
             ) from error
     base = factory(**options)
-    if config.weights is not None:
-        _load(base, expanded(config.weights), config)
-    return base
+    path = None if config.weights is None else expanded(config.weights)
+    if path is not None:
+        _load(base, path, config)
+    return _rescaled(base, path) if config.backbone in RESCALED else base
 
 
 def _load(base: keras.Model, path: Path, config: FrozenConfig) -> None:
@@ -125,6 +133,45 @@ def _load(base: keras.Model, path: Path, config: FrozenConfig) -> None:
         ) from error
     for one in told:
         warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+
+
+def _rescaled(base: keras.Model, path: Path | None) -> keras.Model:
+    """The network with the layers that Keras gives it for weights="imagenet", the function being that of the given weights.
+
+    Every index in its list of layers is therefore the same for all weights. The scale is 1 where Keras has no such layer:
+    for random weights, and for a file of a network that was built without it.
+    """
+    scale = _IMAGENET_SCALE if path is not None and _was_rescaled(base, path) else 1.0
+
+    def call(layer: keras.layers.Layer, *inputs: Any, **options: Any) -> Any:
+        output = layer(*inputs, **options)
+        return layers.Rescaling(scale)(output) if isinstance(layer, layers.Normalization) else output
+
+    state = (
+        random.getstate()
+    )  # Keras seeds new layers from it; those that follow are to be the same for all weights
+    clone = keras.models.clone_model(
+        base, input_tensors=keras.Input(base.input.shape[1:]), call_function=call
+    )
+    random.setstate(state)
+    clone.set_weights(base.get_weights())
+    _normalization(clone).finalize_state()  # it computes with copies of its statistics
+    return clone
+
+
+def _was_rescaled(base: keras.Model, path: Path) -> bool:
+    """Whether a file of weights, which `base` has loaded, is from a network with the second Rescaling."""
+    if h5py.is_hdf5(path):
+        with h5py.File(path) as file:
+            if "layers" in file:  # a .weights.h5 names all layers, also those without weights
+                return "rescaling_1" in file["layers"]
+    # Other formats, such as that of Keras' own downloads, do not tell. Only a normalization that is not the
+    # identity was made for the layer.
+    return not np.array_equal(_normalization(base).get_weights()[1], np.ones(3))
+
+
+def _normalization(base: keras.Model) -> keras.layers.Normalization:
+    return next(layer for layer in base.layers if isinstance(layer, layers.Normalization))
 
 
 def _chain(tensor: Any, following: list[keras.layers.Layer]) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from flowersweep.config.class_weight import BALANCED, named_weights
+from flowersweep.config.class_weight import BALANCED, weights_by_class
 from flowersweep.config.schema import TrainerConfig
 
 
@@ -48,7 +48,7 @@ def class_weights(
         labels: The classes of the training pictures.
         class_names: The classes in the order of their numbers.
     """
-    named = named_weights(setting)
+    named = weights_by_class(setting, class_names)
     if not isinstance(named, str):
         return np.array([named.get(name, 1.0) for name in class_names], np.float32)
     if named != BALANCED:

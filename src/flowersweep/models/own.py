@@ -11,6 +11,11 @@ from flowersweep.errors import ConfigError
 from flowersweep.models.network import Network
 from flowersweep.own.code import Code
 
+# Layers and operations of Keras that leave the numbers of their input as they are.
+_SAME_NUMBERS = frozenset(
+    {"activation", "cast", "dropout", "flatten", "identity", "permute", "reshape", "squeeze", "transpose"}
+)
+
 
 def build_own(config: OwnConfig, *, num_classes: int, image_size: int) -> Network:
     """Call the user's function and check what it returns.
@@ -38,6 +43,9 @@ def build_own(config: OwnConfig, *, num_classes: int, image_size: int) -> Networ
             f"{code.shown} cannot be built with input_shape={shape}, num_classes={num_classes} and model.arguments="
             f"{config.arguments} ({type(error).__name__}: {reason})."
         ) from error
+    if isinstance(model, keras.Sequential) and model.built and not hasattr(model, "input"):
+        # Keras gives no input and no output to a Sequential that begins with another one.
+        model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     if problem := _problem(model, shape, num_classes):
         raise ConfigError(f"{code.shown} must return {problem}.")
     _require_loadable(model, code)
@@ -57,12 +65,25 @@ def _problem(model: Any, shape: tuple[int, int, int], num_classes: int) -> str |
         return f"a model with {num_classes} logits for each picture, but the output of this one is {getattr(output, 'shape', output)}"
     if output.dtype != "float32":
         return f'logits in float32, but these are {output.dtype}; give the last layer dtype="float32"'
-    last = model.layers[-1]
-    if (
-        isinstance(last, keras.layers.Softmax)
-        or getattr(last, "activation", None) is keras.activations.softmax
-    ):
-        return "logits, but its last layer applies softmax; leave that out, it is added to the saved model"
+    if applied := _normalizes(model):
+        return f"logits, but its output is that of {applied}; leave that out, softmax is added to the saved model"
+    return None
+
+
+def _normalizes(model: keras.Model) -> str | None:
+    """The function, softmax or sigmoid, that makes probabilities of a model's logits; None if there is none."""
+    # The steps of a functional model are in the order of its graph, at whose end no other branch is left.
+    steps = model.layers if isinstance(model, keras.Sequential) else getattr(model, "operations", [])
+    for step in reversed(steps):
+        if isinstance(step, keras.Model):
+            return _normalizes(step)
+        kind = type(step).__name__.lower()
+        activation = getattr(getattr(step, "activation", None), "__name__", "linear")
+        for function in ("softmax", "sigmoid"):
+            if function in {kind, activation}:
+                return function
+        if kind not in _SAME_NUMBERS or activation != "linear":
+            return None
     return None
 
 
