@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowersweep.console import plain_console
 from flowersweep.texts import (
     as_text,
     choose_one_of,
@@ -19,7 +20,6 @@ from flowersweep.texts import (
     is_line,
     nearest,
     nearest_of,
-    plain_console,
     printable,
 )
 
@@ -141,3 +141,9 @@ def test_what_is_printable_stays() -> None:
     """Letters of all scripts, emoji, line breaks and tabs stay; colours, a moved cursor and a turned direction do not."""
     assert printable("é花🌼 שלום\n\tx") == "é花🌼 שלום\n\tx"
     assert printable("\x1b[31mred\x07\rover\r\n\u202eback") == "\\x1b[31mred\\x07\\rover\n\\u202eback"
+
+
+def test_a_name_neither_breaks_its_line_nor_changes_its_direction() -> None:
+    """Control characters, separators of lines and marks of directions are escaped; tabs and line breaks too."""
+    assert in_one_line("a\tb\r\nc\x1b[m\u2028\u202ertl\u2066") == r"a\tb\r\nc\x1b[m\u2028\u202ertl\u2066"
+    assert printable("a\tb\r\nc\u202e") == "a\tb\nc\\u202e"

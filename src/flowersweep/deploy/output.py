@@ -1,9 +1,12 @@
-"""Output files of commands: written completely or not at all, and never over existing files by accident."""
+"""Output of commands: files are written completely or not at all, and never over existing ones by accident; JSON is valid."""
 
+import json
+import math
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TextIO
 
 from flowersweep.errors import ConfigError, FlowersweepError, disk_of, is_full
 
@@ -45,6 +48,21 @@ def draft(target: Path) -> Iterator[Path]:
             if target.is_dir():  # no system call replaces a folder that is not empty
                 target.rename(Path(folder, "replaced"))
             part.replace(target)
+
+
+def as_json(content: Any, stream: TextIO, *, indent: int | None = None) -> str:
+    """JSON for a stream: with the letters of any language where it takes UTF-8, otherwise in ASCII.
+
+    Raises:
+        ValueError: A number is not finite; see `number`.
+    """
+    is_utf = (stream.encoding or "utf-8").lower().startswith("utf")
+    return json.dumps(content, indent=indent, ensure_ascii=not is_utf, allow_nan=False)
+
+
+def number(value: float) -> float | None:
+    """A number for JSON, which has neither NaN nor infinity."""
+    return float(value) if math.isfinite(value) else None
 
 
 @contextmanager
