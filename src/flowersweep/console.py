@@ -29,7 +29,6 @@ def plain_console(*, soft_wrap: bool = False) -> "Console":
     return _terminal()(soft_wrap=soft_wrap, markup=False, emoji=False)
 
 
-@functools.cache
 def _terminal() -> type["Console"]:
     """A console whose reader may leave, as `| head` does: rich's own ends the process then, and with it a training."""
     from rich.console import Console
