@@ -151,16 +151,17 @@ def test_a_name_that_is_too_long(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
+@pytest.mark.parametrize(("length", "code"), [(10, 3), (100_000, 0)])
 def test_output_that_nobody_reads(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], length: int, code: int
 ) -> None:
-    """Ends a command without an error."""
+    """Is no error: a command that has ended keeps its exit code, and one that goes on printing is ended."""
 
     def printing() -> int:
-        sys.stdout.write("text")
+        sys.stdout.write("x" * length)
         return 3
 
     with unread() as stream:
         monkeypatch.setattr(sys, "stdout", stream)
-        assert exit_code(printing) == 0
+        assert exit_code(printing) == code
     assert not capsys.readouterr().err

@@ -16,7 +16,7 @@ from flowersweep.errors import (
     is_full,
     refused_path,
 )
-from flowersweep.streams import discard
+from flowersweep.streams import discard, settle
 from flowersweep.texts import choose_one_of, nearest_of
 
 # Separates the values of an argument that was given several times: the only character that no path can contain.
@@ -144,12 +144,12 @@ def exit_code(action: Callable[[], int]) -> int:
     """
     try:
         code = action()
-        sys.stdout.flush()
+        settle(sys.stdout)
     except FlowersweepError as error:
         for line in str(error).splitlines():
             print_notice(line)
         return EXIT_BAD_INPUT
-    except BrokenPipeError:  # for example by `| head`
+    except BrokenPipeError:  # for example by `| head`: there is nothing left to do
         discard(sys.stdout)
         return 0
     except OSError as error:
