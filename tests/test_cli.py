@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from broken_pipes import unread
 from flowersweep import cli
 from flowersweep.commands import COMMANDS
 from flowersweep.errors import EXIT_BAD_INPUT
@@ -287,3 +289,77 @@ def test_without_the_packages_for_training(
         "pip install 'flowersweep[keras]'.\n"
     )
     assert cli.main(["--help"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("evalute", "evaluate"), ("promot", "promote"), ("statuss", "status")]
+)
+def test_a_misspelt_command(word: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Is no override; what was probably meant is named."""
+    assert cli.main([word, "run=best"]) == EXIT_BAD_INPUT
+    assert (
+        capsys.readouterr().err
+        == f"flowersweep: There is no command {word!r}; --help lists all. Did you mean {meant}?\n"
+    )
+
+
+def test_without_a_home_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Is said where MLflow or the folder of the cache need one; a cache with a name can be listed."""
+
+    def nobody(_number: int) -> None:
+        raise KeyError
+
+    for name in ("HOME", "XDG_CACHE_HOME", "FLOWERSWEEP_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    assert [cli.main(one) for one in (["data=demo"], ["inspect", "data=demo"], ["cache"])] == [2, 2, 2]
+    said = capsys.readouterr().err.splitlines()
+    assert set(said) == {
+        "flowersweep: this user has no home folder, in which MLflow, Keras and the cache store files; set HOME to a folder."
+    }
+    monkeypatch.setenv("FLOWERSWEEP_CACHE", str(tmp_path))
+    assert cli.main(["cache"]) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments", [["cache"], ["completion"], ["help"], ["--help"], ["promote", "--help"], ["--cfg", "job"]]
+)
+def test_a_reader_that_leaves(arguments: list[str], tmp_path: Path) -> None:
+    """As in `| head`: the command has done its work, and says nothing about it."""
+    environment = {**os.environ, "FLOWERSWEEP_CACHE": str(tmp_path)}
+    with unread() as stream:
+        done = subprocess.run(
+            [sys.executable, "-m", "flowersweep", *arguments],
+            env=environment,
+            stdout=stream,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.slow
+def test_closed_standard_output(tmp_path: Path) -> None:
+    """As in `>&-`: there is nothing to print on, and nothing fails."""
+    command = shlex.join([sys.executable, "-m", "flowersweep", "cache", "--cache", str(tmp_path)])
+    done = subprocess.run(["/bin/sh", "-c", f"{command} >&-"], stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.slow
+def test_messages_without_a_reader_do_not_end_a_training(drawn: Path, cache: Path, tmp_path: Path) -> None:
+    """As in `2>&1 | head`: all epochs are trained, and the run is finished."""
+    small = ("trainer.image_size=16", "model.filters=[4]", "trainer.epochs=2", "tracking.log_figures=false")
+    places = (f"data.dir={drawn}", f"paths.cache={cache}", f"tracking.dir={tmp_path}")
+    command = [sys.executable, "-m", "flowersweep", "data=folder", *places, *small]
+    with unread() as stream:
+        done = subprocess.run(command, cwd=tmp_path, stdout=stream, stderr=stream, check=False)
+    (found,) = client(prepare_store(tmp_path).uri).search_runs(["1"])
+    assert (done.returncode, found.info.status, found.data.metrics["best/epoch"] >= 1) == (
+        0,
+        "FINISHED",
+        True,
+    )

@@ -1,5 +1,6 @@
 """Log lines and progress bars share a terminal: a program in a pseudo-terminal, and what its screen shows."""
 
+import io
 import logging
 import re
 import sys
@@ -7,7 +8,8 @@ import sys
 import pytest
 from rich.console import Console
 
-from flowersweep.console import print_line, print_notice
+from broken_pipes import unread
+from flowersweep.console import plain_console, print_line, print_notice, stderr_console
 from flowersweep.errors import SweepError
 from flowersweep.redaction import Formatter
 from flowersweep.training.logs.display import epoch_line
@@ -117,3 +119,32 @@ def test_no_text_controls_the_terminal(capsys: pytest.CaptureFixture[str]) -> No
 
     shown_text = r"\x1b[2Jgone\rover"
     assert capsys.readouterr().err.splitlines() == [f"flowersweep: {shown_text}", *[shown_text] * 3]
+
+
+def test_a_message_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends nothing, nor do the following ones."""
+    with unread() as stream:
+        stream.reconfigure(line_buffering=True)  # type: ignore[attr-defined] # as standard error
+        monkeypatch.setattr(sys, "stderr", stream)
+        print_notice("first")
+        print_notice("second")
+
+
+def test_the_plain_console_escapes_what_cannot_be_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in a program that has not prepared its streams."""
+    content = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(content, "ascii"))
+    plain_console().print("0.89 ± 0.01")
+    assert content.getvalue() == b"0.89 \\xb1 0.01\n"
+
+
+@pytest.mark.parametrize("n_lines", [1, 1000])
+def test_a_reader_that_leaves_ends_nothing(monkeypatch: pytest.MonkeyPatch, n_lines: int) -> None:
+    """On both consoles, with texts shorter and longer than the buffers on their way; later ones are discarded too."""
+    text = "\n".join(["x" * 70] * n_lines)
+    with unread() as output, unread() as messages:
+        monkeypatch.setattr(sys, "stdout", output)
+        monkeypatch.setattr(sys, "stderr", messages)
+        for console in (plain_console(), stderr_console()):
+            console.print(text, highlight=False)
+            console.print("later")

@@ -107,3 +107,23 @@ def test_a_path_without_permission_is_bad_input(no_permission: PermissionError) 
     no_permission.ended_a_run = True  # type: ignore[attr-defined] # as `closing` does
     assert hydra_app.explained(no_permission).ended_a_run
     assert isinstance(hydra_app.explained(PermissionError(errno.EPERM, "Not permitted")), TrainingError)
+
+
+A_NAME = "the name of a group, a choice, a file or a folder"
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (f"/{'a' * 300}/demo-1-140", f"{'a' * 40}... is too long for {A_NAME} (300 bytes)"),
+        ("é\n" * 100, r"é\n" * 13 + f"é... is too long for {A_NAME} (300 bytes)"),
+        ("ab/" * 2000, f"{('ab/' * 2000)[:40]}... is too long for a path (5,999 bytes)"),
+    ],
+)
+def test_a_path_that_is_too_long(path: str, message: str) -> None:
+    """The message has the part that is too long, wherever in the path it is, with its length in bytes."""
+    with pytest.raises(OSError, match="too long") as caught:
+        Path(path).stat()
+    found = hydra_app.explained(caught.value)
+    assert isinstance(found, ConfigError)
+    assert str(found) == f"{message}; shorten it."

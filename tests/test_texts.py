@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowersweep.console import plain_console
 from flowersweep.texts import (
     as_text,
     choose_one_of,
@@ -20,7 +21,6 @@ from flowersweep.texts import (
     nearest,
     nearest_of,
     paired,
-    plain_console,
     printable,
 )
 
@@ -160,3 +160,9 @@ def test_names_are_paired_in_any_form_of_unicode(
 ) -> None:
     """As they are if possible; otherwise where only one is left on each side."""
     assert paired(given_names, known) == pairs
+
+
+def test_a_name_neither_breaks_its_line_nor_changes_its_direction() -> None:
+    """Control characters, separators of lines and marks of directions are escaped; tabs and line breaks too."""
+    assert in_one_line("a\tb\r\nc\x1b[m\u2028\u202ertl\u2066") == r"a\tb\r\nc\x1b[m\u2028\u202ertl\u2066"
+    assert printable("a\tb\r\nc\u202e") == "a\tb\nc\\u202e"

@@ -1,4 +1,4 @@
-"""The terminal on standard error: progress bars and log lines share one console, so that they do not overwrite each other."""
+"""The terminal: on standard error, progress bars and log lines share one console, so that they do not overwrite each other."""
 
 import functools
 import logging
@@ -7,6 +7,7 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING
 
+from flowersweep.streams import accept_all, discard
 from flowersweep.texts import printable
 
 if TYPE_CHECKING:
@@ -19,9 +20,24 @@ def stderr_console() -> "Console":
 
     A line that is printed on it while a display is live appears above this display.
     """
+    return _terminal()(stderr=True, markup=False, emoji=False)
+
+
+def plain_console(*, soft_wrap: bool = False) -> "Console":
+    """Standard output as a terminal on which `[red]` and `:smile:` are ordinary text, not rich markup."""
+    accept_all(sys.stdout)  # also in programs that have not prepared it
+    return _terminal()(soft_wrap=soft_wrap, markup=False, emoji=False)
+
+
+def _terminal() -> type["Console"]:
+    """A console whose reader may leave, as `| head` does: rich's own ends the process then, and with it a training."""
     from rich.console import Console
 
-    return Console(stderr=True, markup=False, emoji=False)
+    class Terminal(Console):
+        def on_broken_pipe(self) -> None:
+            discard(self.file)
+
+    return Terminal
 
 
 def print_notice(text: str) -> None:
@@ -34,7 +50,10 @@ def print_notice(text: str) -> None:
         # 0 where the terminal does not know its size.
         width = shutil.get_terminal_size().columns or 80
         lines = [part for line in lines for part in _broken(line, width)]
-    sys.stderr.write("".join(f"{line}\n" for line in lines))
+    try:
+        sys.stderr.write("".join(f"{line}\n" for line in lines))
+    except BrokenPipeError:  # a message that nobody reads is no reason to stop
+        discard(sys.stderr)
 
 
 def print_line(text: str, console: "Console") -> None:

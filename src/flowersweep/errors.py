@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from flowersweep.redaction import redacted
-from flowersweep.texts import printable
+from flowersweep.texts import expanded, in_one_line, printable
 
 # No space left, a read-only file system, or a device or mount that has disappeared.
 _LOST = frozenset(
@@ -22,6 +22,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # TensorFlow passes on only the text, and SQLite has one of its own.
 _TEXTS = (os.strerror(errno.ENOSPC), "database or disk is full")
 
+_LONGEST_NAME = 255  # bytes, on every usual file system
 
 _KERAS = ("tensorflow", "keras", "mlflow")
 
@@ -102,6 +103,13 @@ def missing_packages() -> str:
     )
 
 
+def missing_home() -> str:
+    """What to do where a user has no home folder, without which MLflow cannot be imported."""
+    if expanded("~") != Path("~"):
+        return ""
+    return "this user has no home folder, in which MLflow, Keras and the cache store files; set HOME to a folder."
+
+
 def infrastructure_failure(error: BaseException) -> BaseException | None:
     """The infrastructure failure that ended a run; None if the run itself failed.
 
@@ -143,11 +151,24 @@ def with_disk(reason: str, error: BaseException, path: Path | None) -> str:
 
 
 def refused_path(error: BaseException) -> str | None:
-    """The message about a path that this user may not read or write; None for any other error."""
-    if not isinstance(error, PermissionError) or error.filename is None:
+    """The message about a path that this user may not read or write, or that no file can have; None for any other error."""
+    if not isinstance(error, OSError) or not isinstance(error.filename, str | bytes | os.PathLike):
         return None
     path = os.fsdecode(error.filename)
+    if error.errno == errno.ENAMETOOLONG:
+        return _too_long(path)
+    if not isinstance(error, PermissionError):
+        return None
     return f"{path} cannot be used ({error.strerror}); change the permissions of it or of the folders above it, or name another path."
+
+
+def _too_long(path: str) -> str:
+    name = max(Path(path).parts, key=lambda part: len(os.fsencode(part)))
+    is_name = len(os.fsencode(name)) > _LONGEST_NAME
+    what, text = ("the name of a group, a choice, a file or a folder", name) if is_name else ("a path", path)
+    return (
+        f"{in_one_line(text)[:40]}... is too long for {what} ({len(os.fsencode(text)):,} bytes); shorten it."
+    )
 
 
 def full_disk(error: BaseException) -> str:

@@ -1,6 +1,5 @@
 """The Hydra application: compose, check, train and show the result; with --multirun, a sweep of this."""
 
-import errno
 import os
 import signal
 import sys
@@ -170,11 +169,6 @@ def explained(error: Exception) -> FlowersweepError:
     """An error of a run or a sweep in words, for a person who cannot see the program."""
     if isinstance(error, OSError) and is_full(error):
         return TrainingError(full_disk(error))
-    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-        name = in_one_line(Path(str(error.filename)).name)
-        return ConfigError(
-            f"{name[:40]}... is too long for the name of a group, a choice or a file ({len(name):,} characters); shorten it."
-        )
     if isinstance(error, FlowersweepError):
         return error
     refused = refused_path(error)

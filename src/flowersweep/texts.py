@@ -5,15 +5,9 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 # What a terminal would obey, or show as several lines or in another order; but not line breaks and tabs.
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-# Control characters, and line and paragraph separators.
-_BREAKING = {"Cc", "Zl", "Zp"}
+_CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 
 
 def is_line(name: str) -> bool:
@@ -37,13 +31,8 @@ def expanded(path: str | PurePath) -> Path:
 
 
 def in_one_line(name: str | PurePath) -> str:
-    r"""A name that does not break a line or a table: control characters are also escaped, as in `a\nb.jpg`."""
-    return "".join(
-        character.encode("unicode_escape").decode()
-        if unicodedata.category(character) in _BREAKING
-        else character
-        for character in as_text(name)
-    )
+    r"""A name that does not break a line or a table, as in `a\nb.jpg`: as `printable`, and also line breaks and tabs."""
+    return _escaped(f"\t\n{_CONTROLS}", as_text(name))
 
 
 def printable(text: str) -> str:
@@ -51,9 +40,11 @@ def printable(text: str) -> str:
 
     Line breaks and tabs stay. For what others have written, such as the messages of exceptions.
     """
-    return _CONTROLS.sub(
-        lambda found: found.group().encode("unicode_escape").decode(), text.replace("\r\n", "\n")
-    )
+    return _escaped(_CONTROLS, text.replace("\r\n", "\n"))
+
+
+def _escaped(characters: str, text: str) -> str:
+    return re.sub(f"[{characters}]", lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def paired(given: Iterable[str], known: Iterable[str]) -> dict[str, str]:
@@ -147,10 +138,3 @@ def choose_one_of(choices: Sequence[str], received: str) -> str:
 def counted(number: int, singular: str, plural: str = "") -> str:
     """A number with its noun: "1 picture", "3,670 pictures"; the plural is that with an s unless another one is given."""
     return f"{number:,} {singular if number == 1 else plural or f'{singular}s'}"
-
-
-def plain_console(*, soft_wrap: bool = False) -> "Console":
-    """Standard output as a terminal on which `[red]` and `:smile:` are ordinary text, not rich markup."""
-    from rich.console import Console
-
-    return Console(soft_wrap=soft_wrap, markup=False, emoji=False)

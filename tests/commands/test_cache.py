@@ -250,6 +250,8 @@ class TestPrune:
             ("10k", 10_000),
             ("7", 7),
             ("0", 0),
+            ("9007199254740993", 2**53 + 1),
+            ("1" + "0" * 400, 10**400),
         ],
     )
     def test_sizes(self, text: str, size: int) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from broken_pipes import unread
 from flowersweep.commands.evaluate import main, show_matrix
 from flowersweep.config import Config
+from flowersweep.console import plain_console
 from flowersweep.data import decode, split
-from flowersweep.texts import plain_console
 from tables_read import broken_words
 from winners import SIZE, SPLIT_SEED, Winners
 
@@ -208,3 +210,18 @@ def test_validation_of_a_real_run_is_the_runs_own(
     assert answer["pictures"] == 40
     assert answer["accuracy"] == pytest.approx(trained.metrics["best/val_accuracy"], abs=1e-6)
     assert answer["loss"] == pytest.approx(trained.metrics["best/val_loss"], abs=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["table", "json"])
+def test_the_matrix_is_drawn_whether_or_not_the_figures_are_read(
+    results: Winners, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """As in `| true`."""
+    matrix = tmp_path / "matrix.png"
+    with unread() as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert (
+            main([f"data.dir={drawn}", "run=best", results.where, f"output={matrix}", f"format={kind}"]) == 0
+        )
+    with Image.open(matrix) as picture:
+        assert picture.format == "PNG"

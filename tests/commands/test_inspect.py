@@ -1,9 +1,11 @@
 """Looking at pictures before training, as a person meets it."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from broken_pipes import unread
 from flowersweep.commands.inspect import main
 
 
@@ -61,3 +63,13 @@ def test_a_folder_whose_name_is_a_number(folder: Path, capsys: pytest.CaptureFix
     """Has its name, as in a run."""
     assert main(["data=folder", "data.dir=2024_11_27"]) == 2
     assert f"{folder}/2024_11_27" in capsys.readouterr().err
+
+
+def test_the_page_is_written_whether_or_not_the_table_is_read(
+    given: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in `| true`."""
+    with unread() as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert main([*given, "output=page.html"]) == 0
+    assert (folder / "page.html").stat().st_size > 1000

@@ -135,7 +135,7 @@ def test_again_is_told(results: Winners, capsys: pytest.CaptureFixture[str]) -> 
         (["study=petal"], "There is no study 'petal'; "),
         (["study=bare"], "has saved no model; train it again with\n"),
         (["study=petals", "alias=latest"], "alias=latest is not allowed"),
-        (["study=petals", "name=a/b"], "Cannot register 'a/b'"),
+        (["study=petals", "name=a/b"], "name=a/b is not allowed"),
         (["stdy=petals"], "'stdy' is not an argument of this command"),
     ],
 )

@@ -131,3 +131,9 @@ def test_batches_are_decoded_as_for_training_and_name_what_is_unreadable(drawn: 
     assert found[2].images.shape == (0, 20, 20, 3)
     assert str(paths[1]) in found[0].unreadable[0]
     assert found[2].unreadable == [f"{paths[6]} cannot be read (No such file or directory)."]
+
+
+def test_standard_input_is_read_once() -> None:
+    """A second - would be empty."""
+    with pytest.raises(DataError, match="images=- is given twice, but standard input can be read only once"):
+        find_pictures(["-", "-"], io.StringIO("a.jpg\n"))

@@ -80,10 +80,15 @@ def test_an_impossible_alias_makes_no_version(results: Winners, alias: str) -> N
     assert client(results.store.uri).search_registered_models("name = 'unmade'") == []
 
 
-def test_an_impossible_name_is_told(results: Winners) -> None:
-    """MLflow's own reason, in one sentence."""
-    with pytest.raises(TrackingError, match="Cannot register 'a/b' in sqlite"):
-        promote(of(results, study="petals"), "a/b", "champion")
+@pytest.mark.parametrize("name", ["a@b", "a/b", "a:b", "a'b"])
+def test_an_impossible_name_is_not_registered(results: Winners, name: str) -> None:
+    """It could not be found again by its address."""
+    with pytest.raises(
+        ConfigError, match=f"name={name} is not allowed, because models:/NAME@champion cannot"
+    ):
+        promote(of(results, study="petals"), name, "champion")
+
+    assert name not in [one.name for one in client(results.store.uri).search_registered_models()]
 
 
 def test_a_version_without_a_run_is_told(results: Winners, tmp_path: Path) -> None:

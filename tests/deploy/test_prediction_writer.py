@@ -120,3 +120,35 @@ def test_a_row_of_the_table_is_one_line(path: str, name: str) -> None:
     with open_writer("table", stream, [path], [name, "b"], 2) as write:
         write(path, [(name, 0.75), ("b", 0.25)])
     assert len(stream.getvalue().splitlines()) == 2
+
+
+def test_json_has_no_nan() -> None:
+    """What a server returns need not be a number."""
+    (row,) = json.loads(written("json", 2, [[float("nan"), 0.5, float("inf")]]), parse_constant=pytest.fail)
+    assert row["probability"] is None
+    assert [one["probability"] for one in row["top"]] == [None, 0.5]
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("utf-8", "玫瑰"), ("ascii", r"\u73ab\u7470")])
+def test_json_is_valid_in_every_encoding(encoding: str, shown: str) -> None:
+    """Other encodings than UTF-8 get the escapes of JSON."""
+    content = io.BytesIO()
+    stream = io.TextIOWrapper(content, encoding)
+    with open_writer("json", stream, ["a.jpg"], ["玫瑰"], 1) as write:
+        write("a.jpg", [("玫瑰", 1.0)])
+    stream.flush()
+    assert shown in content.getvalue().decode(encoding)
+    assert json.loads(content.getvalue())[0]["class"] == "玫瑰"
+
+
+def test_columns_of_wide_characters() -> None:
+    """They are as wide as on a terminal, where a Chinese character takes two places."""
+    stream = io.StringIO()
+    with open_writer("table", stream, ["花.jpg", "rose.jpg"], ["玫瑰", "daisy"], 1) as write:
+        write("花.jpg", [("玫瑰", 1.0)])
+        write("rose.jpg", [("daisy", 0.5)])
+    assert stream.getvalue().splitlines() == [
+        "path      class  probability",
+        "花.jpg    玫瑰   1.0000",
+        "rose.jpg  daisy  0.5000",
+    ]

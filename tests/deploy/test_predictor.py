@@ -1,6 +1,7 @@
 """A model server as a predictor, and what may go wrong with one."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -89,3 +90,49 @@ def test_other_addresses_are_refused(url: str) -> None:
     """Only http and https, with a host."""
     with pytest.raises(ConfigError, match="is not the address of a server"):
         RemotePredictor(url, 2)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:abc",
+        "http://127.0.0.1:99999",
+        "http://host name",
+        "http://[::1",
+        "http://a..b/",
+        f"http://{'a' * 64}.org",
+        "http://:5001",
+    ],
+)
+def test_no_address(url: str) -> None:
+    """Is refused before a picture is read."""
+    with pytest.raises(ConfigError, match="is not the address of a server; give one like"):
+        RemotePredictor(url, 3)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "SSH-2.0-OpenSSH_9.6"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "IncompleteRead"),
+        (b"HTTP/1.1 400 Bad Request\r\nContent-Length: 9\r\n\r\n{", "IncompleteRead"),
+        (b"", "closed connection without response"),
+    ],
+)
+def test_a_server_of_something_else(answer: bytes, reason: str) -> None:
+    """One that does not speak HTTP, or does not finish its answer, is no model server."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                while b'"inputs"' not in connection.recv(1 << 16):
+                    pass
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        predict = RemotePredictor(f"http://127.0.0.1:{listening.getsockname()[1]}", 3)
+        with pytest.raises(TrackingError, match=f"No model server answers at .*{reason}"):
+            predict(PICTURES)
+        thread.join()

@@ -409,3 +409,16 @@ def test_interrupted(real: Real) -> None:
     assert Counter(run.info.status for run in real.runs("trial")) == {"KILLED": 2}
     assert [run.info.status for run in real.runs("study")] == ["KILLED"]
     assert {trial.state.name for trial in real.study.trials} == {"WAITING"}
+
+
+@pytest.mark.slow
+def test_what_cannot_be_shown_is_finished(real: Real, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the display at the end is told, and the study's run stays what its trials have made it."""
+
+    def fails(*_: object) -> None:
+        raise ValueError("no room on the screen")
+
+    monkeypatch.setattr("flowersweep.sweep.run.show_summary", fails)
+    code, _, err = real.run("optimizer.learning_rate=0.001", epochs=1)
+    assert (code, "no room on the screen" in err) == (1, True)
+    assert [run.info.status for run in real.runs("study")] == ["FINISHED"]

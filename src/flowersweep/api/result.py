@@ -12,7 +12,7 @@ from flowersweep.api.pictures import Pictures
 from flowersweep.config.spelling import number_text
 from flowersweep.deploy.best_run import objective, overrides_of
 from flowersweep.deploy.choose import choose_run, find_run
-from flowersweep.stderr import standard_error_held
+from flowersweep.streams import standard_error_held
 from flowersweep.texts import in_one_line
 from flowersweep.tracking.lookup import Files, load_model, training_command
 from flowersweep.tracking.mlflow_api import environment_kept

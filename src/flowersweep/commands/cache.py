@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from flowersweep.cache.contents import Item, clear, contents, prune
 from flowersweep.cache.verification import remove_damaged
 from flowersweep.commands.parsing.arguments import exit_code
 from flowersweep.config import cache_dir
+from flowersweep.console import plain_console
 from flowersweep.errors import EXIT_FAILED, ConfigError
 from flowersweep.tables import Listing
-from flowersweep.texts import counted, in_one_line, plain_console
+from flowersweep.texts import counted, in_one_line
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
@@ -68,7 +70,7 @@ def parse_size(text: str) -> int:
     if match is None:
         raise ConfigError(f"--max-size must be a size like 5GB, 500MB or 1.5GiB, but is {text!r}.")
     unit = match.group(2).capitalize()
-    return int(float(match.group(1)) * _UNITS[unit])
+    return int(Decimal(match.group(1)) * _UNITS[unit])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -92,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _list(cache: Path, given: argparse.Namespace) -> int:
-    _show(contents(cache), f"Cache {cache}", given)
+    _show(contents(cache), f"Cache {in_one_line(cache)}", given)
     return 0
 
 
@@ -111,7 +113,7 @@ def _prune(cache: Path, given: argparse.Namespace) -> int:
         raise ConfigError("prune requires a size; add --max-size SIZE, for example --max-size 5GB.")
     _show(
         prune(cache, parse_size(given.max_size), checkpoints=given.checkpoints),
-        f"Removed from {cache}",
+        f"Removed from {in_one_line(cache)}",
         given,
     )
     return 0
@@ -119,7 +121,9 @@ def _prune(cache: Path, given: argparse.Namespace) -> int:
 
 def _clear(cache: Path, given: argparse.Namespace) -> int:
     _show(
-        clear(cache, data_sets=given.data_sets, checkpoints=given.checkpoints), f"Removed from {cache}", given
+        clear(cache, data_sets=given.data_sets, checkpoints=given.checkpoints),
+        f"Removed from {in_one_line(cache)}",
+        given,
     )
     return 0
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from flowersweep.commands.parsing.arguments import Argument, Command
 from flowersweep.commands.parsing.common import STORE_ARGUMENTS, STUDY_ARGUMENTS, results_store, whole_number
-from flowersweep.console import print_notice
+from flowersweep.console import plain_console, print_notice
 from flowersweep.deploy.best_run import objective
 from flowersweep.deploy.evaluation import recorded_folder
 from flowersweep.ensemble.build import build_ensemble
@@ -16,7 +16,7 @@ from flowersweep.ensemble.record import Evaluated
 from flowersweep.ensemble.selection import Score
 from flowersweep.redaction import redacted
 from flowersweep.tables import Listing
-from flowersweep.texts import expanded, plain_console
+from flowersweep.texts import expanded
 from flowersweep.tracking.selection import find_study
 
 COMMAND = Command(

@@ -1,6 +1,5 @@
 """`flowersweep evaluate`: evaluate a run's model on a folder of pictures."""
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,17 +17,18 @@ from flowersweep.commands.parsing.common import (
     output_path,
     whole_number,
 )
+from flowersweep.console import plain_console, print_notice
 from flowersweep.deploy.choose import Choice
 from flowersweep.deploy.evaluation import SUBSETS, ClassMetrics, EvaluationSet, class_metrics, evaluation_set
 from flowersweep.deploy.images import batches
-from flowersweep.deploy.output import draft
+from flowersweep.deploy.output import as_json, draft, number
 from flowersweep.deploy.predictor import LocalPredictor
 from flowersweep.errors import EXIT_FAILED, ConfigError, DataError
 from flowersweep.figures.calibration import BINS, Calibration, calibration
 from flowersweep.figures.confusion import confusion_matrix
 from flowersweep.progress import progress
 from flowersweep.tables import Listing
-from flowersweep.texts import counted, expanded, in_one_line, plain_console
+from flowersweep.texts import counted, expanded, in_one_line
 
 if TYPE_CHECKING:
     from flowersweep.training.probabilities import Predictions
@@ -80,11 +80,11 @@ def _evaluate(values: Mapping[str, str | None]) -> int:
     predictions = _predictions(choice, data, batch_size)
     names = choice.info.class_names
     metrics = class_metrics(predictions.labels, predictions.predicted, len(names))
-    show = _show_json if values["format"] == "json" else _show_tables
-    show(choice, data, predictions, metrics)
-    if output is not None:
+    if output is not None:  # before anything is printed, whose reader may leave
         with draft(output, overwrite=values["overwrite"] == "true") as part:
             confusion_matrix(predictions.labels, predictions.predicted, names).savefig(part)
+    show = _show_json if values["format"] == "json" else _show_tables
+    show(choice, data, predictions, metrics)
     return EXIT_FAILED if len(predictions.labels) < len(data.paths) else 0
 
 
@@ -94,7 +94,7 @@ def _say_what_is_left_out(data: EvaluationSet) -> None:
         (data.missing, "The folder has no pictures of {}."),
     ):
         if names:
-            sys.stderr.write(f"flowersweep: {sentence.format(', '.join(map(in_one_line, names)))}\n")
+            print_notice(sentence.format(", ".join(map(in_one_line, names))))
 
 
 def _predictions(choice: Choice, data: EvaluationSet, batch_size: int) -> "Predictions":
@@ -107,7 +107,7 @@ def _predictions(choice: Choice, data: EvaluationSet, batch_size: int) -> "Predi
     with progress("Evaluating", len(data.paths)) as advance:
         for batch in batches(data.paths, choice.info.size, batch_size, choice.info.resizing):
             for sentence in batch.unreadable:
-                sys.stderr.write(f"flowersweep: {sentence}\n")
+                print_notice(sentence)
             if batch.positions:
                 probabilities.append(predictor(batch.images))
                 read += batch.positions
@@ -125,9 +125,9 @@ def _show_json(
     classes = {
         name: {
             "pictures": int(metrics.pictures[i]),
-            "precision": _number(metrics.precision[i]),
-            "recall": _number(metrics.recall[i]),
-            "f1": _number(metrics.f1[i]),
+            "precision": number(metrics.precision[i]),
+            "recall": number(metrics.recall[i]),
+            "f1": number(metrics.f1[i]),
         }
         for i, name in enumerate(names)
     }
@@ -138,11 +138,11 @@ def _show_json(
         "loss": predictions.loss,
         "macro_f1": predictions.macro_f1,
         "balanced_accuracy": predictions.balanced_accuracy,
-        "auc": _number(predictions.auc),
+        "auc": number(predictions.auc),
         "top3": predictions.top3,
         "calibration_error": trust.error,
         "reliability": [
-            {"pictures": n, "confidence": _number(confidence), "accuracy": _number(accuracy)}
+            {"pictures": n, "confidence": number(confidence), "accuracy": number(accuracy)}
             for n, confidence, accuracy in zip(
                 trust.pictures.tolist(), trust.confidence, trust.accuracy, strict=True
             )
@@ -156,12 +156,7 @@ def _show_json(
         "missing": data.missing,
         "unreadable": len(data.paths) - len(predictions.labels),
     }
-    sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
-
-
-def _number(value: float) -> float | None:
-    """A number for JSON, which has no NaN."""
-    return None if np.isnan(value) else float(value)
+    sys.stdout.write(f"{as_json(found, sys.stdout, indent=2)}\n")
 
 
 def _show_tables(

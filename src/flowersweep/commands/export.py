@@ -36,7 +36,7 @@ from flowersweep.deploy.tflite import (
 )
 from flowersweep.errors import EXIT_FAILED, ConfigError
 from flowersweep.progress import progress
-from flowersweep.texts import expanded
+from flowersweep.texts import expanded, in_one_line
 
 BATCH_SIZE = 16
 
@@ -144,7 +144,7 @@ def _export(values: Mapping[str, str | None]) -> int:
                 part.write_text(text, encoding="utf-8")
     dtype = "uint8" if precision == INTEGER else "float32"
     taken = f"{input_words(choice.info.size, choice.info.resizing)}, as {dtype}"
-    sys.stdout.write(f"{output}: {kind} of {choice.about}; {about}. It takes {taken}.\n")
+    sys.stdout.write(f"{in_one_line(output)}: {kind} of {choice.about}; {about}. It takes {taken}.\n")
     if temperature is not None:
         sys.stdout.write(f"{temperature.about}\n")
     return 0

@@ -13,9 +13,10 @@ from hydra import compose, initialize_config_dir
 from flowersweep import config
 from flowersweep.commands.parsing.arguments import exit_code
 from flowersweep.config import Config, cache_dir
+from flowersweep.console import plain_console
 from flowersweep.deploy.output import check_free, draft
 from flowersweep.tables import Listing, show_text
-from flowersweep.texts import expanded, in_one_line, plain_console
+from flowersweep.texts import expanded, in_one_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -68,13 +69,13 @@ def _inspect(given: Sequence[str]) -> int:
     catalogue, _ = find_pictures(settings)
     looks = look(settings, catalogue, cache_dir(settings.paths.cache))
     found = findings(settings, looks)
-    _show(looks, found)
     folder = re.sub(r"[^\w.-]+", "-", looks.catalogue.root.name).strip(".-") or "pictures"
     target = expanded(output) if output else Path("reports", f"inspect-{folder}.html")
     html = page(settings, looks, found, _preview(settings, looks))
     with draft(target, overwrite=True) as part:
         part.write_text(html, encoding="utf-8")
-    sys.stdout.write(f"{target}\n")
+    _show(looks, found)
+    sys.stdout.write(f"{in_one_line(target)}\n")
     return 0
 
 

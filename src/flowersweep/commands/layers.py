@@ -48,9 +48,9 @@ def _show(overrides: Sequence[str]) -> int:
     from flowersweep.training.environment import start_tensorflow
 
     start_tensorflow(seed=0, threads=None, deterministic=False)
+    from flowersweep.console import plain_console
     from flowersweep.models import build_network
     from flowersweep.models.cuts import table
-    from flowersweep.texts import plain_console
 
     network = build_network(settings.model, num_classes=2, image_size=settings.trainer.image_size)
     table(network.base, network.cut).show(plain_console())

@@ -15,7 +15,7 @@ from flowersweep.commands.parsing.common import (
     output_path,
     whole_number,
 )
-from flowersweep.console import print_notice
+from flowersweep.console import print_line, print_notice, stderr_console
 from flowersweep.deploy.choose import Choice
 from flowersweep.deploy.images import batches, find_pictures
 from flowersweep.deploy.output import draft
@@ -59,7 +59,7 @@ def _predict(values: Mapping[str, str | None]) -> int:
     output = output_path(values)
     paths = find_pictures(values_of(values, "images"), sys.stdin)
     choice = chosen(values)
-    sys.stderr.write(f"Using {choice.about}.\n")
+    print_line(f"Using {choice.about}.", stderr_console())
     predictor = _predictor(values["url"], choice, min(batch_size, len(paths)))
     with _stream(output, overwrite=values["overwrite"] == "true") as stream:
         unreadable = _write_all(
@@ -95,7 +95,7 @@ def _write_all(
     ):
         for batch in batches(paths, choice.info.size, batch_size, choice.info.resizing):
             for sentence in batch.unreadable:
-                sys.stderr.write(f"flowersweep: {sentence}\n")
+                print_notice(sentence)
             unreadable += len(batch.unreadable)
             if batch.positions:
                 for position, row in zip(batch.positions, predictor(batch.images), strict=True):

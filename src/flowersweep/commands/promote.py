@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 
 from flowersweep.commands.parsing.arguments import Argument, Command
 from flowersweep.commands.parsing.common import CHOICE_ARGUMENTS, chosen
+from flowersweep.console import plain_console
 from flowersweep.deploy.best_run import objective
 from flowersweep.deploy.choose import ALIAS, BEST, MODEL_NAME
 from flowersweep.deploy.derived_run import calibrated
-from flowersweep.deploy.model_registry import about_version, check_alias, promote
+from flowersweep.deploy.model_registry import about_version, check_names, promote
 from flowersweep.deploy.temperature import FIT
 from flowersweep.tables import show_facts
-from flowersweep.texts import plain_console
 from flowersweep.tracking.selection import experiment_of
 
 _RUN = Argument(
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _promote(values: Mapping[str, str | None]) -> int:
     choice = chosen(values)
     name, alias = str(values["name"]), str(values["alias"])
-    check_alias(alias)
+    check_names(name, alias)
     temperature = None
     if values["temperature"] == FIT:
         choice, temperature = calibrated(choice)

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 
 from flowersweep.commands.parsing.arguments import Argument, Command
 from flowersweep.commands.parsing.common import STORE_ARGUMENTS, results_store
+from flowersweep.console import plain_console
 from flowersweep.errors import ConfigError
 from flowersweep.redaction import redacted
-from flowersweep.texts import plain_console
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.store.store import Store
 from flowersweep.tracking.store.view import address, update_view

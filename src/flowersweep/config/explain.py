@@ -2,6 +2,7 @@
 
 import dataclasses
 import shlex
+import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from flowersweep.config.pasting import pasted
 from flowersweep.config.schema import NODES, Config
 from flowersweep.doors import hydra_api, omegaconf_api
 from flowersweep.errors import ConfigError, FlowersweepError
+from flowersweep.streams import discard
 from flowersweep.texts import nearest, nearest_of
 
 
@@ -67,6 +69,9 @@ def composing() -> Iterator[None]:
         *_, (frame, _) = traceback.walk_tb(error.__traceback__)
         if not str(frame.f_globals.get("__name__")).startswith(("hydra.", "omegaconf.")):
             raise
+        if isinstance(error, BrokenPipeError):  # of --cfg and --info, whose reader has left
+            discard(sys.stdout)
+            return
         if str(error).startswith(hydra_api.NOT_A_CHOICE):
             raise ConfigError(
                 "The choice of a group must be a name, as in trainer=quick, but one has another value; see --help for the "

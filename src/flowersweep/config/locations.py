@@ -9,6 +9,7 @@ import platformdirs
 
 from flowersweep.config.models import FrozenConfig
 from flowersweep.config.schema import Config, PathsConfig
+from flowersweep.errors import ConfigError, missing_home
 from flowersweep.texts import expanded
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -39,8 +40,16 @@ def cache_dir(configured: str | None) -> Path:
 
     Args:
         configured: `paths.cache`; None for the platform's cache folder.
+
+    Raises:
+        ConfigError: The platform's cache folder is in the user's home folder, and there is none.
     """
-    return expanded(configured).absolute() if configured else platformdirs.user_cache_path("flowersweep")
+    if configured:
+        return expanded(configured).absolute()
+    try:
+        return platformdirs.user_cache_path("flowersweep")
+    except RuntimeError as error:
+        raise ConfigError(missing_home()) from error
 
 
 def checkpoints_dir(paths: PathsConfig) -> Path:

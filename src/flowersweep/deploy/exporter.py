@@ -14,7 +14,7 @@ from flowersweep.deploy.tflite import FULL, open_tflite, write_tflite
 from flowersweep.errors import ConfigError
 from flowersweep.models.engine import Floats
 from flowersweep.models.litert import UnusableError
-from flowersweep.stderr import standard_error_held
+from flowersweep.streams import standard_error_held
 from flowersweep.tracking.lookup import keras_file
 
 if TYPE_CHECKING:

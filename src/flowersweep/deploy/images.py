@@ -51,8 +51,12 @@ def find_pictures(given: Sequence[str], stdin: TextIO | None) -> list[Path]:
         Paths in the given order; those of a folder are sorted, those of standard input are in the order of the lines.
 
     Raises:
-        DataError: There is no such file or folder, or it contains no pictures.
+        DataError: There is no such file or folder, it contains no pictures, or `-` is given twice.
     """
+    if given.count(STDIN) > 1:
+        raise DataError(
+            "images=- is given twice, but standard input can be read only once; leave one of the two out."
+        )
     return [path for one in given for path in (_listed(stdin) if one == STDIN else _found(one))]
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
+# What is a name in the address of a version, and between the quotes of a search.
+_NAME = re.compile(r"[^/:@']+")
 # The rules of MLflow, checked before a version is created for which the alias would be refused.
 _ALIAS = re.compile(r"[\w-]{1,255}", re.ASCII)
 _TAKEN = re.compile(r"latest|v\d+", re.IGNORECASE)
@@ -43,12 +45,16 @@ class Promotion:
     previous: "ModelVersion | None"
 
 
-def check_alias(alias: str) -> None:
-    """Refuse an alias that MLflow does not allow.
+def check_names(name: str, alias: str) -> None:
+    """Refuse a name of a model or an alias that MLflow does not allow, or that `models:/NAME@ALIAS` cannot contain.
 
     Raises:
-        ConfigError: It is not allowed.
+        ConfigError: One is not allowed.
     """
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"name={name} is not allowed, because models:/NAME@{alias} cannot contain it; use no / : @ and '."
+        )
     if not _ALIAS.fullmatch(alias) or _TAKEN.fullmatch(alias):
         raise ConfigError(
             f"alias={alias} is not allowed; use letters, digits, _ and -, but neither latest nor names such as v1."
@@ -64,10 +70,10 @@ def promote(choice: Choice, name: str, alias: str) -> Promotion:
         alias: The alias, which is removed from the version that had it.
 
     Raises:
-        ConfigError: MLflow does not allow this alias.
-        TrackingError: The store refuses, for example because of a character in the name.
+        ConfigError: The name or the alias is not allowed.
+        TrackingError: The store refuses.
     """
-    check_alias(alias)
+    check_names(name, alias)
     store = choice.store
     service = client(store.uri)
     with translated(f"register {name!r} in {store.uri}"):

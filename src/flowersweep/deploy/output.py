@@ -1,10 +1,13 @@
-"""Output files of commands: written completely or not at all, and never over existing files by accident."""
+"""Output of commands: files are written completely or not at all, and never over existing ones by accident; JSON is valid."""
 
+import json
+import math
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TextIO
 
 from flowersweep.errors import ConfigError, FlowersweepError, disk_of, is_full
 
@@ -70,6 +73,21 @@ def _replace_folder(part: Path, target: Path) -> None:
     finally:
         if target.exists():
             shutil.rmtree(old.parent, ignore_errors=True)
+
+
+def as_json(content: Any, stream: TextIO, *, indent: int | None = None) -> str:
+    """JSON for a stream: with the letters of any language where it takes UTF-8, otherwise in ASCII.
+
+    Raises:
+        ValueError: A number is not finite; see `number`.
+    """
+    is_utf = (stream.encoding or "utf-8").lower().startswith("utf")
+    return json.dumps(content, indent=indent, ensure_ascii=not is_utf, allow_nan=False)
+
+
+def number(value: float) -> float | None:
+    """A number for JSON, which has neither NaN nor infinity."""
+    return float(value) if math.isfinite(value) else None
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Output of predictions as a table, JSON or CSV, one picture after the other."""
 
 import csv
-import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +8,9 @@ from typing import TextIO
 
 import numpy as np
 import numpy.typing as npt
+from rich.cells import cell_len
 
+from flowersweep.deploy.output import as_json, number
 from flowersweep.tables import wrapped
 from flowersweep.texts import in_one_line
 
@@ -63,19 +64,19 @@ def _table(stream: TextIO, path_width: int, class_width: int) -> Iterator[Write]
     def write(path: str, found: Sequence[ClassProbability]) -> None:
         nonlocal headed
         if not headed:  # not before the first answer, which may be an error
-            put(f"{'path':<{path_width}}", f"{'class':<{class_width}}  probability")
+            put(_padded("path", path_width), f"{_padded('class', class_width)}  probability")
             headed = True
         (name, probability), *rest = found
         then = ", ".join(f"{in_one_line(other)} {chance:.4f}" for other, chance in rest)
         put(
-            f"{in_one_line(path):<{path_width}}",
-            f"{in_one_line(name):<{class_width}}  {probability:.4f}",
+            _padded(in_one_line(path), path_width),
+            f"{_padded(in_one_line(name), class_width)}  {probability:.4f}",
             f"then {then}" if then else "",
         )
 
     def put(*cells: str) -> None:
         line = "  ".join(cell for cell in cells if cell)
-        if not columns or len(line) <= columns:
+        if not columns or cell_len(line) <= columns:
             stream.write(f"{line}\n")
             return
         first, *others = cells
@@ -87,7 +88,12 @@ def _table(stream: TextIO, path_width: int, class_width: int) -> Iterator[Write]
 
 
 def _width(heading: str, names: Sequence[str]) -> int:
-    return max(len(heading), *(len(in_one_line(name)) for name in names))
+    """The width of a column on a terminal, where some characters take two places and others none."""
+    return max(map(cell_len, [heading, *map(in_one_line, names)]))
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - cell_len(text))
 
 
 @contextmanager
@@ -99,10 +105,10 @@ def _json(stream: TextIO) -> Iterator[Write]:
         row = {
             "path": path,
             "class": found[0][0],
-            "probability": found[0][1],
-            "top": [{"class": name, "probability": probability} for name, probability in found],
+            "probability": number(found[0][1]),
+            "top": [{"class": name, "probability": number(probability)} for name, probability in found],
         }
-        stream.write(f"{separator}  {json.dumps(row, ensure_ascii=False)}")
+        stream.write(f"{separator}  {as_json(row, stream)}")
         separator = ",\n"
 
     yield write

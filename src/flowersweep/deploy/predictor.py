@@ -1,7 +1,9 @@
 """Prediction of probabilities by a model in this process or on a server."""
 
 import contextlib
+import http.client
 import json
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -87,8 +89,8 @@ class RemotePredictor:
     """
 
     def __init__(self, url: str, n_classes: int) -> None:
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.netloc:
+        parts = _parts(url)
+        if parts is None:
             raise ConfigError(
                 f"url={url} is not the address of a server; give one like http://127.0.0.1:5001."
             )
@@ -105,7 +107,7 @@ class RemotePredictor:
         answer = self._post(json.dumps({"inputs": images.tolist()}).encode())
         try:
             probabilities = np.asarray(json.loads(answer)["predictions"], np.float32)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise TrackingError(
                 f"{self._url} answers, but not with predictions; is it a model server?"
             ) from error
@@ -121,16 +123,31 @@ class RemotePredictor:
             self._url, body, {"Content-Type": "application/json"}
         )
         try:
-            with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as response:  # noqa: S310 (as above)
-                content: bytes = response.read()
-        except urllib.error.HTTPError as error:
-            raise TrackingError(f"{self._url} refuses the pictures: {_told(error)}") from error
-        except OSError as error:  # includes URLError and interrupted connections
+            try:
+                with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as response:  # noqa: S310 (as above)
+                    content: bytes = response.read()
+            except urllib.error.HTTPError as error:  # has an answer, which may also be interrupted
+                raise TrackingError(f"{self._url} refuses the pictures: {_told(error)}") from error
+        except (OSError, http.client.HTTPException) as error:  # includes URLError and interrupted connections
             reason = getattr(error, "reason", None) or error
             raise TrackingError(
                 f"No model server answers at {self._url} ({reason}); start one with mlflow models serve."
             ) from error
         return content
+
+
+def _parts(url: str) -> urllib.parse.SplitResult | None:
+    """The parts of a server's address; None if it is none."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        _ = parts.port  # raises for what is no number
+        (parts.hostname or "").encode("idna")  # as for the connection
+    except ValueError:
+        return None
+    is_address = (
+        parts.scheme in {"http", "https"} and parts.hostname and not re.search(r"[\x00-\x20\x7f]", url)
+    )
+    return parts if is_address else None
 
 
 def _told(error: urllib.error.HTTPError) -> str:

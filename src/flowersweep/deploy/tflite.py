@@ -19,7 +19,7 @@ from flowersweep.deploy.model_info import ModelInfo
 from flowersweep.errors import DataError
 from flowersweep.models.engine import Floats
 from flowersweep.models.litert import run_converter
-from flowersweep.stderr import standard_error_held
+from flowersweep.streams import standard_error_held
 
 if TYPE_CHECKING:
     import keras

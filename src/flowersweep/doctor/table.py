@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from flowersweep.console import plain_console
 from flowersweep.doctor.finding import Finding, Verdict
 from flowersweep.tables import Listing
-from flowersweep.texts import plain_console
 
 _STYLES = {Verdict.FINE: "green", Verdict.NOTE: "yellow", Verdict.FIX: "bold red"}
 

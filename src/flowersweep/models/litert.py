@@ -16,7 +16,7 @@ import numpy as np
 from flowersweep.cache.atomic import locked, new_file, optional
 from flowersweep.cache.kinds import PREFIXES
 from flowersweep.models.engine import Engine, Floats, traced
-from flowersweep.stderr import standard_error_held
+from flowersweep.streams import standard_error_held
 
 if TYPE_CHECKING:
     import keras

@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from flowersweep.config.spelling import value_text
-from flowersweep.console import print_line, stderr_console
+from flowersweep.console import plain_console, print_line, stderr_console
 from flowersweep.sweep.leaderboard import leaderboard
 from flowersweep.sweep.leaderboard_view import as_listings
 from flowersweep.sweep.parent_run import ParentRun
@@ -28,7 +28,7 @@ from flowersweep.sweep.study.claim import is_abandoned
 from flowersweep.sweep.study.study import metric_names
 from flowersweep.sweep.workers.worker_job import TRAINING_LOG
 from flowersweep.tables import show_text, wrapped
-from flowersweep.texts import counted, plain_console
+from flowersweep.texts import counted
 
 log = logging.getLogger(__name__)
 

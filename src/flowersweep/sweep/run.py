@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 from flowersweep import process
 from flowersweep.config import Config
 from flowersweep.config.files import flags
+from flowersweep.console import plain_console
 from flowersweep.doors.optuna_api import enqueued_values, storage_of
 from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.interrupt import interruptible
@@ -56,7 +57,7 @@ from flowersweep.sweep.workers.messages import packed
 from flowersweep.sweep.workers.stopping import interruption_of
 from flowersweep.sweep.workers.worker import WorkerReport
 from flowersweep.sweep.workers.worker_job import Sweep
-from flowersweep.texts import counted, expanded, plain_console
+from flowersweep.texts import counted, expanded
 from flowersweep.tracking.mlflow_api import given_elsewhere
 from flowersweep.tracking.patience import cleaning_up
 from flowersweep.tracking.provenance import command_line, own_version, program
@@ -216,8 +217,11 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
             record_lost(study, store)
         parent_run.finish()
         write_results(study, sweep.space, sweep.folder)
-        show_summary(study, plan, parent_run, sweep.folder)
-        _refuse_failure(study, sweep, reports)
+        if (failure := _failure(study, sweep, reports)) is not None:
+            show_summary(study, plan, parent_run, sweep.folder)
+            raise failure
+    # Its run has ended: whether it can be shown does not change how.
+    show_summary(study, plan, parent_run, sweep.folder)
     if store is not None and study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
         assert sweep.runs is not None  # noqa: S101 (for the type checker; the store is theirs)
         steps = after_sweep(
@@ -317,18 +321,20 @@ def as_kept(config: DictConfig) -> str:
     return redacted(OmegaConf.to_yaml(kept))
 
 
-def _refuse_failure(study: Study, sweep: Sweep, reports: Sequence[WorkerReport]) -> None:
+def _failure(study: Study, sweep: Sweep, reports: Sequence[WorkerReport]) -> SweepStoppedError | None:
+    """Why a sweep has failed; None for a success."""
     if any(report.stop is Stop.INFRASTRUCTURE for report in reports):
-        raise SweepStoppedError(infrastructure_summary(study, sweep.budget))
+        return SweepStoppedError(infrastructure_summary(study, sweep.budget))
     if any(report.stop is Stop.FAILURES for report in reports):
-        raise SweepStoppedError(failure_summary(study, sweep.budget))
+        return SweepStoppedError(failure_summary(study, sweep.budget))
     trials = study.get_trials(deepcopy=False)
     failed = [trial for trial in trials if trial.state is TrialState.FAIL]
     if failed and len(failed) == len(trials):
         reason = failed[0].user_attrs.get(FAIL_REASON, "unknown")
         if len(failed) == 1:
-            raise SweepStoppedError(f"The trial of the sweep failed: {reason}")
-        raise SweepStoppedError(f"All {len(failed)} trials of the sweep failed; the first one: {reason}")
+            return SweepStoppedError(f"The trial of the sweep failed: {reason}")
+        return SweepStoppedError(f"All {len(failed)} trials of the sweep failed; the first one: {reason}")
+    return None
 
 
 def _best(study: Study) -> float | None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from flowersweep.doors.tensorflow_api import functions_of_streams
 from flowersweep.errors import TrainingError
 from flowersweep.hardware import available_processors
-from flowersweep.stderr import standard_error_held
+from flowersweep.streams import standard_error_held
 
 log = logging.getLogger(__name__)
 

@@ -1,9 +1,12 @@
 """Commands with `name=value` arguments: what they take, what they refuse, and how they say it."""
 
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
+from broken_pipes import unread
 from flowersweep.commands.parsing.arguments import Argument, Command, exit_code, values_of
 from flowersweep.errors import ConfigError, TrackingError
 
@@ -129,3 +132,36 @@ class TestRun:
         assert "cake=NAME        which one; required" in shown
         assert "oven.mode=VALUE  how it is heated (fan, grill); default: fan" in shown
         assert "example: python -m flowersweep.bake cake=plum" in shown
+
+
+def test_a_value_with_an_equals_sign() -> None:
+    """Is taken for a name; how it is written otherwise is said, unless a known name was probably meant."""
+    with pytest.raises(
+        ConfigError, match=r"'a' is not an argument .* If 'a=b.txt' is a value, write recipe=a=b.txt\."
+    ):
+        COMMAND.parse(["cake=plum", "a=b.txt"])
+    assert COMMAND.parse(["cake=plum", "recipe=a=b.txt"])["recipe"] == "a=b.txt"
+
+
+def test_a_name_that_is_too_long(capsys: pytest.CaptureFixture[str]) -> None:
+    """Is bad input in one sentence, as in `predict "$(ls)"`."""
+    assert exit_code(lambda: int(Path("a" * 256).exists())) == 2
+    assert capsys.readouterr().err == (
+        f"flowersweep: {'a' * 40}... is too long for the name of a group, a choice, a file or a folder (256 bytes); shorten it.\n"
+    )
+
+
+@pytest.mark.parametrize(("length", "code"), [(10, 3), (100_000, 0)])
+def test_output_that_nobody_reads(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], length: int, code: int
+) -> None:
+    """Is no error: a command that has ended keeps its exit code, and one that goes on printing is ended."""
+
+    def printing() -> int:
+        sys.stdout.write("x" * length)
+        return 3
+
+    with unread() as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert exit_code(printing) == code
+    assert not capsys.readouterr().err

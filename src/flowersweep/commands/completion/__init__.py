@@ -26,7 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 from flowersweep import config
 from flowersweep.commands import COMMANDS, module_of
 from flowersweep.commands.help import topics
-from flowersweep.commands.parsing.arguments import Command
+from flowersweep.commands.parsing.arguments import Command, exit_code
 from flowersweep.doors.hydra_api import completions
 from flowersweep.fields import RULE_KEY
 
@@ -72,7 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "what", nargs="?", choices=["bash", "query"], default="bash", help="query is used by the script"
     )
-    if parser.parse_args(arguments).what == "query":
+    return exit_code(lambda: _print(parser.parse_args(arguments).what))
+
+
+def _print(what: str) -> int:
+    if what == "query":
         sys.stdout.writelines(f"{one}\n" for one in candidates(os.environ.get(_LINE, "")))
     else:
         sys.stdout.write(_SCRIPT.read_text(encoding="utf-8"))

@@ -16,7 +16,8 @@ from flowersweep.errors import (
     is_full,
     refused_path,
 )
-from flowersweep.texts import choose_one_of
+from flowersweep.streams import discard, settle
+from flowersweep.texts import choose_one_of, nearest_of
 
 # Separates the values of an argument that was given several times: the only character that no path can contain.
 _BETWEEN = "\0"
@@ -107,8 +108,10 @@ class Command:
                 f"Arguments are written name=value, but {text!r} has no '='; example: {self.example}"
             )
         if name not in by_name:
+            is_value = self.positional is not None and not nearest_of(name, by_name)
+            remedy = f" If {text!r} is a value, write {self.positional}={text}." if is_value else ""
             raise ConfigError(
-                f"{name!r} is not an argument of this command; {choose_one_of(list(by_name), name)}"
+                f"{name!r} is not an argument of this command; {choose_one_of(list(by_name), name)}{remedy}"
             )
         choices = by_name[name].choices
         if choices and value not in choices:
@@ -141,13 +144,13 @@ def exit_code(action: Callable[[], int]) -> int:
     """
     try:
         code = action()
-        sys.stdout.flush()
+        settle(sys.stdout)
     except FlowersweepError as error:
         for line in str(error).splitlines():
             print_notice(line)
         return EXIT_BAD_INPUT
-    except BrokenPipeError:  # for example by `| head`
-        sys.stderr.close()
+    except BrokenPipeError:  # for example by `| head`: there is nothing left to do
+        discard(sys.stdout)
         return 0
     except OSError as error:
         if (refused := refused_path(error)) is not None:

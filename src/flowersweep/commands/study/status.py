@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from flowersweep.commands.parsing.arguments import Command
 from flowersweep.commands.study.opened import DIRECTORY, STORAGE, STUDY, opened_study
+from flowersweep.console import plain_console
 from flowersweep.tables import Listing
-from flowersweep.texts import plain_console
 
 if TYPE_CHECKING:
     from optuna import Study

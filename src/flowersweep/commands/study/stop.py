@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from flowersweep.commands.parsing.arguments import Command
 from flowersweep.commands.study.opened import DIRECTORY, STORAGE, STUDY, opened_study
 from flowersweep.commands.study.status import listing
-from flowersweep.console import print_notice
+from flowersweep.console import plain_console, print_notice
 from flowersweep.errors import EXIT_FAILED
-from flowersweep.texts import plain_console
 
 COMMAND = Command(
     name="stop",

@@ -12,10 +12,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from flowersweep.config.locations import data_set_name
 from flowersweep.config.schema import Config
-from flowersweep.console import print_line, stderr_console
+from flowersweep.console import plain_console, print_line, stderr_console
 from flowersweep.redaction import redacted
 from flowersweep.tables import show_facts, show_text
-from flowersweep.texts import in_one_line, plain_console
+from flowersweep.texts import in_one_line
 from flowersweep.training.logs.next_steps import after_run, show_next_steps
 from flowersweep.training.result import Result
 

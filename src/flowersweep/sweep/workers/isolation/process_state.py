@@ -13,9 +13,9 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
+from flowersweep.texts import expanded
 from flowersweep.tracking import mlflow_api
 
 log = logging.getLogger(__name__)
@@ -159,7 +159,7 @@ def _set_keras(before: tuple[Any, ...] | None) -> None:
 
 def _keras_at_import() -> tuple[Any, ...]:
     """What Keras read when the trial imported it; it also writes this file if there is none."""
-    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    home = expanded(os.environ.get("KERAS_HOME") or "~/.keras")
     try:
         read = json.loads((home / "keras.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
