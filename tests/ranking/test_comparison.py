@@ -124,3 +124,13 @@ class TestGroups:
             if found.apart:
                 assert found.p is not None
                 assert found.p < ALPHA
+
+
+def test_one_that_diverged_hides_nothing() -> None:
+    """The rounding of a huge value is no spread of the others, whose differences stay what they are."""
+    best, worse = {0: -0.301, 1: -0.302, 2: -0.299}, {0: -0.901, 1: -0.899, 2: -0.902}
+    for huge in (1e3, 1e6, 1e9):
+        diverged = {0: -huge, 1: -1.01 * huge, 2: -0.99 * huge}
+        assert groups([best, worse, diverged]) == [1, 2, 3]
+        assert compare([best, worse, diverged])[0].apart
+        assert (groups([best, worse, {0: -huge}]) or [])[:2] == [1, 2]

@@ -77,6 +77,10 @@ BAD_INPUT = {
         "Did you mean aug?",
     ),
     "direction": ([LR, FIVE, f"{TYPED}direction=up"], "must be minimize or maximize"),
+    "the other direction": (
+        [LR, FIVE, f"{TYPED}direction=minimize"],
+        "direction=minimize contradicts best/val_accuracy, for which it is maximize",
+    ),
     "directions for one objective": (
         [LR, FIVE, f"{TYPED}direction=[maximize,minimize]"],
         "must have one entry for each of best/val_accuracy, but has 2",

@@ -52,11 +52,15 @@ def number_text(value: float) -> str:
 
     Large numbers, such as seconds, have fewer decimals: two from 10 on, one from 100 on.
     """
-    if float(value).is_integer() and abs(value) > 1:
-        return f"{value:.0f}"
-    if abs(value) >= 10:
-        return f"{value:.{1 if abs(value) >= 100 else 2}f}"
-    return f"{value:.4f}" if value == 0 or abs(value) >= 0.001 else f"{value:.3g}"
+    return f"{value:.0f}" if float(value).is_integer() and abs(value) > 1 else _measured(value)
+
+
+def _measured(value: float) -> str:
+    return f"{value:.{_decimals(value)}f}" if value == 0 or abs(value) >= 0.001 else f"{value:.3g}"
+
+
+def _decimals(value: float) -> int:
+    return 4 if abs(value) < 10 else 2 if abs(value) < 100 else 1
 
 
 def mean_text(mean: float, deviation: float) -> str:
@@ -65,6 +69,8 @@ def mean_text(mean: float, deviation: float) -> str:
     >>> mean_text(0.9396, 0.000787)
     '0.9396 ± 0.0008'
     """
-    text = number_text(mean)
-    rounded = f"{deviation:.{len(text.partition('.')[2])}f}"
-    return f"{text} ± {rounded if float(rounded) or not deviation else number_text(deviation)}"
+    if float(mean).is_integer() and float(deviation).is_integer() and abs(mean) > 1:
+        return f"{mean:.0f} ± {deviation:.0f}"
+    rounded = f"{deviation:.{_decimals(mean)}f}"
+    is_tiny = 0 < abs(mean) < 0.001 or not float(rounded)
+    return f"{_measured(mean)} ± {number_text(deviation) if is_tiny and deviation else rounded}"

@@ -59,7 +59,7 @@ def compare(samples: Sequence[Sample], *, counts: bool = False) -> list[Comparis
         counts: Whether the values are counts of pictures.
     """
     leader, *others = samples
-    ps = dict(_tested(samples, least_spread(samples, counts=counts), _n_compared(samples)))
+    ps = dict(_tested(samples, _n_compared(samples), counts=counts))
     equal = equal_to(samples)
     largest = {index: max(ps.get(other, 1.0) for other in equal[index]) for index in ps}
     return [
@@ -70,9 +70,9 @@ def compare(samples: Sequence[Sample], *, counts: bool = False) -> list[Comparis
 
 def _tested(
     samples: Sequence[Sample],
-    least: float,
     n_compared: int,
     *,
+    counts: bool,
     enough: float = 1.0,
     range_test: Callable[[float, float, int, int], float] = range_p,
 ) -> Iterator[tuple[int, float]]:
@@ -84,8 +84,8 @@ def _tested(
 
     Args:
         samples: As in `compare`.
-        least: The least standard deviation of a value.
         n_compared: The number of configurations from which the first one was selected.
+        counts: Whether the values are counts of pictures.
         enough: A p that is at least this large is not computed more exactly, which saves time.
         range_test: Computes the p of the range test, or one on the same side of a limit.
     """
@@ -96,6 +96,8 @@ def _tested(
     ]
     for place in range(1, len(testable)):
         gaps = differences(leader, samples[testable[place]])
+        # Of this pair: the rounding of a value that diverged says nothing about the others.
+        least = least_spread([leader, samples[testable[place]]], counts=counts)
         p = paired_p(gaps, least) or 0.0
         if p < enough:
             found = fit([samples[index] for index in testable[: place + 1]])
@@ -143,7 +145,6 @@ def groups(
         The group of each sample, counted from 1; None if no pair could be tested.
     """
     found = [0] * len(samples)
-    least = least_spread(samples, counts=counts)
     n_compared = _n_compared(samples)
     left, group, tested = list(range(len(samples))), 0, len(samples) == 1
     equal, limit = equal_to(samples), Limit()
@@ -151,7 +152,7 @@ def groups(
     while left:
         group += 1
         some = [samples[index] for index in left]
-        ps = {left[i]: p for i, p in _tested(some, least, n_compared, enough=ALPHA, range_test=limit)}
+        ps = {left[i]: p for i, p in _tested(some, n_compared, counts=counts, enough=ALPHA, range_test=limit)}
         tested = tested or bool(ps)
         worse = {i: ps[i] < ALPHA if i in ps else untested_apart(means[left[0]], means[i]) for i in left[1:]}
         apart = [index for index in left if all(worse.get(other, False) for other in equal[index])]

@@ -146,8 +146,8 @@ def _trade_offs(study: Study, rows: Sequence[Row]) -> list[str]:
         "is the only configuration" if len(front) == 1 else f"are {len(front)} of {len(rows)} configurations"
     )
     best = (
-        f"The goals are to {goals}, so there is no single best one. {listed([item.name for item in front])} {one} that "
-        "no other one beats in every goal (the Pareto set)."
+        f"The goals are to {goals}, so there is no single best one. {listed([item.name for item in front])} {one} for "
+        "which no other one is at least as good in every goal and better in one (the Pareto set)."
     )
     n_seeds = max(len(row.configuration.trainings) for row in rows)
     evidence = "one run each" if n_seeds == 1 else f"means over up to {n_seeds} seeds"
@@ -189,7 +189,12 @@ def _published(study: Study, rows: Sequence[Row]) -> list[str]:
     figure = rows[0].published
     if figure is None or not figure.values:
         return []
-    mean, high, low = rows[0].configuration.mean(study.goal.metric), max(figure.values), min(figure.values)
+    # The published values are rounded.
+    mean, high, low = (
+        round(rows[0].configuration.mean(study.goal.metric), 4),
+        max(figure.values),
+        min(figure.values),
+    )
     gap = (
         f"{mean - high:.4f} higher"
         if mean > high
@@ -197,6 +202,4 @@ def _published(study: Study, rows: Sequence[Row]) -> list[str]:
         if mean < low
         else "equal or between them"
     )
-    return [
-        f"The published article reports {figure.words} for this kind of network; the value here is {gap}."
-    ]
+    return [f"The published study reports {figure.words} for this kind of network; the value here is {gap}."]

@@ -9,6 +9,7 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
 
 from flowersweep import config as configuration
+from flowersweep.config.schema import OBJECTIVES
 from flowersweep.errors import SweepError
 from flowersweep.sweep.schema import StudySweeperConf
 from flowersweep.sweep.search.build import broken_rules
@@ -129,6 +130,13 @@ def sweep_settings(config: DictConfig) -> Settings:
             f"hydra.sweeper.direction names {', '.join(settings.names)}, but the objectives are {', '.join(metrics)}; "
             "give their directions in this order, or leave it out."
         )
+    for metric, direction in zip(metrics, settings.directions, strict=False):
+        # What else reads the results, as `promote`, knows only the metric.
+        if metric in OBJECTIVES and direction != configuration.direction_of(metric):
+            raise SweepError(
+                f"hydra.sweeper.direction={direction} contradicts {metric}, for which it is {configuration.direction_of(metric)}; "
+                "leave it out."
+            )
     if metrics and len(settings.directions) != len(metrics):
         raise SweepError(
             f"hydra.sweeper.direction must have one entry for each of {', '.join(metrics)}, but has "

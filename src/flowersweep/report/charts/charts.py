@@ -152,7 +152,7 @@ def _trade_off(study: Study, rows: Sequence[Row]) -> Chart | None:
         figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False)
     for name, colour, some in (
         ("others", series.OTHERS, [point for point in points if not point.in_front]),
-        ("no other is better in both" if len(study.goals) <= 2 else "Pareto set", series.COLOURS[1], front),
+        ("Pareto set", series.COLOURS[1], front),
     ):
         figure.add_scatter(
             x=[point.x for point in some],

@@ -127,7 +127,7 @@ def _trade_off(study: Study, rows: Sequence[Row]) -> "Figure":
     )
     style = ":o" if len(study.goals) <= 2 else "o"
     x, y = [point.x for point in front], [point.y for point in front]
-    axis.plot(x, y, style, color=series.COLOURS[1], label="no other is better in everything")
+    axis.plot(x, y, style, color=series.COLOURS[1], label="Pareto set")
     if searched.is_logarithmic([point.x for point in points]):
         axis.set_xscale("log")
     title = "Pareto front" if len(study.goals) > 1 else f"{study.goal.monitor} against training time"
