@@ -94,6 +94,12 @@ def test_no_number_fails(value: Any, reason: str) -> None:
     assert of_value(value) == Outcome(State.FAIL, reason=reason)
 
 
+@pytest.mark.parametrize("value", [np.True_, np.array([1]) == 1, np.complex64(1 + 2j), np.array(1 + 0j)])
+def test_what_numpy_converts_to_a_number_is_not_one(value: object) -> None:
+    """A boolean is no 1, and a complex number is not its real part."""
+    assert of_value(value).state is State.FAIL
+
+
 def test_several_objectives() -> None:
     """For several objectives a list or tuple of so many numbers is expected."""
     assert of_value((1, 2.5), 2) == Outcome(State.COMPLETE, (1.0, 2.5))

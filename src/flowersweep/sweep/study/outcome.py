@@ -170,8 +170,10 @@ def _fail(reason: str) -> Outcome:
 
 
 def number_of(value: Any) -> float | None:
-    """A number of Python, NumPy or TensorFlow as a float; None for anything else, including texts and booleans."""
-    if isinstance(value, (bool, str, bytes)) or not hasattr(value, "__float__"):
+    """A real number of Python, NumPy or TensorFlow as a float; None for anything else, including texts and booleans."""
+    # NumPy's booleans and complex numbers are converted, too: True to 1, and 1 + 2j to 1.
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    if isinstance(value, (bool, str, bytes)) or kind in {"b", "c"} or not hasattr(value, "__float__"):
         return None
     try:
         return float(value)
