@@ -196,3 +196,15 @@ def test_json() -> None:
     assert first["params"] == {"lr": 0.5, "aug": "flip"}
     assert (first["rank"], first["mean"], first["n_seeds"], first["run_id"]) == (1, 0.9, 1, "run0.5")
     assert (failed["reason"], failed["values"], pruned["values"]) == ("no memory", (), (0.7,))
+
+
+@pytest.mark.parametrize("seeds", [(0, 1, 0.5), (None, 1, 2), ("1", 1, 0)])
+def test_seeds_that_are_not_all_integers_are_different_seeds(seeds: tuple[Any, ...]) -> None:
+    """Each counts once, whatever it is."""
+    space = {"seed": CategoricalDistribution(seeds)}
+    trials = [
+        create_trial(values=[value], params={"seed": seed}, distributions=dict(space))
+        for seed, value in zip(seeds, (2.0, 9.0, 5.0), strict=True)
+    ]
+    board = leaderboard(study(*trials))
+    assert {(row.n_seeds, round(row.mean or 0, 4)) for row in board.rows} == {(3, 5.3333)}

@@ -120,12 +120,15 @@ def _keys(complete: Sequence[FrozenTrial]) -> list[str]:
 
 def _trained(complete: Sequence[FrozenTrial]) -> Iterator[tuple[str, FrozenTrial, list[int]]]:
     """The configuration, the trial and the seeds of each result, without the copied ones."""
-    texts = sorted({repr(trial.params[SEED]) for trial in complete if SEED in trial.params})
+    given_seeds = [trial.params.get(SEED, 0) for trial in complete]
+    # Seeds that are not all integers, such as null or 0.5, are numbered, and none of them stands for another one.
+    are_numbers = all(type(seed) is int for seed in given_seeds)
+    texts = sorted({repr(seed) for seed in given_seeds})
     for trial, key in zip(complete, _keys(complete), strict=True):
         if TAKEN_FROM in trial.user_attrs:
             continue
         given = trial.params.get(SEED, 0)
-        first = given if isinstance(given, int) else texts.index(repr(given))
+        first = given if are_numbers else texts.index(repr(given))
         # Trials of other programs, and of earlier versions, do not record their seeds.
         n_values = len(trial.user_attrs.get(REPEATS) or trial.values[:1])
         seeds = trial.user_attrs.get(SEEDS) or range(first, first + n_values)
