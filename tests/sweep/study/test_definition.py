@@ -2,6 +2,7 @@
 
 import json
 import math
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -48,6 +49,19 @@ def test_what_starts_the_workers_is_no_part_of_it() -> None:
     config = OmegaConf.create({"epochs": 10})
     here, there = (definition_of(build_space([*BASE, *more]), config) for more in ([], ["cluster=slurm"]))
     assert differences(here, there) == []
+
+
+class _Colour(Enum):
+    RED = 1
+    BLUE = 2
+
+
+def test_keys_of_a_structured_configuration() -> None:
+    """Members of an Enum and bytes are keys in OmegaConf, and have texts in a definition; changes are told by them."""
+    one, other = ({_Colour.RED: value, b"raw": 2, 1: {_Colour.BLUE: [{b"in": 3}]}} for value in (1, 5))
+    old, new = (definition_of(build_space(BASE), OmegaConf.create({"by": node})) for node in (one, other))
+    assert differences(json.loads(json.dumps(old)), old) == []
+    assert differences(old, new) == ["by._Colour.RED was 1, and is now 5."]
 
 
 @pytest.mark.parametrize(

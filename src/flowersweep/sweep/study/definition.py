@@ -102,7 +102,17 @@ def _shared_config(config: DictConfig, n_repeats: int) -> dict[str, Any]:
     kept["hydra.sweeper.n_repeats"] = n_repeats
     if name := OmegaConf.select(config, "hydra.sweeper.custom_search_space"):
         kept["hydra.sweeper.custom_search_space"] = name
-    return dict(json.loads(json.dumps(kept, default=str)))
+    return dict(json.loads(json.dumps(_with_text_keys(kept), default=str)))
+
+
+def _with_text_keys(node: Any) -> Any:
+    """The same with texts for keys that JSON does not have, such as members of an Enum."""
+    if isinstance(node, Mapping):
+        return {
+            key if isinstance(key, str | int | float | None) else str(key): _with_text_keys(value)
+            for key, value in node.items()
+        }
+    return [_with_text_keys(item) for item in node] if isinstance(node, list) else node
 
 
 def _without_added(config: Mapping[str, Any]) -> dict[str, Any]:
