@@ -10,7 +10,7 @@ import pytest
 from hydra_state import hydra_restored
 
 # How training processes are started, and what they import.
-COLD = {"test_training_process", "test_other_programs"}
+COLD = {"test_training_process", "test_other_programs", "test_official", "test_main_module"}
 
 
 @pytest.fixture(scope="module", autouse=True)
