@@ -44,8 +44,8 @@ test-slow: setup ## Run the slow tests: real photographs, real servers (minutes)
 test-browser: setup ## Run the slow tests of pages in a real browser (minutes)
 	$(BIN)/python -m pytest -m slow tests/browser
 
-coverage: setup ## Run the fast tests and report uncovered lines; fails below the minimum in pyproject.toml
-	$(BIN)/python -m pytest $(IN_PARALLEL) --cov $(TESTS)
+coverage: setup ## Run all tests but those of pages and report uncovered lines; fails below the minimum in pyproject.toml
+	$(BIN)/python -m pytest -m "" $(IN_PARALLEL) $(LONGEST_FIRST) --ignore=tests/browser --cov $(TESTS)
 
 test-wheel: ## Run the fast tests against the wheel in a separate environment (minutes)
 	.ci/test-wheel $(TESTS)
