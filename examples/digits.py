@@ -1,4 +1,4 @@
-"""Search the settings of a scikit-learn network for handwritten digits, and stop trials that do not promise much.
+"""Search the settings of a scikit-learn network for handwritten digits, and stop unpromising trials.
 
 python examples/digits.py
 python examples/digits.py --multirun

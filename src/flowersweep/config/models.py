@@ -99,8 +99,7 @@ class HeadConfig:
     """The first phase of fine-tuning: the new layer alone, the backbone frozen.
 
     Attributes:
-        epochs: The maximum, that of fine-tuning (trainer.epochs) by default; trainer.patience may stop it
-            earlier.
+        epochs: Maximum number of epochs of the head, by default trainer.epochs; trainer.patience may end it earlier.
         learning_rate: Learning rate of the head, with Adam.
     """
 

@@ -83,7 +83,7 @@ class TrainerConfig:
     Attributes:
         epochs: Maximum number of epochs; when fine-tuning, also of the head, unless model.head.epochs is set.
         batch_size: Pictures per step.
-        image_size: Side length in pixels to which pictures are resized (squared, as in the published study).
+        image_size: Side length in pixels of the square to which pictures are resized, see data.resize.
         patience: Epochs without improvement of `monitor` by min_delta before training stops; null: no early
             stopping.
         min_delta: The smallest change of `monitor` that counts as an improvement.
@@ -140,8 +140,8 @@ class BankConfig:
             network in every epoch.
         dtype: Type of stored training features: float16 halves the size; the relative error is at most
             2**-11.
-        engine: The engine of the prefix: litert (XNNPACK), tensorflow, or whichever is faster on this
-            machine.
+        engine: The engine of the prefix: litert (XNNPACK), tensorflow, or auto: LiteRT if it is installed and
+            there is no GPU, otherwise TensorFlow.
         max_gigabytes: Size limit of all features together; the least recently used ones are removed first.
     """
 

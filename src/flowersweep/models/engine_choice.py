@@ -62,7 +62,7 @@ def engine_version(name: EngineName) -> str:
 def choose_engine(
     prefix: "keras.Model", *, engine: str, threads: int | None, cache: Path, key: str, sample: Floats
 ) -> Engine:
-    """Create the fastest engine for a prefix on this machine, and compare it with TensorFlow.
+    """Create the engine for a prefix on this machine, and compare it with TensorFlow.
 
     Args:
         prefix: The model.

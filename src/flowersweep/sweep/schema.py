@@ -124,7 +124,8 @@ class StudySweeperConf:
         storage: Any URL of an Optuna storage; null: SQLite in the folder of the results.
         study_name: Name of the study, by which a sweep is resumed; null: derived from what is searched.
         on_mismatch: When the study of that name was started with another space, direction or fixed values:
-            stop, or start a new study; null: error, but new for a program without objective.metric and storage.
+            stop, or start a new study; null: error for a named study; new for a derived name, and for a
+            program that names neither objective.metric nor storage.
         join: Work on the running study of that name: one that does not exist or was stopped is refused, and
             Ctrl-C ends only this command and its workers.
         n_trials: Total number of trials, over all runs of the command; of a grid, its first points; null: the
