@@ -22,6 +22,7 @@ from flowersweep.texts import (
     nearest_of,
     paired,
     printable,
+    upper_bound,
 )
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
@@ -166,3 +167,9 @@ def test_a_name_neither_breaks_its_line_nor_changes_its_direction() -> None:
     """Control characters, separators of lines and marks of directions are escaped; tabs and line breaks too."""
     assert in_one_line("a\tb\r\nc\x1b[m\u2028\u202ertl\u2066") == r"a\tb\r\nc\x1b[m\u2028\u202ertl\u2066"
     assert printable("a\tb\r\nc\u202e") == "a\tb\nc\\u202e"
+
+
+@given(st.floats(0, 1e9, allow_subnormal=False))
+def test_a_bound_is_not_smaller_than_what_it_bounds(value: float) -> None:
+    """It has two significant digits, so it is at most a tenth larger."""
+    assert value <= float(upper_bound(value)) <= value * 1.1

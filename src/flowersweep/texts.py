@@ -4,6 +4,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from decimal import ROUND_CEILING, Context
 from pathlib import Path, PurePath
 
 # What a terminal would obey, or show as several lines or in another order; but not line breaks and tabs.
@@ -138,3 +139,12 @@ def choose_one_of(choices: Sequence[str], received: str) -> str:
 def counted(number: int, singular: str, plural: str = "") -> str:
     """A number with its noun: "1 picture", "3,670 pictures"; the plural is that with an s unless another one is given."""
     return f"{number:,} {singular if number == 1 else plural or f'{singular}s'}"
+
+
+def upper_bound(value: float) -> str:
+    """A number with two significant digits that is not smaller, as what it is said to be at most.
+
+    >>> upper_bound(0.1249)
+    '0.13'
+    """
+    return f"{float(Context(prec=2, rounding=ROUND_CEILING).create_decimal_from_float(float(value))):.2g}"

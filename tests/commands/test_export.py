@@ -15,6 +15,7 @@ from flowersweep.commands.parsing.common import chosen
 from flowersweep.data import decode
 from flowersweep.deploy.evaluation import evaluation_set
 from flowersweep.deploy.exporter import Run, open_export
+from flowersweep.texts import upper_bound
 from markdown import ROOT, blocks
 from winners import SIZE, Winners
 
@@ -146,7 +147,7 @@ def test_a_lower_precision_is_compared_on_the_validation_pictures(
         f"its accuracy is {correct_after:.4f} (source: {correct:.4f}), the predicted class differs for {changed} of them"
         in told
     )
-    assert f"by at most {np.abs(after - before).max():.2g}. It takes RGB pictures of 16 x 16" in told
+    assert f"by at most {upper_bound(np.abs(after - before).max())}. It takes RGB pictures of 16 x 16" in told
     assert told.endswith(f", as {'uint8' if precision == 'int8' else 'float32'}.\n")
 
 

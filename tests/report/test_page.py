@@ -270,6 +270,12 @@ class TestOthers:
 def test_words() -> None:
     """Seconds as one says them; the darker a cell, the larger its share, and white on dark."""
     assert [duration(seconds) for seconds in (12.34, 245.2, 7390)] == ["12.3 s", "4 min 05 s", "2 h 03 min"]
+    assert [duration(seconds) for seconds in (59.94, 59.96, 3599.6, 7171)] == [
+        "59.9 s",
+        "1 min 00 s",
+        "1 h 00 min",
+        "2 h 00 min",
+    ]
     assert shade(0, 0) == "background:rgb(255,255,255);color:#111"
     assert shade(5, 5) == "background:rgb(0,90,150);color:#fff"
 

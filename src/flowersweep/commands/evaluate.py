@@ -187,7 +187,7 @@ def _reliability(trust: Calibration) -> Listing:
     """The reliability diagram as numbers; bins without predictions are left out."""
     rows = [
         (
-            f"{place / BINS:.2f} to {(place + 1) / BINS:.2f}",
+            f"{place / BINS:.4f} to {(place + 1) / BINS:.4f}",
             f"{trust.confidence[place]:.4f}",
             f"{trust.accuracy[place]:.4f}",
             str(trust.pictures[place]),

@@ -12,7 +12,7 @@ from flowersweep.data.demo import KINDS, draw
 from flowersweep.deploy.images import batches
 from flowersweep.errors import FlowersweepError
 from flowersweep.models.engine import Floats
-from flowersweep.texts import counted
+from flowersweep.texts import counted, upper_bound
 
 # Largest difference of a probability that is attributed to rounding.
 TOLERANCE = 1e-4
@@ -46,7 +46,7 @@ class Equality:
     @property
     def about(self) -> str:
         """The result in words."""
-        return f"on {counted(self.pictures, 'picture')} its probabilities differ from those of the source by at most {self.difference:.2g}"
+        return f"on {counted(self.pictures, 'picture')} its probabilities differ from those of the source by at most {upper_bound(self.difference)}"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Agreement:
         return (
             f"on {self.pictures} validation pictures its accuracy is {self.export / self.pictures:.4f} (source: "
             f"{self.source / self.pictures:.4f}), the predicted class differs for {self.changed} of them, and probabilities "
-            f"differ by at most {self.difference:.2g}"
+            f"differ by at most {upper_bound(self.difference)}"
         )
 
 

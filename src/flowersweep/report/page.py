@@ -120,10 +120,11 @@ def columns(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
 
 def duration(seconds: float) -> str:
     """Seconds in readable form: 12.3 s, 4 min 05 s, 2 h 03 min."""
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+    hours, part = divmod(round(seconds / 60), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{hours} h {part:02d} min"
 
 
 def shade(count: int, total: int) -> str:
