@@ -130,18 +130,18 @@ def sweep_settings(config: DictConfig) -> Settings:
             f"hydra.sweeper.direction names {', '.join(settings.names)}, but the objectives are {', '.join(metrics)}; "
             "give their directions in this order, or leave it out."
         )
-    for metric, direction in zip(metrics, settings.directions, strict=False):
+    if metrics and len(settings.directions) != len(metrics):
+        raise SweepError(
+            f"hydra.sweeper.direction must have one entry for each of {', '.join(metrics)}, but has "
+            f"{len(settings.directions)}; leave it out to use the default direction of each."
+        )
+    for metric, direction in zip(metrics, settings.directions, strict=False):  # a program may name none
         # What else reads the results, as `promote`, knows only the metric.
         if metric in OBJECTIVES and direction != configuration.direction_of(metric):
             raise SweepError(
                 f"hydra.sweeper.direction={direction} contradicts {metric}, for which it is {configuration.direction_of(metric)}; "
                 "leave it out."
             )
-    if metrics and len(settings.directions) != len(metrics):
-        raise SweepError(
-            f"hydra.sweeper.direction must have one entry for each of {', '.join(metrics)}, but has "
-            f"{len(settings.directions)}; leave it out to use the default direction of each."
-        )
     return replace(settings, names=settings.names or tuple(metrics))
 
 
