@@ -173,3 +173,8 @@ def test_a_name_neither_breaks_its_line_nor_changes_its_direction() -> None:
 def test_a_bound_is_not_smaller_than_what_it_bounds(value: float) -> None:
     """It has two significant digits, so it is at most a tenth larger."""
     assert value <= float(upper_bound(value)) <= value * 1.1
+
+
+def test_a_bound_of_two_digits_stays() -> None:
+    """It is the number itself, whatever its digits in binary are."""
+    assert [upper_bound(value) for value in (0.13, 0.01, 0.0, 2e-7)] == ["0.13", "0.01", "0", "2e-07"]

@@ -147,4 +147,5 @@ def upper_bound(value: float) -> str:
     >>> upper_bound(0.1249)
     '0.13'
     """
-    return f"{float(Context(prec=2, rounding=ROUND_CEILING).create_decimal_from_float(float(value))):.2g}"
+    # Of its shortest text: the float that is written 0.13 is a little more than that.
+    return f"{float(Context(prec=2, rounding=ROUND_CEILING).create_decimal(repr(float(value)))):.2g}"

@@ -124,10 +124,9 @@ def _trained(complete: Sequence[FrozenTrial]) -> Iterator[tuple[str, FrozenTrial
     # Seeds that are not all integers, such as null or 0.5, are numbered, and none of them stands for another one.
     are_numbers = all(type(seed) is int for seed in given_seeds)
     texts = sorted({repr(seed) for seed in given_seeds})
-    for trial, key in zip(complete, _keys(complete), strict=True):
+    for trial, key, given in zip(complete, _keys(complete), given_seeds, strict=True):
         if TAKEN_FROM in trial.user_attrs:
             continue
-        given = trial.params.get(SEED, 0)
         first = given if are_numbers else texts.index(repr(given))
         # Trials of other programs, and of earlier versions, do not record their seeds.
         n_values = len(trial.user_attrs.get(REPEATS) or trial.values[:1])
