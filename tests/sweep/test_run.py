@@ -170,7 +170,8 @@ class TestSearch:
     @pytest.mark.slow
     def test_timeout(self, app: Any, sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
         """When the time is up no trial begins, the running one ends, and the summary says how many are left."""
-        sweep("x=interval(0,1)", "hydra.sweeper.n_trials=1", "hydra.sweeper.study_name=imports")  # they take time, too
+        # Imports take seconds, too.
+        sweep("x=interval(0,1)", "hydra.sweeper.n_trials=1", "hydra.sweeper.study_name=imports")
         capsys.readouterr()
         timed = "hydra.sweeper.study_name=timed", "hydra.sweeper.timeout=5", "seconds=5.1"
         sweep("x=interval(0,1)", "hydra.sweeper.n_trials=100", *timed)
