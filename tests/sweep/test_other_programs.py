@@ -109,6 +109,25 @@ class TestPlace:
         with pytest.raises(SweepError, match=r"^hydra.sweeper.tracking=none is for programs of your own"):
             runs_of(config, "none", {"e"})
 
+    @pytest.mark.parametrize(
+        ("name", "why"),
+        [
+            ("f1 @ 5", "has a name of 1 to 250 letters"),
+            ("a" * 251, "has a name of 1 to 250 letters"),
+            ("a, b", "has a name of 1 to 250 letters"),
+            ("mean", "another metric of that name"),
+            ("rank", "another metric of that name"),
+            ("searched/x", "another metric of that name"),
+        ],
+    )
+    def test_objectives_that_cannot_be_recorded(self, name: str, why: str) -> None:
+        """They are refused in one sentence, unless no runs are stored."""
+        with pytest.raises(
+            SweepError, match=rf"^The objective '.*' of hydra.sweeper.direction .*{why}.*tracking=none.$"
+        ):
+            runs_of(CONFIG, "mlflow", set(), ["accuracy", name])
+        assert runs_of(CONFIG, "none", set(), [name]) is None
+
 
 def _runs(store: Store) -> tuple[Any, list[Any]]:
     (study,) = search(store, STUDIES)

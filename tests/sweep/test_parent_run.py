@@ -24,7 +24,6 @@ from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.sweep.study.attributes import RUN_ID
-from flowersweep.sweep.study.study import name_metrics
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.outbox.delivery import settle
@@ -153,21 +152,16 @@ def test_objectives_without_names(config: DictConfig, tmp_path: Path) -> None:
     assert f"| rank | trial | {RATE} | values_0 | values_1 |" in tags["mlflow.note.content"]
 
 
-@pytest.mark.parametrize(("name", "kept"), [("loss", 1.0), ("rank", 16.0)])
-def test_an_objective_is_not_replaced_by_the_rank(
-    config: DictConfig, tmp_path: Path, name: str, kept: float
-) -> None:
-    """The rank of a trial is a metric of its run, unless that is the name of an objective."""
+def test_the_rank_of_a_trial(config: DictConfig, tmp_path: Path) -> None:
+    """It is a metric of the trial's run."""
     tracker = MLflowTracker.start(store_of(config), "sweeps", "trial 0")
-    tracker.metrics({name: 16.0})
-    study = optuna.create_study(storage=open_storage(None, tmp_path), study_name=name)
-    name_metrics(study, [name])
+    study = optuna.create_study(storage=open_storage(None, tmp_path), study_name="ranked")
     space: dict[str, BaseDistribution] = {RATE: FloatDistribution(0, 1)}
     attrs = {RUN_ID: tracker.run_id}
     study.add_trial(create_trial(value=16.0, params={RATE: 0.5}, distributions=space, user_attrs=attrs))
     with opened(config, study) as parent_run:
         parent_run.finish(draw=False)
-    assert client(store_of(config).uri).get_run(tracker.run_id).data.metrics["rank"] == kept
+    assert client(store_of(config).uri).get_run(tracker.run_id).data.metrics["rank"] == 1.0
 
 
 @pytest.mark.slow

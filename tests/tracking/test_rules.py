@@ -35,7 +35,24 @@ def test_names_are_refused_exactly_when_mlflow_refuses_them(key: str) -> None:
     assert [accepts(rules.check_key)] * 3 == expected
 
 
-@given(st.text(max_size=200), st.integers(60, 120))
+@given(st.one_of(st.text(max_size=300), st.text(alphabet="aZ9_-. :/()@é", max_size=12)))
+@example("..")
+@example("//a")
+@example("a@" * 200)
+@example("\ud800")
+def test_every_name_has_a_key(name: str) -> None:
+    """MLflow accepts it, it is the name itself where that is possible, and otherwise the keys of two names are different."""
+    key = rules.key_of(name)
+    assert rules.check_key(key) == key
+    assert (key == name) is rules.is_key(name)
+    assert rules.check_key(rules.searched_key(name))
+    assert len({key, rules.key_of(f"{name}@"), rules.key_of(f"{name}("), rules.key_of(f"{name}_")}) == 4
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=200),
+    st.integers(60, 120),
+)
 def test_long_values_are_cut_visibly(text: str, limit: int) -> None:
     """A short text is untouched; a long one fills the limit exactly and says how long it was."""
     short = rules.shortened(text, limit)
@@ -45,7 +62,8 @@ def test_long_values_are_cut_visibly(text: str, limit: int) -> None:
     else:
         assert len(short) == limit
         assert short.endswith(f"[cut from {len(text)} characters]")
-        assert rules.too_long({"a b/c": text}, limit) == {"long_values/a_b_c.txt": text}
+        assert rules.too_long({"a.b": text}, limit) == {"long_values/a.b.txt": text}
+        assert len(rules.too_long({"a/b": text, "a b": text, "a_b": text}, limit)) == 3
 
 
 @given(st.lists(st.integers()), st.integers(1, 10))

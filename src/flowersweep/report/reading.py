@@ -15,6 +15,7 @@ from flowersweep.redaction import redacted
 from flowersweep.report.evidence import Curve, Goal, State, Study, Training, Trial
 from flowersweep.tracking.lookup import Files
 from flowersweep.tracking.mlflow_api import client, translated
+from flowersweep.tracking.rules import SEARCHED, key_of, searched_key
 from flowersweep.tracking.run import GOAL, NOTE, PICTURES, PROGRAM, REPORTED
 from flowersweep.tracking.selection import children_of, experiment_of, study_name, trials_of
 from flowersweep.tracking.store.store import Store
@@ -158,11 +159,12 @@ def _params(run: "Run", searched: Searched) -> dict[str, Any]:
     recorded = run.data.params
     # A number that was not searched in this trial has a param too, but no metric.
     words = [key for key, distribution in searched.items() if _in_words(distribution)]
-    texts = {key: recorded.get(f"{key}.name", recorded.get(key)) for key in words}
+    texts = {key: recorded.get(f"{key}.name", recorded.get(key_of(key))) for key in words}
+    names = {searched_key(key): key for key in searched}
     numbers = {
-        key.removeprefix("searched/"): value
+        names.get(key, key.removeprefix(SEARCHED)): value
         for key, value in run.data.metrics.items()
-        if key.startswith("searched/")
+        if key.startswith(SEARCHED)
     }
     found = {**{key: text for key, text in texts.items() if text is not None}, **numbers}
     return {key: _value(told, searched.get(key)) for key, told in found.items()}

@@ -36,6 +36,7 @@ from flowersweep.tracking.provenance import command_line
 from flowersweep.tracking.run import GOAL, NOTE, PROGRAM, artifact_address
 from flowersweep.tracking.selection import experiment_of
 from flowersweep.tracking.store.store import Store
+from flowersweep.tracking.store.summary import RANK
 
 log = logging.getLogger(__name__)
 
@@ -232,16 +233,13 @@ class ParentRun:
         return board
 
     def _write_ranks(self, board: Leaderboard) -> None:
-        """Write the rank of each trial to its run as a metric, by which MLflow's table can be sorted.
-
-        An objective of that name stays what it is.
-        """
+        """Write the rank of each trial to its run as a metric, by which MLflow's table can be sorted."""
         assert self._store is not None  # noqa: S101 (it comes with the tracker)
-        for row in () if "rank" in metric_names(self._study) else board.rows:
+        for row in board.rows:
             if row.rank is None or row.run_id is None:
                 continue
             try:
-                MLflowTracker(self._store, row.run_id).metrics({"rank": float(row.rank)}, len(board.rows))
+                MLflowTracker(self._store, row.run_id).metrics({RANK: float(row.rank)}, len(board.rows))
             except TrackingError as error:  # a run that was deleted, or is in the store of another machine
                 log.warning("The rank of trial %d was not stored with its run: %s", row.trial, error)
 

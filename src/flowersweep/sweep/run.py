@@ -115,7 +115,7 @@ def run_study(
         )
     content = _content(configs)
     definition = definition_of(space, config, settings.n_repeats, content.listed() if content else None)
-    runs = runs_of(config, settings.tracking, {one.tracking.experiment for one in configs})
+    runs = runs_of(config, settings.tracking, {one.tracking.experiment for one in configs}, settings.names)
     store = open_store(runs)
     storage = (existing_storage if settings.join else open_storage)(url, directory)
     with stopped_in_words(), patience(settings.storage_patience):

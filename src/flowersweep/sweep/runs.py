@@ -1,6 +1,6 @@
 """Where the runs of a sweep are stored in MLflow: as flowersweep's configuration says; for another program, as its environment does."""
 
-from collections.abc import Set  # noqa: PYI025 - the name is not taken
+from collections.abc import Iterable, Set  # noqa: PYI025 - the name is not taken
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +11,10 @@ from flowersweep.config.locations import shared_experiment
 from flowersweep.errors import SweepError, TrackingError
 from flowersweep.sweep.space.values import own_value
 from flowersweep.tracking.mlflow_api import client, given_elsewhere, translated
+from flowersweep.tracking.rules import MAX_KEY_LENGTH, SEARCHED, is_key
+from flowersweep.tracking.run import REPORTED
 from flowersweep.tracking.store.store import Store, known_experiment, prepare_store
+from flowersweep.tracking.store.summary import DEVIATION, MEAN, N_SEEDS, ORDER, RANK
 
 URI, EXPERIMENT, EXPERIMENT_ID, RUN = (
     "MLFLOW_TRACKING_URI",
@@ -19,6 +22,8 @@ URI, EXPERIMENT, EXPERIMENT_ID, RUN = (
     "MLFLOW_EXPERIMENT_ID",
     "MLFLOW_RUN_ID",
 )
+# The metrics that each run of a trial has besides its objectives.
+_OWN_METRICS = (MEAN, DEVIATION, N_SEEDS, ORDER, RANK, REPORTED)
 
 
 @dataclass(frozen=True)
@@ -76,25 +81,48 @@ def other_runs(config: DictConfig, tracking: str | None) -> Runs | None:
     return Runs(results_folder(config).absolute(), given.get(URI), name, key, URI in given)
 
 
-def runs_of(config: DictConfig, tracking: str | None, experiments: Set[str]) -> Runs | None:
+def runs_of(
+    config: DictConfig, tracking: str | None, experiments: Set[str], names: Iterable[str] = ()
+) -> Runs | None:
     """The place of the runs of a sweep; None if they are not recorded.
 
     Args:
         config: The sweep's configuration, with the `hydra` node.
         tracking: `hydra.sweeper.tracking`.
         experiments: Those of flowersweep's own trainings; empty if the trials are those of another program.
+        names: Those of the objectives.
 
     Raises:
-        SweepError: They are, and `tracking` is given.
+        SweepError: `tracking` is given with flowersweep's own trainings, or an objective of another program cannot be recorded.
     """
     if not experiments:
-        return other_runs(config, tracking)
+        if (runs := other_runs(config, tracking)) is not None:
+            _refuse_objectives(names)
+        return runs
     if tracking is not None:
         raise SweepError(
             f"hydra.sweeper.tracking={tracking} is for programs of your own; flowersweep's trainings are always recorded, "
             "where tracking.dir and tracking.uri say."
         )
     return Runs(results_folder(config), config.tracking.uri, shared_experiment(experiments))
+
+
+def _refuse_objectives(names: Iterable[str]) -> None:
+    """Refuse objectives that cannot be metrics of the runs of trials under their names."""
+    for name in names:
+        if name in _OWN_METRICS or name.startswith(SEARCHED):
+            why = f"each run in MLflow has another metric of that name ({', '.join(_OWN_METRICS)} and {SEARCHED}KEY are taken)"
+        elif not is_key(name):
+            why = (
+                f"a metric in MLflow has a name of 1 to {MAX_KEY_LENGTH} letters, digits or any of `_-./: `, and the form of a "
+                "relative path"
+            )
+        else:
+            continue
+        raise SweepError(
+            f"The objective {name[:60]!r} of hydra.sweeper.direction cannot be recorded, because {why}; rename it, or store "
+            "no runs with hydra.sweeper.tracking=none."
+        )
 
 
 def open_store(runs: Runs | None) -> Store | None:

@@ -77,7 +77,9 @@ class MLflowTracker:
         texts = _texts(known, rules.MAX_TAG_LENGTH)
         with translated(f"start run {run_name!r} in {store.uri}"):
             # The tags are set with the run, so that its process is known even if it is killed a moment later.
-            run_id = create_run(store, experiment_key, texts, redacted(run_name))
+            run_id = create_run(
+                store, experiment_key, texts, rules.shortened(run_name, rules.MAX_RUN_NAME_LENGTH)
+            )
         tracker = cls(store, run_id)
         with closed_on_failure(tracker):
             tracker._keep_whole(known, rules.MAX_TAG_LENGTH)
@@ -164,7 +166,7 @@ class MLflowTracker:
     def text(self, content: str, name: str) -> None:
         """Store a text file; `name` is its path inside the run's artifacts, with `/` between folders."""
         with self._new_file(name) as path:
-            path.write_text(redacted(content), encoding="utf-8")
+            path.write_text(redacted(content), encoding="utf-8", errors="backslashreplace")
 
     def json(self, content: object, name: str) -> None:
         """Store a JSON file; NumPy numbers and arrays and paths are converted."""

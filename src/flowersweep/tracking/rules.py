@@ -1,5 +1,6 @@
 """Limits of MLflow for names and values, checked before the store is used, and redaction of passwords."""
 
+import hashlib
 import json
 import numbers
 import posixpath
@@ -15,21 +16,56 @@ from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted, redacted_tree
 
 MAX_KEY_LENGTH = 250
+MAX_RUN_NAME_LENGTH = 250
 MAX_PARAM_LENGTH = 6000
 MAX_TAG_LENGTH = 8000
 MAX_DIGEST_LENGTH = 36
+# Prefix of the metrics with the searched numbers of a trial.
+SEARCHED = "searched/"
 MAX_PER_BATCH = 100  # params or tags in one request; the limit for metrics is 1000
 
-_KEY = re.compile(r"[\w.\- :/]+")
+_NOT_IN_KEYS = re.compile(r"[^\w.\- :/]")
+_NOT_IN_FILES = re.compile(r"[^-.A-Za-z0-9_]")
 
 Item = TypeVar("Item")
 
 
+def is_key(name: str) -> bool:
+    """Whether MLflow accepts a name for a param, a metric or a tag."""
+    # It refuses every name that starts with two dots, even if it is not a parent folder, such as "..9".
+    normal = posixpath.normpath(name) == name and name != "." and not name.startswith(("..", "/"))
+    return normal and len(name) <= MAX_KEY_LENGTH and _NOT_IN_KEYS.search(name) is None
+
+
+def key_of(name: str) -> str:
+    """Return the name under which MLflow stores what has a name of the user's, which is the same one if it is allowed.
+
+    In any other name, each character that is not allowed becomes `_`, and a digest of the name follows, so that two names
+    are never stored as one.
+
+    Example:
+        >>> key_of("db.size"), key_of("db@source")
+        ('db.size', 'db_source-2845c4b4')
+    """
+    if is_key(name):
+        return name
+    key = _replaced(_NOT_IN_KEYS, name, MAX_KEY_LENGTH)
+    return key if is_key(key) else re.sub(r"[./]", "_", key)
+
+
+def searched_key(name: str) -> str:
+    """Return the name of the metric with a searched number, from the name of its param."""
+    return key_of(f"{SEARCHED}{key_of(name)}")
+
+
+def _replaced(pattern: re.Pattern[str], name: str, limit: int) -> str:
+    end = f"-{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:8]}"
+    return pattern.sub("_", name)[: limit - len(end)] + end
+
+
 def check_key(key: str) -> str:
     """Return the name of a param, metric or tag, or raise TrackingError if MLflow would refuse it."""
-    # MLflow refuses every name that starts with two dots, even if it is not a parent folder, such as "..9".
-    normal = posixpath.normpath(key) == key and key != "." and not key.startswith(("..", "/"))
-    if not (_KEY.fullmatch(key) and len(key) <= MAX_KEY_LENGTH and normal):
+    if not is_key(key):
         raise TrackingError(
             f"Cannot log under the name {key!r}: a name has 1 to {MAX_KEY_LENGTH} letters, digits or "
             "any of `_-./: `, and the form of a relative path; rename it."
@@ -77,7 +113,7 @@ def check_file(path: Path) -> Path:
 
 def shortened(value: object, limit: int) -> str:
     """Return the value as text of at most `limit` characters, without passwords; a text that was cut ends with a notice."""
-    text = redacted(str(value))
+    text = storable(value)
     if len(text) <= limit:
         return text
     notice = f"... [cut from {len(text)} characters]"
@@ -86,9 +122,18 @@ def shortened(value: object, limit: int) -> str:
 
 def too_long(values: Mapping[str, object], limit: int) -> dict[str, str]:
     """Return the complete texts of values that are longer than `limit`, by the name of the file to store them in."""
-    texts = {key: redacted(str(value)) for key, value in values.items()}
+    texts = {key: storable(value) for key, value in values.items()}
     long = {key: text for key, text in texts.items() if len(text) > limit}
-    return {f"long_values/{re.sub(r'[^-.A-Za-z0-9_]', '_', key)}.txt": text for key, text in long.items()}
+    return {f"long_values/{_file_name(key)}.txt": text for key, text in long.items()}
+
+
+def _file_name(key: str) -> str:
+    return key if _NOT_IN_FILES.search(key) is None else _replaced(_NOT_IN_FILES, key, MAX_KEY_LENGTH)
+
+
+def storable(value: object) -> str:
+    """Return the value as text that every store accepts, without passwords: halves of characters and NUL are escaped."""
+    return redacted(str(value)).encode(errors="backslashreplace").decode().replace("\0", "\\x00")
 
 
 def chunks(items: Sequence[Item], size: int = MAX_PER_BATCH) -> Iterator[Sequence[Item]]:

@@ -18,6 +18,7 @@ from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import close_orphaned_runs, supersede
 from flowersweep.tracking.outbox.delivery import END_SECONDS
 from flowersweep.tracking.patience import cleaning_up
+from flowersweep.tracking.rules import key_of
 from flowersweep.tracking.run import NOTE, RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
 from flowersweep.tracking.store.summary import summary
@@ -204,7 +205,8 @@ class _EpochsLogged:
         self._last = number
         logged = {name: value for name, value in values.items() if not name.startswith(RECALL)}
         if number not in self._known:
-            self._tracker.metrics(logged, step=number)
+            # Callbacks of the user's own may add values under any name.
+            self._tracker.metrics({key_of(name): value for name, value in logged.items()}, step=number)
         self._write(number, logged)
         self._count()
 

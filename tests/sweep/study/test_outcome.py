@@ -70,6 +70,7 @@ def test_named_values(names: tuple[str, ...], values: tuple[float, ...]) -> None
         ({"a": 1}, ("b", "a", "c"), "It returned {'a': 1}, a dict, without b, c."),
         ({"a": None}, ("a",), "It returned None; the objective must be a number."),
         ({"a": math.nan, "b": 1}, ("b", "a"), "It returned nan; the objective must be a finite number."),
+        ({"a": -(10**400)}, ("a",), "It returned -inf; the objective must be a finite number."),
     ],
 )
 def test_named_values_that_fail(value: Any, names: tuple[str, ...], reason: str) -> None:

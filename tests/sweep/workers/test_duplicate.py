@@ -14,6 +14,7 @@ from flowersweep.sweep.workers.recorder import Recorder
 from flowersweep.sweep.workers.trial import RunningTrial
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.rules import key_of
 from flowersweep.tracking.store.store import prepare_store
 
 SPACE = build_space(["a=1,2", "b=range(0.0,0.3,0.1)"])
@@ -62,4 +63,4 @@ def test_a_run_of_another_program(tmp_path: Path) -> None:
     run = client(store.uri).get_run(kept["mlflow_run_id"])
     assert outcome == Outcome(State.COMPLETE, (0.5,))
     assert (run.info.status, run.data.tags["taken_from"]) == ("FINISHED", "0")
-    assert (run.data.params, run.data.metrics["order"]) == ({"db_x": "0.1"}, -0.5)
+    assert (run.data.params, run.data.metrics["order"]) == ({key_of("db@x"): "0.1"}, -0.5)

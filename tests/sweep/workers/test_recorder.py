@@ -1,5 +1,6 @@
 """A worker records the trials of another program: what they report and how they end."""
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from flowersweep.sweep.workers.recorder import Recorder
 from flowersweep.sweep.workers.training_process import Relay, TrainingProcess
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.rules import key_of, searched_key
 from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
 
@@ -116,12 +118,35 @@ def test_objectives_without_names(store: Store, job: Job, tmp_path: Path) -> Non
     assert run.data.metrics.items() >= {"values_0": 0.75, "values_1": 3.0}.items()
 
 
-def test_an_objective_that_is_called_like_a_metric_of_the_row(store: Store, job: Job, tmp_path: Path) -> None:
-    """Its value is the metric."""
+def test_names_of_searched_values(store: Store, job: Job, recorder: Recorder) -> None:
+    """Those that MLflow does not allow are replaced, each by one of its own; a text may contain half of a character."""
     study = Study()
-    recorder = Recorder(Runs(tmp_path, None, "train"), ("order",), maximize=False)
+    params = {"db@x": 1, "db_x": 2, "..": "a\ud800\0", "k" * 300: 10**400}
+    recorder.run(
+        Talk(lambda _job, _relay: Outcome(State.COMPLETE, (0.75,))), replace(job, params=params), study
+    )
+    run = client(store.uri).get_run(study.attrs["mlflow_run_id"])
+    assert run.info.status == "FINISHED"
+    assert len(run.data.params) == 4
+    assert run.data.params.items() >= {key_of("db@x"): "1", "db_x": "2", key_of(".."): r"a\ud800\x00"}.items()
+    searched = {name: value for name, value in run.data.metrics.items() if name.startswith("searched/")}
+    assert searched == {
+        "searched/db_x": 2,
+        f"searched/{key_of('db@x')}": 1,
+        searched_key("k" * 300): sys.float_info.max,
+    }
+
+
+def test_a_result_that_is_refused(
+    store: Store, job: Job, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The run ends with its trial all the same."""
+    study = Study()
+    recorder = Recorder(Runs(tmp_path, None, "train"), ("f1 @ 5",), maximize=False)
     recorder.run(Talk(lambda _job, _relay: Outcome(State.COMPLETE, (0.75,))), job, study)
-    assert client(store.uri).get_run(study.attrs["mlflow_run_id"]).data.metrics["order"] == 0.75
+    run = client(store.uri).get_run(study.attrs["mlflow_run_id"])
+    assert (run.info.status, run.data.tags["trial.state"]) == ("FINISHED", "COMPLETE")
+    assert "Trial 4: Cannot log under the name 'f1 @ 5'" in caplog.text
 
 
 def test_a_program_with_a_store_of_its_own(job: Job, recorder: Recorder) -> None:

@@ -179,6 +179,8 @@ def number_of(value: Any) -> float | None:
         return float(value)
     except (TypeError, ValueError, RuntimeError):  # the last one is PyTorch's for a tensor of several numbers
         return None
+    except OverflowError:  # an integer of more than 308 digits
+        return math.inf if value > 0 else -math.inf
 
 
 def shortly(value: Any) -> str:

@@ -71,6 +71,7 @@ def _recorded(job: Job, outcome: Outcome, store: "Store") -> str:
     from flowersweep.tracking.closing import closed_on_failure
     from flowersweep.tracking.mlflow_api import client, translated
     from flowersweep.tracking.mlflow_tracker import MLflowTracker
+    from flowersweep.tracking.rules import key_of
     from flowersweep.tracking.run import RunStatus
 
     service, parent = client(store.uri), job.parent_run_id
@@ -90,7 +91,7 @@ def _recorded(job: Job, outcome: Outcome, store: "Store") -> str:
         tracker = MLflowTracker.start(store, experiment, trial_name(trial), parent_run_id=parent, tags=tags)
     with closed_on_failure(tracker):
         if not found:
-            tracker.params(dict(job.params))
+            tracker.params({key_of(name): value for name, value in job.params.items()})
             tracker.metrics(searched_numbers(job.params))
         if not found or "failure" not in found[0].data.tags:
             tracker.tags({"failure": outcome.reason})

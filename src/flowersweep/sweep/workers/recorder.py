@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -12,7 +11,7 @@ from typing import Any
 from flowersweep.errors import TrackingError
 from flowersweep.sweep.runs import Runs, environment_of
 from flowersweep.sweep.study.attributes import RUN_ID
-from flowersweep.sweep.study.outcome import Outcome, State, of_exception
+from flowersweep.sweep.study.outcome import Outcome, State, number_of, of_exception
 from flowersweep.sweep.study.study import default_names
 from flowersweep.sweep.study.trial_name import trial_name
 from flowersweep.sweep.workers.messages import Job
@@ -24,6 +23,7 @@ from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import runs_like, silent_runs, supersede
 from flowersweep.tracking.patience import PATIENCE_SECONDS, patience
+from flowersweep.tracking.rules import key_of, searched_key
 from flowersweep.tracking.run import REPORTED, RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
 from flowersweep.tracking.store.summary import summary
@@ -33,8 +33,6 @@ log = logging.getLogger(__name__)
 # A worker that is told to stop while the store is away notices it after these.
 PAUSE_SECONDS = 1.0
 START_SECONDS = 10.0
-# MLflow allows no others in names; Hydra has keys such as db@source.
-_NOT_IN_NAMES = re.compile(r"[^\w.\- :/]")
 
 
 def tags_of(trial: RunningTrial) -> dict[str, object]:
@@ -52,9 +50,9 @@ def tags_of(trial: RunningTrial) -> dict[str, object]:
 def searched_numbers(params: Mapping[str, Any]) -> dict[str, float]:
     """The searched numbers as metrics: MLflow sorts params as text, which puts 1e-05 after 0.001."""
     return {
-        f"searched/{name}": float(value)
+        searched_key(name): number
         for name, value in params.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
+        if (number := number_of(value)) is not None
     }
 
 
@@ -96,10 +94,18 @@ class Recorder:
                 )
             outcome = _explained(process.run(told, recording), tracker.run_id)
         finally:
+            state = State.WAITING if outcome is None else outcome.state
             with _tolerant(trial):
                 self.missing_params(store, tracker, trial)
+            if outcome is not None:
+                with _tolerant(trial):
+                    self._outcome(tracker, outcome, recording.last)
             with _tolerant(trial):
-                self._end(tracker, trial, outcome, recording.last)
+                # All of them: the program may have used these names itself.
+                tracker.tags({**tags_of(trial), "worker": os.getpid(), "trial.state": state.value})
+            # Whatever of it the store has refused.
+            with _tolerant(trial):
+                tracker.end(_STATUS[state])
                 tracker.settle(0)
         return outcome
 
@@ -131,7 +137,7 @@ class Recorder:
             tags={**own, "worker": os.getpid(), **(tags or {})},
         )
         with closed_on_failure(tracker):
-            tracker.metrics(searched_numbers(_params(trial)))
+            tracker.metrics(searched_numbers(trial.params))
             for run in earlier:
                 supersede(store, run, tracker.run_id)
         return tracker
@@ -145,24 +151,19 @@ class Recorder:
         known: Mapping[str, str] = {}
         with suppress(TrackingError), patience(0), translated(f"read run {tracker.run_id}"):
             known = client(store.uri).get_run(tracker.run_id).data.params
-        tracker.params({name: value for name, value in _params(trial).items() if name not in known})
+        params = {key_of(name): value for name, value in trial.params.items()}
+        tracker.params({key: value for key, value in params.items() if key not in known})
 
-    def _end(
-        self, tracker: MLflowTracker, trial: RunningTrial, outcome: Outcome | None, last: int | None
-    ) -> None:
-        state = State.WAITING if outcome is None else outcome.state
-        if outcome is not None and state is State.COMPLETE:
+    def _outcome(self, tracker: MLflowTracker, outcome: Outcome, last: int | None) -> None:
+        if outcome.state is State.COMPLETE:
             named = dict(zip(self.names or default_names(len(outcome.values)), outcome.values, strict=False))
             row = summary(outcome.values[:1], maximize=self.maximize)
             # After the last step, because the program may log a metric of the same name.
             tracker.metrics({**row, **named}, last)
-        elif outcome is not None and state is State.FAIL:
+        elif outcome.state is State.FAIL:
             tracker.tags({"failure": outcome.reason})
             if outcome.traceback:
                 tracker.text(outcome.traceback, "failure.txt")
-        # All of them: the program may have used these names itself.
-        tracker.tags({**tags_of(trial), "worker": os.getpid(), "trial.state": state.value})
-        tracker.end(_STATUS[state])
 
 
 def _explained(outcome: Outcome | None, run_id: str) -> Outcome | None:
@@ -170,10 +171,6 @@ def _explained(outcome: Outcome | None, run_id: str) -> Outcome | None:
     if outcome is None or not outcome.reason.startswith("MlflowException") or run_id not in outcome.reason:
         return outcome
     return replace(outcome, reason=f"{outcome.reason.rstrip('.')}. {_ELSEWHERE}")
-
-
-def _params(trial: RunningTrial) -> dict[str, Any]:
-    return {_NOT_IN_NAMES.sub("_", name): value for name, value in trial.params.items()}
 
 
 _ELSEWHERE = (

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 MEAN, DEVIATION, N_SEEDS = "mean", "sd", "n"
 # The table is sorted by this one: larger is better, whatever the objective is.
 ORDER = "order"
+# Of the finished trials of a study; equal for trials that cannot be told apart.
+RANK = "rank"
 
 
 def summary(values: Sequence[float], *, maximize: bool) -> dict[str, float]:

@@ -25,6 +25,7 @@ from flowersweep.models.network import Network
 from flowersweep.redaction import redacted_tree
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.provenance import provenance
+from flowersweep.tracking.rules import key_of
 from flowersweep.tracking.run import BUILDER, OWN_CODE, PICTURES, SPLIT_FILE, VALIDATION_TABLE
 from flowersweep.training.dataset import Pictures
 from flowersweep.training.history import History
@@ -53,7 +54,7 @@ def parameters(config: Config, overrides: Sequence[str] = ()) -> dict[str, objec
     """
     typed = {override.lstrip("+~").partition("=")[0] for override in overrides}
     return {
-        key: value
+        key_of(key): value  # the arguments of a network of the user's own may have any name
         for key, value in _flat(config)
         if not key.startswith(LOCATIONS)
         and (key in typed or not (value is None or key.startswith((*SILENT, *_unused(config.data)))))
