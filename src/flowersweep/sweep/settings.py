@@ -21,6 +21,7 @@ from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.search_space import as_params
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.space.values import own_value
+from flowersweep.sweep.storage.limits import NAMES, is_name
 
 _MAX_NAME = 255  # bytes of the name of a file or folder
 DIRECTIONS = ("minimize", "maximize")
@@ -100,10 +101,11 @@ def read_settings(node: DictConfig) -> Settings:
 def _problems_of_name(name: str | None) -> Iterator[str]:
     """Why a study cannot have a name, with which the name of the sweep's folder usually ends."""
     parts = (name or "-").split("/")
-    if {"", ".", ".."} & set(parts) or any(len(part.encode()) > _MAX_NAME for part in parts):
+    is_stored = name is None or is_name(name)
+    if not is_stored or {"", ".", ".."} & set(parts) or any(len(part.encode()) > _MAX_NAME for part in parts):
         yield (
-            f"hydra.sweeper.study_name is also the name of a folder and must have at most {_MAX_NAME} bytes between slashes, "
-            f"and no empty parts, '.' or '..', but is {str(name)[:60]!r}."
+            f"hydra.sweeper.study_name must be a text {NAMES}; it is also the name of a folder and has at most {_MAX_NAME} bytes "
+            f"between slashes, and no empty parts, '.' or '..', but is {str(name)[:60]!r}."
         )
 
 

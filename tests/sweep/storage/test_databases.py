@@ -21,6 +21,7 @@ import servers
 from additions import added
 from flowersweep.doors.optuna_api import engine_storage
 from flowersweep.errors import SweepError
+from flowersweep.sweep.storage.limits import MAX_NAME, MAX_STEP, MAX_VALUE
 from flowersweep.sweep.storage.lock import locked, storage_lock
 from flowersweep.sweep.storage.patience import patience
 from flowersweep.sweep.storage.stop_message import write_stop
@@ -371,6 +372,20 @@ def test_the_name_mariadb_is_as_good_as_mysql(mariadb: str, opened: Open) -> Non
         other.set_trial_user_attr(trial._trial_id, "count", count)
 
     assert join_study(other, "scheme").trials[0].user_attrs == {"count": 1}
+
+
+def test_the_largest_values(url: str, opened: Open) -> None:
+    """What passes the limits for all storages is stored by each server."""
+    study = open_study(opened(url), "largest", NOTHING, ["maximize"])
+    trial = study.ask()
+    trial.report(0.5, MAX_STEP)
+    trial.set_user_attr("é" * MAX_NAME, '"' * ((MAX_VALUE - 2) // 2))
+    trial.suggest_float("p" * MAX_NAME, 0, 1)
+    study.tell(trial, 1.0)
+    found = join_study(opened(url), "largest").trials[0]
+    assert found.intermediate_values == {MAX_STEP: 0.5}
+    assert len(found.user_attrs["é" * MAX_NAME]) == (MAX_VALUE - 2) // 2
+    assert list(found.params) == ["p" * MAX_NAME]
 
 
 def test_a_password_with_signs(mariadb: str, opened: Open) -> None:

@@ -10,7 +10,14 @@ from typing import TypeVar
 import optuna
 import pytest
 from optuna.exceptions import StorageInternalError
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import (
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+)
 
 from flowersweep.sweep.storage import storage as storages
 from flowersweep.sweep.storage.lock import locked
@@ -48,6 +55,12 @@ def _from(error: Exception) -> StorageInternalError:
         (_from(_of_server("the database system is shutting down")), True),
         (_from(_of_server('role "ada" does not exist')), False),
         (IntegrityError("", {}, Exception("UNIQUE constraint failed")), False),
+        (_from(DataError("", {}, Exception("integer out of range"))), False),
+        (_from(ProgrammingError("", {}, Exception('relation "trials" does not exist'))), False),
+        (_from(InternalError("", {}, Exception("current transaction is aborted"))), False),
+        (_of_server("(1142, \"INSERT command denied to user 'ada'@'localhost' for table 'trials'\")"), False),
+        (_of_server("(1213, 'Deadlock found when trying to get lock; try restarting transaction')"), True),
+        (InterfaceError("", {}, Exception("connection already closed")), True),
         (TimeoutError("another process holds the lock"), True),
         (OSError(28, "No space left on device"), True),
         (OSError(2, "No such file or directory"), False),

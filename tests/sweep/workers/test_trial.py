@@ -123,7 +123,18 @@ def test_in_a_sweep_it_is_the_running_one() -> None:
         (1, None, TypeError, "report(step, value) needs a number as value, but got None."),
         (1, "0.5", TypeError, "report(step, value) needs a number as value, but got '0.5', a str."),
         (0.5, 1.0, TypeError, "report(step, value) needs an integer as step, but got 0.5, a float."),
-        (-1, 1.0, ValueError, "report(step, value) needs a step of at least 0, but got -1."),
+        (
+            -1,
+            1.0,
+            ValueError,
+            "report(step, value) needs a step from 0 to 2,147,483,647, but got -1.",
+        ),
+        (
+            3_000_000_000,
+            1.0,
+            ValueError,
+            "report(step, value) needs a step from 0 to 2,147,483,647, but got 3000000000.",
+        ),
     ],
 )
 def test_bad_reports(step: Any, value: Any, error: type[Exception], message: str) -> None:
@@ -146,3 +157,9 @@ def test_attributes_that_no_storage_takes() -> None:
         TypeError, match=r"'a', ...\) stores numbers, texts, lists and dicts, but got array\(\[1\]\)"
     ):
         current_trial().set_user_attr("a", np.array([1]))
+    with pytest.raises(ValueError, match=r"needs a name of at most 512 characters.*, but got 'a+'; choose"):
+        current_trial().set_user_attr("a" * 513, 1)
+    with pytest.raises(
+        ValueError, match=r"at most 4,000,000 characters, but this value has 4,000,001; write"
+    ):
+        current_trial().set_user_attr("a", "b" * 3_999_999)

@@ -295,7 +295,7 @@ def test_storage_that_breaks_ends_it_with_a_sentence(sweep: Sweeps) -> None:
             connection.execute("DROP TABLE trial_intermediate_values")
         connection.close()
 
-    with pytest.raises(SweepError, match="no longer responds: no such table: trial_intermediate_values"):
+    with pytest.raises(SweepError, match="refused a request: no such table: trial_intermediate_values"):
         sweep("reporting", 2, listener=Recorder(spoil))
 
     assert _all_end(pids)

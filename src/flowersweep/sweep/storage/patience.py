@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 
 from flowersweep.doors.optuna_cache import cached
 from flowersweep.errors import with_disk
+from flowersweep.sweep.storage.limits import refuse
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +44,8 @@ _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FU
 _AWAY = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.EAGAIN})
 # Parts of the messages of database servers that waiting does not fix.
 _LASTING = (
-    "access denied",
     "authentication",
+    "denied",
     "does not exist",
     "permission",
     "read-only",
@@ -207,12 +208,30 @@ def _sleep(seconds: float) -> None:
         time.sleep(min(_TICK, left))  # a worker only notes a signal, so the sleep itself goes on
 
 
+# Their second argument is a step, or the name of what they store.
+_NAMED = frozenset(
+    {
+        "create_new_study",
+        "set_study_system_attr",
+        "set_study_user_attr",
+        "set_trial_intermediate_value",
+        "set_trial_param",
+        "set_trial_system_attr",
+        "set_trial_user_attr",
+    }
+)
+
+
 def _patient(kind: type[BaseStorage]) -> type[BaseStorage]:
     """Give a class all methods of Optuna's storages; each calls its `backend` patiently."""
 
     def method(name: str) -> Callable[..., Any]:
+        has_name = name in _NAMED
+
         @functools.wraps(getattr(BaseStorage, name), updated=())  # without the mark of an abstract method
         def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if has_name:
+                refuse(args[1])
             return patiently(functools.partial(getattr(self.backend, name), *args, **kwargs))
 
         return call

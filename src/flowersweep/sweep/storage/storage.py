@@ -25,7 +25,7 @@ from flowersweep.redaction import learn
 from flowersweep.sweep.storage.journal import Journal
 from flowersweep.sweep.storage.lock import engine_lock
 from flowersweep.sweep.storage.mysql import exact_texts
-from flowersweep.sweep.storage.patience import STORAGE_FAILURES, cause, patient, patiently
+from flowersweep.sweep.storage.patience import STORAGE_FAILURES, cause, is_passing, patient, patiently
 from flowersweep.sweep.storage.silence import connect_args, limit_silence
 from flowersweep.texts import expanded
 
@@ -145,9 +145,13 @@ def stopped_in_words() -> Iterator[None]:
     except (InfrastructureError, OSError) as error:
         raise SweepStoppedError(f"{GOES_ON} {str(error).rstrip('.') or type(error).__name__}.") from error
     except STORAGE_FAILURES as error:
+        what, then = (
+            ("no longer responds", "it does")
+            if is_passing(error)
+            else ("refused a request", "that is repaired")
+        )
         raise SweepStoppedError(
-            f"The storage of the sweep no longer responds: {cause(error)}; "
-            "the same command resumes the sweep when it does."
+            f"The storage of the sweep {what}: {cause(error)}; the same command resumes the sweep when {then}."
         ) from error
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 
 from flowersweep.errors import Pruned
+from flowersweep.sweep.storage.limits import MAX_VALUE, NAMES, STEPS, is_name, is_step
 from flowersweep.sweep.study.attributes import OF_TRIALS
 from flowersweep.sweep.study.outcome import number_of, shortly
 
@@ -57,6 +58,7 @@ class Trial:
         Raises:
             Pruned: The trial must stop.
             TypeError: The step is not an integer, or the value is not a number.
+            ValueError: The step is below 0, or larger than 2,147,483,647.
 
         Example:
             >>> for epoch, accuracy in enumerate([0.61, 0.68], start=1):
@@ -68,24 +70,34 @@ class Trial:
         """Store something with the trial in the study, for example the path of a file.
 
         Args:
-            name: Any text that flowersweep does not use itself.
-            value: Anything that JSON supports.
+            name: A text of at most 512 characters that flowersweep does not use itself.
+            value: Anything that JSON supports, with at most 4,000,000 characters in it.
 
         Raises:
-            ValueError: The name is one that flowersweep uses itself.
+            ValueError: The name is one that flowersweep uses itself, or no such text, or the value is too long.
             TypeError: The value is not one of JSON.
         """
         if name in OF_TRIALS:
             raise ValueError(
                 f"set_user_attr({name!r}, ...): flowersweep uses this name itself; choose another one."
             )
+        name = str(name)
+        if not is_name(name):
+            raise ValueError(
+                f"set_user_attr(name, value) needs a name {NAMES}, but got {name[:60]!r}; choose another one."
+            )
         try:
-            json.dumps(value)
+            length = len(json.dumps(value))
         except (TypeError, ValueError) as error:
             raise TypeError(
                 f"set_user_attr({name!r}, ...) stores numbers, texts, lists and dicts, but got {shortly(value)}."
             ) from error
-        self.user_attrs({str(name): value})
+        if length > MAX_VALUE:
+            raise ValueError(
+                f"set_user_attr({name!r}, ...) stores at most {MAX_VALUE:,} characters, but this value has {length:,}; "
+                "write it to a file in current_trial().folder, and store the path."
+            )
+        self.user_attrs({name: value})
 
     def user_attrs(self, attrs: Mapping[str, Any]) -> None:
         """Store attributes under names of flowersweep's own, without checking them."""
@@ -168,8 +180,8 @@ def _step(step: Any) -> int:
         number = operator.index(step)
     except TypeError:
         raise TypeError(f"report(step, value) needs an integer as step, but got {shortly(step)}.") from None
-    if number < 0:
-        raise ValueError(f"report(step, value) needs a step of at least 0, but got {number}.")
+    if not is_step(number):
+        raise ValueError(f"report(step, value) needs a step {STEPS}, but got {number}.")
     return number
 
 
