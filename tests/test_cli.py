@@ -325,7 +325,19 @@ def test_without_a_home_folder(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "arguments", [["cache"], ["completion"], ["help"], ["--help"], ["promote", "--help"], ["--cfg", "job"]]
+    "arguments",
+    [
+        ["cache"],
+        ["completion"],
+        ["help"],
+        ["--help"],
+        ["promote", "--help"],
+        ["--cfg", "job"],
+        ["--hydra-help"],
+        ["--info"],
+        ["-i", "config"],
+        ["--multirun", "seed=1,2", "--info"],
+    ],
 )
 def test_a_reader_that_leaves(arguments: list[str], tmp_path: Path) -> None:
     """As in `| head`: the command has done its work, and says nothing about it."""

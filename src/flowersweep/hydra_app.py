@@ -1,10 +1,12 @@
 """The Hydra application: compose, check, train and show the result; with --multirun, a sweep of this."""
 
+import logging
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,8 +108,19 @@ def _hydra_main() -> None:
     decorate = hydra.main(
         config_path=str(config.conf_dir()), config_name="config", execution_whitelist=OF_THE_COMMAND
     )
-    with config.composing():
+    with config.composing(), _info_may_be_unread():
         decorate(_job)()
+
+
+@contextmanager
+def _info_may_be_unread() -> Iterator[None]:
+    """With --info, which Hydra prints as log lines, logging says nothing about a reader that has left, as in `| head`."""
+    before = logging.raiseExceptions
+    logging.raiseExceptions = before and not any(one.startswith(("-i", "--i")) for one in sys.argv[1:])
+    try:
+        yield
+    finally:
+        logging.raiseExceptions = before
 
 
 class _JobFailedError(BaseException):
