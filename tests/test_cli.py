@@ -336,7 +336,7 @@ def test_without_a_home_folder(
         ["--hydra-help"],
         ["--info"],
         ["-i", "config"],
-        ["--multirun", "seed=1,2", "--info"],
+        ["seed=1", "--info", "searchpath"],
     ],
 )
 def test_a_reader_that_leaves(arguments: list[str], tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from conftest import MakeConfig
 from flowersweep.doctor import folders
 from flowersweep.doctor.finding import Verdict, run_check
-from flowersweep.doctor.folders import check_cache, try_to_write
+from flowersweep.doctor.folders import check_cache, check_checkpoints, try_to_write
 
 
 class TestCache:
@@ -61,6 +61,46 @@ class TestCache:
         try_to_write(tmp_path)
 
         assert list(tmp_path.iterdir()) == []
+
+
+class TestCheckpoints:
+    def test_in_the_cache_they_are_no_matter_of_their_own(self, make_config: MakeConfig) -> None:
+        """The cache is checked already."""
+        assert list(check_checkpoints(make_config())) == []
+
+    def test_a_good_folder_is_fine(self, make_config: MakeConfig, tmp_path: Path) -> None:
+        """Also one that is not there yet, which looking does not make."""
+        (finding,) = check_checkpoints(make_config(f"paths.checkpoints={tmp_path}/new"))
+
+        assert (finding.check, finding.verdict) == ("checkpoints", Verdict.FINE)
+        assert finding.found.startswith(f"{tmp_path}/new/checkpoints is created by the first run, ")
+        assert not (tmp_path / "new").exists()
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="a folder that not even root can write to")
+    def test_a_read_only_one_is_noted(self, make_config: MakeConfig) -> None:
+        """Trainings go on without checkpoints."""
+        (finding,) = check_checkpoints(make_config("paths.checkpoints=/sys/flowersweep"))
+
+        assert (finding.verdict, finding.found) == (
+            Verdict.NOTE,
+            "/sys/flowersweep/checkpoints cannot be written: Permission denied",
+        )
+        assert finding.fix == "make it writable, or choose another folder with paths.checkpoints=PATH"
+
+    @pytest.mark.parametrize(("free", "verdict"), [(0.5e9, "note"), (5e9, "fine")])
+    def test_room(
+        self,
+        make_config: MakeConfig,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        free: float,
+        verdict: str,
+    ) -> None:
+        """Less than a gigabyte is little."""
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=int(free)))
+        (finding,) = check_checkpoints(make_config(f"paths.checkpoints={tmp_path}"))
+
+        assert finding.verdict == verdict
 
 
 @pytest.mark.parametrize(("size", "text"), [(2.31e9, "2.3 GB"), (229e6, "229 MB"), (0, "0 MB")])

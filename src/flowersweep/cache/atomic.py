@@ -16,14 +16,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from flowersweep.cache.kinds import CHECKPOINTS
 from flowersweep.errors import DataError, NoSpaceError, disk_of, is_full
 from flowersweep.hardware import available_memory
 
-_ELSEWHERE = "choose another cache folder with paths.cache=PATH or FLOWERSWEEP_CACHE."
-_SPACE = (
-    "free some space there (`python -m flowersweep cache prune --max-size 5GB` removes what was not used recently), or "
-    + _ELSEWHERE
-)
+_SPACE = "free some space there (`python -m flowersweep cache prune --max-size 5GB` removes what was not used recently)"
 
 # How often a folder is created that another process removes before its first file is in it.
 _ATTEMPTS = 100
@@ -149,8 +146,14 @@ def cache_errors(target: Path) -> Iterator[None]:
     except OSError as error:
         why = f"{target} cannot be written: {error.strerror or error}"
         if is_full(error):
-            raise NoSpaceError(f"{why} on {disk_of(target)}; {_SPACE}") from error
-        raise DataError(f"{why}; make it writable, or {_ELSEWHERE}") from error
+            raise NoSpaceError(f"{why} on {disk_of(target)}; {_SPACE}, or {_elsewhere(target)}") from error
+        raise DataError(f"{why}; make it writable, or {_elsewhere(target)}") from error
+
+
+def _elsewhere(target: Path) -> str:
+    if CHECKPOINTS.folder in {target.name, target.parent.name}:
+        return "choose another folder with paths.checkpoints=PATH."
+    return "choose another cache folder with paths.cache=PATH or FLOWERSWEEP_CACHE."
 
 
 def require_space(target: Path, needed: int) -> None:
@@ -160,7 +163,9 @@ def require_space(target: Path, needed: int) -> None:
         NoSpaceError: They do not.
     """
     if shutil.disk_usage(target.parent).free < needed:
-        raise NoSpaceError(f"{target} needs {needed / 1e6:,.0f} MB on {disk_of(target)}; {_SPACE}")
+        raise NoSpaceError(
+            f"{target} needs {needed / 1e6:,.0f} MB on {disk_of(target)}; {_SPACE}, or {_elsewhere(target)}"
+        )
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from flowersweep.doctor.configured import Setup
 from flowersweep.doctor.dataset import check_pictures
 from flowersweep.doctor.engines import check_litert, check_tensorflow, check_weights
 from flowersweep.doctor.finding import Check, Finding, run_check
-from flowersweep.doctor.folders import check_cache
+from flowersweep.doctor.folders import check_cache, check_checkpoints
 from flowersweep.doctor.machine import check_machine, check_ports
 from flowersweep.doctor.results import check_store, check_studies
 
@@ -22,6 +22,7 @@ def all_checks(setup: Setup) -> Iterator[Finding]:
     checks: dict[str, Check] = {
         "machine": lambda: check_machine(setup.workers),
         "cache": lambda: check_cache(config),
+        "checkpoints": lambda: check_checkpoints(config),
         "pictures": lambda: check_pictures(config),
         "results": lambda: check_store(config),
         "studies": lambda: check_studies(config, setup.storage),

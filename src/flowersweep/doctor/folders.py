@@ -3,14 +3,18 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from flowersweep.cache.atomic import cache_errors
 from flowersweep.cache.contents import contents
+from flowersweep.cache.kinds import CHECKPOINTS
 from flowersweep.config import cache_dir
+from flowersweep.config.locations import checkpoints_dir
 from flowersweep.config.models import FrozenConfig
 from flowersweep.config.schema import Config
-from flowersweep.doctor.finding import Finding, Verdict
+from flowersweep.doctor.finding import Finding, Verdict, broken
+from flowersweep.errors import DataError
 
 # A run's pictures, features and model take a few hundred megabytes.
 LITTLE_ROOM = 1e9
@@ -38,6 +42,26 @@ def check_cache(config: Config) -> Iterator[Finding]:
         yield Finding("cache", found, Verdict.NOTE, fix)
     else:
         yield Finding("cache", found)
+
+
+def check_checkpoints(config: Config) -> Iterator[Finding]:
+    """Check whether a folder of its own for checkpoints is writable, and the free space; without one, trainings go on."""
+    if config.paths.checkpoints is None:
+        return
+    folder = checkpoints_dir(config.paths) / CHECKPOINTS.folder
+    try:
+        with cache_errors(folder):
+            try_to_write(folder)
+    except DataError as error:
+        yield replace(broken("checkpoints", error), verdict=Verdict.NOTE)
+        return
+    free = free_bytes(folder)
+    found = f"{folder}{'' if folder.exists() else ' is created by the first run'}, {gigabytes(free)} free"
+    if free < LITTLE_ROOM:
+        fix = "free some space there, or choose another folder with paths.checkpoints"
+        yield Finding("checkpoints", found, Verdict.NOTE, fix)
+    else:
+        yield Finding("checkpoints", found)
 
 
 def try_to_write(folder: Path) -> None:

@@ -1,5 +1,7 @@
 """In which run a training goes on."""
 
+import errno
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from flowersweep.cache.checkpoints import Checkpoint, checkpoint_path, write_checkpoint
 from flowersweep.config import Config
@@ -18,6 +21,7 @@ from flowersweep.tracking.run import RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
 from flowersweep.training.checkpoint import start
 from flowersweep.training.checkpoint.start import started_or_resumed
+from flowersweep.training.history import History
 
 CONTENT = {"configuration": {"seed": 0}}
 TAGS = {"study": "s", "kind": "trial", "trial": 1}
@@ -33,6 +37,21 @@ def config(make_config: Callable[..., Config], tmp_path: Path) -> Config:
 def store(tmp_path: Path) -> Store:
     """A store of its own."""
     return prepare_store(tmp_path / "results")
+
+
+class State:
+    """A state without content."""
+
+    def unstorable(self) -> None:
+        """It can be stored."""
+
+    def values(self) -> dict[str, float]:
+        """None."""
+        return {}
+
+    def arrays(self) -> dict[str, list[np.ndarray]]:
+        """None."""
+        return {}
 
 
 class Trial:
@@ -98,6 +117,34 @@ def test_a_checkpoint_that_is_removed_after_it_was_read(
     monkeypatch.setattr(MLflowTracker, "start", meanwhile)
     run_id, epochs = trial.goes_on(silent)
     assert (run_id == silent, epochs) == (False, 2)
+
+
+def test_a_folder_that_can_only_be_read(
+    config: Config, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its checkpoint is used; that no other one can be written is told in one sentence, as without a checkpoint there."""
+    trial = Trial(config, store)
+    ended = trial.begun(epochs=2)
+    ended.end(RunStatus.KILLED)
+
+    def refuse(*_given: object, **_named: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    begun = started_or_resumed(config, store, "cnn", parent=trial.parent, tags=TAGS, content=CONTENT)
+    with begun as (tracker, checkpoint):
+        assert (tracker.run_id, checkpoint.epochs) == (ended.run_id, 2)
+        for number in (3, 4):
+            checkpoint.save("training", History("val_loss", [{}] * number), State(), stopped=False)  # type: ignore[arg-type] # a part of one
+
+    path = trial.checkpoint(ended.run_id)
+    assert caplog.messages == [
+        (
+            f"{path} cannot be written: Read-only file system; make it writable, or choose another folder with "
+            "paths.checkpoints=PATH. The training goes on without checkpoints."
+        ),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +16,7 @@ from flowersweep.cache.checkpoints import (
     read_about,
     read_checkpoint,
 )
-from flowersweep.errors import TrackingError
+from flowersweep.errors import DataError, TrackingError
 from flowersweep.tracking.mlflow_api import client, translated
 from flowersweep.tracking.orphaned_runs import is_interrupted
 from flowersweep.tracking.run import RunStatus
@@ -49,7 +49,8 @@ def interrupted_run(
 ) -> Iterator[InterruptedRun | None]:
     """Yield the newest interrupted run of the same training; None if there is none.
 
-    No other process gets it until the end of the block, where it must belong to this process.
+    No other process gets it until the end of the block, where it must belong to this process; unless the folder can only be
+    read.
 
     Args:
         cache: The cache folder.
@@ -74,7 +75,10 @@ def interrupted_run(
                 in_words(changed[0]),
             )
             continue
-        with locked(checkpoint_path(cache, "resumption")):
+        with ExitStack() as claim:
+            # A folder that can only be read has no lock, and a checkpoint all the same; the next epoch tells that it has none.
+            with suppress(DataError):
+                claim.enter_context(locked(checkpoint_path(cache, "resumption")))
             if not _is_interrupted(path.stem, store, silent):
                 continue  # another process has taken it while this one waited
             if (checkpoint := _read(read_checkpoint, path)) is not None:
