@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from broken_pipes import unread
-from flowersweep.streams import accept_all, discard, prepare, settle, standard_error_held
+from flowersweep.streams import accept_all, lead_nowhere, prepare, settle, standard_error_held
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_without_a_reader_nothing_fails() -> None:
         stream.flush()
     settle(stream)  # it is closed
     with unread() as stream:
-        discard(stream)
+        lead_nowhere(stream)
         stream.write("later")
 
 

@@ -7,7 +7,7 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING
 
-from flowersweep.streams import accept_all, discard
+from flowersweep.streams import accept_all, lead_nowhere
 from flowersweep.texts import printable
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _terminal() -> type["Console"]:
 
     class Terminal(Console):
         def on_broken_pipe(self) -> None:
-            discard(self.file)
+            lead_nowhere(self.file)
 
     return Terminal
 
@@ -53,7 +53,7 @@ def print_notice(text: str) -> None:
     try:
         sys.stderr.write("".join(f"{line}\n" for line in lines))
     except BrokenPipeError:  # a message that nobody reads is no reason to stop
-        discard(sys.stderr)
+        lead_nowhere(sys.stderr)
 
 
 def print_line(text: str, console: "Console") -> None:

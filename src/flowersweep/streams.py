@@ -34,10 +34,10 @@ def settle(stream: TextIO) -> None:
         try:
             stream.flush()
         except BrokenPipeError:
-            discard(stream)
+            lead_nowhere(stream)
 
 
-def discard(stream: IO[str]) -> None:
+def lead_nowhere(stream: IO[str]) -> None:
     """Let a stream without a reader lead nowhere, as Python's documentation advises: also at exit no error follows."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())

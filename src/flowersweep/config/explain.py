@@ -17,7 +17,7 @@ from flowersweep.config.pasting import pasted
 from flowersweep.config.schema import NODES, Config
 from flowersweep.doors import hydra_api, omegaconf_api
 from flowersweep.errors import ConfigError, FlowersweepError
-from flowersweep.streams import discard
+from flowersweep.streams import lead_nowhere
 from flowersweep.texts import nearest, nearest_of
 
 
@@ -70,7 +70,7 @@ def composing() -> Iterator[None]:
         if not str(frame.f_globals.get("__name__")).startswith(("hydra.", "omegaconf.")):
             raise
         if isinstance(error, BrokenPipeError):  # of --cfg and --info, whose reader has left
-            discard(sys.stdout)
+            lead_nowhere(sys.stdout)
             return
         if str(error).startswith(hydra_api.NOT_A_CHOICE):
             raise ConfigError(

@@ -152,10 +152,7 @@ def load_model(store: Store, location: str) -> "keras.Model":
 @contextmanager
 def keras_file(store: Store, location: str) -> Iterator[Path]:
     """A copy of a saved model's `.keras` file, which exists for the duration of a block."""
-    with (
-        translated(f"load the model at {location}"),
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-    ):
+    with _folder_to(f"load the model at {location}") as folder:
         found = next(_download(store, location, folder).rglob("*.keras"), None)
         if found is None:
             raise TrackingError(
@@ -168,10 +165,7 @@ def model_metadata(store: Store, location: str) -> dict[str, Any]:
     """The metadata of a saved model: class_names, picture_shape and others. Does not import Keras."""
     from mlflow.models import Model
 
-    with (
-        translated(f"read the metadata of the model at {location}"),
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-    ):
+    with _folder_to(f"read the metadata of the model at {location}") as folder:
         # MLflow's reader: OmegaConf would read the class 1e5 as a number and resolve ${seed}.
         metadata = Model.load(str(_download(store, f"{location}/MLmodel", folder))).metadata
     return {str(name): value for name, value in (metadata or {}).items()}
@@ -179,11 +173,15 @@ def model_metadata(store: Store, location: str) -> dict[str, Any]:
 
 def _artifact(store: Store, run_id: str, name: str) -> str:
     """The text of one of a run's files."""
-    with (
-        translated(f"read {name} of run {run_id}"),
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-    ):
+    with _folder_to(f"read {name} of run {run_id}") as folder:
         return Path(client(store.uri).download_artifacts(run_id, name, folder)).read_text(encoding="utf-8")
+
+
+@contextmanager
+def _folder_to(action: str) -> Iterator[str]:
+    """A folder for what is downloaded in order to do something, for the duration of a block."""
+    with translated(action), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield folder
 
 
 def _download(store: Store, location: str, folder: str) -> Path:
@@ -219,10 +217,7 @@ class Files:
         """
         folder = str(PurePosixPath(name).parent)
         service = client(self.store.uri)
-        with (
-            translated(f"read {name} of run {self.run_id}"),
-            tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place,
-        ):
+        with _folder_to(f"read {name} of run {self.run_id}") as place:
             listed = service.list_artifacts(self.run_id, None if folder == "." else folder)
             if name not in {item.path for item in listed}:
                 return None

@@ -16,7 +16,7 @@ from flowersweep.errors import (
     is_full,
     refused_path,
 )
-from flowersweep.streams import discard, settle
+from flowersweep.streams import lead_nowhere, settle
 from flowersweep.texts import choose_one_of, nearest_of
 
 # Separates the values of an argument that was given several times: the only character that no path can contain.
@@ -150,7 +150,7 @@ def exit_code(action: Callable[[], int]) -> int:
             print_notice(line)
         return EXIT_BAD_INPUT
     except BrokenPipeError:  # for example by `| head`: there is nothing left to do
-        discard(sys.stdout)
+        lead_nowhere(sys.stdout)
         return 0
     except OSError as error:
         if (refused := refused_path(error)) is not None:
