@@ -4,6 +4,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import BAD_REQUEST, MlflowException
+from sqlalchemy.exc import DataError, OperationalError
 
 from flowersweep.errors import TrackingError
 from flowersweep.tracking.failure import is_of_store, is_passing, may_wait
@@ -42,6 +44,17 @@ def test_a_fault_of_the_program_is_not_waited_for() -> None:
     with pytest.raises(Exception, match="no such layer") as caught, translated("store a.txt"):
         raise error
     assert caught.value is error
+
+
+def test_what_a_database_cannot_contain_is_refused_at_once() -> None:
+    """It would wait for ever, and with it all that is recorded later."""
+    error = MlflowException("out of range", BAD_REQUEST)
+    error.__cause__ = DataError("INSERT", {}, Exception("bigint out of range"))
+    assert (is_of_store(error), may_wait(error), is_passing(error)) == (True, False, False)
+    error.__cause__ = OperationalError("INSERT", {}, Exception("server closed the connection"))
+    assert (may_wait(error), is_passing(error)) == (True, True)
+    error.__cause__ = OperationalError("INSERT", {}, Exception("INSERT command denied to user"))
+    assert (may_wait(error), is_passing(error)) == (True, False)
 
 
 @pytest.mark.skipif(find_spec("boto3") is not None, reason="the package is installed")

@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ _KIND = re.compile(r"^\(sqlite3\.\w+\) ")
 
 # Parts of messages of database servers that waiting does not fix.
 _LASTING = (
-    "access denied",
     "authentication",
+    "denied",
     "does not exist",
     "full",
     "no space",
@@ -63,33 +64,39 @@ def is_passing(error: BaseException | None) -> bool:
         ConnectionError,
         TimeoutError,
     )
-    while error is not None:
-        if isinstance(error, DBAPIError):
-            return (
-                is_passing(error.orig) if isinstance(error.orig, sqlite3.Error) else _passes_at_server(error)
-            )
-        if isinstance(error, away):
+    for one in _causes(error):
+        if isinstance(one, DBAPIError):
+            return is_passing(one.orig) if isinstance(one.orig, sqlite3.Error) else _passes_at_server(one)
+        if isinstance(one, away):
             return True
-        if isinstance(error, RestException):
-            return bool(error.get_http_status_code() in {429, 503})
-        if isinstance(error, MlflowException) and any(words in str(error).lower() for words in _CUT_OFF):
+        if isinstance(one, RestException):
+            return bool(one.get_http_status_code() in {429, 503})
+        if isinstance(one, MlflowException) and any(words in str(one).lower() for words in _CUT_OFF):
             return True
-        error = error.__cause__ or error.__context__  # MLflow does not always use `from`
     return False
 
 
 def may_wait(error: BaseException) -> bool:
     """Whether what could not be stored can be stored later, once the store is back, unlocked, repaired, or has space.
 
-    False if the store refuses the thing itself, such as another value for a param, or has no such run; and for errors that
-    are not those of a store.
+    False if the store refuses the thing itself, such as another value for a param or a text that its database cannot
+    contain, or has no such run; and for errors that are not those of a store.
     """
     from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.exc import DataError, SQLAlchemyError
 
+    if any(isinstance(one, DataError) for one in _causes(error)):
+        return False
     if isinstance(error, MlflowException) and error.get_http_status_code() in _REFUSED:
         return is_passing(error) or isinstance(error.__cause__, SQLAlchemyError | OSError)
     return is_of_store(error)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it was raised from; MLflow does not always use `from`."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def is_of_store(error: BaseException) -> bool:
