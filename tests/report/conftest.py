@@ -20,6 +20,7 @@ from flowersweep.figures.predictions import predictions_table
 from flowersweep.sweep.workers.recorder import searched_numbers
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
+from flowersweep.tracking.rules import key_of
 from flowersweep.tracking.run import PICTURES, RunStatus
 from flowersweep.tracking.store.store import Store, prepare_store
 
@@ -99,7 +100,7 @@ class Writer:
         augmentation = str(params.get("aug", "none"))
         run.tags({"data": self.data, "model": "cnn", "augmentation": augmentation})
         run.params({"seed": seed, "model.name": "cnn", "aug.name": augmentation})
-        run.params({key: value for key, value in params.items() if key not in {"seed", "aug"}})
+        run.params({key_of(key): value for key, value in params.items() if key not in {"seed", "aug"}})
         run.metrics(searched_numbers(params))
         for epoch in (1, 2):
             quality = {"val_accuracy": 0.25 * epoch, "val_loss": 1.5 / epoch}

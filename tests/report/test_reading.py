@@ -54,11 +54,12 @@ def test_the_first_trial(store: Store, new_study: Callable[..., Any]) -> None:
     distributions = {
         "aug": CategoricalDistribution(("none", "flip")),
         "model.dense_units": IntDistribution(1, 9),
+        "db@source": CategoricalDistribution(("a", "b")),
+        "db@size": IntDistribution(1, 9),
     }
+    params = {"aug": "flip", "model.dense_units": 3, "db@source": "a", "db@size": 2}
     writer = new_study("just begun", distributions=distributions)
-    writer.trial(
-        0, {"aug": "flip", "model.dense_units": 3}, {0: QUALITY}, listed=False, ended=RunStatus.FINISHED
-    )
+    writer.trial(0, params, {0: QUALITY}, listed=False, ended=RunStatus.FINISHED)
     writer.end()
     (trial,) = read_study(store, find_study(store, writer.name)).trials
-    assert trial.params == {"aug": "flip", "model.dense_units": 3}
+    assert trial.params == params

@@ -14,7 +14,7 @@ MAX_NAME = 512
 MAX_VALUE = 4_000_000
 
 STEPS = f"from 0 to {MAX_STEP:,}"
-NAMES = f"of at most {MAX_NAME} characters, none of them NUL or half of a character"
+NAMES = f"of at most {MAX_NAME} characters without NUL and lone surrogates"
 _NOT_IN_NAMES = re.compile("[\0\ud800-\udfff]")
 
 
