@@ -273,7 +273,7 @@ class TestGoingOn:
             database.execute(FULL)
         with pytest.raises(
             SweepStoppedError,
-            match=r"no longer responds: .*disk is full, the disk at .* MB free\); the same command",
+            match=r"refused a request: .*disk is full, the disk at .* MB free\); the same command",
         ):
             sweep(*queued)
         with closing(sqlite3.connect("results/optuna.db")) as database, database:
