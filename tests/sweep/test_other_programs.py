@@ -1,10 +1,12 @@
 """Sweeps of a program that is not flowersweep: its runs in MLflow, its objectives, and what it cannot have."""
 
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from omegaconf import OmegaConf
 
@@ -19,12 +21,22 @@ from flowersweep.sweep.runs import (
     runs_of,
 )
 from flowersweep.sweep.settings import objectives
+from flowersweep.sweep.storage.storage import open_storage
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.selection import STUDIES, children_of, find_study, search
 from flowersweep.tracking.store.store import Store, prepare_store
 
 Sweep = Callable[..., None]
 NAMED = "hydra.sweeper.direction={accuracy: maximize}"
+TWO = """
+import hydra
+
+@hydra.main(config_path=None)
+def main(cfg):
+    return {result}
+
+main()
+"""
 CONFIG = OmegaConf.create({"hydra": {"job": {"name": "train"}}, "tracking": {"dir": "kept"}})
 
 
@@ -205,3 +217,18 @@ def test_an_experiment_given_by_its_id(tmp_path: Path) -> None:
     key = client(store.uri).create_experiment("mine")
     assert experiment_name(Runs(tmp_path, None, "", key), store) == "mine"
     assert experiment_name(None, None) is None
+
+
+@pytest.mark.slow
+def test_two_programs_in_a_folder(tmp_path: Path) -> None:
+    """The same command of another program is another study, although their configurations are equal."""
+    for name, result in (("svm", "1.0"), ("forest", "2.0")):
+        (tmp_path / f"{name}.py").write_text(TWO.format(result=result), encoding="utf-8")
+    for name in ("svm", "forest", "svm"):
+        command = [sys.executable, f"{name}.py", "--multirun", "hydra/sweeper=study", "+x=1,2"]
+        subprocess.run(command, cwd=tmp_path, check=True)
+    storage = open_storage(None, tmp_path / "mlruns")
+    studies = [
+        optuna.load_study(study_name=name, storage=storage) for name in optuna.get_all_study_names(storage)
+    ]
+    assert sorted([trial.value for trial in study.trials] for study in studies) == [[1.0, 1.0], [2.0, 2.0]]

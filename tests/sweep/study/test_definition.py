@@ -119,6 +119,17 @@ def test_of_flowersweeps_own(change: str, differs: bool) -> None:  # noqa: FBT00
     assert differences(old, new) == ([f"{change} is now given; it was not."] if differs else [])
 
 
+def test_two_programs_with_equal_configurations() -> None:
+    """They are different searches with equal derived names; a definition of before programs had names is that of any."""
+    space, config = build_space(BASE), OmegaConf.create({})
+    svm, forest, former = (
+        definition_of(space, config, program=name) for name in ("svm.py:main", "forest.py:main", None)
+    )
+    assert differences(svm, forest) == ["The program was svm.py:main, and is now forest.py:main."]
+    assert differences(former, svm) == differences(svm, former) == []
+    assert derived_name(space, former, ["minimize"]) == derived_name(space, svm, ["minimize"])
+
+
 def test_from_before_a_group_was_a_part_of_it() -> None:
     """A study of which it is unknown with which values it was started goes on with its command, under the same derived name."""
     space, config = (

@@ -29,6 +29,10 @@ _CLUSTER = "cluster"
 # of the keys that are not in it.
 _CONTENT = "content"
 LEFT_OUT = "left_out"
+# The same, for the trials of another program: which one.
+PROGRAM = "program"
+# What definitions did not have once: a study is bound to it when its command continues it.
+ADDED = (LEFT_OUT, PROGRAM)
 _UNBOUND = (
     "It was started before studies were bound to the content of their pictures, so it is unknown whether its "
     "trials were trained on these."
@@ -47,6 +51,7 @@ def definition_of(
     config: DictConfig,
     n_repeats: int = 1,
     content: Mapping[str, Sequence[str]] | None = None,
+    program: str | None = None,
 ) -> dict[str, Any]:
     """What a study searches, as stored with it, without passwords, and compared with what a later command searches.
 
@@ -56,6 +61,7 @@ def definition_of(
         n_repeats: Of the sweep.
         content: What its trials read, see `flowersweep.sweep.study.content.Content.listed`; its location is then not a part of
             the definition. None for an application for which this is unknown.
+        program: Of such an application, see `flowersweep.own.names.program_name`: two may have equal configurations.
     """
     places = _KEPT_IN_BY_OTHERS if content is None else (*_KEPT_IN, *_READ_FROM)
     given = space.definition()
@@ -64,6 +70,8 @@ def definition_of(
     definition = {**given, **_without_places(shared, places), LEFT_OUT: list(places)}
     if content is not None:
         definition[_CONTENT] = dict(content)
+    if program is not None:
+        definition[PROGRAM] = program
     return dict(redacted_tree(definition))
 
 
@@ -148,6 +156,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     changes.extend(_fixed(old["fixed"], new["fixed"]))
     changes.extend(_configured(old, new))
     changes.extend(_content(old.get(_CONTENT, {}), new.get(_CONTENT, {})))
+    changes.extend(_program(old, new))
     if not changes and old["order"] != new["order"]:
         changes.append(
             f"The searched keys were in the order {', '.join(old['order'])}, and are now {', '.join(new['order'])}."
@@ -202,6 +211,12 @@ def _content(old: Mapping[str, Sequence[str]], new: Mapping[str, Sequence[str]])
             yield f"{subject} not what its trials read: the content was {_digests(before)}, and is now {_digests(after)}."
 
 
+def _program(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    before, after = (definition.get(PROGRAM) for definition in (old, new))
+    if before is not None and after is not None and before != after:
+        yield f"The program was {before}, and is now {after}."
+
+
 def _digests(content: Sequence[str]) -> str:
     return ", ".join(digest[:12] for digest in content) or "none"
 
@@ -224,6 +239,7 @@ def derived_name(space: Space, definition: Mapping[str, Any], directions: Sequen
     """
     keys = "-".join(name.rpartition(".")[2] for name in space.searched) or "single"
     hashed = _without_places(definition, _FORMERLY_LEFT_OUT)
-    hashed.pop(LEFT_OUT, None)
+    for name in ADDED:
+        hashed.pop(name, None)
     text = json.dumps([hashed, list(directions)], sort_keys=True)
     return f"{keys[:40].rstrip('-')}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
