@@ -49,7 +49,7 @@ NO_COMMANDS = {
     (
         "docs/decisions/0011-augmentation-defaults.md",
         "# Add up to 255",
-    ): "quotes a file as it was before the decision",
+    ): "a file of conf/, compared below",
     ("docs/howto/migrate_from_optuna_sweeper.md", "defaults:"): "a part of another program's configuration",
     (
         "docs/decisions/0015-small-without-extras.md",
@@ -262,6 +262,12 @@ def test_a_preset_in_a_page(tmp_path: Path) -> None:
         overrides = [f"hydra.searchpath=[file://{tmp_path}]", "search=mine"]
         found = loader.load_configuration("config", overrides, run_mode=RunMode.MULTIRUN)
     assert found.hydra.sweeper.params["optimizer.momentum"] == "interval(0.0,0.99)"
+
+
+def test_the_file_of_an_augmentation_in_a_decision() -> None:
+    """A file that a decision shows is the one in conf/."""
+    (block,) = blocks("docs/decisions/0011-augmentation-defaults.md")
+    assert block.text.strip() == (ROOT / "conf/aug/RandomBrightness.yaml").read_text(encoding="utf-8").strip()
 
 
 def test_nothing_is_left_out_without_need() -> None:

@@ -1,9 +1,11 @@
-"""The names of a module that its code reads."""
+"""The names of a module that its code reads, and the name of a program."""
 
 import dis
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import CodeType
+from typing import Any
 
 
 def global_names(module: CodeType) -> Iterator[str]:
@@ -26,3 +28,15 @@ def global_names(module: CodeType) -> Iterator[str]:
                 one.opname in {"LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"} and one.argval not in own
             ):
                 yield one.argval
+
+
+def program_name(function: Callable[..., Any]) -> str:
+    """The name of a program by the function that it calls for each trial, as in "train.py:main"; without the folder, which may move.
+
+    A function that was typed, such as in a notebook, has only its own name.
+    """
+    function = inspect.unwrap(function)
+    name: str = getattr(function, "__qualname__", type(function).__qualname__)
+    code = getattr(function, "__code__", None)
+    file = Path(code.co_filename) if code is not None else None
+    return f"{file.name}:{name}" if file is not None and file.is_file() else name

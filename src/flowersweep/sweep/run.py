@@ -21,6 +21,7 @@ from flowersweep.doors.optuna_api import enqueued_values, storage_of
 from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.interrupt import interruptible
 from flowersweep.own.main_module import InMain, MainModule, refuse_in_training_process
+from flowersweep.own.names import program_name
 from flowersweep.redaction import redacted
 from flowersweep.sweep.display import SweepDisplay, show_summary
 from flowersweep.sweep.official import tell_differences, write_results
@@ -114,7 +115,13 @@ def run_study(
             "search its seed instead, as in seed=0,1,2: the leaderboard compares means over the values of seed."
         )
     content = _content(configs)
-    definition = definition_of(space, config, settings.n_repeats, content.listed() if content else None)
+    definition = definition_of(
+        space,
+        config,
+        settings.n_repeats,
+        content.listed() if content else None,
+        None if configs else program_name(task_function),
+    )
     runs = runs_of(config, settings.tracking, {one.tracking.experiment for one in configs}, settings.names)
     store = open_store(runs)
     storage = (existing_storage if settings.join else open_storage)(url, directory)

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 from flowersweep.errors import SweepError
 from flowersweep.sweep.storage.lock import locked
 from flowersweep.sweep.study.attributes import COMMAND, DEFINITION
-from flowersweep.sweep.study.definition import LEFT_OUT, differences
+from flowersweep.sweep.study.definition import ADDED, differences
 from flowersweep.texts import choose_one_of
 from flowersweep.tracking.provenance import own_version
 
@@ -172,7 +172,7 @@ def _changes(
     changes = [] if old == list(directions) else turned
     if (known := study.user_attrs.get(DEFINITION)) is not None:
         changes = [*differences(known, definition), *changes]
-        if not changes and known.get(LEFT_OUT) != definition.get(LEFT_OUT):
+        if not changes and any(known.get(name) != definition.get(name) for name in ADDED):
             # From now on, it is bound to what was formerly no part of it.
             study.set_user_attr(DEFINITION, dict(definition))
         return changes
