@@ -37,6 +37,37 @@ def main(cfg):
 
 main()
 """
+RESOLVERS = """
+import threading
+import hydra
+import helper
+from omegaconf import OmegaConf
+
+WORDS, LOCK = None, threading.Lock()
+
+def size():
+    with LOCK:
+        return len(WORDS)
+
+OmegaConf.register_resolver("size", size)
+OmegaConf.register_resolver("words", lambda: len(WORDS))
+
+@hydra.main(config_path=None)
+def main(cfg):
+    global WORDS
+    WORDS = "abc"
+    helper.offset = 10
+    return float(cfg.size + cfg.words + cfg.offset)
+
+main()
+"""
+HELPER = """
+import threading
+from omegaconf import OmegaConf
+
+offset, lock = 0, threading.Lock()
+OmegaConf.register_resolver("offset", lambda: offset + lock.locked())
+"""
 CONFIG = OmegaConf.create({"hydra": {"job": {"name": "train"}}, "tracking": {"dir": "kept"}})
 
 
@@ -220,15 +251,30 @@ def test_an_experiment_given_by_its_id(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_resolvers_read_what_the_trial_has_set(tmp_path: Path, n_jobs: int) -> None:
+    """Resolvers of a program and of its modules are those of the trial's process, also with a lock, which cannot be sent."""
+    (tmp_path / "program.py").write_text(RESOLVERS, encoding="utf-8")
+    (tmp_path / "helper.py").write_text(HELPER, encoding="utf-8")
+    keys = ["+size=${size:}", "+words=${words:}", "+offset=${offset:}", "+x=1,2"]
+    assert _values("program", tmp_path, *keys, f"hydra.sweeper.n_jobs={n_jobs}") == [[16.0, 16.0]]
+
+
+@pytest.mark.slow
 def test_two_programs_in_a_folder(tmp_path: Path) -> None:
     """The same command of another program is another study, although their configurations are equal."""
     for name, result in (("svm", "1.0"), ("forest", "2.0")):
         (tmp_path / f"{name}.py").write_text(TWO.format(result=result), encoding="utf-8")
-    for name in ("svm", "forest", "svm"):
-        command = [sys.executable, f"{name}.py", "--multirun", "hydra/sweeper=study", "+x=1,2"]
-        subprocess.run(command, cwd=tmp_path, check=True)
-    storage = open_storage(None, tmp_path / "mlruns")
-    studies = [
-        optuna.load_study(study_name=name, storage=storage) for name in optuna.get_all_study_names(storage)
-    ]
-    assert sorted([trial.value for trial in study.trials] for study in studies) == [[1.0, 1.0], [2.0, 2.0]]
+    assert _values("svm", tmp_path, "+x=1,2") == [[1.0, 1.0]]
+    assert _values("forest", tmp_path, "+x=1,2") == [[1.0, 1.0], [2.0, 2.0]]
+    assert _values("svm", tmp_path, "+x=1,2") == [[1.0, 1.0], [2.0, 2.0]]
+
+
+def _values(program: str, folder: Path, *arguments: str) -> list[list[float | None]]:
+    """Run a sweep of a program, and return the values of the trials of each study in its folder."""
+    command = [sys.executable, f"{program}.py", "--multirun", "hydra/sweeper=study", *arguments]
+    subprocess.run(command, cwd=folder, check=True)
+    storage = open_storage(None, folder / "mlruns")
+    names = optuna.get_all_study_names(storage)
+    studies = [optuna.load_study(study_name=name, storage=storage) for name in names]
+    return sorted([trial.value for trial in study.trials] for study in studies)

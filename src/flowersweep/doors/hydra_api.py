@@ -1,10 +1,11 @@
 """Wrapper module for Hydra's private API: its source of files, completion, callbacks, results of jobs and error messages."""
 
+import pickle
 import re
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, setup_globals
 from hydra.types import HydraContext
 from omegaconf import DictConfig
+from omegaconf.basecontainer import BaseContainer
 
 # Private: the logger of Hydra's default launcher, which has no option to stop it from announcing its jobs.
 LOGGER = "hydra._internal.core_plugins.basic_launcher"
@@ -33,6 +35,7 @@ NOT_A_CHOICE = "Config group override must be"
 _GRAMMAR = ("LexerNoViable", "Error parsing", "Error when parsing", "See https:")
 _DEFAULTS_LIST = "hydra._internal.defaults_list"
 _CACHE = "_active_repository"
+_RESOLVERS = "omegaconf_resolvers"
 
 
 class FileSource(file_config_source.FileConfigSource):
@@ -103,12 +106,63 @@ def with_value(override: Override, value: Any) -> Override:
     return replace(override, _value=value)
 
 
-def state() -> Any:
+def state(*, with_resolvers: bool = True) -> Any:
     """Return this process's state of Hydra: its registered configurations and plugins, for `restore` in another process.
 
     Not documented: `Singleton.get_state`, which Hydra's own launchers hand to their processes.
     """
-    return Singleton.get_state()
+    known = Singleton.get_state()
+    return known if with_resolvers else {**known, _RESOLVERS: {}}
+
+
+def resolvers() -> dict[str, Any]:
+    """Return the registered resolvers of OmegaConf, for `restore` in another process.
+
+    Private: `BaseContainer._resolvers`, which is a part of the state that Hydra's own launchers hand to their processes.
+    """
+    return dict(BaseContainer._resolvers)
+
+
+@contextmanager
+def sendable_resolvers() -> Iterator[None]:
+    """Let Hydra's launchers start processes in the block although a resolver is bound to this one, as by a lock in its module.
+
+    Private: as `resolvers`.
+    """
+    known = dict(BaseContainer._resolvers)
+    BaseContainer._resolvers.update(
+        {name: _Bound(name, one) for name, one in known.items() if not _is_sent(one)}
+    )
+    try:
+        yield
+    finally:
+        BaseContainer._resolvers.update(known)
+
+
+def _is_sent(resolver: Any) -> bool:
+    import cloudpickle  # type: ignore[import-untyped] # it has no types
+
+    try:
+        cloudpickle.dumps(resolver)
+    except (TypeError, AttributeError, pickle.PicklingError):
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """A resolver that another process does not get."""
+
+    name: str
+    resolver: Any = None
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        if self.resolver is None:
+            raise ValueError(f"the resolver {self.name!r} is bound to the process that registered it")
+        return self.resolver(*arguments, **named)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Bound, (self.name,)
 
 
 @contextmanager
@@ -133,13 +187,17 @@ def configured(config: DictConfig, loader: ConfigLoader) -> Iterator[None]:
         setattr(loader, _CACHE, cache)
 
 
-def restore(known: Any) -> None:
+def restore(known: Any, resolvers: Mapping[str, Any] | None = None) -> None:
     """Set the state of Hydra in this process, and register Hydra's resolvers.
 
     Not documented: `setup_globals` and `Singleton.set_state`, which processes of Hydra's own launchers call first.
+
+    Args:
+        known: From `state`.
+        resolvers: From `resolvers`; None for those in the state.
     """
     setup_globals()
-    Singleton.set_state(known)
+    Singleton.set_state(known if resolvers is None else {**known, _RESOLVERS: dict(resolvers)})
 
 
 def is_circular(error: RecursionError) -> bool:

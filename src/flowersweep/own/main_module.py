@@ -6,10 +6,11 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.machinery import ModuleSpec
 from itertools import islice
 from threading import Event
-from types import CodeType, FrameType, ModuleType
+from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
 from flowersweep.errors import SweepError
@@ -34,6 +35,7 @@ class MainModule:
         package: Its package, if it was started as `python -m`.
         name: Its name, if it was started as `python -m`.
         classes: The names of its classes, by which they are the same in other processes.
+        set_by_start: The names that only its start sets.
     """
 
     file: str
@@ -43,6 +45,7 @@ class MainModule:
     package: str | None
     name: str | None
     classes: frozenset[str]
+    set_by_start: frozenset[str]
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> "MainModule | None":
@@ -76,6 +79,7 @@ class MainModule:
             main.__package__,
             spec.name if spec else None,
             frozenset(_classes(vars(main))) - set_by_start,
+            frozenset(set_by_start),
         )
 
     def run(self) -> None:
@@ -100,6 +104,44 @@ class MainModule:
     def has(self, kind: type) -> bool:
         """Whether it defines a class."""
         return kind.__module__ == MAIN and kind.__qualname__.partition(".")[0] in self.classes
+
+
+def in_its_module(function: Any, main: MainModule | None) -> tuple[Any, ...] | None:
+    """How `pickle` makes a function, which has no name in its module, such as a lambda, in the module of another process.
+
+    It then reads and sets the names of the module there. Sent by value, it would have copies of them, which must be possible.
+
+    Args:
+        function: Or any other object.
+        main: The main module of the other process.
+
+    Returns:
+        As from `__reduce__`; None for what has such a name, for what has more state, and if the module is not there.
+    """
+    if not isinstance(function, FunctionType) or function.__closure__ or vars(function):
+        return None
+    module = sys.modules.get(function.__module__)
+    if module is None or function.__globals__ is not vars(module):
+        return None
+    if function.__module__ == MAIN:
+        if main is None or main.set_by_start & {*global_names(function.__code__)}:
+            return None
+    elif module.__spec__ is None or _has(module, function):
+        return None
+    given = function.__name__, function.__defaults__
+    return _made_in_its_module, (function.__module__, function.__code__, *given, function.__kwdefaults__)
+
+
+def _has(module: ModuleType, function: FunctionType) -> bool:
+    return getattr(module, function.__qualname__, None) is function
+
+
+def _made_in_its_module(
+    module: str, code: CodeType, name: str, defaults: tuple[Any, ...] | None, by_name: dict[str, Any] | None
+) -> FunctionType:
+    function = FunctionType(code, vars(import_module(module)), name, defaults)
+    function.__kwdefaults__ = by_name
+    return function
 
 
 def refuse_in_training_process() -> None:

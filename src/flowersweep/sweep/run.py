@@ -17,6 +17,7 @@ from flowersweep import process
 from flowersweep.config import Config
 from flowersweep.config.files import flags
 from flowersweep.console import plain_console
+from flowersweep.doors import hydra_api
 from flowersweep.doors.optuna_api import enqueued_values, storage_of
 from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.interrupt import interruptible
@@ -105,6 +106,7 @@ def run_study(
     main = MainModule.of(task_function)
     function = (main and InMain.of(task_function)) or task_function
     packed(function, main)  # is refused here if it cannot be sent
+    resolvers = packed(hydra_api.resolvers(), main)
     directory = results_folder(config)
     url = storage_url(settings.storage, directory)
     refuse_file_for_machines(config, url)
@@ -147,6 +149,7 @@ def run_study(
             hydra_context=hydra_context,
             task_function=function,
             main=main,
+            resolvers=resolvers,
             sweeper=process.identity(),
             command=command_line(),
             content=content,

@@ -200,6 +200,7 @@ def _launcher(sweep: Sweep, n_workers: int) -> Iterator[Launcher]:
     # For the user's Hydra callbacks, a trial is a job and a worker is not.
     context = hydra_api.without_callbacks(sweep.hydra_context)
     with ExitStack() as stack:
+        stack.enter_context(hydra_api.sendable_resolvers())
         given: Sweep | Sealed = sweep
         if _WRITES_FILES in target:
             given = stack.enter_context(sealed(sweep))

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from flowersweep.doors import hydra_api
 from flowersweep.errors import SweepError
-from flowersweep.own.main_module import MainModule, in_main
+from flowersweep.own.main_module import MainModule, in_its_module, in_main
 
 if TYPE_CHECKING:
     from flowersweep.sweep.study.content import Content
@@ -34,6 +34,7 @@ class Application:
         content: What its trials read; None if unknown.
         names: The names of the objectives; empty if they have none.
         main: The module that defines the function, if it is the main one.
+        resolvers: `hydra_api.resolvers()` of the program, packed; None for those of the worker.
     """
 
     task_function: TaskFunction
@@ -44,6 +45,7 @@ class Application:
     content: "Content | None" = None
     names: tuple[str, ...] = ()
     main: MainModule | None = None
+    resolvers: bytes | None = None
 
     @classmethod
     def here(
@@ -56,10 +58,13 @@ class Application:
         content: "Content | None" = None,
         names: tuple[str, ...] = (),
         main: MainModule | None = None,
+        resolvers: bytes | None = None,
     ) -> "Application":
         """The application with this process's state of Hydra."""
-        state = hydra_api.state()
-        return cls(task_function, hydra_context, state, n_objectives, command, content, names, main)
+        state = hydra_api.state(with_resolvers=resolvers is None)
+        return cls(
+            task_function, hydra_context, state, n_objectives, command, content, names, main, resolvers
+        )
 
 
 @dataclass(frozen=True)
@@ -110,11 +115,11 @@ class Message:
         return self.pid == pid and self.trial in {None, (job.number, job.attempt)}
 
 
-def packed(content: Application | Job | TaskFunction, main: MainModule | None) -> bytes:
-    """An application, its function or a job as bytes; what cannot be imported by name is pickled by value, except classes of the main module.
+def packed(content: Any, main: MainModule | None) -> bytes:
+    """What a training process gets, as bytes; what cannot be imported by name is pickled by value, except what the main module defines.
 
     Args:
-        content: One of these.
+        content: An application, its function, its resolvers or a job.
         main: The main module of the process that gets it.
 
     Raises:
@@ -139,4 +144,6 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
     def reducer_override(self, obj: Any) -> Any:
         if self._main is not None and isinstance(obj, type) and self._main.has(obj):
             return in_main, (obj.__qualname__,)
+        if (made := in_its_module(obj, self._main)) is not None:
+            return made
         return super().reducer_override(obj)

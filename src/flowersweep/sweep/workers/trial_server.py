@@ -66,7 +66,8 @@ def _received_application(channel: Channel) -> Application:
         if main is not None:
             main.run()
         application = cloudpickle.loads(content)
-        hydra_api.restore(application.hydra_state)
+        resolvers = application.resolvers and cloudpickle.loads(application.resolvers)
+        hydra_api.restore(application.hydra_state, resolvers)
     except Exception as error:  # noqa: BLE001 - the worker reports it in a message
         channel.say(BROKEN, of_exception(error))
         raise SystemExit(1) from None

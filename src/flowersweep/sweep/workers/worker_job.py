@@ -59,6 +59,7 @@ class Sweep:
         runs: Where the runs of the trials are; None if they are not recorded.
         environment: MLflow's variables, as they were set for another program; None for flowersweep's own trainings.
         main: The module that defines the function, if it is the main one.
+        resolvers: The program's resolvers of OmegaConf, packed for training processes.
     """
 
     study_name: str
@@ -77,6 +78,7 @@ class Sweep:
     runs: Runs | None = None
     environment: Mapping[str, str] | None = None
     main: MainModule | None = None
+    resolvers: bytes | None = None
 
 
 @contextmanager
@@ -118,6 +120,7 @@ def worker_job(config: DictConfig, *, sweep: Sweep | Sealed) -> WorkerReport:
             content=sweep.content,
             names=settings.names,
             main=sweep.main,
+            resolvers=sweep.resolvers,
         ),
         n_workers=settings.n_jobs,
         trials_per_process=settings.trials_per_process,
