@@ -140,8 +140,8 @@ class BankConfig:
             network in every epoch.
         dtype: Type of stored training features: float16 halves the size; the relative error is at most
             2**-11.
-        engine: The engine of the prefix: litert (XNNPACK), tensorflow, or auto: LiteRT if it is installed and
-            there is no GPU, otherwise TensorFlow.
+        engine: What computes the output of frozen layers: litert (XNNPACK), tensorflow, or auto: LiteRT if it is
+            installed and there is no GPU, otherwise TensorFlow.
         max_gigabytes: Size limit of all features together; the least recently used ones are removed first.
     """
 
@@ -200,8 +200,9 @@ class PathsConfig:
     """Folders other than that of the results.
 
     Attributes:
-        cache: Decoded pictures, features and downloads; null: the platform's cache folder for flowersweep. Safe to
-            delete, except for outbox/, which has the only copy of records that wait for an MLflow server.
+        cache: Decoded pictures, features, checkpoints and downloads; null: the platform's cache folder for
+            flowersweep. Safe to delete, except for outbox/, which has the only copy of records that wait for an
+            MLflow server; without its checkpoint, an interrupted training starts at its first epoch.
         checkpoints: Where the states of interrupted trainings are; null: in the cache. A folder that several machines
             share lets one of them go on with what another one has begun.
     """
