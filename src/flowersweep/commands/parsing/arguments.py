@@ -183,6 +183,6 @@ def values_of(given: Mapping[str, str | None], name: str) -> list[str]:
 
 
 def _about(argument: Argument) -> str:
-    choices = f" ({', '.join(argument.choices)})" if argument.choices else ""
+    choices = f" ({', '.join(argument.choices)})" if len(argument.choices) > 1 else ""
     default = f"; default: {argument.default}" if argument.default is not None else ""
     return f"{argument.about}{choices}{'; required' if argument.required else default}"
