@@ -18,6 +18,7 @@ from rich.text import Text
 
 from flowersweep.config.spelling import value_text
 from flowersweep.console import plain_console, print_line, stderr_console
+from flowersweep.ranking.standings import configuration_key
 from flowersweep.sweep.leaderboard import leaderboard
 from flowersweep.sweep.leaderboard_view import as_listings
 from flowersweep.sweep.parent_run import ParentRun
@@ -28,7 +29,7 @@ from flowersweep.sweep.study.claim import is_abandoned
 from flowersweep.sweep.study.study import metric_names
 from flowersweep.sweep.workers.worker_job import TRAINING_LOG
 from flowersweep.tables import show_text, wrapped
-from flowersweep.texts import counted
+from flowersweep.texts import counted, number_text
 
 log = logging.getLogger(__name__)
 
@@ -133,10 +134,15 @@ class SweepDisplay:
         if not complete:
             return "none complete yet"
         if len(self._study.directions) > 1:
-            return f"{len(self._study.best_trials)} in the Pareto set"
+            front = {
+                configuration_key(row.params)
+                for row in leaderboard(self._study).best
+                if row.taken_from is None
+            }
+            return f"{len(front)} in the Pareto set"
         choose = max if self._study.direction is StudyDirection.MAXIMIZE else min
         best = choose(complete, key=lambda trial: trial.values[0])
-        return f"best {best.values[0]:.4f} of trial {best.number}"
+        return f"best {number_text(best.values[0])} of trial {best.number}"
 
     def _left(self, done: int) -> str:
         since = len(self._ended) - self._before
@@ -163,7 +169,7 @@ class SweepDisplay:
 
     def _best_reported(self, reported: dict[int, float]) -> str:
         maximize = self._study.directions[0] is StudyDirection.MAXIMIZE
-        return f"{(max if maximize else min)(reported.values()):.4f}"
+        return number_text((max if maximize else min)(reported.values()))
 
 
 def show_summary(

@@ -6,6 +6,7 @@ from flowersweep.figures.calibration import BINS, Calibration
 from flowersweep.report.charts import series
 from flowersweep.report.charts.plotting import Chart, empty, safe, wrapped
 from flowersweep.report.leading_run import LeadingRun
+from flowersweep.texts import number_text
 
 
 def leading_charts(leading: LeadingRun | None) -> list[Chart]:
@@ -42,7 +43,7 @@ def _reliability(calibration: Calibration) -> Chart:
     figure.update_xaxes(range=[0, 1])
     figure.update_yaxes(range=[0, 1.02])
     note = (
-        f"The expected calibration error is {calibration.error:.4f}: the mean difference between confidence and correct fraction "
+        f"The expected calibration error is {number_text(calibration.error)}: the mean difference between confidence and correct fraction "
         f"of the {calibration.pictures.sum()} validation pictures, in {BINS} bins. Bars below the line: the model is too sure "
         "of itself; export with temperature=fit corrects it."
     )

@@ -5,8 +5,9 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from flowersweep.config.spelling import value_texts
 from flowersweep.report.charts.plotting import Chart, empty, safe, wrapped
-from flowersweep.report.charts.series import COLOURS, plain_number, rate_range, rate_ticks
+from flowersweep.report.charts.series import COLOURS, rate_range, rate_ticks
 from flowersweep.report.evidence import Goal, Study
 from flowersweep.report.statistics import searched
 from flowersweep.report.statistics.ranking import Row
@@ -87,10 +88,7 @@ def _dimension(axis: searched.Axis) -> dict[str, Any]:
             "tickvals": [math.log10(tick) for tick in ticks],
             "ticktext": list(ticks.values()),
         }
-    texts = [
-        "(missing)" if value is None else plain_number(value) if isinstance(value, float) else str(value)
-        for value in values
-    ]
+    texts = value_texts(["(missing)" if value is None else value for value in values])
     choices = list(dict.fromkeys(texts))
     if len(numbers) == len(values):
         choices.sort(key=float)

@@ -18,9 +18,11 @@ RUN_ID = "mlflow_run_id"
 TAKEN_FROM = "taken_from"
 
 # Of a trial that trained networks: how many epochs in all its phases and repeats, also if it was pruned or failed; and if
-# it is complete, the objective and the seed of each repeat, and the number of validation pictures.
+# it is complete, the objective and the seed of each repeat (of several objectives the first one, and all of them), and the
+# number of validation pictures.
 EPOCHS = "epochs"
 REPEATS = "repeats"
+ALL_OBJECTIVES = "repeats_of_all_objectives"
 SEEDS = "seeds"
 N_VALIDATION = "n_validation"
 
@@ -50,6 +52,7 @@ OF_TRIALS = frozenset(
         TAKEN_FROM,
         EPOCHS,
         REPEATS,
+        ALL_OBJECTIVES,
         SEEDS,
         N_VALIDATION,
         GRID_POINT,

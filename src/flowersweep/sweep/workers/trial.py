@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 from flowersweep.errors import Pruned
 from flowersweep.sweep.study.attributes import OF_TRIALS
 from flowersweep.sweep.study.outcome import number_of, shortly
+from flowersweep.texts import number_text
 
 if TYPE_CHECKING:
     from flowersweep.sweep.study.content import Content
@@ -135,7 +136,7 @@ class RunningTrial(Trial):
     def _reported(self, step: int, value: float) -> None:
         if self._report(step, value):
             self.should_prune = True
-            raise Pruned(f"It was pruned after step {step} at {value:.4g}.")
+            raise Pruned(f"It was pruned after step {step} at {number_text(value)}.")
 
 
 _NONE = Trial()
