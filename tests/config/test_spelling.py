@@ -30,7 +30,7 @@ def test_every_key_has_a_text_that_ends_it(keys: list[str]) -> None:
 
 def test_floats_have_four_digits_and_all_else_is_as_it_is() -> None:
     """Whole numbers are not rounded."""
-    values = (0.000123456, 12345.6789, 123456, True, None, "RandomFlip")
+    values = (0.000123456, 12345.6789, 123456, True, None, "RandomFlip", [1, "a"], {"b": 0.5})
     assert [value_text(value) for value in values] == [
         "0.0001235",
         "1.235e+04",
@@ -38,6 +38,8 @@ def test_floats_have_four_digits_and_all_else_is_as_it_is() -> None:
         "True",
         "None",
         "RandomFlip",
+        "[1,a]",
+        "{b:0.5}",
     ]
 
 

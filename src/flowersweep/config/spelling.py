@@ -43,7 +43,11 @@ def _leaf(key: str) -> str:
 
 
 def value_text(value: Any) -> str:
-    """A value as text, with four significant digits if it is a float."""
+    """A value as text: floats with four significant digits, lists and mappings as in an override."""
+    if isinstance(value, list):
+        return f"[{','.join(map(value_text, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{key}:{value_text(one)}' for key, one in value.items())}}}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

@@ -23,8 +23,7 @@ from flowersweep.sweep.leaderboard import leaderboard
 from flowersweep.sweep.leaderboard_view import as_listings
 from flowersweep.sweep.parent_run import ParentRun
 from flowersweep.sweep.settings import Plan
-from flowersweep.sweep.space.values import own_value
-from flowersweep.sweep.study.attributes import FAIL_REASON, TAKEN_FROM
+from flowersweep.sweep.study.attributes import FAIL_REASON, N_STEPS, TAKEN_FROM
 from flowersweep.sweep.study.claim import is_abandoned
 from flowersweep.sweep.study.study import metric_names
 from flowersweep.sweep.workers.worker_job import TRAINING_LOG
@@ -44,7 +43,7 @@ class SweepDisplay:
     Args:
         study: The study to show.
         plan: Has the number of trials.
-        config: The sweep's configuration; its `trainer.epochs` is shown if there is one.
+        config: The sweep's configuration, with the number of repeats.
         on_change: Called when trials have ended since the last update.
         console: Where to draw; standard error by default.
         clock: Gives seconds, from which the time left is estimated.
@@ -65,7 +64,6 @@ class SweepDisplay:
         repeats = OmegaConf.select(config, "hydra.sweeper.n_repeats") or 1
         # A trial that is repeated reports after each seed, others after each epoch.
         self._unit = "seed" if repeats > 1 else "epoch"
-        self._steps = repeats if repeats > 1 else own_value(config, "trainer.epochs", int)
         self._on_change = on_change
         self._console = console or stderr_console()
         self._live = Live(console=self._console, refresh_per_second=2, transient=True)
@@ -159,9 +157,8 @@ class SweepDisplay:
             reported = trial.intermediate_values
             step = "starting"
             if reported:  # another program counts as it likes
-                step = (
-                    f"{self._unit} {len(reported)}/{self._steps}" if self._steps else f"step {max(reported)}"
-                )
+                n_steps = trial.user_attrs.get(N_STEPS)
+                step = f"{self._unit} {len(reported)}/{n_steps}" if n_steps else f"step {max(reported)}"
             best = f"best {self._best_reported(reported)}" if reported else ""
             params = " ".join(f"{name}={value_text(value)}" for name, value in trial.params.items())
             lines.append(f"trial {trial.number} {step} {best} {params}")

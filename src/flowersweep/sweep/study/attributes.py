@@ -22,7 +22,9 @@ TAKEN_FROM = "taken_from"
 # number of validation pictures.
 EPOCHS = "epochs"
 REPEATS = "repeats"
-ALL_OBJECTIVES = "repeats_of_all_objectives"
+ALL_OBJECTIVES = "flowersweep.repeats"
+# Of the same, from its start: how often it reports at most, which is its number of epochs or, with repeats, of seeds.
+N_STEPS = "flowersweep.n_steps"
 SEEDS = "seeds"
 N_VALIDATION = "n_validation"
 
@@ -53,6 +55,7 @@ OF_TRIALS = frozenset(
         EPOCHS,
         REPEATS,
         ALL_OBJECTIVES,
+        N_STEPS,
         SEEDS,
         N_VALIDATION,
         GRID_POINT,

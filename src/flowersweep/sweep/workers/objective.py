@@ -8,7 +8,15 @@ from pathlib import Path
 
 from flowersweep.config import Config
 from flowersweep.fields import maximized
-from flowersweep.sweep.study.attributes import ALL_OBJECTIVES, EPOCHS, N_VALIDATION, REPEATS, RUN_ID, SEEDS
+from flowersweep.sweep.study.attributes import (
+    ALL_OBJECTIVES,
+    EPOCHS,
+    N_STEPS,
+    N_VALIDATION,
+    REPEATS,
+    RUN_ID,
+    SEEDS,
+)
 from flowersweep.sweep.study.trial_name import trial_name
 from flowersweep.sweep.workers.recorder import searched_numbers, tags_of
 from flowersweep.sweep.workers.trial import RunningTrial
@@ -80,7 +88,7 @@ def _once(
     monitor = config.objective.metric.rpartition("/")[2]
 
     def started(run_id: str) -> None:
-        trial.user_attrs({RUN_ID: run_id})
+        trial.user_attrs({RUN_ID: run_id, N_STEPS: config.trainer.epochs})
 
     def report(number: int, values: Mapping[str, float]) -> None:
         trial.report(number, values[monitor])
@@ -118,7 +126,7 @@ def _repeated(
     metrics: list[Values] = []
     sizes: set[int] = set()
     with closing(tracker, wait=0), failures_recorded(tracker, again=True):
-        trial.user_attrs({RUN_ID: tracker.run_id})
+        trial.user_attrs({RUN_ID: tracker.run_id, N_STEPS: n_repeats})
         if not known:
             tracker.metrics(searched_numbers(trial.params))
         for repeat, seeded in enumerate(configs):

@@ -2,6 +2,7 @@
 
 import json
 import operator
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -139,12 +140,41 @@ class RunningTrial(Trial):
             raise Pruned(f"It was pruned after step {step} at {number_text(value)}.")
 
 
+class _StartedByTrial(Trial):
+    """The trial of a process that a trial has started, from where the sweep cannot be reached: its methods refuse.
+
+    Args:
+        number: The number of the trial that runs in another process.
+    """
+
+    def __init__(self, number: str) -> None:
+        super().__init__()
+        self._refusal = (
+            f"Trial {number} cannot report from here: this is a process that it has started; report in the process that "
+            "Hydra runs the trial in."
+        )
+
+    def user_attrs(self, attrs: Mapping[str, Any]) -> None:  # noqa: ARG002 - it cannot be stored
+        """Refuse to store attributes."""
+        raise RuntimeError(self._refusal)
+
+    def _reported(self, step: int, value: float) -> None:  # noqa: ARG002 - it cannot be reported
+        raise RuntimeError(self._refusal)
+
+
+# The environment variable with the number of the running trial, which is inherited by the processes that it starts.
+TRIAL = "FLOWERSWEEP_TRIAL"
 _NONE = Trial()
 _current: RunningTrial | None = None
 
 
 def current_trial() -> Trial:
-    """The trial that this process is running; outside a sweep, one whose methods do nothing."""
+    """The trial that this process is running; outside a sweep, one whose methods do nothing.
+
+    In a process that a trial has started, its methods raise RuntimeError: only the process of the trial can report.
+    """
+    if _current is None and (number := os.environ.get(TRIAL)) is not None:
+        return _StartedByTrial(number)
     return _current or _NONE
 
 
