@@ -1,5 +1,6 @@
 """Names of others, in files and on terminals."""
 
+import math
 import os
 import re
 import sys
@@ -18,10 +19,13 @@ from flowersweep.texts import (
     edit_distance,
     in_one_line,
     is_line,
+    mean_text,
     nearest,
     nearest_of,
+    number_text,
     paired,
     printable,
+    share_text,
     upper_bound,
 )
 
@@ -178,3 +182,77 @@ def test_a_bound_is_not_smaller_than_what_it_bounds(value: float) -> None:
 def test_a_bound_of_two_digits_stays() -> None:
     """It is the number itself, whatever its digits in binary are."""
     assert [upper_bound(value) for value in (0.13, 0.01, 0.0, 2e-7)] == ["0.13", "0.01", "0", "2e-07"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (4.9e-5, "4.9e-05"),
+        (0.5, "0.5000"),
+        (12.345, "12.35"),
+        (123.44, "123.4"),
+        (1.0, "1"),
+        (0.0, "0"),
+        (-0.0, "0"),
+        (0.99997, "0.99997"),
+        (math.nan, "nan"),
+        (math.inf, "inf"),
+    ],
+)
+def test_numbers(value: float, text: str) -> None:
+    """Integers have no decimals, and what is not 0 or 1 is not shown as 0 or 1."""
+    assert number_text(value) == text
+
+
+@given(st.floats(0, 1))
+def test_a_number_between_0_and_1_is_shown_as_such(value: float) -> None:
+    """Only 0 and 1 themselves are shown as 0 and 1, and four decimals are right."""
+    shown = float(number_text(value))
+    assert (shown == 0, shown == 1) == (value == 0, value == 1)
+    assert abs(shown - value) <= 0.5000001e-4
+
+
+@pytest.mark.parametrize(
+    ("share", "decimals", "text"),
+    [
+        (1.0, 0, "100%"),
+        (0.0, 0, "0%"),
+        (0.5, 0, "50%"),
+        (0.996, 0, ">99%"),
+        (0.004, 0, "<1%"),
+        (0.9997, 1, ">99.9%"),
+        (0.0004, 1, "<0.1%"),
+    ],
+)
+def test_percentages(share: float, decimals: int, text: str) -> None:
+    """A share that is not whole is not shown as one that is."""
+    assert share_text(share, decimals=decimals) == text
+
+
+@given(st.floats(0, 1), st.integers(0, 3))
+def test_only_whole_shares_are_shown_as_whole(share: float, decimals: int) -> None:
+    """All is 100 %, none is 0 %, and nothing else is."""
+    text = share_text(share, decimals)
+    assert (text in {f"{end:.{decimals}%}" for end in (0, 1)}) == (share in {0, 1})
+
+
+@pytest.mark.parametrize(
+    ("mean", "deviation", "text"),
+    [
+        (0.9396, 0.000787, "0.9396 ± 0.0008"),
+        (0.9396, 0.0, "0.9396 ± 0.0000"),
+        (0.9396, 0.00001, "0.9396 ± 1e-05"),
+        (123.44, 5.67, "123.4 ± 5.7"),
+        (1.0, 0.0, "1 ± 0"),
+        (0.99997, 0.00002, "0.99997 ± 2e-05"),
+        (13.0, 0.7071, "13.00 ± 0.71"),
+        (2.0, 1.4142, "2.0000 ± 1.4142"),
+        (150.0, 3.6, "150.0 ± 3.6"),
+        (12, 3, "12 ± 3"),
+        (12.0, 0.0, "12 ± 0"),
+        (9.87e-7, 5.1e-7, "9.87e-07 ± 5.1e-07"),
+    ],
+)
+def test_a_spread_has_the_decimals_of_its_mean(mean: float, deviation: float, text: str) -> None:
+    """More would be of no use, and fewer only where nothing would be left."""
+    assert mean_text(mean, deviation) == text

@@ -1,4 +1,4 @@
-"""Texts from outside: names of files, classes and studies, shown unchanged, and suggestions for mistyped words."""
+"""Texts: names of files, classes and studies from outside, shown unchanged; numbers; suggestions for mistyped words."""
 
 import os
 import re
@@ -149,3 +149,54 @@ def upper_bound(value: float) -> str:
     """
     # Of its shortest text: the float that is written 0.13 is a little more than that.
     return f"{float(Context(prec=2, rounding=ROUND_CEILING).create_decimal(repr(float(value)))):.2g}"
+
+
+def number_text(value: float) -> str:
+    """A measured number as text: integers without a decimal point, otherwise four decimals, or three digits if it is tiny.
+
+    Large numbers, such as seconds, have fewer decimals: two from 10 on, one from 100 on. Numbers just below 1 have more, so
+    that only 1 itself is shown as 1.
+    """
+    return f"{value + 0:.0f}" if float(value).is_integer() else _measured(value)
+
+
+def share_text(share: float, decimals: int = 0) -> str:
+    """A share as a percentage; only all is shown as 100 %, and only none as 0 %.
+
+    Args:
+        share: 0..1.
+        decimals: Of the percentage.
+
+    >>> share_text(0.9997, decimals=1)
+    '>99.9%'
+    """
+    text = f"{share:.{decimals}%}"
+    if text == f"{1:.{decimals}%}" and share < 1:
+        return f">{1 - 10 ** -(decimals + 2):.{decimals}%}"
+    return f"<{10 ** -(decimals + 2):.{decimals}%}" if text == f"{0:.{decimals}%}" and share > 0 else text
+
+
+def _measured(value: float) -> str:
+    if 0 < abs(value) < 0.001:
+        return f"{value:.3g}"
+    decimals = _decimals(value)
+    while abs(value) < 1 and abs(float(f"{value:.{decimals}f}")) == 1:
+        decimals += 1
+    return f"{value:.{decimals}f}"
+
+
+def _decimals(value: float) -> int:
+    return 4 if abs(value) < 10 else 2 if abs(value) < 100 else 1
+
+
+def mean_text(mean: float, deviation: float) -> str:
+    """A mean with its standard deviation, both with the same number of decimals, unless that makes the latter zero.
+
+    >>> mean_text(0.9396, 0.000787)
+    '0.9396 ± 0.0008'
+    """
+    if float(mean).is_integer() and float(deviation).is_integer():
+        return f"{number_text(mean)} ± {number_text(deviation)}"
+    rounded = f"{deviation:.{_decimals(mean)}f}"
+    is_tiny = 0 < abs(mean) < 0.001 or not float(rounded)
+    return f"{_measured(mean)} ± {number_text(deviation) if is_tiny and deviation else rounded}"

@@ -128,3 +128,11 @@ def test_a_mapping() -> None:
     """Arguments of one's own code are not said to be a string."""
     (arguments,) = (key for key in keys_of(NODES["model"]["own"], "model.") if key.name == "model.arguments")
     assert (arguments.allowed, arguments.default) == ("a mapping of names to values", "{}")
+
+
+def test_a_key_is_there_although_its_default_is_the_name_of_the_choice() -> None:
+    """Both choices of the bank have bank.engine, also bank=auto, where it is auto; a key that names the choice is left out."""
+    by_name = {group.name: group for group in groups()}
+    for choice in by_name["bank"].choices:
+        assert "bank.engine" in {key.name for key in choice.keys}
+    assert not any(key.name == "optimizer.name" for one in by_name["optimizer"].choices for key in one.keys)

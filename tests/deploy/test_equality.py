@@ -93,7 +93,7 @@ def test_a_lower_accuracy_is_refused_beyond_a_limit(n_wrong: int, of: int, *, is
     else:
         with pytest.raises(
             UnequalError,
-            match=r"accuracy is 0\.\d+ \(source: 1\.0000\), the predicted class differs for \d of",
+            match=r"accuracy is 0\.\d+ \(source: 1\), the predicted class differs for \d of",
         ):
             compare_accuracy(lambda _: source, lambda _: export, shown, 0.05)
 

@@ -1,5 +1,6 @@
 """Which pictures a model is evaluated on, and the metrics of each class."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from flowersweep.commands.parsing.common import chosen
-from flowersweep.data import split
+from flowersweep.data import fingerprint, read_folder, split
 from flowersweep.deploy.choose import Choice
 from flowersweep.deploy.evaluation import class_metrics, evaluation_set
 from flowersweep.errors import DataError
@@ -149,3 +150,22 @@ def test_class_figures() -> None:
     np.testing.assert_allclose(metrics.f1, [2 / 3, 2 / 3, 0, np.nan])
     assert metrics.pictures.tolist() == [3, 1, 1, 0]
     assert metrics.confusion.tolist() == [[2, 1, 0, 0], [0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
+
+
+def test_parts_of_a_copy_in_another_form_of_unicode(
+    choice: Choice, drawn: Path, tmp_path: Path, cache: Path
+) -> None:
+    """A copy whose names another system has written in another form has the same validation pictures."""
+    first, *others = choice.info.class_names
+    for folder, name in (("original", "ros\xe9"), ("copy", "rose\u0301")):
+        shutil.copytree(drawn, tmp_path / folder)
+        (tmp_path / folder / first).rename(tmp_path / folder / name)
+    digest = fingerprint(read_folder(tmp_path / "original"), cache)
+    names = tuple(sorted(["ros\xe9", *others]))
+    named = replace(choice, info=replace(choice.info, class_names=names, fingerprint=digest))
+
+    original, copy = (evaluation_set(named, tmp_path / one, "validation") for one in ("original", "copy"))
+    assert [path.name for path in copy.paths] == [path.name for path in original.paths]
+    assert copy.labels.tolist() == original.labels.tolist()
+    assert (copy.unknown, copy.missing) == ([], [])
+    assert all(path.is_file() for path in copy.paths)

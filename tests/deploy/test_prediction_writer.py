@@ -40,7 +40,7 @@ def test_table() -> None:
     assert text.splitlines() == [
         "path      class   probability",
         "a.jpg     roses   0.7500  then daisy 0.2500",
-        "b, c.jpg  daisy   1.0000  then roses 0.0000",
+        "b, c.jpg  daisy   1  then roses 0",
     ]
 
 
@@ -90,7 +90,7 @@ def test_csv() -> None:
         "class_3",
         "probability_3",
     ]
-    assert second[:3] == ["b, c.jpg", "daisy", "1.000000"]
+    assert second[:3] == ["b, c.jpg", "daisy", "1.0"]
 
 
 @pytest.mark.parametrize(
@@ -149,6 +149,6 @@ def test_columns_of_wide_characters() -> None:
         write("rose.jpg", [("daisy", 0.5)])
     assert stream.getvalue().splitlines() == [
         "path      class  probability",
-        "花.jpg    玫瑰   1.0000",
+        "花.jpg    玫瑰   1",
         "rose.jpg  daisy  0.5000",
     ]

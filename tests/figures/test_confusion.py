@@ -31,6 +31,13 @@ class TestConfusionMatrix:
         assert figure.axes[0].get_title() == "4 of 6 pictures correct (66.7%)"
         assert np.allclose(shown(figure.axes[0])[0], [0.75, 0.25, 0])
 
+    def test_what_is_not_all_is_not_100_percent(self) -> None:
+        """One wrong picture of 4,000 is neither nothing nor rounded away."""
+        true, predicted = [0] * 4000, [0] * 3999 + [1]
+        figure = confusion_matrix(true, predicted, NAMES)
+        assert [text.get_text() for text in figure.axes[0].texts][:2] == ["3999\n>99%", "1\n<1%"]
+        assert figure.axes[0].get_title() == "3999 of 4,000 pictures correct (>99.9%)"
+
     @pytest.mark.slow
     def test_a_class_without_pictures_and_a_hundred_classes_are_drawn(self) -> None:
         """An empty row has no share, and numbers that would overlap are left out."""

@@ -62,7 +62,7 @@ def test_each_finding_has_a_remedy(make: MakeConfig, garden: Path, cache: Path, 
     ]
     assert said[0].endswith("; delete or repair the files, or leave them out with data.unreadable=skip.")
     assert (
-        "example a & b/2.png and a & b/small.jpg; this may increase validation accuracy by up to 0.2500; delete"
+        "example a & b/2.png and a & b/small.jpg; this may increase validation accuracy by up to 0.25; delete"
         in said[4]
     )
 

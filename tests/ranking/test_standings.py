@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowersweep.ranking.comparison import compare, groups
-from flowersweep.ranking.standings import ACCURACY, Standings, configuration_key, pareto_ranks, standings
+from flowersweep.ranking.standings import (
+    ACCURACY,
+    Standings,
+    configuration_key,
+    fronts,
+    pareto_ranks,
+    standings,
+)
 
 FEW = st.integers(0, 6)
 
@@ -83,6 +90,19 @@ def test_one_and_none() -> None:
     """A single configuration has rank 1 and nothing to explain; of none there is nothing."""
     assert ranked({0: 0.5, 1: 0.6}) == Standings((0,), (1,), "")
     assert ranked() == Standings((), (), "")
+
+
+def test_levels_decide_between_runs_with_one_common_seed() -> None:
+    """With the same seed the first one is better; the mean of the other one is better because of a seed of its own."""
+    found = ranked({0: 500 / 734}, {0: 400 / 734, 1: 1.0}, n_pictures=734, metric=ACCURACY)
+    assert (found.order, found.ranks) == ((0, 1), (1, 1))
+    assert "differences from the best below 0.0" in found.note
+
+
+def test_the_pareto_set_is_one_of_means_over_seeds() -> None:
+    """Each seed of a configuration counts once."""
+    samples = [{0: (0.7, 10.0), 1: (0.9, 30.0)}, {0: (0.8, 25.0)}, {5: (0.9, 20.0)}]
+    assert fronts(samples, [True, False]) == [2, 2, 1]
 
 
 def test_the_pareto_set() -> None:

@@ -120,8 +120,12 @@ class TestRepeated:
         charts = Page(of_repeated.html).charts()
         bars = charts["reliability"]["data"][0]
         assert bars["y"] == [1.0, 0.0]
-        assert [one[0] for one in bars["customdata"]] == [9, 1]
+        assert bars["customdata"] == [[9, "0.6800", "1"], [1, "0.9000", "0"]]
         assert f"calibration error is {0.9 * 0.32 + 0.1 * 0.9:.4f}" in of_repeated.html
+        assert charts["recalls"]["data"][0]["text"] == [
+            "daisy<br>epoch 1: 0.5000",
+            "daisy<br>epoch 2: 0.7500",
+        ]
         lines = {one["name"]: one["y"] for one in charts["recalls"]["data"]}
         assert lines == {"daisy": [0.5, 0.75], "roses": [None, None]}
 
@@ -194,7 +198,7 @@ class TestSearched:
     def test_search_charts(self, of_searched: Made) -> None:
         """A key that not every trial has is tested too; parallel coordinates have it as a choice."""
         charts = Page(of_searched.html).charts()
-        assert sorted(charts["importance"]["data"][0]["text"]) == [
+        assert sorted(text.partition(": ")[0] for text in charts["importance"]["data"][0]["text"]) == [
             "aug",
             "optimizer.learning_rate",
             "optimizer.momentum",

@@ -21,7 +21,7 @@ from flowersweep.sweep.parent_run import ParentRun
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.storage.storage import open_storage
-from flowersweep.sweep.study.attributes import EPOCHS, N_VALIDATION, REPEATS, RUN_ID, SEEDS
+from flowersweep.sweep.study.attributes import ALL_OBJECTIVES, EPOCHS, N_VALIDATION, REPEATS, RUN_ID, SEEDS
 from flowersweep.sweep.study.study import name_metrics
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
@@ -86,6 +86,16 @@ CASES = {
         metrics=(ACCURACY, LOSS),
         ranks=(1, 2, 1),
     ),
+    # The seed 1 of the first configuration was trained twice, and counts once, with the values of its first training.
+    "several objectives with overlapping seeds": Case(
+        (
+            (1, (0, 1), ((0.9, 0.5), (0.1, 0.5))),
+            (1, (1, 2), ((0.1, 0.9), (0.7, 0.3))),
+            (2, (0,), ((0.51,), (0.49,))),
+        ),
+        metrics=(ACCURACY, LOSS),
+        ranks=(1, 1, 2),
+    ),
 }
 
 
@@ -125,7 +135,11 @@ def write(name: str, case: Case, store: Store, folder: Path) -> tuple[str, str]:
                     values=[statistics.mean(some) for some in values],
                     params=params,
                     distributions={key: IntDistribution(0, 9) for key in params},
-                    user_attrs={**attrs, **({REPEATS: list(values[0])} if own else {})},
+                    user_attrs={
+                        **attrs,
+                        **({REPEATS: list(values[0])} if own else {}),
+                        **({ALL_OBJECTIVES: list(map(list, zip(*values, strict=True)))} if own else {}),
+                    },
                 )
             )
         parent.finish(draw=False)

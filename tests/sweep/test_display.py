@@ -7,7 +7,7 @@ from pathlib import Path
 import optuna
 import pytest
 from omegaconf import OmegaConf
-from optuna.distributions import FloatDistribution
+from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 from rich.console import Console
 
@@ -16,6 +16,7 @@ from flowersweep.sweep.display import SweepDisplay, show_summary
 from flowersweep.sweep.parent_run import ParentRun
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.build_space import build_space
+from flowersweep.sweep.study.attributes import N_STEPS
 from flowersweep.sweep.study.claim import claim
 
 CONFIG = OmegaConf.create({"trainer": {"epochs": 30}})
@@ -107,15 +108,35 @@ class TestWhileRunning:
             assert seen.wait(60)
 
     def test_running_trials_on_a_terminal(self, study: optuna.Study) -> None:
-        """A terminal shows each running trial with its epoch and its best value so far."""
-        trial = study.ask(dict(SPACE))
+        """A terminal shows each running trial with its epoch, of as many as it has itself, and its best value so far."""
+        trial, other = study.ask(dict(SPACE)), study.ask(dict(SPACE))
+        trial.set_user_attr(N_STEPS, 7)
+        other.set_user_attr(N_STEPS, 30)
         shown = console(terminal=True)
         with SweepDisplay(study, PLAN, CONFIG, console=shown):
             trial.report(0.5, 0)
             trial.report(0.25, 1)
-        assert "epoch 2/30" in text(shown)
+            other.report(0.4e-5, 1)
+        assert "epoch 2/7" in text(shown)
+        assert "epoch 1/30 best 4e-06" in text(shown)
         assert "best 0.5000" in text(shown)
         assert "shown: 0/4 done, none complete yet, time left unknown" in text(shown)
+
+    def test_configurations_in_the_pareto_set_are_counted(self) -> None:
+        """Two seeds of a configuration are one point of the set, by its mean."""
+        made = optuna.create_study(directions=["maximize", "minimize"])
+        for value, units, seed in ((0.9, 1, 0), (0.8, 1, 1), (0.8, 2, 0)):
+            made.add_trial(
+                create_trial(
+                    values=[value, float(units)],
+                    params={"units": units, "seed": seed},
+                    distributions=dict.fromkeys(("units", "seed"), IntDistribution(0, 9)),
+                )
+            )
+        shown = console(terminal=True)
+        with SweepDisplay(made, PLAN, CONFIG, console=shown):
+            pass
+        assert "3/4 done, 1 in the Pareto set" in text(shown)
 
     @pytest.mark.parametrize("trainer", ["gpu", ["gpu"], {"epochs": "all"}])
     def test_another_program_reports_its_steps(self, study: optuna.Study, trainer: object) -> None:
@@ -130,6 +151,7 @@ class TestWhileRunning:
     def test_a_repeated_trial_reports_seeds(self, study: optuna.Study) -> None:
         """What is counted after two of three seeds are seeds, not epochs; no number is broken on a narrow terminal."""
         trial = study.ask(dict(SPACE))
+        trial.set_user_attr(N_STEPS, 3)
         config = OmegaConf.create({"trainer": {"epochs": 30}, "hydra": {"sweeper": {"n_repeats": 3}}})
         shown = Console(file=io.StringIO(), force_terminal=True, width=30)
         with SweepDisplay(study, PLAN, config, console=shown):

@@ -278,3 +278,35 @@ def _values(program: str, folder: Path, *arguments: str) -> list[list[float | No
     names = optuna.get_all_study_names(storage)
     studies = [optuna.load_study(study_name=name, storage=storage) for name in names]
     return sorted([trial.value for trial in study.trials] for study in studies)
+
+
+@pytest.mark.parametrize(
+    ("searched", "said"),
+    [
+        (
+            "kindd=plain,two",
+            r"There is no key 'kindd' in this configuration. Did you mean kind\? See --cfg job for",
+        ),
+        ("learning_rate=1,2", r"There is no key 'learning_rate' in this configuration. See --cfg job for"),
+        ("bank.engine=1,2", r"There is no key 'bank.engine' in this configuration. See --cfg job for"),
+    ],
+)
+def test_suggestions_are_its_own_keys(sweep: Sweep, searched: str, said: str) -> None:
+    """What flowersweep's own configuration has is of no use to another program."""
+    with pytest.raises(SweepError, match=said):
+        sweep(searched, NAMED)
+
+
+@pytest.mark.slow
+def test_only_what_can_go_on_is_said_to_go_on(sweep: Sweep, caplog: pytest.LogCaptureFixture) -> None:
+    """More trials than a grid has points are none; the first points of one are followed by the others."""
+    command = ["x=0.1,0.2", "hydra.sweeper.direction=maximize", "hydra.sweeper.study_name=g"]
+    command.append("hydra.sweeper.storage=sqlite:///g.db")
+    caplog.set_level("INFO", "flowersweep.sweep.run")
+    for more in (["hydra.sweeper.n_trials=1"], [], ["hydra.sweeper.n_trials=9"]):
+        for _ in range(2):
+            sweep(*command, *more)
+    assert list(dict.fromkeys(text for text in caplog.messages if "is done" in text)) == [
+        "Study 'g' is done: 1 trial. A larger hydra.sweeper.n_trials continues it; another hydra.sweeper.study_name starts a new one.",
+        "Study 'g' is done: 2 trials. These are all points of the grid; another hydra.sweeper.study_name starts a new one.",
+    ]

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowersweep.api.pictures import Pictures
-from flowersweep.config.spelling import number_text
 from flowersweep.deploy.best_run import objective, overrides_of
 from flowersweep.deploy.choose import choose_run, find_run
 from flowersweep.streams import standard_error_held
-from flowersweep.texts import in_one_line
+from flowersweep.texts import in_one_line, number_text
 from flowersweep.tracking.lookup import Files, load_model, training_command
 from flowersweep.tracking.mlflow_api import environment_kept
 from flowersweep.tracking.selection import open_results, program_of

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from flowersweep.api.report import Report, make_report
 from flowersweep.api.result import Result, as_result
 from flowersweep.config.locations import results_dir
-from flowersweep.config.spelling import headings
+from flowersweep.config.spelling import headings, value_texts
 from flowersweep.deploy.best_run import best_run
 from flowersweep.doctor.results import has_studies
 from flowersweep.errors import SweepError
@@ -140,7 +140,9 @@ class Study:
         title = html.escape(f"{in_one_line(self.name)}: {counts or counted(0, 'trial')}")
         empty = [name for name in ("reason",) if not trials[name].any()]
         table = trials.drop(columns=["run_id", *empty])
-        return f"<p><b>{title}</b></p>{table.to_html(float_format='{:.4g}'.format, na_rep='', max_rows=_MAX_ROWS)}"
+        for name in table.select_dtypes("float"):
+            table[name] = ["" if text == "nan" else text for text in value_texts(table[name].tolist())]
+        return f"<p><b>{title}</b></p>{table.to_html(na_rep='', max_rows=_MAX_ROWS)}"
 
 
 def load_study(

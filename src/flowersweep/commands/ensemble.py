@@ -16,7 +16,7 @@ from flowersweep.ensemble.record import Evaluated
 from flowersweep.ensemble.selection import Score
 from flowersweep.redaction import redacted
 from flowersweep.tables import Listing
-from flowersweep.texts import expanded
+from flowersweep.texts import expanded, number_text
 from flowersweep.tracking.selection import find_study
 
 COMMAND = Command(
@@ -78,7 +78,7 @@ def _show(found: Sequence[Member], evaluated: Evaluated) -> None:
     rows = []
     for number, step in enumerate(evaluated.steps, 1):
         choice = found[step.member].choice
-        own = f"{objective(choice.run)[1]:.4f}"
+        own = number_text(objective(choice.run)[1])
         rows.append(
             (str(number), choice.run.data.tags["trial"], choice.run_id[:8], own, *_numbers(step.score))
         )
@@ -96,7 +96,7 @@ def _show(found: Sequence[Member], evaluated: Evaluated) -> None:
 
 
 def _numbers(score: Score) -> tuple[str, str]:
-    return f"{score.loss:.4f}", f"{score.accuracy:.4f}"
+    return number_text(score.loss), number_text(score.accuracy)
 
 
 def _sentence(part: str, score: Score) -> str:

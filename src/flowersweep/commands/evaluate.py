@@ -28,7 +28,7 @@ from flowersweep.figures.calibration import BINS, Calibration, calibration
 from flowersweep.figures.confusion import confusion_matrix
 from flowersweep.progress import progress
 from flowersweep.tables import Listing
-from flowersweep.texts import counted, expanded, in_one_line
+from flowersweep.texts import counted, expanded, in_one_line, number_text
 
 if TYPE_CHECKING:
     from flowersweep.training.probabilities import Predictions
@@ -167,29 +167,29 @@ def _show_tables(
     rows = []
     for i, name in enumerate(names):
         rates = (metrics.precision[i], metrics.recall[i], metrics.f1[i])
-        shown = ("-" if np.isnan(rate) else f"{rate:.4f}" for rate in rates)
+        shown = ("-" if np.isnan(rate) else number_text(rate) for rate in rates)
         rows.append((name, *shown, str(metrics.pictures[i])))
     numbers = ("precision", "recall", "F1", "pictures")
     table = Listing(("class", *numbers), rows, title="Classes", right=numbers, wrapping={"class"})
     console.print(choice.about[0].upper() + choice.about[1:], highlight=False, soft_wrap=True)
     console.print(
-        f"{counted(len(predictions.labels), 'picture')}: accuracy {predictions.accuracy:.4f}, loss {predictions.loss:.4f}",
+        f"{counted(len(predictions.labels), 'picture')}: accuracy {number_text(predictions.accuracy)}, loss {number_text(predictions.loss)}",
         highlight=False,
     )
     table.show(console)
     show_matrix(console, names, metrics.confusion)
     trust = calibration(predictions.labels, predictions.probabilities)
     _reliability(trust).show(console)
-    console.print(f"Expected calibration error {trust.error:.4f}", highlight=False)
+    console.print(f"Expected calibration error {number_text(trust.error)}", highlight=False)
 
 
 def _reliability(trust: Calibration) -> Listing:
     """The reliability diagram as numbers; bins without predictions are left out."""
     rows = [
         (
-            f"{place / BINS:.4f} to {(place + 1) / BINS:.4f}",
-            f"{trust.confidence[place]:.4f}",
-            f"{trust.accuracy[place]:.4f}",
+            f"{number_text(place / BINS)} to {number_text((place + 1) / BINS)}",
+            number_text(trust.confidence[place]),
+            number_text(trust.accuracy[place]),
             str(trust.pictures[place]),
         )
         for place in np.flatnonzero(trust.pictures)

@@ -11,6 +11,7 @@ from flowersweep.deploy.derived_run import calibrated
 from flowersweep.deploy.model_registry import about_version, check_names, promote
 from flowersweep.deploy.temperature import FIT
 from flowersweep.tables import show_facts
+from flowersweep.texts import number_text
 from flowersweep.tracking.selection import experiment_of
 
 _RUN = Argument(
@@ -56,7 +57,7 @@ def _promote(values: Mapping[str, str | None]) -> int:
         "model": name,
         "version": promotion.version if promotion.is_new else f"{promotion.version} (registered before)",
         "alias": alias,
-        metric: f"{value:.4f}",
+        metric: number_text(value),
         "study": f"{tags['study']}, trial {tags['trial']}" if "trial" in tags else "",
         "experiment": experiment_of(choice.store, choice.run),
         "run": f"{choice.run_id} {choice.run.info.run_name}",

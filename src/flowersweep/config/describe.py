@@ -162,7 +162,9 @@ def _keys_of_choice(group: str, choice: str, values: DictConfig) -> list[Key]:
     if node is None:
         return []
     # A key that only names the choice is not set by itself.
-    return [key for key in keys_of(node, f"{group}.", values) if key.default != choice]
+    naming = {f"{group}.name", f"{group}.source"}
+    keys = keys_of(node, f"{group}.", values)
+    return [key for key in keys if key.name not in naming or key.default != choice]
 
 
 def first_comment(text: str) -> str:

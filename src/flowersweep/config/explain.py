@@ -4,7 +4,7 @@ import dataclasses
 import shlex
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ from flowersweep.config.schema import NODES, Config
 from flowersweep.doors import hydra_api, omegaconf_api
 from flowersweep.errors import ConfigError, FlowersweepError
 from flowersweep.streams import lead_nowhere
-from flowersweep.texts import nearest, nearest_of
+from flowersweep.texts import choose_one_of, nearest, nearest_of
 
 
 def explain(error: Exception) -> str:
@@ -80,6 +80,26 @@ def composing() -> Iterator[None]:
         raise ConfigError(
             f"{omegaconf_api.in_one_line(str(error)).rstrip('.') or type(error).__name__}."
         ) from error
+
+
+def explain_other(error: Exception, keys: Collection[str]) -> str:
+    """As `explain`, for the configuration of another program, which has other keys and groups.
+
+    Args:
+        error: As for `explain`.
+        keys: The dotted keys of that configuration.
+    """
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, choice = str(error.missing_cfg_file).rpartition("/")
+        return f"{group} has no choice {choice!r}; {choose_one_of(list(map(str, error.options)), choice)}"
+    if match := hydra_api.UNKNOWN_KEY.match(str(error).strip()):
+        known = [*keys, *dict.fromkeys(key.partition(".")[0] for key in keys if "." in key)]
+        meant = nearest(match.group(1), known)
+        return (
+            f"There is no key {match.group(1)!r} in this configuration.{meant} See --cfg job for all of them."
+        )
+    parts = (str(error).strip(), str(error.__cause__ or ""))
+    return ": ".join(omegaconf_api.in_one_line(part) for part in parts if part)
 
 
 def _no_override(override: str, text: str) -> str:

@@ -1,7 +1,7 @@
 """How keys and values of a configuration are displayed."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 
@@ -43,34 +43,25 @@ def _leaf(key: str) -> str:
 
 
 def value_text(value: Any) -> str:
-    """A value as text, with four significant digits if it is a float."""
+    """A value as text: floats with four significant digits, lists and mappings as in an override."""
+    if isinstance(value, list):
+        return f"[{','.join(map(value_text, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{key}:{value_text(one)}' for key, one in value.items())}}}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def number_text(value: float) -> str:
-    """A measured number as text: integers without a decimal point, otherwise four decimals, or digits if it is tiny.
+def value_texts(values: Sequence[Any]) -> list[str]:
+    """The values of one key as text, as `value_text`, with more digits for floats that would otherwise have the same text.
 
-    Large numbers, such as seconds, have fewer decimals: two from 10 on, one from 100 on.
+    >>> value_texts([0.5, 0.123412, 0.123449])
+    ['0.5', '0.12341', '0.12345']
     """
-    return f"{value:.0f}" if float(value).is_integer() and abs(value) > 1 else _measured(value)
-
-
-def _measured(value: float) -> str:
-    return f"{value:.{_decimals(value)}f}" if value == 0 or abs(value) >= 0.001 else f"{value:.3g}"
-
-
-def _decimals(value: float) -> int:
-    return 4 if abs(value) < 10 else 2 if abs(value) < 100 else 1
-
-
-def mean_text(mean: float, deviation: float) -> str:
-    """A mean with its standard deviation, both with the same number of decimals, unless that makes the latter zero.
-
-    >>> mean_text(0.9396, 0.000787)
-    '0.9396 ± 0.0008'
-    """
-    if float(mean).is_integer() and float(deviation).is_integer() and abs(mean) > 1:
-        return f"{mean:.0f} ± {deviation:.0f}"
-    rounded = f"{deviation:.{_decimals(mean)}f}"
-    is_tiny = 0 < abs(mean) < 0.001 or not float(rounded)
-    return f"{_measured(mean)} ± {number_text(deviation) if is_tiny and deviation else rounded}"
+    alike = {value for value in values if isinstance(value, float)}
+    told: dict[float, str] = {}
+    for digits in range(4, 18):  # 17 digits tell all floats apart
+        texts = {value: f"{value:.{digits}g}" for value in alike}
+        told |= texts
+        times = Counter(texts.values())
+        alike = {value for value, text in texts.items() if times[text] > 1}
+    return [told[value] if isinstance(value, float) else str(value) for value in values]

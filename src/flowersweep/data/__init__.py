@@ -5,11 +5,13 @@ from flowersweep.data.decode import decode
 from flowersweep.data.download import FLOWER_PHOTOS, Archive
 from flowersweep.data.fingerprint import fingerprint, possible_copies
 from flowersweep.data.pixels import PixelStore, open_pixel_store, readable
+from flowersweep.data.respelled import FORMS, respelled
 from flowersweep.data.source import demo, flower_photos
 from flowersweep.data.split import Split, balanced_split, split
 
 __all__ = [
     "FLOWER_PHOTOS",
+    "FORMS",
     "PICTURE_ENDINGS",
     "Archive",
     "Catalogue",
@@ -26,5 +28,6 @@ __all__ = [
     "read_folder",
     "read_parts",
     "readable",
+    "respelled",
     "split",
 ]

@@ -25,11 +25,16 @@ _AT_ONCE = 1024  # files that wait for a thread, which limits the memory
 _MISSING = "cannot be read"
 
 
-def fingerprint(catalogue: Catalogue, cache: Path) -> str:
+def fingerprint(catalogue: Catalogue, cache: Path, *, names: Catalogue | None = None) -> str:
     """Hash the class names, the relative paths and the bytes of all pictures.
 
     Does not depend on the location of the folder. The hash of each file is stored in `cache` with the file's
     size and times, so a second call only reads those.
+
+    Args:
+        catalogue: The pictures.
+        cache: The cache folder.
+        names: The same pictures in the same order under the names to hash, if these are not those of the files.
 
     Returns:
         32 hexadecimal digits (MLflow cuts dataset digests at 36).
@@ -55,7 +60,9 @@ def fingerprint(catalogue: Catalogue, cache: Path) -> str:
         if settled != known:
             with optional("The pictures are hashed again next time."):
                 write_json(memory, settled)
-    return _digest([list(catalogue.class_names), *([path, hashes[path]] for path in catalogue.paths)])
+    named = names or catalogue
+    pairs = zip(named.paths, catalogue.paths, strict=True)
+    return _digest([list(named.class_names), *([path, hashes[own]] for path, own in pairs)])
 
 
 def possible_copies(catalogue: Catalogue, cache: Path) -> dict[str, str]:

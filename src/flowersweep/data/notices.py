@@ -9,7 +9,7 @@ import numpy as np
 
 from flowersweep.data.catalogue import PART_FOLDERS, Catalogue
 from flowersweep.data.split import Split
-from flowersweep.texts import in_one_line
+from flowersweep.texts import in_one_line, upper_bound
 
 IMBALANCE = 10  # times as many pictures of one class as of another
 _NAMED = 5  # classes or folders that a line names
@@ -68,7 +68,7 @@ def _in_both_parts(catalogue: Catalogue, parts: Split, contents: Mapping[str, st
 
 
 def increase(copies: Iterable[int], parts: Split) -> str:
-    """By how much copies of training pictures can increase accuracy, as in `validation accuracy by up to 0.0500`.
+    """By how much copies of training pictures can increase accuracy, as in `validation accuracy by up to 0.05`.
 
     Args:
         copies: Indices of the copies among the pictures of evaluation.
@@ -78,7 +78,7 @@ def increase(copies: Iterable[int], parts: Split) -> str:
     evaluated = (("validation", parts.validation), ("test", parts.test))
     found = [(name, np.isin(part, rows)) for name, part in evaluated]
     return " and ".join(
-        f"{name} accuracy by up to {copied.mean():.4f}" for name, copied in found if copied.any()
+        f"{name} accuracy by up to {upper_bound(copied.mean())}" for name, copied in found if copied.any()
     )
 
 

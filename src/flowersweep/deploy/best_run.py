@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from flowersweep.config import direction_of
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
+from flowersweep.texts import number_text
 from flowersweep.tracking.lookup import Files, run_overrides, with_seed
 from flowersweep.tracking.run import GOAL
 from flowersweep.tracking.selection import (
@@ -108,7 +109,7 @@ def _refuse_lost(store: Store, study: "Run", there: Sequence["Run"], known: Coll
     if there and sign * objective(best_of(there))[1] <= sign * best["values"][0]:
         return
     raise TrackingError(
-        f"The best trial of study {study_name(study)!r} is trial {best['trial']}, {metric} {best['values'][0]:.4f}, but "
+        f"The best trial of study {study_name(study)!r} is trial {best['trial']}, {metric} {number_text(best['values'][0])}, but "
         f"its run {best['run_id']} is not in {redacted(store.uri)}: it was deleted permanently, or is in the store "
         f"of another machine; train it again with the command in the description of the study's run{_instead(there)}."
     )
@@ -133,7 +134,7 @@ def described(run: "Run") -> str:
     tags = run.data.tags
     name = f"trial {tags['trial']} of study {tags['study']}" if "trial" in tags else str(run.info.run_name)
     metric, value = objective(run)
-    return f"{name}, {metric} {value:.4f}"
+    return f"{name}, {metric} {number_text(value)}"
 
 
 def counts(run: "Run") -> bool:

@@ -12,7 +12,7 @@ from flowersweep.data.demo import KINDS, draw
 from flowersweep.deploy.images import batches
 from flowersweep.errors import FlowersweepError
 from flowersweep.models.engine import Floats
-from flowersweep.texts import counted, upper_bound
+from flowersweep.texts import counted, number_text, upper_bound
 
 # Largest difference of a probability that is attributed to rounding.
 TOLERANCE = 1e-4
@@ -71,8 +71,8 @@ class Agreement:
     def about(self) -> str:
         """The result in words."""
         return (
-            f"on {self.pictures} validation pictures its accuracy is {self.export / self.pictures:.4f} (source: "
-            f"{self.source / self.pictures:.4f}), the predicted class differs for {self.changed} of them, and probabilities "
+            f"on {self.pictures} validation pictures its accuracy is {number_text(self.export / self.pictures)} (source: "
+            f"{number_text(self.source / self.pictures)}), the predicted class differs for {self.changed} of them, and probabilities "
             f"differ by at most {upper_bound(self.difference)}"
         )
 
@@ -106,7 +106,7 @@ def compare(
     if not difference <= TOLERANCE:  # so that NaN is a difference, too
         raise UnequalError(
             f"The exported model is not equal to its source: probabilities of {counted(pictures, 'picture')} differ by up to "
-            f"{difference:.3g}, more than the {TOLERANCE:g} of rounding; nothing was written."
+            f"{upper_bound(difference)}, more than the {TOLERANCE:g} of rounding; nothing was written."
         )
     return Equality(pictures, difference)
 

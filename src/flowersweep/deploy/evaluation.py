@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from flowersweep.config import cache_dir
 from flowersweep.config.schema import DataConfig
-from flowersweep.data import Catalogue, fingerprint, read_folder
+from flowersweep.data import FORMS, Catalogue, fingerprint, read_folder, respelled
 from flowersweep.deploy.choose import Choice
 from flowersweep.errors import DataError
 from flowersweep.figures.confusion import confusion_counts
@@ -136,20 +136,34 @@ def _part(
     if data.unreadable == "skip":
         found = without_unreadable(found, cache)
     catalogue, digest = found
-    if digest != choice.info.fingerprint:
+    wanted = str(choice.info.fingerprint)
+    spelled = _as_spelled(catalogue, data, wanted, cache) if digest != wanted else (catalogue, catalogue)
+    if spelled is None:
         raise DataError(
             f"{catalogue.root} is not the data that run {choice.run_id[:8]} was trained on (fingerprint {digest}, not "
             f"{choice.info.fingerprint}), so it has no {subset} pictures of that run; give the folder of its pictures with "
             "data.dir=DIR."
         )
     table = None if data.split_file is None else Files(choice.store, choice.run_id).text(SPLIT_FILE)
-    parts = divide(catalogue, data, table)
+    catalogue, named = spelled
+    parts = divide(named, data, table)
     indices = {"training": parts.train, "validation": parts.validation, "test": parts.test}[subset]
     if not len(indices):
         raise DataError(
             f"Run {choice.run_id[:8]} held out no test pictures; train with data.test_split=0.1, or use subset=validation."
         )
     return catalogue, indices
+
+
+def _as_spelled(
+    catalogue: Catalogue, data: DataConfig, wanted: str, cache: Path
+) -> tuple[Catalogue, Catalogue] | None:
+    """The pictures in the order of the data with a fingerprint, and with its names, if they differ only in the form of Unicode."""
+    for form in FORMS:
+        found = respelled(catalogue, form, in_parts=data.split == "folders")
+        if found is not None and fingerprint(found[0], cache, names=found[1]) == wanted:
+            return found
+    return None
 
 
 def class_metrics(

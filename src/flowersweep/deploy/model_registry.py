@@ -11,6 +11,7 @@ from flowersweep.deploy.best_run import described, objective, overrides_of
 from flowersweep.deploy.choose import Choice, registered
 from flowersweep.errors import ConfigError
 from flowersweep.redaction import redacted
+from flowersweep.texts import number_text
 from flowersweep.tracking.lookup import training_command
 from flowersweep.tracking.mlflow_api import bare_client, client, translated
 from flowersweep.tracking.patience import patiently
@@ -108,7 +109,11 @@ def lineage(choice: Choice, before: "ModelVersion | None") -> dict[str, str]:
 def about_version(version: "ModelVersion") -> str:
     """A short description of a version from its tags, because its run may not exist any more."""
     tags = version.tags
-    value = f", {tags['metric']} {float(tags['value']):.4f}" if {"metric", "value"} <= tags.keys() else ""
+    value = (
+        f", {tags['metric']} {number_text(float(tags['value']))}"
+        if {"metric", "value"} <= tags.keys()
+        else ""
+    )
     return f"version {version.version}{value}"
 
 

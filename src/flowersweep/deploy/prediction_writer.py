@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from flowersweep.deploy.output import as_json, number
 from flowersweep.tables import wrapped
-from flowersweep.texts import in_one_line
+from flowersweep.texts import in_one_line, number_text
 
 FORMATS = ("table", "json", "csv")
 
@@ -67,10 +67,10 @@ def _table(stream: TextIO, path_width: int, class_width: int) -> Iterator[Write]
             put(_padded("path", path_width), f"{_padded('class', class_width)}  probability")
             headed = True
         (name, probability), *rest = found
-        then = ", ".join(f"{in_one_line(other)} {chance:.4f}" for other, chance in rest)
+        then = ", ".join(f"{in_one_line(other)} {number_text(chance)}" for other, chance in rest)
         put(
             _padded(in_one_line(path), path_width),
-            f"{_padded(in_one_line(name), class_width)}  {probability:.4f}",
+            f"{_padded(in_one_line(name), class_width)}  {number_text(probability)}",
             f"then {then}" if then else "",
         )
 
@@ -122,7 +122,7 @@ def _csv(stream: TextIO, n_classes: int) -> Iterator[Write]:
     rows.writerow(["path", "class", "probability", *further])
 
     def write(path: str, found: Sequence[ClassProbability]) -> None:
-        cells = (cell for name, probability in found for cell in (name, f"{probability:.6f}"))
+        cells = (cell for name, probability in found for cell in (name, repr(probability)))
         rows.writerow([in_one_line(path), *cells])  # a row is a line
 
     yield write

@@ -15,6 +15,7 @@ from flowersweep.deploy.choose import Choice
 from flowersweep.errors import ConfigError, TrackingError
 from flowersweep.figures.calibration import calibration
 from flowersweep.figures.predictions import read_predictions
+from flowersweep.texts import number_text
 from flowersweep.tracking.lookup import Files
 from flowersweep.tracking.run import VALIDATION_TABLE
 
@@ -71,8 +72,8 @@ class Temperature:
         """The effect in one sentence."""
         return (
             f"The temperature {self.value:.4g}, fitted on {self.pictures} validation pictures, changes their expected calibration "
-            f"error from {self.before.calibration_error:.4f} to {self.after.calibration_error:.4f} and their loss from "
-            f"{self.before.loss:.4f} to {self.after.loss:.4f}; every predicted class stays the same."
+            f"error from {number_text(self.before.calibration_error)} to {number_text(self.after.calibration_error)} and their loss from "
+            f"{number_text(self.before.loss)} to {number_text(self.after.loss)}; every predicted class stays the same."
         )
 
 

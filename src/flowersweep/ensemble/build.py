@@ -15,6 +15,7 @@ from flowersweep.ensemble.recipe import PROBABILITIES, WEIGHTS, Recipe
 from flowersweep.ensemble.record import Evaluated, Product, record
 from flowersweep.ensemble.selection import Probabilities, Score, Step, score, select, select_soup
 from flowersweep.errors import TrackingError
+from flowersweep.texts import upper_bound
 from flowersweep.tracking.lookup import load_model
 from flowersweep.tracking.run import PICTURES
 from flowersweep.tracking.store.store import Store
@@ -120,6 +121,6 @@ def check_mean(selected: Sequence[Member], predicted: Probabilities) -> None:
     difference = float(np.maximum(low - predicted, predicted - high).max())
     if not difference <= TOLERANCE:
         raise TrackingError(
-            f"The combined model differs by up to {difference:.3g} from the mean of the probabilities that its members "
+            f"The combined model differs by up to {upper_bound(difference)} from the mean of the probabilities that its members "
             "recorded; the saved models are not those of the recorded predictions, so nothing was stored."
         )

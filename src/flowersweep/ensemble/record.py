@@ -11,6 +11,7 @@ from flowersweep.ensemble.members import Member
 from flowersweep.ensemble.recipe import PROBABILITIES, Recipe
 from flowersweep.ensemble.selection import Probabilities, Score, Step
 from flowersweep.figures.predictions import predictions_table
+from flowersweep.texts import number_text
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.provenance import provenance
@@ -125,8 +126,8 @@ def _members(selected: Sequence[Member], counts: Counter[str], recipe: Recipe) -
 def _description(selected: Sequence[Member], counts: Counter[str], evaluated: Evaluated) -> str:
     by_id = {member.choice.run_id: member.choice for member in selected}
     lines = [
-        f"**Validation accuracy {evaluated.validation.accuracy:.4f}** on the pictures on which the members were selected"
-        + (f", test accuracy {evaluated.test.accuracy:.4f}" if evaluated.test else ""),
+        f"**Validation accuracy {number_text(evaluated.validation.accuracy)}** on the pictures on which the members were selected"
+        + (f", test accuracy {number_text(evaluated.test.accuracy)}" if evaluated.test else ""),
         "",
         *(f"- {count} x {described(by_id[run_id].run)}" for run_id, count in counts.items()),
     ]

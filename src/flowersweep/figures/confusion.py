@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.figures.style import blank, plain
-from flowersweep.texts import counted
+from flowersweep.texts import counted, share_text
 
 if TYPE_CHECKING:  # matplotlib takes most of a second to import
     from matplotlib.axes import Axes
@@ -38,7 +38,8 @@ def confusion_matrix(true: npt.ArrayLike, predicted: npt.ArrayLike, class_names:
     shown = draw(axis, np.asarray(true), np.asarray(predicted), class_names)
     right, total = np.count_nonzero(np.equal(true, predicted)), np.size(true)
     axis.set_title(
-        f"{right} of {counted(total, 'picture')} correct ({right / max(total, 1):.1%})", fontsize=11
+        f"{right} of {counted(total, 'picture')} correct ({share_text(right / max(total, 1), decimals=1)})",
+        fontsize=11,
     )
     figure.colorbar(shown, ax=axis, label="share of the true class", fraction=0.04, format=_percent())
     return figure
@@ -62,7 +63,7 @@ def _draw_grid(
             axis.text(
                 column,
                 row,
-                f"{count}\n{fraction:.0%}" if count else "0",
+                f"{count}\n{share_text(fraction)}" if count else "0",
                 ha="center",
                 va="center",
                 fontsize=10,

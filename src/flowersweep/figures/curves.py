@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from flowersweep.config.spelling import value_texts
 from flowersweep.figures.style import BLUE, GREEN, GREY, ORANGE, blank
+from flowersweep.texts import number_text
 
 if TYPE_CHECKING:  # matplotlib takes most of a second to import
     from matplotlib.axes import Axes
@@ -60,7 +62,7 @@ def _draw_measure(axis: "Axes", history: Mapping[str, Sequence[float]], name: st
             )
         if key.startswith("val_") and best_epoch in epochs:
             best = values[best_epoch - 1]
-            told = f"best epoch {best_epoch}: {best:.4f}"
+            told = f"best epoch {best_epoch}: {number_text(best)}"
             axis.scatter(
                 best_epoch, best, s=140, marker="*", color=color, edgecolor="black", zorder=3, label=told
             )
@@ -75,7 +77,7 @@ def _draw_learning_rate(axis: "Axes", values: Sequence[float]) -> None:
     axis.set_ylabel("learning rate")
     rates = sorted(set(values))
     if len(rates) <= _MAX_RATES_WITH_TICK:  # the rates themselves are more informative than powers of ten
-        axis.set_yticks(rates, [f"{rate:.3g}" for rate in rates])
+        axis.set_yticks(rates, value_texts(rates))
         axis.minorticks_off()
 
 

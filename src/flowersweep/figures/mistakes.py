@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowersweep.figures.style import ORANGE, blank, plain
-from flowersweep.texts import counted
+from flowersweep.texts import counted, share_text
 
 if TYPE_CHECKING:  # matplotlib takes most of a second to import
     from matplotlib.figure import Figure
@@ -68,7 +68,7 @@ def confident_mistakes(
         guess = int(chances[index].argmax())
         axis.imshow(images[index if rows is None else rows[index]])
         axis.set_title(
-            f"predicted {plain(class_names[guess], 16)} {chances[index, guess]:.0%}",
+            f"predicted {plain(class_names[guess], 16)} {share_text(chances[index, guess])}",
             fontsize=10,
             color=ORANGE,
             fontweight="bold",
@@ -77,7 +77,7 @@ def confident_mistakes(
         axis.text(
             0.5,
             -0.03,
-            f"true {plain(class_names[truth[index]])} {chances[index, truth[index]]:.0%}\n{plain(PurePath(paths[index]).name)}",
+            f"true {plain(class_names[truth[index]])} {share_text(chances[index, truth[index]])}\n{plain(PurePath(paths[index]).name)}",
             transform=axis.transAxes,
             ha="center",
             va="top",

@@ -17,6 +17,7 @@ from flowersweep.cache.atomic import locked, new_file, optional
 from flowersweep.cache.kinds import PREFIXES
 from flowersweep.models.engine import Engine, Floats, traced
 from flowersweep.streams import standard_error_held
+from flowersweep.texts import upper_bound
 
 if TYPE_CHECKING:
     import keras
@@ -164,7 +165,7 @@ def _agreeing(
     allowed = _TOLERANCE * (1 + float(expected.std()))
     if not difference <= allowed:  # so that NaN is also a disagreement
         raise UnusableError(
-            f"LiteRT's features differ from TensorFlow's by up to {difference:.3g}, more than the {allowed:.3g} allowed for rounding"
+            f"LiteRT's features differ from TensorFlow's by up to {upper_bound(difference)}, more than the {allowed:.3g} allowed for rounding"
         )
     engine.disagreement = difference
     return engine

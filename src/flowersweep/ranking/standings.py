@@ -9,6 +9,7 @@ from flowersweep.ranking.comparison import Comparison, compare, equal_to, groups
 from flowersweep.ranking.effects import Sample, fit
 from flowersweep.ranking.resolution import CONFIDENCE, least_difference, resolved
 from flowersweep.ranking.significance import ALPHA, MIN_SEEDS, PRECISION
+from flowersweep.texts import number_text
 
 T = TypeVar("T")
 
@@ -107,9 +108,8 @@ def standings(
     if found is not None:
         note = _of_tests(samples, known) if len(samples) > 1 else ""
     elif known:
-        shares = [means[index] / known for index in order]
-        found = _grouped(shares, lambda one, other: resolved(one, other, known, len(shares)))
-        note = _of_pictures(shares[0], known, len(shares))
+        found = _grouped([means[index] for index in order], apart)
+        note = _of_pictures(means[order[0]] / known, known, len(samples))
     else:
         found = _by_value(ordered)
         note = _VALUES if n_pictures is None else f"{_VALUES} {_REPEAT}"
@@ -152,6 +152,18 @@ def pareto_ranks(points: Sequence[Sequence[float]], maximize: Sequence[bool]) ->
     ]
 
 
+def fronts(samples: Sequence[Mapping[int, Sequence[float]]], maximize: Sequence[bool]) -> list[int]:
+    """The ranks of configurations with several objectives, by the means over their seeds.
+
+    Args:
+        samples: The values of all objectives by seed, for each configuration.
+        maximize: Whether larger is better, for each objective.
+    """
+    return pareto_ranks(
+        [list(map(statistics.mean, zip(*one.values(), strict=True))) for one in samples], maximize
+    )
+
+
 PARETO = "Rank 1 is the Pareto set: no other trial is at least as good in every objective and better in one."
 _VALUES = "Ranked by value: only equal values share a rank."
 _REPEAT = "Whether the differences are larger than noise is not known; hydra.sweeper.n_repeats=3 measures it."
@@ -178,21 +190,20 @@ def _of_pictures(best: float, n_pictures: int, n_compared: int) -> str:
     noise = (
         "all differences are within the noise of so few pictures"
         if least is None
-        else f"differences from the best below {least:.4f} are within the noise of these pictures"
+        else f"differences from the best below {number_text(least)} are within the noise of these pictures"
     )
     return (
-        f"One of {n_pictures} validation pictures is {1 / n_pictures:.4f}; {noise} and share a rank (Wilson intervals, "
+        f"One of {n_pictures} validation pictures is {number_text(1 / n_pictures)}; {noise} and share a rank (Wilson intervals, "
         f"confidence {CONFIDENCE}, for {n_compared} configurations). The noise of the seed is not known; hydra.sweeper.n_repeats=3 measures it."
     )
 
 
-def _grouped(shares: Sequence[float], apart: Callable[[float, float], bool]) -> list[int]:
-    """Groups as in `comparison.groups`: the best and all that are not apart from it, then the best of the rest."""
-    found, left, group = [0] * len(shares), list(range(len(shares))), 0
+def _grouped(means: Sequence[float], apart: Callable[[float, float], bool]) -> list[int]:
+    """Groups as in `comparison.groups`: the first and all that are not apart from it, then the first of the rest."""
+    found, left, group = [0] * len(means), list(range(len(means))), 0
     while left:
         group += 1
-        best = max(left, key=lambda index: (shares[index], -index))
-        rest = [index for index in left if apart(shares[best], shares[index])]
+        rest = [index for index in left if apart(means[left[0]], means[index])]
         for index in set(left) - set(rest):
             found[index] = group
         left = rest

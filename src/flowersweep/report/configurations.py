@@ -2,10 +2,10 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flowersweep.config.spelling import short_keys, value_text
+from flowersweep.config.spelling import short_keys, value_texts
 from flowersweep.ranking.standings import configuration_key
 from flowersweep.report.evidence import Goal, State, Study, Training, Trial
 
@@ -56,31 +56,36 @@ def configurations(study: Study) -> list[Configuration]:
         if trial.state is State.COMPLETE:
             groups.setdefault(configuration_key(trial.params), []).append(trial)
     goals, keys = study.goals, study.searched()
-    made = [_configuration(trials, goals, keys) for trials in groups.values()]
+    heads = short_keys(keys)
+    firsts = [trials[0].params for trials in groups.values()]
+    texts = {key: value_texts([params.get(key, "") for params in firsts]) for key in keys}
+    made = [
+        _configuration(
+            trials, goals, {key: (heads[key], texts[key][place]) for key in keys if key in trials[0].params}
+        )
+        for place, trials in enumerate(groups.values())
+    ]
     return [one for one in made if one.trainings]
 
 
-def _configuration(trials: Sequence[Trial], goals: Sequence[Goal], keys: Sequence[str]) -> Configuration:
+def _configuration(
+    trials: Sequence[Trial], goals: Sequence[Goal], told: Mapping[str, tuple[str, str]]
+) -> Configuration:
     by_seed: dict[int, Training] = {}
     for training in (training for trial in trials for training in trial.trainings):
         values = [training.metrics.get(goal.metric, math.nan) for goal in goals]
         if all(map(math.isfinite, values)):
             by_seed.setdefault(training.seed, training)
     trainings = tuple(by_seed[seed] for seed in sorted(by_seed))
-    return Configuration(_label(trials[0], keys), tuple(trials), trainings)
+    return Configuration(_label(trials[0], told), tuple(trials), trainings)
 
 
-def _label(trial: Trial, keys: Sequence[str]) -> str:
-    heads = short_keys(keys)
+def _label(trial: Trial, values: Mapping[str, tuple[str, str]]) -> str:
+    """The searched values, each as a heading and a text by its key; a choice of a group needs no heading."""
     parts = []
-    for key in keys:
-        if key not in trial.params:
-            continue
-        value, is_choice = (
-            value_text(trial.params[key]),
-            "." not in key and isinstance(trial.params[key], str),
-        )
-        parts.append(value if is_choice else f"{heads[key]}={value}")
+    for key, (head, text) in values.items():
+        is_choice = "." not in key and isinstance(trial.params[key], str)
+        parts.append(text if is_choice else f"{head}={text}")
     if not parts and trial.trainings:
         tags = trial.trainings[0].tags
         parts = [tags[name] for name in ("model", "augmentation") if name in tags]

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from flowersweep.config.spelling import number_text
 from flowersweep.report.evidence import State, Study
 from flowersweep.report.statistics.ranking import Row
 from flowersweep.report.wording import listed
+from flowersweep.texts import number_text
 
 MAX_REASONS = 3
 

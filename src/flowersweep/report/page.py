@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowersweep.config.spelling import number_text
 from flowersweep.report.charts.charts import charts
 from flowersweep.report.charts.leading import leading_charts
 from flowersweep.report.evidence import Study, Training
@@ -14,6 +13,7 @@ from flowersweep.report.statistics.ranking import TEST_METRIC, Ranking, Row
 from flowersweep.report.statistics.searched import unknown
 from flowersweep.report.summary import summary
 from flowersweep.report.wording import p_text
+from flowersweep.texts import number_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment

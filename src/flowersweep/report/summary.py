@@ -4,7 +4,6 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from flowersweep.config.spelling import number_text
 from flowersweep.ranking.effects import differences
 from flowersweep.ranking.significance import ALPHA, MIN_SEEDS
 from flowersweep.ranking.standings import SEED
@@ -13,6 +12,7 @@ from flowersweep.report.leading_run import LeadingRun
 from flowersweep.report.missing import lost_trials, unfinished_trials
 from flowersweep.report.statistics.ranking import TEST_METRIC, Row
 from flowersweep.report.wording import listed
+from flowersweep.texts import number_text
 
 
 def summary(study: Study, rows: Sequence[Row], leading: LeadingRun | None) -> list[str]:
@@ -177,7 +177,7 @@ def _chosen_by(study: Study, rows: Sequence[Row], leading: LeadingRun) -> list[s
             f"accuracy {test.text} for {rows[0].configuration.name}."
         )
     else:
-        one = f" One picture changes the accuracy by {1 / n_pictures:.4f}." if n_pictures else ""
+        one = f" One picture changes the accuracy by {number_text(1 / n_pictures)}." if n_pictures else ""
         told = (
             f"{chose}. The values reported here come from the same pictures, so the best one is optimistic: expect "
             f"somewhat worse values on new pictures (data.test_split=0.1 holds out pictures that nothing is selected on).{one}"

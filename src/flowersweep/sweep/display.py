@@ -18,17 +18,17 @@ from rich.text import Text
 
 from flowersweep.config.spelling import value_text
 from flowersweep.console import plain_console, print_line, stderr_console
+from flowersweep.ranking.standings import configuration_key
 from flowersweep.sweep.leaderboard import leaderboard
 from flowersweep.sweep.leaderboard_view import as_listings
 from flowersweep.sweep.parent_run import ParentRun
 from flowersweep.sweep.settings import Plan
-from flowersweep.sweep.space.values import own_value
-from flowersweep.sweep.study.attributes import FAIL_REASON, TAKEN_FROM
+from flowersweep.sweep.study.attributes import FAIL_REASON, N_STEPS, TAKEN_FROM
 from flowersweep.sweep.study.claim import is_abandoned
 from flowersweep.sweep.study.study import metric_names
 from flowersweep.sweep.workers.worker_job import TRAINING_LOG
 from flowersweep.tables import show_text, wrapped
-from flowersweep.texts import counted
+from flowersweep.texts import counted, number_text
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class SweepDisplay:
     Args:
         study: The study to show.
         plan: Has the number of trials.
-        config: The sweep's configuration; its `trainer.epochs` is shown if there is one.
+        config: The sweep's configuration, with the number of repeats.
         on_change: Called when trials have ended since the last update.
         console: Where to draw; standard error by default.
         clock: Gives seconds, from which the time left is estimated.
@@ -64,7 +64,6 @@ class SweepDisplay:
         repeats = OmegaConf.select(config, "hydra.sweeper.n_repeats") or 1
         # A trial that is repeated reports after each seed, others after each epoch.
         self._unit = "seed" if repeats > 1 else "epoch"
-        self._steps = repeats if repeats > 1 else own_value(config, "trainer.epochs", int)
         self._on_change = on_change
         self._console = console or stderr_console()
         self._live = Live(console=self._console, refresh_per_second=2, transient=True)
@@ -114,7 +113,7 @@ class SweepDisplay:
 
     def _ended_line(self, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> str:
         params = " ".join(f"{name}={value_text(value)}" for name, value in trial.params.items())
-        value = " ".join(f"{value:.6g}" for value in trial.values or ())
+        value = " ".join(map(number_text, trial.values or ()))
         reason = trial.user_attrs.get(FAIL_REASON, "")
         original = trial.user_attrs.get(TAKEN_FROM)
         value += "" if original is None else f" as trial {original}"
@@ -133,10 +132,15 @@ class SweepDisplay:
         if not complete:
             return "none complete yet"
         if len(self._study.directions) > 1:
-            return f"{len(self._study.best_trials)} in the Pareto set"
+            front = {
+                configuration_key(row.params)
+                for row in leaderboard(self._study).best
+                if row.taken_from is None
+            }
+            return f"{len(front)} in the Pareto set"
         choose = max if self._study.direction is StudyDirection.MAXIMIZE else min
         best = choose(complete, key=lambda trial: trial.values[0])
-        return f"best {best.values[0]:.4f} of trial {best.number}"
+        return f"best {number_text(best.values[0])} of trial {best.number}"
 
     def _left(self, done: int) -> str:
         since = len(self._ended) - self._before
@@ -153,9 +157,8 @@ class SweepDisplay:
             reported = trial.intermediate_values
             step = "starting"
             if reported:  # another program counts as it likes
-                step = (
-                    f"{self._unit} {len(reported)}/{self._steps}" if self._steps else f"step {max(reported)}"
-                )
+                n_steps = trial.user_attrs.get(N_STEPS)
+                step = f"{self._unit} {len(reported)}/{n_steps}" if n_steps else f"step {max(reported)}"
             best = f"best {self._best_reported(reported)}" if reported else ""
             params = " ".join(f"{name}={value_text(value)}" for name, value in trial.params.items())
             lines.append(f"trial {trial.number} {step} {best} {params}")
@@ -163,7 +166,7 @@ class SweepDisplay:
 
     def _best_reported(self, reported: dict[int, float]) -> str:
         maximize = self._study.directions[0] is StudyDirection.MAXIMIZE
-        return f"{(max if maximize else min)(reported.values()):.4f}"
+        return number_text((max if maximize else min)(reported.values()))
 
 
 def show_summary(

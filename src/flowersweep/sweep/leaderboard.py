@@ -10,8 +10,9 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from flowersweep.ranking.effects import Sample
-from flowersweep.ranking.standings import PARETO, SEED, configuration_key, pareto_ranks, standings
+from flowersweep.ranking.standings import PARETO, SEED, configuration_key, fronts, standings
 from flowersweep.sweep.study.attributes import (
+    ALL_OBJECTIVES,
     EPOCHS,
     FAIL_REASON,
     N_VALIDATION,
@@ -145,14 +146,15 @@ def _samples(complete: Sequence[FrozenTrial]) -> dict[str, Sample]:
     return dict(found)
 
 
-def _points(complete: Sequence[FrozenTrial]) -> dict[str, list[float]]:
-    """The means of all objectives over the seeds, for each configuration in the order of the trials' numbers."""
-    # The study has the single values of repeats for the first objective only; each repeat counts as the mean of its trial.
+def _points(complete: Sequence[FrozenTrial]) -> dict[str, dict[int, Sequence[float]]]:
+    """The values of all objectives by seed, for each configuration in the order of the trials' numbers."""
     found: dict[str, dict[int, Sequence[float]]] = {}
     for key, trial, seeds in _trained(complete):
-        for seed in seeds:
-            found.setdefault(key, {}).setdefault(seed, trial.values)
-    return {key: list(map(statistics.mean, zip(*some.values(), strict=True))) for key, some in found.items()}
+        # A trial of an earlier version has only the means of its repeats.
+        points = trial.user_attrs.get(ALL_OBJECTIVES) or [trial.values] * len(seeds)
+        for seed, point in zip(seeds, points, strict=True):
+            found.setdefault(key, {}).setdefault(seed, point)
+    return found
 
 
 def _ranks(
@@ -161,8 +163,8 @@ def _ranks(
     maximize = [direction is StudyDirection.MAXIMIZE for direction in study.directions]
     if len(maximize) > 1:
         points = _points(complete)
-        fronts = dict(zip(points, pareto_ranks(list(points.values()), maximize), strict=True))
-        return [fronts[key] for key in _keys(complete)], PARETO if complete else "", False
+        places = dict(zip(points, fronts(list(points.values()), maximize), strict=True))
+        return [places[key] for key in _keys(complete)], PARETO if complete else "", False
     sizes = {trial.user_attrs.get(N_VALIDATION) for trial in complete if TAKEN_FROM not in trial.user_attrs}
     found = standings(
         list(samples.values()),

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 
 from optuna.trial import TrialState
 
-from flowersweep.config.spelling import headings, mean_text, number_text, value_text
+from flowersweep.config.spelling import headings, value_text, value_texts
 from flowersweep.ranking.standings import configuration_key
 from flowersweep.sweep.leaderboard import Leaderboard, Row
 from flowersweep.tables import Listing
+from flowersweep.texts import mean_text, number_text
 
 # MLflow cuts a description at 8,000 characters; this many rows fit.
 MARKDOWN_ROWS = 15
@@ -122,10 +123,7 @@ def _columns(
     columns = {
         "rank": [str(row.rank or "") for row in rows],
         "trial": [str(row.trial) for row in rows],
-        **{
-            head: [value_text(row.params[key]) if key in row.params else "" for row in rows]
-            for key, head in keys.items()
-        },
+        **{head: value_texts([row.params.get(key, "") for row in rows]) for key, head in keys.items()},
         **{
             head: [
                 (spread[row.trial] if place == 0 and not repeated else "")

@@ -212,10 +212,12 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
                 reports = launch(replace(sweep, parent_run_id=parent_run.run_id), study)
         else:
             log.info(
-                "Study %r is done: %s. A larger hydra.sweeper.n_trials continues it; another hydra.sweeper.study_name "
-                "starts a new one.",
+                "Study %r is done: %s. %s; another hydra.sweeper.study_name starts a new one.",
                 study.study_name,
                 counted(plan.n_trials, "trial"),
+                "These are all points of the grid"
+                if plan.is_grid and plan.n_trials == sweep.space.size
+                else "A larger hydra.sweeper.n_trials continues it",
             )
         if (interruption := interruption_of(study, reports, joins=joins)) is not None:
             # Neither store is waited for now.

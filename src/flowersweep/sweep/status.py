@@ -12,12 +12,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from flowersweep import process
 from flowersweep.sweep.storage.stop_message import latest_stop, write_stop
-from flowersweep.sweep.study.attributes import COMMAND, DEFINITION, OWNER
+from flowersweep.sweep.study.attributes import COMMAND, GRID_POINT, N_STEPS, OWNER
 from flowersweep.sweep.study.claim import is_abandoned, last_sign
 from flowersweep.sweep.study.reclaim import reclaim
 from flowersweep.texts import counted
 
-_N_REPEATS = "hydra.sweeper.n_repeats"
 _ORDER = ("COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING")
 # Workers end within 30 seconds.
 WAIT_SECONDS = 45.0
@@ -54,8 +53,7 @@ def running_trials(study: Study, now: float) -> list[Running]:
     """
     trials = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
     hosts = _hosts([trial.user_attrs.get(OWNER) or {} for trial in trials])
-    n_steps = _n_steps(study.user_attrs.get(DEFINITION) or {})
-    found = [_running(trial, host, n_steps, now) for trial, host in zip(trials, hosts, strict=True)]
+    found = [_running(trial, host, now) for trial, host in zip(trials, hosts, strict=True)]
     return sorted(found, key=lambda one: (one.host, one.trial))
 
 
@@ -104,7 +102,9 @@ def in_words(study: Study, now: float) -> str:
     running = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
     runs = any(not is_abandoned(trial.user_attrs, now) for trial in running)
     if is_finished(study):
-        return "finished: all its trials are done; a larger hydra.sweeper.n_trials continues it"
+        trials = study.get_trials(deepcopy=False)
+        end = ", up to the end of the grid" if all(GRID_POINT in one.user_attrs for one in trials) else ""
+        return f"finished: all its trials are done; a larger hydra.sweeper.n_trials continues it{end}"
     if message is not None and message.holds:
         return f"stopped by {message.by} {ago(now - message.at)}; the sweep's command starts it again"
     return (
@@ -125,10 +125,10 @@ def counts(study: Study) -> str:
     return ", ".join(f"{found[state]} {state.lower()}" for state in _ORDER if found[state]) or "no trials yet"
 
 
-def _running(trial: FrozenTrial, host: str, n_steps: str, now: float) -> Running:
+def _running(trial: FrozenTrial, host: str, now: float) -> Running:
     attrs = trial.user_attrs
     owner: Mapping[str, Any] = attrs.get(OWNER) or {}
-    step = max(trial.intermediate_values, default=0)
+    step, n_steps = max(trial.intermediate_values, default=0), attrs.get(N_STEPS)
     return Running(
         host,
         str(owner.get(process.PID_TAG, "")),
@@ -154,14 +154,3 @@ def _identity(owner: Mapping[str, Any]) -> str:
     boot_and_namespace = str(owner.get(process.START_TAG, "")).split(" ")[:2]
     text = " ".join([str(owner.get(process.MACHINE_TAG, "")), *boot_and_namespace])
     return hashlib.sha256(text.encode()).hexdigest()[:6]
-
-
-def _n_steps(definition: Mapping[str, Any]) -> str:
-    """How many steps every trial has, at most; empty if that is unknown."""
-    config: Mapping[str, Any] = definition.get("config") or {}
-    if (config.get(_N_REPEATS) or 1) > 1:
-        return str(config[_N_REPEATS])
-    trainer = config.get("trainer")  # another program may have anything under this name
-    epochs = trainer.get("epochs") if isinstance(trainer, Mapping) else None
-    searched = any(key.startswith("trainer") for key in definition.get("searched") or {})
-    return str(epochs) if isinstance(epochs, int) and not searched else ""

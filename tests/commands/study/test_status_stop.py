@@ -15,7 +15,7 @@ from flowersweep.commands.study import status, stop
 from flowersweep.sweep.status import running_trials
 from flowersweep.sweep.storage.stop_message import clear_stop, latest_stop
 from flowersweep.sweep.storage.storage import closing_storage, open_storage
-from flowersweep.sweep.study.attributes import COMMAND, DEFINITION, HEARTBEAT, OWNER
+from flowersweep.sweep.study.attributes import COMMAND, HEARTBEAT, N_STEPS, OWNER
 from flowersweep.sweep.study.claim import claim, new_claim
 
 ELSEWHERE = {process.HOST_TAG: "gpu", process.MACHINE_TAG: "", process.PID_TAG: "70"}
@@ -34,9 +34,9 @@ def test_machines_of_the_same_name_are_distinguished(
 ) -> None:
     """Each running trial has its machine, process, epoch and last sign of life; the others are counted."""
     study = create("petals")
-    study.set_user_attr(DEFINITION, {"config": {"trainer": {"epochs": 30}}, "searched": {"aug": "a, b"}})
     for boot, ago in (("one", 5), ("two", 100), ("two", 1200)):
         trial = study.ask()
+        trial.set_user_attr(N_STEPS, 30)
         trial.report(0.5, 7)
         claim(trial, {**new_claim(), **ELSEWHERE, process.START_TAG: f"{boot} pid:[9] 1", "since": 0})
         trial.set_user_attr(HEARTBEAT, time.time() - ago)
@@ -56,11 +56,9 @@ def test_machines_of_the_same_name_are_distinguished(
     assert signs[2] == "dead; another worker takes the trial"
 
 
-@pytest.mark.parametrize("trainer", ["gpu", ["cpu", "gpu"], {"epochs": "all"}, 3])
-def test_another_program_calls_something_else_trainer(create: Create, trainer: object) -> None:
-    """The steps of its running trials are shown without their number."""
+def test_steps_of_another_program(create: Create) -> None:
+    """They are shown without their number, which only the program knows."""
     study = create("words")
-    study.set_user_attr(DEFINITION, {"config": {"trainer": trainer}, "searched": {}})
     claim(study.ask(), new_claim())
     (running,) = running_trials(study, time.time())
     assert running.step == "0"

@@ -91,6 +91,14 @@ class TestGrid:
         assert list(space.grid()) == product
         assert space.size == len(product)
 
+    def test_values_are_those_of_the_configuration(self) -> None:
+        """The study has texts of lists and mappings; all else is the same."""
+        space = build_space(["sizes=[1,2],[3]", "m={a:1},{a:2}", "n=1,2", "rate=interval(0,1)"])
+        labels = {name: one.options[0].label for name, one in space.searched.items() if one.options}
+        assert labels == {"sizes": "[1,2]", "m": "{a:1}", "n": 1}
+        values = space.values({**labels, "rate": 0.5})
+        assert values == {"sizes": [1, 2], "m": {"a": 1}, "n": 1, "rate": 0.5}
+
     def test_nothing_searched(self) -> None:
         """A sweep without a search is one point, the plain run."""
         space = build_space(["a=1"])

@@ -5,12 +5,13 @@ import importlib
 import os
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,28 @@ def test_a_thread_says_nothing_after_its_trial(bench: Callable[..., Bench]) -> N
     assert second.attrs["late"] == [
         "Trial 0 cannot report from here: it has ended, or this is a process that it forked."
     ]
+
+
+@pytest.mark.slow
+def test_a_started_program_cannot_report(bench: Callable[..., Bench]) -> None:
+    """It warns; a trial has the values of its configuration."""
+
+    def starting(_: DictConfig) -> float:
+        report = "from flowersweep import current_trial; current_trial().report(1, 0.5)"
+        ran = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, check=False)
+        trial = running_trial()
+        assert trial is not None
+        trial.user_attrs({"said": ran.stderr.splitlines()[-1], "params": dict(trial.params)})
+        return 0.0
+
+    made, notes = bench(starting), Notes()
+    job = replace(made.job(), params={"x": 0.25, "sizes": "[1,2]"}, values={"sizes": [1, 2]})
+    assert made.process.run(job, notes) == Outcome(State.COMPLETE, (0.0,))
+    assert notes.attrs["said"].startswith(
+        "Trial 0 gets no reports and attributes from here: this is a program"
+    )
+    assert notes.attrs["params"] == {"x": 0.25, "sizes": [1, 2]}
+    assert notes.reports == []
 
 
 @pytest.mark.slow

@@ -44,7 +44,7 @@ def test_report_raises_when_the_sweep_says_so() -> None:
 
     trial = RunningTrial(3, "s", {}, _report=report)
     trial.report(0, 1)
-    with pytest.raises(Pruned, match=r"It was pruned after step 1 at 0\.5\."):
+    with pytest.raises(Pruned, match=r"It was pruned after step 1 at 0\.5000\."):
         trial.report(1, 0.5)
 
     assert seen == [(0, 1.0), (1, 0.5)]
@@ -100,6 +100,18 @@ def test_outside_a_sweep_it_does_nothing(tmp_path: Path, monkeypatch: pytest.Mon
         trial.report(step, np.float32(0.5))
     trial.set_user_attr("file", "model.pt")
     assert (trial.number, trial.params, trial.should_prune, trial.folder) == (None, {}, False, tmp_path)
+
+
+def test_a_program_that_a_trial_has_started_cannot_report(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It runs as it does alone, with one warning; a trial of its own, as in a sweep that a trial starts, reports."""
+    monkeypatch.setenv("FLOWERSWEEP_TRIAL", "31")
+    current_trial().report(1, 0.5)
+    current_trial().set_user_attr("a", 1)
+    assert [text[:47] for text in caplog.messages] == ["Trial 31 gets no reports and attributes from he"]
+    with running(RunningTrial(0, "s", {})):
+        current_trial().report(1, 0.5)
 
 
 def test_in_a_sweep_it_is_the_running_one() -> None:

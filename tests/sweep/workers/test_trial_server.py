@@ -82,7 +82,7 @@ def test_reports_and_attributes_are_sent(run: Callable[..., list[Any]]) -> None:
         (ATTRS, {"run_id": "r"}),
         (REPORT, 0, 0.5),
         (REPORT, 1, 0.75),
-        Outcome(State.PRUNED, reason="It was pruned after step 1 at 0.75."),
+        Outcome(State.PRUNED, reason="It was pruned after step 1 at 0.7500."),
     ]
 
 

@@ -29,10 +29,11 @@ def test_a_study_precedes_its_best_trial(value: float, maximize: bool) -> None: 
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [(1234567.4, 1234567), (0.00012345678, 0.0001235), (math.inf, math.inf)]
+    ("value", "expected"),
+    [(1234567.4, 1234567), (0.00012345678, 0.0001235), (math.inf, math.inf), (0.99997, 0.99997), (1.0, 1)],
 )
 def test_rounded(value: float, expected: float) -> None:
-    """Digits before the point are never lost."""
+    """Digits before the point are never lost, and an accuracy that is not 1 is not shown as 1."""
     assert rounded(value) == expected
 
 

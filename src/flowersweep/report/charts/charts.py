@@ -9,6 +9,7 @@ from flowersweep.report.charts.plotting import Chart, empty, safe, segments, wra
 from flowersweep.report.evidence import Goal, State, Study
 from flowersweep.report.statistics import searched
 from flowersweep.report.statistics.ranking import Row
+from flowersweep.texts import number_text
 
 
 def charts(study: Study, rows: Sequence[Row]) -> dict[str, list[Chart]]:
@@ -60,22 +61,23 @@ def _ranking(rows: Sequence[Row], goal: Goal) -> Chart:
     figure.add_scatter(
         x=[x for x, _, _ in points],
         y=[y for _, y, _ in points],
-        text=[text for _, _, text in points],
+        text=[f"{text}: {number_text(x)}" for x, _, text in points],
         mode="markers",
         name="one run",
         marker={"color": "white", "size": 8, "line": {"color": "#333333", "width": 1.5}},
-        hovertemplate="%{text}: %{x:.4f}<extra></extra>",
+        hovertemplate="%{text}<extra></extra>",
     )
     if any(len(v) > 1 for v in values):
         leads = [series.COLOURS[0] if row.rank == 1 else series.OTHERS for row in few]
+        means = [row.configuration.mean(goal.metric) for row in few]
         figure.add_scatter(
-            x=[row.configuration.mean(goal.metric) for row in few],
+            x=means,
             y=places,
-            text=names,
+            text=[f"{name}: mean {number_text(mean)}" for name, mean in zip(names, means, strict=True)],
             mode="markers",
             name="mean",
             marker={"color": leads, "size": 12, "symbol": "diamond"},
-            hovertemplate="%{text}: mean %{x:.4f}<extra></extra>",
+            hovertemplate="%{text}<extra></extra>",
         )
     marks = [
         (v, v, y - 0.4, y + 0.4)
@@ -157,11 +159,13 @@ def _trade_off(study: Study, rows: Sequence[Row]) -> Chart | None:
         figure.add_scatter(
             x=[point.x for point in some],
             y=[point.y for point in some],
-            text=[safe(point.name) for point in some],
+            text=[
+                f"{safe(point.name)}<br>{number_text(point.y)} at {number_text(point.x)}" for point in some
+            ],
             mode="markers",
             name=name,
             marker={"color": colour, "size": 10},
-            hovertemplate="%{text}<br>%{y:.4f} at %{x:.4g}<extra></extra>",
+            hovertemplate="%{text}<extra></extra>",
         )
     if searched.is_logarithmic([point.x for point in points]):
         figure.update_xaxes(type="log")

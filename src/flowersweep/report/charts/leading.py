@@ -6,6 +6,7 @@ from flowersweep.figures.calibration import BINS, Calibration
 from flowersweep.report.charts import series
 from flowersweep.report.charts.plotting import Chart, empty, safe, wrapped
 from flowersweep.report.leading_run import LeadingRun
+from flowersweep.texts import number_text
 
 
 def leading_charts(leading: LeadingRun | None) -> list[Chart]:
@@ -28,8 +29,14 @@ def _reliability(calibration: Calibration) -> Chart:
         width=1 / BINS,
         name="correct fraction",
         marker={"color": series.COLOURS[0], "line": {"color": "white", "width": 1}},
-        customdata=np.stack([calibration.pictures, calibration.confidence], axis=1)[some].tolist(),
-        hovertemplate="%{customdata[0]} pictures<br>confidence %{customdata[1]:.3f}<br>correct %{y:.3f}<extra></extra>",
+        customdata=[
+            [
+                int(calibration.pictures[i]),
+                *map(number_text, (calibration.confidence[i], calibration.accuracy[i])),
+            ]
+            for i in some
+        ],
+        hovertemplate="%{customdata[0]} pictures<br>confidence %{customdata[1]}<br>correct %{customdata[2]}<extra></extra>",
     )
     figure.add_scatter(
         x=calibration.confidence[some].tolist(),
@@ -42,7 +49,7 @@ def _reliability(calibration: Calibration) -> Chart:
     figure.update_xaxes(range=[0, 1])
     figure.update_yaxes(range=[0, 1.02])
     note = (
-        f"The expected calibration error is {calibration.error:.4f}: the mean difference between confidence and correct fraction "
+        f"The expected calibration error is {number_text(calibration.error)}: the mean difference between confidence and correct fraction "
         f"of the {calibration.pictures.sum()} validation pictures, in {BINS} bins. Bars below the line: the model is too sure "
         "of itself; export with temperature=fit corrects it."
     )
@@ -59,8 +66,11 @@ def _recalls(recalls: dict[str, list[float]]) -> Chart:
             name=wrapped(name),
             mode="lines" if len(values) > 1 else "markers",
             line={"color": series.COLOURS[place % len(series.COLOURS)], "width": 2},
-            text=[safe(name)] * len(values),
-            hovertemplate="%{text}<br>epoch %{x}: %{y:.3f}<extra></extra>",
+            text=[
+                f"{safe(name)}<br>epoch {epoch}: {number_text(value)}"
+                for epoch, value in enumerate(values, 1)
+            ],
+            hovertemplate="%{text}<extra></extra>",
         )
     note = "The fraction of the validation pictures of each class that was recognized."
     return Chart("recalls", "Recall of each class over the epochs", figure, note)

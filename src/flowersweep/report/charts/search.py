@@ -5,11 +5,13 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from flowersweep.config.spelling import value_texts
 from flowersweep.report.charts.plotting import Chart, empty, safe, wrapped
-from flowersweep.report.charts.series import COLOURS, plain_number, rate_range, rate_ticks
+from flowersweep.report.charts.series import COLOURS, rate_range, rate_ticks
 from flowersweep.report.evidence import Goal, Study
 from flowersweep.report.statistics import searched
 from flowersweep.report.statistics.ranking import Row
+from flowersweep.texts import number_text
 
 # In the notation of D3: without its default of SI prefixes, which shows 0.00049 as 490µ.
 NUMBER = ".4~g"
@@ -26,10 +28,10 @@ def importance(study: Study, goal: Goal) -> Chart | None:
         x=[shares[name] for name in names],
         y=list(range(len(names))),
         orientation="h",
-        text=[safe(n) for n in names],
+        text=[f"{safe(name)}: {number_text(shares[name])}" for name in names],
         textposition="none",
         marker={"color": COLOURS[0]},
-        hovertemplate="%{text}: %{x:.2f}<extra></extra>",
+        hovertemplate="%{text}<extra></extra>",
     )
     figure.update_xaxes(range=[0, 1])
     figure.update_yaxes(tickvals=list(range(len(names))), ticktext=[wrapped(name) for name in names])
@@ -87,16 +89,14 @@ def _dimension(axis: searched.Axis) -> dict[str, Any]:
             "tickvals": [math.log10(tick) for tick in ticks],
             "ticktext": list(ticks.values()),
         }
-    texts = [
-        "(missing)" if value is None else plain_number(value) if isinstance(value, float) else str(value)
-        for value in values
-    ]
+    texts = value_texts(["(missing)" if value is None else value for value in values])
     choices = list(dict.fromkeys(texts))
     if len(numbers) == len(values):
         choices.sort(key=float)
+    short = [textwrap.shorten(choice, 18, placeholder="…") for choice in choices]
     return {
         "label": name,
         "values": [choices.index(text) for text in texts],
         "tickvals": list(range(len(choices))),
-        "ticktext": [safe(textwrap.shorten(c, 18, placeholder="…")) for c in choices],
+        "ticktext": list(map(safe, short if len(set(short)) == len(short) else choices)),
     }

@@ -4,12 +4,12 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from flowersweep.config.spelling import number_text
 from flowersweep.ranking.comparison import Comparison
-from flowersweep.ranking.standings import PARETO, pareto_ranks, standings
+from flowersweep.ranking.standings import PARETO, fronts, standings
 from flowersweep.report.configurations import Configuration, configurations
 from flowersweep.report.evidence import Study
 from flowersweep.report.statistics.published import Published, published
+from flowersweep.texts import number_text
 
 TEST_METRIC = "test/accuracy"
 STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
@@ -101,8 +101,11 @@ def ranking(study: Study) -> Ranking:
     found = configurations(study)
     figures = [published(one.trainings[0], study.class_names, study.goal.metric) for one in found]
     if len(study.goals) > 1:
-        points = [[one.mean(goal.metric) for goal in study.goals] for one in found]
-        ranks = pareto_ranks(points, [goal.maximize for goal in study.goals])
+        points = [
+            {run.seed: [run.metrics[goal.metric] for goal in study.goals] for run in one.trainings}
+            for one in found
+        ]
+        ranks = fronts(points, [goal.maximize for goal in study.goals])
         rows = [
             Row(one, rank, rank == 1, None, figure)
             for one, rank, figure in zip(found, ranks, figures, strict=True)

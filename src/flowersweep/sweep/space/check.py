@@ -4,7 +4,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import optuna
 from hydra.core.config_loader import ConfigLoader
@@ -19,6 +19,7 @@ from flowersweep.own.permission import refuse_environment
 from flowersweep.sweep.space.custom import SETTING
 from flowersweep.sweep.space.dimension import Dimension, Option
 from flowersweep.sweep.space.space import Space
+from flowersweep.sweep.space.values import leaves
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +58,19 @@ def check_choices(
         try:
             composed = loader.load_sweep_config(config, overrides)
         except (HydraException, OmegaConfBaseException) as error:
-            raise SweepError(_refusal(space, params, error, _composes(space, config, loader))) from None
+            reason = _explained(error, config)
+            raise SweepError(_refusal(space, params, reason, _composes(space, config, loader))) from None
         if OmegaConf.get_type(composed) is configuration.Config:
             refuse_environment(composed.hydra.job)
             checked.extend(_checked(composed, overrides, n_repeats))
     return checked
+
+
+def _explained(error: Exception, config: DictConfig) -> str:
+    if OmegaConf.get_type(config) is configuration.Config:
+        return configuration.explain(error)
+    keys = (str(key) for key, _ in leaves(cast("dict[str, Any]", OmegaConf.to_container(config))))
+    return configuration.explain_other(error, [key for key in keys if not key.startswith("hydra.")])
 
 
 def _composes(space: Space, config: DictConfig, loader: ConfigLoader) -> Callable[[Mapping[str, Any]], bool]:
@@ -76,9 +85,8 @@ def _composes(space: Space, config: DictConfig, loader: ConfigLoader) -> Callabl
 
 
 def _refusal(
-    space: Space, params: Mapping[str, Any], error: Exception, composes: Callable[[Mapping[str, Any]], bool]
+    space: Space, params: Mapping[str, Any], reason: str, composes: Callable[[Mapping[str, Any]], bool]
 ) -> str:
-    reason = configuration.explain(error)
     for name, line in space.given.items():
         group = name.partition(".")[0]
         if f"'{name}'" not in reason or group == name or group not in space.searched:

@@ -113,6 +113,11 @@ class Dimension:
             raise SweepError(f"{self.name} must be {self.allowed}, but is {value!r}.")
         return int(value) if isinstance(self.distribution, IntDistribution) else float(value)
 
+    def value(self, label: Any) -> Any:
+        """A value of the study as the configuration has it."""
+        index = self.index(label)
+        return label if index is None else self.options[index].value
+
     def override(self, value: Any) -> str:
         """`key=text` for a value; Hydra parses it back to the value of the configuration.
 

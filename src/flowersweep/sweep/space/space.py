@@ -142,6 +142,13 @@ class Space:
         """Whether there is a value for every dimension whose conditions hold, and for no other."""
         return not self.check_point(params) and not self._lacking(params)
 
+    def values(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of a trial as its configuration has them: the study has texts of lists and mappings."""
+        return {
+            name: self.searched[name].value(label) if name in self.searched else label
+            for name, label in params.items()
+        }
+
     def overrides(self, params: Mapping[str, Any]) -> list[str]:
         """All overrides of a trial, including fixed ones, in the given order.
 

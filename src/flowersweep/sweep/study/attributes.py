@@ -18,9 +18,13 @@ RUN_ID = "mlflow_run_id"
 TAKEN_FROM = "taken_from"
 
 # Of a trial that trained networks: how many epochs in all its phases and repeats, also if it was pruned or failed; and if
-# it is complete, the objective and the seed of each repeat, and the number of validation pictures.
+# it is complete, the objective and the seed of each repeat (of several objectives the first one, and all of them), and the
+# number of validation pictures.
 EPOCHS = "epochs"
 REPEATS = "repeats"
+ALL_OBJECTIVES = "flowersweep.repeats"
+# Of the same, from its start: how often it reports at most, which is its number of epochs or, with repeats, of seeds.
+N_STEPS = "flowersweep.n_steps"
 SEEDS = "seeds"
 N_VALIDATION = "n_validation"
 
@@ -50,6 +54,8 @@ OF_TRIALS = frozenset(
         TAKEN_FROM,
         EPOCHS,
         REPEATS,
+        ALL_OBJECTIVES,
+        N_STEPS,
         SEEDS,
         N_VALIDATION,
         GRID_POINT,

@@ -75,10 +75,11 @@ class Job:
         config: Composed for this trial, with its `hydra` node.
         number: The trial's number.
         study_name: The study's name.
-        params: The searched values by parameter name.
+        params: The searched values by parameter name, as in the study.
         attempt: How often this trial was started before, as `earlier_attempts` counts.
         parent_run_id: The MLflow run of the study, or None.
         environment: Environment variables of the trial, in addition to those of its process.
+        values: The searched values as in the configuration, where they differ from those in the study.
     """
 
     config: DictConfig
@@ -88,6 +89,7 @@ class Job:
     attempt: int = 0
     parent_run_id: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
 
     def again(self) -> "Job":
         """The same job for another attempt."""

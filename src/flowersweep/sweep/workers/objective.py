@@ -8,10 +8,19 @@ from pathlib import Path
 
 from flowersweep.config import Config
 from flowersweep.fields import maximized
-from flowersweep.sweep.study.attributes import EPOCHS, N_VALIDATION, REPEATS, RUN_ID, SEEDS
+from flowersweep.sweep.study.attributes import (
+    ALL_OBJECTIVES,
+    EPOCHS,
+    N_STEPS,
+    N_VALIDATION,
+    REPEATS,
+    RUN_ID,
+    SEEDS,
+)
 from flowersweep.sweep.study.trial_name import trial_name
 from flowersweep.sweep.workers.recorder import searched_numbers, tags_of
 from flowersweep.sweep.workers.trial import RunningTrial
+from flowersweep.texts import number_text
 from flowersweep.tracking.closing import closed_on_failure, closing
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
 from flowersweep.tracking.orphaned_runs import is_interrupted, runs_like, silent_runs, supersede
@@ -79,7 +88,7 @@ def _once(
     monitor = config.objective.metric.rpartition("/")[2]
 
     def started(run_id: str) -> None:
-        trial.user_attrs({RUN_ID: run_id})
+        trial.user_attrs({RUN_ID: run_id, N_STEPS: config.trainer.epochs})
 
     def report(number: int, values: Mapping[str, float]) -> None:
         trial.report(number, values[monitor])
@@ -117,7 +126,7 @@ def _repeated(
     metrics: list[Values] = []
     sizes: set[int] = set()
     with closing(tracker, wait=0), failures_recorded(tracker, again=True):
-        trial.user_attrs({RUN_ID: tracker.run_id})
+        trial.user_attrs({RUN_ID: tracker.run_id, N_STEPS: n_repeats})
         if not known:
             tracker.metrics(searched_numbers(trial.params))
         for repeat, seeded in enumerate(configs):
@@ -140,6 +149,8 @@ def _repeated(
         tracker.metrics({**others, **means, "spread/min": min(values), "spread/max": max(values)})
         tracker.tags({NOTE: _description(config, values)})
         trial.user_attrs({REPEATS: values, "standard_deviation": spread})
+        if config.objective.also:
+            trial.user_attrs({ALL_OBJECTIVES: [list(one.values()) for one in repeats]})
         trial.user_attrs({SEEDS: [one.seed for one in configs]})
         if len(sizes) == 1:
             trial.user_attrs({N_VALIDATION: sizes.pop()})
@@ -191,8 +202,8 @@ def _train(config: Config, overrides: Sequence[str], trial: RunningTrial, contex
 
 def _description(config: Config, values: Sequence[float]) -> str:
     return (
-        f"**{config.objective.metric} {statistics.mean(values):.4f}**, mean over {len(values)} seeds "
-        f"({min(values):.4f} to {max(values):.4f}, standard deviation {statistics.stdev(values):.4f})\n\n"
+        f"**{config.objective.metric} {number_text(statistics.mean(values))}**, mean over {len(values)} seeds "
+        f"({number_text(min(values))} to {number_text(max(values))}, standard deviation {number_text(statistics.stdev(values))})\n\n"
         f"{config.model.name}, {config.aug.name}, {config.optimizer.name} at {config.optimizer.learning_rate:.3g}; "
         "the runs of the seeds are below this one\n"
     )

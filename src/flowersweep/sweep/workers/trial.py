@@ -1,7 +1,10 @@
 """The trial that a run belongs to: its values, and its methods to report and be pruned. Has no slow imports."""
 
+import functools
 import json
+import logging
 import operator
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,9 +16,12 @@ from flowersweep.errors import Pruned
 from flowersweep.sweep.storage.limits import MAX_VALUE, NAMES, STEPS, is_name, is_step
 from flowersweep.sweep.study.attributes import OF_TRIALS
 from flowersweep.sweep.study.outcome import number_of, shortly
+from flowersweep.texts import number_text
 
 if TYPE_CHECKING:
     from flowersweep.sweep.study.content import Content
+
+log = logging.getLogger(__name__)
 
 __all__ = ["Pruned", "RunningTrial", "Trial", "current_trial", "running", "running_trial"]
 
@@ -147,15 +153,50 @@ class RunningTrial(Trial):
     def _reported(self, step: int, value: float) -> None:
         if self._report(step, value):
             self.should_prune = True
-            raise Pruned(f"It was pruned after step {step} at {value:.4g}.")
+            raise Pruned(f"It was pruned after step {step} at {number_text(value)}.")
 
 
+class _StartedByTrial(Trial):
+    """The trial of a program that a trial has started: its methods do nothing, which a warning says once.
+
+    Args:
+        number: The number of the trial that runs in another process.
+    """
+
+    def __init__(self, number: str) -> None:
+        super().__init__()
+        self._trial = number
+
+    def user_attrs(self, attrs: Mapping[str, Any]) -> None:  # noqa: ARG002 - it cannot be stored
+        """Warn that attributes are not stored."""
+        _warn_once(self._trial)
+
+    def _reported(self, step: int, value: float) -> None:  # noqa: ARG002 - it cannot be reported
+        _warn_once(self._trial)
+
+
+@functools.cache
+def _warn_once(number: str) -> None:
+    log.warning(
+        "Trial %s gets no reports and attributes from here: this is a program that it has started. Report in the process in "
+        "which Hydra runs the trial.",
+        number,
+    )
+
+
+# The environment variable with the number of the running trial, which is inherited by the processes that it starts.
+TRIAL = "FLOWERSWEEP_TRIAL"
 _NONE = Trial()
 _current: RunningTrial | None = None
 
 
 def current_trial() -> Trial:
-    """The trial that this process is running; outside a sweep, one whose methods do nothing."""
+    """The trial that this process is running; outside a sweep, one whose methods do nothing.
+
+    In a program that a trial has started, its methods warn once and do nothing: only the process of the trial can report.
+    """
+    if _current is None and (number := os.environ.get(TRIAL)) is not None:
+        return _StartedByTrial(number)
     return _current or _NONE
 
 

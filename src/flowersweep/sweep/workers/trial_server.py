@@ -35,7 +35,7 @@ from flowersweep.sweep.workers.messages import (
     Application,
     Job,
 )
-from flowersweep.sweep.workers.trial import Pruned, RunningTrial, running
+from flowersweep.sweep.workers.trial import TRIAL, Pruned, RunningTrial, running
 
 
 def serve(descriptor: int, worker: int) -> None:
@@ -87,7 +87,7 @@ def _run(application: Application, job: Job, channel: Channel) -> Outcome:
     trial = RunningTrial(
         number=job.number,
         study_name=job.study_name,
-        params=job.params,
+        params={**job.params, **job.values},
         attempt=job.attempt,
         parent_run_id=job.parent_run_id,
         command=application.command,
@@ -98,7 +98,7 @@ def _run(application: Application, job: Job, channel: Channel) -> Outcome:
     )
     try:
         with restored(), interruptible(), channel.of(job), running(trial):
-            os.environ.update(job.environment)
+            os.environ.update({**job.environment, TRIAL: str(job.number)})
             return _outcome(_hydra_job(application, job, channel), application)
     except Interrupted as interruption:
         # The worker is told by which signal this process died, and not that it was a KeyboardInterrupt.

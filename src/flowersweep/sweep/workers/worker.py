@@ -41,6 +41,9 @@ class SearchSpace(Grid, Protocol):
     def suggest(self, trial: Trial) -> dict[str, Any]:
         """Give a trial its values."""
 
+    def values(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of a trial as its configuration has them."""
+
     def overrides(self, params: Mapping[str, Any]) -> list[str]:
         """All overrides of a trial with these values."""
 
@@ -215,7 +218,15 @@ class _TrialRun:
                 _keep=self.keep,
             )
             return copy_result(running, original, config, worker.recorder)
-        job = Job(config, trial.number, worker.study.study_name, params, attempt, worker.parent_run_id)
+        job = Job(
+            config,
+            trial.number,
+            worker.study.study_name,
+            params,
+            attempt,
+            worker.parent_run_id,
+            values=worker.space.values(params),
+        )
         while True:
             outcome = (
                 worker.process.run(job, self)

@@ -37,5 +37,7 @@ def study_summary(values: Sequence[float], *, maximize: bool) -> dict[str, float
 
 
 def rounded(value: float, digits: int = 4) -> float:
-    """A number with so many significant digits; a number of more digits before the point keeps them all."""
+    """A number with so many significant digits; one with more digits before the point keeps them, and only 1 becomes 1."""
+    while abs(value) < 1 and abs(float(f"{value:.{digits}g}")) == 1:
+        digits += 1
     return float(f"{value:.0f}") if abs(value) >= 10**digits else float(f"{value:.{digits}g}")

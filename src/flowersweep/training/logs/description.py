@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from flowersweep.config.schema import Config
+from flowersweep.texts import number_text
 from flowersweep.tracking.run import artifact_address
 
 FIGURES = {
@@ -32,13 +33,14 @@ def describe(config: Config, metrics: Mapping[str, float], run_id: str, *, figur
         ]
     )
     best = (
-        f"**{metric.rpartition('/')[2]} {metrics[metric]:.4f}** in epoch {metrics['best/epoch']:.0f} "
+        f"**{metric.rpartition('/')[2]} {number_text(metrics[metric])}** in epoch {metrics['best/epoch']:.0f} "
         f"of {metrics['total/epochs']:.0f}, {metrics['total/seconds']:.0f} s of training"
     )
     lines = [best, setting]
     if "test/accuracy" in metrics:
         lines.insert(
-            1, f"test accuracy {metrics['test/accuracy']:.4f}, on pictures that nothing was selected on"
+            1,
+            f"test accuracy {number_text(metrics['test/accuracy'])}, on pictures that nothing was selected on",
         )
     if figures:
         lines += [_picture(run_id, "curves.png"), " · ".join(_link(run_id, name) for name in FIGURES)]

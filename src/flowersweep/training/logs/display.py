@@ -15,7 +15,7 @@ from flowersweep.config.schema import Config
 from flowersweep.console import plain_console, print_line, stderr_console
 from flowersweep.redaction import redacted
 from flowersweep.tables import show_facts, show_text
-from flowersweep.texts import in_one_line
+from flowersweep.texts import in_one_line, number_text
 from flowersweep.training.logs.next_steps import after_run, show_next_steps
 from flowersweep.training.result import Result
 
@@ -38,8 +38,8 @@ def epoch_line(
     """
     line = (
         f"{_label(phase, number, epochs)}  "
-        f"loss {values['loss']:.4f}  accuracy {values['accuracy']:.4f}  "
-        f"val_loss {values['val_loss']:.4f}  val_accuracy {values['val_accuracy']:.4f}"
+        f"loss {number_text(values['loss']):<6}  accuracy {number_text(values['accuracy']):<6}  "
+        f"val_loss {number_text(values['val_loss']):<6}  val_accuracy {number_text(values['val_accuracy']):<6}"
     )
     for more in (
         f"  lr {values['learning_rate']:.2e}",
@@ -49,7 +49,7 @@ def epoch_line(
         if width is not None and len(line) + len(more) > width:
             break
         line += more
-    return line
+    return line.rstrip()
 
 
 def _label(phase: str, number: int, epochs: int) -> str:
@@ -147,12 +147,12 @@ def show_result(config: Config, result: Result, console: Console | None = None) 
     metrics = result.metrics
     rows = {
         "best epoch": f"{metrics['best/epoch']:.0f} of {metrics['total/epochs']:.0f}",
-        "best/val_accuracy": f"{metrics['best/val_accuracy']:.4f}",
-        "best/val_loss": f"{metrics['best/val_loss']:.4f}",
+        "best/val_accuracy": number_text(metrics["best/val_accuracy"]),
+        "best/val_loss": number_text(metrics["best/val_loss"]),
     }
-    rows.setdefault(config.objective.metric, f"{metrics[config.objective.metric]:.4f}")
+    rows.setdefault(config.objective.metric, number_text(metrics[config.objective.metric]))
     if "test/accuracy" in metrics:
-        rows["test/accuracy"] = f"{metrics['test/accuracy']:.4f}"
+        rows["test/accuracy"] = number_text(metrics["test/accuracy"])
     rows |= {
         "training time": f"{metrics['total/seconds']:.1f} s",
         "run": f"{result.run_id} in experiment {config.tracking.experiment}",

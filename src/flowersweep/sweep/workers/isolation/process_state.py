@@ -1,4 +1,4 @@
-"""Trials share a process, but not its state: what one of them changes is as before when the next one starts."""
+"""Trials share a process and its modules; the rest of its state is as before when the next one starts."""
 
 import gc
 import json
