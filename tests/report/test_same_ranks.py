@@ -17,7 +17,7 @@ from flowersweep.report.page import page
 from flowersweep.report.reading import read_study
 from flowersweep.report.statistics.ranking import ranking
 from flowersweep.sweep.display import show_summary
-from flowersweep.sweep.parent_run import ParentRun
+from flowersweep.sweep.record.study_run import StudyRun
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.storage.storage import open_storage
@@ -112,7 +112,7 @@ def write(name: str, case: Case, store: Store, folder: Path) -> tuple[str, str]:
     )
     plan = Plan(is_grid=False, n_trials=len(case.trials), enqueue=())
     space = build_space([UNITS, SEEDS_SEARCHED] if case.searches_seed else [UNITS])
-    with ParentRun.open(config, made, plan, space, store) as parent:
+    with StudyRun.open(config, made, plan, space, store) as parent:
         for number, (units, seeds, values) in enumerate(case.trials):
             tags = {"study": name, "kind": "trial", "trial": number, "attempt": 0}
             own = {"n_repeats": len(seeds)} if len(seeds) > 1 else {}

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from flowersweep.sweep import display
 from flowersweep.sweep.display import SweepDisplay, show_summary
-from flowersweep.sweep.parent_run import ParentRun
+from flowersweep.sweep.record.study_run import StudyRun
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.study.attributes import N_STEPS
@@ -178,7 +178,7 @@ class TestSummary:
         add(study, 0.7, TrialState.FAIL)
         (tmp_path / "training.log").touch()
         shown = console(terminal=False)
-        show_summary(study, PLAN, ParentRun(study, PLAN, build_space([])), tmp_path, shown)
+        show_summary(study, PLAN, StudyRun(study, PLAN, build_space([])), tmp_path, shown)
         said = text(shown)
         assert "Study shown: 1 complete, 1 fail" in said
         assert "trial 1 failed: ValueError: [red] no" in said
@@ -193,20 +193,20 @@ class TestSummary:
         for _ in range(2):
             claim(study.ask(dict(SPACE)))
         shown = console(terminal=False)
-        show_summary(study, PLAN, ParentRun(study, PLAN, build_space([])), tmp_path, shown)
+        show_summary(study, PLAN, StudyRun(study, PLAN, build_space([])), tmp_path, shown)
         assert text(shown).splitlines()[1:] == [
             "2 trials are running in another sweep of this study",
             "2 of 4 trials are left; the same command resumes the sweep",
         ]
         monkeypatch.setattr("flowersweep.process.is_dead", lambda *_: True)
         shown = console(terminal=False)
-        show_summary(study, PLAN, ParentRun(study, PLAN, build_space([])), tmp_path, shown)
+        show_summary(study, PLAN, StudyRun(study, PLAN, build_space([])), tmp_path, shown)
         assert text(shown).splitlines()[1:] == ["4 of 4 trials are left; the same command resumes the sweep"]
 
     def test_nothing(self, study: optuna.Study, tmp_path: Path) -> None:
         """An empty study has no table."""
         shown = console(terminal=False)
-        show_summary(study, PLAN, ParentRun(study, PLAN, build_space([])), tmp_path, shown)
+        show_summary(study, PLAN, StudyRun(study, PLAN, build_space([])), tmp_path, shown)
         assert text(shown).splitlines() == [
             "Study shown: 0 complete",
             "4 of 4 trials are left; the same command resumes the sweep",

@@ -9,7 +9,7 @@ To read it, start with `run.py`, which goes through a sweep from its command to 
    (`sampler.py`), which process runs it (`claim.py`, `reclaim.py`) and how it ended (`outcome.py`).
 5. `workers/`: `launch.py` launches workers, each a `worker_job.py` around `worker.py`, which hands its trials to a
    `training_process.py`; inside of it, `trial_server.py` runs them, and `objective.py` is what a trial trains.
-6. `parent_run.py`, `leaderboard.py`, `plots.py`, `display.py`: its output, in MLflow and on the terminal.
+6. `leaderboard.py`, `display.py`, `record/`: its output, in MLflow and on the terminal.
 
 The package itself can be called: `flowersweep.sweep(...)` is the function of that name in `flowersweep.api`.
 """

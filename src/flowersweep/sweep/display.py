@@ -21,7 +21,7 @@ from flowersweep.console import plain_console, print_line, stderr_console
 from flowersweep.ranking.standings import configuration_key
 from flowersweep.sweep.leaderboard import leaderboard
 from flowersweep.sweep.leaderboard_view import as_listings
-from flowersweep.sweep.parent_run import ParentRun
+from flowersweep.sweep.record.study_run import StudyRun
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.study.attributes import FAIL_REASON, N_STEPS, TAKEN_FROM
 from flowersweep.sweep.study.claim import is_abandoned
@@ -170,14 +170,14 @@ class SweepDisplay:
 
 
 def show_summary(
-    study: Study, plan: Plan, parent_run: ParentRun, folder: Path, console: Console | None = None
+    study: Study, plan: Plan, study_run: StudyRun, folder: Path, console: Console | None = None
 ) -> None:
     """Print the leaderboard and the locations of the results on standard output.
 
     Args:
         study: The study whose trials are shown.
         plan: Has the number of trials.
-        parent_run: The study's run.
+        study_run: The study's run.
         folder: Of the sweep, with the log of its training processes.
         console: Where to print.
     """
@@ -202,13 +202,13 @@ def show_summary(
         lines.append(
             f"{left} of {counted(plan.n_trials, 'trial')} {'is' if left == 1 else 'are'} left; the same command resumes the sweep"
         )
-    if parent_run.where:
-        lines.append(f"study run {parent_run.run_id} in {parent_run.where}")
+    if study_run.where:
+        lines.append(f"study run {study_run.run_id} in {study_run.where}")
     for line in lines:
         for part in wrapped(line, console.width) if console.is_terminal else [line]:
             console.print(part, highlight=False, soft_wrap=True, markup=False)
-    if parent_run.best_command:  # one line, to be copied
-        console.print(f"best again: {parent_run.best_command}", highlight=False, soft_wrap=True, markup=False)
+    if study_run.best_command:  # one line, to be copied
+        console.print(f"best again: {study_run.best_command}", highlight=False, soft_wrap=True, markup=False)
 
 
 def _n_running(study: Study) -> int:

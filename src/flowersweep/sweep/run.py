@@ -1,24 +1,20 @@
 """A sweep from its command to its end: read, check, open the study, launch workers, show the results."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, flag_override
 from optuna import Study
-from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from flowersweep import process
 from flowersweep.config import Config
-from flowersweep.config.files import flags
 from flowersweep.console import plain_console
 from flowersweep.doors import hydra_api
-from flowersweep.doors.optuna_api import enqueued_values, storage_of
 from flowersweep.errors import SweepError, SweepStoppedError
 from flowersweep.interrupt import interruptible
 from flowersweep.own.main_module import InMain, MainModule, refuse_in_training_process
@@ -26,12 +22,12 @@ from flowersweep.own.names import program_name
 from flowersweep.redaction import redacted
 from flowersweep.sweep.display import SweepDisplay, show_summary
 from flowersweep.sweep.official import tell_differences, write_results
-from flowersweep.sweep.parent_run import ParentRun
+from flowersweep.sweep.opening import begun_budget, enqueue_points, lead, opened_study
+from flowersweep.sweep.record.study_run import StudyRun
 from flowersweep.sweep.runs import experiment_name, open_store, results_folder, runs_of
 from flowersweep.sweep.search.sampler import explicit_options
 from flowersweep.sweep.settings import (
     Plan,
-    Settings,
     make_plan,
     objectives,
     searched_space,
@@ -41,18 +37,15 @@ from flowersweep.sweep.settings import (
 )
 from flowersweep.sweep.space.check import check_choices
 from flowersweep.sweep.space.overrides import typed_overrides
-from flowersweep.sweep.space.space import Space
-from flowersweep.sweep.storage.lock import locked
 from flowersweep.sweep.storage.machines import refuse_file_for_machines
 from flowersweep.sweep.storage.patience import STORAGE_FAILURES, patience
-from flowersweep.sweep.storage.stop_message import clear_stop, latest_stop
 from flowersweep.sweep.storage.storage import existing_storage, open_storage, stopped_in_words, storage_url
-from flowersweep.sweep.study.attributes import COMMAND, ENQUEUED, FAIL_REASON
-from flowersweep.sweep.study.budget import Budget, Stop, failure_summary, infrastructure_summary, remaining
+from flowersweep.sweep.study.attributes import FAIL_REASON
+from flowersweep.sweep.study.budget import Stop, failure_summary, infrastructure_summary, remaining
 from flowersweep.sweep.study.content import Content, find_all, place_of
-from flowersweep.sweep.study.definition import definition_of, derived_name
+from flowersweep.sweep.study.definition import definition_of
 from flowersweep.sweep.study.reclaim import reclaim
-from flowersweep.sweep.study.study import existing_study, name_metrics, open_study, refuse_other_version
+from flowersweep.sweep.study.study import name_metrics
 from flowersweep.sweep.workers.failed_run import record_lost
 from flowersweep.sweep.workers.launch import launch
 from flowersweep.sweep.workers.messages import packed
@@ -62,7 +55,7 @@ from flowersweep.sweep.workers.worker_job import Sweep
 from flowersweep.texts import counted, expanded
 from flowersweep.tracking.mlflow_api import given_elsewhere
 from flowersweep.tracking.patience import cleaning_up
-from flowersweep.tracking.provenance import command_line, own_version, program
+from flowersweep.tracking.provenance import command_line, program
 from flowersweep.tracking.store.store import Store
 from flowersweep.training.dataset import divided
 from flowersweep.training.logs.next_steps import after_sweep, show_next_steps
@@ -129,15 +122,15 @@ def run_study(
     storage = (existing_storage if settings.join else open_storage)(url, directory)
     with stopped_in_words(), patience(settings.storage_patience):
         is_foreign = not objectives(config)
-        study = _study(settings, space, definition, storage, is_foreign=is_foreign)
+        study = opened_study(settings, space, definition, storage, is_foreign=is_foreign)
         name_metrics(study, settings.names)
         if is_foreign and not study.get_trials(deepcopy=False):
             tell_differences(given, settings, plan, space)
         reclaim(study)
-        _enqueue(study, plan)
-        budget = _budget(study, settings, plan)
+        enqueue_points(study, plan)
+        budget = begun_budget(study, settings, plan)
         if not settings.join:
-            _lead(study, config, task_function.__module__, budget, plan)
+            lead(study, config, task_function.__module__, budget, plan)
         sweep = Sweep(
             study_name=study.study_name,
             storage=url,
@@ -187,7 +180,7 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
     """Launch workers until nothing is left to do, with the MLflow run and the display open."""
     reports: list[WorkerReport] = []
     joins = sweep.settings.join
-    opened = ParentRun.open(
+    opened = StudyRun.open(
         sweep.config,
         study,
         plan,
@@ -197,7 +190,7 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
         program=None if sweep.environment is None else program(),
         joins=joins,
     )
-    with interruptible(), opened as parent_run:
+    with interruptible(), opened as study_run:
         if plan.is_grid and (sweep.budget.n_trials or 0) > plan.n_trials:
             log.info(
                 "The grid has %d points, fewer than hydra.sweeper.n_trials=%d; the study ends with them.",
@@ -208,8 +201,8 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
             log.info(
                 "Study %r: %s, results in %s", study.study_name, counted(plan.n_trials, "trial"), sweep.folder
             )
-            with SweepDisplay(study, plan, sweep.config, on_change=parent_run.update):
-                reports = launch(replace(sweep, parent_run_id=parent_run.run_id), study)
+            with SweepDisplay(study, plan, sweep.config, on_change=study_run.update):
+                reports = launch(replace(sweep, parent_run_id=study_run.run_id), study)
         else:
             log.info(
                 "Study %r is done: %s. %s; another hydra.sweeper.study_name starts a new one.",
@@ -222,18 +215,18 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
         if (interruption := interruption_of(study, reports, joins=joins)) is not None:
             # Neither store is waited for now.
             with suppress(*STORAGE_FAILURES), patience(0), cleaning_up(interruption):
-                parent_run.finish(draw=False)
-                show_summary(study, plan, parent_run, sweep.folder)
+                study_run.finish(draw=False)
+                show_summary(study, plan, study_run, sweep.folder)
             raise interruption
         if store is not None:
             record_lost(study, store)
-        parent_run.finish()
+        study_run.finish()
         write_results(study, sweep.space, sweep.folder)
         if (failure := _failure(study, sweep, reports)) is not None:
-            show_summary(study, plan, parent_run, sweep.folder)
+            show_summary(study, plan, study_run, sweep.folder)
             raise failure
     # Its run has ended: whether it can be shown does not change how.
-    show_summary(study, plan, parent_run, sweep.folder)
+    show_summary(study, plan, study_run, sweep.folder)
     if store is not None and study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
         assert sweep.runs is not None  # noqa: S101 (for the type checker; the store is theirs)
         steps = after_sweep(
@@ -243,77 +236,6 @@ def _run(study: Study, sweep: Sweep, plan: Plan, store: Store | None) -> None:
             has_model=sweep.environment is None and bool(sweep.config.tracking.get("log_model")),
         )
         show_next_steps(steps, plain_console())
-
-
-def _lead(study: Study, config: DictConfig, program: str, budget: Budget, plan: Plan) -> None:
-    """Let a stopped study go on, and store with it how it is searched, for machines that join; without passwords."""
-    clear_stop(study)
-    typed = [*flags(config), *typed_overrides(config, "task"), *typed_overrides(config, "hydra")]
-    arguments = [one for one in typed if redacted(one) == one]
-    kept = {"program": program, "arguments": arguments, "deadline": budget.deadline}
-    study.set_user_attr(COMMAND, {**kept, "trials": plan.n_trials, "version": own_version()})
-
-
-def _study(
-    settings: Settings,
-    space: Space,
-    definition: Mapping[str, Any],
-    storage: BaseStorage,
-    *,
-    is_foreign: bool,
-) -> Study:
-    if settings.join:
-        joined = existing_study(storage, settings.study_name)
-        if (message := latest_stop(joined.user_attrs)) is not None and message.holds:
-            raise SweepError(
-                f"The study {joined.study_name!r} was stopped by {message.by}; start it again with the command of its sweep, "
-                "and then join it."
-            )
-        refuse_other_version(joined)
-        return open_study(storage, joined.study_name, definition, settings.directions, "join")
-    name = settings.study_name or derived_name(space, definition, settings.directions)
-    # To hydra-optuna-sweeper, a name without a storage is no identity: each command is a study of its own. A derived name is
-    # none either: that of an earlier version does not depend on the complete definition.
-    is_identity = settings.study_name is not None and not (is_foreign and settings.storage is None)
-    default = "error" if is_identity else "new"
-    dimensions = space.dimensions if is_foreign and space.extension is None else None
-    study = open_study(
-        storage, name, definition, settings.directions, settings.on_mismatch or default, dimensions=dimensions
-    )
-    if study.study_name != name:
-        log.info("The study %r is a different search; this one is %r.", name, study.study_name)
-    return study
-
-
-def _enqueue(study: Study, plan: Plan) -> None:
-    """Enqueue the points of `hydra.sweeper.enqueue` before all others, each only once per study."""
-
-    def enqueue() -> None:
-        known: list[Mapping[str, Any]] = list(study.user_attrs.get(ENQUEUED, []))
-        new = [point for point in plan.enqueue if point not in known]
-        # Those of an attempt that failed before it could store what it had enqueued.
-        had = [enqueued_values(trial) for trial in study.get_trials(deepcopy=False)] if new else []
-        for point in new:
-            if point not in had:
-                study.enqueue_trial(point)
-        if new:
-            study.set_user_attr(ENQUEUED, [*known, *new])
-
-    locked(storage_of(study), enqueue)
-
-
-def _budget(study: Study, settings: Settings, plan: Plan) -> Budget:
-    rate = settings.max_failure_rate
-    return Budget.begun(
-        study,
-        settings.n_trials,
-        is_grid=plan.is_grid,
-        timeout=settings.timeout,
-        max_failures=settings.max_failures,
-        max_failures_in_a_row=settings.max_failures_in_a_row if rate is None else None,
-        max_failure_rate=rate,
-        window=settings.n_jobs,
-    )
 
 
 def _folder(config: DictConfig, study_name: str) -> Path:

@@ -11,7 +11,7 @@ from flowersweep.report.page import page
 from flowersweep.report.reading import read_study
 from flowersweep.report.statistics.ranking import ranking
 from flowersweep.report.statistics.searched import importances, is_logarithmic, unknown
-from flowersweep.sweep.parent_run import ParentRun
+from flowersweep.sweep.record.study_run import StudyRun
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.storage.storage import open_storage
@@ -69,19 +69,19 @@ def kept(store: Store, study: optuna.Study) -> str:
     config = OmegaConf.create(
         {"tracking": {"experiment": "asked"}, "hydra": {"sweeper": {}, "overrides": {"task": []}}}
     )
-    with ParentRun.open(
+    with StudyRun.open(
         config, study, Plan(is_grid=False, n_trials=N_TRIALS, enqueue=()), SPACE, store
-    ) as parent_run:
+    ) as study_run:
         for trial in study.trials:
             tags = {"study": "asked", "kind": "trial", "trial": trial.number, "attempt": 0}
-            run = MLflowTracker.start(store, "asked", "t", parent_run_id=parent_run.run_id, tags=tags)
+            run = MLflowTracker.start(store, "asked", "t", parent_run_id=study_run.run_id, tags=tags)
             if trial.values:
                 run.metrics({"best/val_loss": trial.values[0]})
             run.params({"seed": trial.params["seed"]})
             run.end(RunStatus.FINISHED if trial.values else RunStatus.FAILED)
-        parent_run.finish(draw=False)
-    assert parent_run.run_id is not None
-    return parent_run.run_id
+        study_run.finish(draw=False)
+    assert study_run.run_id is not None
+    return study_run.run_id
 
 
 @pytest.mark.slow

@@ -15,16 +15,16 @@ from optuna.trial import TrialState
 from flowersweep.config.files import flags
 from flowersweep.errors import TrackingError
 from flowersweep.redaction import redacted
-from flowersweep.sweep import study_figures, study_row
 from flowersweep.sweep.leaderboard import Leaderboard, Row, as_json, leaderboard
 from flowersweep.sweep.leaderboard_view import answer, as_markdown
+from flowersweep.sweep.record import figures, table_row
+from flowersweep.sweep.record.start import known_run, started_or_resumed
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.space.values import own_value
 from flowersweep.sweep.storage.storage import shown, storage_url
 from flowersweep.sweep.study.study import metric_names
-from flowersweep.sweep.study_run import known_run, started_or_resumed
 from flowersweep.texts import counted
 from flowersweep.tracking.closing import closing
 from flowersweep.tracking.lookup import training_command
@@ -45,7 +45,7 @@ UPDATE_SECONDS = 5.0
 MAX_SHARE = 0.05
 
 
-class ParentRun:
+class StudyRun:
     """Writes a study's state to its MLflow run; does nothing without one.
 
     Args:
@@ -103,7 +103,7 @@ class ParentRun:
         experiment: str | None = None,
         program: str | None = None,
         joins: bool = False,
-    ) -> Iterator["ParentRun"]:
+    ) -> Iterator["StudyRun"]:
         """Start or resume the study's run; it ends with the block, like the runs of its trials.
 
         Args:
@@ -129,7 +129,7 @@ class ParentRun:
         with closing(tracker):
             own = client(store.uri).get_run(tracker.run_id)
             close_orphaned_runs(store)
-            parent_run = cls(
+            study_run = cls(
                 study,
                 plan,
                 space,
@@ -140,10 +140,10 @@ class ParentRun:
                 draws=own_value(config, "tracking.log_figures", bool) is not False,
                 program=program,
             )
-            parent_run._n_written = int(own.data.metrics.get("trials/finished", 0))
-            known = study_row.params(config, plan, space, experiment_of(store, own))
+            study_run._n_written = int(own.data.metrics.get("trials/finished", 0))
+            known = table_row.params(config, plan, space, experiment_of(store, own))
             # The report reads the goals, also before the first trial has ended.
-            tracker.tags({GOAL: parent_run._goal(), **({PROGRAM: program} if program is not None else {})})
+            tracker.tags({GOAL: study_run._goal(), **({PROGRAM: program} if program is not None else {})})
             # A resumed study has them; another budget or sampler cannot change a param, but is in its files.
             tracker.params({key: value for key, value in known.items() if key not in own.data.params})
             tracker.text(_without_password(config.hydra.sweeper), "study/sweeper.yaml")
@@ -155,7 +155,7 @@ class ParentRun:
                 key: json.loads(distribution_to_json(one)) for key, one in space.dimensions.items()
             }
             tracker.json(distributions, "study/distributions.json")
-            yield parent_run
+            yield study_run
 
     @property
     def run_id(self) -> str | None:
@@ -209,10 +209,10 @@ class ParentRun:
         ) as error:  # what is written waits for the store; the next command closes those runs
             log.warning("%s", error)
         if draw:
-            self._is_drawn = study_figures.store_ranking(self._tracker, self._study)
+            self._is_drawn = figures.store_ranking(self._tracker, self._study)
         self._write_ranks(self._write(self._tracker))
         if draw:
-            study_figures.store_plots(self._tracker, self._study)
+            figures.store_plots(self._tracker, self._study)
 
     def _close_orphaned_runs(self) -> None:
         """A killed training process leaves its run open."""
@@ -224,7 +224,7 @@ class ParentRun:
         rows, best = board.rows, board.best
         tracker.json(as_json(rows), "study/leaderboard.json")
         tracker.tags({NOTE: self._description(board), **self._state(rows)})
-        steps = study_row.course(self._study)
+        steps = table_row.course(self._study)
         for number, values in list(enumerate(steps, start=1))[self._n_written :]:
             tracker.metrics(values, step=number)
             self._n_written = number
@@ -262,7 +262,7 @@ class ParentRun:
         command = f"Best again:\n\n    {again}\n\n" if again else ""
         table = as_markdown(board, metric_names(self._study), link=run_page(self._experiment, "{}"))
         table_and_more = "Plots, the complete table" if self._draws else "The complete table"
-        address = artifact_address(str(self.run_id), study_figures.RANKING)
+        address = artifact_address(str(self.run_id), figures.RANKING)
         picture = f"![ranking with the spread over seeds]({address})\n\n" if self._is_drawn else ""
         return (
             f"**{self._study.study_name}**: {self._goal()}; {len(board.rows)} of {counted(self._plan.n_trials, 'trial')} done.\n\n"

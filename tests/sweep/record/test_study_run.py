@@ -18,7 +18,7 @@ from optuna.trial import create_trial
 from flowersweep.errors import TrackingError
 from flowersweep.report.reading import read_study
 from flowersweep.report.summary import summary
-from flowersweep.sweep.parent_run import ParentRun
+from flowersweep.sweep.record.study_run import StudyRun
 from flowersweep.sweep.runs import open_store, own_runs
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.build_space import build_space
@@ -68,19 +68,19 @@ def store_of(config: DictConfig) -> Store:
 
 def opened(config: DictConfig, study: optuna.Study) -> Any:
     """The study's run as a sweep opens it."""
-    return ParentRun.open(config, study, PLAN, build_space(ARGUMENTS), store_of(config))
+    return StudyRun.open(config, study, PLAN, build_space(ARGUMENTS), store_of(config))
 
 
 def test_what_the_run_has(config: DictConfig, study: optuna.Study) -> None:
     """Tags, description, leaderboard, settings and the command of the best trial, quoted for a shell."""
-    with opened(config, study) as parent_run:
-        parent_run.update()
-        parent_run.finish(draw=False)
-        assert parent_run.best_command == (
+    with opened(config, study) as study_run:
+        study_run.update()
+        study_run.finish(draw=False)
+        assert study_run.best_command == (
             "python -m flowersweep optimizer.learning_rate=0.75 '+model.filters=[8, 8]'"
         )
     service = client(store_of(config).uri)
-    run = service.get_run(parent_run.run_id)
+    run = service.get_run(study_run.run_id)
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "study s"
     tags = {key: run.data.tags[key] for key in ("kind", "study", "study.goal", "study.finished")}
@@ -106,7 +106,7 @@ def test_what_the_run_has(config: DictConfig, study: optuna.Study) -> None:
         "**s**: maximize value; 2 of 4 trials done.\n\nBest: **trial 1 (optimizer.learning_rate=0.75)**, 0.7500.\n\n"
         "Best again:\n\n    python -m flowersweep"
     )
-    assert {item.path for item in service.list_artifacts(parent_run.run_id, "study")} == {
+    assert {item.path for item in service.list_artifacts(study_run.run_id, "study")} == {
         f"study/{name}"
         for name in (
             "leaderboard.json",
@@ -117,7 +117,7 @@ def test_what_the_run_has(config: DictConfig, study: optuna.Study) -> None:
             "distributions.json",
         )
     }
-    settings = Path(service.download_artifacts(parent_run.run_id, "study/sweeper.yaml")).read_text(
+    settings = Path(service.download_artifacts(study_run.run_id, "study/sweeper.yaml")).read_text(
         encoding="utf-8"
     )
     assert "secret" not in settings
@@ -129,8 +129,8 @@ def test_what_the_run_has(config: DictConfig, study: optuna.Study) -> None:
 def test_a_study_without_a_trial(config: DictConfig, tmp_path: Path) -> None:
     """From the start, a report knows the goals and the number of trials, and says that there is nothing to rank yet."""
     made = optuna.create_study(storage=open_storage(None, tmp_path), study_name="begun", direction="minimize")
-    with opened(config, made) as parent_run:
-        run = client(store_of(config).uri).get_run(parent_run.run_id)
+    with opened(config, made) as study_run:
+        run = client(store_of(config).uri).get_run(study_run.run_id)
         assert run.data.tags["study.goal"] == "minimize value"
         read = read_study(store_of(config), run)
     assert [goal.words for goal in read.goals] == ["minimize value"]
@@ -145,9 +145,9 @@ def test_objectives_without_names(config: DictConfig, tmp_path: Path) -> None:
     study.add_trial(
         create_trial(values=[0.5, 7.0], params={RATE: 0.25}, distributions={RATE: FloatDistribution(0, 1)})
     )
-    with opened(config, study) as parent_run:
-        parent_run.finish(draw=False)
-    tags = client(store_of(config).uri).get_run(parent_run.run_id).data.tags
+    with opened(config, study) as study_run:
+        study_run.finish(draw=False)
+    tags = client(store_of(config).uri).get_run(study_run.run_id).data.tags
     assert tags["study.goal"] == "minimize values_0, maximize values_1"
     assert f"| rank | trial | {RATE} | values_0 | values_1 |" in tags["mlflow.note.content"]
 
@@ -159,8 +159,8 @@ def test_the_rank_of_a_trial(config: DictConfig, tmp_path: Path) -> None:
     space: dict[str, BaseDistribution] = {RATE: FloatDistribution(0, 1)}
     attrs = {RUN_ID: tracker.run_id}
     study.add_trial(create_trial(value=16.0, params={RATE: 0.5}, distributions=space, user_attrs=attrs))
-    with opened(config, study) as parent_run:
-        parent_run.finish(draw=False)
+    with opened(config, study) as study_run:
+        study_run.finish(draw=False)
     assert client(store_of(config).uri).get_run(tracker.run_id).data.metrics["rank"] == 1.0
 
 
@@ -169,12 +169,12 @@ def test_without_figures(config: DictConfig, study: optuna.Study) -> None:
     """With tracking.log_figures=false no plots are stored, and the description does not mention them."""
     without = config.copy()
     without.tracking.log_figures = False
-    with opened(without, study) as parent_run:
-        parent_run.finish()
+    with opened(without, study) as study_run:
+        study_run.finish()
     service = client(store_of(config).uri)
-    stored = [item.path for item in service.list_artifacts(parent_run.run_id, "study")]
+    stored = [item.path for item in service.list_artifacts(study_run.run_id, "study")]
     assert [path for path in stored if path.endswith((".html", ".png"))] == []
-    note = service.get_run(parent_run.run_id).data.tags["mlflow.note.content"]
+    note = service.get_run(study_run.run_id).data.tags["mlflow.note.content"]
     assert "The complete table and the sweep's settings" in note
 
 
@@ -184,8 +184,8 @@ def test_the_command_finds_ones_own_presets(config: DictConfig, study: optuna.St
     told = config.copy()
     told.hydra.runtime = {"config_sources": sources}
     told.hydra.job = {"config_name": "mine"}
-    with opened(told, study) as parent_run:
-        assert parent_run.best_command.startswith(
+    with opened(told, study) as study_run:
+        assert study_run.best_command.startswith(
             "python -m flowersweep '--config-dir=/my own' --config-name=mine optimizer.learning_rate"
         )
 
@@ -203,21 +203,21 @@ def test_one_run_for_a_study(config: DictConfig, study: optuna.Study) -> None:
 
 def test_the_course_is_written_once(config: DictConfig, study: optuna.Study) -> None:
     """A resumed sweep adds the steps of its own trials to those of the earlier one."""
-    with opened(config, study) as parent_run:
-        parent_run.finish(draw=False)
+    with opened(config, study) as study_run:
+        study_run.finish(draw=False)
     study.add_trial(
         create_trial(value=0.5, params={RATE: 0.5}, distributions={RATE: FloatDistribution(0, 1)})
     )
-    with opened(config, study) as parent_run:
-        parent_run.finish(draw=False)
-    history = client(store_of(config).uri).get_metric_history(parent_run.run_id, "best/value")
+    with opened(config, study) as study_run:
+        study_run.finish(draw=False)
+    history = client(store_of(config).uri).get_metric_history(study_run.run_id, "best/value")
     assert [(point.step, point.value) for point in history] == [(1, 0.25), (2, 0.75), (3, 0.75)]
 
 
 @pytest.mark.slow
 def test_a_study_stays_in_its_experiment(config: DictConfig, study: optuna.Study) -> None:
     """A study from before data sets had their own experiments is resumed where it is, with the runs of its trials."""
-    with opened(config, study) as parent_run:
+    with opened(config, study) as study_run:
         pass
     later = config.copy()
     later.tracking.experiment = "flowersweep/demo"
@@ -226,7 +226,7 @@ def test_a_study_stays_in_its_experiment(config: DictConfig, study: optuna.Study
             store_of(later), "flowersweep/demo", "trial-0002", parent_run_id=resumed.run_id
         )
     service = client(store_of(config).uri)
-    assert resumed.run_id == parent_run.run_id
+    assert resumed.run_id == study_run.run_id
     experiments = {service.get_run(run).info.experiment_id for run in (resumed.run_id, trial.run_id)}
     assert [service.get_experiment(one).name for one in experiments] == ["sweeps"]
     assert service.get_experiment_by_name("flowersweep/demo") is None
@@ -235,41 +235,41 @@ def test_a_study_stays_in_its_experiment(config: DictConfig, study: optuna.Study
 @pytest.mark.slow
 def test_the_description_shows_the_ranking(config: DictConfig, study: optuna.Study) -> None:
     """The picture is stored with the study's run before the description refers to it."""
-    with opened(config, study) as parent_run:
-        parent_run.finish()
+    with opened(config, study) as study_run:
+        study_run.finish()
     service = client(store_of(config).uri)
-    note = service.get_run(parent_run.run_id).data.tags["mlflow.note.content"]
-    assert f"(get-artifact?path=study/ranking.png&run_uuid={parent_run.run_id})" in note
-    assert "study/ranking.png" in {item.path for item in service.list_artifacts(parent_run.run_id, "study")}
+    note = service.get_run(study_run.run_id).data.tags["mlflow.note.content"]
+    assert f"(get-artifact?path=study/ranking.png&run_uuid={study_run.run_id})" in note
+    assert "study/ranking.png" in {item.path for item in service.list_artifacts(study_run.run_id, "study")}
 
 
 def test_another_store(config: DictConfig, study: optuna.Study) -> None:
     """A study that is known to another store only gets a run in this one."""
     study.set_user_attr("mlflow_parent_run_id", "0" * 32)
-    with opened(config, study) as parent_run:
-        assert parent_run.run_id not in {None, "0" * 32}
+    with opened(config, study) as study_run:
+        assert study_run.run_id not in {None, "0" * 32}
 
 
 def test_a_deleted_run_is_not_written_to(config: DictConfig, study: optuna.Study) -> None:
     """Who deleted the study's run has to say what shall become of it."""
-    with opened(config, study) as parent_run:
+    with opened(config, study) as study_run:
         pass
-    client(store_of(config).uri).delete_run(parent_run.run_id)
+    client(store_of(config).uri).delete_run(study_run.run_id)
     with pytest.raises(TrackingError, match="restore it in the MLflow UI"), opened(config, study):
         pass
 
 
 def test_runs_of_dead_processes_are_closed(config: DictConfig, study: optuna.Study) -> None:
     """A training process that was killed while the sweep goes on leaves no run open."""
-    with opened(config, study) as parent_run:
+    with opened(config, study) as study_run:
         dead = subprocess.Popen([sys.executable, "-c", ""])
         tracker = MLflowTracker.start(
-            store_of(config), "sweeps", "trial-0002", parent_run_id=parent_run.run_id
+            store_of(config), "sweeps", "trial-0002", parent_run_id=study_run.run_id
         )
         identity = {"flowersweep.pid": str(dead.pid)}
         dead.wait()
         tracker.tags(identity)
-        parent_run.finish(draw=False)
+        study_run.finish(draw=False)
         run = client(store_of(config).uri).get_run(tracker.run_id)
         assert run.info.status == "KILLED"
         assert f"process {dead.pid}" in run.data.tags["flowersweep.closed_because"]
@@ -282,11 +282,11 @@ def test_plots_that_there_is_no_room_for(
 ) -> None:
     """The trials are done, so that plots which cannot be stored wait, and what is recorded after them too."""
     store = store_of(config)
-    with ParentRun.open(config, study, PLAN, build_space(ARGUMENTS), store) as parent_run:
-        run = client(store.uri).get_run(str(parent_run.run_id))
+    with StudyRun.open(config, study, PLAN, build_space(ARGUMENTS), store) as study_run:
+        run = client(store.uri).get_run(str(study_run.run_id))
         artifacts = Path(url2pathname(urlsplit(run.info.artifact_uri).path))
         (artifacts / "study/plots.html").mkdir(parents=True)
-        parent_run.finish()
+        study_run.finish()
     assert caplog.messages[-1].startswith(
         f"Waiting in {store.outboxes[0]} for the tracking store ([Errno 21]"
     )
@@ -297,10 +297,10 @@ def test_plots_that_there_is_no_room_for(
 
 
 def test_without_tracking(study: optuna.Study) -> None:
-    """An application without tracking has a `ParentRun` that writes nowhere."""
+    """An application without tracking has a `StudyRun` that writes nowhere."""
     plain = OmegaConf.create({"x": 1})
     assert open_store(own_runs(plain)) is None
-    with ParentRun.open(plain, study, PLAN, build_space(ARGUMENTS), None) as parent_run:
-        parent_run.update()
-        parent_run.finish()
-    assert (parent_run.run_id, parent_run.where) == (None, None)
+    with StudyRun.open(plain, study, PLAN, build_space(ARGUMENTS), None) as study_run:
+        study_run.update()
+        study_run.finish()
+    assert (study_run.run_id, study_run.where) == (None, None)

@@ -7,8 +7,8 @@ import optuna
 import pytest
 
 from flowersweep.interrupt import Interrupted
+from flowersweep.sweep.record.start import started_or_resumed
 from flowersweep.sweep.storage.storage import open_storage
-from flowersweep.sweep.study_run import started_or_resumed
 from flowersweep.tracking.mlflow_api import client
 from flowersweep.tracking.store.store import prepare_store
 

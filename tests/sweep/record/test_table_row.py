@@ -5,7 +5,7 @@ from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from flowersweep.sweep import study_row
+from flowersweep.sweep.record import table_row
 from flowersweep.sweep.settings import Plan
 from flowersweep.sweep.space.build_space import build_space
 
@@ -27,7 +27,7 @@ def test_the_course_has_the_best_value_so_far() -> None:
     study.add_trial(trial(None, TrialState.FAIL))
     study.add_trial(trial(0.5))
     study.add_trial(trial(0.75))
-    before = study_row.course(study)
+    before = table_row.course(study)
     assert [step["trials/finished"] for step in before] == [1, 2, 3]
     assert "best/value" not in before[0]
     assert [(step["trials/value"], step["best/value"], step["best/trial"]) for step in before[1:]] == [
@@ -35,7 +35,7 @@ def test_the_course_has_the_best_value_so_far() -> None:
         (0.75, 0.5, 1),
     ]
     study.add_trial(trial(0.25, repeats=[0.125, 0.375]))
-    *same, last = study_row.course(study)
+    *same, last = table_row.course(study)
     assert same == before
     assert (last["best/value"], last["mean"], last["sd"], last["n"]) == (0.25, 0.25, 0.18, 2)
 
@@ -44,7 +44,7 @@ def test_several_objectives_have_no_best_value() -> None:
     """Only the number of finished trials is a course then."""
     study = optuna.create_study(directions=["maximize", "minimize"])
     study.add_trial(create_trial(values=[1.0, 2.0], params={}, distributions={}, state=TrialState.COMPLETE))
-    assert study_row.course(study) == [{"trials/finished": 1.0}]
+    assert table_row.course(study) == [{"trials/finished": 1.0}]
 
 
 def test_ranked_trials_are_those_that_were_trained() -> None:
@@ -54,14 +54,14 @@ def test_ranked_trials_are_those_that_were_trained() -> None:
         study.add_trial(trial(value))
     study.add_trial(trial(0.75, taken_from=1))
     study.add_trial(trial(0.9, TrialState.PRUNED))
-    assert [one.number for one in study_row.ranked(study)] == [1, 2, 0]
+    assert [one.number for one in table_row.ranked(study)] == [1, 2, 0]
 
 
 def test_params_of_the_row() -> None:
     """What is searched, how, how long, and on which data."""
     config = OmegaConf.create({"hydra": {"sweeper": {"sampler": {"_target_": "optuna.samplers.TPESampler"}}}})
     space = build_space(["optimizer.learning_rate=interval(0,1)", "trainer.epochs=3"])
-    found = study_row.params(config, Plan(is_grid=False, n_trials=4, enqueue=()), space, "flowersweep/demo")
+    found = table_row.params(config, Plan(is_grid=False, n_trials=4, enqueue=()), space, "flowersweep/demo")
     assert found == {
         "space": f"optimizer.learning_rate: {space.definition()['searched']['optimizer.learning_rate']}",
         "sampler": "TPESampler",

@@ -8,7 +8,7 @@ from optuna import Study
 
 from flowersweep.errors import TrackingError
 from flowersweep.figures.ranking import ranking
-from flowersweep.sweep import plots, study_row
+from flowersweep.sweep.record import plots, table_row
 from flowersweep.sweep.study.study import metric_names
 from flowersweep.sweep.study.trial_name import trial_name
 from flowersweep.tracking.mlflow_tracker import MLflowTracker
@@ -20,10 +20,10 @@ RANKING = "study/ranking.png"
 
 def store_ranking(tracker: MLflowTracker, study: Study) -> bool:
     """Store the ranking with the spread of each trial; return whether there is one."""
-    trials = study_row.ranked(study)
+    trials = table_row.ranked(study)
     if len(trials) < plots.MIN_TRIALS:
         return False
-    values = {trial_name(one): study_row.seeds(one) for one in trials}
+    values = {trial_name(one): table_row.seeds(one) for one in trials}
     is_stored = False
     with _optional():
         tracker.figure(ranking(values, metric_names(study)[0]), RANKING)

@@ -8,7 +8,7 @@ import pytest
 from optuna import Study, Trial
 from optuna.study import StudyDirection
 
-from flowersweep.sweep import plots
+from flowersweep.sweep.record import plots
 
 
 @pytest.fixture(autouse=True)
