@@ -76,7 +76,7 @@ class TestWhileRunning:
             add(study, 0.7, TrialState.FAIL)
             add(study, 0.3, TrialState.PRUNED)
         assert text(shown).splitlines() == [
-            "trial 1 COMPLETE 0.123457  x=0.1235  [2/4 done, best 0.1235 of trial 1, about 60 s left]",
+            "trial 1 COMPLETE 0.1235  x=0.1235  [2/4 done, best 0.1235 of trial 1, about 60 s left]",
             "trial 2 FAIL ValueError: [red] no  x=0.7  [4/4 done, best 0.1235 of trial 1]",
             "trial 3 PRUNED 0.3  x=0.3  [4/4 done, best 0.1235 of trial 1]",
         ]
@@ -96,7 +96,7 @@ class TestWhileRunning:
             add(study, 0.5)
             shows.look()
         assert text(shown).splitlines() == [
-            f"trial 0 COMPLETE 0.5  x=0.5  [1/4 done, best 0.5000 of trial 0, {left}]"
+            f"trial 0 COMPLETE 0.5000  x=0.5  [1/4 done, best 0.5000 of trial 0, {left}]"
         ]
 
     def test_it_looks_by_itself(self, study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> None:
