@@ -78,7 +78,7 @@ class TestWhileRunning:
         assert text(shown).splitlines() == [
             "trial 1 COMPLETE 0.1235  x=0.1235  [2/4 done, best 0.1235 of trial 1, about 60 s left]",
             "trial 2 FAIL ValueError: [red] no  x=0.7  [4/4 done, best 0.1235 of trial 1]",
-            "trial 3 PRUNED 0.3  x=0.3  [4/4 done, best 0.1235 of trial 1]",
+            "trial 3 PRUNED 0.3000  x=0.3  [4/4 done, best 0.1235 of trial 1]",
         ]
         assert len(changes) == 2
 

@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from flowersweep.sweep.study.attributes import REPEATS, RUN_ID, TAKEN_FROM
 from flowersweep.sweep.study.outcome import Outcome, State, of_exception
 from flowersweep.sweep.workers.trial import RunningTrial
+from flowersweep.texts import number_text
 
 if TYPE_CHECKING:
     from flowersweep.sweep.workers.recorder import Recorder
@@ -75,7 +76,7 @@ def _recorded(
         return None
     if recorder is None:
         recorder = Recorder(runs, (), maximized(config.objective.metric))
-    values = ", ".join(f"{value:.6g}" for value in original.values)
+    values = ", ".join(number_text(value) for value in original.values)
     note = f"Not trained: trial {original.number} had the same values, and this one has its result, {values}."
     tracker = recorder.started(store, running, {TAKEN_FROM: original.number, NOTE: note})
     with closing(tracker, wait=0):
