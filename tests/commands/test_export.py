@@ -15,7 +15,7 @@ from flowersweep.commands.parsing.common import chosen
 from flowersweep.data import decode
 from flowersweep.deploy.evaluation import evaluation_set
 from flowersweep.deploy.exporter import Run, open_export
-from flowersweep.texts import upper_bound
+from flowersweep.texts import number_text, upper_bound
 from markdown import ROOT, blocks
 from winners import SIZE, Winners
 
@@ -197,7 +197,7 @@ def test_an_export_of_lower_precision_that_is_worse_is_removed(
     reduced = [*arguments, "precision=float16", f"data.dir={drawn}"]
 
     assert main([*reduced, "max_drop=0"]) == 1
-    assert f"accuracy is 0.0000 (source: {correct / 15:.4f}), " in capsys.readouterr().err
+    assert f"accuracy is 0 (source: {number_text(correct / 15)}), " in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
     assert main([*reduced, "max_drop=1"]) == 0
 
