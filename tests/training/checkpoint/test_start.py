@@ -139,7 +139,7 @@ def test_a_folder_that_can_only_be_read(
             checkpoint.save("training", History("val_loss", [{}] * number), State(), stopped=False)  # type: ignore[arg-type] # a part of one
 
     path = trial.checkpoint(ended.run_id)
-    assert caplog.messages == [
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
         (
             f"{path} cannot be written: Read-only file system; make it writable, or choose another folder with "
             "paths.checkpoints=PATH. The training goes on without checkpoints."
