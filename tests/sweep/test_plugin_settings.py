@@ -1,5 +1,6 @@
 """The settings of a sweep are checked before any trial, and say what it is going to do."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -140,7 +141,9 @@ class TestPlan:
         self, sampler: Any, more: dict[str, Any], explicit: tuple[str, ...], expected: Any
     ) -> None:
         """n_trials makes a sampler of a grid only if a sampler, one of its options or points to try first are named."""
-        plan = make_plan(_settings(sampler=sampler, n_trials=40, **more), FINITE, explicit)
+        plan = make_plan(
+            replace(_settings(sampler=sampler, n_trials=40, **more), explicit=frozenset(explicit)), FINITE
+        )
         assert (plan.is_grid, plan.n_trials) == ((True, 6) if expected else (False, 40))
 
     def test_endless(self) -> None:

@@ -18,7 +18,7 @@ from optuna.samplers import (
 
 from flowersweep.errors import SweepError
 from flowersweep.sweep.search.build import require
-from flowersweep.sweep.search.sampler import explicit_options, is_grid, make_sampler, trial_seed
+from flowersweep.sweep.search.sampler import is_grid, make_sampler, trial_seed
 from flowersweep.sweep.space.build_space import build_space
 from hydra_plugins.hydra_optuna_sweeper import config as official
 
@@ -106,16 +106,12 @@ class TestDefaults:
         assert (sampler._multivariate, sampler._constant_liar, sampler._group) == (None, True, False)
 
     def test_set_on_purpose(self) -> None:
-        """Another value than the dataclass's is passed on, and so is the same one if the command line sets it."""
+        """Another value than the dataclass's is passed on, and so is the same one if it was set explicitly."""
         node = _node(official.TPESamplerConfig, n_startup_trials=3, multivariate=True)
         sampler = make_sampler(node, trial_number=0, space=NUMBERS)
         assert isinstance(sampler, TPESampler)
         assert (sampler._n_startup_trials, sampler._multivariate, sampler._constant_liar) == (3, True, True)
-        explicit = explicit_options(
-            ["hydra/sweeper=study", "hydra.sweeper.n_trials=3", "++hydra.sweeper.sampler.constant_liar=false"]
-        )
-        assert explicit == {"constant_liar"}
-        sampler = make_sampler(node, trial_number=0, space=NUMBERS, explicit=explicit)
+        sampler = make_sampler(node, trial_number=0, space=NUMBERS, explicit={"constant_liar"})
         assert isinstance(sampler, TPESampler)
         assert sampler._constant_liar is False
 

@@ -43,7 +43,7 @@ def make_sampler(
         trial_number: Number of the trial, from 0; the seed is derived from it and from `cfg.seed`.
         space: What is searched.
         n_directions: How many objectives the study has.
-        explicit: The options that were set explicitly, from `explicit_options`.
+        explicit: The options that were set explicitly, from `flowersweep.sweep.search.explicit.explicit_options`.
         attempt: Number of previous attempts for this trial that gave nothing new; each attempt has another seed.
 
     Raises:
@@ -124,16 +124,6 @@ def trial_seed(seed: object, trial_number: int, attempt: int = 0) -> int | None:
         raise SweepError(f"{PREFIX}seed must be an integer from 0 to {MAX_SEED}, or null, but is {seed!r}.")
     entropy = (seed, trial_number, attempt) if attempt else (seed, trial_number)
     return int(np.random.SeedSequence(entropy).generate_state(1)[0])
-
-
-def explicit_options(overrides: Collection[str]) -> frozenset[str]:
-    """The sampler's options that the command line sets, with any value.
-
-    Args:
-        overrides: `hydra.overrides.hydra`, such as `hydra.sweeper.sampler.constant_liar=false`.
-    """
-    keys = (override.lstrip("+").partition("=")[0] for override in overrides)
-    return frozenset(key.removeprefix(PREFIX) for key in keys if key.startswith(PREFIX))
 
 
 def _options(cfg: DictConfig, explicit: Collection[str]) -> dict[str, Any]:
