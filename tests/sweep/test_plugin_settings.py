@@ -41,6 +41,15 @@ class TestSettings:
         assert _settings().max_failures_in_a_row == 5
         assert _settings(max_failures_in_a_row=None).max_failures_in_a_row is None
 
+    @pytest.mark.parametrize("name", ["sampler", "pruner"])
+    @pytest.mark.parametrize("value", [None, "tpe", ["tpe"], "???"])
+    def test_groups(self, name: str, value: Any) -> None:
+        """A value in place of the keys of a sampler or pruner is refused in a sentence that says how to choose one."""
+        with pytest.raises(
+            SweepError, match=rf"^hydra.sweeper.{name} must be a choice.* hydra/sweeper/{name}=\w+, but is"
+        ):
+            _settings(**{name: value})
+
     @pytest.mark.parametrize(
         ("direction", "expected"),
         [

@@ -26,8 +26,8 @@ _MAX_NAME = 255  # bytes of the name of a file or folder
 DIRECTIONS = ("minimize", "maximize")
 # As many as hydra-optuna-sweeper runs if it is not told.
 OFFICIAL_TRIALS = 20
-# The nodes of Optuna's objects keep their types, which distinguish options that were set from defaults.
-_NODES = ("sampler", "pruner")
+# The nodes of Optuna's objects keep their types, which distinguish options that were set from defaults; with a choice of each.
+_NODES = {"sampler": "tpe", "pruner": "none"}
 
 
 @dataclass
@@ -70,6 +70,11 @@ def read_settings(node: DictConfig) -> Settings:
         SweepError: Values are out of range; all of them in one message, one per line.
     """
     problems = list(broken_rules(node, "hydra.sweeper"))
+    problems += [
+        f"hydra.sweeper.{name} must be a choice of its group, as in hydra/sweeper/{name}={choice}, but is {node.get(name)!r}."
+        for name, choice in _NODES.items()
+        if not isinstance(node.get(name), DictConfig)
+    ]
     directions = ("minimize",) if node.direction is None else _directions(node)
     problems += [
         f"hydra.sweeper.direction must be minimize or maximize, or a list or a dict of these, but contains {direction!r}."
@@ -77,7 +82,7 @@ def read_settings(node: DictConfig) -> Settings:
         if direction not in DIRECTIONS
     ]
     plain: dict[str, Any] = {
-        field.name: node[field.name] if field.name in _NODES else _plain(node[field.name])
+        field.name: node.get(field.name) if field.name in _NODES else _plain(node[field.name])
         for field in fields(StudySweeperConf)
         if field.name in node
     }
