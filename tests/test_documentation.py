@@ -191,7 +191,7 @@ def compose(given: tuple[str, ...], *, multirun: bool) -> None:
         ]
         settings = sweep_settings(cfg)
         space = build_space(arguments, settings.params, settings.conditions, config_loader=loader)
-        make_plan(settings, space, frozenset())
+        make_plan(settings, space)
         for key, dimension in space.dimensions.items():
             names = loader.get_group_options(key) if isinstance(dimension, CategoricalDistribution) else []
             if "." not in key and names and isinstance(dimension, CategoricalDistribution):

@@ -1,5 +1,6 @@
 """The settings of a sweep are checked before any trial, and say what it is going to do."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -39,6 +40,15 @@ class TestSettings:
         """No limit, where the default is one, stays no limit."""
         assert _settings().max_failures_in_a_row == 5
         assert _settings(max_failures_in_a_row=None).max_failures_in_a_row is None
+
+    @pytest.mark.parametrize("name", ["sampler", "pruner"])
+    @pytest.mark.parametrize("value", [None, "tpe", ["tpe"], "???"])
+    def test_groups(self, name: str, value: Any) -> None:
+        """A value in place of the keys of a sampler or pruner is refused in a sentence that says how to choose one."""
+        with pytest.raises(
+            SweepError, match=rf"^hydra.sweeper.{name} must be a choice.* hydra/sweeper/{name}=\w+, but is"
+        ):
+            _settings(**{name: value})
 
     @pytest.mark.parametrize(
         ("direction", "expected"),
@@ -140,7 +150,9 @@ class TestPlan:
         self, sampler: Any, more: dict[str, Any], explicit: tuple[str, ...], expected: Any
     ) -> None:
         """n_trials makes a sampler of a grid only if a sampler, one of its options or points to try first are named."""
-        plan = make_plan(_settings(sampler=sampler, n_trials=40, **more), FINITE, explicit)
+        plan = make_plan(
+            replace(_settings(sampler=sampler, n_trials=40, **more), explicit=frozenset(explicit)), FINITE
+        )
         assert (plan.is_grid, plan.n_trials) == ((True, 6) if expected else (False, 40))
 
     def test_endless(self) -> None:

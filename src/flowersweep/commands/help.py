@@ -6,6 +6,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from flowersweep.commands.parsing.arguments import exit_code
 from flowersweep.config.describe import Choice, Group, Key, groups, keys_of, single_keys
 from flowersweep.errors import ConfigError
 from flowersweep.sweep.schema import PRUNERS, AutoSamplerConf, StudySweeperConf
+from flowersweep.sweep.search import options
 from flowersweep.texts import choose_one_of, expanded, nearest
 
 MAX_WIDTH = 100
@@ -99,18 +101,32 @@ def _of_sweeps() -> list[Group]:
         "auto": AutoSamplerConf,
         **{name: OmegaConf.get_type(node) for name, node in nodes.items()},
     }
-    found = []
-    for name, default, about, classes in (
-        (_SAMPLERS, "auto", "what suggests the values of a trial", samplers),
-        ("hydra/sweeper/pruner", "none", "what stops bad trials early", PRUNERS),
-    ):
-        prefix = f"{name.replace('/', '.')}."
-        choices = (
-            Choice(one, _first_line(node), tuple(keys_of(node, prefix))) for one, node in classes.items()
-        )
-        found.append(Group(name, about, default, tuple(choices)))
+    pruners = tuple(
+        Choice(one, _first_line(node), tuple(keys_of(node, "hydra.sweeper.pruner.")))
+        for one, node in PRUNERS.items()
+    )
     keys = tuple(key for key in keys_of(StudySweeperConf, "hydra.sweeper.") if key.about)
-    return [*found, Group("hydra.sweeper", "how much is searched, and how", "", (Choice("", "", keys),))]
+    return [
+        Group(
+            _SAMPLERS,
+            "what suggests the values of a trial",
+            "auto",
+            tuple(_sampler(one, node) for one, node in samplers.items()),
+        ),
+        Group("hydra/sweeper/pruner", "what stops bad trials early", "none", pruners),
+        Group("hydra.sweeper", "how much is searched, and how", "", (Choice("", "", keys),)),
+    ]
+
+
+def _sampler(name: str, node: type[object]) -> Choice:
+    """A sampler with the options that have an effect, and the values that these have if they are not set."""
+    keys = []
+    for key in keys_of(node, "hydra.sweeper.sampler."):
+        option = key.name.rpartition(".")[2]
+        if option in options.OPTIONS and (name, option) != ("grid", "seed"):
+            default = options.DEFAULTS.get(option, key.default)
+            keys.append(replace(key, about=options.OPTIONS[option], default=default))
+    return Choice(name, options.SAMPLERS.get(name) or _first_line(node), tuple(keys))
 
 
 def _first_line(node: type[object]) -> str:

@@ -1,7 +1,7 @@
 """The configuration that the doctor checks: that of a run or, with --multirun, of a sweep and its first trial."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
@@ -64,10 +64,10 @@ def composed(overrides: Sequence[str], *, multirun: bool = False) -> Setup:
 
 def _sweep(overrides: Sequence[str], loader: ConfigLoader) -> Setup:
     """Check a sweep as it does itself before it starts."""
-    from flowersweep.sweep.search.sampler import explicit_options
+    from flowersweep.sweep.search.explicit import explicit_options
     from flowersweep.sweep.settings import make_plan, searched_space, sweep_settings
     from flowersweep.sweep.space.check import check_choices, probes
-    from flowersweep.sweep.space.overrides import left_to_trials, read_arguments, typed_overrides
+    from flowersweep.sweep.space.overrides import left_to_trials, read_arguments
 
     _, *typed_in = left_to_trials(["--multirun", *overrides])
     cfg = loader.load_configuration("config", typed_in, run_mode=RunMode.MULTIRUN)
@@ -78,9 +78,9 @@ def _sweep(overrides: Sequence[str], loader: ConfigLoader) -> Setup:
             "give every key one value."
         )
     given = [one for one in read_arguments(overrides, loader) if not one.is_hydra_override()]
-    settings = sweep_settings(cfg)
+    settings = replace(sweep_settings(cfg), explicit=explicit_options(cfg, loader))
     space = searched_space([one.input_line or "" for one in given], settings, cfg, loader)
-    plan = make_plan(settings, space, explicit_options(typed_overrides(cfg, "hydra")))
+    plan = make_plan(settings, space)
     check_choices(space, cfg, loader, settings.n_repeats)
     first = space.overrides(next(probes(space)))
     trials = f"{plan.n_trials} trial{'s' * (plan.n_trials != 1)}{' as a grid' * plan.is_grid}"

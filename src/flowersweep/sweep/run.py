@@ -25,7 +25,7 @@ from flowersweep.sweep.official import tell_differences, write_results
 from flowersweep.sweep.opening import begun_budget, enqueue_points, lead, opened_study
 from flowersweep.sweep.record.study_run import StudyRun
 from flowersweep.sweep.runs import experiment_name, open_store, results_folder, runs_of
-from flowersweep.sweep.search.sampler import explicit_options
+from flowersweep.sweep.search.explicit import explicit_options
 from flowersweep.sweep.settings import (
     Plan,
     make_plan,
@@ -89,11 +89,11 @@ def run_study(
         Interrupted: SIGINT or SIGTERM; running trials wait for the next sweep.
     """
     refuse_in_training_process()
-    given = sweep_settings(config)
     loader = hydra_context.config_loader
+    given = replace(sweep_settings(config), explicit=explicit_options(config, loader))
     space = searched_space(arguments, given, config, loader)
     settings = with_budget(given, space, config)
-    plan = make_plan(settings, space, explicit_options(typed_overrides(config, "hydra")))
+    plan = make_plan(settings, space)
     settings = seeded(settings, config)
     configs = check_choices(space, config, loader, settings.n_repeats)
     main = MainModule.of(task_function)

@@ -1,6 +1,6 @@
 """The settings of a sweep: `hydra.sweeper`, typed and checked, and what follows from them for a space."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any
@@ -14,10 +14,9 @@ from flowersweep.errors import SweepError
 from flowersweep.sweep.schema import StudySweeperConf
 from flowersweep.sweep.search.build import broken_rules
 from flowersweep.sweep.search.pruner import make_pruner
-from flowersweep.sweep.search.sampler import explicit_options, is_grid, make_sampler, wants_grid
+from flowersweep.sweep.search.sampler import is_grid, make_sampler, wants_grid
 from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.space.custom import Extension
-from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.search_space import as_params
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.space.values import own_value
@@ -27,8 +26,8 @@ _MAX_NAME = 255  # bytes of the name of a file or folder
 DIRECTIONS = ("minimize", "maximize")
 # As many as hydra-optuna-sweeper runs if it is not told.
 OFFICIAL_TRIALS = 20
-# The nodes of Optuna's objects keep their types, which distinguish options that were set from defaults.
-_NODES = ("sampler", "pruner")
+# The nodes of Optuna's objects keep their types, which distinguish options that were set from defaults; with a choice of each.
+_NODES = {"sampler": "tpe", "pruner": "none"}
 
 
 @dataclass
@@ -38,10 +37,12 @@ class Settings(StudySweeperConf):
     Attributes:
         directions: minimize or maximize for each objective, from `direction`.
         names: The names of the objectives, from the same; empty if they have none.
+        explicit: The options of the sampler that were set, with any value; see `flowersweep.sweep.search.explicit`.
     """
 
     directions: tuple[str, ...] = ("minimize",)
     names: tuple[str, ...] = ()
+    explicit: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,11 @@ def read_settings(node: DictConfig) -> Settings:
         SweepError: Values are out of range; all of them in one message, one per line.
     """
     problems = list(broken_rules(node, "hydra.sweeper"))
+    problems += [
+        f"hydra.sweeper.{name} must be a choice of its group, as in hydra/sweeper/{name}={choice}, but is {node.get(name)!r}."
+        for name, choice in _NODES.items()
+        if not isinstance(node.get(name), DictConfig)
+    ]
     directions = ("minimize",) if node.direction is None else _directions(node)
     problems += [
         f"hydra.sweeper.direction must be minimize or maximize, or a list or a dict of these, but contains {direction!r}."
@@ -76,7 +82,7 @@ def read_settings(node: DictConfig) -> Settings:
         if direction not in DIRECTIONS
     ]
     plain: dict[str, Any] = {
-        field.name: node[field.name] if field.name in _NODES else _plain(node[field.name])
+        field.name: node.get(field.name) if field.name in _NODES else _plain(node[field.name])
         for field in fields(StudySweeperConf)
         if field.name in node
     }
@@ -189,8 +195,7 @@ def with_budget(settings: Settings, space: Space, config: DictConfig) -> Setting
 def seeded(settings: Settings, config: DictConfig) -> Settings:
     """The settings with the seed of the runs for the sampler, unless it has one."""
     seed, sampler = OmegaConf.select(config, "seed"), settings.sampler
-    explicit = explicit_options(typed_overrides(config, "hydra"))
-    if isinstance(seed, int) and sampler.get("seed", 0) is None and "seed" not in explicit:
+    if isinstance(seed, int) and sampler.get("seed", 0) is None and "seed" not in settings.explicit:
         sampler = sampler.copy()
         with flag_override(sampler, ["readonly"], [False]):
             sampler.seed = seed
@@ -198,7 +203,7 @@ def seeded(settings: Settings, config: DictConfig) -> Settings:
     return settings
 
 
-def make_plan(settings: Settings, space: Space, explicit: Collection[str] = ()) -> Plan:
+def make_plan(settings: Settings, space: Space) -> Plan:
     """What these settings mean for a space, after checking that sampler, pruner and points work with it.
 
     A space of choices and ranges is a grid, of which n_trials may run only the first points, unless it has n_trials
@@ -207,15 +212,16 @@ def make_plan(settings: Settings, space: Space, explicit: Collection[str] = ()) 
     Args:
         settings: As given, without the seed of the runs.
         space: What is searched.
-        explicit: As for `make_sampler`.
 
     Raises:
         SweepError: A trial would fail with these settings, or the sweep would have no end.
     """
     n_directions = len(settings.directions)
-    make_sampler(settings.sampler, trial_number=0, space=space, n_directions=n_directions, explicit=explicit)
+    make_sampler(
+        settings.sampler, trial_number=0, space=space, n_directions=n_directions, explicit=settings.explicit
+    )
     make_pruner(settings.pruner, n_directions=n_directions)
-    unchosen = wants_grid(settings.sampler, space, explicit) and not settings.enqueue
+    unchosen = wants_grid(settings.sampler, space, settings.explicit) and not settings.enqueue
     grid = is_grid(settings.sampler) or unchosen or (space.finite and settings.n_trials is None)
     if not grid and settings.n_trials is None:
         raise SweepError(

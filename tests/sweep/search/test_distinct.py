@@ -144,6 +144,26 @@ def test_a_sampler_that_has_had_all_points_does_not_end_the_sweep() -> None:
     assert {trial.params["a"] for trial in study.trials} == {1, 2}
 
 
+@pytest.mark.parametrize("base", ["RandomSampler", "TPESampler"])
+def test_what_a_sampler_fixes_stays_fixed(base: str) -> None:
+    """Also if all points with these values are known, and further trials are duplicates."""
+    space = build_space(["a=1,2,3", "b=1,2,3"])
+    node = OmegaConf.create(
+        {
+            "_target_": "optuna.samplers.PartialFixedSampler",
+            "fixed_params": {"a": 2},
+            "base_sampler": {"_target_": f"optuna.samplers.{base}", "seed": 1},
+        }
+    )
+    study = study_of(
+        space,
+        lambda number: distinct_sampler(node, trial_number=number, space=space, n_directions=1, explicit=()),
+        6,
+    )
+    assert {trial.params["a"] for trial in study.trials} == {2}
+    assert {trial.params["b"] for trial in study.trials[:3]} == {1, 2, 3}
+
+
 @settings(max_examples=20)
 @given(st.sampled_from([1, 2]))
 def test_points_somebody_enqueued_keep_their_values(value: int) -> None:

@@ -18,7 +18,7 @@ from optuna.samplers import (
 
 from flowersweep.errors import SweepError
 from flowersweep.sweep.search.build import require
-from flowersweep.sweep.search.sampler import explicit_options, is_grid, make_sampler, trial_seed
+from flowersweep.sweep.search.sampler import is_grid, make_sampler, trial_seed
 from flowersweep.sweep.space.build_space import build_space
 from hydra_plugins.hydra_optuna_sweeper import config as official
 
@@ -96,6 +96,46 @@ class TestSeed:
         assert _run(node, range(2)).trials[0].params != _run(node, range(2)).trials[0].params
 
 
+def _fixing(base: dict[str, Any], **params: Any) -> DictConfig:
+    """A sampler that fixes some values and asks another one for the rest."""
+    target = "optuna.samplers.PartialFixedSampler"
+    return OmegaConf.create({"_target_": target, "fixed_params": params, "base_sampler": base})
+
+
+class TestNested:
+    """Samplers in samplers."""
+
+    @pytest.mark.parametrize("name", ["RandomSampler", "TPESampler"])
+    def test_have_another_seed_in_each_trial(self, name: str) -> None:
+        """As a sampler with the same seed that is not in another one."""
+        base = {"_target_": f"optuna.samplers.{name}", "seed": 3}
+        study, again = (_run(_fixing(base, y=0.5), range(6)) for _ in range(2))
+        assert [trial.params for trial in study.trials] == [trial.params for trial in again.trials]
+        assert len({trial.params["x"] for trial in study.trials}) == 6
+        assert {trial.params["y"] for trial in study.trials} == {0.5}
+
+    def test_are_those_of_the_space(self) -> None:
+        """TPE in another sampler models conditional keys in groups, and what cannot search a space is refused."""
+        base: dict[str, Any] = {"_target_": "optuna.samplers.TPESampler"}
+        sampler = make_sampler(_fixing(base, k=0.5), trial_number=0, space=CONDITIONAL)
+        assert vars(vars(sampler)["_base_sampler"])["_group"] is True
+        base = {"_target_": "optuna.samplers.CmaEsSampler"}
+        with pytest.raises(SweepError, match=r"cmaes cannot search keys under"):
+            make_sampler(_fixing(base, k=0.5), trial_number=0, space=CONDITIONAL)
+
+    def test_fixed_values_are_checked(self) -> None:
+        """They are values of the space, and of keys that are searched; Optuna would fail during the sweep, or ignore them."""
+        base = {"_target_": "optuna.samplers.RandomSampler"}
+        with pytest.raises(
+            SweepError, match=r"^hydra.sweeper.sampler.fixed_params: b must be one of 1, 2, but"
+        ):
+            make_sampler(_fixing(base, b=3), trial_number=0, space=CHOICES)
+        with pytest.raises(
+            SweepError, match=r"^hydra.sweeper.sampler.fixed_params names c, which is not sear"
+        ):
+            make_sampler(_fixing(base, c=3), trial_number=0, space=CHOICES)
+
+
 class TestDefaults:
     """Options that are passed on, and those that are not."""
 
@@ -106,16 +146,12 @@ class TestDefaults:
         assert (sampler._multivariate, sampler._constant_liar, sampler._group) == (None, True, False)
 
     def test_set_on_purpose(self) -> None:
-        """Another value than the dataclass's is passed on, and so is the same one if the command line sets it."""
+        """Another value than the dataclass's is passed on, and so is the same one if it was set explicitly."""
         node = _node(official.TPESamplerConfig, n_startup_trials=3, multivariate=True)
         sampler = make_sampler(node, trial_number=0, space=NUMBERS)
         assert isinstance(sampler, TPESampler)
         assert (sampler._n_startup_trials, sampler._multivariate, sampler._constant_liar) == (3, True, True)
-        explicit = explicit_options(
-            ["hydra/sweeper=study", "hydra.sweeper.n_trials=3", "++hydra.sweeper.sampler.constant_liar=false"]
-        )
-        assert explicit == {"constant_liar"}
-        sampler = make_sampler(node, trial_number=0, space=NUMBERS, explicit=explicit)
+        sampler = make_sampler(node, trial_number=0, space=NUMBERS, explicit={"constant_liar"})
         assert isinstance(sampler, TPESampler)
         assert sampler._constant_liar is False
 

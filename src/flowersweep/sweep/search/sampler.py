@@ -4,7 +4,7 @@ It is recreated for each trial, so that a resumed sweep suggests the same values
 """
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,13 @@ from flowersweep.sweep.schema import AutoSamplerConf
 from flowersweep.sweep.search.build import build, require
 from flowersweep.sweep.search.distinct import MAX_ASKED, DistinctSampler
 from flowersweep.sweep.space.space import Space
+from flowersweep.texts import nearest
 
 GROUP = "hydra/sweeper/sampler"
 PREFIX = "hydra.sweeper.sampler."
 MAX_SEED = 2**32 - 1
+# Fixes some values, and asks another sampler for the others.
+_FIXING = "PartialFixedSampler"
 
 
 def make_sampler(
@@ -43,31 +46,36 @@ def make_sampler(
         trial_number: Number of the trial, from 0; the seed is derived from it and from `cfg.seed`.
         space: What is searched.
         n_directions: How many objectives the study has.
-        explicit: The options that were set explicitly, from `explicit_options`.
+        explicit: The options that were set explicitly, from `flowersweep.sweep.search.explicit.explicit_options`.
         attempt: Number of previous attempts for this trial that gave nothing new; each attempt has another seed.
 
     Raises:
         SweepError: The sampler cannot search this space, an option is not legal, or a package is missing.
     """
-    _refuse_misfit(cfg, space, n_directions)
-    seed = trial_seed(cfg.get("seed"), trial_number, attempt)
     if is_grid(cfg):
+        _refuse_misfit(cfg, space, n_directions)
         # The points of a grid are enqueued by number; this sampler's values are never used.
-        return RandomSampler(seed)
-    options = _options(cfg, explicit)
-    name = _name(cfg)
-    if name != "QMCSampler" and seed is not None:
-        # A low-discrepancy sequence is a single sequence: all its trials share the configured seed.
-        options["seed"] = seed
-    if (
-        name == "TPESampler"
-        and space.conditional
-        and n_directions == 1
-        and options.get("multivariate") is not False
-    ):
-        # Conditional dimensions are modelled together with those they occur with, not separately.
-        options.setdefault("group", True)
-    sampler: BaseSampler = build(OmegaConf.create({**options, "_target_": cfg["_target_"]}), GROUP, SAMPLERS)
+        return RandomSampler(trial_seed(cfg.get("seed"), trial_number, attempt))
+
+    def of_trial(node: Mapping[str, Any]) -> dict[str, Any]:
+        """A node, and those of samplers in it, as they are for this trial."""
+        _refuse_misfit(node, space, n_directions)
+        name = _name(node)
+        made = {key: of_trial(value) if _is_sampler(value) else value for key, value in node.items()}
+        seed = trial_seed(node.get("seed"), trial_number, attempt)
+        if name != "QMCSampler" and seed is not None:
+            # A low-discrepancy sequence is a single sequence: all its trials share the configured seed.
+            made["seed"] = seed
+        joint = space.conditional and n_directions == 1 and made.get("multivariate") is not False
+        if name == "TPESampler" and joint:
+            # Conditional dimensions are modelled together with those they occur with, not separately.
+            made.setdefault("group", True)
+        if name == _FIXING and isinstance(made.get("fixed_params"), dict):
+            made["fixed_params"] = _fixed(made["fixed_params"], space)
+        return made
+
+    node = of_trial({**_options(cfg, explicit), "_target_": cfg["_target_"]})
+    sampler: BaseSampler = build(OmegaConf.create(node), GROUP, SAMPLERS)
     return sampler
 
 
@@ -76,14 +84,13 @@ def distinct_sampler(
 ) -> BaseSampler:
     """The sampler for a trial, asked again if it would suggest what was trained already; see `make_sampler`.
 
-    One that repeats itself, as TPE does if few values are promising, is replaced by a random one after half of the attempts.
+    One that repeats itself, as TPE does if few values are promising, is replaced by a random one after half of the attempts;
+    values that it keeps fixed stay fixed.
     """
 
     def asked(attempt: int) -> BaseSampler:
-        if attempt >= MAX_ASKED // 2:
-            return RandomSampler(trial_seed(cfg.get("seed"), trial_number, attempt))
         return make_sampler(
-            cfg,
+            _random(cfg) if attempt >= MAX_ASKED // 2 else cfg,
             trial_number=trial_number,
             space=space,
             n_directions=n_directions,
@@ -107,7 +114,7 @@ def wants_grid(cfg: DictConfig, space: Space, explicit: Collection[str] = ()) ->
     return space.finite and OmegaConf.get_type(cfg) is AutoSamplerConf and not _options(cfg, explicit)
 
 
-def is_grid(cfg: DictConfig) -> bool:
+def is_grid(cfg: Mapping[Any, Any]) -> bool:
     """Whether the node is hydra/sweeper/sampler=grid, which uses Hydra's own order of points."""
     return _name(cfg) == "GridSampler"
 
@@ -126,22 +133,46 @@ def trial_seed(seed: object, trial_number: int, attempt: int = 0) -> int | None:
     return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
 
-def explicit_options(overrides: Collection[str]) -> frozenset[str]:
-    """The sampler's options that the command line sets, with any value.
+def _random(cfg: DictConfig) -> DictConfig:
+    """The node of a sampler that draws at random what the given one suggests, and keeps what it keeps fixed."""
+    if _name(cfg) == _FIXING and isinstance(base := cfg.get("base_sampler"), DictConfig):
+        return OmegaConf.create(
+            {**_options(cfg, ()), "_target_": cfg["_target_"], "base_sampler": _random(base)}
+        )
+    return OmegaConf.create({"_target_": "optuna.samplers.RandomSampler", "seed": cfg.get("seed")})
 
-    Args:
-        overrides: `hydra.overrides.hydra`, such as `hydra.sweeper.sampler.constant_liar=false`.
-    """
-    keys = (override.lstrip("+").partition("=")[0] for override in overrides)
-    return frozenset(key.removeprefix(PREFIX) for key in keys if key.startswith(PREFIX))
+
+def _fixed(params: Mapping[str, Any], space: Space) -> dict[str, Any]:
+    """The values of a PartialFixedSampler as the study stores them; a condition need not hold in all trials."""
+    unknown = [] if space.extension else [name for name in params if name not in space.searched]
+    if unknown:
+        raise SweepError(
+            f"{PREFIX}fixed_params names {unknown[0]}, which is not searched in this sweep; searched keys: "
+            f"{', '.join(space.searched) or 'none'}.{nearest(unknown[0], list(space.searched))}"
+        )
+    try:
+        return {
+            name: space.searched[name].label(value) if name in space.searched else value
+            for name, value in params.items()
+        }
+    except SweepError as error:
+        raise SweepError(f"{PREFIX}fixed_params: {error}") from None
+
+
+def _is_sampler(value: Any) -> bool:
+    return isinstance(value, dict) and _name(value).endswith("Sampler")
 
 
 def _options(cfg: DictConfig, explicit: Collection[str]) -> dict[str, Any]:
-    """The node without its target and without values that only repeat the dataclass's defaults."""
+    """The node as plain values, without its target and without values that only repeat the dataclass's defaults."""
     node_type = OmegaConf.get_type(cfg)
     fields = dataclasses.fields(node_type) if dataclasses.is_dataclass(node_type) else ()
     defaults = {field.name: field.default for field in fields}
-    options = {str(key): value for key, value in cfg.items() if key not in {"_target_", "_partial_"}}
+    options = {
+        str(key): OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+        for key, value in cfg.items()
+        if key not in {"_target_", "_partial_"}
+    }
     return {
         name: value
         for name, value in options.items()
@@ -149,7 +180,7 @@ def _options(cfg: DictConfig, explicit: Collection[str]) -> dict[str, Any]:
     }
 
 
-def _refuse_misfit(cfg: DictConfig, space: Space, n_directions: int) -> None:
+def _refuse_misfit(cfg: Mapping[Any, Any], space: Space, n_directions: int) -> None:
     """Reject what Optuna would handle by drawing at random, with a warning, or by failing during the sweep."""
     name, choice = _name(cfg), f"{GROUP}={_choice(cfg)}"
     otherwise = f"use {GROUP}=tpe."
@@ -183,11 +214,11 @@ def _refuse_misfit(cfg: DictConfig, space: Space, n_directions: int) -> None:
         )
 
 
-def _name(cfg: DictConfig) -> str:
+def _name(cfg: Mapping[Any, Any]) -> str:
     return str(cfg.get("_target_")).rpartition(".")[2]
 
 
-def _choice(cfg: DictConfig) -> str:
+def _choice(cfg: Mapping[Any, Any]) -> str:
     """The approximate name of the sampler in its group, for messages."""
     return {"CmaEsSampler": "cmaes", "GPSampler": "gp", "QMCSampler": "qmc", "GridSampler": "grid"}.get(
         _name(cfg), _name(cfg)

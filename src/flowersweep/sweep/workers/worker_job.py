@@ -16,9 +16,8 @@ from flowersweep.doors import hydra_api
 from flowersweep.own.main_module import MainModule
 from flowersweep.sweep.runs import EXPERIMENT, Runs
 from flowersweep.sweep.search.pruner import make_pruner
-from flowersweep.sweep.search.sampler import distinct_sampler, explicit_options, make_sampler
+from flowersweep.sweep.search.sampler import distinct_sampler, make_sampler
 from flowersweep.sweep.settings import Settings
-from flowersweep.sweep.space.overrides import typed_overrides
 from flowersweep.sweep.space.space import Space
 from flowersweep.sweep.storage.kept import FOLDER
 from flowersweep.sweep.storage.patience import patience
@@ -177,5 +176,5 @@ def _sampler(sweep: Sweep, number: int) -> BaseSampler:
         trial_number=number,
         space=sweep.space,
         n_directions=len(settings.directions),
-        explicit=explicit_options(typed_overrides(sweep.config, "hydra")),
+        explicit=settings.explicit,
     )
