@@ -5,7 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from flowersweep.config import files
-from flowersweep.config.explain import composing, explain, explain_other
+from flowersweep.config.explain import composing, explain, explain_other, explain_plain
 from flowersweep.config.files import flags
 from flowersweep.config.locations import cache_dir, conf_dir, experiment_name, in_checkout, results_dir
 from flowersweep.config.quoting import as_meant, texts_quoted
@@ -22,6 +22,7 @@ __all__ = [
     "conf_dir",
     "explain",
     "explain_other",
+    "explain_plain",
     "flags",
     "in_checkout",
     "prepare",

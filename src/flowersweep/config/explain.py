@@ -56,30 +56,34 @@ def composing() -> Iterator[None]:
         raise
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error)) from error
-    except RecursionError as error:
-        if not hydra_api.is_circular(error):
-            raise
-        raise ConfigError(
-            "The defaults list of a file is circular; remove one of the files that refer to each other from it."
-        ) from error
     except Exception as error:
-        # Hydra raises plain ValueErrors and similar for some input; those of other packages are bugs.
-        if hydra_api.refused_target(error) is not None:
-            raise ConfigError(explain(error)) from error
-        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-        if not str(frame.f_globals.get("__name__")).startswith(("hydra.", "omegaconf.")):
+        if (told := explain_plain(error)) is None:
             raise
         if isinstance(error, BrokenPipeError):  # of --cfg and --info, whose reader has left
             lead_nowhere(sys.stdout)
             return
-        if str(error).startswith(hydra_api.NOT_A_CHOICE):
-            raise ConfigError(
-                "The choice of a group must be a name, as in trainer=quick, but one has another value; see --help for the "
-                "choices of each group, and set a key of a group as in trainer.epochs=5."
-            ) from error
-        raise ConfigError(
-            f"{omegaconf_api.in_one_line(str(error)).rstrip('.') or type(error).__name__}."
-        ) from error
+        raise ConfigError(told) from error
+
+
+def explain_plain(error: Exception) -> str | None:
+    """As `explain`, for an error of another type: Hydra raises ValueErrors and similar for some input; None for a bug elsewhere."""
+    if isinstance(error, RecursionError):
+        return (
+            "The defaults list of a file is circular; remove one of the files that refer to each other from it."
+            if hydra_api.is_circular(error)
+            else None
+        )
+    if hydra_api.refused_target(error) is not None:
+        return explain(error)
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    if not str(frame.f_globals.get("__name__")).startswith(("hydra.", "omegaconf.", "yaml.")):
+        return None
+    if str(error).startswith(hydra_api.NOT_A_CHOICE):
+        return (
+            "The choice of a group must be a name, as in GROUP=NAME, but one has another value; see --help for the "
+            "choices of each group, and set a key of a group as in GROUP.KEY=VALUE."
+        )
+    return f"{omegaconf_api.in_one_line(str(error)).rstrip('.') or type(error).__name__}."
 
 
 def explain_other(error: Exception, keys: Collection[str]) -> str:

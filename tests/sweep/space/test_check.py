@@ -12,10 +12,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from flowersweep import config
-from flowersweep.errors import DataError, SweepError
+from flowersweep.errors import DataError, FlowersweepError, SweepError
 from flowersweep.sweep.space.build_space import build_space
 from flowersweep.sweep.space.check import check_choices, probes
 from flowersweep.training.logs.notices import tell_of_pictures_to_come
+from hydra_state import hydra_restored
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +155,33 @@ class TestCheck:
             conditions={"optimizer.momentum": {"optimizer": "sgd"}},
         )
         check_choices(space, sweep, loader)
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        (
+            "null",
+            "A trial with db=null cannot be composed: The choice of a group must be a name, as in GROUP=NAME",
+        ),
+        ("broken", r"broken\.yaml\"?, line 1"),
+        (
+            "other",
+            "A trial with db=other cannot be composed: db has no choice 'other'; choose one of broken, mysql",
+        ),
+    ],
+)
+def test_groups_of_another_program(tmp_path: Path, choice: str, said: str) -> None:
+    """A choice that cannot be composed is refused in one sentence, whatever Hydra and its reader of files raise."""
+    (tmp_path / "db").mkdir()
+    for name, text in {
+        "config": "defaults: [{db: mysql}]",
+        "db/mysql": "a: 1",
+        "db/broken": "a: [1\nb: }",
+    }.items():
+        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+    with hydra_restored(), initialize_config_dir(str(tmp_path)):
+        loader = GlobalHydra.instance().config_loader()
+        config = loader.load_configuration("config", overrides=[], run_mode=RunMode.MULTIRUN)
+        with pytest.raises(FlowersweepError, match=said):
+            check_choices(build_space([f"db=mysql,{choice}"]), config, loader)

@@ -55,15 +55,25 @@ def check_choices(
             log.info("Checking the configurations of all trials; the first one starts after that.")
             tell_at = float("inf")
         overrides = space.overrides(params)
-        try:
-            composed = loader.load_sweep_config(config, overrides)
-        except (HydraException, OmegaConfBaseException) as error:
-            reason = _explained(error, config)
-            raise SweepError(_refusal(space, params, reason, _composes(space, config, loader))) from None
+        composed = _composed(overrides, config, loader)
+        if isinstance(composed, str):
+            raise SweepError(_refusal(space, params, composed, _composes(space, config, loader)))
         if OmegaConf.get_type(composed) is configuration.Config:
             refuse_environment(composed.hydra.job)
             checked.extend(_checked(composed, overrides, n_repeats))
     return checked
+
+
+def _composed(overrides: list[str], config: DictConfig, loader: ConfigLoader) -> DictConfig | str:
+    """The configuration of a trial, or why there is none."""
+    try:
+        return loader.load_sweep_config(config, overrides)
+    except (HydraException, OmegaConfBaseException) as error:
+        return _explained(error, config)
+    except Exception as error:
+        if (reason := configuration.explain_plain(error)) is None:
+            raise
+        return reason
 
 
 def _explained(error: Exception, config: DictConfig) -> str:
@@ -75,11 +85,7 @@ def _explained(error: Exception, config: DictConfig) -> str:
 
 def _composes(space: Space, config: DictConfig, loader: ConfigLoader) -> Callable[[Mapping[str, Any]], bool]:
     def composes(params: Mapping[str, Any]) -> bool:
-        try:
-            loader.load_sweep_config(config, space.overrides(params))
-        except (HydraException, OmegaConfBaseException):
-            return False
-        return True
+        return not isinstance(_composed(space.overrides(params), config, loader), str)
 
     return composes
 
