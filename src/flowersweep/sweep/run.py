@@ -89,8 +89,9 @@ def run_study(
         Interrupted: SIGINT or SIGTERM; running trials wait for the next sweep.
     """
     refuse_in_training_process()
+    given = sweep_settings(config)
     loader = hydra_context.config_loader
-    given = replace(sweep_settings(config), explicit=explicit_options(config, loader))
+    given = replace(given, explicit=explicit_options(config, loader))
     space = searched_space(arguments, given, config, loader)
     settings = with_budget(given, space, config)
     plan = make_plan(settings, space)
