@@ -47,6 +47,13 @@ def test_added_params_are_those_of_the_trial(trial: optuna.Trial) -> None:
     assert "d" not in trial.user_attrs
 
 
+def test_lists_as_choices() -> None:
+    """Two points are told apart by the text of what was added, and a tuple is the list that it is in the storage."""
+    key = _space().key
+    assert key({"a": 1, "c": [1, 2]}) == key({"a": 1, "c": (1, 2)})
+    assert len({key({"a": 1, "c": value}) for value in ([1, 2], [1], "[1, 2]", 1, 1.0, True, None)}) == 7
+
+
 def test_there_is_no_grid() -> None:
     """The values of other lists alone are not the points."""
     space = _space()

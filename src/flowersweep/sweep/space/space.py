@@ -1,5 +1,6 @@
 """The search space of a sweep: what is searched, what is fixed, and the overrides of each trial."""
 
+import json
 import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -134,7 +135,13 @@ class Space:
     def key(self, params: Mapping[str, Any]) -> Hashable:
         """Equal for two legal points, as the study has them, if and only if they are the same point."""
         return frozenset(
-            (name, self.searched[name].identity(value) if name in self.searched else (type(value), value))
+            # A function's own choices may be lists, and tuples are lists when they have been stored.
+            (
+                name,
+                self.searched[name].identity(value)
+                if name in self.searched
+                else json.dumps(value, default=repr),
+            )
             for name, value in params.items()
         )
 
