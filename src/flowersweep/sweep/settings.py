@@ -248,7 +248,7 @@ def _points(settings: Settings, space: Space) -> tuple[dict[str, Any], ...]:
     problems = [
         f"hydra.sweeper.enqueue, point {number}: {problem}"
         for number, point in enumerate(settings.enqueue, start=1)
-        for problem in space.check_point(point)
+        for problem in space.check_point(space.stored(point))
     ]
     if problems:
         raise SweepError("\n".join(problems))

@@ -260,6 +260,16 @@ class TestPoints:
             self.SPACE.point(point)
         assert "\n" not in problem
 
+    def test_a_text_that_looks_like_another_choice(self) -> None:
+        """A point of the configuration has its own values, however the study spells the others."""
+        space = build_space(["x=1,true,'true'", "y=1,2"], conditions={"y": {"x": "true"}})
+        labels = [option.label for option in space.searched["x"].options]
+        points = [space.point({"x": value}) for value in (1, True, "true")]
+        assert points == [{"x": label} for label in labels]
+        assert space.point({"x": True, "y": 2}) == {"x": labels[1], "y": 2}
+        with pytest.raises(SweepError, match="y is searched only with x=true; add this to the point"):
+            space.point({"x": "true", "y": 2})
+
     def test_a_long_range_has_steps(self) -> None:
         """A point has a value of the range, whichever end it starts from."""
         space = build_space(["w=range(0,100000,7)", "down=range(100000,0,-7)"])

@@ -97,6 +97,13 @@ class Dimension:
                 return index
         return None
 
+    def stored(self, value: Any) -> Any:
+        """A value of the configuration as the study has it, even if that of another option looks the same; others stay as they are."""
+        for option in self.options:
+            if same(value, option.value) or self._nearly(value, option.value):
+                return option.label
+        return value
+
     def label(self, value: Any) -> CategoricalChoiceType:
         """A value as the study stores it.
 

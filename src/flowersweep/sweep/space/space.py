@@ -176,10 +176,10 @@ class Space:
         return lines + [f"{name}={text_of(value)}" for name, value in params.items() if self._is_added(name)]
 
     def check_point(self, params: Mapping[str, Any]) -> list[str]:
-        """The errors of a point to enqueue, one message each; it may leave out dimensions.
+        """The errors of a point, one message each; it may leave out dimensions.
 
         Args:
-            params: Values as in the configuration or in the study.
+            params: Values as in the study or, where no value of the study looks the same, as in the configuration.
         """
         problems = []
         for name, value in params.items():
@@ -198,12 +198,20 @@ class Space:
             if not self._is_added(name) and not self._holds(self.searched[name], params)
         ]
 
+    def stored(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """A point of the configuration as the study has it; what is not legal stays as it is."""
+        return {
+            name: self.searched[name].stored(value) if name in self.searched else value
+            for name, value in params.items()
+        }
+
     def point(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """A point as the study stores it, from values as in the configuration.
 
         Raises:
             SweepError: What `check_point` finds.
         """
+        params = self.stored(params)
         if problems := self.check_point(params):
             raise SweepError("\n".join(problems))
         return {
