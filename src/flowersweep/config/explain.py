@@ -76,7 +76,7 @@ def explain_plain(error: Exception) -> str | None:
     if hydra_api.refused_target(error) is not None:
         return explain(error)
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    if not str(frame.f_globals.get("__name__")).startswith(("hydra.", "omegaconf.", "yaml.")):
+    if not str(frame.f_globals.get("__name__")).startswith(("hydra.", "omegaconf.", "yaml.", "codecs")):
         return None
     if str(error).startswith(hydra_api.NOT_A_CHOICE):
         return (

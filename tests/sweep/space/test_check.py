@@ -164,10 +164,11 @@ class TestCheck:
             "null",
             "A trial with db=null cannot be composed: The choice of a group must be a name, as in GROUP=NAME",
         ),
+        ("bytes", "0xff"),
         ("broken", r"broken\.yaml\"?, line 1"),
         (
             "other",
-            "A trial with db=other cannot be composed: db has no choice 'other'; choose one of broken, mysql",
+            "A trial with db=other cannot be composed: db has no choice 'other'; choose one of broken, bytes, mysql",
         ),
     ],
 )
@@ -180,6 +181,7 @@ def test_groups_of_another_program(tmp_path: Path, choice: str, said: str) -> No
         "db/broken": "a: [1\nb: }",
     }.items():
         (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "db/bytes.yaml").write_bytes(b"\xff")
     with hydra_restored(), initialize_config_dir(str(tmp_path)):
         loader = GlobalHydra.instance().config_loader()
         config = loader.load_configuration("config", overrides=[], run_mode=RunMode.MULTIRUN)

@@ -1,5 +1,7 @@
 """A function of the program adds params to a trial."""
 
+from typing import Any
+
 import cloudpickle  # type: ignore[import-untyped] # it ships no types
 import optuna
 import pytest
@@ -52,6 +54,20 @@ def test_lists_as_choices() -> None:
     key = _space().key
     assert key({"a": 1, "c": [1, 2]}) == key({"a": 1, "c": (1, 2)})
     assert len({key({"a": 1, "c": value}) for value in ([1, 2], [1], "[1, 2]", 1, 1.0, True, None)}) == 7
+
+
+def lists(_config: DictConfig, trial: Any) -> None:
+    """Suggest values that Hydra has and that are new to Optuna."""
+    trial.suggest_categorical("list", [[1, [2, None]]])
+    trial.suggest_categorical("tuple", [("a b", 3.5)])
+
+
+@pytest.mark.filterwarnings("ignore:Choices for a categorical distribution")
+def test_lists_as_overrides() -> None:
+    """A tuple is the list that it is in the storage, not a text."""
+    space = build_space(["a=1,2"], extension=Extension(lists, CONFIG))
+    params = space.suggest(optuna.create_study(sampler=optuna.samplers.RandomSampler(0)).ask())
+    assert space.overrides(params)[1:] == ["list=[1,[2,null]]", "tuple=[a\\ b,3.5]"]
 
 
 def test_there_is_no_grid() -> None:

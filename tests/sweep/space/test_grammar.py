@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import optuna
 import pytest
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -206,6 +207,40 @@ class TestDistributions:
         assert [option.text for option in again.options] == [option.text for option in found.options]
 
 
+class TestHugeIntegers:
+    """Optuna counts in floats, which skip integers from 2**53 on."""
+
+    @pytest.mark.parametrize("search", ["range({},{})", "shuffle(range({},{}))"])
+    @pytest.mark.parametrize("first", [2**53 - 2, 2**60, -(2**60), 10**400])
+    def test_a_short_range_has_all(self, search: str, first: int) -> None:
+        """Each trial has exactly the value that it was asked to have."""
+        space = build_space([f"x={search.format(first, first + 5)}"])
+        study = optuna.create_study()
+        for point in space.grid():
+            study.enqueue_trial(point)
+        texts = {space.overrides(space.suggest(study.ask()))[0] for _ in range(5)}
+        assert texts == {f"x={number}" for number in range(first, first + 5)}
+
+    @pytest.mark.parametrize(
+        "search",
+        [
+            f"range({2**60},{2**60 + 50_000})",
+            f"int(interval(1,{2**60}))",
+            f"tag(log,range({2**60},{2**60 + 9}))",
+            f"range(0,{10**400})",
+        ],
+    )
+    def test_others_are_refused(self, search: str) -> None:
+        """A value could be its neighbor."""
+        with pytest.raises(SweepError, match=r"^x=.* its integers exceed 9007199254740992 \(2\*\*53\)"):
+            build_space([f"x={search}"])
+
+    def test_the_largest(self) -> None:
+        """Up to 2**53 each integer is itself."""
+        found = build_space([f"x=int(interval(-{2**53},{2**53}))"]).searched["x"].distribution
+        assert found == IntDistribution(-(2**53), 2**53)
+
+
 class TestValues:
     """The text of a value is parsed back to it."""
 
@@ -257,6 +292,18 @@ class TestSources:
     def test_deletions_and_repeats_are_kept(self) -> None:
         """Deletions stay; of two fixed values of one key the last holds, as in Hydra."""
         assert build_space(["~a", "b=1", "b=2", "~c=3"]).fixed == ("~a", "b=2", "~c=3")
+
+    @pytest.mark.parametrize("digits", [401, 5001])
+    def test_integers_of_many_digits(self, digits: int) -> None:
+        """More than a float can be are a value of a choice; more than Python reads are refused in a sentence."""
+        number = "1" + "0" * (digits - 1)
+        if digits == 401:
+            dimension = build_space([f"x=1,{number}"]).searched["x"]
+            assert [option.label for option in dimension.options] == [1, number]
+            assert dimension.override(number) == f"x={number}"
+        else:
+            with pytest.raises(SweepError, match=r"^'x=1,1000.*Exceeds the limit \(4300 digits\)"):
+                build_space([f"x=1,{number}"])
 
     @pytest.mark.parametrize(
         ("arguments", "params", "words"),

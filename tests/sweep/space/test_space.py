@@ -262,13 +262,26 @@ class TestPoints:
 
     def test_a_text_that_looks_like_another_choice(self) -> None:
         """A point of the configuration has its own values, however the study spells the others."""
-        space = build_space(["x=1,true,'true'", "y=1,2"], conditions={"y": {"x": "true"}})
+        space = build_space(["x=1,true,'true'", "y=1,2"], conditions={"y": {"x": True}})
         labels = [option.label for option in space.searched["x"].options]
         points = [space.point({"x": value}) for value in (1, True, "true")]
         assert points == [{"x": label} for label in labels]
         assert space.point({"x": True, "y": 2}) == {"x": labels[1], "y": 2}
         with pytest.raises(SweepError, match="y is searched only with x=true; add this to the point"):
             space.point({"x": "true", "y": 2})
+
+    def test_a_condition_on_a_text(self) -> None:
+        """It holds for the text, not for the choice that the study spells like it."""
+        space = build_space(["x=1,true,'true'", "k=1,2"], {}, {"k": {"x": "true"}})
+        assert space.definition()["conditions"] == {"k": {"x": ["'true'"]}}
+        assert space.point({"x": "true", "k": 1}) == {"x": "'true'", "k": 1}
+
+    @pytest.mark.parametrize("value", [2**70, 10**400, -(10**400)])
+    @pytest.mark.parametrize("search", ["interval(0,1)", "range(0.0,1.0,0.1)", "range(30)", "1,2"])
+    def test_huge_integers(self, search: str, value: int) -> None:
+        """They are not in a search of small numbers, also if no float is as large."""
+        with pytest.raises(SweepError, match=r"^x must be "):
+            build_space([f"x={search}"]).point({"x": value})
 
     def test_a_long_range_has_steps(self) -> None:
         """A point has a value of the range, whichever end it starts from."""

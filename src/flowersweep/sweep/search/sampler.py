@@ -153,7 +153,7 @@ def _fixed(params: Mapping[str, Any], space: Space) -> dict[str, Any]:
     try:
         return {
             name: space.searched[name].label(value) if name in space.searched else value
-            for name, value in params.items()
+            for name, value in space.stored(params).items()
         }
     except SweepError as error:
         raise SweepError(f"{PREFIX}fixed_params: {error}") from None

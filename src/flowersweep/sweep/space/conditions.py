@@ -90,7 +90,7 @@ def _when(
         if parent in fixed:
             possible &= any(same(fixed[parent], value) for value in values)
         elif parent in attached:
-            found = {attached[parent].index(value) for value in values}
+            found = {attached[parent].index(attached[parent].stored(value)) for value in values}
             when[parent] = frozenset(index for index in found if index is not None)
             possible &= bool(when[parent])
         else:
@@ -116,7 +116,7 @@ def _refuse_impossible(name: str, parent: str, values: Sequence[Any], searches: 
             "can be conditions."
         )
     for value in values:
-        if all(search.index(value) is None for search in searches):
+        if all(search.index(search.stored(value)) is None for search in searches):
             raise SweepError(
                 f"{CONDITIONS}.{name} requires {parent}={text_of(value)}, but {parent} must be {searches[0].allowed}."
             )

@@ -1,6 +1,5 @@
 """A searched key: its possible values, their representation in Optuna, and their spelling in an override."""
 
-import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -165,7 +164,7 @@ class Dimension:
 
     def _within(self, value: Any) -> bool:
         """Whether an interval, or a long range of integers, contains a value."""
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
             return False
         low, high = (getattr(self.distribution, name) for name in ("low", "high"))
         steps = (

@@ -6,6 +6,7 @@ stop as in Python, whatever its step, cast or order; `interval` includes both en
 
 import math
 import random
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -21,8 +22,14 @@ from flowersweep.sweep.space.dimension import Dimension, Option
 from flowersweep.sweep.space.overrides import name_of
 from flowersweep.sweep.space.values import plain, text_of
 
+# Optuna counts in floats, which have no larger integers without gaps.
+MAX_INTEGER = 2**53
 # A longer list is a mistake, except for integers in order, which are then not listed.
 MAX_VALUES = 10_000
+_TOO_LARGE = (
+    f"its integers exceed {MAX_INTEGER} (2**53), above which Optuna does not distinguish neighbors; search smaller ones, such as "
+    "an exponent, or list the values."
+)
 
 
 def dimension(override: Override) -> Dimension:
@@ -71,8 +78,12 @@ def _range(override: Override) -> Dimension:
             "int(interval(low, high)) with n_trials."
         )
     values: list[Any] = [] if is_long else list(_in_order(override, sweep).sweep_iterator())
-    distribution = distribution_of(_in_order(override, sweep))
     is_log = _is_log(sweep.tags)
+    if _is_huge(*((values[0], values[-1]) if values else (sweep.start, sweep.stop))):
+        if is_long or is_log:
+            raise SweepError(_TOO_LARGE)
+        return _categorical(override, values, shuffled=sweep.shuffle)
+    distribution = distribution_of(_in_order(override, sweep))
     if isinstance(distribution, CategoricalDistribution):
         if is_log:
             raise SweepError(
@@ -95,7 +106,7 @@ def _range(override: Override) -> Dimension:
 def _length(sweep: RangeSweep) -> int:
     """The number of values, after checking that there are some."""
     start, stop, step = (cast("float", number) for number in (sweep.start, sweep.stop, sweep.step))
-    if not all(math.isfinite(number) for number in (start, stop, step)):
+    if not all(map(_is_finite, (start, stop, step))):
         raise SweepError("range requires finite numbers.")
     if step == 0:
         raise SweepError("range has a step of 0; use one that leads from its start to its stop.")
@@ -130,7 +141,7 @@ def _interval(override: Override) -> Dimension:
     sweep = cast("IntervalSweep", override.value())
     low, high = (cast("float", end) for end in (sweep.start, sweep.end))
     is_log = _is_log(sweep.tags)
-    if not (math.isfinite(low) and math.isfinite(high)):
+    if not (_is_finite(low) and _is_finite(high)):
         raise SweepError("interval requires finite numbers.")
     if low > high:
         raise SweepError(f"interval goes from {low} down to {high}; write the lower end first.")
@@ -138,6 +149,8 @@ def _interval(override: Override) -> Dimension:
         raise SweepError(
             f"tag(log, interval(...)) requires a lower end above 0, but it is {low}; use a small positive one."
         )
+    if _is_huge(low, high):
+        raise SweepError(_TOO_LARGE)
     text = f"interval({low},{high})"
     text = f"int({text})" if isinstance(low, int) else text
     distribution = distribution_of(override)
@@ -180,6 +193,11 @@ def _finish(
     return Dimension(name, override.get_key_element(), distribution, text, options)
 
 
+def _is_huge(*ends: Any) -> bool:
+    """Whether the ends are integers that Optuna does not distinguish from their neighbors."""
+    return all(isinstance(end, int) for end in ends) and any(abs(end) > MAX_INTEGER for end in ends)
+
+
 def _is_log(tags: set[str]) -> bool:
     if unknown := sorted(tags - {"log"}):
         raise SweepError(f"the tag {unknown[0]} is unknown; the only one is log: tag(log, ...).")
@@ -187,7 +205,13 @@ def _is_log(tags: set[str]) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether a value is a number that Optuna can compare as a float."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and abs(value) <= sys.float_info.max
+
+
+def _is_finite(value: float) -> bool:
+    return isinstance(value, int) or math.isfinite(value)
 
 
 def _storable(value: Any) -> bool:

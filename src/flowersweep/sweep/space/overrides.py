@@ -134,10 +134,10 @@ def _replaces(new: Override, old: Override, params: Sequence[Override]) -> bool:
 def _parse(line: str, shown: str, config_loader: ConfigLoader | None) -> Override:
     try:
         override = _parser().parse_rule(line, "override")
-    except HydraException as error:
+    except (HydraException, ValueError) as error:  # Python's limit on the digits of an integer
         reason = str(error).strip().splitlines()[0]
         raise SweepError(
-            f"{shown!r} is not in Hydra's grammar ({reason}); write key=value, key=a,b, choice(...), range(...) or "
+            f"{shown[:200]!r} is not in Hydra's grammar ({reason}); write key=value, key=a,b, choice(...), range(...) or "
             "interval(...), and quote values with spaces or commas."
         ) from None
     assert isinstance(override, Override)  # noqa: S101 (the rule's type)

@@ -49,7 +49,7 @@ def text_of(value: Any) -> str:
     """The right-hand side of an override that Hydra parses to the same value, of the same type.
 
     Args:
-        value: None, bool, int, float, str, or lists and dicts of these.
+        value: None, bool, int, float, str, or lists, tuples and dicts of these.
 
     Raises:
         SweepError: No text is parsed to this value, for example a mapping with an empty key.
@@ -60,7 +60,7 @@ def text_of(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, (int, float)):
         return repr(value)
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return f"[{','.join(text_of(item) for item in value)}]"
     if isinstance(value, dict):
         return f"{{{','.join(f'{_key_text(key)}:{text_of(item)}' for key, item in value.items())}}}"
