@@ -151,13 +151,19 @@ def upper_bound(value: float) -> str:
     return f"{float(Context(prec=2, rounding=ROUND_CEILING).create_decimal(repr(float(value)))):.2g}"
 
 
+# Larger integers are shown with an exponent.
+_MAX_WHOLE = 1e15
+
+
 def number_text(value: float) -> str:
     """A measured number as text: integers without a decimal point, otherwise four decimals, or three digits if it is tiny.
 
     Large numbers, such as seconds, have fewer decimals: two from 10 on, one from 100 on. Numbers just below 1 have more, so
     that only 1 itself is shown as 1.
     """
-    return f"{value + 0:.0f}" if float(value).is_integer() else _measured(value)
+    if float(value).is_integer() and abs(value) < _MAX_WHOLE:
+        return f"{value + 0:.0f}"
+    return f"{value:.6g}" if abs(value) >= _MAX_WHOLE else _measured(value)
 
 
 def share_text(share: float, decimals: int = 0) -> str:

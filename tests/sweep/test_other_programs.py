@@ -38,36 +38,27 @@ def main(cfg):
 main()
 """
 RESOLVERS = """
-import threading
 import hydra
 import helper
 from omegaconf import OmegaConf
 
-WORDS, LOCK = None, threading.Lock()
-
-def size():
-    with LOCK:
-        return len(WORDS)
-
-OmegaConf.register_resolver("size", size)
-OmegaConf.register_resolver("words", lambda: len(WORDS))
+OmegaConf.register_resolver("set", lambda: helper.number)
 
 @hydra.main(config_path=None)
 def main(cfg):
-    global WORDS
-    WORDS = "abc"
-    helper.offset = 10
-    return float(cfg.size + cfg.words + cfg.offset)
+    return float(cfg.set + cfg.fixed)
 
-main()
+if __name__ == "__main__":
+    helper.number = 10
+    main()
 """
 HELPER = """
-import threading
 from omegaconf import OmegaConf
-
-offset, lock = 0, threading.Lock()
-OmegaConf.register_resolver("offset", lambda: offset + lock.locked())
+{more}
+number, fixed = 1, 5
+OmegaConf.register_resolver("fixed", {resolver})
 """
+LOCK = "import threading\nlock = threading.Lock()"
 CONFIG = OmegaConf.create({"hydra": {"job": {"name": "train"}}, "tracking": {"dir": "kept"}})
 
 
@@ -252,12 +243,17 @@ def test_an_experiment_given_by_its_id(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_resolvers_read_what_the_trial_has_set(tmp_path: Path, n_jobs: int) -> None:
-    """Resolvers of a program and of its modules are those of the trial's process, also with a lock, which cannot be sent."""
+@pytest.mark.parametrize(
+    ("more", "resolver", "value"),
+    [("", "lambda: number + fixed", 16.0), (LOCK, "lambda: fixed + lock.locked()", 6.0)],
+    ids=["by value", "by module"],
+)
+def test_resolvers(tmp_path: Path, n_jobs: int, more: str, resolver: str, value: float) -> None:
+    """They know what the start has set; if one of them cannot be sent, as with a lock, all are those of the imported modules."""
     (tmp_path / "program.py").write_text(RESOLVERS, encoding="utf-8")
-    (tmp_path / "helper.py").write_text(HELPER, encoding="utf-8")
-    keys = ["+size=${size:}", "+words=${words:}", "+offset=${offset:}", "+x=1,2"]
-    assert _values("program", tmp_path, *keys, f"hydra.sweeper.n_jobs={n_jobs}") == [[16.0, 16.0]]
+    (tmp_path / "helper.py").write_text(HELPER.format(more=more, resolver=resolver), encoding="utf-8")
+    keys = ["+set=${set:}", "+fixed=${fixed:}", "+x=1,2"]
+    assert _values("program", tmp_path, *keys, f"hydra.sweeper.n_jobs={n_jobs}") == [[value, value]]
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """Wrapper module for Hydra's private API: its source of files, completion, callbacks, results of jobs and error messages."""
 
-import pickle
 import re
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -144,7 +143,7 @@ def _is_sent(resolver: Any) -> bool:
 
     try:
         cloudpickle.dumps(resolver)
-    except (TypeError, AttributeError, pickle.PicklingError):
+    except Exception:  # noqa: BLE001 - objects that cannot be pickled raise errors of any type
         return False
     return True
 

@@ -4,7 +4,7 @@ import ast
 import dis
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.machinery import ModuleSpec
@@ -109,7 +109,8 @@ class MainModule:
 def in_its_module(function: Any, main: MainModule | None) -> tuple[Any, ...] | None:
     """How `pickle` makes a function, which has no name in its module, such as a lambda, in the module of another process.
 
-    It then reads and sets the names of the module there. Sent by value, it would have copies of them, which must be possible.
+    It then reads the names of the module as they are set there. Sent by value, it has copies of them as they are set here, which
+    is not always possible.
 
     Args:
         function: Or any other object.
@@ -128,20 +129,23 @@ def in_its_module(function: Any, main: MainModule | None) -> tuple[Any, ...] | N
             return None
     elif module.__spec__ is None or _has(module, function):
         return None
-    given = function.__name__, function.__defaults__
-    return _made_in_its_module, (function.__module__, function.__code__, *given, function.__kwdefaults__)
+    given = {name: getattr(function, name) for name in _GIVEN}
+    return _made_in_its_module, (function.__module__, function.__code__, function.__name__, given)
 
 
 def _has(module: ModuleType, function: FunctionType) -> bool:
     return getattr(module, function.__qualname__, None) is function
 
 
-def _made_in_its_module(
-    module: str, code: CodeType, name: str, defaults: tuple[Any, ...] | None, by_name: dict[str, Any] | None
-) -> FunctionType:
-    function = FunctionType(code, vars(import_module(module)), name, defaults)
-    function.__kwdefaults__ = by_name
+def _made_in_its_module(module: str, code: CodeType, name: str, given: Mapping[str, Any]) -> FunctionType:
+    function = FunctionType(code, vars(import_module(module)), name)
+    for attribute, value in given.items():
+        setattr(function, attribute, value)
     return function
+
+
+# What a function has besides its code and its module.
+_GIVEN = ("__defaults__", "__kwdefaults__", "__annotations__", "__qualname__", "__doc__")
 
 
 def refuse_in_training_process() -> None:

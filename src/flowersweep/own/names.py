@@ -1,7 +1,9 @@
 """The names of a module that its code reads, and the name of a program."""
 
 import dis
+import functools
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType
@@ -31,12 +33,20 @@ def global_names(module: CodeType) -> Iterator[str]:
 
 
 def program_name(function: Callable[..., Any]) -> str:
-    """The name of a program by the function that it calls for each trial, as in "train.py:main"; without the folder, which may move.
+    """The name of a program by its file and the function that it calls for each trial, as in "train.py:main".
 
-    A function that was typed, such as in a notebook, has only its own name.
+    The folder may move, so it is no part of the name. A function that was typed, such as in a notebook, has only its own name;
+    one of another file than the program's, such as that of a decorator, has both files.
     """
     function = inspect.unwrap(function)
+    while isinstance(function, functools.partial):
+        function = inspect.unwrap(function.func)
+    if not hasattr(function, "__code__"):
+        function = type(function).__call__
     name: str = getattr(function, "__qualname__", type(function).__qualname__)
     code = getattr(function, "__code__", None)
     file = Path(code.co_filename) if code is not None else None
-    return f"{file.name}:{name}" if file is not None and file.is_file() else name
+    started = getattr(sys.modules["__main__"], "__file__", None)
+    files = [Path(started).name] if started is not None else []
+    files += [file.name] if file is not None and file.is_file() else []
+    return ":".join([*dict.fromkeys(files), name])

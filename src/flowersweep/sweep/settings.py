@@ -75,6 +75,13 @@ def read_settings(node: DictConfig) -> Settings:
         for name, choice in _NODES.items()
         if not isinstance(node.get(name), DictConfig)
     ]
+    problems += [
+        f"hydra.sweeper.{name}.{key} is ???, which stands for a missing value; give it one, or leave it out."
+        for name in _NODES
+        if isinstance(node.get(name), DictConfig)
+        for key in node[name]
+        if OmegaConf.is_missing(node[name], key)
+    ]
     directions = ("minimize",) if node.direction is None else _directions(node)
     problems += [
         f"hydra.sweeper.direction must be minimize or maximize, or a list or a dict of these, but contains {direction!r}."

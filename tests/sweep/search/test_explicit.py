@@ -1,6 +1,7 @@
 """What the user wrote about the sampler is told from what nobody wrote, wherever it was written."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,27 @@ from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
+from omegaconf import OmegaConf
+from optuna import create_study
+from optuna.samplers import RandomSampler
 
 from flowersweep import config
 from flowersweep.sweep.search.explicit import explicit_options
+from flowersweep.sweep.search.sampler import make_sampler, trial_seed
+from flowersweep.sweep.space.build_space import build_space
 from hydra_plugins.hydra_optuna_sweeper.config import TPESamplerConfig
 
 STUDY = "defaults:\n  - override hydra/sweeper: study\n  - _self_\n"
 WRITTEN = "hydra:\n  sweeper:\n    sampler:\n      constant_liar: false\n      n_startup_trials: 10\n"
 CHOICE = "defaults:\n  - tpe\nmultivariate: false\n"
+
+
+@dataclass
+class Own:
+    """A sampler of the user's own."""
+
+    _target_: str = "optuna.samplers.RandomSampler"
+    seed: int = 1
 
 
 @pytest.fixture
@@ -82,6 +96,23 @@ class TestOfAProgram:
         assert explicit(folder, "hydra/sweeper/sampler=mine") == {"_target_", "n_startup_trials"}
         registered: Any = ConfigStore.instance().load("hydra/sweeper/sampler/mine.yaml").node
         assert (registered.n_startup_trials, registered.constant_liar) == (3, False)
+
+    def test_in_a_dataclass_of_ones_own(self, folder: Path) -> None:
+        """All its values count; references, and groups below that of samplers, are left alone."""
+        store = ConfigStore.instance()
+        store.store("referring", TPESamplerConfig(seed="${s}"), group="hydra/sweeper/sampler")  # type: ignore[arg-type] # a reference
+        store.store("below", TPESamplerConfig, group="hydra/sweeper/sampler/independent_sampler")
+        store.store("own", Own, group="hydra/sweeper/sampler")
+        assert explicit(folder, "hydra/sweeper/sampler=referring") == {"_target_", "seed"}
+        assert explicit(folder, "hydra/sweeper/sampler=own") == {"_target_", "seed"}
+        made = [
+            make_sampler(
+                OmegaConf.structured(Own), trial_number=0, space=build_space(["x=1,2"]), n_directions=1
+            ),
+            RandomSampler(trial_seed(1, 0)),
+        ]
+        drawn = [create_study(sampler=sampler).ask().suggest_float("x", 0, 1) for sampler in made]
+        assert drawn[0] == drawn[1]
 
 
 @pytest.fixture

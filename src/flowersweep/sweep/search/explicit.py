@@ -25,8 +25,9 @@ def explicit_options(config: DictConfig, loader: ConfigLoader) -> frozenset[str]
     overrides = [*typed["hydra"], *typed["task"]]
     with _without_defaults():
         composed = loader.load_configuration(config.hydra.job.config_name, overrides, RunMode.MULTIRUN)
-    sampler = composed.hydra.sweeper.sampler
-    return frozenset(str(key) for key in sampler if not OmegaConf.is_missing(sampler, key))
+    sampler = OmegaConf.to_container(composed.hydra.sweeper.sampler, resolve=False)
+    assert isinstance(sampler, dict)  # noqa: S101 (it is one of these nodes)
+    return frozenset(str(key) for key, value in sampler.items() if value != MISSING)
 
 
 @contextmanager
@@ -34,7 +35,13 @@ def _without_defaults() -> Iterator[None]:
     """Remove the defaults from the registered samplers during the block."""
     group = ConfigStore.instance().repo["hydra"]["sweeper"]["sampler"]
     before = dict(group)
-    group.update({name: dataclasses.replace(entry, node=_unset(entry)) for name, entry in before.items()})
+    group.update(
+        {
+            name: dataclasses.replace(entry, node=_unset(entry))
+            for name, entry in before.items()
+            if isinstance(entry, ConfigNode)  # others are groups below this one
+        }
+    )
     try:
         yield
     finally:
@@ -44,9 +51,22 @@ def _without_defaults() -> Iterator[None]:
 def _unset(entry: ConfigNode) -> DictConfig:
     """A copy in which every option with the default of its dataclass is missing; those of other samplers are all set."""
     node = entry.node.copy()
-    kind = OmegaConf.get_type(node)
+    given = OmegaConf.to_container(node, resolve=False)
+    assert isinstance(given, dict)  # noqa: S101 (a sampler has keys)
     with flag_override(node, ["readonly", "struct"], [False, False]):
-        for field in dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ():
-            if not field.name.startswith("_") and node.get(field.name) == field.default:
-                node[field.name] = MISSING
+        for name, default in defaults_of(node).items():
+            if not name.startswith("_") and given.get(name) == default:
+                node[name] = MISSING
     return node
+
+
+def defaults_of(node: DictConfig) -> dict[str, object]:
+    """The defaults of a sampler's dataclass, which nobody has chosen; empty for one that the user has written."""
+    kind = OmegaConf.get_type(node)
+    if kind is None or not kind.__module__.startswith(("hydra_plugins.", "flowersweep.")):
+        return {}
+    return (
+        {field.name: field.default for field in dataclasses.fields(kind)}
+        if dataclasses.is_dataclass(kind)
+        else {}
+    )

@@ -17,6 +17,7 @@ from flowersweep.own.targets import SAMPLERS
 from flowersweep.sweep.schema import AutoSamplerConf
 from flowersweep.sweep.search.build import build, require
 from flowersweep.sweep.search.distinct import MAX_ASKED, DistinctSampler
+from flowersweep.sweep.search.explicit import defaults_of
 from flowersweep.sweep.space.space import Space
 from flowersweep.texts import nearest
 
@@ -165,9 +166,7 @@ def _is_sampler(value: Any) -> bool:
 
 def _options(cfg: DictConfig, explicit: Collection[str]) -> dict[str, Any]:
     """The node as plain values, without its target and without values that only repeat the dataclass's defaults."""
-    node_type = OmegaConf.get_type(cfg)
-    fields = dataclasses.fields(node_type) if dataclasses.is_dataclass(node_type) else ()
-    defaults = {field.name: field.default for field in fields}
+    defaults = defaults_of(cfg)
     options = {
         str(key): OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
         for key, value in cfg.items()

@@ -1,7 +1,6 @@
 """The messages between a worker and its training process, through a socket."""
 
 import io
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -127,25 +126,34 @@ def packed(content: Any, main: MainModule | None) -> bytes:
     Raises:
         SweepError: It contains an object that is bound to this process.
     """
-    file = io.BytesIO()
     try:
-        _Pickler(file, main).dump(content)
-    except (TypeError, AttributeError, pickle.PicklingError) as error:
-        raise SweepError(
-            f"The trials run in other processes, to which the program cannot be sent ({error}). Import the function under "
-            "@hydra.main from a module, or call it under `if __name__ == '__main__':` of the file that defines it."
-        ) from error
+        return _pickled(content, main)
+    except Exception:  # noqa: BLE001 - objects that cannot be pickled raise errors of any type
+        # By value a function has copies of what its module has set, of which some, such as a lock, cannot be made.
+        try:
+            return _pickled(content, main, by_module=True)
+        except Exception as error:
+            raise SweepError(
+                f"The trials run in other processes, to which the program cannot be sent ({error}). Import the function under "
+                "@hydra.main from a module, or call it under `if __name__ == '__main__':` of the file that defines it."
+            ) from error
+
+
+def _pickled(content: Any, main: MainModule | None, *, by_module: bool = False) -> bytes:
+    file = io.BytesIO()
+    _Pickler(file, main, by_module=by_module).dump(content)
     return file.getvalue()
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
-    def __init__(self, file: io.BytesIO, main: MainModule | None) -> None:
+    def __init__(self, file: io.BytesIO, main: MainModule | None, *, by_module: bool) -> None:
         super().__init__(file)
         self._main = main
+        self._by_module = by_module
 
     def reducer_override(self, obj: Any) -> Any:
         if self._main is not None and isinstance(obj, type) and self._main.has(obj):
             return in_main, (obj.__qualname__,)
-        if (made := in_its_module(obj, self._main)) is not None:
+        if self._by_module and (made := in_its_module(obj, self._main)) is not None:
             return made
         return super().reducer_override(obj)
