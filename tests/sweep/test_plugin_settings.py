@@ -50,6 +50,13 @@ class TestSettings:
         ):
             _settings(**{name: value})
 
+    def test_a_missing_option(self) -> None:
+        """An option that is ??? is named."""
+        with pytest.raises(
+            SweepError, match=r"^hydra.sweeper.sampler.seed is \?\?\?, which stands for a missing"
+        ):
+            _settings(sampler=OmegaConf.create({"_target_": "optuna.samplers.TPESampler", "seed": "???"}))
+
     @pytest.mark.parametrize(
         ("direction", "expected"),
         [
