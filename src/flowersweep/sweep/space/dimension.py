@@ -91,17 +91,12 @@ class Dimension:
         for index, option in enumerate(self.options):
             if same(value, option.label):
                 return index
-        for index, option in enumerate(self.options):
-            if same(value, option.value) or self._nearly(value, option.value):
-                return index
-        return None
+        return self._configured(value)
 
     def stored(self, value: Any) -> Any:
         """A value of the configuration as the study has it, even if that of another option looks the same; others stay as they are."""
-        for option in self.options:
-            if same(value, option.value) or self._nearly(value, option.value):
-                return option.label
-        return value
+        index = self._configured(value)
+        return value if index is None else self.options[index].label
 
     def label(self, value: Any) -> CategoricalChoiceType:
         """A value as the study stores it.
@@ -161,6 +156,13 @@ class Dimension:
         if not isinstance(distribution, FloatDistribution) or not isinstance(value, float):
             return False
         return abs(value - other) <= TOLERANCE * (distribution.step or 0)
+
+    def _configured(self, value: Any) -> int | None:
+        """The index of the option that has a value in the configuration."""
+        for index, option in enumerate(self.options):
+            if same(value, option.value) or self._nearly(value, option.value):
+                return index
+        return None
 
     def _within(self, value: Any) -> bool:
         """Whether an interval, or a long range of integers, contains a value."""

@@ -200,7 +200,6 @@ def _launcher(sweep: Sweep, n_workers: int) -> Iterator[Launcher]:
     # For the user's Hydra callbacks, a trial is a job and a worker is not.
     context = hydra_api.without_callbacks(sweep.hydra_context)
     with ExitStack() as stack:
-        stack.enter_context(hydra_api.sendable_resolvers())
         given: Sweep | Sealed = sweep
         if _WRITES_FILES in target:
             given = stack.enter_context(sealed(sweep))
@@ -209,6 +208,8 @@ def _launcher(sweep: Sweep, n_workers: int) -> Iterator[Launcher]:
         with flag_override(config.hydra, ["readonly", "struct"], [False, False]):
             config.hydra.sweep.dir = str(sweep.folder)
         task = functools.partial(worker_job, sweep=given)
+        if n_workers > 1 or not target.endswith("BasicLauncher"):  # workers in other processes
+            stack.enter_context(hydra_api.sendable_resolvers())
         if n_workers == 1 or not target.endswith("BasicLauncher"):
             launcher = Plugins.instance().instantiate_launcher(
                 hydra_context=context, task_function=task, config=config
